@@ -1,0 +1,3 @@
+"""Multi-format contrastive learning of audio representations."""
+
+__version__ = "0.1.0"
