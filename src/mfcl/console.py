@@ -9,9 +9,15 @@ from tqdm import tqdm
 
 
 def progress(
-    items: Iterable[Any] | None = None, *, total: int | None = None, what: str, unit: str, initial: int = 0, shown: bool = True
+    items: Iterable[Any] | None = None,
+    *,
+    total: int | None = None,
+    what: str,
+    unit: str,
+    initial: int = 0,
+    shown: bool = True,
 ) -> "tqdm[Any]":
-    """Return a progress bar on standard error: rate and time left; a line every ten seconds where it is no terminal."""
+    """Return a progress bar on standard error with rate and time left; a line every ten seconds if it is no terminal."""
     live = sys.stderr.isatty()
     return tqdm(
         items,
