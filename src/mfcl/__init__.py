@@ -1,3 +1,72 @@
-"""Multi-format contrastive learning of audio representations."""
+"""Multi-format contrastive learning of audio representations.
+
+From a folder of recordings, without labels or a GPU: `train` a pair of encoders, `load` them, `embed` a corpus,
+and run the whole `study` with its controls. Names load when they are first used, so that importing costs nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mfcl.checkpoint import Checkpoint, load_checkpoint
+    from mfcl.corpora import open_manifest
+    from mfcl.embedder import Embedder, embed, load
+    from mfcl.embeddings import Embeddings, load_embeddings
+    from mfcl.errors import MfclError
+    from mfcl.recipe import Recipe, load_recipe
+    from mfcl.recordings import Manifest, Recording
+    from mfcl.run import train
+    from mfcl.scan import scan
+    from mfcl.studies import study
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Checkpoint": "checkpoint",
+    "Embedder": "embedder",
+    "Embeddings": "embeddings",
+    "Manifest": "recordings",
+    "MfclError": "errors",
+    "Recipe": "recipe",
+    "Recording": "recordings",
+    "embed": "embedder",
+    "load": "embedder",
+    "load_checkpoint": "checkpoint",
+    "load_embeddings": "embeddings",
+    "load_recipe": "recipe",
+    "open_manifest": "corpora",
+    "scan": "scan",
+    "study": "studies",
+    "train": "run",
+}
+
+__all__ = [
+    "Checkpoint",
+    "Embedder",
+    "Embeddings",
+    "Manifest",
+    "MfclError",
+    "Recipe",
+    "Recording",
+    "embed",
+    "load",
+    "load_checkpoint",
+    "load_embeddings",
+    "load_recipe",
+    "open_manifest",
+    "scan",
+    "study",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(importlib.import_module(f"mfcl.{_HOMES[name]}"), name)
+        globals()[name] = value  # over the module of the same name, which importing it has just put there
+        return value
+    raise AttributeError(f"module 'mfcl' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

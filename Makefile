@@ -1,0 +1,42 @@
+# Two commands do everything: `make study` shows what this is, `make test` checks it.
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+OUT ?= runs/demo-quick
+
+.PHONY: study test lint types imports unit clean
+
+study: $(VENV)/installed
+	$(BIN)/mfcl demo demo
+	$(BIN)/mfcl study demo --preset quick --out $(OUT)
+
+test: lint types imports unit
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(VENV)/installed-dev
+	$(BIN)/mypy
+
+imports: $(VENV)/installed-dev
+	$(BIN)/lint-imports
+
+unit: $(VENV)/installed-dev
+	$(BIN)/python -m pytest
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[demo]"
+	touch $@
+
+# pip older than 25.1 knows no dependency groups, so it is brought up to date first
+$(VENV)/installed-dev: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev
+	touch $@
+
+clean:
+	rm -rf $(VENV) demo runs

@@ -1,0 +1,5 @@
+"""`python -m mfcl` is the command `mfcl`."""
+
+from mfcl.cli import main
+
+raise SystemExit(main())

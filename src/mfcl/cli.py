@@ -1,0 +1,239 @@
+"""The command `mfcl`: what was asked, in words; the work is elsewhere and is imported when it is needed."""
+
+import argparse
+import errno
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from mfcl import __version__
+from mfcl.errors import MfclError
+
+INTERRUPTED = 130
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """A parser whose complaints are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print what is wrong and leave with 2."""
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return 0, or 2 with one line on standard error for what a person can mend."""
+    given = parser().parse_args(arguments)
+    try:
+        given.run(given)
+        sys.stdout.flush()
+    except MfclError as error:
+        print(f"mfcl: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt as error:
+        text = str(error) or "interrupted; nothing is half-written, the same command goes on or starts again"
+        print(f"\nmfcl: {text}", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # `mfcl scan ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.ENAMETOOLONG):
+            raise
+        print(f"mfcl: {error.filename or 'writing'}: {error.strerror}; nothing is half-written", file=sys.stderr)
+        return 2
+    return 0
+
+
+def parser() -> OneLineParser:
+    """Return the parser of all commands."""
+    top = OneLineParser(prog="mfcl", description="Audio representations by multi-format contrastive learning.")
+    top.add_argument("--version", action="version", version=f"mfcl {__version__}")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def command(name: str, run: Any, text: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=text, description=text)
+        made.set_defaults(run=run)
+        return made
+
+    demo = command("demo", _demo, "synthesise a corpus of spoken digits (needs the extra `demo`)")
+    demo.add_argument("folder", type=Path)
+    demo.add_argument("--voices", type=int, default=60)
+    demo.add_argument("--takes", type=int, default=3, help="of each digit by each voice")
+    demo.add_argument("--seed", type=int, default=0)
+
+    fetch = command("fetch", _fetch, "download a public corpus: audiomnist or fsdd")
+    fetch.add_argument("corpus", choices=("audiomnist", "fsdd"))
+    fetch.add_argument("folder", type=Path)
+
+    scan = command("scan", _scan, "look at every recording; print a table and every problem, write a manifest")
+    scan.add_argument("data", type=Path)
+    scan.add_argument("--out", type=Path, help="manifest CSV of the usable recordings")
+    scan.add_argument("--strict", action="store_true", help="leave with 2 if there is any problem")
+    _quiet(scan)
+
+    train = command("train", _train, "pre-train a pair of encoders without labels")
+    train.add_argument("data", type=Path)
+    train.add_argument("--out", type=Path, required=True, help="the run folder")
+    train.add_argument("--recipe", default="default", help="default, quick, reference, or a .yaml file")
+    train.add_argument("--resume", action="store_true", help="go on with the run in --out, exactly")
+    train.add_argument("--overwrite", action="store_true", help="delete what is in --out")
+    _data(train)
+    _work(train)
+
+    study = command("study", _study, "the whole study: train, measure, compare with every control")
+    study.add_argument("data", type=Path)
+    study.add_argument("--out", type=Path, required=True, help="the study's folder; the same one goes on")
+    study.add_argument("--preset", choices=("quick", "default", "reference"), default="quick")
+    study.add_argument("--recipe", help="another recipe than the preset's")
+    study.add_argument("--seeds", type=int, help="how many, instead of the preset's")
+    _data(study)
+    _work(study)
+
+    embed = command("embed", _embed, "turn recordings into vectors with a trained model")
+    embed.add_argument("model", type=Path, help="a run folder or a checkpoint folder")
+    embed.add_argument("data", type=Path, help="a file, a folder or a manifest")
+    embed.add_argument(
+        "--out", type=Path, required=True, help="an .npz file; bad files are named in failures.csv beside it"
+    )
+    embed.add_argument("--format", choices=("wave", "mel", "both"), default="both")
+    embed.add_argument("--batch", type=int, default=64)
+    embed.add_argument("--strict", action="store_true", help="make the first bad file an error")
+    embed.add_argument("--device", default="auto")
+    embed.add_argument("--threads", type=int)
+    _quiet(embed)
+
+    probe = command("probe", _probe, "measure labels and voices in embeddings that have a split")
+    probe.add_argument("embeddings", type=Path, help="an .npz file of mfcl embed")
+    probe.add_argument("--label", help="the label to predict")
+    probe.add_argument("--speaker", help="the label that names the voice")
+    probe.add_argument("--seed", type=int, default=0)
+
+    info = command("info", _info, "tell what a model or an embeddings file is")
+    info.add_argument("path", type=Path)
+    return top
+
+
+def _quiet(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--quiet", action="store_true", help="no progress bars")
+
+
+def _data(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group("data")
+    group.add_argument("--label", help="what to measure by; guessed from the usual names (digit, label, word, species)")
+    group.add_argument("--speaker", help="the label that names the voice; guessed likewise (speaker, individual)")
+    group.add_argument("--split-by", help="a label no value of which is on two sides; `none`: by recording")
+    group.add_argument("--protocol", help="a named split: manifest, label, recording, reference, becker-0 ... becker-4")
+    group.add_argument("--strict", action="store_true", help="make the first bad file an error")
+    group.add_argument("--cache", type=Path, help="where decoded sound is kept (default: MFCL_CACHE, ~/.cache/mfcl)")
+
+
+def _work(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group("work")
+    group.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="train.epochs=5 ...")
+    group.add_argument("--seed", type=int, default=0)
+    group.add_argument("--device", default="auto", help="auto, cpu, cuda")
+    group.add_argument("--threads", type=int, help="processor threads; as many as allowed if left out")
+    _quiet(command)
+
+
+def _demo(given: argparse.Namespace) -> None:
+    from mfcl.demo import make_demo
+
+    make_demo(given.folder, voices=given.voices, takes=given.takes, seed=given.seed)
+    print(f"{given.folder}: {given.voices * given.takes * 10} clips of {given.voices} synthetic voices")
+
+
+def _fetch(given: argparse.Namespace) -> None:
+    from mfcl.fetch import fetch
+
+    print(f"{fetch(given.corpus, given.folder)}: complete")
+
+
+def _scan(given: argparse.Namespace) -> None:
+    from mfcl.corpora import open_manifest
+    from mfcl.recordings import write_manifest
+    from mfcl.scan import scan
+
+    report = scan(open_manifest(given.data), progress=not given.quiet)
+    print(report.table())
+    problems = [entry for entry in report.entries if entry.problems]
+    if problems:
+        print(f"\n{report.problems_table()}")
+    if problems and given.strict:
+        raise MfclError(f"{problems[0].path}: {problems[0].problems[0]}; {len(problems)} recordings have problems")
+    if given.out:
+        write_manifest(report.usable, given.out)
+        print(f"\n{given.out}: {len(report.usable)} usable recordings of {len(report.entries)}")
+
+
+def _train(given: argparse.Namespace) -> None:
+    from mfcl.run import set_threads, train
+
+    set_threads(given.threads)
+    made = train(
+        given.data, given.out, recipe=given.recipe, overrides=given.set, protocol=given.protocol,
+        split_by=given.split_by, label=given.label, speaker=given.speaker, seed=given.seed, resume=given.resume,
+        overwrite=given.overwrite, device=given.device, cache=given.cache, strict=given.strict,
+        progress=not given.quiet,
+    )  # fmt: skip
+    print(f"{made.folder}: a model for `mfcl embed` and `mfcl.load`")
+
+
+def _study(given: argparse.Namespace) -> None:
+    from mfcl.studies import study, tables
+
+    rows = study(
+        given.data, given.out, preset=given.preset, recipe=given.recipe, overrides=given.set, protocol=given.protocol,
+        split_by=given.split_by, label=given.label, speaker=given.speaker, seed=given.seed, seeds=given.seeds,
+        device=given.device, threads=given.threads, cache=given.cache, strict=given.strict, progress=not given.quiet,
+    )  # fmt: skip
+    print(tables(rows))
+    print(f"\n{given.out / 'results.json'}: {len(rows)} figures; {given.out / 'results.md'}: these tables")
+
+
+def _embed(given: argparse.Namespace) -> None:
+    from mfcl.embedder import embed
+    from mfcl.run import set_threads
+
+    set_threads(given.threads)
+    found = embed(
+        given.model, given.data, format=given.format, batch=given.batch, strict=given.strict, device=given.device,
+        failures=given.out.parent / "failures.csv", progress=not given.quiet,
+    )  # fmt: skip
+    found.save(given.out)
+    print(f"{given.out}: {found.vectors.shape[0]} recordings x {found.vectors.shape[1]} values")
+
+
+def _probe(given: argparse.Namespace) -> None:
+    from mfcl.console import table
+    from mfcl.embeddings import load_embeddings
+    from mfcl.measures import measure_labels, measure_voices
+
+    embeddings = load_embeddings(given.embeddings)
+    if not (given.label or given.speaker):
+        raise MfclError("wanted --label or --speaker (or both): what to measure by")
+    found = measure_labels(embeddings, given.label, given.speaker, seed=given.seed) if given.label else []
+    if given.speaker:
+        found += measure_voices(embeddings, given.label, given.speaker, seed=given.seed)
+    rows = [(m.task, m.metric, f"{m.value:.1f}", f"{m.low:.1f}", f"{m.high:.1f}", m.n) for m in found]
+    print(table(rows, ["task", "metric", "%", "low", "high", "n"]))
+
+
+def _info(given: argparse.Namespace) -> None:
+    from mfcl.console import table
+
+    if given.path.suffix == ".npz":
+        from mfcl.embeddings import load_embeddings
+
+        found = load_embeddings(given.path)
+        rows = [("recordings", len(found.ids)), ("values", found.vectors.shape[1]), ("labels", ", ".join(found.labels))]
+    else:
+        from mfcl.checkpoint import load_checkpoint
+
+        loaded = load_checkpoint(given.path)
+        weights = sum(weight.numel() for weight in loaded.model.parameters())
+        rows = [("recipe", loaded.recipe.name), ("parameters", f"{weights:,}")]
+        rows += [(f"{name} values", dim) for name, dim in loaded.model.dims.items()]
+        rows += [(key, value) for key, value in loaded.info.items() if isinstance(value, str | int | float)]
+    print(table(rows, [str(given.path), ""]))

@@ -1,0 +1,361 @@
+"""From a checkpoint and recordings to embeddings: input order, bounded memory, bad files named and left out."""
+
+import csv
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Float64, Int64
+
+from mfcl.audio import Preparation, prepare, read_audio
+from mfcl.checkpoint import Checkpoint, load_checkpoint
+from mfcl.console import progress as progress_bar
+from mfcl.corpora import open_manifest
+from mfcl.embeddings import Embeddings
+from mfcl.errors import AudioError, MfclError
+from mfcl.files import replacing
+from mfcl.models import MultiFormatModel
+from mfcl.recordings import Manifest, Recording
+from mfcl.store import Store
+
+Format = Literal["wave", "mel", "both"]
+FORMATS = ("wave", "mel")
+LONGEST_SECONDS = 10.0
+"""A longer recording is embedded in windows of this length: memory stays bounded for an hour of sound."""
+CHUNK = 512
+"""Recordings decoded at a time."""
+
+Samples = Float32[np.ndarray, " samples"]
+
+
+class Clips(Protocol):
+    """Clips by number: a `Store`, or anything with lengths in samples and a way to read one clip."""
+
+    lengths: Int64[np.ndarray, " items"]
+
+    def clip(self, index: int) -> Samples:
+        """Return one clip."""
+        ...
+
+
+def embed(
+    checkpoint: Checkpoint | str | Path,
+    recordings: str | Path | Manifest,
+    *,
+    format: Format = "both",
+    batch: int = 64,
+    failures: Path | None = None,
+    strict: bool = False,
+    device: str = "auto",
+    progress: bool = True,
+) -> Embeddings:
+    """Embed every recording of a file, a folder, a manifest's path or a `Manifest`.
+
+    A recording's embedding depends on that recording alone, not on its batch. A file that cannot be read is left out
+    and named; the others keep their order.
+
+    Args:
+        checkpoint: A checkpoint, or the folder of one or of a run.
+        recordings: What to embed.
+        format: The waveform encoder's embedding, the spectrogram encoder's, or both side by side.
+        batch: Recordings a step; memory is bounded by `LONGEST_SECONDS` of sound each.
+        failures: Where to write a CSV of the files left out (`id,reason`); written only if there are any.
+        strict: Make the first bad file an error.
+        device: `auto`, `cpu`, `cuda`, ...
+        progress: Show a progress bar.
+
+    Raises:
+        MfclError: nothing could be embedded, or (`strict`) a file could not be read.
+    """
+    loaded = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(Path(checkpoint))
+    manifest = recordings if isinstance(recordings, Manifest) else open_manifest(Path(recordings))
+    model = loaded.model.to(pick_device(device))
+    preparation = loaded.recipe.preparation
+    vectors: list[Float32[np.ndarray, "items dim"]] = []
+    kept: list[int] = []
+    failed: list[tuple[str, str]] = []
+    with progress_bar(total=len(manifest), what="embedding", unit="clips", shown=progress) as bar:
+        for first in range(0, len(manifest), CHUNK):
+            chunk = manifest.recordings[first : first + CHUNK]
+            clips: list[Samples] = []
+            for offset, outcome in enumerate(_decode(chunk, preparation)):
+                if isinstance(outcome, MfclError):
+                    if strict:
+                        raise outcome
+                    failed.append((chunk[offset].id, str(outcome)))
+                else:
+                    clips.append(outcome)
+                    kept.append(first + offset)
+            if clips:
+                vectors.append(embed_clips(model, Listed(clips), preparation.sample_rate, format=format, batch=batch))
+            bar.update(len(chunk))
+    _report(failed, failures)
+    if not vectors:
+        raise AudioError(
+            f"{manifest.root}: no recording could be read; the first: {failed[0][1] if failed else 'none'}"
+        )
+    chosen = manifest.select(kept)
+    return Embeddings(
+        vectors=np.concatenate(vectors),
+        ids=chosen.ids,
+        labels={name: chosen.column(name) for name in chosen.label_names},
+        parts=part_bounds(model, format),
+        splits=chosen.splits,
+    )
+
+
+def embed_store(
+    model: MultiFormatModel, store: Store, *, format: Format = "both", batch: int = 64, progress: bool = False
+) -> Embeddings:
+    """Embed every recording of a store, on the device where the model is."""
+    manifest = store.manifest
+    return Embeddings(
+        vectors=embed_clips(model, store, store.sample_rate, format=format, batch=batch, progress=progress),
+        ids=manifest.ids,
+        labels={name: manifest.column(name) for name in manifest.label_names},
+        parts=part_bounds(model, format),
+        splits=manifest.splits,
+    )
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Clips in a list."""
+
+    clips: Sequence[Samples]
+
+    @property
+    def lengths(self) -> Int64[np.ndarray, " items"]:
+        """Return the clips' lengths in samples."""
+        return np.array([len(clip) for clip in self.clips], dtype=np.int64)
+
+    def clip(self, index: int) -> Samples:
+        """Return one clip."""
+        return self.clips[index]
+
+
+@torch.inference_mode()
+def embed_clips(
+    model: MultiFormatModel,
+    clips: Clips | Listed,
+    sample_rate: int,
+    *,
+    format: Format = "both",
+    batch: int = 64,
+    progress: bool = False,
+) -> Float32[np.ndarray, "items dim"]:
+    """Embed prepared clips in their order; a clip longer than `LONGEST_SECONDS` is the mean of its windows.
+
+    Args:
+        model: The model; it is run in evaluation mode and left in the mode that it was in.
+        clips: Mono clips at the model's rate, already prepared.
+        sample_rate: Theirs, in Hz.
+        format: See `embed`.
+        batch: Windows a step.
+        progress: Show a progress bar.
+    """
+    wanted = FORMATS if format == "both" else (format,)
+    dim = sum(model.dims[name] for name in wanted)
+    totals = np.zeros((len(clips.lengths), dim), dtype=np.float64)
+    weights = np.zeros(len(clips.lengths), dtype=np.float64)
+    was_training = model.training
+    model.eval()
+    device = next(model.parameters()).device
+    try:
+        plan = list(_plan(clips.lengths, int(LONGEST_SECONDS * sample_rate), batch))
+        bar = progress_bar(total=len(weights), what="embedding", unit="clips", shown=progress)
+        with bar:
+            for windows in plan:
+                wave, lengths = _stack([clips.clip(item)[start:stop] for item, start, stop in windows])
+                output = [
+                    getattr(model, name)(wave.to(device), None if lengths is None else lengths.to(device)).float()
+                    for name in wanted
+                ]
+                vectors = torch.cat(output, dim=1).cpu().numpy()
+                items = np.array([item for item, _, _ in windows])
+                share = np.array([stop - start for _, start, stop in windows], dtype=np.float64)
+                np.add.at(totals, items, vectors * share[:, None])
+                np.add.at(weights, items, share)
+                bar.update(sum(start == 0 for _, start, _ in windows))
+    finally:
+        model.train(was_training)
+    return (totals / weights[:, None]).astype(np.float32)
+
+
+class Embedder:
+    """A trained model for use: arrays or files in, vectors out. Made by `mfcl.load`.
+
+    Attributes:
+        checkpoint: What was loaded: the model, its recipe and where it came from.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, *, device: str = "auto") -> None:
+        self.checkpoint = checkpoint
+        checkpoint.model.to(pick_device(device))
+
+    @property
+    def sample_rate(self) -> int:
+        """The rate in Hz that sound is brought to before it is embedded."""
+        return self.checkpoint.recipe.preparation.sample_rate
+
+    def dim(self, format: Format = "both") -> int:
+        """Return how many values an embedding has."""
+        return part_bounds(self.checkpoint.model, format)[FORMATS[-1] if format == "both" else format][1]
+
+    def encode(
+        self,
+        sounds: str | Path | np.ndarray | Sequence[str | Path | np.ndarray],
+        *,
+        sample_rate: int | None = None,
+        format: Format = "both",
+        batch: int = 64,
+        normalize: bool = False,
+        progress: bool = False,
+    ) -> Float32[np.ndarray, "items dim"]:
+        """Return one vector for each file or array, in the order given.
+
+        Args:
+            sounds: One or several: paths, or float arrays of shape (samples,) or (samples, channels) in [-1, 1].
+            sample_rate: Of the arrays, in Hz; the model's own if left out.
+            format: `wave`, `mel` or `both`.
+            batch: Sounds a step.
+            normalize: Scale each vector to length 1.
+            progress: Show a progress bar.
+
+        Raises:
+            AudioError: a file or array that cannot be used; the message names it.
+        """
+        alone = isinstance(sounds, str | Path) or (isinstance(sounds, np.ndarray) and sounds.dtype != object)
+        listed = [sounds] if alone else list(sounds)  # type: ignore[list-item]
+        clips = [self._prepared(sound, place, sample_rate) for place, sound in enumerate(listed)]  # type: ignore[arg-type]
+        if not clips:
+            return np.zeros((0, self.dim(format)), dtype=np.float32)
+        model = self.checkpoint.model
+        vectors = embed_clips(model, Listed(clips), self.sample_rate, format=format, batch=batch, progress=progress)
+        return _unit(vectors) if normalize else vectors
+
+    def encode_frames(
+        self,
+        sound: str | Path | np.ndarray,
+        *,
+        window: float = 1.0,
+        hop: float = 0.5,
+        format: Format = "both",
+        batch: int = 64,
+    ) -> tuple[Float32[np.ndarray, "windows dim"], Float64[np.ndarray, " windows"]]:
+        """Return a vector for each window of a long recording, and the windows' starts in seconds.
+
+        The last window ends with the recording, so no sound is left out; a recording shorter than a window is one.
+
+        Args:
+            sound: A path, or samples at the model's rate.
+            window: Length in seconds.
+            hop: Step in seconds.
+            format: `wave`, `mel` or `both`.
+            batch: Windows a step.
+        """
+        if not (window > 0 and hop > 0):
+            raise AudioError(f"wanted a window and a hop above 0 seconds, got {window} and {hop}")
+        samples = self._prepared(sound, 0, None)
+        size, step = round(window * self.sample_rate), max(1, round(hop * self.sample_rate))
+        starts = np.arange(0, max(1, len(samples) - size + 1), step)
+        if starts[-1] + size < len(samples):
+            starts = np.append(starts, len(samples) - size)
+        windows = Listed([samples[start : start + size] for start in starts])
+        vectors = embed_clips(self.checkpoint.model, windows, self.sample_rate, format=format, batch=batch)
+        return vectors, starts / self.sample_rate
+
+    def similarity(
+        self, a: Float32[np.ndarray, "items dim"], b: Float32[np.ndarray, "others dim"]
+    ) -> Float32[np.ndarray, "items others"]:
+        """Return the cosine of every vector of `a` with every vector of `b`."""
+        return _unit(a) @ _unit(b).T
+
+    def _prepared(self, sound: str | Path | np.ndarray, place: int, sample_rate: int | None) -> Samples:
+        preparation = self.checkpoint.recipe.preparation
+        if isinstance(sound, str | Path):
+            samples, rate = read_audio(Path(sound))
+            return prepare(samples, rate, preparation)
+        samples = np.asarray(sound, dtype=np.float32)
+        samples = samples.mean(axis=1) if samples.ndim == 2 else samples
+        if samples.ndim != 1 or len(samples) == 0 or not np.isfinite(samples).all():
+            raise AudioError(f"array {place}: wanted finite samples of shape (samples,) or (samples, channels)")
+        return prepare(samples, sample_rate or preparation.sample_rate, preparation)
+
+
+def load(folder: str | Path, *, device: str = "auto") -> Embedder:
+    """Load a trained model from its folder, or from the folder of its run."""
+    return Embedder(load_checkpoint(Path(folder)), device=device)
+
+
+def pick_device(device: str) -> torch.device:
+    """Return the device of that name; `auto` is a GPU where there is one."""
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise MfclError(f"device {device!r} cannot be used here ({reason}); use auto or cpu") from error
+
+
+def part_bounds(model: MultiFormatModel, format: Format) -> dict[str, tuple[int, int]]:
+    """Return where each format's values lie in an embedding: name -> (start, stop)."""
+    bounds, start = {}, 0
+    for name in FORMATS if format == "both" else (format,):
+        bounds[name] = (start, start + model.dims[name])
+        start += model.dims[name]
+    return bounds
+
+
+def _decode(recordings: Sequence[Recording], preparation: Preparation) -> Iterable[Samples | MfclError]:
+    def decode(recording: Recording) -> Samples | MfclError:
+        try:
+            samples, rate = read_audio(recording.path, start=recording.start, end=recording.end)
+            return prepare(samples, rate, preparation)
+        except MfclError as error:
+            return error
+
+    with ThreadPoolExecutor() as pool:  # libsndfile and soxr release the interpreter's lock
+        return list(pool.map(decode, recordings))
+
+
+def _plan(lengths: Int64[np.ndarray, " items"], longest: int, batch: int) -> Iterator[list[tuple[int, int, int]]]:
+    """Yield batches of windows (item, start, stop), windows of like length together so that little is padding."""
+    windows = []
+    for item, length in enumerate(lengths.tolist()):
+        pieces = max(1, -(-length // longest))
+        edges = [length * piece // pieces for piece in range(pieces + 1)]
+        windows += [(item, start, stop) for start, stop in pairwise(edges)]
+    windows.sort(key=lambda window: (window[2] - window[1], window))
+    for first in range(0, len(windows), batch):
+        yield windows[first : first + batch]
+
+
+def _stack(clips: Sequence[Samples]) -> tuple[torch.Tensor, torch.Tensor | None]:
+    counts = np.array([len(clip) for clip in clips], dtype=np.int64)
+    wave = np.zeros((len(clips), int(counts.max())), dtype=np.float32)
+    for row, clip in zip(wave, clips, strict=True):
+        row[: len(clip)] = clip
+    full = bool((counts == counts.max()).all())
+    return torch.from_numpy(wave), None if full else torch.from_numpy(counts)
+
+
+def _unit(vectors: Float32[np.ndarray, "items dim"]) -> Float32[np.ndarray, "items dim"]:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12).astype(np.float32)
+
+
+def _report(failed: Sequence[tuple[str, str]], path: Path | None) -> None:
+    if not failed:
+        return
+    where = "" if path is None else f"; all of them in {path}"
+    print(f"{len(failed)} recordings left out, the first: {failed[0][1]}{where}", file=sys.stderr)  # noqa: T201
+    if path is not None:
+        with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as out:
+            csv.writer(out).writerows([("id", "reason"), *failed])

@@ -1,0 +1,287 @@
+"""From a path to a trained run: what the commands and the study do with data, in the order in which they do it."""
+
+import os
+import shlex
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mfcl.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from mfcl.corpora import open_manifest
+from mfcl.embedder import embed_store
+from mfcl.embeddings import Embeddings
+from mfcl.errors import ManifestError, one_of
+from mfcl.measures import standardised
+from mfcl.models import MultiFormatModel, make_model
+from mfcl.neighbours import knn_predict, top_k
+from mfcl.recipe import Recipe, load_recipe
+from mfcl.recordings import Manifest
+from mfcl.scan import ScanReport, scan
+from mfcl.splits import split
+from mfcl.store import Store, open_store
+from mfcl.training import fit
+from mfcl.training.tasks import Classify, Pretrain
+
+SPEAKER_NAMES = ("speaker", "voice", "individual", "singer", "client_id", "speaker_id")
+LABEL_NAMES = ("digit", "label", "word", "species", "class", "call")
+
+
+@dataclass(frozen=True)
+class Data:
+    """Recordings ready for work.
+
+    Attributes:
+        manifest: The usable recordings, each with its split.
+        store: Their sound, in the same order.
+        label: The label to measure by, if there is one.
+        speaker: The label that names the voice, if there is one.
+        report: What the scan found.
+    """
+
+    manifest: Manifest
+    store: Store
+    label: str | None
+    speaker: str | None
+    report: ScanReport
+
+    def part(self, *names: str) -> Store:
+        """Return the store of some parts only, such as `train`."""
+        return self.store.select(np.flatnonzero(np.isin(self.manifest.splits, names)))
+
+
+def open_data(
+    path: str | Path,
+    recipe: Recipe,
+    *,
+    protocol: str | None = None,
+    split_by: str | None = None,
+    label: str | None = None,
+    speaker: str | None = None,
+    seed: int = 0,
+    cache: Path | None = None,
+    strict: bool = False,
+    progress: bool = True,
+) -> Data:
+    """Scan, split and decode a folder, a manifest or a corpus.
+
+    Args:
+        path: What to open; see `mfcl.corpora.open_manifest`.
+        recipe: For how sound is prepared.
+        protocol: A named split (`mfcl.splits.PROTOCOLS`); the manifest's own if it has one, else by speaker, else by
+            recording.
+        split_by: A label no value of which is on two sides; `none` splits by recording.
+        label: The label to measure by; guessed from the usual names if left out.
+        speaker: The label that names the voice; guessed likewise.
+        seed: Of the split.
+        cache: Where decoded sound is kept.
+        strict: Make the first bad file an error.
+        progress: Show progress.
+
+    Raises:
+        MfclError: nothing usable, a label that is not there, or recordings that cannot be split as asked.
+    """
+    manifest = open_manifest(Path(path))
+    label = _named(manifest, label, LABEL_NAMES)
+    speaker = _named(manifest, speaker, SPEAKER_NAMES)
+    report = scan(manifest, progress=progress)
+    bad = [entry for entry in report.entries if entry.problems]
+    if bad and strict:
+        raise ManifestError(f"{bad[0].path}: {bad[0].problems[0]}; mend or remove it, or leave out --strict")
+    left_out = len(manifest) - len(report.usable)
+    if left_out:
+        print(f"{left_out} of {len(manifest)} recordings cannot be used and are left out:", file=sys.stderr)  # noqa: T201
+        print(report.problems_table(), file=sys.stderr)  # noqa: T201
+    if not len(report.usable):
+        raise ManifestError(f"{path}: no usable recording among {len(manifest)}; the first: {bad[0].problems[0]}")
+    with_splits = _split(report.usable, protocol, split_by, speaker=speaker, label=label, seed=seed)
+    store = open_store(with_splits, recipe.preparation, cache=cache, strict=strict, progress=progress)
+    return Data(store.manifest, store, label, speaker, report)
+
+
+def train(
+    data: str | Path,
+    out: str | Path,
+    *,
+    recipe: str | Path | Recipe = "default",
+    overrides: Sequence[str] = (),
+    protocol: str | None = None,
+    split_by: str | None = None,
+    label: str | None = None,
+    speaker: str | None = None,
+    seed: int = 0,
+    resume: bool = False,
+    overwrite: bool = False,
+    device: str = "auto",
+    cache: Path | None = None,
+    strict: bool = False,
+    progress: bool = True,
+) -> Checkpoint:
+    """Pre-train a pair of encoders on a folder, without labels, and save them in a run folder.
+
+    Every recording that the split does not call `test` or `valid` is trained on; the validation part shows a live
+    figure each epoch and is never trained on.
+
+    Args:
+        data: A folder of sound, a corpus or a manifest.
+        out: The run folder; see `mfcl.training.journal` for what is in it.
+        recipe: The name of a recipe, its path, or a `Recipe`.
+        overrides: Single settings, such as `train.epochs=5`.
+        protocol: See `open_data`, as for the next three.
+        split_by: A label no value of which is on two sides.
+        label: For the live figure only.
+        speaker: The label to split by where nothing else is said.
+        seed: Of the split, the weights, the crops and the augmentations.
+        resume: Go on with the run that is in `out`, exactly.
+        overwrite: Delete what is in `out`.
+        device: `auto`, `cpu`, `cuda`, ...
+        cache: Where decoded sound is kept.
+        strict: Make the first bad file an error.
+        progress: Show progress.
+    """
+    chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides)
+    opened = open_data(
+        data, chosen, protocol=protocol, split_by=split_by, label=label, speaker=speaker, seed=seed, cache=cache,
+        strict=strict, progress=progress,
+    )  # fmt: skip
+    return pretrain(
+        opened, chosen, Path(out), seed=seed, resume=resume, overwrite=overwrite, device=device, progress=progress
+    )
+
+
+def pretrain(
+    data: Data,
+    recipe: Recipe,
+    out: Path,
+    *,
+    seed: int,
+    resume: bool = False,
+    overwrite: bool = False,
+    device: str = "auto",
+    progress: bool = True,
+) -> Checkpoint:
+    """Pre-train a pair on the training part of opened data; see `train`."""
+    model = make_model(recipe.model, seed=seed)
+    task = Pretrain(model, data.part("train"), recipe, seed=seed)
+    result = fit(
+        task, recipe.train, out, recipe=recipe, fingerprint=data.manifest.fingerprint(), seed=seed, resume=resume,
+        overwrite=overwrite, device=device, validate=_live_figure(model, data), progress=progress,
+    )  # fmt: skip
+    facts = {
+        "training": "multi-format contrastive, no labels",
+        "recordings": f"{task.count} (fingerprint {data.manifest.fingerprint()})",
+        "seed": str(seed),
+        "steps": str(result.steps),
+        "seconds": f"{result.seconds:.0f}",
+        "loss": f"{result.loss:.3f} (chance {task.chance_loss:.3f})",
+    }
+    save_checkpoint(model, recipe, out / "model", card=facts)
+    return load_checkpoint(out)
+
+
+def train_supervised(
+    data: Data, recipe: Recipe, out: Path, *, label: str, seed: int, device: str = "auto", progress: bool = True
+) -> Checkpoint:
+    """Train each encoder alone with a linear layer on the training part's labels; both in one checkpoint.
+
+    A run that was stopped in `out` goes on.
+    """
+    model = make_model(recipe.model, seed=seed)
+    store = data.part("train")
+    values = store.manifest.column(label)
+    labelled = np.flatnonzero(values != "")
+    names, targets = np.unique(values[labelled], return_inverse=True)
+    if len(names) < 2:
+        raise ManifestError(f"label {label!r}: wanted 2 or more values to train on, got {len(names)}")
+    for format in ("wave", "mel"):
+        task = Classify(model, format, store.select(labelled), targets.astype(np.int64), recipe, seed=seed)
+        fit(
+            task, recipe.supervised, out / format, recipe=recipe, fingerprint=data.manifest.fingerprint(), seed=seed,
+            resume=(out / format).exists(), device=device, progress=progress,
+        )  # fmt: skip
+    save_checkpoint(model, recipe, out / "model", card={"training": f"supervised by {label!r}", "seed": str(seed)})
+    return load_checkpoint(out)
+
+
+def untrained(data: Data, recipe: Recipe, *, seed: int) -> MultiFormatModel:
+    """Return the recipe's encoders at random weights, normalised by the same training data: the control."""
+    model = make_model(recipe.model, seed=seed)
+    Pretrain(model, data.part("train"), recipe, seed=seed).prepare()
+    return model.eval()
+
+
+def set_threads(threads: int | None) -> int:
+    """Use that many threads, or as many as this process may use: more would spin beside others at half the speed."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    torch.set_num_threads(threads or allowed)
+    return threads or allowed
+
+
+def this_command() -> str:
+    """Return the command line that is running, to print beside the figures it makes."""
+    program = Path(sys.argv[0]).name
+    return shlex.join(["mfcl" if program in ("mfcl", "__main__.py") else program, *sys.argv[1:]])
+
+
+def stopwatch() -> Callable[[], float]:
+    """Return a function that tells the seconds since now."""
+    start = time.perf_counter()
+    return lambda: time.perf_counter() - start
+
+
+def _named(manifest: Manifest, asked: str | None, usual: Sequence[str]) -> str | None:
+    if asked is not None:
+        if asked not in manifest.label_names:
+            raise ManifestError(f"{manifest.root}: {one_of('label', asked, manifest.label_names)}")
+        return asked
+    return next((name for name in usual if name in manifest.label_names), None)
+
+
+def _split(
+    manifest: Manifest, protocol: str | None, split_by: str | None, *, speaker: str | None, label: str | None, seed: int
+) -> Manifest:
+    if protocol is None:
+        if split_by is not None:
+            protocol = "recording" if split_by == "none" else "label"
+        elif (manifest.splits != "").any():
+            protocol = "manifest"
+        else:
+            protocol = "label" if speaker else "recording"
+    return split(manifest, protocol, seed=seed, split_by=split_by or speaker, speaker=speaker, digit=label)
+
+
+def _live_figure(model: MultiFormatModel, data: Data) -> Callable[[], dict[str, float]]:
+    """Return what is measured on validation recordings each epoch: kNN by the label, or finding the other format."""
+    valid = data.part("valid")
+    if len(valid) < 2:
+        return dict
+
+    def validate() -> dict[str, float]:
+        embeddings = embed_store(model, valid)
+        retrieval = cross_format_retrieval(embeddings)
+        if data.label is None:
+            return {"valid_retrieval": retrieval}
+        gallery = embed_store(model, data.part("train"))
+        both = Embeddings.concatenate([gallery, embeddings])
+        vectors, labels = standardised(both), both.labels[data.label]
+        train, held = both.splits == "train", both.splits == "valid"
+        found = knn_predict(vectors[train], labels[train], vectors[held], 5)
+        return {"valid_knn": 100 * float((found == labels[held]).mean()), "valid_retrieval": retrieval}
+
+    return validate
+
+
+def cross_format_retrieval(embeddings: Embeddings) -> float:
+    """Return how often, in percent, a waveform embedding's nearest spectrogram embedding is its own recording's.
+
+    The two formats must have embeddings of one size; 0 dimensions in common gives NaN.
+    """
+    wave, mel = embeddings.part("wave"), embeddings.part("mel")
+    if wave.shape[1] != mel.shape[1]:
+        return float("nan")
+    nearest, _ = top_k(wave - wave.mean(axis=0), mel - mel.mean(axis=0), 1)
+    return 100 * float((nearest[:, 0] == np.arange(len(wave))).mean())
