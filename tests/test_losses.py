@@ -1,0 +1,149 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from mfcl.errors import RecipeError
+from mfcl.losses import ContrastiveLoss, LossSettings, chance_loss, nt_xent, spread, top1_accuracy
+
+
+def drawn(items: int, dim: int, seed: int) -> Tensor:
+    return torch.randn(items, dim, generator=torch.Generator().manual_seed(seed))
+
+
+def cosine(u: Tensor, v: Tensor) -> float:
+    return float((u.double() @ v.double()) / (u.double().norm() * v.double().norm()))
+
+
+def formula(a: Tensor, b: Tensor, temperature: float) -> float:
+    """Equation 1 of arXiv:2002.05709, and the mean over (2k-1, 2k) and (2k, 2k-1) of its algorithm 1."""
+    z = [*a, *b]
+    count = len(a)
+    total = 0.0
+    for i in range(2 * count):
+        j = i + count if i < count else i - count
+        below = sum(math.exp(cosine(z[i], z[k]) / temperature) for k in range(2 * count) if k != i)
+        total -= math.log(math.exp(cosine(z[i], z[j]) / temperature) / below)
+    return total / (2 * count)
+
+
+@given(items=st.integers(1, 6), dim=st.integers(2, 7), temperature=st.floats(0.05, 2), seed=st.integers(0, 99))
+@settings(max_examples=25, deadline=None)
+def test_the_loss_is_the_papers_formula(items: int, dim: int, temperature: float, seed: int) -> None:
+    a, b = drawn(items, dim, seed), 3 * drawn(items, dim, seed + 100)
+    assert float(nt_xent(a, b, temperature)) == pytest.approx(formula(a, b, temperature), rel=1e-4, abs=1e-5)
+
+
+def test_the_loss_is_symmetric() -> None:
+    a, b = drawn(5, 4, 0), drawn(5, 4, 1)
+    assert torch.allclose(nt_xent(a, b, 0.1), nt_xent(b, a, 0.1))
+    assert not torch.allclose(nt_xent(a, b, 0.1), nt_xent(a, b.flip(0), 0.1))
+
+
+@pytest.mark.parametrize("items", [1, 2, 17])
+@pytest.mark.parametrize("temperature", [0.05, 0.1, 1.0])
+def test_projections_without_information_cost_the_chance_line(items: int, temperature: float) -> None:
+    same = torch.ones(items, 8)
+    assert float(nt_xent(same, same, temperature)) == pytest.approx(chance_loss(items), abs=1e-5)
+
+
+@pytest.mark.parametrize("terms", ["inter", "inter+intra"])
+def test_either_kind_of_loss_shares_the_chance_line(terms: str) -> None:
+    same = torch.ones(6, 8)
+    both = {"wave": same, "mel": same}
+    loss, watched = ContrastiveLoss(LossSettings(terms=terms))(both, both)
+    assert loss.item() == pytest.approx(chance_loss(6), abs=1e-5)
+    assert float(watched["top1"]) == 0
+    assert float(watched["spread"]) == pytest.approx(0, abs=1e-3)
+
+
+def test_inter_compares_the_first_waveform_with_the_second_mel_alone() -> None:
+    wave, mel = drawn(5, 4, 0), drawn(5, 4, 1)
+    loss, _ = ContrastiveLoss(LossSettings())({"wave": wave}, {"mel": mel})
+    assert loss.item() == pytest.approx(formula(wave, mel, 0.1), rel=1e-4)
+
+
+def test_inter_and_intra_is_the_mean_of_all_pairs_of_crops() -> None:
+    wave, mel, other_wave, other_mel = (drawn(5, 4, seed) for seed in range(4))
+    loss, _ = ContrastiveLoss(LossSettings(terms="inter+intra"))(
+        {"wave": wave, "mel": mel}, {"wave": other_wave, "mel": other_mel}
+    )
+    between = formula(wave, other_mel, 0.1) + formula(mel, other_wave, 0.1)
+    within = formula(wave, other_wave, 0.1) + formula(mel, other_mel, 0.1)
+    assert loss.item() == pytest.approx((between + within) / 4, rel=1e-4)
+
+
+def test_half_precision_projections_are_compared_in_full_precision() -> None:
+    a, b = drawn(5, 4, 0).bfloat16(), drawn(5, 4, 1).bfloat16()
+    assert torch.equal(nt_xent(a, b, 0.1), nt_xent(a.float(), b.float(), 0.1))
+
+
+@pytest.mark.parametrize("push", [-1.0, 1.0])
+def test_a_learned_temperature_starts_where_asked_and_stays_in_bounds(push: float) -> None:
+    loss = ContrastiveLoss(LossSettings(learned=True, temperature=0.1, lowest=0.02, highest=0.5))
+    assert loss.temperature().item() == pytest.approx(0.1, rel=1e-5)
+    optimiser = torch.optim.SGD(loss.parameters(), lr=5.0)
+    for _ in range(50):
+        optimiser.zero_grad()
+        (push * loss.temperature()).backward()  # pulls it down or up as hard as it can
+        optimiser.step()
+    reached = loss.temperature().item()
+    assert 0.02 <= reached <= 0.5
+    assert abs(reached - 0.1) > 0.03  # it did move
+
+
+def test_a_learned_temperature_has_the_formulas_gradient() -> None:
+    loss = ContrastiveLoss(LossSettings(learned=True))
+    a, b = drawn(4, 3, 0), drawn(4, 3, 1)
+    loss({"wave": a}, {"mel": b})[0].backward()
+    step = 1e-3
+    with torch.no_grad():
+        start = float(loss.place)
+        ends = []
+        for place in (start - step, start + step):
+            loss.place.fill_(place)
+            ends.append(formula(a, b, float(loss.temperature())))
+    assert float(loss.place.grad) == pytest.approx((ends[1] - ends[0]) / (2 * step), rel=1e-2)
+
+
+def test_a_fixed_temperature_is_no_parameter() -> None:
+    assert not list(ContrastiveLoss(LossSettings()).parameters())
+
+
+def test_top1_counts_both_directions() -> None:
+    a = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    assert float(top1_accuracy(a, a)) == 1
+    assert float(top1_accuracy(a, a.flip(0))) == 0
+    # the first of `a` finds its own; the second finds the first; seen from `b` both find their own
+    b = torch.tensor([[0.8, 0.6], [-0.9, 0.1]])
+    found = [max(range(2), key=lambda j: cosine(a[i], b[j])) == i for i in range(2)]
+    found += [max(range(2), key=lambda j: cosine(b[i], a[j])) == i for i in range(2)]
+    assert float(top1_accuracy(a, b)) == sum(found) / 4
+
+
+def test_a_tie_is_a_miss() -> None:
+    assert float(top1_accuracy(torch.ones(4, 3), torch.ones(4, 3))) == 0
+
+
+def test_spread_is_one_all_around_the_sphere_and_the_least_of_all_views() -> None:
+    around = torch.cat([torch.eye(4), -torch.eye(4)])
+    assert float(spread(around)) == pytest.approx(1)
+    assert float(spread(around, torch.ones(8, 4))) == pytest.approx(0, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "word"),
+    [
+        ({"terms": "intra"}, "inter"),
+        ({"temperature": 0.0}, "above 0"),
+        ({"learned": True, "temperature": 2.0}, "loss.highest"),
+        ({"learned": True, "lowest": 0.1}, "loss.lowest"),
+    ],
+)
+def test_wrong_settings_are_refused_in_one_line(wrong: dict[str, object], word: str) -> None:
+    with pytest.raises(RecipeError, match=word) as caught:
+        LossSettings(**wrong)  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
