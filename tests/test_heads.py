@@ -1,0 +1,50 @@
+import pytest
+import torch
+
+from mfcl.errors import RecipeError
+from mfcl.heads import HeadSettings, ProjectionHead, make_heads
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_a_head_has_as_many_linear_layers_as_asked(layers: int) -> None:
+    head = make_heads({"wave": 12}, HeadSettings(layers=layers, width=7, out=5), seed=0)["wave"]
+    assert isinstance(head, ProjectionHead)
+    assert sum(isinstance(part, torch.nn.Linear) for part in head.modules()) == layers
+    assert head(torch.randn(3, 12)).shape == (3, 5)
+    assert head.out == 5
+
+
+def test_no_layers_is_the_embedding_itself() -> None:
+    head = ProjectionHead(12, HeadSettings(layers=0))
+    embedding = torch.randn(3, 12)
+    assert torch.equal(head(embedding), embedding)
+    assert head.out == 12
+
+
+def test_without_a_head_the_embeddings_must_be_equally_long() -> None:
+    make_heads({"wave": 12, "mel": 12}, HeadSettings(layers=0), seed=0)
+    with pytest.raises(RecipeError, match="wave 12, mel 13"):
+        make_heads({"wave": 12, "mel": 13}, HeadSettings(layers=0), seed=0)
+
+
+def test_a_projection_depends_on_its_embedding_alone() -> None:
+    head = make_heads({"wave": 12}, HeadSettings(width=16), seed=0)["wave"].train()
+    embedding = torch.randn(4, 12)
+    assert torch.allclose(head(embedding)[1:2], head(embedding[1:2]), atol=1e-6)
+
+
+def test_the_seed_alone_gives_the_weights_and_the_global_generator_stays() -> None:
+    dims = {"wave": 6, "mel": 6}
+    before = torch.random.get_rng_state()
+    heads = [make_heads(dims, HeadSettings(width=4, out=3), seed=seed) for seed in (1, 1, 2)]
+    assert torch.equal(before, torch.random.get_rng_state())
+    first, again, other = (torch.cat([p.flatten() for p in head.parameters()]) for head in heads)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert not torch.equal(heads[0]["wave"].layers[0].weight, heads[0]["mel"].layers[0].weight)
+
+
+@pytest.mark.parametrize("wrong", [{"layers": -1}, {"width": 0}, {"out": 0}])
+def test_wrong_settings_are_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(RecipeError, match="head"):
+        HeadSettings(**wrong)
