@@ -59,6 +59,13 @@ def test_short_recordings_never_share_a_sample_when_disjoint(lengths: np.ndarray
         assert (pair.counts[:, 0] >= np.maximum(np.minimum(lengths // 2, round(0.05 * RATE)), 1)).all()
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_overlapping_crops_of_a_few_samples_share_at_least_one(seed: int) -> None:
+    lengths = np.arange(1, 200)
+    asked = CropSettings(0.2, placement="overlapping", shortest_seconds=0.0)
+    assert (distance(crops(lengths, asked, seed=seed)) < 0).all()
+
+
 @given(lengths=st.lists(st.integers(2000, 3 * RATE), min_size=5, max_size=5).map(np.array), seed=st.integers(0, 1000))
 @settings(max_examples=25, deadline=None)
 def test_the_gap_is_kept(lengths: np.ndarray, seed: int) -> None:
