@@ -1,0 +1,230 @@
+"""The two formats of a sound as modules inside the model: the waveform, and its log-mel spectrogram.
+
+Both take waveforms, run where the model runs, travel with its checkpoint, and so cannot be set differently in training,
+embedding and serving. A clip's features depend on that clip alone.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float64, Int64
+from torch import Tensor, nn
+
+from mfcl.errors import RecipeError
+
+QUIETEST = 1e-5
+"""The least deviation to divide by: training data that never varies (digital silence) must not give infinities."""
+
+
+@dataclass(frozen=True)
+class MelSettings:
+    """How a waveform becomes a log-mel spectrogram; samples are at the model's own rate."""
+
+    fft: int = 1024
+    """Samples of the Fourier transform; the window is padded to it with zeros."""
+    window: int = 400
+    """Samples under the Hann window."""
+    hop: int = 160
+    """Samples from frame to frame."""
+    bands: int = 80
+    """Mel bands."""
+    low_hz: float = 0.0
+    """Where the lowest band starts."""
+    high_hz: float | None = None
+    """Where the highest band ends; None is half the sample rate."""
+    scale: Literal["slaney", "htk"] = "slaney"
+    """`slaney`: linear below 1 kHz, bands of equal area. `htk`: logarithmic throughout, bands of equal height."""
+    floor: float = 1e-6
+    """Power below this counts as this."""
+    ceiling: float | None = None
+    """Power above this counts as this; None is no limit."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no spectrogram."""
+        for name in ("fft", "window", "hop", "bands"):
+            if getattr(self, name) < 1:
+                raise RecipeError(f"mel_format.{name}: wanted 1 or more, got {getattr(self, name)}")
+        if self.fft % 2:
+            raise RecipeError(f"mel_format.fft: wanted an even number of samples, got {self.fft}")
+        if self.window > self.fft:
+            raise RecipeError(f"mel_format.window: wanted at most fft ({self.fft}) samples, got {self.window}")
+        if not self.floor > 0:
+            raise RecipeError(f"mel_format.floor: wanted a power above 0, got {self.floor}")
+        if self.ceiling is not None and not self.ceiling > self.floor:
+            raise RecipeError(f"mel_format.ceiling: wanted more than the floor ({self.floor}), got {self.ceiling}")
+        if self.low_hz < 0 or (self.high_hz is not None and not self.low_hz < self.high_hz):
+            raise RecipeError(f"mel_format: wanted 0 <= low_hz < high_hz, got {self.low_hz} and {self.high_hz}")
+
+
+def mel_filterbank(settings: MelSettings, sample_rate: int) -> Float[Tensor, "bands bins"]:
+    """Return the weight of every Fourier bin in every mel band: triangles that overlap by half.
+
+    Raises:
+        RecipeError: the bands reach beyond half the sample rate.
+
+    Source: Slaney, "Auditory Toolbox", 1998 (`slaney`); Young et al., "The HTK Book" (`htk`, 2595 log10(1 + f/700)).
+
+    Example:
+        >>> mel_filterbank(MelSettings(fft=512, bands=40), 16000).shape
+        torch.Size([40, 257])
+    """
+    high = sample_rate / 2 if settings.high_hz is None else settings.high_hz
+    if not settings.low_hz < high <= sample_rate / 2:
+        raise RecipeError(
+            f"mel_format: bands from {settings.low_hz:g} to {high:g} Hz do not fit below half the sample rate "
+            f"({sample_rate / 2:g} Hz); lower high_hz or raise preparation.sample_rate"
+        )
+    hz = np.arange(settings.fft // 2 + 1) * sample_rate / settings.fft  # of each bin, (bins,)
+    low, top = _mel(np.array([settings.low_hz, high]), settings.scale)
+    edges = _hertz(np.linspace(low, top, settings.bands + 2), settings.scale)  # (bands + 2,)
+    rising = (hz - edges[:-2, None]) / np.diff(edges)[:-1, None]
+    falling = (edges[2:, None] - hz) / np.diff(edges)[1:, None]
+    bank = np.clip(np.minimum(rising, falling), 0, None)  # (bands, bins)
+    if settings.scale == "slaney":
+        bank *= 2 / (edges[2:] - edges[:-2])[:, None]
+    return torch.from_numpy(bank.astype(np.float32))
+
+
+class LogMel(nn.Module):
+    """Log-mel spectrograms, scaled by the training data's mean and deviation in each band.
+
+    Frames are centred on every `hop`-th sample, from the first; the sound is taken as silent before its start and after
+    its end, so that a clip alone equals itself in a padded batch. A clip of n samples has 1 + n // hop frames.
+
+    Attributes:
+        hop_seconds: Seconds from frame to frame.
+        mean: Mean of the log power in each band of the training data; 0 until it is fitted.
+        deviation: Its standard deviation; 1 until it is fitted.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+    window: Tensor
+    filterbank: Tensor
+
+    def __init__(self, settings: MelSettings, sample_rate: int) -> None:
+        super().__init__()
+        self.settings, self.sample_rate = settings, sample_rate
+        self.hop_seconds = settings.hop / sample_rate
+        # settings give these two back, so the checkpoint need not hold them
+        self.register_buffer("window", torch.hann_window(settings.window), persistent=False)
+        self.register_buffer("filterbank", mel_filterbank(settings, sample_rate), persistent=False)
+        self.register_buffer("mean", torch.zeros(settings.bands))
+        self.register_buffer("deviation", torch.ones(settings.bands))
+
+    def forward(
+        self, wave: Float[Tensor, "batch samples"], lengths: Int64[Tensor, " batch"] | None = None
+    ) -> tuple[Float[Tensor, "batch bands frames"], Int64[Tensor, " batch"] | None]:
+        """Return normalised log-mels and their frames; padding is zero.
+
+        Args:
+            wave: Sound at the model's rate, zeros after each clip's end.
+            lengths: Samples of each clip; None if all fill the width.
+        """
+        mel, frames = self.log_power(wave, lengths)
+        return self.normalise(mel, frames), frames
+
+    def log_power(
+        self, wave: Float[Tensor, "batch samples"], lengths: Int64[Tensor, " batch"] | None = None
+    ) -> tuple[Float[Tensor, "batch bands frames"], Int64[Tensor, " batch"] | None]:
+        """Return the natural logarithm of the power in each band, and the frames of each clip."""
+        settings = self.settings
+        with torch.autocast(wave.device.type, enabled=False):  # powers span more than bf16 can add up
+            spectrum = torch.stft(
+                wave.float(), settings.fft, settings.hop, settings.window, self.window,
+                center=True, pad_mode="constant", return_complex=True,
+            )  # fmt: skip
+            parts = torch.view_as_real(spectrum)  # (batch, bins, frames, 2); no complex number goes further
+            power = self.filterbank @ parts.square().sum(dim=-1)  # (batch, bands, frames)
+            mel = power.clamp(settings.floor, settings.ceiling).log()
+        return mel, None if lengths is None else 1 + lengths // settings.hop
+
+    def normalise(
+        self, mel: Float[Tensor, "batch bands frames"], lengths: Int64[Tensor, " batch"] | None
+    ) -> Float[Tensor, "batch bands frames"]:
+        """Return log powers with the training data's mean and deviation taken out, and zeros after each clip's end.
+
+        Args:
+            mel: As `log_power` gives them.
+            lengths: Frames of each clip; None if all fill the width.
+        """
+        scaled = (mel - self.mean[:, None]) / self.deviation[:, None]
+        return scaled if lengths is None else scaled * _within(lengths, mel.shape[2])[:, None]
+
+    @torch.no_grad()
+    def fit_normalisation(self, clips: Iterable[tuple[Tensor, Tensor | None]]) -> None:
+        """Set the mean and deviation of each band from training clips, each frame counting alike.
+
+        Args:
+            clips: Batches (wave, lengths) as `forward` takes them.
+        """
+        total = torch.zeros(3, self.settings.bands, dtype=torch.float64)  # frames, their sum, their squares' sum
+        for wave, lengths in clips:
+            mel, frames = self.log_power(wave, lengths)
+            within = torch.ones_like(mel[:, 0]) if frames is None else _within(frames, mel.shape[2])
+            mel = mel.double() * within[:, None]
+            moments = (within.double().sum().expand(len(self.mean)), mel.sum((0, 2)), mel.square().sum((0, 2)))
+            total += torch.stack(moments).cpu()
+        count, mean = total[0].clamp(min=1), total[1] / total[0].clamp(min=1)
+        self.mean.copy_(mean)
+        self.deviation.copy_((total[2] / count - mean.square()).clamp(min=QUIETEST**2).sqrt())
+
+
+class Waveform(nn.Module):
+    """The waveform itself, scaled so that the training data's root mean square is 1.
+
+    Attributes:
+        scale: What samples are multiplied by; 1 until it is fitted.
+    """
+
+    scale: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("scale", torch.ones(()))
+
+    def forward(
+        self, wave: Float[Tensor, "batch samples"], lengths: Int64[Tensor, " batch"] | None = None
+    ) -> tuple[Float[Tensor, "batch samples"], Int64[Tensor, " batch"] | None]:
+        """Return the scaled waveforms and their lengths in samples; padding stays zero."""
+        return wave * self.scale, lengths
+
+    @torch.no_grad()
+    def fit_normalisation(self, clips: Iterable[tuple[Tensor, Tensor | None]]) -> None:
+        """Set the scale from training clips, each sample counting alike.
+
+        Args:
+            clips: Batches (wave, lengths) as `forward` takes them.
+        """
+        energy, samples = 0.0, 0
+        for wave, lengths in clips:
+            energy += float(wave.double().square().sum())
+            samples += wave.numel() if lengths is None else int(lengths.sum())
+        self.scale.fill_(1 / max(math.sqrt(energy / max(samples, 1)), QUIETEST))
+
+
+def _within(lengths: Int64[Tensor, " batch"], frames: int) -> Float[Tensor, "batch frames"]:
+    """Return 1 for a clip's own frames and 0 for padding."""
+    return (torch.arange(frames, device=lengths.device) < lengths[:, None]).float()
+
+
+_LINEAR_HZ, _MELS_PER_HZ = 1000.0, 3 / 200
+_MELS_PER_E = 27 / math.log(6.4)  # 27 mels a factor of 6.4 above 1 kHz
+
+
+def _mel(hz: Float64[np.ndarray, " edges"], scale: str) -> Float64[np.ndarray, " edges"]:
+    if scale == "htk":
+        return 2595 * np.log10(1 + hz / 700)
+    above = _LINEAR_HZ * _MELS_PER_HZ + _MELS_PER_E * np.log(np.maximum(hz, _LINEAR_HZ) / _LINEAR_HZ)
+    return np.where(hz < _LINEAR_HZ, hz * _MELS_PER_HZ, above)
+
+
+def _hertz(mel: Float64[np.ndarray, " edges"], scale: str) -> Float64[np.ndarray, " edges"]:
+    if scale == "htk":
+        return 700 * (10 ** (mel / 2595) - 1)
+    knee = _LINEAR_HZ * _MELS_PER_HZ
+    return np.where(mel < knee, mel / _MELS_PER_HZ, _LINEAR_HZ * np.exp((np.maximum(mel, knee) - knee) / _MELS_PER_E))
