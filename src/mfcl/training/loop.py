@@ -1,0 +1,217 @@
+"""The one training loop: reproducible, resumable, and the same for one process or several."""
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from mfcl.console import progress as progress_bar
+from mfcl.distributed import barrier, is_main, processes, start
+from mfcl.errors import TrainingError
+from mfcl.recipe import Recipe, TrainSettings, to_dict
+from mfcl.training.journal import Journal, describe_machine
+from mfcl.training.optim import Ema, learning_rate, make_optimiser
+from mfcl.training.plan import Plan, ahead
+from mfcl.training.precision import settle
+from mfcl.training.state import Progress, load_state, save_state
+from mfcl.training.stopping import Interrupted, Stopping
+from mfcl.training.tasks import Task
+from mfcl.training.watch import Watch, collapse
+
+RESUME = "go on with --resume, a study with the same command"
+LOG_STEPS = 20
+"""Steps between two lines of `metrics.jsonl`; the end of an epoch is always one."""
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """How a run ended.
+
+    Attributes:
+        steps: Steps done, in all attempts.
+        seconds: Time spent on them.
+        loss: Mean loss of the last line of figures.
+        metrics: All its figures.
+    """
+
+    steps: int
+    seconds: float
+    loss: float
+    metrics: dict[str, float]
+
+
+def fit(
+    task: Task,
+    settings: TrainSettings,
+    run: Path,
+    *,
+    recipe: Recipe,
+    fingerprint: str,
+    seed: int,
+    resume: bool = False,
+    overwrite: bool = False,
+    device: str = "auto",
+    validate: Callable[[], dict[str, float]] | None = None,
+    checkpoint_seconds: float = 60.0,
+    progress: bool = True,
+) -> FitResult:
+    """Train a task; its weights are the result, and `run` the record.
+
+    The same seed gives the same weights, on the same machine and number of threads to the last bit, however often the
+    run is killed and resumed. Under `torchrun` all processes call this alike.
+
+    Args:
+        task: What to learn; its modules are moved to the device and changed.
+        settings: How.
+        run: A folder for the record; new or empty, unless `resume` or `overwrite`.
+        recipe: Written down, and compared when the run is resumed.
+        fingerprint: Of the data; likewise.
+        seed: Of the order of recordings; the task has its own for crops.
+        resume: Go on where the run in `run` stands; begin if it has not begun.
+        overwrite: Delete the run in `run` and begin again.
+        device: "auto", "cpu", "cuda", ...
+        validate: Called in evaluation mode after each epoch; what it returns is recorded.
+        checkpoint_seconds: Time between two saved states.
+        progress: Show progress.
+
+    Raises:
+        CheckpointError: `run` is in use, or was begun with other choices or data, or its states are damaged.
+        TrainingError: the loss or its gradient is no number, or there are too few recordings.
+        Interrupted: Ctrl-C; all is saved.
+    """
+    where = start(device)
+    plan = Plan(task.count, settings.batch, settings.epochs, seed)
+    journal = Journal(run, writes=is_main(), shown=progress)
+    config = {"seed": seed, **task.describe(), "settings": to_dict(settings), "recipe": to_dict(recipe)}
+    data = {"fingerprint": fingerprint, "recordings": task.count}
+    machine = describe_machine(where, processes())
+    precision = {name: settle(getattr(settings, f"{name}_precision"), where) for name in ("wave", "mel")}
+    if is_main():
+        journal.open(config, data, {**machine, "precision": precision}, resume=resume, overwrite=overwrite)
+    barrier()
+    task.precision = journal.environment().get("precision", precision)  # as at the start, wherever it goes on
+    task.to(where).train()
+    optimiser = make_optimiser(task, settings)
+    ema = Ema(task, settings.ema) if settings.ema else None
+    weights = [weight for group in optimiser.param_groups for weight in group["params"]]
+    with Stopping() as stopping, _exact():
+        done = load_state(run, task, optimiser, ema, say=journal.say)
+        barrier()
+        if done is None:
+            done = Progress()
+            task.prepare()
+            if ema is not None:
+                ema.restart()
+        journal.cut(done.lines)
+        journal.say(_opening(run, task, plan, done, where))
+        if done.finished:
+            return FitResult(done.step, done.seconds, done.latest["loss"], done.latest)
+        runner = DistributedDataParallel(task, broadcast_buffers=False) if processes() > 1 else task
+        watch = Watch(done, lambda step, name, value: _fault(task, plan, step, name, value))
+        saved = time.monotonic()
+        bar = progress_bar(
+            total=plan.steps, initial=done.step, what=run.name, unit="step", shown=progress and is_main()
+        )
+        coming = ahead(lambda step: task.batch(plan.recordings(step), plan.epoch(step)), range(done.step, plan.steps))
+        with bar, contextlib.closing(coming) as batches:
+            for step, batch in batches:
+                rate = learning_rate(step, plan.steps, settings)
+                for group in optimiser.param_groups:
+                    group["lr"] = rate
+                optimiser.zero_grad()
+                loss, figures = runner(batch)
+                loss.backward()
+                norm = nn.utils.clip_grad_norm_(weights, settings.clip or math.inf)
+                optimiser.step()
+                if ema is not None:
+                    ema.update(step)
+                watch.add(step, {"loss": loss, "gradient_norm": norm, **figures})
+                done.step = step + 1
+                bar.update()
+                epoch, rest = divmod(done.step, plan.epoch_steps)
+                if rest == 0 or done.step % LOG_STEPS == 0:
+                    line = watch.line(min(plan.batch, plan.count))
+                    journal.record({"step": done.step, "learning_rate": rate, "chance": task.chance_loss, **line})
+                    bar.set_postfix_str(_short(done.latest, task.chance_loss))
+                if rest == 0:
+                    _end_epoch(journal, task, ema, done, epoch, validate)
+                    watch.restart_clock()
+                stop = stopping.asked(where)
+                if done.step < plan.steps and (stop or time.monotonic() - saved > checkpoint_seconds):
+                    watch.settle()
+                    _save(journal, run, done, task, optimiser, ema)
+                    saved = time.monotonic()
+                    if stop:
+                        raise Interrupted(f"{run}: stopped and saved at step {done.step} of {plan.steps}; {RESUME}")
+        if ema is not None:
+            ema.keep()
+        done.seconds, done.finished = watch.seconds(), True
+        _save(journal, run, done, task, optimiser, None)
+        barrier()
+        return FitResult(done.step, done.seconds, done.latest["loss"], done.latest)
+
+
+def _end_epoch(
+    journal: Journal,
+    task: Task,
+    ema: Ema | None,
+    done: Progress,
+    epoch: int,
+    validate: Callable[[], dict[str, float]] | None,
+) -> None:
+    """Measure on validation recordings, record it, and warn if the run goes nowhere."""
+    figures: dict[str, float] = {}
+    if validate is not None and is_main():
+        task.eval()
+        with torch.no_grad(), ema.shown() if ema is not None else contextlib.nullcontext():
+            figures = validate()
+        task.train()
+    barrier()
+    journal.record({"step": done.step, "epoch": epoch, **figures})
+    shown = "".join(f", {name} {value:.2f}" for name, value in figures.items())
+    journal.say(f"epoch {epoch}: {_short(done.latest, task.chance_loss)}{shown}")
+    wrong = collapse(done.latest, task.chance_loss)
+    if wrong is not None:
+        journal.say(f"warning: epoch {epoch}: {wrong}")
+
+
+def _save(
+    journal: Journal, run: Path, done: Progress, task: Task, optimiser: torch.optim.Optimizer, ema: Ema | None
+) -> None:
+    if is_main():
+        done.lines = journal.lines()
+        save_state(run, done, task, optimiser, ema)
+
+
+def _fault(task: Task, plan: Plan, step: int, name: str, value: float) -> None:
+    batch = np.concatenate([plan.recordings(step, of=process) for process in range(processes())])
+    names = ", ".join(task.store.manifest.ids[batch[:3]])
+    raise TrainingError(
+        f"step {step + 1}: the {name.replace('_', ' ')} is {value}; the batch was {names} and {len(batch) - 3} more; "
+        "lower learning_rate or set clip in the recipe, or look at these recordings with mfcl scan"
+    )
+
+
+def _opening(run: Path, task: Task, plan: Plan, done: Progress, device: torch.device) -> str:
+    if done.finished:
+        return f"{run}: finished before, at step {done.step}"
+    verb = f"resumed at step {done.step} of" if done.step else "begun:"
+    return f"{run}: {verb} {plan.steps} steps, {plan.epochs} epochs of {task.count} recordings, on {device}"
+
+
+def _short(figures: dict[str, float], chance: float) -> str:
+    return f"loss {figures['loss']:.3f} (chance {chance:.3f}), top-1 {100 * figures['top1']:.0f} %"
+
+
+@contextlib.contextmanager
+def _exact() -> Iterator[None]:
+    """Choose, for the length of a run, the convolutions that give the same sums each time."""
+    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
+        yield

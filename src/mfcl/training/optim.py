@@ -1,0 +1,87 @@
+"""How weights move: the optimiser, its learning rate, and an average of the weights."""
+
+import contextlib
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from mfcl.recipe import TrainSettings
+
+
+def make_optimiser(module: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
+    """Return the optimiser of a module's parameters; norms, biases and scalars are not decayed.
+
+    Example:
+        >>> groups = make_optimiser(nn.Linear(2, 3), TrainSettings(weight_decay=0.1)).param_groups
+        >>> [(group["weight_decay"], len(group["params"])) for group in groups]
+        [(0.1, 1), (0.0, 1)]
+    """
+    weights = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    decay = settings.weight_decay if settings.optimiser == "adamw" else 0.0
+    groups = [
+        {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": decay},
+        {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},
+    ]
+    kind = torch.optim.AdamW if settings.optimiser == "adamw" else torch.optim.Adam
+    return kind([group for group in groups if group["params"]], lr=settings.learning_rate)
+
+
+def learning_rate(step: int, steps: int, settings: TrainSettings) -> float:
+    """Return the learning rate of a step: a straight rise, then half a cosine down to zero.
+
+    Args:
+        step: Steps done so far, from 0.
+        steps: Steps of the whole run.
+        settings: Holds the highest rate and the share of steps in which it rises.
+
+    Example:
+        >>> settings = TrainSettings(learning_rate=1.0, warmup=0.2)
+        >>> [round(learning_rate(step, 10, settings), 2) for step in (0, 1, 2, 6, 9)]
+        [0.5, 1.0, 1.0, 0.5, 0.04]
+    """
+    rising = round(settings.warmup * steps)
+    if step < rising:
+        return settings.learning_rate * (step + 1) / rising
+    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rising) / max(steps - rising, 1)))
+
+
+class Ema:
+    """A running average of all weights and buffers of a module, kept beside it.
+
+    In the first steps the average forgets faster, so that a short run does not keep its random start.
+    """
+
+    def __init__(self, module: nn.Module, decay: float) -> None:
+        self.module, self.decay = module, decay
+        self.average: dict[str, Tensor] = {}
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin again from the module's present weights."""
+        self.average = {name: value.detach().clone() for name, value in self.module.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Move the average towards the module's present weights; `step` counts from 0."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        for name, value in self.module.state_dict().items():
+            if value.is_floating_point():
+                self.average[name].lerp_(value, 1 - decay)
+            else:
+                self.average[name].copy_(value)  # a count has no average
+
+    def keep(self) -> None:
+        """Put the average into the module for good."""
+        self.module.load_state_dict(self.average)
+
+    @contextlib.contextmanager
+    def shown(self) -> Iterator[None]:
+        """Put the average into the module for the length of a block, to measure it."""
+        own: dict[str, Tensor] = {name: value.clone() for name, value in self.module.state_dict().items()}
+        self.keep()
+        try:
+            yield
+        finally:
+            self.module.load_state_dict(own)

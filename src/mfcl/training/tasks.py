@@ -1,0 +1,227 @@
+"""What can be learned by the one loop: a pair of encoders without labels, or one encoder with them."""
+
+import abc
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mfcl.augment import augment_mel, augment_wave
+from mfcl.batches import Clips, Views, length_batches, make_views, whole_clips
+from mfcl.distributed import all_reduce_sum, processes
+from mfcl.heads import make_heads
+from mfcl.losses import ContrastiveLoss, chance_loss
+from mfcl.models import FormatEncoder, MultiFormatModel
+from mfcl.recipe import Recipe
+from mfcl.store import Store
+from mfcl.training.fronts import fit_front, on_device
+
+LONGEST = 2.0
+"""Seconds of a recording that supervised training sees at once; longer ones are cropped anew in each epoch."""
+
+
+class Task(nn.Module, abc.ABC):
+    """Something to learn: batches made on the processor, and the loss of one on the device.
+
+    Attributes:
+        store: The sound of the training recordings, and of no others.
+        seed: Of crops and augmentations.
+        chance_loss: The loss of a model that knows nothing.
+        precision: The arithmetic of each format's encoder, "fp32" or "bf16".
+    """
+
+    chance_loss: float
+
+    def __init__(self, store: Store, *, seed: int) -> None:
+        super().__init__()
+        self.store, self.seed = store, seed
+        self.precision: Mapping[str, str] = {"wave": "fp32", "mel": "fp32"}
+
+    @property
+    def count(self) -> int:
+        """How many recordings there are to train on."""
+        return len(self.store)
+
+    @abc.abstractmethod
+    def describe(self) -> dict[str, Any]:
+        """Return what this task is, in plain values; a run is only continued with the same."""
+
+    @abc.abstractmethod
+    def prepare(self) -> None:
+        """Fit what no step learns: the front ends' normalisation."""
+
+    @abc.abstractmethod
+    def batch(self, indices: Int64[np.ndarray, " batch"], epoch: int) -> Any:
+        """Return the batch of these recordings in this epoch: a pure function of them and the seed."""
+
+    @abc.abstractmethod
+    def forward(self, batch: Any) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+        """Return the loss of a batch over all processes, and figures to watch."""
+
+    def encode(
+        self, encoder: FormatEncoder, format: str, represented: Float[Tensor, "batch ..."], lengths: Tensor | None
+    ) -> Float[Tensor, "batch dim"]:
+        """Return embeddings in float32, whatever arithmetic the encoder uses inside."""
+        device = represented.device.type
+        with torch.autocast(device, torch.bfloat16, enabled=self.precision[format] == "bf16"):
+            return encoder.encode(represented, lengths).float()
+
+
+@dataclass(frozen=True)
+class Crops:
+    """A batch of pre-training: two crops of each recording, and when they were made."""
+
+    views: Views
+    epoch: int
+
+
+class Pretrain(Task):
+    """Teach two encoders that crops of one recording belong together, whichever format they come in.
+
+    "inter": the first crop stays a waveform, the second becomes a log-mel. "inter+intra": both become both.
+
+    Source: Wang and van den Oord, "Multi-Format Contrastive Learning of Audio Representations", arXiv:2103.06508.
+    """
+
+    def __init__(self, model: MultiFormatModel, store: Store, recipe: Recipe, *, seed: int) -> None:
+        super().__init__(store, seed=seed)
+        self.model = model
+        self.heads = make_heads(model.dims, recipe.head, seed=seed)
+        self.loss = ContrastiveLoss(recipe.loss)
+        self.recipe = recipe
+        self.chance_loss = chance_loss(min(recipe.train.batch, len(store)))
+
+    def describe(self) -> dict[str, Any]:
+        """Return what this task is."""
+        return {"task": "pretrain"}
+
+    def prepare(self) -> None:
+        """Fit the normalisation of both formats on the training recordings."""
+        fit_front(self.model.wave, self.store, seed=self.seed)
+        fit_front(self.model.mel, self.store, seed=self.seed)
+
+    def batch(self, indices: Int64[np.ndarray, " batch"], epoch: int) -> Crops:
+        """Return two crops of each recording, and a partner to mix with if the recipe mixes."""
+        mixes = self.recipe.augment.needs_partner
+        views = make_views(self.store, indices, self.recipe.crops, seed=self.seed, epoch=epoch, partners=mixes)
+        return Crops(views, epoch)
+
+    def forward(self, batch: Crops) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+        """Return the contrastive loss over all processes' crops, and top-1, temperature and spread."""
+        both = self.recipe.loss.terms == "inter+intra"
+        first = {"wave": self._wave(batch, "first")} | ({"mel": self._mel(batch, "first")} if both else {})
+        second = {"mel": self._mel(batch, "second")} | ({"wave": self._wave(batch, "second")} if both else {})
+        loss, figures = self.loss(first, second)
+        return loss, figures
+
+    def _wave(self, batch: Crops, view: str) -> Float[Tensor, "batch out"]:
+        """Return the projections of the first or second crops as waveforms."""
+        clips = self._clips(batch, view)
+        wave = augment_wave(
+            clips.wave, clips.lengths, self.recipe.augment, self.store.sample_rate,
+            seed=self.seed, epoch=batch.epoch, recordings=batch.views.recordings, view=view,
+        )  # fmt: skip
+        encoder = self.model.wave
+        projected: Tensor = self.heads["wave"](self.encode(encoder, "wave", *encoder.front(wave, clips.lengths)))
+        return projected
+
+    def _mel(self, batch: Crops, view: str) -> Float[Tensor, "batch out"]:
+        """Return the projections of the first or second crops as log-mels."""
+        clips, partner = self._clips(batch, view), batch.views.partner
+        encoder = self.model.mel
+        front = encoder.front
+        mel, frames = front.log_power(clips.wave, clips.lengths)
+        other, other_frames = None, None
+        if partner is not None:
+            other, other_frames = front.log_power(*on_device(partner, self._device()))
+        mel = augment_mel(
+            mel, frames, self.recipe.augment, hop_seconds=front.hop_seconds, fill=front.mean,
+            partner=other, partner_lengths=other_frames,
+            seed=self.seed, epoch=batch.epoch, recordings=batch.views.recordings, view=view,
+        )  # fmt: skip
+        embedding = self.encode(encoder, "mel", front.normalise(mel, frames), frames)
+        projected: Tensor = self.heads["mel"](embedding)
+        return projected
+
+    def _clips(self, batch: Crops, view: str) -> Clips:
+        clips = batch.views.first if view == "first" else batch.views.second
+        return Clips(*on_device(clips, self._device()))
+
+    def _device(self) -> torch.device:
+        return next(self.parameters()).device
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A batch of supervised training."""
+
+    clips: Clips
+    targets: Int64[Tensor, " batch"]
+
+
+class Classify(Task):
+    """Teach one encoder and a linear layer to name recordings."""
+
+    def __init__(
+        self,
+        model: MultiFormatModel,
+        format: Literal["wave", "mel"],
+        store: Store,
+        targets: Int64[np.ndarray, " items"],
+        recipe: Recipe,
+        *,
+        seed: int,
+    ) -> None:
+        super().__init__(store, seed=seed)
+        self.format = format
+        self.encoder: FormatEncoder = getattr(model, format)
+        self.targets = targets
+        self.classes = int(targets.max()) + 1
+        self.chance_loss = float(np.log(self.classes))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.linear = nn.Linear(self.encoder.dim, self.classes)
+
+    def describe(self) -> dict[str, Any]:
+        """Return what this task is."""
+        return {"task": "classify", "format": self.format, "classes": self.classes}
+
+    def prepare(self) -> None:
+        """Fit the normalisation of the format on the training recordings."""
+        fit_front(self.encoder, self.store, seed=self.seed)
+
+    def batch(self, indices: Int64[np.ndarray, " batch"], epoch: int) -> Labelled:
+        """Return whole recordings, or a part drawn for this epoch of those that are too long."""
+        clips = whole_clips(self.store, indices, longest_seconds=LONGEST, seed=self.seed, epoch=epoch)
+        return Labelled(clips, torch.from_numpy(self.targets[indices]))
+
+    def forward(self, batch: Labelled) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+        """Return the cross-entropy over all processes' recordings, and top-1."""
+        targets = batch.targets.to(self.linear.weight.device)
+        logits = self._logits(batch.clips)
+        hits = (logits.detach().argmax(dim=1) == targets).float().mean()
+        loss = functional.cross_entropy(logits, targets)
+        return all_reduce_sum(loss) / processes(), {"top1": all_reduce_sum(hits) / processes()}
+
+    @torch.no_grad()
+    def predict(self, store: Store, *, batch: int = 64) -> Int64[np.ndarray, " items"]:
+        """Return the class of each recording of a store, in evaluation mode; weights and buffers stay as they are."""
+        was, found = self.training, np.zeros(len(store), dtype=np.int64)
+        self.eval()
+        try:
+            for indices in length_batches(store.lengths, batch):
+                logits = self._logits(whole_clips(store, indices, longest_seconds=LONGEST))
+                found[indices] = logits.argmax(dim=1).cpu().numpy()
+        finally:
+            self.train(was)
+        return found
+
+    def _logits(self, clips: Clips) -> Float[Tensor, "batch classes"]:
+        represented, lengths = self.encoder.front(*on_device(clips, self.linear.weight.device))
+        logits: Tensor = self.linear(self.encode(self.encoder, self.format, represented, lengths))
+        return logits
