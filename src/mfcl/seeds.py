@@ -48,7 +48,8 @@ def uniforms(
         key = _mix(_mix(np.atleast_1d(key)) + np.uint64(epoch) * GOLDEN)
         keys = _mix(_mix(key + recordings.astype(np.uint64) * GOLDEN))
         words = _mix(keys[:, None] + np.arange(1, count + 1, dtype=np.uint64) * GOLDEN)
-    return ((words >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+    # 52 bits and a half: with 53 the largest would round to 1, and its normal number be infinite
+    return ((words >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
 
 
 def normals(
