@@ -1,0 +1,201 @@
+"""Nearest neighbours by cosine: exact, in blocks of bounded memory, and with ties that fall alike on every machine."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from jaxtyping import Float, Float64, Int64, Shaped
+
+from mfcl.errors import MeasureError
+from mfcl.scores import accuracy, check_measurable
+from mfcl.seeds import generator
+
+KS = (3, 5, 10, 20, 50)
+SIMILARITIES_AT_ONCE = 2**22  # 32 MiB of float64
+STEPS = 2.0**32  # a product's last bits depend on its place in the block: equal vectors must come out equal
+
+
+def unit_rows(vectors: Float[np.ndarray, "items dim"]) -> Float64[np.ndarray, "items dim"]:
+    """Return the vectors at length 1, so that their products are cosines; a zero vector stays zero.
+
+    Example:
+        >>> unit_rows(np.array([[3.0, 4.0]])).tolist()
+        [[0.6, 0.8]]
+    """
+    rows = vectors.astype(np.float64)
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows / np.where(lengths > 0, lengths, 1.0)
+
+
+def top_k(
+    queries: Float[np.ndarray, "queries _"],
+    gallery: Float[np.ndarray, "items _"],
+    k: int,
+    *,
+    block: int | None = None,
+) -> tuple[Int64[np.ndarray, "queries {k}"], Float64[np.ndarray, "queries {k}"]]:
+    """Return each query's k most similar gallery items, nearest first, and their cosines.
+
+    Of equally similar items (to 2e-10) the earlier comes first.
+
+    Args:
+        queries: What to look for.
+        gallery: Where to look.
+        k: Neighbours to return, at most as many as the gallery holds.
+        block: Queries at once; by default as many as keep the similarities within 32 MiB.
+
+    Raises:
+        MeasureError: k is out of range, the vectors differ in length, or one is NaN or infinite.
+
+    Example:
+        >>> places, cosines = top_k(np.array([[1.0, 0.0]]), np.array([[0.0, 1.0], [2.0, 0.0]]), 1)
+        >>> places.tolist(), cosines.tolist()
+        ([[1]], [[1.0]])
+    """
+    check_pair(queries, gallery)
+    if not 1 <= k <= len(gallery):
+        raise MeasureError(f"neighbours: k from 1 to {len(gallery)} (the gallery's size) is wanted, but came {k}")
+    found = [nearest(similarity, k) for _, similarity in similarities(queries, gallery, block=block)]
+    return np.concatenate([places for places, _ in found]), np.concatenate([cosines for _, cosines in found])
+
+
+def similarities(
+    queries: Float[np.ndarray, "queries dim"], gallery: Float[np.ndarray, "items dim"], *, block: int | None = None
+) -> Iterator[tuple[slice, Float64[np.ndarray, "block items"]]]:
+    """Yield the cosines of some queries with the whole gallery, block by block, and which queries they are."""
+    block = block or max(1, SIMILARITIES_AT_ONCE // len(gallery))
+    columns = np.ascontiguousarray(unit_rows(gallery).T)
+    for start in range(0, len(queries), block):
+        part = slice(start, min(start + block, len(queries)))
+        similarity = unit_rows(queries[part]) @ columns
+        similarity *= STEPS
+        np.rint(similarity, out=similarity)
+        similarity /= STEPS
+        yield part, similarity
+
+
+def nearest(
+    similarity: Float64[np.ndarray, "queries items"], k: int
+) -> tuple[Int64[np.ndarray, "queries {k}"], Float64[np.ndarray, "queries {k}"]]:
+    """Return the places and values of the k highest of each row, highest first, ties to the earlier place."""
+    if k < similarity.shape[1]:
+        places = np.sort(np.argpartition(similarity, -k, axis=1)[:, -k:], axis=1)
+    else:
+        places = np.broadcast_to(np.arange(k), similarity.shape).copy()
+    values = np.take_along_axis(similarity, places, axis=1)
+    last = values.min(axis=1, keepdims=True)
+    cut = np.flatnonzero((similarity >= last).sum(axis=1) > k)  # a tie across the border: which was kept is chance
+    if len(cut):
+        places[cut] = np.argsort(-similarity[cut], axis=1, kind="stable")[:, :k]
+        values[cut] = np.take_along_axis(similarity[cut], places[cut], axis=1)
+    order = np.argsort(-values, axis=1, kind="stable")
+    return np.take_along_axis(places, order, axis=1), np.take_along_axis(values, order, axis=1)
+
+
+def vote(
+    codes: Int64[np.ndarray, "queries neighbours"], classes: int, ks: Sequence[int]
+) -> Int64[np.ndarray, "choices queries"]:
+    """Return the class most of the first k neighbours have, for every k in one pass; a tie goes to the nearest's.
+
+    Args:
+        codes: The class of each neighbour, 0 to classes - 1, nearest first.
+        classes: How many classes there are.
+        ks: Rising numbers of neighbours.
+    """
+    rows = np.arange(len(codes))
+    counts = np.zeros((len(codes), classes), dtype=np.int64)
+    first = np.full((len(codes), classes), codes.shape[1], dtype=np.int64)  # the rank of a class's nearest member
+    winners = []
+    for rank in range(max(ks)):
+        code = codes[:, rank]
+        first[rows, code] = np.minimum(first[rows, code], rank)
+        counts[rows, code] += 1
+        if rank + 1 in ks:
+            winners.append((counts * (codes.shape[1] + 1) - first).argmax(axis=1))
+    return np.stack(winners)
+
+
+def knn_predict(
+    train_x: Float[np.ndarray, "items _"],
+    train_y: Shaped[np.ndarray, " _"],
+    test_x: Float[np.ndarray, "queries _"],
+    k: int,
+) -> Shaped[np.ndarray, " queries"]:
+    """Return the label that most of each query's k nearest neighbours have; a tie goes to the nearest one's.
+
+    Raises:
+        MeasureError: see `top_k`; or a label is missing.
+
+    Example:
+        >>> knn_predict(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array(["a", "b"]), np.array([[0.9, 0.1]]), 1).tolist()
+        ['a']
+    """
+    check_measurable(train_x, train_y, what="neighbours")
+    classes, codes = np.unique(train_y, return_inverse=True)
+    places, _ = top_k(test_x, train_x, k)
+    rows = max(1, SIMILARITIES_AT_ONCE // len(classes))
+    blocks = (places[start : start + rows] for start in range(0, len(places), rows))
+    return np.concatenate([classes[vote(codes[block], len(classes), [k])[0]] for block in blocks])
+
+
+def choose_k(
+    x: Float[np.ndarray, "items dim"],
+    y: Shaped[np.ndarray, " items"],
+    *,
+    ks: Sequence[int] = KS,
+    folds: int = 5,
+    seed: int,
+) -> int:
+    """Return the number of neighbours that predicts best in stratified cross-validation; of equals the smallest.
+
+    One similarity matrix serves every fold and every k: an item's neighbours are those of the other folds.
+
+    Args:
+        x: Vectors.
+        y: Their labels.
+        ks: Numbers to choose from; those above the items outside the largest fold are left out.
+        folds: How many parts the items are dealt into.
+        seed: Deals the items.
+
+    Raises:
+        MeasureError: no k is small enough for so few items, or a vector or label cannot be used.
+    """
+    check_measurable(x, y, what="neighbours")
+    fold = deal(y, folds, seed=seed)
+    most = len(y) - int(np.bincount(fold).max())
+    usable = sorted({k for k in ks if 1 <= k <= most})
+    if not usable:
+        raise MeasureError(
+            f"neighbours: no k of {sorted(ks)} fits {len(y)} items in {folds} folds; give more recordings"
+        )
+    classes, codes = np.unique(y, return_inverse=True)
+    predicted = np.empty((len(usable), len(y)), dtype=np.int64)
+    for part, similarity in similarities(x, x):
+        similarity[fold[part, None] == fold] = -np.inf
+        places, _ = nearest(similarity, usable[-1])
+        predicted[:, part] = vote(codes[places], len(classes), usable)
+    return usable[int(np.argmax([accuracy(row, codes) for row in predicted]))]
+
+
+def deal(y: Shaped[np.ndarray, " items"], folds: int, *, seed: int) -> Int64[np.ndarray, " items"]:
+    """Deal items into folds, each class as evenly as possible, and so that the folds' sizes differ by one at most.
+
+    Example:
+        >>> np.bincount(deal(np.array(["a"] * 4 + ["b"] * 2), 2, seed=0)).tolist()
+        [3, 3]
+    """
+    shuffled = generator(seed, "folds").permutation(len(y))
+    by_class = shuffled[np.argsort(y[shuffled], kind="stable")]
+    fold = np.empty(len(y), dtype=np.int64)
+    fold[by_class] = np.arange(len(y)) % folds  # dealt like cards, class after class
+    return fold
+
+
+def check_pair(queries: Float[np.ndarray, "queries _"], gallery: Float[np.ndarray, "items _"]) -> None:
+    """Raise one clear line if queries cannot be compared with a gallery."""
+    for what, vectors in (("queries", queries), ("gallery", gallery)):
+        check_measurable(vectors, np.ones(len(vectors)), what=what)
+    if queries.shape[1] != gallery.shape[1]:
+        raise MeasureError(
+            f"neighbours: queries of {gallery.shape[1]} values like the gallery's are wanted, but came "
+            f"{queries.shape[1]}; embed both with one checkpoint"
+        )
