@@ -1,0 +1,129 @@
+"""Norms that know where a clip ends: padding is in no statistic, and is zero afterwards."""
+
+import math
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+from mfcl.distributed import all_reduce_sum, processes
+from mfcl.encoders.base import Grid, Lengths, silenced, within
+
+NormName = Literal["batch", "group", "instance"]
+GROUPS = 32
+"""Groups of a GroupNorm, if there are as many channels."""
+MOMENTUM = 0.1
+"""Share of a batch in the running statistics, as torch's default has it."""
+MakeNorm = Callable[[int], "BatchNorm | GroupNorm"]
+
+
+def make_norm(name: NormName, channels: int) -> "BatchNorm | GroupNorm":
+    """Return a norm by its name: over the batch, over groups of a clip's channels, or over each channel of a clip."""
+    if name == "batch":
+        return BatchNorm(channels)
+    return GroupNorm(channels if name == "instance" else math.gcd(GROUPS, channels), channels)
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """Torch's batch norm, keys included, with the statistics of the clips' own frames over all processes.
+
+    In training, clips of different lengths are normalised by the mean and variance of what is not padding, and several
+    processes by those of all of them: two processes with half the batch each do what one does with the whole.
+    """
+
+    def forward(self, grid: Grid, lengths: Lengths = None) -> Grid:
+        """Return the normalised grid; padding is zero."""
+        if self.training and (lengths is not None or processes() > 1):
+            return silenced(self._over_own_frames(silenced(grid, lengths), lengths), lengths)
+        return silenced(super().forward(grid), lengths)
+
+    def _over_own_frames(self, grid: Grid, lengths: Lengths) -> Grid:
+        with torch.no_grad():
+            mean, variance, count = _statistics(grid, lengths)
+            unbiased = variance * (count / (count - 1).clamp(min=1))
+            for name, value in (("running_mean", mean), ("running_var", unbiased)):
+                running = self.get_buffer(name)
+                running.lerp_(value.to(running.dtype), MOMENTUM)
+            self.get_buffer("num_batches_tracked").add_(1)
+        normalised: Tensor = _Normalise.apply(  # type: ignore[no-untyped-call]
+            grid, self.weight, self.bias, mean.float(), variance.float(), count, self.eps
+        )
+        return normalised
+
+
+class GroupNorm(nn.GroupNorm):
+    """Torch's group norm, keys included, with the statistics of each clip's own frames."""
+
+    def forward(self, grid: Grid, lengths: Lengths = None) -> Grid:
+        """Return the normalised grid; padding is zero."""
+        if lengths is None:
+            return torch.group_norm(grid, self.num_groups, self.weight, self.bias, self.eps)
+        own = within(lengths, grid.shape[3])[:, None, None]  # (batch, 1, 1, frames)
+        grouped = grid.float().reshape(
+            len(grid), self.num_groups, -1, *grid.shape[2:]
+        )  # (batch, groups, channels, bands, frames)
+        own = own[:, None]
+        count = lengths[:, None, None, None, None] * (grouped.shape[2] * grouped.shape[3])
+        axes = (2, 3, 4)
+        centred = (grouped - (grouped * own).sum(axes, keepdim=True) / count) * own
+        variance = centred.square().sum(axes, keepdim=True) / count
+        normalised = (centred * (variance + self.eps).rsqrt()).flatten(1, 2)
+        scaled = normalised * self.weight[:, None, None] + self.bias[:, None, None]
+        kept: Tensor = scaled * own[:, 0]
+        return kept.to(grid.dtype)
+
+
+def _statistics(
+    grid: Grid, lengths: Lengths
+) -> tuple[Float[Tensor, " channels"], Float[Tensor, " channels"], Float[Tensor, ""]]:
+    """Return mean, variance and count of what is not padding, over all processes; `grid` is zero where it is padding.
+
+    Torch's one-pass kernel counts the zeros too; sums do not change by them, so only the counts are put right.
+    """
+    mean, variance = torch.ops.aten.batch_norm_update_stats(grid, None, None, 0.0)
+    mean, variance = mean.double(), variance.double()  # few numbers: differences of squares can afford it
+    everything = grid.numel() // grid.shape[1]
+    own = mean.new_tensor(everything) if lengths is None else lengths.sum().double() * grid.shape[2]
+    sums = torch.stack([mean * everything, (variance + mean.square()) * everything, own.expand_as(mean)])
+    total, squares, count = all_reduce_sum(sums)
+    mean = total / count
+    return mean, (squares / count - mean.square()).clamp(min=0), count[0]
+
+
+class _Normalise(torch.autograd.Function):
+    """Batch norm by given statistics, and the gradient through them.
+
+    Source: Ioffe and Szegedy, arXiv:1502.03167, section 3, with sums over what is not padding in place of all.
+    """
+
+    @staticmethod
+    def forward(
+        context: Any, grid: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor, count: Tensor,
+        epsilon: float,
+    ) -> Tensor:  # fmt: skip
+        context.save_for_backward(grid, weight, mean, variance, count)
+        context.epsilon = epsilon
+        return functional.batch_norm(grid, mean, variance, weight, bias, training=False, eps=epsilon)
+
+    @staticmethod
+    @once_differentiable
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        grid, weight, mean, variance, count = context.saved_tensors
+        direct, of_weight, of_bias = torch.ops.aten.native_batch_norm_backward(
+            gradients[0], grid, weight, mean, variance, None, None, False, context.epsilon, (True, True, True)
+        )
+        # the mean and the variance move with every input: a constant and a slope in the input, for each channel
+        means = all_reduce_sum(torch.stack([of_bias, of_weight])) / count.float()
+        inverse = (variance + context.epsilon).rsqrt()
+        slope = weight * inverse.square() * means[1]
+        constant = weight * inverse * means[0] - slope * mean
+        through = torch.addcmul(_column(constant, grid), grid, _column(slope, grid))
+        return direct.sub_(through), of_weight, of_bias, None, None, None, None
+
+
+def _column(values: Float[Tensor, " channels"], grid: Grid) -> Float[Tensor, "channels 1 1"]:
+    return values.to(grid.dtype)[:, None, None]

@@ -1,0 +1,82 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mfcl.encoders.base import Frames
+from mfcl.errors import RecipeError
+from mfcl.pooling import POOLINGS, Pooling, thirds_weights
+
+
+def values(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def make(name: str, features: int) -> Pooling:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return Pooling(name, features)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.sampled_from(sorted(POOLINGS)), st.lists(st.integers(1, 30), min_size=1, max_size=5), st.integers(0, 5))
+def test_a_clip_alone_is_pooled_as_in_a_padded_batch(name: str, counts: list[int], more: int) -> None:
+    pooling = make(name, 7)
+    batch = torch.zeros(len(counts), max(counts) + more, 7)
+    for row, count in enumerate(counts):
+        batch[row, :count] = values(count, 7, seed=row) - 1  # mostly negative: a zero of padding would be the maximum
+    together = pooling(Frames(batch, torch.tensor(counts)))
+    assert together.shape == (len(counts), pooling.dim)
+    for row, count in enumerate(counts):
+        alone = pooling(Frames(batch[row : row + 1, :count], None))
+        assert torch.allclose(together[row], alone[0], atol=1e-5)
+
+
+def test_each_pooling_is_its_formula() -> None:
+    x = values(2, 9, 5)
+    frames = Frames(x, None)
+    assert torch.allclose(make("mean", 5)(frames), x.mean(1))
+    assert torch.allclose(make("mean_max", 5)(frames), torch.cat([x.mean(1), x.max(1).values], 1))
+    thirds = [x[:, :3].mean(1), x[:, 3:6].mean(1), x[:, 6:].mean(1)]
+    assert torch.allclose(make("thirds_max", 5)(frames), torch.cat([*thirds, x.max(1).values], 1), atol=1e-6)
+    wanted = torch.cat([x.mean(1), x.std(1, correction=0)], 1)
+    assert torch.allclose(make("statistics", 5)(frames), wanted, atol=1e-5)
+    panns = make("panns", 5)
+    assert torch.allclose(panns(frames), panns.fc1(x.max(1).values + x.mean(1)).relu())
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(1, 40))
+def test_every_third_has_weight_one_and_every_frame_counts_alike(count: int) -> None:
+    weights = thirds_weights(Frames(torch.zeros(1, count + 2, 1), torch.tensor([count])))[0]
+    assert torch.allclose(weights.sum(1), torch.ones(3), atol=1e-5)
+    assert torch.allclose(weights.sum(0)[:count], torch.full((count,), 3 / count), atol=1e-5)
+    assert not weights[:, count:].any()
+
+
+def test_four_frames_share_their_borders() -> None:
+    weights = thirds_weights(Frames(torch.zeros(1, 4, 1), None))[0] * 4 / 3
+    third = 1 / 3
+    wanted = torch.tensor([[1, third, 0, 0], [0, 2 * third, 2 * third, 0], [0, 0, third, 1]])
+    assert torch.allclose(weights, wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", sorted(POOLINGS))
+def test_gradients_are_finite_where_nothing_moves(name: str) -> None:
+    x = torch.ones(2, 4, 3, requires_grad=True)
+    make(name, 3)(Frames(x, torch.tensor([4, 1]))).sum().backward()
+    assert x.grad is not None
+    assert torch.isfinite(x.grad).all()
+
+
+def test_bf16_around_it_does_not_reach_the_pooling() -> None:
+    x = values(2, 9, 5)
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = make("thirds_max", 5)(Frames(x, None))
+    assert inside.dtype == torch.float32
+    assert torch.equal(inside, make("thirds_max", 5)(Frames(x, None)))
+
+
+def test_an_unknown_pooling_names_the_known_ones() -> None:
+    with pytest.raises(RecipeError, match=r"no pooling is called 'maen'.*did you mean 'mean'"):
+        Pooling("maen", 4)
