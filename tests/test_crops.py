@@ -177,3 +177,11 @@ def test_wrong_settings_are_refused_in_one_line(wrong: dict[str, object], word: 
     with pytest.raises(RecipeError, match=word) as caught:
         CropSettings(**wrong)  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
+
+
+def test_an_hour_of_sound_gives_crops_that_fit_into_memory():
+    hour = np.array([3600 * 16000], dtype=np.int64)
+    pair = crop_pair(hour, 16000, CropSettings(), seed=0, epoch=0, recordings=np.array([0]))
+    assert pair.counts.tolist() == [[5 * 16000, 5 * 16000]]
+    with pytest.raises(RecipeError, match="most_seconds"):
+        CropSettings(unit="seconds", length=6.0)

@@ -28,6 +28,8 @@ class CropSettings:
     """Least distance between disjoint crops, in `unit`."""
     shortest_seconds: float = 0.05
     """Crops are made at least this long where the recording and the placement allow it."""
+    most_seconds: float = 5.0
+    """Crops are never longer: a fraction of an hour of sound would not fit into memory."""
 
     def __post_init__(self) -> None:
         for name, choice, allowed in (("unit", self.unit, UNITS), ("placement", self.placement, PLACEMENTS)):
@@ -39,6 +41,14 @@ class CropSettings:
         if not 0 <= self.gap < np.inf or not 0 <= self.shortest_seconds < np.inf:
             raise RecipeError(
                 f"crops.gap {self.gap} and crops.shortest_seconds {self.shortest_seconds} must be 0 or more"
+            )
+        if not max(self.shortest_seconds, 0.01) <= self.most_seconds < np.inf:
+            raise RecipeError(
+                f"crops.most_seconds is {self.most_seconds}; give at least crops.shortest_seconds {self.shortest_seconds}"
+            )
+        if self.unit == "seconds" and longest > self.most_seconds:
+            raise RecipeError(
+                f"crops: {longest} seconds are more than crops.most_seconds {self.most_seconds}; raise it"
             )
         if self.gap and self.placement != "disjoint":
             raise RecipeError(f"crops.gap {self.gap} means nothing for {self.placement} crops; set it to 0")
@@ -117,7 +127,8 @@ def _sizes(
     longest = settings.length if settings.longest is None else settings.longest
     asked = np.rint((settings.length + (longest - settings.length) * draw) * scale)
     shortest = max(round(settings.shortest_seconds * sample_rate), 1)
-    counts = np.minimum(np.maximum(asked, shortest), lengths).astype(np.int64)
+    most = max(round(settings.most_seconds * sample_rate), 1)
+    counts = np.minimum(np.clip(asked, shortest, max(most, shortest)), lengths).astype(np.int64)
     gaps = np.minimum(np.rint(settings.gap * scale), lengths).astype(np.int64)
     if settings.placement == "disjoint":
         # |--- crop ---|  gap  |--- crop ---|  must fit: shrink the crops, but below the shortest shrink the gap

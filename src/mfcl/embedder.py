@@ -37,7 +37,9 @@ Samples = Float32[np.ndarray, " samples"]
 class Clips(Protocol):
     """Clips by number: a `Store`, or anything with lengths in samples and a way to read one clip."""
 
-    lengths: Int64[np.ndarray, " items"]
+    @property
+    def lengths(self) -> Int64[np.ndarray, " items"]:
+        """Return the clips' lengths in samples."""
 
     def clip(self, index: int) -> Samples:
         """Return one clip."""
@@ -143,7 +145,7 @@ class Listed:
 @torch.inference_mode()
 def embed_clips(
     model: MultiFormatModel,
-    clips: Clips | Listed,
+    clips: Clips,
     sample_rate: int,
     *,
     format: Format = "both",
@@ -206,7 +208,7 @@ class Embedder:
 
     def dim(self, format: Format = "both") -> int:
         """Return how many values an embedding has."""
-        return part_bounds(self.checkpoint.model, format)[FORMATS[-1] if format == "both" else format][1]
+        return max(stop for _, stop in part_bounds(self.checkpoint.model, format).values())
 
     def encode(
         self,
@@ -231,9 +233,8 @@ class Embedder:
         Raises:
             AudioError: a file or array that cannot be used; the message names it.
         """
-        alone = isinstance(sounds, str | Path) or (isinstance(sounds, np.ndarray) and sounds.dtype != object)
-        listed = [sounds] if alone else list(sounds)  # type: ignore[list-item]
-        clips = [self._prepared(sound, place, sample_rate) for place, sound in enumerate(listed)]  # type: ignore[arg-type]
+        listed = [sounds] if isinstance(sounds, str | Path | np.ndarray) else list(sounds)
+        clips = [self._prepared(sound, place, sample_rate) for place, sound in enumerate(listed)]
         if not clips:
             return np.zeros((0, self.dim(format)), dtype=np.float32)
         model = self.checkpoint.model
@@ -275,7 +276,8 @@ class Embedder:
         self, a: Float32[np.ndarray, "items dim"], b: Float32[np.ndarray, "others dim"]
     ) -> Float32[np.ndarray, "items others"]:
         """Return the cosine of every vector of `a` with every vector of `b`."""
-        return _unit(a) @ _unit(b).T
+        cosines: Float32[np.ndarray, "_ _"] = _unit(a) @ _unit(b).T
+        return cosines
 
     def _prepared(self, sound: str | Path | np.ndarray, place: int, sample_rate: int | None) -> Samples:
         preparation = self.checkpoint.recipe.preparation
@@ -348,7 +350,8 @@ def _stack(clips: Sequence[Samples]) -> tuple[torch.Tensor, torch.Tensor | None]
 
 
 def _unit(vectors: Float32[np.ndarray, "items dim"]) -> Float32[np.ndarray, "items dim"]:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12).astype(np.float32)
+    lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return np.asarray(vectors / lengths, dtype=np.float32)
 
 
 def _report(failed: Sequence[tuple[str, str]], path: Path | None) -> None:

@@ -1,25 +1,24 @@
 """What one representation is worth: the same questions for an encoder's embeddings and for every control."""
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Float32, Shaped
 
 from mfcl.embeddings import Embeddings
 from mfcl.errors import MeasureError
 from mfcl.neighbours import knn_predict
-from mfcl.probe import few_labels, linear_probe
+from mfcl.probe import few_label_probe, linear_probe
 from mfcl.scores import bootstrap_interval
 from mfcl.voices import identify, identify_apart, verify
 
 FEW = 10
 """Labels a class of the few-label row."""
-DRAWS = 5
-"""How often they are drawn; the row is the mean."""
 NEIGHBOURS = 5
 
-Vectors = Float32[np.ndarray, "items dim"]
-Parts = dict[str, tuple[Vectors, np.ndarray]]
+Vectors = Float32[np.ndarray, "_ _"]
+Names = Shaped[np.ndarray, " _"]
 
 
 @dataclass(frozen=True)
@@ -60,24 +59,17 @@ def measure_labels(embeddings: Embeddings, label: str, speaker: str | None, *, s
     Raises:
         MeasureError: a part is missing, or the label has a single value in it.
     """
-    parts = labelled_parts(embeddings, label)
-    (train_x, train_y), (valid_x, valid_y), (test_x, test_y) = (parts[name] for name in ("train", "valid", "test"))
+    vectors = standardised(embeddings)
+    train, valid, test = (_labelled(embeddings, vectors, label, name) for name in ("train", "valid", "test"))
     groups = _groups(embeddings, label, speaker)
-    probe = linear_probe((train_x, train_y), (valid_x, valid_y), (test_x, test_y))
-    found = [_accuracy(f"{label}, linear probe, all labels", probe.predictions == test_y, groups, seed)]
-
-    few_correct = np.zeros(len(test_y), dtype=np.float64)
-    smallest = int(np.unique(train_y, return_counts=True)[1].min())
-    if smallest >= FEW:
-        for draw in range(DRAWS):
-            chosen = few_labels(train_y, FEW, seed=seed * DRAWS + draw)
-            few = linear_probe((train_x[chosen], train_y[chosen]), (valid_x, valid_y), (test_x, test_y), refit=False)
-            few_correct += (few.predictions == test_y) / DRAWS
-        found.append(_accuracy(f"{label}, linear probe, {FEW} labels a class", few_correct, groups, seed))
-
-    gallery_x, gallery_y = np.concatenate([train_x, valid_x]), np.concatenate([train_y, valid_y])
-    nearest = knn_predict(gallery_x, gallery_y, test_x, NEIGHBOURS)
-    found.append(_accuracy(f"{label}, {NEIGHBOURS}-NN, no training", nearest == test_y, groups, seed))
+    probe = linear_probe(train, valid, test)
+    found = [_accuracy(f"{label}, linear probe, all labels", probe.correct, groups, seed)]
+    if np.unique(train[1], return_counts=True)[1].min() >= FEW:
+        few = few_label_probe(train, valid, test, FEW, seed=seed)
+        found.append(_accuracy(f"{label}, linear probe, {FEW} labels a class", few.correct, groups, seed))
+    known, names = np.concatenate([train[0], valid[0]]), np.concatenate([train[1], valid[1]])
+    nearest = knn_predict(known, names, test[0], min(NEIGHBOURS, len(names)))
+    found.append(_accuracy(f"{label}, {NEIGHBOURS}-NN, no training", nearest == test[1], groups, seed))
     return found
 
 
@@ -93,10 +85,10 @@ def measure_voices(embeddings: Embeddings, label: str | None, speaker: str, *, s
     Raises:
         MeasureError: the test part has one speaker, or one clip of each.
     """
-    test = np.flatnonzero((embeddings.splits == "test") & (embeddings.labels[speaker] != ""))
-    vectors = standardised(embeddings)[test]
-    voices = embeddings.labels[speaker][test]
-    words = embeddings.labels[label][test] if label else np.full(len(test), "", dtype="<U1")
+    voices = embeddings.label(speaker)
+    test = np.flatnonzero((embeddings.splits == "test") & (voices != ""))
+    vectors, voices = standardised(embeddings)[test], voices[test]
+    words = embeddings.label(label)[test] if label else np.full(len(test), "any")
     same = identify(vectors, voices, words, seed=seed)
     found = [_accuracy("voices, kNN, half of each enrolled", same.correct, same.speakers, seed, table="voices")]
     if len(np.unique(words)) > 1:
@@ -118,35 +110,31 @@ def standardised(embeddings: Embeddings) -> Vectors:
     if len(train) < 2:
         raise MeasureError(f"wanted 2 or more training recordings to standardise by, got {len(train)}")
     deviation = np.maximum(train.std(axis=0), 1e-6 * max(1e-6, float(train.std())))
-    scaled = (embeddings.vectors - train.mean(axis=0)) / deviation
-    for start, stop in embeddings.parts.values():
-        part = scaled[:, start:stop]
-        part /= np.maximum(np.linalg.norm(part, axis=1, keepdims=True), 1e-12)
-    return scaled.astype(np.float32)
+    scaled = ((embeddings.vectors - train.mean(axis=0)) / deviation).astype(np.float32)
+    return dataclasses.replace(embeddings, vectors=scaled).scaled().vectors
 
 
-def labelled_parts(embeddings: Embeddings, label: str) -> Parts:
-    """Return train, valid and test vectors, standardised, with their labels; recordings without one are left out."""
-    vectors, values = standardised(embeddings), embeddings.labels[label]
-    parts = {}
-    for name in ("train", "valid", "test"):
-        chosen = (embeddings.splits == name) & (values != "")
-        if len(np.unique(values[chosen])) < 2:
-            raise MeasureError(
-                f"label {label!r}: wanted 2 or more values in the {name} part, got {len(np.unique(values[chosen]))} "
-                f"in {int(chosen.sum())} recordings; choose another label or split"
-            )
-        parts[name] = (vectors[chosen], values[chosen])
-    return parts
+def _labelled(embeddings: Embeddings, vectors: Vectors, label: str, part: str) -> tuple[Vectors, Names]:
+    """Return a part's vectors and labels; recordings without one are left out."""
+    values = embeddings.label(label)
+    chosen = (embeddings.splits == part) & (values != "")
+    kinds = len(np.unique(values[chosen]))
+    if kinds < 2:
+        raise MeasureError(
+            f"label {label!r}: wanted 2 or more values in the {part} part, got {kinds} in {int(chosen.sum())} "
+            "recordings; choose another label or split"
+        )
+    return vectors[chosen], values[chosen]
 
 
-def _groups(embeddings: Embeddings, label: str, speaker: str | None) -> np.ndarray:
-    test = (embeddings.splits == "test") & (embeddings.labels[label] != "")
-    return embeddings.labels[speaker][test] if speaker else embeddings.ids[test]
+def _groups(embeddings: Embeddings, label: str, speaker: str | None) -> Names:
+    test = (embeddings.splits == "test") & (embeddings.label(label) != "")
+    names = embeddings.label(speaker) if speaker else embeddings.ids
+    return np.asarray(names[test])
 
 
 def _accuracy(
-    task: str, correct: Bool[np.ndarray, " items"] | np.ndarray, groups: np.ndarray, seed: int, *, table: str = "labels"
+    task: str, correct: Shaped[np.ndarray, " items"], groups: Names, seed: int, *, table: str = "labels"
 ) -> Measure:
     values = 100.0 * np.asarray(correct, dtype=np.float64)
     low, high = bootstrap_interval(values, groups, seed=seed)

@@ -169,7 +169,7 @@ def pretrain(
     task = Pretrain(model, data.part("train"), recipe, seed=seed)
     result = fit(
         task, recipe.train, out, recipe=recipe, fingerprint=data.manifest.fingerprint(), seed=seed, resume=resume,
-        overwrite=overwrite, device=device, validate=_live_figure(model, data), progress=progress,
+        overwrite=overwrite, device=device, validate=_live_figures(task, data), progress=progress,
     )  # fmt: skip
     facts = {
         "training": "multi-format contrastive, no labels",
@@ -251,37 +251,37 @@ def _split(
             protocol = "manifest"
         else:
             protocol = "label" if speaker else "recording"
-    return split(manifest, protocol, seed=seed, split_by=split_by or speaker, speaker=speaker, digit=label)
+    by = split_by or speaker
+    return split(manifest, protocol, seed=seed, label=by, speaker=speaker or "speaker", digit=label or "digit")
 
 
-def _live_figure(model: MultiFormatModel, data: Data) -> Callable[[], dict[str, float]]:
-    """Return what is measured on validation recordings each epoch: kNN by the label, or finding the other format."""
-    valid = data.part("valid")
+def _live_figures(task: Pretrain, data: Data) -> Callable[[], dict[str, float]]:
+    """Return what is measured each epoch on validation recordings: kNN by the label, and pairing the two formats."""
+    valid, train_part = data.part("valid"), data.part("train")
     if len(valid) < 2:
         return dict
 
-    def validate() -> dict[str, float]:
-        embeddings = embed_store(model, valid)
-        retrieval = cross_format_retrieval(embeddings)
-        if data.label is None:
-            return {"valid_retrieval": retrieval}
-        gallery = embed_store(model, data.part("train"))
-        both = Embeddings.concatenate([gallery, embeddings])
-        vectors, labels = standardised(both), both.labels[data.label]
-        train, held = both.splits == "train", both.splits == "valid"
-        found = knn_predict(vectors[train], labels[train], vectors[held], 5)
-        return {"valid_knn": 100 * float((found == labels[held]).mean()), "valid_retrieval": retrieval}
+    def figures() -> dict[str, float]:
+        held = embed_store(task.model, valid)
+        found = {"valid_pairing": _pairing(task, held)}
+        if data.label is not None:
+            both = Embeddings.concatenate([embed_store(task.model, train_part), held])
+            vectors, labels = standardised(both), both.label(data.label)
+            known, asked = ((both.splits == part) & (labels != "") for part in ("train", "valid"))
+            if known.any() and asked.any():
+                nearest = knn_predict(vectors[known], labels[known], vectors[asked], min(5, int(known.sum())))
+                found["valid_knn"] = 100 * float((nearest == labels[asked]).mean())
+        return found
 
-    return validate
+    return figures
 
 
-def cross_format_retrieval(embeddings: Embeddings) -> float:
-    """Return how often, in percent, a waveform embedding's nearest spectrogram embedding is its own recording's.
-
-    The two formats must have embeddings of one size; 0 dimensions in common gives NaN.
-    """
-    wave, mel = embeddings.part("wave"), embeddings.part("mel")
-    if wave.shape[1] != mel.shape[1]:
-        return float("nan")
-    nearest, _ = top_k(wave - wave.mean(axis=0), mel - mel.mean(axis=0), 1)
+@torch.no_grad()
+def _pairing(task: Pretrain, embeddings: Embeddings) -> float:
+    """Return how often, in percent, the nearest log-mel projection to a waveform's is its own; needs no label."""
+    device = next(task.parameters()).device
+    wave, mel = (
+        task.heads[name](torch.from_numpy(embeddings.part(name)).to(device)).cpu().numpy() for name in ("wave", "mel")
+    )
+    nearest, _ = top_k(wave, mel, 1)
     return 100 * float((nearest[:, 0] == np.arange(len(wave))).mean())

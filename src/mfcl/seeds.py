@@ -44,8 +44,8 @@ def uniforms(
         counter-based generator: two rounds make the key, one a draw.
     """
     with np.errstate(over="ignore"):  # arithmetic modulo 2**64 is what is wanted
-        key = np.uint64(zlib.crc32(stream.encode())) * GOLDEN + np.uint64(seed % 2**63)
-        key = _mix(_mix(np.atleast_1d(key)) + np.uint64(epoch) * GOLDEN)
+        named = np.array([zlib.crc32(stream.encode())], dtype=np.uint64) * GOLDEN + np.uint64(seed % 2**63)
+        key = _mix(_mix(named) + np.uint64(epoch) * GOLDEN)
         keys = _mix(_mix(key + recordings.astype(np.uint64) * GOLDEN))
         words = _mix(keys[:, None] + np.arange(1, count + 1, dtype=np.uint64) * GOLDEN)
     # 52 bits and a half: with 53 the largest would round to 1, and its normal number be infinite
@@ -63,4 +63,5 @@ def normals(
 def _mix(words: UInt64[np.ndarray, "*shape"]) -> UInt64[np.ndarray, "*shape"]:
     words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return words ^ (words >> np.uint64(31))
+    mixed: UInt64[np.ndarray, "*shape"] = words ^ (words >> np.uint64(31))
+    return mixed

@@ -32,7 +32,6 @@ CONTROLS: dict[str, Callable[[Store, int], np.ndarray]] = {
     "log-mel picture": lambda store, seed: log_mel_picture(store, store.sample_rate),
     "Hydra-like features": lambda store, seed: random_features(store, store.sample_rate, seed=seed),
 }
-SEEDLESS = ("MFCC statistics", "log-mel picture")
 
 
 @dataclass(frozen=True)

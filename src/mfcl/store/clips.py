@@ -34,6 +34,12 @@ class Store:
     def __len__(self) -> int:
         return len(self.lengths)
 
+    def select(self, indices: Int64[np.ndarray, " chosen"]) -> "Store":
+        """Return the chosen recordings, in the order asked for; the sound itself is shared."""
+        chosen = self.manifest.select(indices)
+        lengths, scales, offsets = self.lengths[indices], self.scales[indices], self.offsets[indices]
+        return Store(chosen, lengths, self.sample_rate, self.failures, self.samples, scales, offsets)
+
     def clip(self, index: int) -> Float32[np.ndarray, " samples"]:
         """Return one whole recording."""
         first = int(self.offsets[index])
