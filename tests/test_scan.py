@@ -1,0 +1,188 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from mfcl.corpora import open_manifest
+from mfcl.errors import ManifestError
+from mfcl.recordings import Manifest, Recording, read_manifest, write_manifest
+from mfcl.scan import scan
+from sounds import tone, write_corpus
+
+
+def write(folder, name, wave, sample_rate=16000, **options):
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(folder / name, wave, sample_rate, **options)
+    return folder / name
+
+
+def noise(seconds=0.5, *, seed=0, level=0.1):
+    return (level * np.random.default_rng(seed).standard_normal(round(16000 * seconds))).astype(np.float32)
+
+
+def problems(path, **options):
+    report = scan(Manifest((Recording("it", path, **options),), path.parent), progress=False)
+    return report.entries[0].problems
+
+
+def test_good_sound_of_any_kind_has_no_problem(tmp_path):
+    for name, rate, options in [
+        ("a.wav", 8000, {"subtype": "PCM_U8"}),
+        ("b.wav", 192000, {"subtype": "FLOAT"}),
+        ("c.flac", 48000, {}),
+        ("d.ogg", 44100, {}),
+        ("e.mp3", 16000, {}),
+    ]:
+        assert problems(write(tmp_path, name, tone(0.5, 300, rate), rate, **options)) == ()
+    assert problems(write(tmp_path, "f.wav", tone(0.02))) == ()
+    loud = tone(1.0, 60, 48000, level=0.70)  # a clean sine close to full scale
+    assert problems(write(tmp_path, "g.wav", loud, 48000)) == ()
+    assert problems(write(tmp_path, "h.wav", np.stack([tone(), noise(0.3)], axis=1))) == ()
+
+
+def make_unreadable(folder):
+    (folder / "it.wav").write_text("a text " * 99)
+
+
+def make_absent(folder):
+    del folder
+
+
+def make_empty(folder):
+    write(folder, "it.wav", np.zeros(0, dtype=np.float32))
+
+
+def make_silent(folder):
+    write(folder, "it.wav", np.zeros(9000, dtype=np.float32))
+
+
+def make_constant(folder):
+    write(folder, "it.wav", np.full(9000, 0.25, dtype=np.float32))
+
+
+def make_nan(folder):
+    wave = noise()
+    wave[5000:5003] = np.nan
+    write(folder, "it.wav", wave, subtype="FLOAT")
+
+
+def make_cut(folder):
+    path = write(folder, "it.wav", noise())
+    path.write_bytes(path.read_bytes()[:4044])
+
+
+def make_cut_flac(folder):
+    path = write(folder, "it.flac", noise(2.0))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    path.rename(folder / "it.wav")
+
+
+def make_cut_to_nothing(folder):
+    path = write(folder, "it.wav", noise())
+    path.write_bytes(path.read_bytes()[:44])
+
+
+def make_clipped(folder):
+    write(folder, "it.wav", np.clip(9 * tone(0.25, 100), -0.999, 0.999))
+
+
+def make_clipped_in_one_channel(folder):
+    wave = tone(0.25, 100)
+    write(folder, "it.wav", np.stack([wave, np.clip(20 * wave, -1, 1)], axis=1))
+
+
+def make_offset(folder):
+    write(folder, "it.wav", noise() + np.float32(0.05))
+
+
+@pytest.mark.parametrize(
+    ("make", "said", "usable"),
+    [
+        (make_unreadable, ["unreadable: not a readable sound file"], False),
+        (make_absent, ["unreadable: cannot be opened"], False),
+        (make_empty, ["empty"], False),
+        (make_silent, ["silent: -120 dB"], False),
+        (make_constant, ["silent", "DC offset: +0.2500"], False),
+        (make_nan, ["NaN: 3 samples"], False),
+        (make_cut, ["cut short: 0.125 of 0.500 s"], True),
+        (make_cut_flac, ["cut short"], True),
+        (make_cut_to_nothing, ["cut short", "empty"], False),
+        (make_clipped, ["clipped: at 50 places"], True),
+        (make_clipped_in_one_channel, ["clipped: at 50 places"], True),
+        (make_offset, ["DC offset: +0.0"], True),
+    ],
+)
+def test_every_problem_is_found_and_named_and_nothing_else(tmp_path, make, said, usable):
+    make(tmp_path)
+    report = scan(Manifest((Recording("it", tmp_path / "it.wav"),), tmp_path), progress=False)
+    found = report.entries[0].problems
+    assert len(found) == len(said), found
+    assert all(problem.startswith(start) for problem, start in zip(found, said, strict=True)), found
+    assert report.entries[0].usable == usable
+    assert ("kept" in report.problems_table()) == usable
+
+
+def test_duplicates_are_found_in_any_format_and_the_first_stays_clean(tmp_path):
+    write(tmp_path, "a.wav", noise(seed=1))
+    write(tmp_path, "b.wav", noise(seed=2))
+    write(tmp_path, "c.flac", soundfile.read(tmp_path / "a.wav", dtype="int16")[0])
+    for name in ["d.wav", "e.wav"]:
+        write(tmp_path, name, np.zeros(1000, dtype=np.float32))
+    report = scan(open_manifest(tmp_path), progress=False)
+    assert [entry.problems for entry in report.entries[:3]] == [(), (), ("duplicate: of a.wav",)]
+    assert [entry.kinds for entry in report.entries[3:]] == [("silent",), ("silent",)]
+
+
+def test_parts_of_a_file_are_judged_for_themselves(tmp_path):
+    path = write(tmp_path, "long.wav", np.concatenate([noise(seed=1), np.zeros(8000, dtype=np.float32), noise(seed=1)]))
+    assert problems(path, start=0.0, end=0.5) == ()
+    assert problems(path, start=0.5, end=1.0) == ("silent: -120 dB",)
+    assert problems(path, start=1.0, end=1.75) == ("cut short: 0.500 of 0.750 s",)
+    assert problems(path, start=2.0)[0].startswith("empty")
+    halves = tuple(Recording(str(start), path, start, start + 0.5) for start in (0.0, 1.0))
+    assert scan(Manifest(halves, tmp_path), progress=False).entries[1].problems == ("duplicate: of 0.0",)
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_a_bad_file_never_stops_a_scan_and_the_rest_makes_a_manifest(tmp_path, workers):
+    root = write_corpus(tmp_path, speakers=3, digits=2, takes=2)
+    (root / "data/02/0_02_1.wav").write_text("damaged")
+    write(root, "data/03/stray.wav", noise())
+    report = scan(open_manifest(root), workers=workers, progress=False)
+    assert len(report.entries) == 13
+    assert report.failures[0][0] == "data/02/0_02_1.wav"
+    assert "label missing: speaker, digit, take" in report.entries[-1].problems
+    assert len(report.usable) == 12
+    write_manifest(report.usable, root / "scanned.csv")
+    assert read_manifest(root / "scanned.csv") == report.usable
+
+
+def test_the_tables_say_what_there_is(tmp_path):
+    root = write_corpus(tmp_path, speakers=13, digits=2, takes=1, seconds=0.5)
+    write(root, "data/13/1_13_0.wav", np.full((24000, 2), np.nan, dtype=np.float32), 48000, subtype="FLOAT")
+    report = scan(open_manifest(root), progress=False)
+    text = report.table()
+    for line in [
+        "recordings     26 (25 usable)",
+        "hours          0.00",
+        "seconds each   0.50 to 0.50, median 0.50",
+        "rates (Hz)     16000: 25",
+        "channels       1: 25",
+        "label speaker  13 values; 2 to 2 each",
+        "label digit    2 values; 0: 13, 1: 13",
+        "problems       NaN: 1",
+    ]:
+        assert line in text, text
+    assert report.problems_table().splitlines()[2].split()[:3] == ["data/13/1_13_0.wav", "left", "out"]
+    clean = scan(open_manifest(root).select([0, 1]), progress=False)
+    assert clean.problems_table() == ""
+    assert "problems       none" in clean.table()
+
+
+def test_nothing_usable_is_an_error_only_when_it_is_asked_for(tmp_path):
+    (tmp_path / "a.wav").write_text("x")
+    report = scan(Manifest((Recording("a", Path(tmp_path / "a.wav")),), tmp_path), progress=False)
+    assert "1 (0 usable)" in report.table()
+    with pytest.raises(ManifestError, match="no recording is left"):
+        _ = report.usable
