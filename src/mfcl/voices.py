@@ -117,7 +117,7 @@ def identify_apart(
     whole = np.isin(speaker, np.intersect1d(speaker[upper], speaker[~upper]))
     if len(np.unique(speaker[whole])) < 2:
         raise MeasureError(
-            "voices: at least 2 speakers with digits of both halves are wanted, but there are fewer; skip this measure"
+            "voices: 2 speakers with digits of both halves are wanted, but there are fewer; skip this measure"
         )
     correct = np.zeros(len(x), dtype=bool)
     for side in (upper, ~upper):
@@ -146,16 +146,14 @@ def verify(
         speaker: Who speaks.
         centre: The mean of the training vectors.
         seed: Draws the speakers for the interval.
-        draws: How often; 200 give the ends within about a tenth of the interval.
+        draws: How often.
 
     Raises:
         MeasureError: there is one speaker, or each has a single clip; or vectors or labels cannot be used.
     """
     check_speakers(x, speaker)
     if centre.shape != x.shape[1:]:
-        raise MeasureError(
-            f"voices: a centre of {x.shape[1]} values is wanted, but came {len(centre)}; use the same part"
-        )
+        raise MeasureError(f"voices: a centre of {x.shape[1]} values is wanted, but came {len(centre)}; use one part")
     order = np.argsort(speaker, kind="stable")
     _, counts = np.unique(speaker, return_counts=True)
     rows = unit_rows(x[order].astype(np.float64) - centre)
@@ -181,10 +179,7 @@ def pair_counts(
     counts: Int64[np.ndarray, " speakers"],
     drawn: Float64[np.ndarray, "draws speakers"],
 ) -> tuple[Float64[np.ndarray, "draws {BINS}"], Float64[np.ndarray, "draws {BINS}"]]:
-    """Count the cosines of all pairs of one speaker and of two, each speaker weighed as often as it was drawn.
-
-    The rows have length 1 and come speaker after speaker; `counts` holds the clips of each.
-    """
+    """Count the cosines of pairs of one speaker and of two, in each draw; rows come speaker after speaker."""
     same, other = np.zeros((2, len(drawn), BINS))
     ends = np.cumsum(counts)
     step = max(1, COUNTS_AT_ONCE // BINS)  # partners at once
@@ -250,11 +245,6 @@ def check_speakers(x: Float[np.ndarray, "items dim"], speaker: Shaped[np.ndarray
     """Raise one clear line unless there are two speakers, and one of them has two clips."""
     check_measurable(x, speaker, what="voices")
     names, counts = np.unique(speaker, return_counts=True)
-    if len(names) < 2:
-        raise MeasureError(
-            f"voices: at least 2 speakers are wanted, but all {len(x)} clips are of {str(names[0])!r}; give more"
-        )
-    if counts.max() < 2:
-        raise MeasureError(
-            f"voices: two clips of a speaker are wanted, but each of the {len(names)} speakers has one; give more clips"
-        )
+    if len(names) < 2 or counts.max() < 2:
+        came = f"all are of {str(names[0])!r}" if len(names) < 2 else f"each of {len(names)} speakers has one"
+        raise MeasureError(f"voices: 2 speakers and 2 clips of one are wanted, but of {len(x)} clips {came}; give more")

@@ -1,0 +1,115 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mfcl.embeddings import Embeddings, load_embeddings
+from mfcl.errors import MeasureError
+
+
+def make(items: int = 4, *, wave: int = 2, mel: int = 3) -> Embeddings:
+    numbers = np.random.default_rng(items)
+    return Embeddings(
+        vectors=numbers.normal(size=(items, wave + mel)).astype(np.float32),
+        ids=np.array([f"clips/{place}.wav" for place in range(items)], dtype=np.str_),
+        labels={"digit": np.array([str(place % 2) for place in range(items)], dtype=np.str_)},
+        parts={"wave": (0, wave), "mel": (wave, wave + mel)},
+        splits=np.array(["train"] * items, dtype=np.str_),
+    )
+
+
+def equal(one: Embeddings, other: Embeddings) -> bool:
+    columns = [(one.vectors, other.vectors), (one.ids, other.ids), (one.splits, other.splits)]
+    columns += [(one.labels[name], other.labels[name]) for name in one.labels]
+    same = all(np.array_equal(first, second) for first, second in columns)
+    return same and one.parts == other.parts and list(one.labels) == list(other.labels)
+
+
+@given(items=st.integers(0, 9), label=st.text(min_size=1, max_size=8))
+@settings(deadline=None, max_examples=25)
+def test_a_file_reads_back_the_same(items: int, label: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("saved") / "vectors.npz"
+    kept = replace(make(items), labels={"speaker": np.full(items, "ü"), label: np.full(items, "")})
+    kept.save(path)
+    assert equal(load_embeddings(path), kept)
+
+
+def test_a_part_is_one_formats_columns() -> None:
+    both = make()
+    assert np.array_equal(np.hstack([both.part("wave"), both.part("mel")]), both.vectors)
+    mel = both.only("mel")
+    assert np.array_equal(mel.part("mel"), both.part("mel"))
+    assert mel.dim == 3
+    with pytest.raises(MeasureError, match="did you mean 'wave'"):
+        both.part("waev")
+
+
+def test_scaled_parts_each_have_length_one_and_a_zero_vector_stays_zero() -> None:
+    both = make()
+    both.vectors[0] = 0
+    scaled = both.scaled()
+    for name in ("wave", "mel"):
+        assert np.linalg.norm(scaled.part(name), axis=1) == pytest.approx([0, 1, 1, 1], abs=1e-6)
+    assert scaled.vectors is not both.vectors
+
+
+def test_selected_items_keep_their_labels_in_the_order_asked_for() -> None:
+    some = make().select(np.array([3, 0]))
+    assert some.ids.tolist() == ["clips/3.wav", "clips/0.wav"]
+    assert some.label("digit").tolist() == ["1", "0"]
+    assert np.array_equal(some.vectors, make().vectors[[3, 0]])
+    with pytest.raises(MeasureError, match="did you mean 'digit'"):
+        some.label("digits")
+
+
+def test_items_put_together_keep_all_labels() -> None:
+    other = replace(make(2), labels={"speaker": np.array(["a", "b"])})
+    both = Embeddings.concatenate([make(2), other])
+    assert both.labels["digit"].tolist() == ["0", "1", "", ""]
+    assert both.labels["speaker"].tolist() == ["", "", "a", "b"]
+    assert len(both) == 4
+    with pytest.raises(MeasureError, match="2 kinds"):
+        Embeddings.concatenate([make(), make(wave=1, mel=4)])
+
+
+def test_columns_that_do_not_fit_the_vectors_are_refused() -> None:
+    with pytest.raises(MeasureError, match="4 vectors, but ids has shape"):
+        replace(make(), ids=np.array(["a"]))
+    with pytest.raises(MeasureError, match="4 vectors, but label 'digit'"):
+        replace(make(), labels={"digit": np.array(["1"])})
+    with pytest.raises(MeasureError, match="part 'wave' is columns 0 to 9"):
+        replace(make(), parts={"wave": (0, 9)})
+
+
+def test_files_that_are_not_whole_are_refused_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "vectors.npz"
+    with pytest.raises(MeasureError, match="no such file"):
+        load_embeddings(path)
+    make(400).save(path)
+    whole = path.read_bytes()
+    np.savez(tmp_path / "other.npz", vectors=np.zeros(3))
+    np.save(tmp_path / "array.npy", np.zeros(3))
+    foreign = [(tmp_path / name).read_bytes() for name in ("other.npz", "array.npy")]
+    for content in (whole[: len(whole) // 2], whole[:10], b"", b"text", *foreign):
+        path.write_bytes(content)
+        with pytest.raises(MeasureError, match="not a whole file of embeddings") as raised:
+            load_embeddings(path)
+        assert "\n" not in str(raised.value)
+
+
+def test_a_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "vectors.npz"
+    np.savez(path, about=np.array([print], dtype=object), allow_pickle=True)
+    with pytest.raises(MeasureError, match="not a whole file"):
+        load_embeddings(path)
+
+
+def test_a_file_of_another_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mfcl.embeddings.FILE_VERSION", 2)
+    make().save(tmp_path / "new.npz")
+    monkeypatch.undo()
+    with pytest.raises(MeasureError, match="version 1 are wanted, but these are 2"):
+        load_embeddings(tmp_path / "new.npz")
