@@ -116,7 +116,7 @@ def competition(
     return counted
 
 
-def windows(values: Float32[np.ndarray, " samples"], dilation: int) -> Float32[np.ndarray, "{TAPS} places"]:
+def windows(values: Float32[np.ndarray, " samples"], dilation: int) -> Float32[np.ndarray, "taps places"]:
     """Return what the taps see at places evenly spread over a series that is silent outside."""
     stride = max(4, -(-len(values) // MOST_PLACES))
     places = -(-len(values) // stride)
@@ -153,8 +153,6 @@ def log_mel(
     clip: Float32[np.ndarray, " samples"], sample_rate: int, *, bands: int
 ) -> Float64[np.ndarray, "{bands} frames"]:
     """Return a log-mel spectrogram in decibels: frames of 25 ms centred every 10 ms, silence outside the clip."""
-    if not len(clip):
-        raise MeasureError("controls: a clip with samples is wanted, but one is empty; leave it out")
     window, hop = round(WINDOW_SECONDS * sample_rate), max(1, round(HOP_SECONDS * sample_rate))
     size = 2 ** int(np.ceil(np.log2(window)))
     frames = 1 + len(clip) // hop
@@ -217,10 +215,11 @@ def stack(rows: Iterable[Float64[np.ndarray, " _"] | Float32[np.ndarray, " _"]])
 
 
 def each(clips: Clips) -> Iterator[Float32[np.ndarray, " _"]]:
-    """Yield the clips in order."""
-    if isinstance(clips, Stored):
-        return (clips.clip(index) for index in range(len(clips)))
-    return iter(clips)
+    """Yield the clips in order, all of which must hold samples."""
+    for clip in (clips.clip(index) for index in range(len(clips))) if isinstance(clips, Stored) else clips:
+        if not len(clip):
+            raise MeasureError("controls: a clip with samples is wanted, but one is empty; leave it out")
+        yield clip
 
 
 def batched(clips: Clips, size: int) -> Iterator[list[Float32[np.ndarray, " _"]]]:

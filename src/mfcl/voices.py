@@ -178,7 +178,7 @@ def pair_counts(
     rows: Float64[np.ndarray, "items dim"],
     counts: Int64[np.ndarray, " speakers"],
     drawn: Float64[np.ndarray, "draws speakers"],
-) -> tuple[Float64[np.ndarray, "draws {BINS}"], Float64[np.ndarray, "draws {BINS}"]]:
+) -> tuple[Float64[np.ndarray, "draws bins"], Float64[np.ndarray, "draws bins"]]:
     """Count the cosines of pairs of one speaker and of two, in each draw; rows come speaker after speaker."""
     same, other = np.zeros((2, len(drawn), BINS))
     ends = np.cumsum(counts)
@@ -200,7 +200,7 @@ def count(
     counts: Int64[np.ndarray, " speakers"],
     *,
     upper: bool = False,
-) -> Float64[np.ndarray, "speakers {BINS}"]:
+) -> Float64[np.ndarray, "speakers bins"]:
     """Count the cosines of one speaker's clips with others', a row for each; `upper` takes each pair once."""
     table = np.zeros(len(counts) * BINS)
     offsets = np.repeat(np.arange(len(counts)) * BINS, counts)
