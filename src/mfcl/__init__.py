@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mfcl.recipe import Recipe, load_recipe
     from mfcl.recordings import Manifest, Recording
     from mfcl.run import train
-    from mfcl.scan import scan
+    from mfcl.scanning import scan
     from mfcl.studies import study
 
 __version__ = "0.1.0"
@@ -35,7 +35,7 @@ _HOMES = {
     "load_embeddings": "embeddings",
     "load_recipe": "recipe",
     "open_manifest": "corpora",
-    "scan": "scan",
+    "scan": "scanning",
     "study": "studies",
     "train": "run",
 }

@@ -153,7 +153,7 @@ def _fetch(given: argparse.Namespace) -> None:
 def _scan(given: argparse.Namespace) -> None:
     from mfcl.corpora import open_manifest
     from mfcl.recordings import write_manifest
-    from mfcl.scan import scan
+    from mfcl.scanning import scan
 
     report = scan(open_manifest(given.data), progress=not given.quiet)
     print(report.table())

@@ -17,7 +17,7 @@ def progress(
     initial: int = 0,
     shown: bool = True,
 ) -> "tqdm[Any]":
-    """Return a progress bar on standard error with rate and time left; a line every ten seconds if it is no terminal."""
+    """Return a progress bar on standard error with rate and time left; every ten seconds where it is no terminal."""
     live = sys.stderr.isatty()
     return tqdm(
         items,

@@ -44,7 +44,7 @@ class CropSettings:
             )
         if not max(self.shortest_seconds, 0.01) <= self.most_seconds < np.inf:
             raise RecipeError(
-                f"crops.most_seconds is {self.most_seconds}; give at least crops.shortest_seconds {self.shortest_seconds}"
+                f"crops.most_seconds is {self.most_seconds}; give at least {max(self.shortest_seconds, 0.01)}"
             )
         if self.unit == "seconds" and longest > self.most_seconds:
             raise RecipeError(

@@ -80,6 +80,14 @@ class Recipe:
     supervised: TrainSettings = field(default_factory=TrainSettings)
     """Supervised training of each encoder with a linear layer."""
 
+    def __post_init__(self) -> None:
+        """Refuse a model that would hear another rate than sound is brought to."""
+        if self.model.sample_rate != self.preparation.sample_rate:
+            raise RecipeError(
+                f"model.sample_rate is {self.model.sample_rate} Hz and preparation.sample_rate "
+                f"{self.preparation.sample_rate} Hz; set both alike"
+            )
+
 
 def recipe_names() -> tuple[str, ...]:
     """Return the names of the recipes that come with the package."""

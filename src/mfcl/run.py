@@ -21,7 +21,7 @@ from mfcl.models import MultiFormatModel, make_model
 from mfcl.neighbours import knn_predict, top_k
 from mfcl.recipe import Recipe, load_recipe
 from mfcl.recordings import Manifest
-from mfcl.scan import ScanReport, scan
+from mfcl.scanning import ScanReport, scan
 from mfcl.splits import split
 from mfcl.store import Store, open_store
 from mfcl.training import fit

@@ -7,7 +7,7 @@ import soundfile
 from mfcl.corpora import open_manifest
 from mfcl.errors import ManifestError
 from mfcl.recordings import Manifest, Recording, read_manifest, write_manifest
-from mfcl.scan import scan
+from mfcl.scanning import scan
 from sounds import tone, write_corpus
 
 
