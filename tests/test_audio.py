@@ -133,6 +133,17 @@ def test_resampling_keeps_the_duration(count, rate):
     assert abs(resampled.size - count * 16000 / rate) <= 1
 
 
+def test_an_hour_is_resampled_in_pieces_that_cannot_be_heard(monkeypatch):
+    wave = tone(2.0, 440, 44100) + np.float32(0.2)
+    whole = prepare(wave, 44100, Preparation())
+    level = level_db(wave, mean=0.2)
+    monkeypatch.setattr("mfcl.audio.preparing.PIECE", 1000)
+    np.testing.assert_array_equal(prepare(wave, 44100, Preparation()), whole)
+    same_rate = resample(wave, 16000, 16000, less=0.25)
+    np.testing.assert_array_equal(same_rate, wave - np.float32(0.25))
+    assert level_db(wave, mean=0.2) == pytest.approx(level)
+
+
 def test_resampling_keeps_a_tone():
     resampled = resample(tone(1.0, 440, 48000), 48000, 16000)
     np.testing.assert_allclose(resampled[500:-500], tone(1.0, 440, 16000)[500:-500], atol=1e-4)

@@ -135,6 +135,13 @@ def test_what_is_written_is_read_back(tmp_path_factory, data):
     assert read_manifest(root / "list.csv") == before
 
 
+def test_a_carriage_return_in_a_label_comes_back(tmp_path):
+    (tmp_path / "a.wav").touch()
+    before = Manifest((Recording("a.wav", tmp_path / "a.wav", labels={"said": "one\rtwo"}),), tmp_path)
+    write_manifest(before, tmp_path / "list.csv")
+    assert read_manifest(tmp_path / "list.csv") == before
+
+
 def test_a_manifest_that_moves_with_its_folder_stays_true(tmp_path):
     write_corpus(tmp_path / "here", speakers=2, digits=1, takes=1)
     path = tmp_path / "here/data/01/0_01_0.wav"

@@ -36,7 +36,7 @@ def test_good_sound_of_any_kind_has_no_problem(tmp_path):
     ]:
         assert problems(write(tmp_path, name, tone(0.5, 300, rate), rate, **options)) == ()
     assert problems(write(tmp_path, "f.wav", tone(0.02))) == ()
-    loud = tone(1.0, 60, 48000, level=0.70)  # a clean sine close to full scale
+    loud = tone(1.0, 300, 48000, level=0.7071)  # a clean sine up to full scale
     assert problems(write(tmp_path, "g.wav", loud, 48000)) == ()
     assert problems(write(tmp_path, "h.wav", np.stack([tone(), noise(0.3)], axis=1))) == ()
 
@@ -139,6 +139,7 @@ def test_parts_of_a_file_are_judged_for_themselves(tmp_path):
     assert problems(path, start=0.0, end=0.5) == ()
     assert problems(path, start=0.5, end=1.0) == ("silent: -120 dB",)
     assert problems(path, start=1.0, end=1.75) == ("cut short: 0.500 of 0.750 s",)
+    assert problems(path, start=1.0, end=24001 / 16000) == ()  # an end that was rounded up
     assert problems(path, start=2.0)[0].startswith("empty")
     halves = tuple(Recording(str(start), path, start, start + 0.5) for start in (0.0, 1.0))
     assert scan(Manifest(halves, tmp_path), progress=False).entries[1].problems == ("duplicate: of 0.0",)

@@ -149,8 +149,7 @@ def _cut_short(file: soundfile.SoundFile, recording: Recording, frames: int) -> 
     first = round((recording.start or 0.0) * rate)
     last = promised_frames(file) if recording.end is None else round(recording.end * rate)
     wanted = last - first
-    # an end given to a few digits may round to a frame more than there is; MP3 headers count in frames of 1152
-    tolerated = 1152 if file.format == "MP3" else 1 if recording.end is not None else 0
+    tolerated = 0 if recording.end is None else 1  # an end given to a few digits may round to a frame more
     return [f"cut short: {frames / rate:.3f} of {wanted / rate:.3f} s"] if frames < wanted - tolerated else []
 
 

@@ -30,7 +30,7 @@ def decode(recording: Recording, preparation: Preparation) -> Float32[np.ndarray
         AudioError: it cannot be read, or it is silent.
     """
     samples, rate = read_audio(recording.path, start=recording.start, end=recording.end)
-    if level_db(samples - np.float32(np.mean(samples, dtype=np.float64))) < SILENCE_DB:
+    if level_db(samples, mean=float(np.mean(samples, dtype=np.float64))) < SILENCE_DB:
         raise AudioError(f"{recording.path}: silent; leave it out")
     try:
         return prepare(samples, rate, preparation)

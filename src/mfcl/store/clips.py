@@ -71,7 +71,7 @@ class Store:
 def load(place: Path, manifest: Manifest, sample_rate: int, dtype: str) -> Store | None:
     """Return a whole store, or none if it is absent or damaged."""
     try:
-        with np.load(place / "index.npz", allow_pickle=False) as index:
+        with (place / "index.npz").open("rb") as file, np.load(file, allow_pickle=False) as index:
             lengths, scales, kept, failures = (index[name] for name in ("lengths", "scales", "kept", "failures"))
         samples = np.asarray(np.memmap(place / "clips", dtype=dtype, mode="r"))  # a plain view: slices cost less
         if samples.size != lengths.sum() or len(kept) + len(failures) != len(manifest):

@@ -1,18 +1,16 @@
-"""Sound in and out of files, and made alike for training and use; only this module knows soundfile and soxr."""
+"""Read and write sound files of any kind that soundfile knows."""
 
 import contextlib
 import io
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import soundfile
-import soxr
 from jaxtyping import Float32
 
-from mfcl.errors import AudioError, RecipeError
+from mfcl.errors import AudioError
 from mfcl.files import replacing
 
 AUDIO_SUFFIXES = frozenset(
@@ -20,42 +18,9 @@ AUDIO_SUFFIXES = frozenset(
 )
 """Endings of files taken for sound in a folder; what a file really holds is read from its contents."""
 
-SILENCE_DB = -90.0
-"""Below this level, about one step of 16-bit sound, a recording holds nothing."""
-
 BLOCK = 4096  # frames; where a damaged file stops decoding, less than this is lost
 LARGEST = 1e10  # float files may hold any scale, but squares must stay finite in float32
 STREAMED = 0x7FFFF000  # data sizes from here on are what programs write that could not know the length
-
-
-@dataclass(frozen=True)
-class Preparation:
-    """What is done to every recording before anything hears it.
-
-    Raises:
-        RecipeError: a value out of range.
-    """
-
-    sample_rate: int = 16000
-    """Rate that all sound is brought to, in Hz."""
-    remove_dc: bool = True
-    """Subtract the recording's mean."""
-    trim_db: float | None = None
-    """Cut from both ends what is quieter than the loudest 10 ms by this many dB, such as 40; none: keep all."""
-    level_db: float | None = None
-    """Bring the root mean square to this many dB relative to full scale, such as -25; peaks stay below full scale."""
-
-    def __post_init__(self) -> None:
-        if not 1000 <= self.sample_rate <= 384000:
-            raise RecipeError(f"preparation.sample_rate is {self.sample_rate} Hz; give 1000 to 384000")
-        if self.trim_db is not None and not self.trim_db > 0:
-            raise RecipeError(
-                f"preparation.trim_db is {self.trim_db} dB; give a number above 0, such as 40, or leave it out"
-            )
-        if self.level_db is not None and not -80 <= self.level_db <= 0:
-            raise RecipeError(
-                f"preparation.level_db is {self.level_db} dB; give -80 to 0, such as -25, or leave it out"
-            )
 
 
 class _Stream(soundfile.SoundFile):  # type: ignore[misc]  # soundfile is untyped
@@ -155,9 +120,11 @@ def read_audio(
     """
     with open_audio(path) as file:
         rate = int(file.samplerate)
-        parts = [mono(block) for block in audio_blocks(file, start, end)]
+        decoded = bytearray()  # grows in place: an hour at 96 kHz is held once
+        for block in audio_blocks(file, start, end):
+            decoded += mono(block).tobytes()
         frames = int(file.frames)
-    samples = np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
+    samples = np.frombuffer(decoded, dtype=np.float32)
     if samples.size == 0 and start is not None and frames > 0:
         raise AudioError(f"{path}: nothing at {start} s, the file has {frames / rate:.3f} s; correct `start` and `end`")
     if samples.size == 0:
@@ -175,50 +142,6 @@ def mono(block: Float32[np.ndarray, "frames channels"]) -> Float32[np.ndarray, "
 def all_finite(samples: Float32[np.ndarray, "*shape"]) -> bool:
     """Say whether all samples are numbers that can be calculated with."""
     return samples.size == 0 or bool(max(samples.max(), -samples.min()) < LARGEST)  # not true of NaN
-
-
-def level_db(samples: Float32[np.ndarray, " samples"]) -> float:
-    """Return the root mean square in dB relative to full scale; silence is -120.
-
-    Example:
-        >>> round(level_db(np.full(8, 0.1, dtype=np.float32)), 3)
-        -20.0
-    """
-    power = float(np.mean(np.square(samples), dtype=np.float64)) if samples.size else 0.0
-    return float(10 * np.log10(max(power, 1e-12)))
-
-
-def resample(
-    samples: Float32[np.ndarray, " samples"], source_rate: int, target_rate: int
-) -> Float32[np.ndarray, " resampled"]:
-    """Return the samples at another rate (soxr, high quality); the same array if the rates are equal."""
-    if source_rate == target_rate:
-        return samples
-    return np.asarray(soxr.resample(samples, source_rate, target_rate, quality="HQ"), dtype=np.float32)
-
-
-def prepare(
-    samples: Float32[np.ndarray, " samples"], source_rate: int, preparation: Preparation
-) -> Float32[np.ndarray, " prepared"]:
-    """Return a recording as training and use both hear it: mean removed, resampled, trimmed, levelled.
-
-    Raises:
-        AudioError: nothing would be left.
-    """
-    if preparation.remove_dc and samples.size:
-        samples = samples - np.float32(np.mean(samples, dtype=np.float64))
-    prepared = resample(samples, source_rate, preparation.sample_rate)
-    if prepared.size == 0:
-        raise AudioError(
-            f"{samples.size} samples at {source_rate} Hz leave nothing at {preparation.sample_rate} Hz; leave it out"
-        )
-    if preparation.trim_db is not None:
-        prepared = _trim(prepared, preparation.sample_rate // 100, preparation.trim_db)
-    if preparation.level_db is not None:
-        gain = 10 ** ((preparation.level_db - level_db(prepared)) / 20)
-        peak = float(np.max(np.abs(prepared)))
-        prepared = prepared * np.float32(min(gain, 1 / max(peak, 1e-6)))
-    return prepared
 
 
 def write_audio(path: Path, samples: Float32[np.ndarray, " samples"], sample_rate: int) -> None:
@@ -239,14 +162,6 @@ def write_audio(path: Path, samples: Float32[np.ndarray, " samples"], sample_rat
         ) from error
     with replacing(path) as temporary:
         temporary.write_bytes(encoded.getbuffer())
-
-
-def _trim(samples: Float32[np.ndarray, " samples"], frame: int, below_db: float) -> Float32[np.ndarray, " kept"]:
-    """Cut whole frames (of `frame` samples) from both ends that lie more than `below_db` under the loudest."""
-    edges = np.arange(0, samples.size, frame)
-    power = np.add.reduceat(np.square(samples), edges) / np.diff(np.append(edges, samples.size))
-    loud = np.flatnonzero(power >= power.max() * 10 ** (-below_db / 10))
-    return samples[edges[loud[0]] : edges[loud[-1]] + frame]
 
 
 def _reason(error: Exception) -> str:
