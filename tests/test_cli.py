@@ -40,7 +40,10 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
 
 
 def test_help_and_half_the_library_never_load_torch() -> None:
-    code = "import sys, mfcl.cli, mfcl.scanning, mfcl.store, mfcl.measures, mfcl.controls; sys.exit('torch' in sys.modules)"
+    modules = ", ".join(
+        f"mfcl.{name}" for name in ("cli", "scanning", "store", "demo", "fetch", "measures", "controls")
+    )
+    code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -145,7 +148,8 @@ def test_a_full_disk_is_one_line(
 
 def test_an_interrupt_ends_quietly_and_the_run_can_go_on(tmp_path: Path) -> None:
     data = write_corpus(tmp_path / "corpus", speakers=6, takes=3)
-    arguments = ["train", data, "--out", tmp_path / "run", "--recipe", tiny_recipe(tmp_path), "--set", "train.epochs=5000"]
+    recipe = ["--recipe", tiny_recipe(tmp_path), "--set", "train.epochs=5000"]
+    arguments = ["train", data, "--out", tmp_path / "run", *recipe]
     command = [sys.executable, "-m", "mfcl", *map(str, arguments)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     metrics = tmp_path / "run" / "metrics.jsonl"

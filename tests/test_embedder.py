@@ -1,6 +1,7 @@
 """A trained model in use: order, files that cannot be read, long recordings, windows, arrays."""
 
 import csv
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -38,9 +39,7 @@ def test_embeddings_keep_the_order_of_the_recordings_and_both_formats(run: Path,
     path = corpus / "data" / "03" / "1_03_0.wav"
     place = next(place for place, name in enumerate(found.ids) if name.endswith("1_03_0.wav"))
     np.testing.assert_allclose(model.encode(path)[0], found.vectors[place], rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(
-        model.encode([path], format="mel")[0], found.part("mel")[place], rtol=1e-4, atol=1e-4
-    )
+    np.testing.assert_allclose(model.encode([path], format="mel")[0], found.part("mel")[place], rtol=1e-4, atol=1e-4)
 
 
 def test_a_recording_does_not_depend_on_its_batch(model: Embedder) -> None:
@@ -69,7 +68,7 @@ def test_a_long_recording_is_the_mean_of_its_windows(model: Embedder) -> None:
     network = model.checkpoint.model
     whole = embed_clips(network, Listed([long]), 16000)
     edges = [0, 133333, 266666, 400000]
-    pieces = [long[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = [long[a:b] for a, b in pairwise(edges)]
     parts = embed_clips(network, Listed(pieces), 16000)
     weights = np.array([len(piece) for piece in pieces])[:, None] / len(long)
     np.testing.assert_allclose(whole[0], (parts * weights).sum(axis=0), rtol=1e-4, atol=1e-5)

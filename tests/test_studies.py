@@ -67,16 +67,12 @@ def test_no_speaker_is_on_two_sides(results: tuple[Path, list[Row]]) -> None:
 def test_a_second_call_computes_nothing_again(results: tuple[Path, list[Row]], corpus: Path) -> None:
     folder, rows = results
     before = {path: path.stat().st_mtime_ns for path in (folder / "out" / "parts").iterdir()}
-    again = study(
-        corpus, folder / "out", recipe=folder / "tiny.yaml", seeds=1, cache=folder / "cache", progress=False
-    )
+    again = study(corpus, folder / "out", recipe=folder / "tiny.yaml", seeds=1, cache=folder / "cache", progress=False)
     assert again == rows
     assert {path: path.stat().st_mtime_ns for path in (folder / "out" / "parts").iterdir()} == before
 
 
-def test_a_study_of_other_settings_is_refused_in_the_same_folder(
-    results: tuple[Path, list[Row]], corpus: Path
-) -> None:
+def test_a_study_of_other_settings_is_refused_in_the_same_folder(results: tuple[Path, list[Row]], corpus: Path) -> None:
     folder, _ = results
     with pytest.raises(MfclError, match="other data or settings"):
         study(corpus, folder / "out", recipe=folder / "tiny.yaml", overrides=["train.epochs=3"], progress=False)
@@ -112,11 +108,15 @@ def test_a_study_killed_anywhere_ends_with_the_same_figures(
 
 def test_tables_show_the_mean_over_seeds_and_a_dash_where_nothing_was_measured() -> None:
     def row(task: str, who: str, value: float, seed: int) -> Row:
-        return Row("labels", task, who, "accuracy", value, value - 1, value + 1, 10, seed, 1.0, "mfcl study x")
+        return Row("labels", task, who, "accuracy", value, value - 1, value + 1, 10, seed, 2.0, "mfcl study x")
 
-    text = tables([row("digit", "a", 90.0, 0), row("digit", "a", 80.0, 1), row("few", "b", 70.0, 0)])
-    assert "85.0 [84.0, 86.0]" in text
-    assert text.splitlines()[2].split()[-1] == "-"
+    rows = [row("digit, all", "a", 90.0, 0), row("digit, all", "a", 80.0, 1), row("digit, few", "b", 70.0, 0)]
+    lines = tables(rows, style="github").splitlines()
+    assert lines[0].startswith("digit: ")
+    assert "mean of 2 seed(s)" in lines[0]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+    assert cells[0] == ["representation", "all", "few", "seconds"]
+    assert cells[2:] == [["a", "85.0 [84.0, 86.0]", "-", "2"], ["b", "-", "70.0 [69.0, 71.0]", "2"]]
 
 
 def test_labels_without_voices_and_recordings_without_labels(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -34,6 +34,7 @@ CHUNK = 512
 Samples = Float32[np.ndarray, " samples"]
 
 
+@runtime_checkable
 class Clips(Protocol):
     """Clips by number: a `Store`, or anything with lengths in samples and a way to read one clip."""
 

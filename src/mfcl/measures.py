@@ -93,7 +93,7 @@ def measure_voices(embeddings: Embeddings, label: str | None, speaker: str, *, s
     found = [_accuracy("voices, kNN, half of each enrolled", same.correct, same.speakers, seed, table="voices")]
     if len(np.unique(words)) > 1:
         apart = identify_apart(vectors, voices, words)
-        task = f"voices, {label} of enrolment and test apart"
+        task = f"voices, kNN, {label}s of enrolment and test apart"
         found.append(_accuracy(task, apart.correct, apart.speakers, seed, table="voices"))
     pairs = verify(vectors, voices, centre=np.zeros(vectors.shape[1], dtype=np.float32), seed=seed)
     eer, low, high = (100 * value for value in (pairs.eer, pairs.low, pairs.high))

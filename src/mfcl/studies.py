@@ -241,20 +241,36 @@ def _measures(embeddings: Embeddings, data: Data, seed: int) -> tuple[list[Measu
 
 
 def tables(rows: Sequence[Row], *, style: str = "simple") -> str:
-    """Return the rows as tables: a line a representation, a column a task, the mean over seeds with its interval."""
+    """Return the rows as tables: a line a representation, a column a task, the mean over seeds with its interval.
+
+    Args:
+        rows: Of one study.
+        style: Of `tabulate`: `simple` for a terminal, `github` for Markdown.
+    """
     blocks = []
     for name in dict.fromkeys(row.table for row in rows):
         chosen = [row for row in rows if row.table == name]
-        tasks = list(dict.fromkeys(row.task for row in chosen))
+        heads = {row.task: _head(row, style) for row in chosen}
         lines = []
         for representation in dict.fromkeys(row.representation for row in chosen):
-            cells: list[str] = []
-            for task in tasks:
-                cells.append(_cell([r for r in chosen if (r.representation, r.task) == (representation, task)]))
-            lines.append([representation, *cells])
-        units = {row.task: "%, EER" if row.metric == "eer" else "%" for row in chosen}
-        blocks.append(table(lines, ["representation", *(f"{task} ({units[task]})" for task in tasks)], style=style))
+            own = [row for row in chosen if row.representation == representation]
+            seconds = np.mean([row.seconds for row in own])
+            lines.append(
+                [representation, *(_cell([r for r in own if r.task == task]) for task in heads), f"{seconds:.0f}"]
+            )
+        seeds = len({row.seed for row in chosen})
+        title = (
+            f"{chosen[0].task.split(', ')[0]}: % of test items and 95 % interval over speakers, mean of {seeds} seed(s)"
+        )
+        text = table(lines, ["representation", *heads.values(), "seconds"], style=style)
+        blocks.append(f"{title}\n\n{text}")
     return "\n\n".join(blocks)
+
+
+def _head(row: Row, style: str) -> str:
+    """Return a task's words for the top of a column, without those that stand above the table."""
+    words = row.task.split(", ")[1:]
+    return (", " if style == "github" else ",\n").join([*words, "error (EER)"] if row.metric == "eer" else words)
 
 
 def _cell(rows: Sequence[Row]) -> str:
