@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from mfcl.console import progress as progress_bar
@@ -88,6 +89,7 @@ def fit(
     """
     where = start(device)
     plan = Plan(task.count, settings.batch, settings.epochs, seed)
+    steps = plan.steps  # refuses too few recordings before anything is written
     journal = Journal(run, writes=is_main(), shown=progress)
     config = {"seed": seed, **task.describe(), "settings": to_dict(settings), "recipe": to_dict(recipe)}
     data = {"fingerprint": fingerprint, "recordings": task.count}
@@ -100,7 +102,6 @@ def fit(
     task.to(where).train()
     optimiser = make_optimiser(task, settings)
     ema = Ema(task, settings.ema) if settings.ema else None
-    weights = [weight for group in optimiser.param_groups for weight in group["params"]]
     with Stopping() as stopping, _exact():
         done = load_state(run, task, optimiser, ema, say=journal.say)
         barrier()
@@ -116,23 +117,14 @@ def fit(
         runner = DistributedDataParallel(task, broadcast_buffers=False) if processes() > 1 else task
         watch = Watch(done, lambda step, name, value: _fault(task, plan, step, name, value))
         saved = time.monotonic()
-        bar = progress_bar(
-            total=plan.steps, initial=done.step, what=run.name, unit="step", shown=progress and is_main()
-        )
-        coming = ahead(lambda step: task.batch(plan.recordings(step), plan.epoch(step)), range(done.step, plan.steps))
+        bar = progress_bar(total=steps, initial=done.step, what=run.name, unit="step", shown=progress and is_main())
+        coming = ahead(lambda step: task.batch(plan.recordings(step), plan.epoch(step)), range(done.step, steps))
         with bar, contextlib.closing(coming) as batches:
             for step, batch in batches:
-                rate = learning_rate(step, plan.steps, settings)
-                for group in optimiser.param_groups:
-                    group["lr"] = rate
-                optimiser.zero_grad()
-                loss, figures = runner(batch)
-                loss.backward()
-                norm = nn.utils.clip_grad_norm_(weights, settings.clip or math.inf)
-                optimiser.step()
+                rate = learning_rate(step, steps, settings)
+                watch.add(step, _learn(runner, batch, optimiser, rate=rate, clip=settings.clip))
                 if ema is not None:
                     ema.update(step)
-                watch.add(step, {"loss": loss, "gradient_norm": norm, **figures})
                 done.step = step + 1
                 bar.update()
                 epoch, rest = divmod(done.step, plan.epoch_steps)
@@ -144,18 +136,33 @@ def fit(
                     _end_epoch(journal, task, ema, done, epoch, validate)
                     watch.restart_clock()
                 stop = stopping.asked(where)
-                if done.step < plan.steps and (stop or time.monotonic() - saved > checkpoint_seconds):
+                if done.step < steps and (stop or time.monotonic() - saved > checkpoint_seconds):
                     watch.settle()
                     _save(journal, run, done, task, optimiser, ema)
                     saved = time.monotonic()
                     if stop:
-                        raise Interrupted(f"{run}: stopped and saved at step {done.step} of {plan.steps}; {RESUME}")
+                        raise Interrupted(f"{run}: stopped and saved at step {done.step} of {steps}; {RESUME}")
         if ema is not None:
             ema.keep()
         done.seconds, done.finished = watch.seconds(), True
         _save(journal, run, done, task, optimiser, None)
         barrier()
         return FitResult(done.step, done.seconds, done.latest["loss"], done.latest)
+
+
+def _learn(
+    runner: nn.Module, batch: Any, optimiser: torch.optim.Optimizer, *, rate: float, clip: float
+) -> dict[str, Tensor]:
+    """Move the weights by one batch and return what to watch, on the device."""
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+    optimiser.zero_grad()
+    loss, figures = runner(batch)
+    loss.backward()
+    weights = [weight for group in optimiser.param_groups for weight in group["params"]]
+    norm = nn.utils.clip_grad_norm_(weights, clip or math.inf)
+    optimiser.step()
+    return {"loss": loss, "gradient_norm": norm, **figures}
 
 
 def _end_epoch(

@@ -21,7 +21,7 @@ def settle(precision: Precision, device: torch.device) -> Literal["fp32", "bf16"
 
 def _has_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu":
         return False
     # torch has no public question for this; without an answer fp32 is right everywhere and merely slower

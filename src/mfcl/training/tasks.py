@@ -3,7 +3,7 @@
 import abc
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from torch.nn import functional
 from mfcl.augment import augment_mel, augment_wave
 from mfcl.batches import Clips, Views, length_batches, make_views, whole_clips
 from mfcl.distributed import all_reduce_sum, processes
+from mfcl.formats import LogMel
 from mfcl.heads import make_heads
 from mfcl.losses import ContrastiveLoss, chance_loss
 from mfcl.models import FormatEncoder, MultiFormatModel
@@ -69,7 +70,8 @@ class Task(nn.Module, abc.ABC):
         """Return embeddings in float32, whatever arithmetic the encoder uses inside."""
         device = represented.device.type
         with torch.autocast(device, torch.bfloat16, enabled=self.precision[format] == "bf16"):
-            return encoder.encode(represented, lengths).float()
+            embeddings: Tensor = encoder.encode(represented, lengths)
+        return embeddings.float()
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,7 @@ class Pretrain(Task):
         """Return the projections of the first or second crops as log-mels."""
         clips, partner = self._clips(batch, view), batch.views.partner
         encoder = self.model.mel
-        front = encoder.front
+        front = cast(LogMel, encoder.front)
         mel, frames = front.log_power(clips.wave, clips.lengths)
         other, other_frames = None, None
         if partner is not None:

@@ -67,7 +67,7 @@ class Watch:
 
 
 def collapse(figures: dict[str, float], chance: float) -> str | None:
-    """Return what is wrong if a loss has not left its chance line or all projections are one; None if all is well.
+    """Return what is wrong if a loss is not below its chance line or all projections are one; None if all is well.
 
     Example:
         >>> collapse({"loss": 2.0, "spread": 0.9}, 5.5) is None
@@ -77,5 +77,5 @@ def collapse(figures: dict[str, float], chance: float) -> str | None:
     if figures.get("spread", 1.0) < COLLAPSED:
         return f"collapse: all recordings are projected to one point (spread {figures['spread']:.4f}); {advice}"
     if figures["loss"] >= 0.99 * chance:
-        return f"nothing is learned: loss {figures['loss']:.3f} is at its chance line {chance:.3f}; {advice}"
+        return f"nothing is learned: loss {figures['loss']:.3f} is not below its chance line {chance:.3f}; {advice}"
     return None

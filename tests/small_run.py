@@ -1,0 +1,126 @@
+"""A training run of a second on a tiny corpus; as a script it can be killed, resumed, or run by torchrun.
+
+python tests/small_run.py CORPUS FOLDER [--task pretrain,classify] [--resume] [--kill-at STEP] [--gradients FOLDER]
+    [--every SECONDS]
+"""
+
+import argparse
+import dataclasses
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch.nn.parallel import DistributedDataParallel
+
+from mfcl.corpora import open_manifest
+from mfcl.distributed import is_main, processes, start, stop
+from mfcl.models import make_model
+from mfcl.recipe import Recipe, from_dict
+from mfcl.store import open_store
+from mfcl.training import fit
+from mfcl.training.loop import Plan
+from mfcl.training.tasks import Classify, Pretrain
+
+TINY = {
+    "name": "tiny",
+    "model": {
+        "mel_format": {"fft": 256, "window": 200, "hop": 160, "bands": 16},
+        "wave": {"name": "res1dnet", "width": 0.05, "norm": "batch"},
+        "mel": {"name": "resnet18", "width": 0.05, "norm": "batch"},
+    },
+    "augment": {"setting": "both"},
+    "head": {"layers": 2, "width": 16, "out": 8},
+    "loss": {"terms": "inter+intra", "learned": True},
+    "train": {"epochs": 4, "batch": 8, "ema": 0.9},
+    "supervised": {"epochs": 4, "batch": 8},
+}
+
+
+def tiny(**train) -> Recipe:
+    """The smallest recipe that has everything: BatchNorm, EMA, both augmentations, a learned temperature."""
+    recipe = from_dict(Recipe, TINY, where="here")
+    return dataclasses.replace(
+        recipe,
+        train=dataclasses.replace(recipe.train, **train),
+        supervised=dataclasses.replace(recipe.supervised, **train),
+    )
+
+
+def open_tiny(corpus: Path, recipe: Recipe):
+    """The store of a corpus, cached beside it."""
+    return open_store(
+        open_manifest(corpus), recipe.preparation, cache=corpus.parent / "cache", workers=1, progress=False
+    )
+
+
+def make_task(store, recipe: Recipe, *, kind: str = "pretrain", seed: int = 0):
+    """A task on a fresh model."""
+    model = make_model(recipe.model, seed=seed)
+    if kind == "pretrain":
+        return Pretrain(model, store, recipe, seed=seed)
+    targets = np.unique(store.manifest.column("digit"), return_inverse=True)[1].astype(np.int64)
+    return Classify(model, "mel", store, targets, recipe, seed=seed)
+
+
+def run_tiny(task, recipe: Recipe, run: Path, **options):
+    """Fit with what is the same in all tests; `options` go to `fit`."""
+    settings = recipe.train if isinstance(task, Pretrain) else recipe.supervised
+    given = {"fingerprint": "f", "seed": 0, "device": "cpu", "progress": False, **options}
+    return fit(task, settings, run, recipe=recipe, **given)
+
+
+def send_at(task, step: int, number: int) -> None:
+    """Make a task send this process a signal in the midst of its `step`-th forward pass."""
+    whole, seen = task.forward, iter(range(1, 1_000_000))
+
+    def forward(batch):
+        if next(seen) == step:
+            os.kill(os.getpid(), number)
+        return whole(batch)
+
+    task.forward = forward
+
+
+def gradients(task, recipe: Recipe) -> dict[str, torch.Tensor]:
+    """The loss and the gradient of the first batch, of all processes."""
+    task.train()
+    plan = Plan(task.count, recipe.train.batch, 1, 0)
+    runner = DistributedDataParallel(task, broadcast_buffers=False) if processes() > 1 else task
+    loss, _ = runner(task.batch(plan.recordings(0), 0))
+    loss.backward()
+    found = {name: weight.grad.contiguous() for name, weight in task.named_parameters() if weight.grad is not None}
+    return {"loss": loss.detach(), **found}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("corpus", type=Path)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--task", default="pretrain")
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--kill-at", type=int)
+    parser.add_argument("--gradients", type=Path)
+    parser.add_argument("--every", type=float, default=60.0)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    recipe = tiny()
+    start("cpu")
+    store = open_tiny(given.corpus, recipe)
+    for kind in given.task.split(","):
+        if given.gradients:
+            found = gradients(make_task(store, recipe, kind=kind), recipe)
+            if is_main():
+                given.gradients.mkdir(exist_ok=True)
+                save_file(found, given.gradients / kind)
+        task = make_task(store, recipe, kind=kind)
+        if given.kill_at:
+            send_at(task, given.kill_at, signal.SIGKILL)
+        run_tiny(task, recipe, given.run / kind, resume=given.resume, checkpoint_seconds=given.every)
+    stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+import builtins
+import errno
+import json
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from mfcl.models import make_model
+
+from mfcl import checkpoint
+from mfcl.checkpoint import CARD, CONFIG, WEIGHTS, load_checkpoint, save_checkpoint
+from mfcl.errors import CheckpointError
+from small_run import tiny
+from sounds import word
+
+
+@pytest.fixture
+def saved(tmp_path):
+    recipe = tiny()
+    model = make_model(recipe.model, seed=3)
+    with torch.no_grad():
+        model.mel.front.mean.fill_(-2.5)  # what was fitted travels too
+    save_checkpoint(model, recipe, tmp_path / "run" / "model", card={"seed": "3"})
+    return model, tmp_path / "run" / "model"
+
+
+def edit(folder, **entries):
+    config = json.loads((folder / CONFIG).read_text())
+    (folder / CONFIG).write_text(json.dumps({**config, **entries}))
+
+
+def refused(folder):
+    with pytest.raises(CheckpointError) as error:
+        load_checkpoint(folder)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_a_loaded_model_gives_the_same_embeddings(saved):
+    model, folder = saved
+    loaded = load_checkpoint(folder)
+    wave = torch.from_numpy(np.stack([word(0, 1), word(1, 1)]))
+    before, after = model.eval()(wave, None), loaded.model(wave, None)
+    assert all(torch.equal(before[name], after[name]) for name in ("wave", "mel"))
+    assert loaded.recipe == tiny()
+    assert not loaded.model.training
+    assert loaded.info["dims"] == dict(model.dims)
+    assert loaded.info["facts"] == {"seed": "3"}
+
+
+def test_a_run_folder_resolves_to_its_model(saved):
+    assert load_checkpoint(saved[1].parent).folder == saved[1]
+
+
+def test_loading_unpickles_nothing(saved, monkeypatch):
+    def never(*_, **__):
+        raise AssertionError("this would run code from the file")
+
+    for place, name in (
+        (pickle, "load"),
+        (pickle, "loads"),
+        (pickle, "Unpickler"),
+        (torch, "load"),
+        (builtins, "exec"),
+    ):
+        monkeypatch.setattr(place, name, never)
+    load_checkpoint(saved[1])
+    assert sorted(path.name for path in saved[1].iterdir()) == sorted([CONFIG, WEIGHTS, CARD])
+
+
+def test_an_unknown_entry_names_both_versions(saved):
+    edit(saved[1], quantised=True, mfcl_version="9.9")
+    text = refused(saved[1])
+    assert "'quantised'" in text
+    assert "mfcl 9.9" in text
+
+
+def test_an_unknown_setting_of_another_version_is_refused(saved):
+    recipe = json.loads((saved[1] / CONFIG).read_text())["recipe"]
+    recipe["model"]["wave"]["poling"] = "mean"
+    edit(saved[1], recipe=recipe, mfcl_version="9.9")
+    text = refused(saved[1])
+    assert "'poling'" in text
+    assert "did you mean 'pooling'" in text
+    assert "mfcl 9.9" in text
+
+
+@pytest.mark.parametrize("given", [2, None, "1"])
+def test_another_format_is_refused(saved, given):
+    edit(saved[1], format=given)
+    assert "wanted a checkpoint of format 1" in refused(saved[1])
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "\x00"])
+def test_an_unreadable_config_is_refused(saved, text):
+    (saved[1] / CONFIG).write_text(text)
+    assert CONFIG in refused(saved[1])
+
+
+def test_a_missing_entry_is_refused(saved):
+    config = json.loads((saved[1] / CONFIG).read_text())
+    del config["recipe"]
+    (saved[1] / CONFIG).write_text(json.dumps(config))
+    assert "'recipe', it is missing" in refused(saved[1])
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
+def test_weights_that_were_cut_short_are_refused(saved, share):
+    whole = (saved[1] / WEIGHTS).read_bytes()
+    (saved[1] / WEIGHTS).write_bytes(whole[: int(len(whole) * share)])
+    assert WEIGHTS in refused(saved[1])
+
+
+def test_missing_weights_are_refused(saved):
+    (saved[1] / WEIGHTS).unlink()
+    assert "weights are missing" in refused(saved[1])
+
+
+def test_weights_of_another_size_are_refused(saved):
+    recipe = json.loads((saved[1] / CONFIG).read_text())["recipe"]
+    recipe["model"]["mel"]["width"] = 0.1
+    edit(saved[1], recipe=recipe)
+    assert "of shape" in refused(saved[1])
+
+
+@pytest.mark.parametrize("made", ["nothing", "empty folder", "file"])
+def test_what_is_no_checkpoint_is_refused(tmp_path, made):
+    path = tmp_path / "here"
+    if made == "empty folder":
+        path.mkdir()
+    elif made == "file":
+        path.write_text("hello")
+    assert "wanted a checkpoint or a run folder" in refused(path)
+
+
+def test_a_full_disk_leaves_the_old_checkpoint_as_it_was(saved, monkeypatch):
+    _, folder = saved
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def full(_weights, path, metadata):
+        path.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    recipe = tiny()
+    with pytest.raises(CheckpointError, match="No space left on device") as error:
+        save_checkpoint(make_model(recipe.model, seed=4), recipe, folder, card={"seed": "4"})
+    assert "\n" not in str(error.value)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_the_card_names_the_facts(saved):
+    text = (saved[1] / CARD).read_text()
+    assert "| seed | 3 |" in text
+    assert "load_checkpoint" in text
+
+
+def test_a_model_in_training_mode_is_saved_and_left_in_it(tmp_path):
+    recipe = tiny()
+    model = make_model(recipe.model, seed=0).train()
+    save_checkpoint(model, recipe, tmp_path)
+    assert model.training

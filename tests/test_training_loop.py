@@ -1,0 +1,248 @@
+import json
+import os
+import signal
+
+import pytest
+import torch
+
+from mfcl.errors import CheckpointError, MfclError, TrainingError
+from mfcl.training import Interrupted, loop
+from mfcl.training.plan import Plan
+from mfcl.training.state import NAME, PREVIOUS
+from mfcl.training.watch import collapse
+from small_run import make_task, open_tiny, run_tiny, send_at, tiny
+from sounds import write_corpus
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return open_tiny(write_corpus(tmp_path_factory.mktemp("loop") / "corpus"), tiny())
+
+
+def trained(store, run, *, kind="pretrain", recipe=None, **options):
+    recipe = recipe or tiny()
+    task = make_task(store, recipe, kind=kind)
+    return task, run_tiny(task, recipe, run, **options)
+
+
+def same(one, other):
+    one, other = one.state_dict(), other.state_dict()
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def lines(run):
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("kind", ["pretrain", "classify"])
+def test_the_same_seed_gives_the_same_weights(store, tmp_path, kind):
+    one, _ = trained(store, tmp_path / "one", kind=kind)
+    other, _ = trained(store, tmp_path / "other", kind=kind)
+    third, _ = trained(store, tmp_path / "third", kind=kind, seed=1)
+    assert same(one, other)
+    assert not same(one, third)
+
+
+def test_a_classifier_learns_the_digits_of_the_tiny_corpus(store, tmp_path):
+    recipe = tiny(epochs=12, learning_rate=3e-3, ema=0.0)
+    task, result = trained(store, tmp_path / "run", kind="classify", recipe=recipe)
+    right = (task.predict(store) == task.targets).mean()
+    assert right > 0.6
+    assert result.loss < task.chance_loss
+
+
+def test_the_record_says_what_was_run_and_how_it_went(store, tmp_path):
+    run = tmp_path / "run"
+    task, result = trained(store, run, validate=lambda: {"valid_knn": 50.0})
+    found = lines(run)
+    steps = [line for line in found if "loss" in line]
+    epochs = [line for line in found if "valid_knn" in line]
+    assert [line["step"] for line in steps] == [3, 6, 9, 12]
+    assert [(line["step"], line["epoch"]) for line in epochs] == [(3, 1), (6, 2), (9, 3), (12, 4)]
+    wanted = {"step", "loss", "chance", "top1", "spread", "learning_rate", "gradient_norm", "seconds"}
+    assert wanted | {"recordings_per_second", "temperature"} == set(steps[0])
+    assert steps[0]["chance"] == pytest.approx(task.chance_loss)
+    assert (result.steps, result.loss) == (12, steps[-1]["loss"])
+    assert sorted(path.name for path in run.iterdir()) == [
+        "config.yaml",
+        "data.json",
+        "environment.json",
+        "metrics.jsonl",
+        "state.safetensors",
+        "train.log",
+    ]
+    assert json.loads((run / "environment.json").read_text())["precision"] == {"wave": "fp32", "mel": "fp32"}
+
+
+def test_validation_sees_the_averaged_weights_in_evaluation_mode(store, tmp_path):
+    recipe = tiny(ema=0.99)
+    task = make_task(store, recipe)
+    seen = []
+    run_tiny(
+        task, recipe, tmp_path / "run",
+        validate=lambda: seen.append((task.training, task.state_dict()["heads.mel.layers.0.weight"].clone())) or {},
+    )  # fmt: skip
+    assert [training for training, _ in seen] == [False] * 4
+    assert torch.equal(seen[-1][1], task.state_dict()["heads.mel.layers.0.weight"])  # the average is what is kept
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(store, tmp_path):
+    unbroken, _ = trained(store, tmp_path / "unbroken")
+    recipe, run = tiny(), tmp_path / "run"
+    task = make_task(store, recipe)
+    send_at(task, 5, signal.SIGINT)
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(Interrupted, match=r"saved at step 5 of 12; go on with --resume") as error:
+        run_tiny(task, recipe, run)
+    assert "\n" not in str(error.value)
+    assert signal.getsignal(signal.SIGINT) is handler
+    resumed, result = trained(store, run, resume=True)
+    assert same(unbroken, resumed)
+    assert result.steps == 12
+    assert "resumed at step 5" in (run / "train.log").read_text()
+
+
+def test_ctrl_c_while_validating_waits_for_the_end_of_it(store, tmp_path):
+    recipe = tiny()
+
+    def validate():
+        os.kill(os.getpid(), signal.SIGINT)
+        return {"valid_knn": 1.0}
+
+    with pytest.raises(Interrupted, match="step 3 of 12"):
+        run_tiny(make_task(store, recipe), recipe, tmp_path, validate=validate)
+    assert lines(tmp_path)[-1]["valid_knn"] == 1.0
+
+
+def test_a_second_ctrl_c_ends_at_once(store, tmp_path):
+    recipe = tiny()
+    task = make_task(store, recipe)
+    whole = task.forward
+
+    def forward(batch):
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        return whole(batch)
+
+    task.forward = forward
+    with pytest.raises(KeyboardInterrupt) as error:
+        run_tiny(task, recipe, tmp_path)
+    assert not isinstance(error.value, Interrupted)
+
+
+def test_a_finished_run_is_not_run_again(store, tmp_path):
+    done, first = trained(store, tmp_path / "run")
+    again, second = trained(store, tmp_path / "run", resume=True)
+    assert same(done, again)
+    assert first == second
+
+
+def test_resuming_with_another_recipe_or_other_data_is_refused(store, tmp_path):
+    trained(store, tmp_path / "run")
+    with pytest.raises(CheckpointError, match=r"learning_rate = 0\.001, got 0\.5"):
+        trained(store, tmp_path / "run", recipe=tiny(learning_rate=0.5), resume=True)
+    with pytest.raises(CheckpointError, match="fingerprint = 'f', got 'g'"):
+        trained(store, tmp_path / "run", fingerprint="g", resume=True)
+    with pytest.raises(CheckpointError, match="task = 'pretrain', got 'classify'"):
+        trained(store, tmp_path / "run", kind="classify", resume=True)
+
+
+def test_a_used_folder_is_refused_and_overwritten_when_asked(store, tmp_path):
+    one, _ = trained(store, tmp_path / "run")
+    with pytest.raises(CheckpointError, match="new or empty run folder"):
+        trained(store, tmp_path / "run")
+    again, _ = trained(store, tmp_path / "run", overwrite=True)
+    assert same(one, again)
+    assert len(lines(tmp_path / "run")) == 8
+
+
+def test_a_loss_that_is_no_number_names_the_step_and_the_recordings(store, tmp_path):
+    recipe = tiny()
+    task = make_task(store, recipe)
+    whole, seen = task.forward, iter(range(100))
+
+    def forward(batch):
+        loss, figures = whole(batch)
+        return (loss * float("nan") if next(seen) == 4 else loss), figures
+
+    task.forward = forward
+    with pytest.raises(TrainingError, match=r"step 5: the loss is nan") as error:
+        run_tiny(task, recipe, tmp_path / "run", checkpoint_seconds=0.0)
+    named = store.manifest.ids[Plan(24, 8, 4, 0).recordings(4)[:3]]
+    assert all(name in str(error.value) for name in named)
+    assert "\n" not in str(error.value)
+    resumed, _ = trained(store, tmp_path / "run", resume=True)  # what was saved before is sound
+    assert all(torch.isfinite(value).all() for value in resumed.state_dict().values())
+
+
+def test_a_full_disk_ends_the_run_in_one_line_and_the_saved_state_goes_on(store, tmp_path, monkeypatch):
+    unbroken, _ = trained(store, tmp_path / "unbroken")
+    from mfcl.training import state
+
+    whole, calls = state.save_file, iter(range(100))
+
+    def full(tensors, path, metadata):
+        if next(calls) == 3:
+            raise OSError(28, "No space left on device")
+        whole(tensors, path, metadata)
+
+    monkeypatch.setattr(state, "save_file", full)
+    with pytest.raises(MfclError, match="No space left on device"):
+        trained(store, tmp_path / "run", checkpoint_seconds=0.0)
+    monkeypatch.undo()
+    resumed, _ = trained(store, tmp_path / "run", resume=True)
+    assert same(unbroken, resumed)
+
+
+def test_a_half_written_state_costs_some_steps_and_not_the_run(store, tmp_path):
+    unbroken, _ = trained(store, tmp_path / "unbroken")
+    recipe, run = tiny(), tmp_path / "run"
+    task = make_task(store, recipe)
+    send_at(task, 6, signal.SIGINT)
+    with pytest.raises(Interrupted):
+        run_tiny(task, recipe, run, checkpoint_seconds=0.0)
+    (run / NAME).write_bytes((run / NAME).read_bytes()[:1000])
+    assert (run / PREVIOUS).exists()
+    resumed, _ = trained(store, run, resume=True)
+    assert same(unbroken, resumed)
+    log = (run / "train.log").read_text()
+    assert "warning: " in log
+    assert "resumed at step 5" in log
+
+
+def test_the_arithmetic_of_the_start_is_kept_on_another_machine(store, tmp_path, monkeypatch):
+    recipe, run = tiny(wave_precision="auto"), tmp_path / "run"
+    monkeypatch.setattr(loop, "settle", lambda precision, device: "bf16" if precision == "auto" else precision)
+    task = make_task(store, recipe)
+    send_at(task, 2, signal.SIGINT)
+    with pytest.raises(Interrupted):
+        run_tiny(task, recipe, run)
+    monkeypatch.setattr(loop, "settle", lambda precision, device: "fp32")
+    resumed, _ = trained(store, run, recipe=recipe, resume=True)
+    assert resumed.precision == {"wave": "bf16", "mel": "fp32"}
+
+
+def test_too_few_recordings_are_one_line(store, tmp_path):
+    recipe = tiny()
+    with pytest.raises(TrainingError, match="at least 2 recordings"):
+        run_tiny(make_task(store.select([0]), recipe), recipe, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_does_not_learn_is_warned_of(store, tmp_path):
+    recipe = tiny(learning_rate=1e-12, ema=0.0)
+    task = make_task(store, recipe)
+    with torch.no_grad():
+        for head in task.heads.values():
+            head.layers[-1].weight.zero_()
+    run_tiny(task, recipe, tmp_path / "run")
+    log = (tmp_path / "run" / "train.log").read_text()
+    assert "warning: epoch 1: collapse: all recordings are projected to one point" in log
+
+
+def test_collapse_is_a_spread_of_nothing_or_a_loss_at_its_chance_line():
+    assert "one point" in collapse({"loss": 2.0, "spread": 0.001}, 5.0)
+    assert "chance line" in collapse({"loss": 4.96, "spread": 0.9}, 5.0)
+    assert "chance line" in collapse({"loss": 6.0, "spread": 0.9}, 5.0)
+    assert collapse({"loss": 4.9, "spread": 0.9}, 5.0) is None
+    assert collapse({"loss": 0.1}, 2.3) is None

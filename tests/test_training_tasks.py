@@ -1,0 +1,126 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from mfcl.losses import chance_loss
+from small_run import make_task, open_tiny, tiny
+from sounds import write_corpus
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return open_tiny(write_corpus(tmp_path_factory.mktemp("tasks") / "corpus"), tiny())
+
+
+def changed(**groups):
+    recipe = tiny()
+    parts = {name: dataclasses.replace(getattr(recipe, name), **values) for name, values in groups.items()}
+    return dataclasses.replace(recipe, **parts)
+
+
+def test_a_batch_is_a_pure_function_of_recordings_epoch_and_seed(store):
+    indices = np.array([3, 1, 7])
+    task = make_task(store, tiny())
+    one, again, later = (task.batch(indices, epoch) for epoch in (0, 0, 1))
+    assert torch.equal(one.views.first.wave, again.views.first.wave)
+    assert not torch.equal(one.views.first.wave[:, :200], later.views.first.wave[:, :200])
+
+
+def test_the_loss_of_a_batch_is_a_pure_function_too(store):
+    indices = np.arange(8)
+    losses = []
+    for _ in range(2):
+        task = make_task(store, tiny()).train()
+        losses.append(task(task.batch(indices, 0))[0])
+    assert torch.equal(*losses)
+
+
+def test_the_first_crop_stays_a_waveform_and_the_second_becomes_a_mel(store):
+    task = make_task(store, changed(loss={"terms": "inter"})).eval()
+    batch = task.batch(np.arange(4), 0)
+    seen = {}
+    task.encode = lambda encoder, name, x, lengths: (
+        seen.setdefault(name, []).append((x, lengths)) or encoder.encode(x, lengths)
+    )
+    task(batch)
+    assert [len(seen[name]) for name in ("wave", "mel")] == [1, 1]
+    assert seen["wave"][0][0].shape[1] == batch.views.first.wave.shape[1]
+    frames = 1 + batch.views.second.wave.shape[1] // task.model.mel.front.settings.hop
+    assert seen["mel"][0][0].shape == (4, 16, frames)
+
+
+def test_inter_and_intra_show_both_crops_in_both_formats_and_change_them_apart(store):
+    task = make_task(store, changed(crops={"placement": "overlapping", "length": 1.0})).eval()  # both crops are all
+    seen = {"wave": [], "mel": []}
+    task.encode = lambda encoder, name, x, lengths: seen[name].append(x) or encoder.encode(x, lengths)
+    task(task.batch(np.arange(6), 0))
+    for views in seen.values():
+        assert len(views) == 2
+        assert not torch.equal(*views)
+
+
+def test_without_augmentation_equal_crops_are_equal_views(store):
+    recipe = changed(crops={"placement": "overlapping", "length": 1.0}, augment={"setting": "none"})
+    task = make_task(store, recipe).eval()
+    seen = {"wave": [], "mel": []}
+    task.encode = lambda encoder, name, x, lengths: seen[name].append(x) or encoder.encode(x, lengths)
+    task(task.batch(np.arange(6), 0))
+    assert all(torch.equal(*views) for views in seen.values())
+
+
+def test_partners_are_only_fetched_where_the_recipe_mixes(store):
+    indices = np.arange(4)
+    assert make_task(store, tiny()).batch(indices, 0).views.partner is not None
+    assert make_task(store, changed(augment={"setting": "wave"})).batch(indices, 0).views.partner is None
+
+
+def test_preparing_fits_the_front_ends_on_the_training_recordings(store):
+    task = make_task(store, tiny())
+    before = {name: value.clone() for name, value in task.state_dict().items()}
+    task.prepare()
+    moved = {name for name, value in task.state_dict().items() if not torch.equal(value, before[name])}
+    assert moved == {"model.wave.front.scale", "model.mel.front.mean", "model.mel.front.deviation"}
+
+
+def test_the_chance_line_is_that_of_the_batch(store):
+    assert make_task(store, tiny()).chance_loss == chance_loss(8)
+    assert make_task(store, tiny(), kind="classify").chance_loss == pytest.approx(np.log(3))
+
+
+def test_bf16_is_used_inside_the_asked_encoder_only_and_embeddings_are_float32(store):
+    task = make_task(store, tiny()).eval()
+    task.precision = {"wave": "bf16", "mel": "fp32"}
+    inside = {}
+    for name in ("wave", "mel"):
+        encoder = getattr(task.model, name).encoder
+        convolution = next(part for part in encoder.modules() if isinstance(part, torch.nn.Conv1d | torch.nn.Conv2d))
+        convolution.register_forward_hook(lambda _part, _x, y, name=name: inside.update({name: y.dtype}))
+    loss, _ = task(task.batch(np.arange(4), 0))
+    assert inside == {"wave": torch.bfloat16, "mel": torch.float32}
+    assert loss.dtype == torch.float32
+
+
+def test_a_classifier_predicts_without_moving_anything(store):
+    task = make_task(store, tiny(), kind="classify").train()
+    before = {name: value.clone() for name, value in task.state_dict().items()}
+    found = task.predict(store)
+    assert task.training
+    assert found.shape == (len(store),)
+    assert all(torch.equal(value, before[name]) for name, value in task.state_dict().items())
+
+
+def test_a_prediction_does_not_depend_on_the_batch(store):
+    task = make_task(store, tiny(), kind="classify").eval()
+    assert task.predict(store, batch=1).tolist() == task.predict(store, batch=24).tolist()
+
+
+def test_the_random_generators_of_torch_and_numpy_are_left_alone(store):
+    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    for kind in ("pretrain", "classify"):
+        task = make_task(store, tiny(), kind=kind)
+        task.prepare()
+        task(task.batch(np.arange(8), 0))[0].backward()
+    assert torch.equal(torch.get_rng_state(), torch_state)
+    assert (np.random.get_state()[1] == numpy_state).all()  # noqa: NPY002
