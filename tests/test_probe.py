@@ -25,11 +25,12 @@ def test_a_label_in_the_vectors_is_read_and_one_that_is_not_is_guessed() -> None
 
 
 def test_the_strength_is_the_one_best_on_the_validation_items() -> None:
-    train, valid, test = part(30, 0, signal=0.4, dim=100), part(300, 1, signal=0.4, dim=100), part(60, 2, dim=100)
-    strengths = (0.01, 1.0, 100.0, 10_000.0)
+    (x, y), valid, test = part(60, 0, signal=0.7), part(300, 1, signal=0.7), part(60, 2)
+    train = x, np.where(np.arange(60) % 4 == 0, y[::-1], y)  # some labels are wrong: trusting them all costs
+    strengths = (0.001, 0.1, 10.0, 1000.0)
     alone = {each: linear_probe(train, valid, test, strengths=[each]).valid_accuracy for each in strengths}
     found = linear_probe(train, valid, test, strengths=strengths)
-    assert len(set(alone.values())) > 1
+    assert max(alone.values()) > min(alone.values()) + 0.05
     assert found.valid_accuracy == pytest.approx(max(alone.values()), abs=0.01)
     assert alone[found.strength] == pytest.approx(max(alone.values()), abs=0.01)
 
