@@ -6,13 +6,13 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from mfcl.models import make_model
+from small_run import tiny
+from sounds import word
 
 from mfcl import checkpoint
 from mfcl.checkpoint import CARD, CONFIG, WEIGHTS, load_checkpoint, save_checkpoint
 from mfcl.errors import CheckpointError
-from small_run import tiny
-from sounds import word
+from mfcl.models import make_model
 
 
 @pytest.fixture

@@ -3,10 +3,10 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-
-from mfcl.losses import chance_loss
 from small_run import make_task, open_tiny, tiny
 from sounds import write_corpus
+
+from mfcl.losses import chance_loss
 
 
 @pytest.fixture(scope="module")
