@@ -12,7 +12,7 @@ from mfcl.logistic import LinearClassifier, fit_classifiers
 from mfcl.scores import accuracy, check_measurable
 from mfcl.seeds import generator
 
-STRENGTHS = (1.0, 10.0, 100.0, 1000.0, 10_000.0, 100_000.0)
+STRENGTHS = (0.1, 1.0, 10.0, 100.0, 1000.0, 10_000.0)
 
 Labelled = tuple[Float[np.ndarray, "_ _"], Shaped[np.ndarray, " _"]]
 
