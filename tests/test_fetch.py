@@ -3,7 +3,6 @@ import dataclasses
 import http.server
 import io
 import re
-import sys
 import tarfile
 import threading
 import zipfile
@@ -15,8 +14,7 @@ import soundfile
 
 from mfcl import fetch as fetching
 from mfcl.errors import FetchError
-
-downloading = sys.modules["mfcl.fetch.download"]  # the package has a function of its name
+from mfcl.fetch import archives, transfer
 
 TINY = dataclasses.replace(
     fetching.CORPORA["audiomnist"],
@@ -138,7 +136,7 @@ def reply(handler, answer):
 @pytest.fixture
 def server(monkeypatch):
     monkeypatch.setitem(fetching.CORPORA, "tiny", TINY)
-    monkeypatch.setattr(downloading, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(transfer, "PAUSE_SECONDS", 0.0)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     server = Server()
     thread = threading.Thread(target=server.http.serve_forever, args=(0.01,))
@@ -341,7 +339,7 @@ def test_a_range_beyond_the_end_is_started_over(server, tmp_path):
 
 
 def test_a_server_that_is_not_there_is_an_error_after_some_tries(monkeypatch, tmp_path):
-    monkeypatch.setattr(downloading, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(transfer, "PAUSE_SECONDS", 0.0)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with pytest.raises(FetchError, match="failed 5 times in a row"):
         fetching.fetch("fsdd", tmp_path / "corpus", url="http://127.0.0.1:9/archive", progress=False)
@@ -487,7 +485,7 @@ def test_a_full_disk_while_unpacking_keeps_the_archive(server, tmp_path, monkeyp
 
     server.answers = [Answer(zipped(contents()))]
     with monkeypatch.context() as patched:
-        patched.setattr(sys.modules["mfcl.fetch.unpack"], "_write", full)
+        patched.setattr(archives, "_write", full)
         with pytest.raises(FetchError, match="No space left on device"):
             get(server, tmp_path / "corpus")
     assert left_in(tmp_path) == ["corpus.part", "corpus.part.json"]

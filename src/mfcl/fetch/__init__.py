@@ -21,8 +21,8 @@ from filelock import FileLock, Timeout
 
 from mfcl import audio, console
 from mfcl.errors import AudioError, FetchError, one_of
-from mfcl.fetch.download import discard, download
-from mfcl.fetch.unpack import DamagedArchiveError, RefusedArchiveError, unpack
+from mfcl.fetch.archives import DamagedArchiveError, RefusedArchiveError, unpack
+from mfcl.fetch.transfer import discard, download
 
 DOWNLOADS = 2  # of an archive that arrives damaged although its length is right
 
