@@ -20,7 +20,7 @@ from mfcl.measures import standardised
 from mfcl.models import MultiFormatModel, make_model
 from mfcl.neighbours import knn_predict, top_k
 from mfcl.recipe import Recipe, load_recipe
-from mfcl.recordings import Manifest
+from mfcl.recordings import Manifest, write_manifest
 from mfcl.scanning import ScanReport, scan
 from mfcl.splits import split
 from mfcl.store import Store, open_store
@@ -179,6 +179,7 @@ def pretrain(
         "seconds": f"{result.seconds:.0f}",
         "loss": f"{result.loss:.3f} (chance {task.chance_loss:.3f})",
     }
+    write_manifest(data.manifest, out / "manifest.csv")
     save_checkpoint(model, recipe, out / "model", card=facts)
     return load_checkpoint(out)
 
