@@ -168,13 +168,12 @@ def _scan(given: argparse.Namespace) -> None:
 
 
 def _train(given: argparse.Namespace) -> None:
-    from mfcl.run import set_threads, train
+    from mfcl.run import train
 
-    set_threads(given.threads)
     made = train(
         given.data, given.out, recipe=given.recipe, overrides=given.set, protocol=given.protocol,
         split_by=given.split_by, label=given.label, speaker=given.speaker, seed=given.seed, resume=given.resume,
-        overwrite=given.overwrite, device=given.device, cache=given.cache, strict=given.strict,
+        overwrite=given.overwrite, device=given.device, threads=given.threads, cache=given.cache, strict=given.strict,
         progress=not given.quiet,
     )  # fmt: skip
     print(f"{made.folder}: a model for `mfcl embed` and `mfcl.load`")
@@ -194,9 +193,9 @@ def _study(given: argparse.Namespace) -> None:
 
 def _embed(given: argparse.Namespace) -> None:
     from mfcl.embedder import embed
-    from mfcl.run import set_threads
+    from mfcl.run import use_machine
 
-    set_threads(given.threads)
+    use_machine(given.threads)
     found = embed(
         given.model, given.data, format=given.format, batch=given.batch, strict=given.strict, device=given.device,
         failures=given.out.parent / "failures.csv", progress=not given.quiet,

@@ -1,5 +1,7 @@
 """From a path to a trained run: what the commands and the study do with data, in the order in which they do it."""
 
+import contextlib
+import ctypes
 import os
 import shlex
 import sys
@@ -27,6 +29,7 @@ from mfcl.store import Store, open_store
 from mfcl.training import fit
 from mfcl.training.tasks import Classify, Pretrain
 
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # the numbers of malloc.h
 SPEAKER_NAMES = ("speaker", "voice", "individual", "singer", "client_id", "speaker_id")
 LABEL_NAMES = ("digit", "label", "word", "species", "class", "call")
 
@@ -117,6 +120,7 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     device: str = "auto",
+    threads: int | None = None,
     cache: Path | None = None,
     strict: bool = False,
     progress: bool = True,
@@ -139,10 +143,12 @@ def train(
         resume: Go on with the run that is in `out`, exactly.
         overwrite: Delete what is in `out`.
         device: `auto`, `cpu`, `cuda`, ...
+        threads: Processor threads; as many as the process may use if left out.
         cache: Where decoded sound is kept.
         strict: Make the first bad file an error.
         progress: Show progress.
     """
+    use_machine(threads)
     chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides)
     opened = open_data(
         data, chosen, protocol=protocol, split_by=split_by, label=label, speaker=speaker, seed=seed, cache=cache,
@@ -215,10 +221,19 @@ def untrained(data: Data, recipe: Recipe, *, seed: int) -> MultiFormatModel:
     return model.eval()
 
 
-def set_threads(threads: int | None) -> int:
-    """Use that many threads, or as many as this process may use: more would spin beside others at half the speed."""
+def use_machine(threads: int | None) -> int:
+    """Settle how this process uses the machine; return its number of threads.
+
+    As many threads as asked for, or as the process may use: more would spin beside others at half the speed. And
+    glibc is told to keep large blocks of memory: given back to the system after each layer they must be faulted in
+    again, which doubles the time of a training step (measured; see `docs/decisions/0006-keep-large-blocks.md`).
+    """
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
     torch.set_num_threads(threads or allowed)
+    with contextlib.suppress(OSError, AttributeError):  # another C library: nothing to tell
+        library = ctypes.CDLL("libc.so.6")
+        for setting in (M_MMAP_THRESHOLD, M_TRIM_THRESHOLD):
+            library.mallopt(setting, 2**30)
     return threads or allowed
 
 

@@ -21,7 +21,7 @@ from mfcl.files import write_json, write_text
 from mfcl.measures import Measure, measure_labels, measure_voices
 from mfcl.recipe import Recipe, load_recipe, to_dict
 from mfcl.recordings import write_manifest
-from mfcl.run import Data, open_data, pretrain, set_threads, stopwatch, this_command, train_supervised, untrained
+from mfcl.run import Data, open_data, pretrain, use_machine, stopwatch, this_command, train_supervised, untrained
 from mfcl.store import Store
 
 PRESETS = {"quick": 1, "default": 3, "reference": 3}
@@ -136,7 +136,7 @@ def study(
     Raises:
         MfclError: bad input, in one line.
     """
-    set_threads(threads)
+    use_machine(threads)
     chosen = load_recipe(recipe or preset, overrides)
     folder = Path(out)
     _claim(
