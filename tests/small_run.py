@@ -28,8 +28,8 @@ TINY = {
     "name": "tiny",
     "model": {
         "mel_format": {"fft": 256, "window": 200, "hop": 160, "bands": 16},
-        "wave": {"name": "res1dnet", "width": 0.05, "norm": "batch"},
-        "mel": {"name": "resnet18", "width": 0.05, "norm": "batch"},
+        "wave": {"name": "reference1d", "width": 0.02, "norm": "batch"},
+        "mel": {"name": "melcnn", "width": 0.125, "norm": "batch"},
     },
     "augment": {"setting": "both"},
     "head": {"layers": 2, "width": 16, "out": 8},

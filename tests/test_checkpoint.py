@@ -119,7 +119,7 @@ def test_missing_weights_are_refused(saved):
 
 def test_weights_of_another_size_are_refused(saved):
     recipe = json.loads((saved[1] / CONFIG).read_text())["recipe"]
-    recipe["model"]["mel"]["width"] = 0.1
+    recipe["model"]["mel"]["width"] = 4.0
     edit(saved[1], recipe=recipe)
     assert "of shape" in refused(saved[1])
 

@@ -2,6 +2,7 @@ import json
 import os
 import signal
 
+import numpy as np
 import pytest
 import torch
 from small_run import make_task, open_tiny, run_tiny, send_at, tiny
@@ -17,6 +18,13 @@ from mfcl.training.watch import collapse
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     return open_tiny(write_corpus(tmp_path_factory.mktemp("loop") / "corpus"), tiny())
+
+
+@pytest.fixture(scope="module")
+def unbroken(store, tmp_path_factory):
+    """A run that nothing happens to: its folder and its task."""
+    run = tmp_path_factory.mktemp("unbroken") / "run"
+    return run, trained(store, run)[0]
 
 
 def trained(store, run, *, kind="pretrain", recipe=None, **options):
@@ -86,8 +94,7 @@ def test_validation_sees_the_averaged_weights_in_evaluation_mode(store, tmp_path
     assert torch.equal(seen[-1][1], task.state_dict()["heads.mel.layers.0.weight"])  # the average is what is kept
 
 
-def test_ctrl_c_saves_and_says_how_to_go_on(store, tmp_path):
-    unbroken, _ = trained(store, tmp_path / "unbroken")
+def test_ctrl_c_saves_and_says_how_to_go_on(store, unbroken, tmp_path):
     recipe, run = tiny(), tmp_path / "run"
     task = make_task(store, recipe)
     send_at(task, 5, signal.SIGINT)
@@ -97,9 +104,37 @@ def test_ctrl_c_saves_and_says_how_to_go_on(store, tmp_path):
     assert "\n" not in str(error.value)
     assert signal.getsignal(signal.SIGINT) is handler
     resumed, result = trained(store, run, resume=True)
-    assert same(unbroken, resumed)
+    assert same(unbroken[1], resumed)
     assert result.steps == 12
     assert "resumed at step 5" in (run / "train.log").read_text()
+
+
+def test_the_lines_of_a_resumed_run_are_those_of_an_unbroken_one(store, unbroken, tmp_path):
+    recipe = tiny()
+    task = make_task(store, recipe)
+    send_at(task, 5, signal.SIGINT)  # in the midst of an epoch: two steps belong to a line yet to come
+    with pytest.raises(Interrupted):
+        run_tiny(task, recipe, tmp_path / "run")
+    trained(store, tmp_path / "run", resume=True)
+    times = {"seconds": 0, "recordings_per_second": 0}
+    one, other = ([{**line, **times} for line in lines(run)] for run in (unbroken[0], tmp_path / "run"))
+    assert one == other
+
+
+def test_the_front_ends_are_fitted_before_the_first_step_and_kept_in_the_average(store, tmp_path):
+    fitted = make_task(store, tiny())
+    fitted.prepare()
+    task, _ = trained(store, tmp_path / "run")
+    torch.testing.assert_close(task.model.mel.front.mean, fitted.model.mel.front.mean)
+    assert task.model.mel.front.mean.abs().min() > 0.1
+
+
+def test_each_epoch_sees_recordings_once_in_an_order_of_its_own():
+    plan = Plan(24, 8, 3, seed=0)
+    epochs = [np.concatenate([plan.recordings(step) for step in range(first, first + 3)]) for first in (0, 3, 6)]
+    assert all(sorted(epoch) == list(range(24)) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+    assert [plan.epoch(step) for step in (0, 2, 3, 8)] == [0, 0, 1, 2]
 
 
 def test_ctrl_c_while_validating_waits_for_the_end_of_it(store, tmp_path):
@@ -175,8 +210,7 @@ def test_a_loss_that_is_no_number_names_the_step_and_the_recordings(store, tmp_p
     assert all(torch.isfinite(value).all() for value in resumed.state_dict().values())
 
 
-def test_a_full_disk_ends_the_run_in_one_line_and_the_saved_state_goes_on(store, tmp_path, monkeypatch):
-    unbroken, _ = trained(store, tmp_path / "unbroken")
+def test_a_full_disk_ends_the_run_in_one_line_and_the_saved_state_goes_on(store, unbroken, tmp_path, monkeypatch):
     from mfcl.training import state
 
     whole, calls = state.save_file, iter(range(100))
@@ -191,11 +225,10 @@ def test_a_full_disk_ends_the_run_in_one_line_and_the_saved_state_goes_on(store,
         trained(store, tmp_path / "run", checkpoint_seconds=0.0)
     monkeypatch.undo()
     resumed, _ = trained(store, tmp_path / "run", resume=True)
-    assert same(unbroken, resumed)
+    assert same(unbroken[1], resumed)
 
 
-def test_a_half_written_state_costs_some_steps_and_not_the_run(store, tmp_path):
-    unbroken, _ = trained(store, tmp_path / "unbroken")
+def test_a_half_written_state_costs_some_steps_and_not_the_run(store, unbroken, tmp_path):
     recipe, run = tiny(), tmp_path / "run"
     task = make_task(store, recipe)
     send_at(task, 6, signal.SIGINT)
@@ -204,7 +237,7 @@ def test_a_half_written_state_costs_some_steps_and_not_the_run(store, tmp_path):
     (run / NAME).write_bytes((run / NAME).read_bytes()[:1000])
     assert (run / PREVIOUS).exists()
     resumed, _ = trained(store, run, resume=True)
-    assert same(unbroken, resumed)
+    assert same(unbroken[1], resumed)
     log = (run / "train.log").read_text()
     assert "warning: " in log
     assert "resumed at step 5" in log
