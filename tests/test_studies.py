@@ -49,7 +49,10 @@ def test_results_are_written_as_the_fields_that_are_promised(results: tuple[Path
     assert len(written) == len(rows)
     fields = ("table", "task", "representation", "metric", "value", "low", "high", "n", "seed", "seconds", "command")
     assert all(set(row) == set(fields) for row in written)
-    assert "pre-trained, both" in (folder / "out" / "results.md").read_text()
+    page = (folder / "out" / "results.md").read_text()
+    assert "pre-trained, both" in page
+    for line in ("- command: `", "- data: ", "- seeds: 0", "- seconds: ", "- machine: "):
+        assert line in page
 
 
 def test_no_speaker_is_on_two_sides(results: tuple[Path, list[Row]]) -> None:

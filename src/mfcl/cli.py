@@ -12,6 +12,8 @@ from mfcl import __version__
 from mfcl.errors import MfclError
 
 INTERRUPTED = 130
+SHOWN = 30
+"""Problems that a scan prints."""
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -69,7 +71,8 @@ def parser() -> OneLineParser:
     scan = command("scan", _scan, "look at every recording; print a table and every problem, write a manifest")
     scan.add_argument("data", type=Path)
     scan.add_argument("--out", type=Path, help="manifest CSV of the usable recordings")
-    scan.add_argument("--strict", action="store_true", help="leave with 2 if there is any problem")
+    scan.add_argument("--all", action="store_true", help=f"print every problem, not only {SHOWN}")
+    scan.add_argument("--strict", action="store_true", help="leave with 2 if a recording cannot be used")
     _quiet(scan)
 
     train = command("train", _train, "pre-train a pair of encoders without labels")
@@ -157,11 +160,12 @@ def _scan(given: argparse.Namespace) -> None:
 
     report = scan(open_manifest(given.data), progress=not given.quiet)
     print(report.table())
-    problems = [entry for entry in report.entries if entry.problems]
+    problems = report.problems_table(None if given.all else SHOWN)
     if problems:
-        print(f"\n{report.problems_table()}")
-    if problems and given.strict:
-        raise MfclError(f"{problems[0].path}: {problems[0].problems[0]}; {len(problems)} recordings have problems")
+        print(f"\n{problems}" + ("; --all prints them" if "... and " in problems.splitlines()[-1] else ""))
+    if report.failures and given.strict:
+        name, reason = report.failures[0]
+        raise MfclError(f"{name}: {reason}; {len(report.failures)} recordings cannot be used")
     if given.out:
         write_manifest(report.usable, given.out)
         print(f"\n{given.out}: {len(report.usable)} usable recordings of {len(report.entries)}")

@@ -30,6 +30,8 @@ from mfcl.training import fit
 from mfcl.training.tasks import Classify, Pretrain
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # the numbers of malloc.h
+NAMED = 20
+"""Recordings left out that are named; `mfcl scan --all` names every one."""
 SPEAKER_NAMES = ("speaker", "voice", "individual", "singer", "client_id", "speaker_id")
 LABEL_NAMES = ("digit", "label", "word", "species", "class", "call")
 
@@ -92,15 +94,15 @@ def open_data(
     label = _named(manifest, label, LABEL_NAMES)
     speaker = _named(manifest, speaker, SPEAKER_NAMES)
     report = scan(manifest, progress=progress)
-    bad = [entry for entry in report.entries if entry.problems]
-    if bad and strict:
-        raise ManifestError(f"{bad[0].path}: {bad[0].problems[0]}; mend or remove it, or leave out --strict")
-    left_out = len(manifest) - len(report.usable)
-    if left_out:
-        print(f"{left_out} of {len(manifest)} recordings cannot be used and are left out:", file=sys.stderr)  # noqa: T201
-        print(report.problems_table(), file=sys.stderr)  # noqa: T201
-    if not len(report.usable):
-        raise ManifestError(f"{path}: no usable recording among {len(manifest)}; the first: {bad[0].problems[0]}")
+    if report.failures:
+        name, reason = report.failures[0]
+        if strict:
+            raise ManifestError(f"{name}: {reason}; mend or remove it, or leave out --strict")
+        print(f"{len(report.failures)} of {len(manifest)} recordings cannot be used and are left out:", file=sys.stderr)  # noqa: T201
+        for name, reason in report.failures[:NAMED]:
+            print(f"  {name}: {reason}", file=sys.stderr)  # noqa: T201
+        if len(report.failures) > NAMED:
+            print(f"  ... and {len(report.failures) - NAMED} more; mfcl scan --all names every one", file=sys.stderr)  # noqa: T201
     with_splits = _split(report.usable, protocol, split_by, speaker=speaker, label=label, seed=seed)
     store = open_store(with_splits, recipe.preparation, cache=cache, strict=strict, progress=progress)
     return Data(store.manifest, store, label, speaker, report)

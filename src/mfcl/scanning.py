@@ -88,14 +88,17 @@ class ScanReport:
         ]
         return table(rows, ["", str(self.manifest.root)])
 
-    def problems_table(self) -> str:
-        """Return every problem, a recording a line; an empty text if there is none."""
-        rows = [
-            (entry.id, "left out" if not entry.usable else "kept", "; ".join(entry.problems))
-            for entry in self.entries
-            if entry.problems
-        ]
-        return table(rows, ["recording", "is", "because"]) if rows else ""
+    def problems_table(self, most: int | None = None) -> str:
+        """Return the problems, a recording a line, those left out first; an empty text if there is none.
+
+        Args:
+            most: Lines at the most; the rest is counted. None: every recording with a problem.
+        """
+        entries = sorted((entry for entry in self.entries if entry.problems), key=lambda entry: entry.usable)
+        shown = entries if most is None else entries[:most]
+        rows = [(entry.id, "kept" if entry.usable else "left out", "; ".join(entry.problems)) for entry in shown]
+        more = f"\n... and {len(entries) - len(shown)} more" if len(shown) < len(entries) else ""
+        return table(rows, ["recording", "is", "because"]) + more if rows else ""
 
 
 def scan(manifest: Manifest, *, workers: int | None = None, progress: bool = True) -> ScanReport:

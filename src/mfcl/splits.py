@@ -227,4 +227,7 @@ def _files(manifest: Manifest) -> list[str]:
 
 
 def _too_few(manifest: Manifest, count: int, what: str) -> str:
-    return f"{manifest.root}: a split needs 3 or more {what}, here are {count}; record more, or split by something else"
+    return (
+        f"{manifest.root}: a split needs 3 or more {what}, here are {count}; "
+        "record more, or split by another label (--split-by none: by recording)"
+    )

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import platform
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 import mfcl
 from mfcl.console import table
@@ -21,7 +23,7 @@ from mfcl.files import write_json, write_text
 from mfcl.measures import Measure, measure_labels, measure_voices
 from mfcl.recipe import Recipe, load_recipe, to_dict
 from mfcl.recordings import write_manifest
-from mfcl.run import Data, open_data, pretrain, use_machine, stopwatch, this_command, train_supervised, untrained
+from mfcl.run import Data, open_data, pretrain, stopwatch, this_command, train_supervised, untrained, use_machine
 from mfcl.store import Store
 
 PRESETS = {"quick": 1, "default": 3, "reference": 3}
@@ -139,29 +141,57 @@ def study(
     use_machine(threads)
     chosen = load_recipe(recipe or preset, overrides)
     folder = Path(out)
-    _claim(
-        folder, {"data": str(data), "recipe": to_dict(chosen), "protocol": protocol, "split_by": split_by, "seed": seed}
-    )
+    settings = {"data": str(data), "recipe": to_dict(chosen), "protocol": protocol, "split_by": split_by, "seed": seed}
+    _check_free(folder, settings)
     opened = open_data(
         data, chosen, protocol=protocol, split_by=split_by, label=label, speaker=speaker, seed=seed, cache=cache,
         strict=strict, progress=progress,
     )  # fmt: skip
     if opened.label is None and opened.speaker is None:
         raise MfclError(f"{data}: no label to measure by (sub-folders or CSV columns); use mfcl train and mfcl embed")
+    write_json(folder / "study.json", settings)
     write_manifest(opened.manifest, folder / "manifest.csv")
     write_text(folder / "data.md", f"{opened.report.table()}\n\n{opened.report.problems_table()}\n")
     basis = {"data": opened.manifest.fingerprint(), "recipe": to_dict(chosen), "version": mfcl.__version__}
     ledger = Ledger(folder / "parts", basis)
+    command = command or this_command()
     rows: list[Row] = []
-    for number in range(seed, seed + (seeds or PRESETS[preset])):
-        for part in _parts(opened, chosen, folder, number, device=device, progress=progress):
-            done = ledger.once(part.name, number, part.measured)
-            rows += [Row(**row, seed=number, command=command or this_command()) for row in done["rows"]]
-            for note in done["notes"]:
-                print(note, file=sys.stderr)  # noqa: T201
+    spent = 0.0
+    numbers = range(seed, seed + (seeds or PRESETS[preset]))
+    parts = [
+        part for number in numbers for part in _parts(opened, chosen, folder, number, device=device, progress=progress)
+    ]
+    for place, part in enumerate(parts, start=1):
+        if progress:
+            print(f"[{place} of {len(parts)}] {part.name}, seed {part.seed}", file=sys.stderr)  # noqa: T201
+        done = ledger.once(part.name, part.seed, part.measured)
+        rows += [Row(**row, seed=part.seed, command=command) for row in done["rows"]]
+        spent += done["seconds"]
+        for note in done["notes"]:
+            print(note, file=sys.stderr)  # noqa: T201
     write_json(folder / "results.json", [dataclasses.asdict(row) for row in rows])
-    write_text(folder / "results.md", tables(rows, style="github") + "\n")
+    origin = _origin(opened, command, numbers, spent)
+    write_text(folder / "results.md", f"{origin}\n\n{tables(rows, style='github')}\n")
     return rows
+
+
+def _origin(data: Data, command: str, seeds: Sequence[int], seconds: float) -> str:
+    """Return what a reader needs to have the tables again: command, data, seeds, time and machine."""
+    splits = data.manifest.splits
+    voices = data.manifest.column(data.speaker) if data.speaker else data.manifest.ids
+    groups = f"{data.speaker}s" if data.speaker else "recordings"
+    sides = ", ".join(
+        f"{(splits == part).sum()} {part} ({len(np.unique(voices[splits == part]))} {groups})"
+        for part in ("train", "valid", "test")
+    )
+    lines = [
+        ("command", f"`{command}`"),
+        ("data", f"{sides}; fingerprint {data.manifest.fingerprint()}"),
+        ("seeds", ", ".join(map(str, seeds))),
+        ("seconds", f"{seconds:.0f}, training and measuring"),
+        ("machine", f"{torch.get_num_threads()} threads, {platform.machine()}, torch {torch.__version__}"),
+    ]
+    return "\n".join(f"- {name}: {text}" for name, text in lines)
 
 
 @dataclass(frozen=True)
@@ -195,7 +225,7 @@ class Part:
             found, missing = _measures(view, self.data, self.seed)
             rows += [{**dataclasses.asdict(m), "representation": name, "seconds": seconds} for m in found]
             notes += [f"{name}: {note}" for note in missing]
-        return {"rows": rows, "notes": notes}
+        return {"rows": rows, "notes": notes, "seconds": round(clock(), 1)}
 
 
 def _parts(data: Data, recipe: Recipe, folder: Path, seed: int, *, device: str, progress: bool) -> Iterator[Part]:
@@ -280,13 +310,11 @@ def _cell(rows: Sequence[Row]) -> str:
     return f"{value:.1f} [{low:.1f}, {high:.1f}]"
 
 
-def _claim(folder: Path, settings: dict[str, Any]) -> None:
-    """Take a folder for a study, or find the same study in it; another one is refused."""
+def _check_free(folder: Path, settings: dict[str, Any]) -> None:
+    """Refuse a folder that holds something else than this study."""
     mark = folder / "study.json"
     if mark.is_file():
         if json.loads(mark.read_text(encoding="utf-8")) != json.loads(json.dumps(settings)):
             raise MfclError(f"{folder}: holds a study of other data or settings; choose another --out, or delete it")
     elif folder.is_dir() and any(folder.iterdir()):
         raise MfclError(f"{folder}: wanted an empty or new folder, found other files; choose another --out")
-    else:
-        write_json(mark, settings)
