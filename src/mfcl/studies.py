@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 
 import mfcl
 from mfcl.console import table
@@ -245,7 +246,8 @@ def _parts(data: Data, recipe: Recipe, folder: Path, seed: int, *, device: str, 
 
     def control(name: str) -> Embeddings:
         manifest = data.store.manifest
-        vectors = CONTROLS[name](data.store, seed).astype(np.float32)
+        with threadpool_limits(1):  # many small products in threads of their own: a second layer only gets in the way
+            vectors = CONTROLS[name](data.store, seed).astype(np.float32)
         labels = {label: manifest.column(label) for label in manifest.label_names}
         return Embeddings(vectors, manifest.ids, labels, {name: (0, vectors.shape[1])}, manifest.splits)
 
