@@ -239,6 +239,7 @@ def test_a_half_written_state_costs_some_steps_and_not_the_run(store, unbroken, 
     resumed, _ = trained(store, run, resume=True)
     assert same(unbroken[1], resumed)
     log = (run / "train.log").read_text()
+    assert [line["step"] for line in lines(run)] == [line["step"] for line in lines(unbroken[0])]
     assert "warning: " in log
     assert "resumed at step 5" in log
 
