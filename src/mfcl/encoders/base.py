@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 Grid = Float[Tensor, "batch channels bands frames"]
+NewGrid = Float[Tensor, "batch new_channels new_bands new_frames"]
+"""A grid of another size than the one that came in."""
 Lengths = Int64[Tensor, " batch"] | None
 
 
@@ -42,12 +44,20 @@ def silenced(grid: Grid, lengths: Lengths) -> Grid:
     return grid * within(lengths, grid.shape[3]).to(grid.dtype)[:, None, None]
 
 
-def at_least(grid: Grid, lengths: Lengths, frames: int) -> tuple[Grid, Lengths]:
+def at_least(grid: Grid, lengths: Lengths, frames: int) -> tuple[NewGrid, Lengths]:
     """Return clips of at least so many frames: shorter ones go on as zeros, which count as sound from then on."""
     missing = frames - grid.shape[3]
     if missing > 0:
         grid = functional.pad(grid, (0, missing))
     return grid, None if lengths is None else lengths.clamp(min=frames)
+
+
+def whole_windows(grid: Grid, lengths: Lengths, size: int) -> tuple[NewGrid, Lengths]:
+    """Return clips of a whole number of windows of `size` frames: the last one is filled with zeros, which count."""
+    missing = -grid.shape[3] % size
+    if missing > 0:
+        grid = functional.pad(grid, (0, missing))
+    return grid, None if lengths is None else -(-lengths // size) * size
 
 
 def windows(lengths: Lengths, kernel: int, stride: int, padding: int = 0, dilation: int = 1) -> Lengths:
@@ -66,7 +76,7 @@ class Conv1d(nn.Conv1d):
     The grid is calculated as a picture one pixel high with the channels last, which processors do up to twice as fast.
     """
 
-    def forward(self, grid: Grid) -> Grid:
+    def forward(self, grid: Grid) -> NewGrid:
         """Return the convolved grid; its padding is not zero until a norm or `silenced` makes it so."""
         stride, padding, dilation = self.stride[0], int(self.padding[0]), self.dilation[0]
         return functional.conv2d(
@@ -78,7 +88,7 @@ class Conv1d(nn.Conv1d):
         return windows(lengths, self.kernel_size[0], self.stride[0], int(self.padding[0]), self.dilation[0])
 
 
-def pool(grid: Grid, lengths: Lengths, size: int, *, bands: int = 1) -> tuple[Grid, Lengths]:
+def pool(grid: Grid, lengths: Lengths, size: int, *, bands: int = 1) -> tuple[NewGrid, Lengths]:
     """Return the maximum of every `size` frames (and of every `bands` bands) and the lengths that are left.
 
     For grids without negative values, such as after a ReLU: the last window of a clip may reach into the zeros after
