@@ -15,7 +15,7 @@ from mfcl.audio import (
     write_audio,
 )
 from mfcl.errors import AudioError, MfclError, RecipeError
-from sounds import tone
+from tests.sounds import tone
 
 
 @pytest.mark.parametrize("rate", [8000, 11025, 44100, 192000])

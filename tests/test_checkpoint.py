@@ -6,13 +6,13 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from small_run import tiny
-from sounds import word
 
 from mfcl import checkpoint
 from mfcl.checkpoint import CARD, CONFIG, WEIGHTS, load_checkpoint, save_checkpoint
 from mfcl.errors import CheckpointError
 from mfcl.models import make_model
+from tests.small_run import tiny
+from tests.sounds import word
 
 
 @pytest.fixture

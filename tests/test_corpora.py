@@ -9,7 +9,7 @@ import soundfile
 from mfcl.corpora import open_manifest
 from mfcl.errors import ManifestError
 from mfcl.recordings import read_manifest, write_manifest
-from sounds import tone, write_corpus
+from tests.sounds import tone, write_corpus
 
 
 def touch(root, *names):

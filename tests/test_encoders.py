@@ -133,7 +133,7 @@ def test_all_at_full_length_is_the_same_with_and_without_lengths(name: str) -> N
         (Res1dNet, 11.0, 0.1, 512),
         (Reference1d, 4.7, 0.03, 512),
         (ResNet18, 11.2, 0.02, 512),
-        (lambda: MelCnn(80), 0.075, 0.05, 640),
+        (lambda: MelCnn(80), 0.056, 0.05, 640),
     ],
 )
 def test_an_encoder_has_its_number_of_parameters(

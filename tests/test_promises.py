@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from small_run import gradients, make_task, open_tiny, run_tiny, tiny
-from sounds import write_corpus
 
 from mfcl.training.state import NAME
+from tests.small_run import gradients, make_task, open_tiny, run_tiny, tiny
+from tests.sounds import write_corpus
 
 SCRIPT = Path(__file__).with_name("small_run.py")
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mfcl.errors import ManifestError
 from mfcl.recordings import Manifest, Recording, read_manifest, write_manifest
-from sounds import write_corpus
+from tests.sounds import write_corpus
 
 
 def manifest(*, root=Path("/sounds")):

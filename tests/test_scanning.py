@@ -8,7 +8,7 @@ from mfcl.corpora import open_manifest
 from mfcl.errors import ManifestError
 from mfcl.recordings import Manifest, Recording, read_manifest, write_manifest
 from mfcl.scanning import scan
-from sounds import tone, write_corpus
+from tests.sounds import tone, write_corpus
 
 
 def write(folder, name, wave, sample_rate=16000, **options):

@@ -17,7 +17,7 @@ from mfcl.errors import AudioError, StoreError
 from mfcl.recordings import Manifest, Recording
 from mfcl.store import decode, open_store
 from mfcl.workers import in_parallel
-from sounds import tone, write_corpus
+from tests.sounds import tone, write_corpus
 
 
 def manifest_of(root):

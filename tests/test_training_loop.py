@@ -5,14 +5,14 @@ import signal
 import numpy as np
 import pytest
 import torch
-from small_run import make_task, open_tiny, run_tiny, send_at, tiny
-from sounds import write_corpus
 
 from mfcl.errors import CheckpointError, MfclError, TrainingError
 from mfcl.training import Interrupted, loop
 from mfcl.training.plan import Plan
 from mfcl.training.state import NAME, PREVIOUS
 from mfcl.training.watch import collapse
+from tests.small_run import make_task, open_tiny, run_tiny, send_at, tiny
+from tests.sounds import write_corpus
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,10 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from small_run import make_task, open_tiny, tiny
-from sounds import write_corpus
 
 from mfcl.losses import chance_loss
+from tests.small_run import make_task, open_tiny, tiny
+from tests.sounds import write_corpus
 
 
 @pytest.fixture(scope="module")
