@@ -259,7 +259,7 @@ def test_the_arithmetic_of_the_start_is_kept_on_another_machine(store, tmp_path,
 def test_too_few_recordings_are_one_line(store, tmp_path):
     recipe = tiny()
     with pytest.raises(TrainingError, match="at least 2 recordings"):
-        run_tiny(make_task(store.select([0]), recipe), recipe, tmp_path / "run")
+        run_tiny(make_task(store.select(np.array([0])), recipe), recipe, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
