@@ -9,8 +9,9 @@ import pytest
 import soundfile
 
 import mfcl
-from mfcl.embedder import Embedder, Listed, embed_clips
+from mfcl.embedder import Embedder
 from mfcl.errors import AudioError, MfclError
+from mfcl.inference import Listed, embed_clips
 from tests.recipes import tiny_recipe
 from tests.sounds import tone, word, write_corpus
 

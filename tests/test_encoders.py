@@ -1,5 +1,6 @@
 """Promises of every encoder with every way to pool and to normalise, and of each encoder alone."""
 
+import functools
 from collections import OrderedDict
 
 import pytest
@@ -286,6 +287,7 @@ def panns_embedding(weights: dict[str, torch.Tensor], wave: torch.Tensor) -> tor
     return functional.linear(pooled, weights["fc1.weight"], weights["fc1.bias"]).relu()
 
 
+@functools.cache
 def panns_weights() -> dict[str, torch.Tensor]:
     weights = {}
     for index, (key, shape) in enumerate(panns_res1dnet31().items()):

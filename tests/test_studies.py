@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from mfcl.errors import MfclError
-from mfcl.studies import Row, study, tables
+from mfcl.results import Row, tables
+from mfcl.studies import study
 from tests.recipes import tiny_recipe
 from tests.sounds import write_corpus
 

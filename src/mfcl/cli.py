@@ -184,7 +184,8 @@ def _train(given: argparse.Namespace) -> None:
 
 
 def _study(given: argparse.Namespace) -> None:
-    from mfcl.studies import study, tables
+    from mfcl.results import tables
+    from mfcl.studies import study
 
     rows = study(
         given.data, given.out, preset=given.preset, recipe=given.recipe, overrides=given.set, protocol=given.protocol,

@@ -15,16 +15,17 @@ import torch
 from threadpoolctl import threadpool_limits
 
 import mfcl
-from mfcl.console import table
 from mfcl.controls import log_mel_picture, mfcc_statistics, random_features
-from mfcl.embedder import embed_store, pick_device
+from mfcl.data import Data, open_data
 from mfcl.embeddings import Embeddings
 from mfcl.errors import MeasureError, MfclError
 from mfcl.files import write_json, write_text
+from mfcl.inference import embed_store, pick_device
 from mfcl.measures import Measure, measure_labels, measure_voices
 from mfcl.recipe import Recipe, load_recipe, to_dict
 from mfcl.recordings import write_manifest
-from mfcl.run import Data, open_data, pretrain, stopwatch, this_command, train_supervised, untrained, use_machine
+from mfcl.results import Row, tables
+from mfcl.run import pretrain, stopwatch, this_command, train_supervised, untrained, use_machine
 from mfcl.store import Store
 
 PRESETS = {"quick": 1, "default": 3, "reference": 3}
@@ -35,37 +36,6 @@ CONTROLS: dict[str, Callable[[Store, int], np.ndarray]] = {
     "log-mel picture": lambda store, seed: log_mel_picture(store, store.sample_rate),
     "Hydra-like features": lambda store, seed: random_features(store, store.sample_rate, seed=seed),
 }
-
-
-@dataclass(frozen=True)
-class Row:
-    """One figure of a study; the fields are those of `results.json`.
-
-    Attributes:
-        table: `labels` or `voices`.
-        task: What was asked.
-        representation: What was asked about.
-        metric: `accuracy` or `eer`, in percent.
-        value: The figure.
-        low: Lower end of the 95 % interval, bootstrapped over speakers.
-        high: Upper end.
-        n: Test items or pairs behind it.
-        seed: Of the weights, the draws and the bootstrap.
-        seconds: To make the representation: training and embedding.
-        command: What to type to have it again.
-    """
-
-    table: str
-    task: str
-    representation: str
-    metric: str
-    value: float
-    low: float
-    high: float
-    n: int
-    seed: int
-    seconds: float
-    command: str
 
 
 class Ledger:
@@ -145,8 +115,8 @@ def study(
     settings = {"data": str(data), "recipe": to_dict(chosen), "protocol": protocol, "split_by": split_by, "seed": seed}
     _check_free(folder, settings)
     opened = open_data(
-        data, chosen, protocol=protocol, split_by=split_by, label=label, speaker=speaker, seed=seed, cache=cache,
-        strict=strict, progress=progress,
+        data, chosen.preparation, protocol=protocol, split_by=split_by, label=label, speaker=speaker, seed=seed,
+        cache=cache, strict=strict, progress=progress,
     )  # fmt: skip
     if opened.label is None and opened.speaker is None:
         raise MfclError(f"{data}: no label to measure by (sub-folders or CSV columns); use mfcl train and mfcl embed")
@@ -270,46 +240,6 @@ def _measures(embeddings: Embeddings, data: Data, seed: int) -> tuple[list[Measu
         except MeasureError as error:
             missing.append(f"voices are not measured: {error}")
     return found, missing
-
-
-def tables(rows: Sequence[Row], *, style: str = "simple") -> str:
-    """Return the rows as tables: a line a representation, a column a task, the mean over seeds with its interval.
-
-    Args:
-        rows: Of one study.
-        style: Of `tabulate`: `simple` for a terminal, `github` for Markdown.
-    """
-    blocks = []
-    for name in dict.fromkeys(row.table for row in rows):
-        chosen = [row for row in rows if row.table == name]
-        heads = {row.task: _head(row, style) for row in chosen}
-        lines = []
-        for representation in dict.fromkeys(row.representation for row in chosen):
-            own = [row for row in chosen if row.representation == representation]
-            seconds = np.mean([row.seconds for row in own])
-            lines.append(
-                [representation, *(_cell([r for r in own if r.task == task]) for task in heads), f"{seconds:.0f}"]
-            )
-        seeds = len({row.seed for row in chosen})
-        title = (
-            f"{chosen[0].task.split(', ')[0]}: % of test items and 95 % interval over speakers, mean of {seeds} seed(s)"
-        )
-        text = table(lines, ["representation", *heads.values(), "seconds"], style=style)
-        blocks.append(f"{title}\n\n{text}")
-    return "\n\n".join(blocks)
-
-
-def _head(row: Row, style: str) -> str:
-    """Return a task's words for the top of a column, without those that stand above the table."""
-    words = row.task.split(", ")[1:]
-    return (", " if style == "github" else ",\n").join([*words, "error (EER)"] if row.metric == "eer" else words)
-
-
-def _cell(rows: Sequence[Row]) -> str:
-    if not rows:
-        return "-"
-    value, low, high = (float(np.mean([getattr(row, field) for row in rows])) for field in ("value", "low", "high"))
-    return f"{value:.1f} [{low:.1f}, {high:.1f}]"
 
 
 def _check_free(folder: Path, settings: dict[str, Any]) -> None:
