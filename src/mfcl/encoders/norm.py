@@ -14,7 +14,9 @@ from mfcl.encoders.base import Grid, Lengths, silenced, within
 
 NormName = Literal["batch", "group", "instance"]
 GROUPS = 32
-"""Groups of a GroupNorm, if there are as many channels."""
+"""Most groups of a GroupNorm, as in the reference study."""
+LEAST_CHANNELS = 8
+"""Channels of a group at least: with one, a short clip's deviation is that of one or two values, next to nothing."""
 MOMENTUM = 0.1
 """Share of a batch in the running statistics, as torch's default has it."""
 
@@ -23,7 +25,11 @@ def make_norm(name: NormName, channels: int) -> "BatchNorm | GroupNorm":
     """Return a norm by its name: over the batch, over groups of a clip's channels, or over each channel of a clip."""
     if name == "batch":
         return BatchNorm(channels)
-    return InstanceNorm(channels) if name == "instance" else GroupNorm(math.gcd(GROUPS, channels), channels)
+    return (
+        InstanceNorm(channels)
+        if name == "instance"
+        else GroupNorm(math.gcd(GROUPS, max(channels // LEAST_CHANNELS, 1)), channels)
+    )
 
 
 class BatchNorm(nn.BatchNorm2d):
