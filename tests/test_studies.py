@@ -1,7 +1,6 @@
 """The main job from end to end on a tiny corpus: train, measure, resume, and what needs labels or voices left out."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -92,16 +91,15 @@ def test_a_study_killed_anywhere_ends_with_the_same_figures(
         *(sys.executable, "-m", "mfcl", "study", str(corpus), "--out", str(tmp_path / "out"), "--quiet"),
         *("--recipe", str(folder / "tiny.yaml"), "--seeds", "1", "--cache", str(tmp_path / "cache")),
     ]
-    environment = {**os.environ, "OMP_NUM_THREADS": "2"}
     stops = ("parts/MFCC*", "runs/pretrained-seed0/metrics.jsonl", "runs/supervised-seed0/mel")
     for pattern in stops:
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 100
         while not list((tmp_path / "out").glob(pattern)) and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
         process.send_signal(signal.SIGKILL)
         process.wait()
-    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     found = json.loads((tmp_path / "out" / "results.json").read_text())
 
     def figures(row: dict[str, object]) -> dict[str, object]:

@@ -27,6 +27,8 @@ class OneLineParser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return 0, or 2 with one line on standard error for what a person can mend."""
     given = parser().parse_args(arguments)
+    # read when torch loads: threads that spin while they wait make every step several times slower beside other work
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         given.run(given)
         sys.stdout.flush()
@@ -172,6 +174,7 @@ def _scan(given: argparse.Namespace) -> None:
 
 
 def _train(given: argparse.Namespace) -> None:
+    from mfcl.distributed import stop
     from mfcl.run import train
 
     made = train(
@@ -181,6 +184,7 @@ def _train(given: argparse.Namespace) -> None:
         progress=not given.quiet,
     )  # fmt: skip
     print(f"{made.folder}: a model for `mfcl embed` and `mfcl.load`")
+    stop()  # under torchrun; alone it does nothing
 
 
 def _study(given: argparse.Namespace) -> None:

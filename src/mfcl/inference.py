@@ -19,7 +19,7 @@ Format = Literal["wave", "mel", "both"]
 FORMATS = ("wave", "mel")
 LONGEST_SECONDS = 10.0
 """A longer recording is embedded in windows of this length: memory stays bounded for an hour of sound."""
-Samples = Float32[np.ndarray, " samples"]
+Samples = Float32[np.ndarray, " _"]
 
 
 @runtime_checkable

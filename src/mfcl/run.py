@@ -15,7 +15,7 @@ import torch
 from mfcl.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mfcl.data import Data, open_data
 from mfcl.embeddings import Embeddings
-from mfcl.errors import ManifestError
+from mfcl.errors import ManifestError, MfclError
 from mfcl.inference import embed_store
 from mfcl.measures import standardised
 from mfcl.models import MultiFormatModel, make_model
@@ -24,6 +24,7 @@ from mfcl.recipe import Recipe, load_recipe
 from mfcl.recordings import write_manifest
 from mfcl.training import fit
 from mfcl.training.tasks import Classify, Pretrain
+from mfcl.workers import core_count
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # the numbers of malloc.h
 
@@ -146,17 +147,20 @@ def untrained(data: Data, recipe: Recipe, *, seed: int) -> MultiFormatModel:
 def use_machine(threads: int | None) -> int:
     """Settle how this process uses the machine; return its number of threads.
 
-    As many threads as asked for, or as the process may use: more would spin beside others at half the speed. And
-    glibc is told to keep large blocks of memory: given back to the system after each layer they must be faulted in
-    again, which doubles the time of a training step (measured; see `docs/decisions/0006-keep-large-blocks.md`).
+    As many threads as asked for, else as OMP_NUM_THREADS says, else as the process may use: more would spin beside
+    others at half the speed. And glibc is told to keep large blocks of memory: given back to the system after each
+    layer they must be faulted in again, which doubles the time of a training step (measured; see
+    `docs/decisions/0006-keep-large-blocks.md`).
     """
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-    torch.set_num_threads(threads or allowed)
+    if threads is not None and threads < 1:
+        raise MfclError(f"--threads {threads}: wanted 1 or more; leave it out for as many as there are")
+    asked = threads or int(os.environ.get("OMP_NUM_THREADS", "0").split(",")[0] or 0) or core_count()
+    torch.set_num_threads(asked)
     with contextlib.suppress(OSError, AttributeError):  # another C library: nothing to tell
         library = ctypes.CDLL("libc.so.6")
         for setting in (M_MMAP_THRESHOLD, M_TRIM_THRESHOLD):
             library.mallopt(setting, 2**30)
-    return threads or allowed
+    return asked
 
 
 def this_command() -> str:

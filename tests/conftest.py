@@ -1,0 +1,7 @@
+"""Settings of the whole suite, made before anything loads torch."""
+
+import os
+
+# tiny models on tiny sound: a second thread only waits, and waiting threads that spin slow the other processes of a test
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
