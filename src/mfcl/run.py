@@ -154,7 +154,8 @@ def use_machine(threads: int | None) -> int:
     """
     if threads is not None and threads < 1:
         raise MfclError(f"--threads {threads}: wanted 1 or more; leave it out for as many as there are")
-    asked = threads or int(os.environ.get("OMP_NUM_THREADS", "0").split(",")[0] or 0) or core_count()
+    told = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    asked = threads or (int(told) if told.isdigit() else 0) or core_count()
     torch.set_num_threads(asked)
     with contextlib.suppress(OSError, AttributeError):  # another C library: nothing to tell
         library = ctypes.CDLL("libc.so.6")
