@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from mfcl.demo import make_demo
 from mfcl.errors import MfclError
 from mfcl.results import Row, tables
 from mfcl.studies import study
@@ -22,6 +23,12 @@ REPRESENTATIONS = [
 ]
 
 
+def tiny_study(data: Path, folder: Path) -> list[Row]:
+    """A study of seconds, kept in `folder / "out"`."""
+    recipe = tiny_recipe(folder)
+    return study(data, folder / "out", recipe=recipe, seeds=1, cache=folder / "cache", progress=False)
+
+
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_corpus(tmp_path_factory.mktemp("corpus"), speakers=9, digits=4, takes=4)
@@ -30,8 +37,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def results(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Row]]:
     folder = tmp_path_factory.mktemp("study")
-    rows = study(corpus, folder / "out", recipe=tiny_recipe(folder), seeds=1, cache=folder / "cache", progress=False)
-    return folder, rows
+    return folder, tiny_study(corpus, folder)
 
 
 def test_every_control_stands_beside_every_encoder(results: tuple[Path, list[Row]]) -> None:
@@ -128,9 +134,7 @@ def test_labels_without_voices_and_recordings_without_labels(tmp_path: Path) -> 
         kind = ("finch", "robin")[int(path.name[0])]
         (folder / kind).mkdir(parents=True, exist_ok=True)
         shutil.copy(path, folder / kind / path.name)
-    rows = study(
-        folder, tmp_path / "out", recipe=tiny_recipe(tmp_path), seeds=1, cache=tmp_path / "cache", progress=False
-    )
+    rows = tiny_study(folder, tmp_path)
     assert {row.table for row in rows} == {"labels"}
     flat = tmp_path / "flat"
     flat.mkdir()
@@ -138,3 +142,33 @@ def test_labels_without_voices_and_recordings_without_labels(tmp_path: Path) -> 
         shutil.copy(path, flat / path.name.replace("_", "-"))
     with pytest.raises(MfclError, match="no label to measure by"):
         study(flat, tmp_path / "flat-out", recipe=tiny_recipe(tmp_path), cache=tmp_path / "cache", progress=False)
+
+
+def test_the_demo_corpus_from_end_to_end(tmp_path: Path) -> None:
+    pytest.importorskip("espeakng_loader", reason="the extra `demo` is not installed")
+    make_demo(tmp_path / "demo", voices=9, takes=2, progress=False)
+    rows = study(
+        tmp_path / "demo",
+        tmp_path / "out",
+        recipe=tiny_recipe(tmp_path),
+        seeds=1,
+        cache=tmp_path / "cache",
+        progress=False,
+    )
+    assert {row.representation for row in rows} == set(REPRESENTATIONS)
+    best = max(row.value for row in rows if "all labels" in row.task)
+    assert best > 50  # of 10 digits by voices never heard: chance is 10
+
+
+def test_one_clip_of_each_speaker_leaves_voices_out_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = write_corpus(tmp_path / "source", speakers=30, digits=2, takes=1)
+    for number, path in enumerate(sorted((source / "data").rglob("*.wav"))):
+        if int(path.name[0]) != (number // 2) % 2:
+            path.unlink()
+    rows = study(
+        source, tmp_path / "out", recipe=tiny_recipe(tmp_path), seeds=1, cache=tmp_path / "cache", progress=False
+    )
+    assert {row.table for row in rows} == {"labels"}
+    assert "voices are not measured" in capsys.readouterr().err
