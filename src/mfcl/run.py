@@ -22,10 +22,13 @@ from mfcl.models import MultiFormatModel, make_model
 from mfcl.neighbours import knn_predict, top_k
 from mfcl.recipe import Recipe, load_recipe
 from mfcl.recordings import write_manifest
+from mfcl.seeds import generator
 from mfcl.training import fit
 from mfcl.training.tasks import Classify, Pretrain
 from mfcl.workers import core_count
 
+LIVE = 512
+"""Training recordings that the live figure of an epoch compares with: it must cost little beside the epoch."""
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # the numbers of malloc.h
 
 
@@ -178,15 +181,17 @@ def stopwatch() -> Callable[[], float]:
 
 def _live_figures(task: Pretrain, data: Data) -> Callable[[], dict[str, float]]:
     """Return what is measured each epoch on validation recordings: kNN by the label, and pairing the two formats."""
-    valid, train_part = data.part("valid"), data.part("train")
+    valid, known_part = data.part("valid"), data.part("train")
     if len(valid) < 2:
         return dict
+    drawn = generator(task.seed, "live figures").permutation(len(known_part))[:LIVE]
+    known_part = known_part.select(np.sort(drawn))
 
     def figures() -> dict[str, float]:
         held = embed_store(task.model, valid)
         found = {"valid_pairing": _pairing(task, held)}
         if data.label is not None:
-            both = Embeddings.concatenate([embed_store(task.model, train_part), held])
+            both = Embeddings.concatenate([embed_store(task.model, known_part), held])
             vectors, labels = standardised(both), both.label(data.label)
             known, asked = ((both.splits == part) & (labels != "") for part in ("train", "valid"))
             if known.any() and asked.any():
