@@ -1,5 +1,6 @@
 """The contrastive loss over two formats; it sees projections, never a model."""
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +13,13 @@ from torch.nn import functional
 from mfcl.distributed import gather
 from mfcl.errors import RecipeError, one_of
 
-TERMS = ("inter", "inter+intra")
+TERMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "inter": (("wave",), ("mel",)),
+    "inter+intra": (("wave", "mel"), ("wave", "mel")),
+    "wave-wave": (("wave",), ("wave",)),
+    "mel-mel": (("mel",), ("mel",)),
+}
+"""Which formats the first and the second crop become; each of the one meets each of the other."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +27,8 @@ class LossSettings:
     """Which views attract each other, and how sharply."""
 
     terms: str = "inter"
-    """"inter": one crop's waveform with the other crop's log-mel. "inter+intra": both formats of both crops."""
+    """"inter": one crop's waveform with the other crop's log-mel. "inter+intra": both formats of both crops.
+    "wave-wave", "mel-mel": one format alone, to see what the other one adds."""
     temperature: float = 0.1
     """Cosines are divided by it; where it starts if it is learned."""
     learned: bool = False
@@ -121,21 +129,18 @@ class ContrastiveLoss(nn.Module):
         """Return the loss and what to watch: "top1" (between formats), "temperature" and "spread".
 
         Args:
-            first: The projections of the first crop by format. "inter" needs "wave" here and "mel" in `second`;
-                "inter+intra" needs both formats in both.
+            first: The projections of the first crop by format, those of `TERMS`.
             second: The projections of the second crop.
 
         Source: Wang and van den Oord, "Multi-format contrastive learning of audio representations", arXiv:2103.06508;
             the terms are averaged, not summed, so that losses of either kind share a chance line.
         """
-        wave, mel = gather(first["wave"]), gather(second["mel"])  # all processes' rows
-        pairs = [(wave, mel)]
-        if self.settings.terms == "inter+intra":
-            other_mel, other_wave = gather(first["mel"]), gather(second["wave"])
-            pairs += [(other_mel, other_wave), (wave, other_wave), (other_mel, mel)]
-        temperature = self.temperature().to(wave.device)
+        ones, others = ({name: gather(side[name]) for name in sorted(side)} for side in (first, second))
+        pairs = list(itertools.product(ones.values(), others.values()))
+        one, other = ones[max(ones)], others[min(others)]  # the waveform and the log-mel, where both are there
+        temperature = self.temperature().to(one.device)
         loss = torch.stack([nt_xent(a, b, temperature) for a, b in pairs]).mean()
-        watched = {"top1": top1_accuracy(wave, mel), "temperature": temperature.detach(), "spread": spread(wave, mel)}
+        watched = {"top1": top1_accuracy(one, other), "temperature": temperature.detach(), "spread": spread(one, other)}
         return loss, watched
 
 

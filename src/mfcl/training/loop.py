@@ -114,7 +114,11 @@ def fit(
         journal.say(_opening(run, task, plan, done, where))
         if done.finished:
             return FitResult(done.step, done.seconds, done.latest["loss"], done.latest)
-        runner = DistributedDataParallel(task, broadcast_buffers=False) if processes() > 1 else task
+        runner = (
+            DistributedDataParallel(task, broadcast_buffers=False, find_unused_parameters=task.partial)
+            if processes() > 1
+            else task
+        )
         watch = Watch(done, lambda step, name, value: _fault(task, plan, step, name, value))
         saved = time.monotonic()
         bar = progress_bar(total=steps, initial=done.step, what=run.name, unit="step", shown=progress and is_main())

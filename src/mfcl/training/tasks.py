@@ -16,7 +16,7 @@ from mfcl.batches import Clips, Views, length_batches, make_views, whole_clips
 from mfcl.distributed import all_reduce_sum, processes
 from mfcl.formats import LogMel
 from mfcl.heads import make_heads
-from mfcl.losses import ContrastiveLoss, chance_loss
+from mfcl.losses import TERMS, ContrastiveLoss, chance_loss
 from mfcl.models import FormatEncoder, MultiFormatModel
 from mfcl.recipe import Recipe
 from mfcl.store import Store
@@ -47,6 +47,11 @@ class Task(nn.Module, abc.ABC):
     def count(self) -> int:
         """How many recordings there are to train on."""
         return len(self.store)
+
+    @property
+    def partial(self) -> bool:
+        """Whether some weights have no part in the loss: several processes must know."""
+        return False
 
     @abc.abstractmethod
     def describe(self) -> dict[str, Any]:
@@ -86,6 +91,7 @@ class Pretrain(Task):
     """Teach two encoders that crops of one recording belong together, whichever format they come in.
 
     "inter": the first crop stays a waveform, the second becomes a log-mel. "inter+intra": both become both.
+    "wave-wave", "mel-mel": both become one format, and the other encoder learns nothing.
 
     Source: Wang and van den Oord, "Multi-Format Contrastive Learning of Audio Representations", arXiv:2103.06508.
     """
@@ -97,6 +103,17 @@ class Pretrain(Task):
         self.loss = ContrastiveLoss(recipe.loss)
         self.recipe = recipe
         self.chance_loss = chance_loss(min(recipe.train.batch, len(store)))
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """The formats that learn."""
+        first, second = TERMS[self.recipe.loss.terms]
+        return tuple(dict.fromkeys((*first, *second)))
+
+    @property
+    def partial(self) -> bool:
+        """Whether one encoder learns nothing."""
+        return len(self.formats) < len(self.model.dims)
 
     def describe(self) -> dict[str, Any]:
         """Return what this task is."""
@@ -115,9 +132,11 @@ class Pretrain(Task):
 
     def forward(self, batch: Crops) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         """Return the contrastive loss over all processes' crops, and top-1, temperature and spread."""
-        both = self.recipe.loss.terms == "inter+intra"
-        first = {"wave": self._wave(batch, "first")} | ({"mel": self._mel(batch, "first")} if both else {})
-        second = {"mel": self._mel(batch, "second")} | ({"wave": self._wave(batch, "second")} if both else {})
+        make = {"wave": self._wave, "mel": self._mel}
+        first, second = (
+            {format: make[format](batch, view) for format in formats}
+            for view, formats in zip(("first", "second"), TERMS[self.recipe.loss.terms], strict=True)
+        )
         loss, figures = self.loss(first, second)
         return loss, figures
 
