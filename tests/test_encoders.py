@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from mfcl.encoders import EncoderSettings, make_encoder
+from mfcl.encoders.filterbank import FILTERS, KERNEL, Filterbank1d, gabor_filters
 from mfcl.encoders.mel import MelCnn, ResNet18
 from mfcl.encoders.norm import BatchNorm
 from mfcl.encoders.published import load_panns, load_torchvision
@@ -18,7 +19,7 @@ from mfcl.encoders.wave import Block, Reference1d, Res1dNet, Res1dNet31
 from mfcl.errors import CheckpointError, RecipeError
 from mfcl.pooling import Pooling
 
-WAVE, MEL = ("res1dnet", "res1dnet31", "reference1d"), ("melcnn", "resnet18")
+WAVE, MEL = ("filterbank1d", "res1dnet", "res1dnet31", "reference1d"), ("melcnn", "resnet18")
 BANDS = 80
 HOP = 160
 
@@ -135,7 +136,8 @@ def test_all_at_full_length_is_the_same_with_and_without_lengths(name: str) -> N
         (Res1dNet, 11.0, 0.1, 512),
         (Reference1d, 4.7, 0.03, 512),
         (ResNet18, 11.2, 0.02, 512),
-        (lambda: MelCnn(80), 0.056, 0.05, 640),
+        (lambda: MelCnn(80), 0.0189, 0.02, 640),
+        (Filterbank1d, 1.10, 0.02, 384),
     ],
 )
 def test_an_encoder_has_its_number_of_parameters(
@@ -342,3 +344,26 @@ def test_an_unknown_encoder_names_those_of_its_format(format: str, name: str) ->
 def test_a_width_that_leaves_nothing_is_refused() -> None:
     with pytest.raises(RecipeError, match="width: wanted a number above 0"):
         EncoderSettings("melcnn", width=0.0)
+
+
+def test_each_filter_lets_its_own_frequency_through_and_others_less() -> None:
+    filters = gabor_filters(FILTERS, KERNEL).double()
+    cosines, sines = filters[:FILTERS], filters[FILTERS:]
+    time = torch.arange(KERNEL, dtype=torch.float64)
+    hertz = torch.linspace(50, 7900, 1571, dtype=torch.float64)
+    tones = torch.cos(2 * torch.pi * hertz[:, None] / 16000 * time)  # (frequencies, samples)
+    power = (tones @ cosines.T).square() + (tones @ sines.T).square()
+    best = hertz[power.argmax(dim=0)]
+    assert (best.diff() > 0).all()
+    assert 50 <= best[0] < 120
+    assert 7300 < best[-1] < 7800
+    peaks = power.amax(dim=0)
+    assert torch.allclose(peaks[5:], torch.full_like(peaks[5:], 0.25), atol=0.02)
+    assert (power[:, 40][(hertz - best[40]).abs() > 1000] < 1e-3).all()
+
+
+def test_the_filterbank_learns_its_filters() -> None:
+    encoder = Filterbank1d(width=0.125)
+    encoder(torch.randn(4, 3200)).values.square().mean().backward()
+    assert encoder.filters.grad is not None
+    assert (encoder.filters.grad.abs().sum(dim=1) > 0).all()

@@ -20,7 +20,7 @@ class ModelSettings:
     sample_rate: int = 16000
     """Of the waveforms it takes, in Hz; the same as the preparation's."""
     mel_format: MelSettings = field(default_factory=MelSettings)
-    wave: EncoderSettings = field(default_factory=lambda: EncoderSettings("res1dnet", "thirds_max"))
+    wave: EncoderSettings = field(default_factory=lambda: EncoderSettings("filterbank1d", "thirds_max"))
     mel: EncoderSettings = field(default_factory=lambda: EncoderSettings("melcnn", "thirds_max"))
 
 

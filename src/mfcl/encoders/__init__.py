@@ -6,6 +6,7 @@ from typing import Literal
 from torch import nn
 
 from mfcl.encoders.base import Frames
+from mfcl.encoders.filterbank import Filterbank1d
 from mfcl.encoders.mel import MelCnn, ResNet18
 from mfcl.encoders.norm import NormName
 from mfcl.encoders.wave import Reference1d, Res1dNet, Res1dNet31
@@ -13,7 +14,12 @@ from mfcl.errors import RecipeError, one_of
 
 __all__ = ["MEL_ENCODERS", "WAVE_ENCODERS", "EncoderSettings", "Frames", "make_encoder"]
 
-WAVE_ENCODERS = {"res1dnet": Res1dNet, "res1dnet31": Res1dNet31, "reference1d": Reference1d}
+WAVE_ENCODERS = {
+    "filterbank1d": Filterbank1d,
+    "res1dnet": Res1dNet,
+    "res1dnet31": Res1dNet31,
+    "reference1d": Reference1d,
+}
 MEL_ENCODERS = {"resnet18": ResNet18, "melcnn": MelCnn}
 
 
@@ -22,7 +28,7 @@ class EncoderSettings:
     """Which encoder, and how its frames become one embedding."""
 
     name: str
-    """Waveforms: `res1dnet`, `res1dnet31`, `reference1d`. Log-mels: `melcnn`, `resnet18`."""
+    """Waveforms: `filterbank1d`, `res1dnet`, `res1dnet31`, `reference1d`. Log-mels: `melcnn`, `resnet18`."""
     pooling: str = "mean"
     """`mean`, `mean_max`, `thirds_max` (keeps the order of time), `statistics`, `panns`."""
     width: float = 1.0

@@ -80,15 +80,15 @@ class Res1dNet(nn.Module):
     def __init__(self, *, width: float = 1.0, norm: NormName = "batch") -> None:
         super().__init__()
         channels, kernel, stride = self.STEM
-        channels = _scaled(channels, width)
+        channels = scaled(channels, width)
         self.conv0 = Conv1d(1, channels, kernel, stride, padding=(kernel - 1) // 2, bias=False)
         self.bn0 = make_norm(norm, channels)
         self.resnet = nn.ModuleDict()
         for number, (wide, blocks, size) in enumerate(self.STAGES, start=1):
             stage = nn.ModuleList()
             for index in range(blocks):
-                stage.append(Block(channels, _scaled(wide, width), size if index == 0 else 1, norm))
-                channels = _scaled(wide, width)
+                stage.append(Block(channels, scaled(wide, width), size if index == 0 else 1, norm))
+                channels = scaled(wide, width)
             self.resnet[f"layer{number}"] = stage
         self.features = channels
         self.samples = stride * math.prod(size for _, _, size in self.STAGES)
@@ -136,7 +136,7 @@ class Reference1d(nn.Module):
 
     def __init__(self, *, width: float = 1.0, norm: NormName = "group") -> None:
         super().__init__()
-        self.features = channels = _scaled(512, width)
+        self.features = channels = scaled(512, width)
         self.conv0 = Conv1d(1, channels, 11, 5, padding=5)
         self.norm0 = make_norm(norm, channels)
         self.blocks = nn.ModuleList(ReferenceBlock(channels, norm) for _ in range(3))
@@ -171,6 +171,6 @@ class ReferenceBlock(nn.Module):
         return functional.gelu(grid + self.norm2(self.conv2(inner), lengths))
 
 
-def _scaled(channels: int, width: float) -> int:
+def scaled(channels: int, width: float) -> int:
     """Return a number of channels, a multiple of 8."""
     return max(round(channels * width / 8), 1) * 8
