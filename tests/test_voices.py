@@ -4,9 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mfcl.errors import MeasureError
-from mfcl.neighbours import unit_rows
-from mfcl.scores import equal_error_rate, min_dcf
-from mfcl.voices import half, identify, identify_apart, in_upper_half, verify
+from mfcl.verification import verify
+from mfcl.voices import half, identify, identify_apart, in_upper_half
 
 Corpus = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -77,48 +76,6 @@ def test_a_speaker_of_one_half_is_left_out() -> None:
     found = identify_apart(x[~lacking], speaker[~lacking], digit[~lacking])
     assert "0" not in found.speakers
     assert set(found.speakers) == {"1", "2", "3", "4", "5"}
-
-
-@pytest.mark.parametrize("pairs_at_once", [50, 2**22])
-def test_verification_scores_every_pair_once(pairs_at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mfcl.voices.PAIRS_AT_ONCE", pairs_at_once)
-    monkeypatch.setattr("mfcl.voices.COUNTS_AT_ONCE", pairs_at_once * 200)
-    x, speaker, _ = corpus(0.6, 0.3)
-    keep = np.random.default_rng(5).random(len(x)) < 0.7  # speakers with unequal numbers of clips
-    x, speaker, centre = x[keep], speaker[keep], x.mean(axis=0)
-    rows = unit_rows(x.astype(np.float64) - centre)
-    first, second = np.triu_indices(len(x), k=1)
-    scores, same = (rows[first] * rows[second]).sum(axis=1), speaker[first] == speaker[second]
-    found = verify(x, speaker, centre, seed=0, draws=50)
-    assert 0.05 < found.eer < 0.4
-    assert found.eer == pytest.approx(equal_error_rate(scores, same), abs=2e-3)
-    assert found.min_dcf == pytest.approx(min_dcf(scores, same), abs=0.02)
-    assert (found.pairs, found.speakers) == (len(scores), 6)
-    assert found.low <= found.eer <= found.high
-
-
-def test_the_interval_of_verification_is_that_of_speakers_drawn_one_draw_at_a_time() -> None:
-    from mfcl.scores import percentiles, resampled
-
-    x, speaker, _ = corpus(0.6, 0.3, speakers=4)
-    rows, (first, second) = unit_rows(x.astype(np.float64)), np.triu_indices(len(x), k=1)
-    scores, same = (rows[first] * rows[second]).sum(axis=1), speaker[first] == speaker[second]
-    rates = []
-    for weights in np.concatenate(list(resampled(4, seed=0, draws=40))).astype(int):
-        mine, theirs = weights[speaker[first].astype(int)], weights[speaker[second].astype(int)]
-        often = np.where(same, mine, mine * theirs)
-        if (often * same).any() and (often * ~same).any():
-            rates.append(equal_error_rate(np.repeat(scores, often), np.repeat(same, often)))
-    found = verify(x, speaker, np.zeros(16, dtype=np.float32), seed=0, draws=40)
-    assert (found.low, found.high) == pytest.approx(percentiles(np.array(rates), level=0.95), abs=3e-3)
-
-
-def test_the_centre_is_taken_away() -> None:
-    x, speaker, _ = corpus(1.0, 0.0)
-    centred = verify(x + 100, speaker, np.full(16, 100, dtype=np.float32), seed=0, draws=5)
-    assert centred.eer == pytest.approx(
-        verify(x, speaker, np.zeros(16, dtype=np.float32), seed=0, draws=5).eer, abs=1e-3
-    )
 
 
 @pytest.mark.parametrize("measure", ["identify", "apart", "verify"])

@@ -13,7 +13,7 @@ from mfcl.console import progress as progress_bar
 from mfcl.embeddings import Embeddings
 from mfcl.errors import MfclError
 from mfcl.models import MultiFormatModel
-from mfcl.store import Store
+from mfcl.recordings import Manifest
 
 Format = Literal["wave", "mel", "both"]
 FORMATS = ("wave", "mel")
@@ -35,8 +35,21 @@ class Clips(Protocol):
         ...
 
 
+@runtime_checkable
+class Stored(Clips, Protocol):
+    """Clips of a manifest's recordings: a `Store`, or a view of one."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """Return the recordings, in the order of the clips."""
+
+    @property
+    def sample_rate(self) -> int:
+        """Return the rate in Hz."""
+
+
 def embed_store(
-    model: MultiFormatModel, store: Store, *, format: Format = "both", batch: int = 64, progress: bool = False
+    model: MultiFormatModel, store: Stored, *, format: Format = "both", batch: int = 64, progress: bool = False
 ) -> Embeddings:
     """Embed every recording of a store, on the device where the model is."""
     manifest = store.manifest

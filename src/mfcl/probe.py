@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64, Shaped
@@ -31,6 +31,8 @@ class ProbeResult:
     correct: Bool[np.ndarray, " items"]
     """Whether each test item was right, for intervals over speakers."""
     seconds: float
+    classifier: LinearClassifier = field(repr=False, compare=False)
+    """What met the test items, for further ones."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class FewLabelResult:
     correct: Float64[np.ndarray, " items"]
     """Share of the draws in which each test item was right, for intervals over speakers."""
     seconds: float
+    classifiers: tuple[LinearClassifier, ...] = field(repr=False, compare=False)
+    """That of each draw, for further items."""
 
 
 def linear_probe(
@@ -87,6 +91,7 @@ def linear_probe(
         predictions=predictions,
         correct=predictions == test[1],
         seconds=time.perf_counter() - begin,
+        classifier=fitted[strength],
     )
 
 
@@ -110,15 +115,17 @@ def few_label_probe(
     """
     begin = time.perf_counter()
     check_parts(train, valid, test)
-    rights = []
+    rights, classifiers = [], []
     for draw in range(draws):
         chosen = few_labels(train[1], per_class, seed=seed, draw=draw)
         fitted = fit_classifiers(train[0][chosen], train[1][chosen], standard=train[0], strengths=strengths)
         strength, _ = choose_strength(fitted, valid)
+        classifiers.append(fitted[strength])
         rights.append(fitted[strength].predict(test[0]) == test[1])
     shares = tuple(float(right.mean()) for right in rights)
     correct = np.stack(rights).mean(axis=0)
-    return FewLabelResult(float(np.mean(shares)), shares, per_class, correct, time.perf_counter() - begin)
+    seconds = time.perf_counter() - begin
+    return FewLabelResult(float(np.mean(shares)), shares, per_class, correct, seconds, tuple(classifiers))
 
 
 def few_labels(

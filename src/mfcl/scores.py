@@ -233,3 +233,48 @@ def percentiles(draws: Float64[np.ndarray, " draws"], *, level: float) -> tuple[
     """Return the ends of the middle `level` of the draws."""
     low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def paired_interval(
+    values: Float[np.ndarray, " _"],
+    others: Float[np.ndarray, " _"],
+    groups: Shaped[np.ndarray, " _"],
+    *,
+    seed: int,
+    draws: int = 1000,
+    level: float = 0.95,
+) -> tuple[float, float]:
+    """Return where the mean of `values - others` lies when other groups had been measured, item by item.
+
+    What makes a speaker hard is taken away with the difference, so two figures can differ for certain whose own
+    intervals overlap. For the rest see `bootstrap_interval`.
+
+    Raises:
+        MeasureError: there is only one group, or the items differ in number.
+
+    Example:
+        >>> right, wrong = np.array([1.0, 0.0]), np.array([0.0, -1.0])
+        >>> paired_interval(right, wrong, np.array(["a", "b"]), seed=0)
+        (1.0, 1.0)
+    """
+    if values.shape != others.shape:
+        raise MeasureError(f"pairs: the same items twice are wanted, but came {len(values)} and {len(others)}")
+    return bootstrap_interval(values - others, groups, seed=seed, draws=draws, level=level)
+
+
+def paired_draws(
+    values: Float64[np.ndarray, " _"], others: Float64[np.ndarray, " _"], *, level: float = 0.95
+) -> tuple[float, float]:
+    """Return the interval of a difference from two figures of the same draws of groups; NaN: a draw has none.
+
+    For figures that are not means of items, such as an equal error rate.
+
+    Example:
+        >>> low, high = paired_draws(np.array([3.0, 2.0, np.nan]), np.array([1.0, 0.0, 1.0]))
+        >>> low, high
+        (2.0, 2.0)
+    """
+    if values.shape != others.shape:
+        raise MeasureError(f"pairs: the same draws twice are wanted, but came {len(values)} and {len(others)}")
+    gaps = values - others
+    return percentiles(gaps[~np.isnan(gaps)], level=level)

@@ -1,0 +1,132 @@
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mfcl.checkpoint import save_checkpoint
+from mfcl.comparing import Compared, compare, compare_tables, in_common, paired, run_names
+from mfcl.corpora import open_manifest
+from mfcl.embeddings import Embeddings
+from mfcl.errors import MeasureError
+from mfcl.measures import Measure, measure_labels, measure_voices
+from mfcl.models import make_model
+from mfcl.recordings import write_manifest
+from mfcl.splits import split
+from tests.small_run import tiny
+from tests.sounds import write_corpus
+from tests.test_measures import corpus as vectors
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two run folders of one split, and their corpus beside them."""
+    folder = tmp_path_factory.mktemp("comparing")
+    manifest = open_manifest(write_corpus(folder / "corpus", speakers=8, digits=3, takes=4, seconds=0.2))
+    made = split(manifest, "label", seed=0, label="speaker")
+    recipe = tiny()
+    for seed, name in enumerate(("one", "two")):
+        save_checkpoint(make_model(recipe.model, seed=seed), recipe, folder / name / "model")
+        write_manifest(made, folder / name / "manifest.csv")
+    return [folder / "one", folder / "two"]
+
+
+def test_checkpoints_are_measured_alike_and_beside_the_first(runs: list[Path], tmp_path: Path) -> None:
+    found = compare(runs, cache=tmp_path, device="cpu", progress=False)
+    names = [one.run for one in found]
+    assert names == ["one"] * names.count("one") + ["two"] * names.count("one")
+    first, second = ([one for one in found if one.run == name] for name in ("one", "two"))
+    assert {one.measure.table for one in found} == {"labels", "voices"}
+    for one, other in zip(first, second, strict=True):
+        assert (one.measure.task, one.measure.metric) == (other.measure.task, other.measure.metric)
+        assert (one.difference, one.low, one.high) == (None, None, None)
+        assert other.difference == other.measure.value - one.measure.value
+        assert (other.low is None) == (other.measure.metric == "min_dcf")
+    assert any(one.difference for one in second)
+    text = compare_tables(found)
+    assert "difference to one" in text
+    assert "digit, linear probe, all labels" in text
+    again = compare([run / "model" for run in runs], cache=tmp_path, device="cpu", progress=False)
+    assert again == found
+
+
+def test_other_data_can_be_named(runs: list[Path], tmp_path: Path) -> None:
+    new = write_corpus(tmp_path / "new", speakers=6, digits=2, takes=4, seconds=0.2)
+    found = compare(runs, new, label="digit", cache=tmp_path / "cache", device="cpu", progress=False)
+    assert {one.measure.n for one in found if one.measure.table == "labels"} == {16}  # a quarter of 6 speakers: 2
+
+
+def test_recordings_that_a_run_was_trained_on_are_no_test(runs: list[Path], tmp_path: Path) -> None:
+    data = runs[0].parent / "corpus"
+    with pytest.raises(MeasureError, match=r"one: was trained on \d+ of the recordings to be tested"):
+        compare(runs, data, split_by="speaker", seed=5, cache=tmp_path, device="cpu", progress=False)
+
+
+def test_runs_without_a_list_want_data(runs: list[Path], tmp_path: Path) -> None:
+    recipe = tiny()
+    for name in ("bare", "other"):
+        save_checkpoint(make_model(recipe.model, seed=0), recipe, tmp_path / name)
+    with pytest.raises(MeasureError, match=r"wanted a run folder with manifest.csv, found none"):
+        compare([tmp_path / "bare", tmp_path / "other"], progress=False)
+    with pytest.raises(MeasureError, match="2 or more runs are wanted, but came 1"):
+        compare(runs[:1], progress=False)
+    with pytest.raises(MeasureError, match="one came twice"):
+        compare([runs[0], runs[0] / "model"], progress=False)
+
+
+def by_name(**found: list[Measure]) -> dict[str, dict[str, Compared]]:
+    return {
+        name: {f"{one.measure.task}, {one.measure.metric}": one for one in paired(found, seed=0) if one.run == name}
+        for name in found
+    }
+
+
+def everything(embeddings: Embeddings) -> list[Measure]:
+    found = measure_labels(embeddings, "digit", "speaker", seed=0)
+    return found + measure_voices(embeddings, "digit", "speaker", seed=0)
+
+
+def test_what_is_equal_differs_by_nothing_and_what_is_better_differs_for_certain() -> None:
+    weak, strong = everything(vectors(digit=0.3, voice=0.3)), everything(vectors(digit=2.0, voice=2.0))
+    found = by_name(a=weak, b=weak, c=strong)
+    for name, one in found["b"].items():
+        assert (name, one.difference) == (name, 0)
+        assert (one.low, one.high) in ((0, 0), (None, None))
+    for name, one in found["c"].items():
+        if one.low is None or one.high is None:
+            continue
+        assert one.low <= one.difference <= one.high
+        assert one.high < 0 if name.endswith("eer") else one.low > 0
+
+
+def test_a_paired_interval_is_narrower_than_that_of_two_figures() -> None:
+    plain = vectors(digit=0.6)
+    noise = 0.2 * np.random.default_rng(2).standard_normal(plain.vectors.shape)
+    near = dataclasses.replace(plain, vectors=(plain.vectors + noise).astype(np.float32))
+    found = by_name(a=everything(plain), b=everything(near))
+    name = "voices, all pairs of unseen speakers, eer"
+    one, other = found["a"][name].measure, found["b"][name]
+    assert other.high - other.low < 0.7 * (one.high - one.low + other.measure.high - other.measure.low)
+
+
+def test_only_what_all_could_read_is_compared() -> None:
+    whole = vectors()
+    part = whole.select(np.array([5, 3, 9]))
+    one, other = in_common([whole, part])
+    assert one.ids.tolist() == other.ids.tolist() == whole.ids[[3, 5, 9]].tolist()
+    np.testing.assert_array_equal(one.vectors, other.vectors)
+    with pytest.raises(MeasureError, match="no recording could be read by all"):
+        in_common([part, whole.select(np.array([0]))])
+
+
+def test_a_table_has_a_column_a_run_and_a_dash_where_nothing_was_measured() -> None:
+    figure = Measure("labels", "digit", "accuracy", 90.0, 88.0, 92.0, 10)
+    cost = Measure("voices", "enrolled", "min_dcf", 0.5, None, None, 10)
+    found = [Compared("a", figure), Compared("a", cost), Compared("b", figure, 1.5, 0.5, 2.5)]
+    lines = compare_tables(found, style="github").splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")]
+    assert cells[0] == ["task", "metric", "a", "b"]
+    assert cells[1] == ["digit", "accuracy", "90.0 [88.0, 92.0]", "90.0 [88.0, 92.0] (+1.5 [+0.5, +2.5])"]
+    assert cells[3] == ["enrolled", "min_dcf", "0.5", "-"]
+    assert found[2].row()["difference_low"] == 0.5
+    assert run_names([Path("x/one/model"), Path("y/one"), Path("y/two")]) == ["x/one", "y/one", "y/two"]
