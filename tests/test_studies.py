@@ -1,163 +1,453 @@
-"""The main job from end to end on a tiny corpus: train, measure, resume, and what needs labels or voices left out."""
+"""The main job from end to end on a tiny corpus: every section, resumed, extended, and what needs labels left out."""
 
+import csv
 import json
+import math
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
+import mfcl.studies
 from mfcl.demo import make_demo
 from mfcl.errors import MfclError
 from mfcl.results import Row, tables
-from mfcl.studies import study
+from mfcl.splits import BECKER_FOLDS
+from mfcl.studies import SECTIONS
+from mfcl.studies.bench import Bench
 from tests.recipes import tiny_recipe
+from tests.small_study import CROPS, small_study, write_listed
 from tests.sounds import write_corpus
 
-REPRESENTATIONS = [
-    *("MFCC statistics", "log-mel picture", "Hydra-like features"),
-    *(f"{kind}, {part}" for kind in ("untrained", "pre-trained", "supervised") for part in ("wave", "mel", "both")),
-]
+ROOT = Path(__file__).parents[1]
+CONTROLS = ["MFCC statistics", "log-mel picture", "Hydra-like features"]
+ENCODERS = [f"{kind}, {part}" for kind in ("untrained", "pre-trained", "supervised") for part in ("wave", "mel", "both")]
+FIELDS = ("table", "task", "representation", "metric", "value", "low", "high", "n", "x", "seed", "seconds", "command")
+WITHOUT_INTERVAL = {
+    *("min_dcf", "rankme", "uniformity", "alignment", "cka"),
+    *("seconds", "parameters", "multiply_adds", "clips_per_second"),
+}
+MEASURED_TIME = {"seconds", "clips_per_second"}
+"""Metrics of the cost section that no two runs share."""
+
+Stamps = dict[str, int]
 
 
-def tiny_study(data: Path, folder: Path) -> list[Row]:
-    """A study of seconds, kept in `folder / "out"`."""
-    recipe = tiny_recipe(folder)
-    return study(data, folder / "out", recipe=recipe, seeds=1, cache=folder / "cache", progress=False)
+def stamps(out: Path) -> Stamps:
+    """When each file of what is worked out was written."""
+    kept = [path for name in ("parts", "embeddings", "runs") for path in (out / name).rglob("*") if path.is_file()]
+    return {str(path.relative_to(out)): path.stat().st_mtime_ns for path in kept}
+
+
+def written(out: Path, name: str = "results.json") -> list[dict[str, object]]:
+    found: list[dict[str, object]] = json.loads((out / name).read_text())
+    return found
+
+
+def figures(rows: list[dict[str, object]]) -> list[dict[str, object]]:
+    """Rows without what depends on the clock and the command line."""
+    return [
+        {key: value for key, value in row.items() if key not in ("seconds", "command")}
+        for row in rows
+        if row["metric"] not in MEASURED_TIME
+    ]
+
+
+def representations(rows: list[Row], table: str, **wanted: object) -> list[str]:
+    """The representations of a table in the order of its rows, each once."""
+    own = [row for row in rows if row.table == table]
+    return list(dict.fromkeys(row.representation for row in own if all(getattr(row, k) == v for k, v in wanted.items())))
+
+
+@pytest.fixture(scope="module")
+def listed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_listed(tmp_path_factory.mktemp("listed"))
+
+
+@pytest.fixture(scope="module")
+def whole(listed: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Row]]:
+    """The folder and the rows of a study of every section."""
+    folder = tmp_path_factory.mktemp("whole")
+    return folder, small_study(listed, folder, preset="default")
 
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_corpus(tmp_path_factory.mktemp("corpus"), speakers=9, digits=4, takes=4)
+    return write_corpus(tmp_path_factory.mktemp("corpus"), speakers=6, digits=2, takes=3)
 
 
 @pytest.fixture(scope="module")
-def results(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Row]]:
-    folder = tmp_path_factory.mktemp("study")
-    return folder, tiny_study(corpus, folder)
+def grown(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Stamps], list[list[dict]]]:
+    """A study of labels, then of geometry beside them, then of a second seed of that: its files and rows each time."""
+    folder, seen, rows = tmp_path_factory.mktemp("grown"), [], []
+    for only, seeds in ((["labels"], 1), (["geometry"], 1), (["geometry"], 2)):
+        small_study(corpus, folder, only=only, seeds=seeds)
+        seen.append(stamps(folder / "out"))
+        rows.append(written(folder / "out"))
+    return folder, seen, rows
 
 
-def test_every_control_stands_beside_every_encoder(results: tuple[Path, list[Row]]) -> None:
-    _, rows = results
-    for task in {row.task for row in rows}:
-        assert [row.representation for row in rows if row.task == task] == REPRESENTATIONS
-    assert {row.table for row in rows} == {"labels", "voices"}
-    assert all(row.low <= row.value <= row.high for row in rows if row.metric == "accuracy")
-    assert all(0 <= row.value <= 100 for row in rows)
+# What a whole study holds
 
 
-def test_results_are_written_as_the_fields_that_are_promised(results: tuple[Path, list[Row]]) -> None:
-    folder, rows = results
-    written = json.loads((folder / "out" / "results.json").read_text())
-    assert len(written) == len(rows)
-    fields = ("table", "task", "representation", "metric", "value", "low", "high", "n", "seed", "seconds", "command")
-    assert all(set(row) == set(fields) for row in written)
+def test_every_section_of_the_default_preset_has_its_rows_or_its_pictures(whole: tuple[Path, list[Row]]) -> None:
+    folder, rows = whole
+    assert {row.table for row in rows} == set(SECTIONS) - {"maps"}
+    pictures = json.loads((folder / "out" / "pictures.json").read_text())
+    assert [entry["representation"] for entry in pictures["maps"]] == ENCODERS
+
+
+def test_every_control_stands_beside_every_encoder(whole: tuple[Path, list[Row]]) -> None:
+    _, rows = whole
+    for table in ("labels", "voices", "traits", "robustness"):
+        tasks = {row.task for row in rows if row.table == table}
+        assert tasks
+        for task in tasks:
+            assert representations(rows, table, task=task) == [*CONTROLS, *ENCODERS], task
+    assert {row.task for row in rows if row.table == "traits"} == {"gender, linear probe, all labels"}
+    assert {row.task for row in rows if row.table == "labels"} == {
+        *("digit, linear probe, all labels", "digit, linear probe, 10 labels a class", "digit, 5-NN, no training"),
+    }
+
+
+def test_label_efficiency_has_the_curves_of_frozen_fine_tuned_and_from_scratch(whole: tuple[Path, list[Row]]) -> None:
+    _, rows = whole
+    trained = [f"pre-trained, {name}, fine-tuned" for name in ("wave", "mel")]
+    trained += [f"{name}, from scratch" for name in ("wave", "mel")]
+    frozen = [f"{name}, frozen" for name in ENCODERS]
+    assert set(representations(rows, "efficiency")) == {*CONTROLS, *frozen, *trained}
+    for name, counts in ((trained[0], [1, 16]), (trained[3], [1, 16]), (frozen[3], [1, 5, 10, 16])):
+        own = [row for row in rows if row.table == "efficiency" and row.representation == name]
+        assert [row.x for row in own] == counts  # 4 speakers with 4 takes are all labels of a class
+        assert own[0].task == "digit, 1 labels a class"
+        assert own[-1].task == "digit, all labels"
+
+
+def test_robustness_is_told_clean_and_at_every_level_of_noise(whole: tuple[Path, list[Row]]) -> None:
+    _, rows = whole
+    own = [row for row in rows if row.table == "robustness" and row.representation == "pre-trained, both"]
+    at = {row.task.removeprefix("digit, linear probe, all labels, "): row.x for row in own if "all labels" in row.task}
+    assert at == {
+        "clean": None, "noise at 20 dB": 20, "noise at 10 dB": 10, "noise at 0 dB": 0, "gain -20 dB": None,
+    }  # fmt: skip
+    clean = next(row for row in own if row.task.endswith("all labels, clean"))
+    label = next(row for row in rows if row.table == "labels" and row.representation == "pre-trained, both")
+    assert (clean.value, clean.low, clean.high) == (label.value, label.low, label.high)  # one probe, one figure
+
+
+def test_geometry_is_of_every_view_and_retrieval_of_what_has_heads(whole: tuple[Path, list[Row]]) -> None:
+    _, rows = whole
+    found = defaultdict(set)
+    for row in rows:
+        if row.table == "geometry":
+            found[row.representation].add(row.metric)
+    assert list(found) == ENCODERS
+    for name, metrics in found.items():
+        wanted = {"rankme", "uniformity"}
+        wanted |= {"cka"} if name.endswith("both") else set()
+        wanted |= {"alignment", "r_at_1", "r_at_5"} if name == "pre-trained, both" else set()
+        assert metrics == wanted, name
+
+
+def test_cost_is_told_of_every_encoder(whole: tuple[Path, list[Row]]) -> None:
+    _, rows = whole
+    assert representations(rows, "cost") == ENCODERS
+    both, wave = (
+        {row.metric: row.value for row in rows if row.table == "cost" and row.representation == f"pre-trained, {view}"}
+        for view in ("both", "wave")
+    )
+    assert set(both) == {"seconds", "parameters", "multiply_adds", "clips_per_second"}
+    assert both["parameters"] > wave["parameters"] > 0
+
+
+def test_sweeps_have_their_names_and_their_places(whole: tuple[Path, list[Row]]) -> None:
+    _, rows = whole
+    views = ("wave", "mel", "both")
+    assert representations(rows, "formats") == [
+        *("pre-trained, wave-wave, wave", "pre-trained, mel-mel, mel"),
+        *(f"pre-trained, wave-mel, {view}" for view in views),
+    ]
+    assert representations(rows, "augmentation") == [
+        f"pre-trained, augmented {setting}, {view}" for setting in ("none", "wave", "mel", "both") for view in views
+    ]
+    crops = {(row.representation, row.x) for row in rows if row.table == "crops"}
+    assert crops == {(f"pre-trained, crops {x} % {how}, {view}", float(x)) for x, how in CROPS for view in views}
+    tasks = {row.task for row in rows if row.table == "crops"}
+    assert {"digit, linear probe, all labels", "digit, 5-NN, no training"} < tasks
+    assert any(task.startswith("voices, ") for task in tasks)
+
+
+def test_results_are_written_as_the_fields_that_are_promised(whole: tuple[Path, list[Row]]) -> None:
+    folder, rows = whole
+    found = written(folder / "out")
+    assert [Row(**row) for row in found] == rows
+    assert all(set(row) == set(FIELDS) for row in found)
+    for row in rows:
+        assert math.isfinite(row.value), row
+        if row.metric in WITHOUT_INTERVAL:
+            assert row.low is None, row
+            assert row.high is None, row
+        else:
+            assert 0 <= row.low <= row.high <= 100, row
+            assert row.metric == "eer" or row.low <= row.value <= row.high, row
+        assert row.command == f"mfcl study --only {row.table}"
+        assert row.n > 0
     page = (folder / "out" / "results.md").read_text()
-    assert "pre-trained, both" in page
-    for line in ("- command: `", "- data: ", "- seeds: 0", "- seconds: ", "- machine: "):
-        assert line in page
+    for text in ("pre-trained, both", "- command: `", "- data: ", "- seeds: 0", "- seconds: ", "- machine: "):
+        assert text in page
 
 
-def test_no_speaker_is_on_two_sides(results: tuple[Path, list[Row]]) -> None:
-    folder, _ = results
-    lines = (folder / "out" / "manifest.csv").read_text().splitlines()
-    names = lines[0].split(",")
-    speakers: dict[str, set[str]] = {}
-    for line in lines[1:]:
-        values = dict(zip(names, line.split(","), strict=True))
-        speakers.setdefault(values["speaker"], set()).add(values["split"])
+def test_about_tells_what_the_study_was(whole: tuple[Path, list[Row]], listed: Path) -> None:
+    folder, _ = whole
+    about = json.loads((folder / "out" / "about.json").read_text())
+    assert about["parts"] == {
+        "train": {"recordings": 48, "speakers": 4},
+        "valid": {"recordings": 24, "speakers": 2},
+        "test": {"recordings": 24, "speakers": 2},
+    }
+    assert (about["label"], about["speaker"], about["seeds"]) == ("digit", "speaker", [0])
+    assert (about["data"], about["preset"], about["recipe"], about["protocol"]) == (str(listed), "default", "tiny", None)
+    assert about["done"] == about["planned"] > len(SECTIONS)
+    assert about["seconds"] > 0
+    assert {"command", "fingerprint", "machine", "version", "notes"} <= set(about)
+
+
+def test_pictures_show_the_test_recordings_and_every_training(whole: tuple[Path, list[Row]]) -> None:
+    folder, rows = whole
+    pictures = json.loads((folder / "out" / "pictures.json").read_text())
+    assert set(pictures) == {"maps", "confusions", "groups", "det", "training", "method"}
+    for entry in pictures["maps"]:
+        assert len(entry["ids"]) == len(entry["x"]) == len(entry["y"]) == len(entry["labels"]["digit"]) == 24
+        assert {name.split("/")[1] for name in entry["ids"]} == {"04", "08"}  # the speakers of the test side
+    for entry in pictures["confusions"]:
+        assert entry["classes"] == ["0", "1", "2"]
+        assert [sum(row) for row in entry["counts"]] == [8, 8, 8]
+    for entry in pictures["groups"]:
+        assert (entry["label"], entry["by"], entry["names"]) == ("digit", "speaker", ["04", "08"])
+        row = next(row for row in rows if row.table == "labels" and row.representation == entry["representation"])
+        assert sum(entry["accuracy"]) / 2 == pytest.approx(row.value, abs=0.01)
+    for entry in pictures["det"]:
+        assert entry["clips"] in (1, 5)
+        assert len(entry["false_accept"]) == len(entry["false_reject"]) > 1
+    epochs = {entry["run"]: [epoch["epoch"] for epoch in entry["epochs"]] for entry in pictures["training"]}
+    assert epochs["pre-trained"] == [1, 2]
+    assert epochs["pre-trained, mel-mel"] == epochs["pre-trained, augmented none"] == [1]
+    main = next(entry for entry in pictures["training"] if entry["run"] == "pre-trained")
+    assert main["chance_loss"] > 0
+    assert main["chance_knn"] == pytest.approx(100 / 3)
+    for epoch in main["epochs"]:
+        assert set(epoch) == {"epoch", "loss", "valid_knn", "valid_pairing", "seconds", "lr"}
+    assert main["epochs"][0]["loss"] != main["epochs"][1]["loss"]
+    assert main["epochs"][0]["seconds"] < main["epochs"][1]["seconds"]
+
+
+def test_the_report_and_its_table_lie_beside_the_figures(whole: tuple[Path, list[Row]]) -> None:
+    folder, rows = whole
+    assert "pre-trained" in (folder / "out" / "report.html").read_text(encoding="utf-8")
+    with (folder / "out" / "results.csv").open(newline="", encoding="utf-8") as file:
+        assert len(list(csv.DictReader(file))) == len(rows)
+
+
+# Going on
+
+
+def test_a_second_call_computes_nothing_again(whole: tuple[Path, list[Row]], listed: Path) -> None:
+    folder, rows = whole
+    before = stamps(folder / "out")
+    assert {name.split("/")[0] for name in before} == {"parts", "embeddings", "runs"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Bench, "make", lambda *_: pytest.fail("a source was made again"))
+        assert small_study(listed, folder, preset="default") == rows
+    assert stamps(folder / "out") == before
+
+
+def test_one_more_section_is_worked_out_alone_and_the_others_stay(
+    grown: tuple[Path, list[Stamps], list[list[dict[str, object]]]],
+) -> None:
+    _, (labels, both, _), (first, second, _) = grown
+    assert {row["table"] for row in first} == {"labels"}
+    assert {row["table"] for row in second} == {"labels", "geometry"}
+    assert figures([row for row in second if row["table"] == "labels"]) == figures(first)
+    added = {name for name in both if both[name] != labels.get(name)}
+    assert added
+    assert all(name.startswith("parts/geometry-") for name in added)
+    assert labels.items() <= both.items()
+
+
+def test_one_more_seed_is_worked_out_alone(grown: tuple[Path, list[Stamps], list[list[dict[str, object]]]]) -> None:
+    _, (_, both, seeds), (_, second, third) = grown
+    assert both.items() <= seeds.items()
+    added = set(seeds) - set(both)
+    assert {name.split("/")[0] for name in added} == {"parts", "embeddings", "runs"}
+    assert all("seed1" in name for name in added)
+    assert not any("MFCC" in name or "labels" in name for name in added)  # geometry asks for no control
+    assert {(row["table"], row["seed"]) for row in third} == {("labels", 0), ("geometry", 0), ("geometry", 1)}
+    assert figures([row for row in third if row["seed"] == 0]) == figures(second)
+
+
+def test_no_speaker_is_on_two_sides(grown: tuple[Path, list[Stamps], list[list[dict[str, object]]]]) -> None:
+    folder, _, _ = grown
+    speakers: dict[str, set[str]] = defaultdict(set)
+    with (folder / "out" / "manifest.csv").open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            speakers[row["speaker"]].add(row["split"])
+    assert len(speakers) == 6
     assert all(len(sides) == 1 for sides in speakers.values())
     assert set().union(*speakers.values()) == {"train", "valid", "test"}
 
 
-def test_a_second_call_computes_nothing_again(results: tuple[Path, list[Row]], corpus: Path) -> None:
-    folder, rows = results
-    before = {path: path.stat().st_mtime_ns for path in (folder / "out" / "parts").iterdir()}
-    again = study(corpus, folder / "out", recipe=folder / "tiny.yaml", seeds=1, cache=folder / "cache", progress=False)
-    assert again == rows
-    assert {path: path.stat().st_mtime_ns for path in (folder / "out" / "parts").iterdir()} == before
-
-
-def test_a_study_of_other_settings_is_refused_in_the_same_folder(results: tuple[Path, list[Row]], corpus: Path) -> None:
-    folder, _ = results
+def test_a_study_of_other_settings_is_refused_in_the_same_folder(whole: tuple[Path, list[Row]], listed: Path) -> None:
+    folder, _ = whole
     with pytest.raises(MfclError, match="other data or settings"):
-        study(corpus, folder / "out", recipe=folder / "tiny.yaml", overrides=["train.epochs=3"], progress=False)
+        small_study(listed, folder, overrides=["train.epochs=3"])
+
+
+def test_a_dry_run_prints_the_plan_and_does_nothing(
+    whole: tuple[Path, list[Row]], listed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(Bench, "make", lambda *_: pytest.fail("a dry run made something"))
+    assert small_study(listed, tmp_path, dry_run=True, skip=["crops", "voices"]) == []
+    assert not (tmp_path / "out").exists()
+    said = capsys.readouterr().err
+    lines = {line.split()[0]: line for line in said.splitlines() if line.strip()}
+    assert set(SECTIONS) - {"crops", "voices"} <= set(lines)
+    assert not {"crops", "voices"} & set(lines)
+    assert lines["all"].split()[-1] in ("s", "min", "h")
+    assert float(lines["all"].split()[-2]) > 0
+    folder, _ = whole  # of a study that is done there is nothing to do
+    before = {path: path.stat().st_mtime_ns for path in (folder / "out").rglob("*")}
+    assert small_study(listed, folder, dry_run=True, preset="default") == []
+    assert {path: path.stat().st_mtime_ns for path in (folder / "out").rglob("*")} == before
+    done = next(line for line in capsys.readouterr().err.splitlines() if line.startswith("all")).split()
+    assert done[1] == done[2]
+    assert done[-1] == "-"
+
+
+def test_a_section_that_does_not_exist_is_named_before_anything_is_done(tmp_path: Path) -> None:
+    for choice in ("only", "skip"):
+        with pytest.raises(MfclError, match="did you mean 'voices'"):
+            small_study(tmp_path / "nowhere", tmp_path, **{choice: ["voice"]})
+    with pytest.raises(MfclError, match="nothing to do"):
+        small_study(tmp_path / "nowhere", tmp_path, only=["maps"], skip=["maps"])
+    with pytest.raises(MfclError, match="--seeds 0"):
+        small_study(tmp_path / "nowhere", tmp_path, seeds=0)
+    assert not (tmp_path / "out").exists()
+
+
+STOPS = (
+    "embeddings/control-*.npz",
+    "runs/pre-trained-seed0-????????????/metrics.jsonl",
+    "embeddings/pre-trained-*.npz",
+    "runs/*-from-scratch-*-mel",
+    "parts/formats-*.json",
+)
+"""What a study has written when it is killed: in the midst of a control, a training, and between part and part."""
 
 
 @pytest.mark.slow
 def test_a_study_killed_anywhere_ends_with_the_same_figures(
-    results: tuple[Path, list[Row]], corpus: Path, tmp_path: Path
+    whole: tuple[Path, list[Row]], listed: Path, tmp_path: Path
 ) -> None:
-    folder, rows = results
+    folder, rows = whole
+    sections = ("efficiency", "geometry", "formats")
     shutil.copytree(folder / "cache", tmp_path / "cache")
     command = [
-        *(sys.executable, "-m", "mfcl", "study", str(corpus), "--out", str(tmp_path / "out"), "--quiet"),
+        *(sys.executable, "-m", "tests.small_study", "study", str(listed), "--out", str(tmp_path / "out"), "--quiet"),
         *("--recipe", str(folder / "tiny.yaml"), "--seeds", "1", "--cache", str(tmp_path / "cache")),
+        *("--only", *sections),
     ]
-    stops = ("parts/MFCC*", "runs/pretrained-seed0/metrics.jsonl", "runs/supervised-seed0/mel")
-    for pattern in stops:
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    for pattern in STOPS:
+        with (tmp_path / "said.txt").open("w") as said:
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said, cwd=ROOT)
         deadline = time.monotonic() + 100
         while not list((tmp_path / "out").glob(pattern)) and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.02)
+            time.sleep(0.01)
+        early = process.poll() is None
         process.send_signal(signal.SIGKILL)
         process.wait()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    found = json.loads((tmp_path / "out" / "results.json").read_text())
-
-    def figures(row: dict[str, object]) -> dict[str, object]:
-        return {key: value for key, value in row.items() if key not in ("seconds", "command")}
-
-    assert [figures(row) for row in found] == [figures(vars(row)) for row in rows]
-
-
-def test_tables_show_the_mean_over_seeds_and_a_dash_where_nothing_was_measured() -> None:
-    def row(task: str, who: str, value: float, seed: int) -> Row:
-        return Row("labels", task, who, "accuracy", value, value - 1, value + 1, 10, seed, 2.0, "mfcl study x")
-
-    rows = [row("digit, all", "a", 90.0, 0), row("digit, all", "a", 80.0, 1), row("digit, few", "b", 70.0, 0)]
-    lines = tables(rows, style="github").splitlines()
-    assert lines[0].startswith("digit: ")
-    assert "mean of 2 seed(s)" in lines[0]
-    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
-    assert cells[0] == ["representation", "all", "few", "seconds"]
-    assert cells[2:] == [["a", "85.0 [84.0, 86.0]", "-", "2"], ["b", "-", "70.0 [69.0, 71.0]", "2"]]
+        assert early, f"ended before {pattern}: {(tmp_path / 'said.txt').read_text()}"
+    assert not (tmp_path / "out" / "report.html").exists()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=ROOT)
+    expected = [vars(row) for row in rows if row.table in sections]
+    assert figures(written(tmp_path / "out")) == figures(expected)
+    assert (tmp_path / "out" / "report.html").is_file()
 
 
-def test_labels_without_voices_and_recordings_without_labels(tmp_path: Path) -> None:
-    source = write_corpus(tmp_path / "source", speakers=6, digits=2, takes=4)
+# Recordings that lack something
+
+
+def test_labels_without_voices_are_measured_and_it_is_said_what_voices_would_add(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = tmp_path / "calls"
-    for path in (source / "data").rglob("*.wav"):
+    for path in (corpus / "data").rglob("*.wav"):
         kind = ("finch", "robin")[int(path.name[0])]
         (folder / kind).mkdir(parents=True, exist_ok=True)
         shutil.copy(path, folder / kind / path.name)
-    rows = tiny_study(folder, tmp_path)
+    rows = small_study(folder, tmp_path, only=["labels", "voices", "traits"])
     assert {row.table for row in rows} == {"labels"}
+    assert {row.representation for row in rows} == {*CONTROLS, *ENCODERS}
+    assert "no label names the voice" in capsys.readouterr().err
+    assert not json.loads((tmp_path / "out" / "pictures.json").read_text()).get("groups")
+    assert "would add voices and traits" in (tmp_path / "out" / "results.md").read_text()
+
+
+def test_without_any_label_geometry_maps_cost_retrieval_and_training_are_there(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     flat = tmp_path / "flat"
     flat.mkdir()
-    for path in (source / "data").rglob("*.wav"):
+    for path in (corpus / "data").rglob("*.wav"):
         shutil.copy(path, flat / path.name.replace("_", "-"))
-    with pytest.raises(MfclError, match="no label to measure by"):
-        study(flat, tmp_path / "flat-out", recipe=tiny_recipe(tmp_path), cache=tmp_path / "cache", progress=False)
+    rows = small_study(flat, tmp_path, preset="default")
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("no label")]
+    assert len(said) == 2
+    for word in ("labels", "efficiency", "robustness", "formats", "supervised", "--label"):
+        assert word in said[0]
+    assert {row.table for row in rows} == {"geometry", "cost"}
+    assert {row.representation for row in rows} == {name for name in ENCODERS if not name.startswith("supervised")}
+    assert {"r_at_1", "r_at_5", "alignment"} <= {row.metric for row in rows}
+    pictures = json.loads((tmp_path / "out" / "pictures.json").read_text())
+    assert {len(entry["ids"]) for entry in pictures["maps"]} == {9}
+    assert [entry["run"] for entry in pictures["training"]] == ["pre-trained"]
+    assert "chance_knn" not in pictures["training"][0]
+    assert pictures["method"]["labels"] == {}
+    assert (tmp_path / "out" / "report.html").is_file()
 
 
-def test_the_demo_corpus_from_end_to_end(tmp_path: Path) -> None:
-    pytest.importorskip("espeakng_loader", reason="the extra `demo` is not installed")
-    make_demo(tmp_path / "demo", voices=9, takes=2, progress=False)
-    rows = study(
-        tmp_path / "demo",
-        tmp_path / "out",
-        recipe=tiny_recipe(tmp_path),
-        seeds=1,
-        cache=tmp_path / "cache",
-        progress=False,
-    )
-    assert {row.representation for row in rows} == set(REPRESENTATIONS)
-    best = max(row.value for row in rows if "all labels" in row.task)
-    assert best > 50  # of 10 digits by voices never heard: chance is 10
+def test_a_section_that_the_recordings_cannot_answer_leaves_an_empty_study_with_its_reason(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for path in (corpus / "data").rglob("*.wav"):
+        shutil.copy(path, flat / path.name.replace("_", "-"))
+    assert small_study(flat, tmp_path, only=["labels"]) == []
+    assert "no label to measure by" in capsys.readouterr().err
+    assert "no label to measure by" in (tmp_path / "out" / "about.json").read_text()
+
+
+def test_an_unlabelled_recording_is_never_a_class(tmp_path: Path) -> None:
+    data = write_listed(tmp_path / "data", unlabelled=("3",))
+    rows = small_study(data, tmp_path, only=["labels", "efficiency", "robustness", "geometry"])
+    pictures = json.loads((tmp_path / "out" / "pictures.json").read_text())
+    for entry in pictures["confusions"]:
+        assert entry["classes"] == ["0", "1", "2"]
+        assert sum(map(sum, entry["counts"])) == 18
+    assert {row.n for row in rows if row.table != "geometry"} == {18}  # a fourth of the 24 test recordings has no label
+    assert {row.n for row in rows if row.table == "geometry"} == {24}  # which asks for none
+    assert {row.x for row in rows if row.table == "efficiency" and row.task.endswith("all labels")} == {12}
+    for config in (tmp_path / "out" / "runs").rglob("config.yaml"):
+        text = config.read_text()
+        assert "task: classify" not in text or "\nclasses: 3\n" in text
+    training = next(entry for entry in pictures["training"] if entry["run"] == "pre-trained")
+    assert training["chance_knn"] == pytest.approx(100 / 3)
 
 
 def test_one_clip_of_each_speaker_leaves_voices_out_and_says_so(
@@ -167,8 +457,78 @@ def test_one_clip_of_each_speaker_leaves_voices_out_and_says_so(
     for number, path in enumerate(sorted((source / "data").rglob("*.wav"))):
         if int(path.name[0]) != (number // 2) % 2:
             path.unlink()
-    rows = study(
-        source, tmp_path / "out", recipe=tiny_recipe(tmp_path), seeds=1, cache=tmp_path / "cache", progress=False
-    )
+    rows = small_study(source, tmp_path, only=["labels", "voices", "traits"])
     assert {row.table for row in rows} == {"labels"}
     assert "voices are not measured" in capsys.readouterr().err
+    assert "voices are not measured" in (tmp_path / "out" / "about.json").read_text()
+
+
+def test_beckers_protocol_is_five_rotations_each_with_test_speakers_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = write_corpus(tmp_path / "sixty", speakers=60, digits=2, takes=1, seconds=0.1)
+    tested, fingerprints, whole = [], set(), mfcl.studies.parts
+
+    def parts(bench: Bench, recipe: object, preset: object, sections: object, seed: int, rates: object) -> object:
+        speakers = bench.data.part("test").manifest.column("speaker")
+        tested.append((seed, {int(speaker) for speaker in speakers}))
+        assert set(bench.data.store.manifest.splits) == set(bench.data.manifest.splits) == {"train", "valid", "test"}
+        fingerprints.add(bench.fingerprint)
+        return whole(bench, recipe, preset, sections, seed, rates)
+
+    monkeypatch.setattr(mfcl.studies, "parts", parts)
+    assert small_study(data, tmp_path, protocol="becker", only=["labels"], dry_run=True) == []
+    assert [seed for seed, _ in tested] == [0, 1, 2, 3, 4]
+    folds = [set(fold) for fold in BECKER_FOLDS]
+    assert all(speakers in folds for _, speakers in tested)
+    assert set().union(*(speakers for _, speakers in tested)) == set(range(1, 61))
+    assert len(fingerprints) == 5  # nothing of one rotation is taken for another's
+    lines = [line.split() for line in capsys.readouterr().err.splitlines() if line.startswith("labels")]
+    assert lines[0][-4:-2] == ["30", "0"]  # parts: 3 controls and 3 kinds of encoders, five times; done: none
+
+
+def test_beckers_protocol_on_other_speakers_is_refused(corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(MfclError, match="60 speakers"):
+        small_study(corpus, tmp_path, protocol="becker")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_demo_corpus_from_end_to_end(tmp_path: Path) -> None:
+    pytest.importorskip("espeakng_loader", reason="the extra `demo` is not installed")
+    make_demo(tmp_path / "demo", voices=9, takes=2, progress=False)
+    rows = small_study(tmp_path / "demo", tmp_path, only=["labels", "voices"], recipe=tiny_recipe(tmp_path))
+    assert {row.representation for row in rows} == {*CONTROLS, *ENCODERS}
+    best = max(row.value for row in rows if "all labels" in row.task)
+    assert best > 50  # of 10 digits by voices never heard: chance is 10
+
+
+# Tables
+
+
+def test_tables_show_the_mean_over_seeds_and_a_dash_where_nothing_was_measured() -> None:
+    def row(task: str, who: str, value: float, seed: int, low: float | None, high: float | None) -> Row:
+        return Row("labels", task, who, "accuracy", value, low, high, 10, None, seed, 2.0, "mfcl study x")
+
+    rows = [row("digit, all", "a", 90.0, 0, 89.0, 91.0), row("digit, all", "a", 80.0, 1, 79.0, 81.0)]
+    rows += [row("digit, few", "b", 70.0, 0, 69.0, 71.0), row("digit, none", "b", 60.0, 0, None, None)]
+    lines = tables(rows, style="github").splitlines()
+    assert lines[0].startswith("labels, digit: ")
+    assert "mean of 2 seed(s)" in lines[0]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+    assert cells[0] == ["representation", "all, %", "few, %", "none, %", "seconds"]
+    assert cells[2:] == [["a", "85.0 [84.0, 86.0]", "-", "-", "2"], ["b", "-", "70.0 [69.0, 71.0]", "60.0", "2"]]
+
+
+def test_each_table_has_its_own_block_and_a_figure_its_own_unit() -> None:
+    def row(table: str, task: str, metric: str, value: float) -> Row:
+        return Row(table, task, "a", metric, value, None, None, 10, None, 0, 2.0, "mfcl study x")
+
+    rows = [row("voices", "voices, 5 clips enrolled", "eer", 4.0), row("voices", "voices, 5 clips enrolled", "min_dcf", 0.25)]
+    rows += [row("cost", "cost", "parameters", 1234567.0), row("geometry", "geometry, test recordings", "rankme", 150.25)]
+    text = tables(rows, style="github")
+    blocks = text.split("\n\n")
+    assert [block.split(":")[0].split(",")[0] for block in blocks[::2]] == ["voices", "cost", "geometry"]
+    assert "5 clips enrolled, EER %" in blocks[1]
+    assert [cell.strip() for cell in blocks[1].splitlines()[-1].split("|")[2:4]] == ["4", "0.25"]
+    assert "1,234,567" in blocks[3]
+    assert "150.2" in blocks[5]

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mfcl.checkpoint import Checkpoint, load_checkpoint
+    from mfcl.comparing import compare
     from mfcl.corpora import open_manifest
     from mfcl.embedder import Embedder, embed, load
     from mfcl.embeddings import Embeddings, load_embeddings
     from mfcl.errors import MfclError
     from mfcl.recipe import Recipe, load_recipe
     from mfcl.recordings import Manifest, Recording
+    from mfcl.report import make_report
     from mfcl.run import train
     from mfcl.scanning import scan
     from mfcl.studies import study
@@ -29,11 +31,13 @@ _HOMES = {
     "MfclError": "errors",
     "Recipe": "recipe",
     "Recording": "recordings",
+    "compare": "comparing",
     "embed": "embedder",
     "load": "embedder",
     "load_checkpoint": "checkpoint",
     "load_embeddings": "embeddings",
     "load_recipe": "recipe",
+    "make_report": "report",
     "open_manifest": "corpora",
     "scan": "scanning",
     "study": "studies",
@@ -48,11 +52,13 @@ __all__ = [
     "MfclError",
     "Recipe",
     "Recording",
+    "compare",
     "embed",
     "load",
     "load_checkpoint",
     "load_embeddings",
     "load_recipe",
+    "make_report",
     "open_manifest",
     "scan",
     "study",

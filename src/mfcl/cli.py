@@ -12,6 +12,11 @@ from mfcl import __version__
 from mfcl.errors import MfclError
 
 INTERRUPTED = 130
+STUDIED = (
+    *("labels", "voices", "traits", "efficiency", "robustness", "geometry", "maps", "cost"),
+    *("formats", "augmentation", "crops"),
+)
+"""The sections of a study; told here so that help needs no torch."""
 SHOWN = 30
 """Problems that a scan prints."""
 
@@ -92,8 +97,26 @@ def parser() -> OneLineParser:
     study.add_argument("--preset", choices=("quick", "default", "reference"), default="quick")
     study.add_argument("--recipe", help="another recipe than the preset's")
     study.add_argument("--seeds", type=int, help="how many, instead of the preset's")
+    study.add_argument("--only", nargs="+", metavar="SECTION", help=f"do these alone: {', '.join(STUDIED)}")
+    study.add_argument("--skip", nargs="+", metavar="SECTION", help="leave these out")
+    study.add_argument("--dry-run", action="store_true", help="print the plan with its time, and do nothing")
     _data(study)
     _work(study)
+
+    report = command("report", _report, "make the report of a study again from what it has worked out")
+    report.add_argument("study", type=Path, help="the study's folder")
+    report.add_argument("--with-audio", action="store_true", help="a click on a point of the map plays its recording")
+    report.add_argument("--figures", type=Path, help="a folder for the figures as SVG and PNG (extra `figures`)")
+
+    compare = command("compare", _compare, "measure several trained models on the same recordings, and what differs")
+    compare.add_argument("runs", type=Path, nargs="+", help="run folders; differences are to the first")
+    compare.add_argument("--data", type=Path, help="other recordings than the first run's own")
+    compare.add_argument("--out", type=Path, help="a JSON file of all figures")
+    _data(compare)
+    compare.add_argument("--seed", type=int, default=0)
+    compare.add_argument("--device", default="auto", help="auto, cpu, cuda")
+    compare.add_argument("--threads", type=int)
+    _quiet(compare)
 
     embed = command("embed", _embed, "turn recordings into vectors with a trained model")
     embed.add_argument("model", type=Path, help="a run folder or a checkpoint folder")
@@ -194,10 +217,38 @@ def _study(given: argparse.Namespace) -> None:
     rows = study(
         given.data, given.out, preset=given.preset, recipe=given.recipe, overrides=given.set, protocol=given.protocol,
         split_by=given.split_by, label=given.label, speaker=given.speaker, seed=given.seed, seeds=given.seeds,
-        device=given.device, threads=given.threads, cache=given.cache, strict=given.strict, progress=not given.quiet,
+        only=given.only, skip=given.skip, dry_run=given.dry_run, device=given.device, threads=given.threads,
+        cache=given.cache, strict=given.strict, progress=not given.quiet,
     )  # fmt: skip
+    if given.dry_run:
+        return
     print(tables(rows))
-    print(f"\n{given.out / 'results.json'}: {len(rows)} figures; {given.out / 'results.md'}: these tables")
+    print(f"\n{given.out / 'report.html'}: open it in a browser; {given.out / 'results.json'}: {len(rows)} figures")
+
+
+def _compare(given: argparse.Namespace) -> None:
+    from mfcl.comparing import compare, compare_tables
+    from mfcl.files import write_json
+    from mfcl.run import use_machine
+
+    use_machine(given.threads)
+    found = compare(
+        given.runs, given.data, label=given.label, speaker=given.speaker, protocol=given.protocol,
+        split_by=given.split_by, seed=given.seed, device=given.device, cache=given.cache, strict=given.strict,
+        progress=not given.quiet,
+    )  # fmt: skip
+    print(compare_tables(found))
+    if given.out:
+        write_json(given.out, [one.row() for one in found])
+        print(f"\n{given.out}: {len(found)} figures")
+
+
+def _report(given: argparse.Namespace) -> None:
+    from mfcl.report import make_report
+
+    print(f"{make_report(given.study, with_audio=given.with_audio, figures=given.figures)}: open it in a browser")
+    if given.figures:
+        print(f"{given.figures}: the figures as SVG and PNG")
 
 
 def _embed(given: argparse.Namespace) -> None:
@@ -224,7 +275,12 @@ def _probe(given: argparse.Namespace) -> None:
     found = measure_labels(embeddings, given.label, given.speaker, seed=given.seed) if given.label else []
     if given.speaker:
         found += measure_voices(embeddings, given.label, given.speaker, seed=given.seed)
-    rows = [(m.task, m.metric, f"{m.value:.1f}", f"{m.low:.1f}", f"{m.high:.1f}", m.n) for m in found]
+    rows = [
+        (m.task, m.metric, f"{m.value:.1f}", *("-" if end is None else f"{end:.1f}" for end in (m.low, m.high)), m.n)
+        if m.metric != "min_dcf"  # a cost from 0 to 1
+        else (m.task, m.metric, f"{m.value:.3f}", "-", "-", m.n)
+        for m in found
+    ]
     print(table(rows, ["task", "metric", "%", "low", "high", "n"]))
 
 

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 
 from mfcl.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mfcl.data import Data, open_data
 from mfcl.embeddings import Embeddings
 from mfcl.errors import ManifestError, MfclError
+from mfcl.files import replacing
 from mfcl.inference import embed_store
 from mfcl.measures import standardised
 from mfcl.models import MultiFormatModel, make_model
@@ -27,6 +29,8 @@ from mfcl.training import fit
 from mfcl.training.tasks import Classify, Pretrain
 from mfcl.workers import core_count
 
+HEADS = "heads.safetensors"
+"""The file of a pre-training run that holds its projection heads: what brings the two formats into one space."""
 LIVE = 512
 """Training recordings that the live figure of an epoch compares with: it must cost little beside the epoch."""
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # the numbers of malloc.h
@@ -112,6 +116,8 @@ def pretrain(
         "loss": f"{result.loss:.3f} (chance {task.chance_loss:.3f})",
     }
     write_manifest(data.manifest, out / "manifest.csv")
+    with replacing(out / HEADS) as temporary:
+        save_file({name: weight.contiguous().cpu() for name, weight in task.heads.state_dict().items()}, temporary)
     save_checkpoint(model, recipe, out / "model", card=facts)
     return load_checkpoint(out)
 
@@ -189,9 +195,10 @@ def _live_figures(task: Pretrain, data: Data) -> Callable[[], dict[str, float]]:
 
     def figures() -> dict[str, float]:
         held = embed_store(task.model, valid)
-        found = {"valid_pairing": _pairing(task, held)}
+        found = {} if task.partial else {"valid_pairing": _pairing(task, held)}
         if data.label is not None:
             both = Embeddings.concatenate([embed_store(task.model, known_part), held])
+            both = both.only(task.formats[0]) if task.partial else both
             vectors, labels = standardised(both), both.label(data.label)
             known, asked = ((both.splits == part) & (labels != "") for part in ("train", "valid"))
             if known.any() and asked.any():

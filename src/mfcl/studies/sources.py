@@ -1,0 +1,119 @@
+"""What a study represents recordings by: controls, and encoders untrained, pre-trained and supervised."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+import mfcl
+from mfcl.controls import Clips, log_mel_picture, mfcc_statistics, random_features
+from mfcl.crops import CropSettings
+from mfcl.recipe import Recipe, to_dict
+
+Kind = Literal["control", "untrained", "pre-trained", "supervised"]
+
+CONTROLS: dict[str, Callable[[Clips, int, int], np.ndarray]] = {
+    "MFCC statistics": lambda clips, rate, seed: mfcc_statistics(clips, rate),
+    "log-mel picture": lambda clips, rate, seed: log_mel_picture(clips, rate),
+    "Hydra-like features": lambda clips, rate, seed: random_features(clips, rate, seed=seed),
+}
+"""Name -> vectors of clips at a rate, drawn by a seed."""
+CROPS: tuple[tuple[int, str], ...] = (
+    *((30, "disjoint"), (40, "disjoint"), (45, "disjoint"), (50, "disjoint")),
+    (60, "overlapping"),
+    *((80, "free"), (90, "free"), (100, "free")),
+)
+"""Per cent of a recording and placement: the reference study's sweep, and near-full crops."""
+AUGMENTED = ("none", "wave", "mel", "both")
+FORMATS = {"wave-wave": ("wave",), "mel-mel": ("mel",), "inter": ("wave", "mel")}
+"""The loss's terms -> the formats that learn; each step encodes two crops of each recording in all of them."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One way to represent recordings.
+
+    Attributes:
+        name: Its name in the tables; an encoder pair's formats are added to it.
+        kind: What is done to have it.
+        seed: Of the weights, crops and draws.
+        recipe: Every choice of an encoder.
+        formats: The formats that mean something; a control has none.
+        x: Where it stands on a chart's axis.
+    """
+
+    name: str
+    kind: Kind
+    seed: int
+    recipe: Recipe
+    formats: tuple[str, ...] = ("wave", "mel")
+    x: float | None = None
+
+    def basis(self, fingerprint: str, label: str | None) -> dict[str, Any]:
+        """Return everything that the vectors depend on, in plain values.
+
+        Args:
+            fingerprint: Of the recordings and their split.
+            label: What supervised training predicts.
+        """
+        every = to_dict(self.recipe)
+        parts = {
+            "control": ("preparation",),
+            "untrained": ("preparation", "model"),
+            "pre-trained": ("preparation", "model", "crops", "augment", "head", "loss", "train"),
+            "supervised": ("preparation", "model", "supervised"),
+        }[self.kind]
+        wanted = {part: every[part] for part in parts}
+        label = label if self.kind == "supervised" else None
+        name = self.name if self.kind == "control" else ""
+        return {
+            "kind": self.kind, "name": name, "seed": self.seed, "recipe": wanted, "label": label,
+            "data": fingerprint, "version": mfcl.__version__,
+        }  # fmt: skip
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The names of what is measured of it: each format, and both; a control is one."""
+        if self.kind == "control":
+            return ("",)
+        return (*self.formats, "both") if len(self.formats) > 1 else self.formats
+
+    def called(self, view: str) -> str:
+        """Return the name of one view in the tables."""
+        return f"{self.name}, {view}" if view else self.name
+
+
+def main_sources(recipe: Recipe, seed: int, *, labelled: bool) -> Iterator[Source]:
+    """Yield the controls and the recipe's encoders untrained, pre-trained and, with labels, supervised."""
+    for name in CONTROLS:
+        yield Source(name, "control", seed, recipe, ())
+    yield Source("untrained", "untrained", seed, recipe)
+    yield Source("pre-trained", "pre-trained", seed, recipe)
+    if labelled:
+        yield Source("supervised", "supervised", seed, recipe)
+
+
+def swept(section: str, recipe: Recipe, seed: int, epochs: int) -> Iterator[Source]:
+    """Yield the pre-trainings of a sweep, each of `epochs` epochs and else the recipe's but for one choice."""
+    short = dataclasses.replace(recipe, train=dataclasses.replace(recipe.train, epochs=epochs))
+    if section == "formats":
+        for terms, formats in FORMATS.items():
+            loss = dataclasses.replace(short.loss, terms=terms)
+            name = "wave-mel" if terms == "inter" else terms
+            changed = dataclasses.replace(short, loss=loss)
+            yield Source(f"pre-trained, {name}", "pre-trained", seed, changed, formats)
+    elif section == "augmentation":
+        for setting in AUGMENTED:
+            augment = dataclasses.replace(short.augment, setting=setting)
+            changed = dataclasses.replace(short, augment=augment)
+            yield Source(f"pre-trained, augmented {setting}", "pre-trained", seed, changed)
+    else:
+        for percent, placement in CROPS:
+            crops = CropSettings(
+                percent / 100, placement=placement, shortest_seconds=short.crops.shortest_seconds,
+                most_seconds=short.crops.most_seconds,
+            )  # fmt: skip
+            name = f"pre-trained, crops {percent} % {placement}"
+            yield Source(name, "pre-trained", seed, dataclasses.replace(short, crops=crops), x=float(percent))
