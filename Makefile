@@ -9,6 +9,7 @@ OUT ?= runs/demo-quick
 study: $(VENV)/installed
 	$(BIN)/mfcl demo demo
 	$(BIN)/mfcl study demo --preset quick --out $(OUT)
+	$(BIN)/mfcl report $(OUT) --with-audio
 
 test: lint types imports unit
 

@@ -20,6 +20,7 @@ from mfcl.results import Row, tables
 from mfcl.splits import BECKER_FOLDS
 from mfcl.studies import SECTIONS
 from mfcl.studies.bench import Bench
+from mfcl.studies.questions import GAIN_DB
 from tests.recipes import tiny_recipe
 from tests.small_study import CROPS, small_study, write_listed
 from tests.sounds import write_corpus
@@ -132,9 +133,9 @@ def test_robustness_is_told_clean_and_at_every_level_of_noise(whole: tuple[Path,
     _, rows = whole
     own = [row for row in rows if row.table == "robustness" and row.representation == "pre-trained, both"]
     at = {row.task.removeprefix("digit, linear probe, all labels, "): row.x for row in own if "all labels" in row.task}
-    assert at == {
-        "clean": None, "noise at 20 dB": 20, "noise at 10 dB": 10, "noise at 0 dB": 0, "gain -20 dB": None,
-    }  # fmt: skip
+    levels = {f"gain {gain:+g} dB": None for gain in GAIN_DB}
+    assert levels
+    assert at == {"clean": None, "noise at 20 dB": 20, "noise at 10 dB": 10, "noise at 0 dB": 0, **levels}
     clean = next(row for row in own if row.task.endswith("all labels, clean"))
     label = next(row for row in rows if row.table == "labels" and row.representation == "pre-trained, both")
     assert (clean.value, clean.low, clean.high) == (label.value, label.low, label.high)  # one probe, one figure
@@ -194,7 +195,7 @@ def test_results_are_written_as_the_fields_that_are_promised(whole: tuple[Path, 
             assert row.high is None, row
         else:
             assert 0 <= row.low <= row.high <= 100, row
-            assert row.metric == "eer" or row.low <= row.value <= row.high, row
+            assert row.metric == "eer" or row.low - 1e-9 <= row.value <= row.high + 1e-9, row
         assert row.command == f"mfcl study --only {row.table}"
         assert row.n > 0
     page = (folder / "out" / "results.md").read_text()
@@ -435,7 +436,7 @@ def test_a_section_that_the_recordings_cannot_answer_leaves_an_empty_study_with_
 
 def test_an_unlabelled_recording_is_never_a_class(tmp_path: Path) -> None:
     data = write_listed(tmp_path / "data", unlabelled=("3",))
-    rows = small_study(data, tmp_path, only=["labels", "efficiency", "robustness", "geometry"])
+    rows = small_study(data, tmp_path, only=["labels", "efficiency", "geometry"])
     pictures = json.loads((tmp_path / "out" / "pictures.json").read_text())
     for entry in pictures["confusions"]:
         assert entry["classes"] == ["0", "1", "2"]
