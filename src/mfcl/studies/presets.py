@@ -15,7 +15,7 @@ SECTIONS = {
     "cost": "seconds, parameters, multiply-adds, clips a second",
     "formats": "one format alone at equal budget: what the second one buys",
     "augmentation": "the four settings: none, wave, mel, both",
-    "crops": "clip lengths: 30, 40, 45, 50 % disjoint, 60 % overlapping, 80, 90, 100 % free",
+    "crops": "clip lengths: 30, 40, 45, 50 % disjoint, 60 % overlapping, 80-100 % free",
 }
 """Name -> what it asks, in the order in which they are done."""
 SWEEPS = ("formats", "augmentation", "crops")

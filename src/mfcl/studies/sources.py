@@ -20,12 +20,12 @@ CONTROLS: dict[str, Callable[[Clips, int, int], np.ndarray]] = {
     "Hydra-like features": lambda clips, rate, seed: random_features(clips, rate, seed=seed),
 }
 """Name -> vectors of clips at a rate, drawn by a seed."""
-CROPS: tuple[tuple[int, str], ...] = (
-    *((30, "disjoint"), (40, "disjoint"), (45, "disjoint"), (50, "disjoint")),
-    (60, "overlapping"),
-    *((80, "free"), (90, "free"), (100, "free")),
+CROPS: tuple[tuple[int, int, str], ...] = (
+    *((30, 30, "disjoint"), (40, 40, "disjoint"), (45, 45, "disjoint"), (50, 50, "disjoint")),
+    (60, 60, "overlapping"),
+    (80, 100, "free"),
 )
-"""Per cent of a recording and placement: the reference study's sweep, and near-full crops."""
+"""Per cent of a recording, from and to, and placement: the reference study's sweep, and near-full crops."""
 AUGMENTED = ("none", "wave", "mel", "both")
 FORMATS = {"wave-wave": ("wave",), "mel-mel": ("mel",), "inter": ("wave", "mel")}
 """The loss's terms -> the formats that learn; each step encodes two crops of each recording in all of them."""
@@ -110,10 +110,12 @@ def swept(section: str, recipe: Recipe, seed: int, epochs: int) -> Iterator[Sour
             changed = dataclasses.replace(short, augment=augment)
             yield Source(f"pre-trained, augmented {setting}", "pre-trained", seed, changed)
     else:
-        for percent, placement in CROPS:
+        for low, high, placement in CROPS:
             crops = CropSettings(
-                percent / 100, placement=placement, shortest_seconds=short.crops.shortest_seconds,
-                most_seconds=short.crops.most_seconds,
+                low / 100, high / 100 if high > low else None, placement=placement,
+                shortest_seconds=short.crops.shortest_seconds, most_seconds=short.crops.most_seconds,
             )  # fmt: skip
+            percent = f"{low}-{high}" if high > low else str(low)
             name = f"pre-trained, crops {percent} % {placement}"
-            yield Source(name, "pre-trained", seed, dataclasses.replace(short, crops=crops), x=float(percent))
+            changed = dataclasses.replace(short, crops=crops)
+            yield Source(name, "pre-trained", seed, changed, x=(low + high) / 2)
