@@ -1,7 +1,7 @@
 """A training run of a second on a tiny corpus; as a script it can be killed, resumed, or run by torchrun.
 
 python tests/small_run.py CORPUS FOLDER [--task pretrain,classify] [--resume] [--kill-at STEP] [--gradients FOLDER]
-    [--every SECONDS]
+    [--every SECONDS] [--terms wave-wave]
 """
 
 import argparse
@@ -47,6 +47,11 @@ def tiny(**train) -> Recipe:
         train=dataclasses.replace(recipe.train, **train),
         supervised=dataclasses.replace(recipe.supervised, **train),
     )
+
+
+def with_terms(recipe: Recipe, terms: str) -> Recipe:
+    """The recipe with other terms of the loss."""
+    return dataclasses.replace(recipe, loss=dataclasses.replace(recipe.loss, terms=terms))
 
 
 def open_tiny(corpus: Path, recipe: Recipe):
@@ -104,9 +109,10 @@ def main() -> None:
     parser.add_argument("--kill-at", type=int)
     parser.add_argument("--gradients", type=Path)
     parser.add_argument("--every", type=float, default=60.0)
+    parser.add_argument("--terms", default=TINY["loss"]["terms"])
     given = parser.parse_args()
     torch.set_num_threads(1)
-    recipe = tiny()
+    recipe = with_terms(tiny(), given.terms)
     start("cpu")
     store = open_tiny(given.corpus, recipe)
     for kind in given.task.split(","):

@@ -21,12 +21,14 @@ from tests.sounds import write_corpus
 SIDES = ("train", "train", "valid", "test") * 2
 LEAST_STEPS = 2
 DRAWS = 50
-CROPS = ((45, "disjoint"), (60, "overlapping"))
+CROPS = ((45, 45, "disjoint"), (80, 100, "free"))
 PRESET = dataclasses.replace(presets.PRESETS["default"], sweep_epochs=1, tuned=(1, 0))
 """The default's sections with less in each."""
 
 
-def write_listed(root: Path, *, speakers: int = 8, digits: int = 3, takes: int = 4, unlabelled: Sequence[str] = ()) -> Path:
+def write_listed(
+    root: Path, *, speakers: int = 8, digits: int = 3, takes: int = 4, unlabelled: Sequence[str] = ()
+) -> Path:
     """Write a corpus and a `manifest.csv` with digit, speaker, gender and side; return the root.
 
     Args:

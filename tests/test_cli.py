@@ -15,7 +15,7 @@ from mfcl import cli
 from tests.recipes import tiny_recipe
 from tests.sounds import tone, write_corpus
 
-COMMANDS = ("demo", "fetch", "scan", "train", "study", "embed", "probe", "info")
+COMMANDS = ("demo", "fetch", "scan", "train", "study", "report", "compare", "embed", "probe", "info")
 
 
 @pytest.fixture(autouse=True)
@@ -111,6 +111,33 @@ def test_strict_scan_fails_on_the_first_problem_and_a_plain_one_names_it(
     assert "1_02_9.wav" in capsys.readouterr().out
     assert "1_02_9.wav" not in (tmp_path / "good.csv").read_text()
     assert "1_02_9.wav" in refused(capsys, "scan", data, "--quiet", "--strict")
+
+
+@pytest.mark.parametrize("option", ["--only", "--skip"])
+def test_a_section_that_does_not_exist(option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = write_corpus(tmp_path / "corpus")
+    line = refused(capsys, "study", data, "--out", tmp_path / "out", option, "labels", "geometri")
+    assert "did you mean 'geometry'" in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_help_of_a_study_names_its_sections(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["study", "--help"])
+    said = capsys.readouterr().out
+    assert all(section in said for section in cli.STUDIED)
+
+
+def test_a_dry_run_says_what_would_be_done_and_leaves_no_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_corpus(tmp_path / "corpus", speakers=6)
+    options = ["--out", tmp_path / "out", "--recipe", tiny_recipe(tmp_path), "--quiet", "--dry-run"]
+    assert cli.main([str(part) for part in ("study", data, *options, "--only", "labels", "cost")]) == 0
+    said = capsys.readouterr()
+    assert {"labels", "cost", "all"} <= {line.split()[0] for line in said.err.splitlines() if line.strip()}
+    assert said.out == ""
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_study_folder_that_holds_something_else_is_refused(

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mfcl.errors import RecipeError
-from mfcl.losses import ContrastiveLoss, LossSettings, chance_loss, nt_xent, spread, top1_accuracy
+from mfcl.losses import TERMS, ContrastiveLoss, LossSettings, chance_loss, nt_xent, spread, top1_accuracy
 
 
 def drawn(items: int, dim: int, seed: int) -> Tensor:
@@ -50,11 +50,11 @@ def test_projections_without_information_cost_the_chance_line(items: int, temper
     assert float(nt_xent(same, same, temperature)) == pytest.approx(chance_loss(items), abs=1e-5)
 
 
-@pytest.mark.parametrize("terms", ["inter", "inter+intra"])
+@pytest.mark.parametrize("terms", ["inter", "inter+intra", "wave-wave", "mel-mel"])
 def test_either_kind_of_loss_shares_the_chance_line(terms: str) -> None:
     same = torch.ones(6, 8)
-    both = {"wave": same, "mel": same}
-    loss, watched = ContrastiveLoss(LossSettings(terms=terms))(both, both)
+    first, second = (dict.fromkeys(formats, same) for formats in TERMS[terms])
+    loss, watched = ContrastiveLoss(LossSettings(terms=terms))(first, second)
     assert loss.item() == pytest.approx(chance_loss(6), abs=1e-5)
     assert float(watched["top1"]) == 0
     assert float(watched["spread"]) == pytest.approx(0, abs=1e-3)
@@ -74,6 +74,24 @@ def test_inter_and_intra_is_the_mean_of_all_pairs_of_crops() -> None:
     between = formula(wave, other_mel, 0.1) + formula(mel, other_wave, 0.1)
     within = formula(wave, other_wave, 0.1) + formula(mel, other_mel, 0.1)
     assert loss.item() == pytest.approx((between + within) / 4, rel=1e-4)
+
+
+@pytest.mark.parametrize("format", ["wave", "mel"])
+def test_one_format_alone_is_compared_with_itself_across_crops(format: str) -> None:
+    one, other = drawn(5, 4, 0), drawn(5, 4, 1)
+    loss, watched = ContrastiveLoss(LossSettings(terms=f"{format}-{format}"))({format: one}, {format: other})
+    assert loss.item() == pytest.approx(formula(one, other, 0.1), rel=1e-4)
+    assert torch.equal(watched["top1"], top1_accuracy(one, other))
+    assert torch.equal(watched["spread"], spread(one, other))
+
+
+def test_between_formats_the_waveform_and_the_mel_of_other_crops_are_watched() -> None:
+    wave, mel, other_wave, other_mel = (drawn(5, 4, seed) for seed in range(4))
+    _, watched = ContrastiveLoss(LossSettings(terms="inter+intra"))(
+        {"mel": mel, "wave": wave}, {"wave": other_wave, "mel": other_mel}
+    )
+    assert torch.equal(watched["top1"], top1_accuracy(wave, other_mel))
+    assert torch.equal(watched["spread"], spread(wave, other_mel))
 
 
 def test_half_precision_projections_are_compared_in_full_precision() -> None:

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from mfcl.training.state import NAME
-from tests.small_run import gradients, make_task, open_tiny, run_tiny, tiny
+from tests.small_run import gradients, make_task, open_tiny, run_tiny, tiny, with_terms
 from tests.sounds import write_corpus
 
 SCRIPT = Path(__file__).with_name("small_run.py")
@@ -80,17 +80,19 @@ def test_a_run_killed_at_a_random_step_and_resumed_ends_with_the_same_weights(co
     assert figures(tmp_path / "pretrain") == figures(unbroken[0])
 
 
+def by_two(*arguments):
+    """Run the script by two processes under torchrun."""
+    launcher = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d"]
+    loopback = ["--rdzv-endpoint", "127.0.0.1:0", "--local-addr", "127.0.0.1"]
+    done = python(*launcher, *loopback, SCRIPT, *arguments)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
 @pytest.fixture(scope="module")
 def together(corpus, tmp_path_factory):
     """A folder with the first gradients and the runs of both tasks, by two processes."""
     folder = tmp_path_factory.mktemp("together")
-    launcher = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d"]
-    loopback = ["--rdzv-endpoint", "127.0.0.1:0", "--local-addr", "127.0.0.1"]
-    done = python(
-        *launcher, *loopback, SCRIPT, corpus, folder / "runs", "--task", "pretrain,classify",
-        "--gradients", folder / "gradients",
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
+    by_two(corpus, folder / "runs", "--task", "pretrain,classify", "--gradients", folder / "gradients")
     return folder
 
 
@@ -119,3 +121,19 @@ def test_two_processes_end_with_the_weights_of_one(corpus, unbroken, together, t
     if kind == "classify":
         begun.load_state_dict(found)
         assert begun.predict(store).tolist() == alone.predict(store).tolist()
+
+
+def test_two_processes_train_one_format_alone_and_leave_the_other_encoder_as_it_was(corpus, tmp_path):
+    by_two(corpus, tmp_path / "runs", "--terms", "wave-wave")
+    recipe = with_terms(tiny(), "wave-wave")
+    store = open_tiny(corpus, recipe)
+    begun, alone = make_task(store, recipe), make_task(store, recipe)
+    run_tiny(alone, recipe, tmp_path / "alone")
+    found = {name.removeprefix("task."): value for name, value in final(tmp_path / "runs" / "pretrain").items()}
+    task = make_task(store, recipe)
+    task.prepare()
+    before = task.state_dict()
+    assert all(torch.equal(found[name], before[name]) for name in before if ".mel." in name)
+    ways = {name: value - begun.state_dict()[name] for name, value in alone.state_dict().items()}
+    other = {name: found[name] - begun.state_dict()[name] for name in ways}
+    assert distance(flat(other), flat(ways)) < 0.05

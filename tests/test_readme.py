@@ -10,6 +10,7 @@ import pytest
 
 from mfcl import cli
 from tests.recipes import tiny_recipe
+from tests.small_study import shrink
 from tests.sounds import write_corpus
 
 ROOT = Path(__file__).parents[1]
@@ -37,6 +38,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_command_is_run_at_a_smaller_size(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(desk)
     monkeypatch.setenv("MFCL_CACHE", str(desk / "cache"))
+    shrink(monkeypatch)
     ran = set()
     for words in COMMANDS:
         arguments = words[1:]
@@ -49,7 +51,7 @@ def test_every_command_is_run_at_a_smaller_size(desk: Path, monkeypatch: pytest.
             arguments += ["--seeds", "1"]
         assert cli.main(arguments) == 0, words
         ran.add(arguments[0])
-    assert ran == {"scan", "train", "embed", "probe", "info", "study"}
+    assert ran == {"scan", "train", "embed", "probe", "info", "study", "report", "compare"}
 
 
 def test_the_python_runs_after_the_shell(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from mfcl.studies.presets import PRESETS, SECTIONS, SWEEPS, UNLABELLED, chosen_s
 
 
 def test_the_command_names_the_sections_that_there_are():
-    assert STUDIED == tuple(SECTIONS)
+    assert tuple(SECTIONS) == STUDIED
 
 
 def test_every_section_has_its_question_and_every_kind_of_section_is_one():

@@ -1,11 +1,13 @@
 import dataclasses
+import signal
 
 import numpy as np
 import pytest
 import torch
 
 from mfcl.losses import chance_loss
-from tests.small_run import make_task, open_tiny, tiny
+from mfcl.training import Interrupted
+from tests.small_run import make_task, open_tiny, run_tiny, send_at, tiny
 from tests.sounds import write_corpus
 
 
@@ -49,6 +51,48 @@ def test_the_first_crop_stays_a_waveform_and_the_second_becomes_a_mel(store):
     assert seen["wave"][0][0].shape[1] == batch.views.first.wave.shape[1]
     frames = 1 + batch.views.second.wave.shape[1] // task.model.mel.front.settings.hop
     assert seen["mel"][0][0].shape == (4, 16, frames)
+
+
+@pytest.mark.parametrize(("format", "other"), [("wave", "mel"), ("mel", "wave")])
+def test_one_format_alone_shows_both_crops_in_it_and_moves_that_encoder_only(store, format, other, tmp_path):
+    recipe = changed(loss={"terms": f"{format}-{format}", "learned": False}, train={"ema": 0.0})
+    task = make_task(store, recipe)
+    assert task.partial
+    assert task.formats == (format,)
+    seen, encode = [], task.encode
+    task.encode = lambda encoder, name, x, lengths: seen.append((name, x)) or encode(encoder, name, x, lengths)
+    task(task.batch(np.arange(6), 0))
+    assert [name for name, _ in seen] == [format, format]
+    task.prepare()
+    before = {name: value.clone() for name, value in task.state_dict().items()}
+    run_tiny(task, recipe, tmp_path / "run")
+    moved = {name for name, value in task.state_dict().items() if not torch.equal(value, before[name])}
+    assert {name.split(".")[1] for name in moved} == {format}
+    assert {name.split(".")[0] for name in moved} == {"model", "heads"}
+    assert not any(f".{other}." in name for name in moved)  # neither its weights nor its norms' statistics
+
+
+def test_both_formats_learn_where_both_are_in_the_loss(store):
+    for terms in ("inter", "inter+intra"):
+        task = make_task(store, changed(loss={"terms": terms}))
+        assert not task.partial
+        assert set(task.formats) == {"wave", "mel"}
+    assert not make_task(store, tiny(), kind="classify").partial
+
+
+@pytest.mark.parametrize("format", ["wave", "mel"])
+def test_a_run_of_one_format_resumed_ends_with_the_same_weights(store, format, tmp_path):
+    recipe = changed(loss={"terms": f"{format}-{format}"})
+    unbroken = make_task(store, recipe)
+    run_tiny(unbroken, recipe, tmp_path / "unbroken")
+    broken = make_task(store, recipe)
+    send_at(broken, 5, signal.SIGINT)
+    with pytest.raises(Interrupted):
+        run_tiny(broken, recipe, tmp_path / "run", checkpoint_seconds=0.0)
+    resumed = make_task(store, recipe)
+    run_tiny(resumed, recipe, tmp_path / "run", resume=True)
+    expected = unbroken.state_dict()
+    assert all(torch.equal(value, expected[name]) for name, value in resumed.state_dict().items())
 
 
 def test_inter_and_intra_show_both_crops_in_both_formats_and_change_them_apart(store):
