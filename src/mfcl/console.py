@@ -42,5 +42,12 @@ def table(rows: Iterable[Sequence[Any]], headers: Sequence[str], *, style: str =
         name      n
         ------  ---
         a         1
+        >>> print(table([("4.0", "a"), ("0.25", "b")], ["written numbers", "stay"]))
+        written numbers    stay
+        -----------------  ------
+        4.0                a
+        0.25               b
     """
-    return tabulate(list(rows), headers=list(headers), tablefmt=style)
+    lines = [list(row) for row in rows]
+    texts = [place for place in range(len(headers)) if all(isinstance(line[place], str) for line in lines)]
+    return tabulate(lines, headers=list(headers), tablefmt=style, disable_numparse=texts)

@@ -31,8 +31,8 @@ from mfcl.workers import core_count
 
 HEADS = "heads.safetensors"
 """The file of a pre-training run that holds its projection heads: what brings the two formats into one space."""
-LIVE = 512
-"""Training recordings that the live figure of an epoch compares with: it must cost little beside the epoch."""
+LIVE = 256
+"""Recordings of each part that the live figures of an epoch are about: they must cost little beside the epoch."""
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # the numbers of malloc.h
 
 
@@ -190,8 +190,10 @@ def _live_figures(task: Pretrain, data: Data) -> Callable[[], dict[str, float]]:
     valid, known_part = data.part("valid"), data.part("train")
     if len(valid) < 2:
         return dict
-    drawn = generator(task.seed, "live figures").permutation(len(known_part))[:LIVE]
-    known_part = known_part.select(np.sort(drawn))
+    valid, known_part = (
+        part.select(np.sort(generator(task.seed, "live figures", name).permutation(len(part))[:LIVE]))
+        for name, part in (("valid", valid), ("train", known_part))
+    )
 
     def figures() -> dict[str, float]:
         held = embed_store(task.model, valid)

@@ -92,9 +92,12 @@ class Tested:
         metric: str = "accuracy",
         predicted: Names | None = None,
     ) -> Measure:
-        """Return the mean of `correct` in percent, with the interval over the groups."""
+        """Return the mean of `correct` in percent, with the interval over the groups; one group alone has none."""
         shares = np.asarray(correct, dtype=np.float64)
-        low, high = bootstrap_interval(100.0 * shares, self.groups, seed=seed)
+        low: float | None = None
+        high: float | None = None
+        if len(np.unique(self.groups)) > 1:
+            low, high = bootstrap_interval(100.0 * shares, self.groups, seed=seed)
         return Measure(
             table, task, metric, 100.0 * float(shares.mean()), low, high, len(shares), x,
             ids=self.ids, groups=self.groups, correct=shares, truth=self.truth, predicted=predicted,

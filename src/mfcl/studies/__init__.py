@@ -89,6 +89,8 @@ def study(
     chosen, folder = load_recipe(recipe or preset, overrides), Path(out)
     if seeds is not None and seeds < 1:
         raise MfclError(f"--seeds {seeds}: wanted 1 or more")
+    if seeds is not None and protocol == "becker":
+        raise MfclError("--seeds: protocol becker has one seed for each of its five rotations; leave it out")
     settings = {"data": str(data), "recipe": to_dict(chosen), "protocol": protocol, "split_by": split_by, "seed": seed}
     _check_free(folder, settings)
     rotated = protocol == "becker"

@@ -1,6 +1,7 @@
 """What can be learned by the one loop: a pair of encoders without labels, or one encoder with them."""
 
 import abc
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -87,6 +88,9 @@ class Crops:
     epoch: int
 
 
+Partner = tuple[Float[Tensor, "batch bands frames"] | None, Int64[Tensor, " batch"] | None]
+
+
 class Pretrain(Task):
     """Teach two encoders that crops of one recording belong together, whichever format they come in.
 
@@ -132,7 +136,7 @@ class Pretrain(Task):
 
     def forward(self, batch: Crops) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         """Return the contrastive loss over all processes' crops, and top-1, temperature and spread."""
-        make = {"wave": self._wave, "mel": self._mel}
+        make = {"wave": self._wave, "mel": functools.partial(self._mel, partner=self._partner(batch))}
         first, second = (
             {format: make[format](batch, view) for format in formats}
             for view, formats in zip(("first", "second"), TERMS[self.recipe.loss.terms], strict=True)
@@ -151,15 +155,12 @@ class Pretrain(Task):
         projected: Tensor = self.heads["wave"](self.encode(encoder, "wave", *encoder.front(wave, clips.lengths)))
         return projected
 
-    def _mel(self, batch: Crops, view: str) -> Float[Tensor, "batch out"]:
+    def _mel(self, batch: Crops, view: str, partner: Partner) -> Float[Tensor, "batch out"]:
         """Return the projections of the first or second crops as log-mels."""
-        clips, partner = self._clips(batch, view), batch.views.partner
+        clips, (other, other_frames) = self._clips(batch, view), partner
         encoder = self.model.mel
         front = cast(LogMel, encoder.front)
         mel, frames = front.log_power(clips.wave, clips.lengths)
-        other, other_frames = None, None
-        if partner is not None:
-            other, other_frames = front.log_power(*on_device(partner, self._device()))
         mel = augment_mel(
             mel, frames, self.recipe.augment, hop_seconds=front.hop_seconds, fill=front.mean,
             partner=other, partner_lengths=other_frames,
@@ -168,6 +169,13 @@ class Pretrain(Task):
         embedding = self.encode(encoder, "mel", front.normalise(mel, frames), frames)
         projected: Tensor = self.heads["mel"](embedding)
         return projected
+
+    def _partner(self, batch: Crops) -> Partner:
+        """Return the log-mels that are mixed into both crops, made once; none if nothing is mixed."""
+        if batch.views.partner is None or "mel" not in self.formats:
+            return None, None
+        front = cast(LogMel, self.model.mel.front)
+        return front.log_power(*on_device(batch.views.partner, self._device()))
 
     def _clips(self, batch: Crops, view: str) -> Clips:
         clips = batch.views.first if view == "first" else batch.views.second
