@@ -2,7 +2,7 @@
 
 import abc
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -136,7 +136,10 @@ class Pretrain(Task):
 
     def forward(self, batch: Crops) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         """Return the contrastive loss over all processes' crops, and top-1, temperature and spread."""
-        make = {"wave": self._wave, "mel": functools.partial(self._mel, partner=self._partner(batch))}
+        make: dict[str, Callable[[Crops, str], Tensor]] = {
+            "wave": self._wave,
+            "mel": functools.partial(self._mel, partner=self._partner(batch)),
+        }
         first, second = (
             {format: make[format](batch, view) for format in formats}
             for view, formats in zip(("first", "second"), TERMS[self.recipe.loss.terms], strict=True)
