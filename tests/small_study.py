@@ -61,7 +61,9 @@ def shrink(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(voices, name, functools.partial(getattr(voices, name), draws=DRAWS))
 
 
-def small_study(data: Path, folder: Path, *, seeds: int = 1, progress: bool = False, **changes: object) -> list[Row]:
+def small_study(
+    data: Path, folder: Path, *, seeds: int | None = 1, progress: bool = False, **changes: object
+) -> list[Row]:
     """A study kept in `folder / "out"`; what is decoded lies beside it."""
     given: dict[str, object] = {"recipe": tiny_recipe(folder), "cache": folder / "cache", **changes}
     with pytest.MonkeyPatch.context() as patch:

@@ -127,6 +127,6 @@ def test_a_table_has_a_column_a_run_and_a_dash_where_nothing_was_measured() -> N
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")]
     assert cells[0] == ["task", "metric", "a", "b"]
     assert cells[1] == ["digit", "accuracy", "90.0 [88.0, 92.0]", "90.0 [88.0, 92.0] (+1.5 [+0.5, +2.5])"]
-    assert cells[3] == ["enrolled", "min_dcf", "0.5", "-"]
+    assert cells[3] == ["enrolled", "min_dcf", "0.500", "-"]
     assert found[2].row()["difference_low"] == 0.5
     assert run_names([Path("x/one/model"), Path("y/one"), Path("y/two")]) == ["x/one", "y/one", "y/two"]

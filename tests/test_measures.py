@@ -311,3 +311,9 @@ def test_a_map_is_of_the_test_part_with_its_labels() -> None:
     assert len(few["ids"]) == len(few["x"]) == len(few["labels"]["speaker"]) == 10
     assert set(few["ids"]) < set(picture["ids"])
     json.dumps(picture)
+
+
+def test_one_group_alone_has_no_interval() -> None:
+    about = Tested(np.array(["a", "b"]), np.array(["s", "s"]))
+    found = about.accuracy("labels", "digit", np.array([True, False]), seed=0)
+    assert (found.value, found.low, found.high) == (50.0, None, None)

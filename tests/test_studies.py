@@ -489,7 +489,7 @@ def test_beckers_protocol_is_five_rotations_each_with_test_speakers_of_its_own(
         return whole(bench, recipe, preset, sections, seed, rates)
 
     monkeypatch.setattr(mfcl.studies, "parts", parts)
-    assert small_study(data, tmp_path, protocol="becker", only=["labels"], dry_run=True) == []
+    assert small_study(data, tmp_path, seeds=None, protocol="becker", only=["labels"], dry_run=True) == []
     assert [seed for seed, _ in tested] == [0, 1, 2, 3, 4]
     folds = [set(fold) for fold in BECKER_FOLDS]
     assert all(speakers in folds for _, speakers in tested)
@@ -501,7 +501,7 @@ def test_beckers_protocol_is_five_rotations_each_with_test_speakers_of_its_own(
 
 def test_beckers_protocol_on_other_speakers_is_refused(corpus: Path, tmp_path: Path) -> None:
     with pytest.raises(MfclError, match="60 speakers"):
-        small_study(corpus, tmp_path, protocol="becker")
+        small_study(corpus, tmp_path, seeds=None, protocol="becker")
     assert not (tmp_path / "out").exists()
 
 
@@ -512,6 +512,11 @@ def test_the_demo_corpus_from_end_to_end(tmp_path: Path) -> None:
     assert {row.representation for row in rows} == {*CONTROLS, *ENCODERS}
     best = max(row.value for row in rows if "all labels" in row.task)
     assert best > 50  # of 10 digits by voices never heard: chance is 10
+
+
+def test_beckers_rotations_are_the_seeds(corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(MfclError, match=r"--seeds: protocol becker"):
+        small_study(corpus, tmp_path, seeds=2, protocol="becker")
 
 
 # Tables
@@ -547,6 +552,6 @@ def test_each_table_has_its_own_block_and_a_figure_its_own_unit() -> None:
     blocks = text.split("\n\n")
     assert [block.split(":")[0].split(",")[0] for block in blocks[::2]] == ["voices", "cost", "geometry"]
     assert "5 clips enrolled, EER %" in blocks[1]
-    assert [cell.strip() for cell in blocks[1].splitlines()[-1].split("|")[2:4]] == ["4", "0.25"]
+    assert [cell.strip() for cell in blocks[1].splitlines()[-1].split("|")[2:4]] == ["4.0", "0.250"]
     assert "1,234,567" in blocks[3]
     assert "150.2" in blocks[5]

@@ -20,7 +20,7 @@ from mfcl.run import this_command, use_machine
 from mfcl.splits import split
 from mfcl.studies.bench import Bench
 from mfcl.studies.plan import Part, left_out, parts, plan_table, seconds_left, spoken
-from mfcl.studies.presets import PRESETS, SECTIONS, SWEEPS, chosen_sections
+from mfcl.studies.presets import PRESETS, SECTIONS, chosen_sections
 from mfcl.studies.timing import Rates, measured_rates
 from mfcl.studies.written import write_results
 
@@ -105,7 +105,7 @@ def study(
         own = _rotation(opened, place) if rotated else opened
         bench = Bench(own, folder, device=device, progress=progress)
         everything += parts(bench, chosen, PRESETS[preset], tuple(SECTIONS), number, rates)
-    everything.sort(key=lambda part: part.section in SWEEPS)  # of all seeds what matters most comes first
+    everything.sort(key=lambda part: part.rank)
     planned = [part for part in everything if part.section in sections]
     notes = list(left_out(sections, opened.label, opened.speaker))
     if progress or dry_run:

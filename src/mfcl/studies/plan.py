@@ -63,6 +63,11 @@ class Part:
         }  # fmt: skip
 
     @property
+    def rank(self) -> int:
+        """Return when it is done: what all figures rest on for all seeds, then trainings with few labels, then sweeps."""
+        return 2 if self.section in SWEEPS else int("count" in self.settings)
+
+    @property
     def key(self) -> str:
         """Return the name of its file."""
         return f"{self.section}-{slug(self.name)}-seed{self.source.seed}"
