@@ -25,6 +25,7 @@ from mfcl.measures import (
     standardised,
     traits,
 )
+from mfcl.measures.measure import Tested
 
 SPEAKERS, DIGITS, TAKES = 12, 4, 4
 

@@ -64,7 +64,7 @@ class Part:
 
     @property
     def rank(self) -> int:
-        """Return when it is done: what all figures rest on for all seeds, then trainings with few labels, then sweeps."""
+        """Return when it is done: the main parts of all seeds, then trainings with few labels, then sweeps."""
         return 2 if self.section in SWEEPS else int("count" in self.settings)
 
     @property
