@@ -25,7 +25,7 @@ from mfcl.measures import (
     standardised,
     traits,
 )
-from mfcl.measures.measure import Tested
+from mfcl.measures import measure as measuring
 
 SPEAKERS, DIGITS, TAKES = 12, 4, 4
 
@@ -315,6 +315,6 @@ def test_a_map_is_of_the_test_part_with_its_labels() -> None:
 
 
 def test_one_group_alone_has_no_interval() -> None:
-    about = Tested(np.array(["a", "b"]), np.array(["s", "s"]))
+    about = measuring.Tested(np.array(["a", "b"]), np.array(["s", "s"]))
     found = about.accuracy("labels", "digit", np.array([True, False]), seed=0)
     assert (found.value, found.low, found.high) == (50.0, None, None)
