@@ -2,12 +2,17 @@
 
 import dataclasses
 import json
+import platform
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+
+import mfcl
 from mfcl.data import Data, open_data
 from mfcl.errors import MfclError
 from mfcl.files import write_json, write_text
@@ -159,13 +164,7 @@ def _rotation(data: Data, rotation: int) -> Data:
 
 
 def _about(data: Data, seeds: Sequence[int]) -> dict[str, Any]:
-    import platform
-
-    import numpy as np
-    import torch
-
-    import mfcl
-
+    """Return what was studied and where: what a reader needs beside the figures."""
     splits = data.manifest.splits
     voices = data.manifest.column(data.speaker) if data.speaker else None
     counts = {
