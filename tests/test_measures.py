@@ -26,6 +26,7 @@ from mfcl.measures import (
     traits,
 )
 from mfcl.measures import measure as measuring
+from mfcl.measures.traits import redrawn
 
 SPEAKERS, DIGITS, TAKES = 12, 4, 4
 
@@ -179,6 +180,22 @@ def test_traits_are_labels_of_the_person_and_found_where_they_are() -> None:
     (chance,) = measure_traits(labelled(plain, **columns), "digit", "speaker", others=["gender"], seed=0)
     assert chance.value < 80
     assert measure_traits(whole, "gender", "speaker", others=["gender"], seed=0) == []
+
+
+def test_a_trait_is_measured_where_all_validation_speakers_are_alike() -> None:
+    plain = corpus()
+    person = np.array(plain.labels["speaker"]).astype(int)
+    alike = np.isin(person, np.unique(person[plain.splits == "valid"]))
+    whole = labelled(plain, gender=np.where(alike, "0", (person % 2).astype(np.str_)))
+    assert set(whole.labels["gender"][whole.splits == "valid"]) == {"0"}
+    (found,) = measure_traits(whole, "digit", "speaker", others=["gender"], seed=0)
+    assert found.n == int((whole.splits == "test").sum())
+    drawn = redrawn(whole, "speaker", "gender", seed=0)
+    assert ((drawn.splits == "test") == (whole.splits == "test")).all()
+    for part in ("train", "valid"):
+        assert set(drawn.labels["gender"][drawn.splits == part]) == {"0", "1"}
+    sides = {(str(who), str(side)) for who, side in zip(person, drawn.splits, strict=True)}
+    assert len(sides) == SPEAKERS  # no speaker is on two sides
 
 
 def test_a_trait_may_be_unknown_of_some() -> None:

@@ -1,16 +1,21 @@
 """What else of a speaker lies in embeddings: every label that belongs to the person, such as the gender."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Shaped
 
 from mfcl.embeddings import Embeddings
 from mfcl.measures.labels import LabelProbes
 from mfcl.measures.measure import Measure
+from mfcl.seeds import generator
 
 MOST_VALUES = 10
-FEWEST_SPEAKERS = 2
-"""Speakers of each value in the training part: with one, the trait is a voice."""
+FEWEST_SPEAKERS = 3
+"""Speakers of each value to train and choose on: with fewer, the trait is a voice."""
+CHOOSING = 0.25
+"""Share of each value's speakers that the probe's strength is chosen on."""
 
 
 def measure_traits(
@@ -18,15 +23,20 @@ def measure_traits(
 ) -> list[Measure]:
     """Measure how much of each trait of the speakers lies in embeddings, by a linear probe with all labels.
 
+    Few validation speakers may all be of one value, so those to choose the probe's strength on are drawn anew from each
+    value's training and validation speakers. Test speakers stay what they are.
+
     Args:
         embeddings: Of all parts.
         label: What is said; no trait.
         speaker: The label that names the voice.
         others: Labels that may be traits; see `traits`.
-        seed: For the bootstrap.
+        seed: For the draw and the bootstrap.
     """
     return [
-        LabelProbes(embeddings, name, speaker, seed=seed).by_all("traits", f"{name}, linear probe, all labels")
+        LabelProbes(redrawn(embeddings, speaker, name, seed=seed), name, speaker, seed=seed).by_all(
+            "traits", f"{name}, linear probe, all labels"
+        )
         for name in traits(embeddings, speaker, others)
         if name != label
     ]
@@ -35,22 +45,43 @@ def measure_traits(
 def traits(embeddings: Embeddings, speaker: str, others: Sequence[str]) -> list[str]:
     """Return which labels can be measured as traits of the speakers.
 
-    A trait is the same in all recordings of a speaker; it has 2 to 10 values in every part, those of the validation
-    and the test part come in the training part too, and there each is that of 2 or more speakers.
+    A trait is the same in all recordings of a speaker; it has 2 to 10 values in the test part, each of which 3 or more
+    of the other speakers have.
     """
     return [name for name in others if name != speaker and _is_trait(embeddings, speaker, name)]
 
 
+def redrawn(embeddings: Embeddings, speaker: str, name: str, *, seed: int) -> Embeddings:
+    """Return the same items with a quarter of each value's other speakers on the validation side, the rest on train."""
+    people, tested_voices = _people(embeddings, speaker, name)
+    numbers = generator(seed, "traits", name)
+    chosen: list[str] = []
+    for value in np.unique(people[1]):
+        voices = people[0][(people[1] == value) & ~np.isin(people[0], tested_voices)]
+        chosen += numbers.permutation(voices)[: max(1, round(CHOOSING * len(voices)))].tolist()
+    splits = embeddings.splits.astype("<U5").copy()
+    pool = np.isin(splits, ("train", "valid"))
+    splits[pool] = np.where(np.isin(embeddings.label(speaker)[pool], chosen), "valid", "train")
+    return dataclasses.replace(embeddings, splits=splits)
+
+
 def _is_trait(embeddings: Embeddings, speaker: str, name: str) -> bool:
-    known = (embeddings.label(speaker) != "") & (embeddings.label(name) != "")
-    voices, values, splits = embeddings.label(speaker)[known], embeddings.label(name)[known], embeddings.splits[known]
-    people = np.unique(np.stack([voices.astype(np.str_), values.astype(np.str_)]), axis=1)
+    people, tested_voices = _people(embeddings, speaker, name)
     if len(np.unique(people[0])) < people.shape[1]:
         return False
-    found = {part: np.unique(values[splits == part]) for part in ("train", "valid", "test")}
-    if not all(2 <= len(kinds) <= MOST_VALUES for kinds in found.values()):
+    tested = np.isin(people[0], tested_voices)
+    asked = np.unique(people[1][tested])
+    known, counts = np.unique(people[1][~tested], return_counts=True)
+    if not 2 <= len(asked) <= MOST_VALUES or len(known) > MOST_VALUES or len(np.setdiff1d(asked, known)):
         return False
-    if len(np.setdiff1d(np.concatenate([found["valid"], found["test"]]), found["train"])):
-        return False
-    train = people[1][np.isin(people[0], voices[splits == "train"])]
-    return int(np.unique(train, return_counts=True)[1].min()) >= FEWEST_SPEAKERS
+    return int(counts.min()) >= FEWEST_SPEAKERS
+
+
+def _people(
+    embeddings: Embeddings, speaker: str, name: str
+) -> tuple[Shaped[np.ndarray, "2 people"], Shaped[np.ndarray, " _"]]:
+    """Return each speaker with each value that they have, and the test speakers."""
+    known = (embeddings.label(speaker) != "") & (embeddings.label(name) != "") & (embeddings.splits != "")
+    voices, values = embeddings.label(speaker)[known].astype(np.str_), embeddings.label(name)[known].astype(np.str_)
+    people = np.unique(np.stack([voices, values]), axis=1)
+    return people, np.unique(voices[embeddings.splits[known] == "test"])
