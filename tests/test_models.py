@@ -31,7 +31,7 @@ def test_the_model_takes_waveforms_and_gives_both_embeddings() -> None:
     embeddings = model(noise(3, 9000))
     assert dict(model.dims) == {"wave": 4 * 64, "mel": 4 * 16 * 5}
     assert {name: tuple(value.shape) for name, value in embeddings.items()} == {"wave": (3, 256), "mel": (3, 320)}
-    assert model.dims["wave"] == model.wave.dim == model.wave.pooling.dim
+    assert model.dims["wave"] == model.wave.dim == model.wave.poolings["words"].dim
 
 
 @settings(deadline=None, max_examples=8)
@@ -56,7 +56,7 @@ def test_going_through_the_format_is_the_same_as_going_straight() -> None:
         straight = encoder(wave, lengths)
         assert torch.equal(encoder.encode(*encoder.front(wave, lengths)), straight)
         frames = encoder.frames(wave, lengths)
-        assert torch.equal(encoder.pooling(frames), straight)
+        assert torch.equal(encoder.pool(frames), straight)
         assert frames.values.shape[2] == encoder.encoder.features
 
 

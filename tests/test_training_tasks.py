@@ -43,14 +43,14 @@ def test_the_first_crop_stays_a_waveform_and_the_second_becomes_a_mel(store):
     task = make_task(store, changed(loss={"terms": "inter"})).eval()
     batch = task.batch(np.arange(4), 0)
     seen = {}
-    task.encode = lambda encoder, name, x, lengths: (
-        seen.setdefault(name, []).append((x, lengths)) or encoder.encode(x, lengths)
+    task.frames = lambda encoder, name, x, lengths: (
+        seen.setdefault(name, []).append((x, lengths)) or encoder.encoder(x, lengths)
     )
     task(batch)
     assert [len(seen[name]) for name in ("wave", "mel")] == [1, 1]
     assert seen["wave"][0][0].shape[1] == batch.views.first.wave.shape[1]
-    frames = 1 + batch.views.second.wave.shape[1] // task.model.mel.front.settings.hop
-    assert seen["mel"][0][0].shape == (4, 16, frames)
+    wide = 1 + batch.views.second.wave.shape[1] // task.model.mel.front.settings.hop
+    assert seen["mel"][0][0].shape == (4, 16, wide)
 
 
 @pytest.mark.parametrize(("format", "other"), [("wave", "mel"), ("mel", "wave")])
@@ -59,8 +59,8 @@ def test_one_format_alone_shows_both_crops_in_it_and_moves_that_encoder_only(sto
     task = make_task(store, recipe)
     assert task.partial
     assert task.formats == (format,)
-    seen, encode = [], task.encode
-    task.encode = lambda encoder, name, x, lengths: seen.append((name, x)) or encode(encoder, name, x, lengths)
+    seen, frames = [], task.frames
+    task.frames = lambda encoder, name, x, lengths: seen.append((name, x)) or frames(encoder, name, x, lengths)
     task(task.batch(np.arange(6), 0))
     assert [name for name, _ in seen] == [format, format]
     task.prepare()
@@ -98,7 +98,7 @@ def test_a_run_of_one_format_resumed_ends_with_the_same_weights(store, format, t
 def test_inter_and_intra_show_both_crops_in_both_formats_and_change_them_apart(store):
     task = make_task(store, changed(crops={"placement": "overlapping", "length": 1.0})).eval()  # both crops are all
     seen = {"wave": [], "mel": []}
-    task.encode = lambda encoder, name, x, lengths: seen[name].append(x) or encoder.encode(x, lengths)
+    task.frames = lambda encoder, name, x, lengths: seen[name].append(x) or encoder.encoder(x, lengths)
     task(task.batch(np.arange(6), 0))
     for views in seen.values():
         assert len(views) == 2
@@ -109,7 +109,7 @@ def test_without_augmentation_equal_crops_are_equal_views(store):
     recipe = changed(crops={"placement": "overlapping", "length": 1.0}, augment={"setting": "none"})
     task = make_task(store, recipe).eval()
     seen = {"wave": [], "mel": []}
-    task.encode = lambda encoder, name, x, lengths: seen[name].append(x) or encoder.encode(x, lengths)
+    task.frames = lambda encoder, name, x, lengths: seen[name].append(x) or encoder.encoder(x, lengths)
     task(task.batch(np.arange(6), 0))
     assert all(torch.equal(*views) for views in seen.values())
 

@@ -1,10 +1,12 @@
 """Vectors with the ids and labels of what they stand for, and the file that keeps them."""
 
+import itertools
 import json
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from jaxtyping import Float32, Int64, Shaped
 
 from mfcl.errors import MeasureError, one_of
 from mfcl.files import replacing
+from mfcl.whitening import fit_whitening
 
 FILE_VERSION = 1
 
@@ -86,9 +89,36 @@ class Embeddings:
         return self.vectors[:, start:stop]
 
     def only(self, name: str) -> "Embeddings":
-        """Return the same items with one format's columns alone; see `part`."""
-        vectors = self.part(name)
-        return Embeddings(vectors, self.ids, self.labels, {name: (0, vectors.shape[1])}, self.splits)
+        """Return the same items with some columns alone: those of the parts that are called so, or have it as a word.
+
+        Raises:
+            MeasureError: there is no such part.
+
+        Example:
+            >>> names, parts = np.array(["a.wav"]), {"wave": (0, 1), "mel words": (1, 2), "mel voices": (2, 3)}
+            >>> three = Embeddings(np.array([[7, 8, 9]], np.float32), names, {}, parts, names)
+            >>> three.only("mel").vectors.tolist(), three.only("mel").parts
+            ([[8.0, 9.0]], {'mel words': (0, 1), 'mel voices': (1, 2)})
+        """
+        wanted = [part for part in self.parts if name == part or name in part.split()]
+        if not wanted:
+            raise MeasureError(f"embeddings: {one_of('part', name, self.parts)}")
+        columns = [self.part(part) for part in wanted]
+        edges = np.cumsum([0, *(column.shape[1] for column in columns)]).tolist()
+        parts = dict(zip(wanted, itertools.pairwise(edges), strict=True))
+        return Embeddings(np.concatenate(columns, axis=1), self.ids, self.labels, parts, self.splits)
+
+    @cached_property
+    def whitened(self) -> Float32[np.ndarray, "items _"]:
+        """The vectors made ready for cosines: each part whitened by the training items alone, at length 1.
+
+        Raises:
+            MeasureError: there are fewer than two training items.
+        """
+        bounds = list(self.parts.values()) or [(0, self.dim)]
+        columns = [self.vectors[:, start:stop] for start, stop in bounds]
+        train = self.splits == "train"
+        return np.concatenate([fit_whitening(column[train])(column) for column in columns], axis=1)
 
     def select(self, indices: Int64[np.ndarray, " chosen"]) -> "Embeddings":
         """Return the chosen items, in the order asked for."""

@@ -138,11 +138,12 @@ def pick_device(device: str) -> torch.device:
 
 
 def part_bounds(model: MultiFormatModel, format: Format) -> dict[str, tuple[int, int]]:
-    """Return where each format's values lie in an embedding: name -> (start, stop)."""
+    """Return where the values of each of `MultiFormatModel.parts` lie in an embedding: name -> (start, stop)."""
     bounds, start = {}, 0
-    for name in FORMATS if format == "both" else (format,):
-        bounds[name] = (start, start + model.dims[name])
-        start += model.dims[name]
+    for name, dim in model.parts.items():
+        if format in ("both", name.split()[0]):
+            bounds[name] = (start, start + dim)
+            start += dim
     return bounds
 
 

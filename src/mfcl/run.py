@@ -19,7 +19,6 @@ from mfcl.embeddings import Embeddings
 from mfcl.errors import ManifestError, MfclError
 from mfcl.files import replacing
 from mfcl.inference import embed_store
-from mfcl.measures import standardised
 from mfcl.models import MultiFormatModel, make_model
 from mfcl.neighbours import knn_predict, top_k
 from mfcl.recipe import Recipe, load_recipe
@@ -201,7 +200,7 @@ def _live_figures(task: Pretrain, data: Data) -> Callable[[], dict[str, float]]:
         if data.label is not None:
             both = Embeddings.concatenate([embed_store(task.model, known_part), held])
             both = both.only(task.formats[0]) if task.partial else both
-            vectors, labels = standardised(both), both.label(data.label)
+            vectors, labels = both.whitened, both.label(data.label)
             known, asked = ((both.splits == part) & (labels != "") for part in ("train", "valid"))
             if known.any() and asked.any():
                 nearest = knn_predict(vectors[known], labels[known], vectors[asked], min(5, int(known.sum())))
@@ -215,8 +214,10 @@ def _live_figures(task: Pretrain, data: Data) -> Callable[[], dict[str, float]]:
 def _pairing(task: Pretrain, embeddings: Embeddings) -> float:
     """Return how often, in percent, the nearest log-mel projection to a waveform's is its own; needs no label."""
     device = next(task.parameters()).device
+    own = {name.split()[0]: name for name in reversed(embeddings.parts)}  # the first part of each format
     wave, mel = (
-        task.heads[name](torch.from_numpy(embeddings.part(name)).to(device)).cpu().numpy() for name in ("wave", "mel")
+        task.heads[own[name]](torch.from_numpy(embeddings.part(own[name])).to(device)).cpu().numpy()
+        for name in ("wave", "mel")
     )
     nearest, _ = top_k(wave, mel, 1)
     return 100 * float((nearest[:, 0] == np.arange(len(wave))).mean())

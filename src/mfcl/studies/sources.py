@@ -75,10 +75,11 @@ class Source:
 
     @property
     def views(self) -> tuple[str, ...]:
-        """The names of what is measured of it: each format, and both; a control is one."""
+        """The names of what is measured of it: each format, both, and each part of both; a control is one."""
         if self.kind == "control":
             return ("",)
-        return (*self.formats, "both") if len(self.formats) > 1 else self.formats
+        parts = ("words", "voices") if self.recipe.model.voices else ()
+        return (*self.formats, *(("both",) if len(self.formats) > 1 else ()), *parts)
 
     def called(self, view: str) -> str:
         """Return the name of one view in the tables."""
