@@ -125,6 +125,8 @@ def parser() -> OneLineParser:
         "--out", type=Path, required=True, help="an .npz file; bad files are named in failures.csv beside it"
     )
     embed.add_argument("--format", choices=("wave", "mel", "both"), default="both")
+    embed.add_argument("--part", choices=("words", "voices"), help="of a model that has both; all of it if left out")
+    embed.add_argument("--whiten", action="store_true", help="make vectors ready for cosines")
     embed.add_argument("--batch", type=int, default=64)
     embed.add_argument("--strict", action="store_true", help="make the first bad file an error")
     embed.add_argument("--device", default="auto")
@@ -257,8 +259,8 @@ def _embed(given: argparse.Namespace) -> None:
 
     use_machine(given.threads)
     found = embed(
-        given.model, given.data, format=given.format, batch=given.batch, strict=given.strict, device=given.device,
-        failures=given.out.parent / "failures.csv", progress=not given.quiet,
+        given.model, given.data, format=given.format, part=given.part, whiten=given.whiten, batch=given.batch,
+        strict=given.strict, device=given.device, failures=given.out.parent / "failures.csv", progress=not given.quiet,
     )  # fmt: skip
     found.save(given.out)
     print(f"{given.out}: {found.vectors.shape[0]} recordings x {found.vectors.shape[1]} values")

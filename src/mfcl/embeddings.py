@@ -14,7 +14,7 @@ from jaxtyping import Float32, Int64, Shaped
 
 from mfcl.errors import MeasureError, one_of
 from mfcl.files import replacing
-from mfcl.whitening import fit_whitening
+from mfcl.whitening import Whitening, fit_whitening
 
 FILE_VERSION = 1
 
@@ -108,17 +108,40 @@ class Embeddings:
         parts = dict(zip(wanted, itertools.pairwise(edges), strict=True))
         return Embeddings(np.concatenate(columns, axis=1), self.ids, self.labels, parts, self.splits)
 
-    @cached_property
-    def whitened(self) -> Float32[np.ndarray, "items _"]:
-        """The vectors made ready for cosines: each part whitened by the training items alone, at length 1.
+    def whitenings(self) -> dict[str, Whitening]:
+        """Learn a whitening for each part from the training items.
 
         Raises:
-            MeasureError: there are fewer than two training items.
+            MeasureError: there are fewer than two of them.
         """
-        bounds = list(self.parts.values()) or [(0, self.dim)]
-        columns = [self.vectors[:, start:stop] for start, stop in bounds]
         train = self.splits == "train"
-        return np.concatenate([fit_whitening(column[train])(column) for column in columns], axis=1)
+        return {name: fit_whitening(self.vectors[train, start:stop]) for name, (start, stop) in self._bounds().items()}
+
+    def whiten(self, by: Mapping[str, Whitening]) -> "Embeddings":
+        """Return the same items made ready for cosines: each part whitened, at length 1.
+
+        Args:
+            by: A whitening for each part; see `whitenings`.
+
+        Raises:
+            MeasureError: a part has none, or one of another size.
+        """
+        columns = []
+        for name, (start, stop) in self._bounds().items():
+            if name not in by:
+                raise MeasureError(f"embeddings: {one_of('part to whiten', name, by)}")
+            columns.append(by[name](self.vectors[:, start:stop]))
+        edges = np.cumsum([0, *(column.shape[1] for column in columns)]).tolist()
+        parts = dict(zip(self.parts, itertools.pairwise(edges), strict=False))
+        return Embeddings(np.concatenate(columns, axis=1), self.ids, self.labels, parts, self.splits)
+
+    @cached_property
+    def whitened(self) -> Float32[np.ndarray, "items _"]:
+        """The vectors made ready for cosines by what the training items say."""
+        return self.whiten(self.whitenings()).vectors
+
+    def _bounds(self) -> Mapping[str, tuple[int, int]]:
+        return self.parts or {"": (0, self.dim)}
 
     def select(self, indices: Int64[np.ndarray, " chosen"]) -> "Embeddings":
         """Return the chosen items, in the order asked for."""
@@ -128,7 +151,7 @@ class Embeddings:
     def scaled(self) -> "Embeddings":
         """Return the same items with each format's part of each vector at length 1, so that none outweighs another."""
         vectors = self.vectors.copy()
-        for start, stop in self.parts.values() or [(0, self.dim)]:
+        for start, stop in self._bounds().values():
             lengths = np.linalg.norm(vectors[:, start:stop], axis=1, keepdims=True)
             vectors[:, start:stop] /= np.maximum(lengths, np.finfo(np.float32).tiny)
         return Embeddings(vectors, self.ids, self.labels, self.parts, self.splits)

@@ -17,6 +17,7 @@ from mfcl.recordings import Manifest
 
 Format = Literal["wave", "mel", "both"]
 FORMATS = ("wave", "mel")
+Part = Literal["words", "voices"]
 LONGEST_SECONDS = 10.0
 """A longer recording is embedded in windows of this length: memory stays bounded for an hour of sound."""
 Samples = Float32[np.ndarray, " _"]
