@@ -14,7 +14,7 @@ from mfcl.errors import MfclError
 INTERRUPTED = 130
 STUDIED = (
     *("labels", "voices", "traits", "efficiency", "robustness", "geometry", "maps", "cost"),
-    *("formats", "augmentation", "crops"),
+    *("formats", "augmentation", "crops", "ablation"),
 )
 """The sections of a study; told here so that help needs no torch."""
 SHOWN = 30
@@ -99,6 +99,10 @@ def parser() -> OneLineParser:
     study.add_argument("--seeds", type=int, help="how many, instead of the preset's")
     study.add_argument("--only", nargs="+", metavar="SECTION", help=f"do these alone: {', '.join(STUDIED)}")
     study.add_argument("--skip", nargs="+", metavar="SECTION", help="leave these out")
+    study.add_argument(
+        "--ablate", nargs="+", action="append", metavar="KEY=A,B",
+        help="train every combination of these choices of the recipe, and no other section",
+    )  # fmt: skip
     study.add_argument("--dry-run", action="store_true", help="print the plan with its time, and do nothing")
     _data(study)
     _work(study)
@@ -219,7 +223,7 @@ def _study(given: argparse.Namespace) -> None:
     rows = study(
         given.data, given.out, preset=given.preset, recipe=given.recipe, overrides=given.set, protocol=given.protocol,
         split_by=given.split_by, label=given.label, speaker=given.speaker, seed=given.seed, seeds=given.seeds,
-        only=given.only, skip=given.skip, dry_run=given.dry_run, device=given.device, threads=given.threads,
+        only=given.only, skip=given.skip, ablate=given.ablate, dry_run=given.dry_run, device=given.device, threads=given.threads,
         cache=given.cache, strict=given.strict, progress=not given.quiet,
     )  # fmt: skip
     if given.dry_run:
