@@ -223,8 +223,8 @@ def _study(given: argparse.Namespace) -> None:
     rows = study(
         given.data, given.out, preset=given.preset, recipe=given.recipe, overrides=given.set, protocol=given.protocol,
         split_by=given.split_by, label=given.label, speaker=given.speaker, seed=given.seed, seeds=given.seeds,
-        only=given.only, skip=given.skip, ablate=given.ablate, dry_run=given.dry_run, device=given.device, threads=given.threads,
-        cache=given.cache, strict=given.strict, progress=not given.quiet,
+        only=given.only, skip=given.skip, ablate=given.ablate, dry_run=given.dry_run, device=given.device,
+        threads=given.threads, cache=given.cache, strict=given.strict, progress=not given.quiet,
     )  # fmt: skip
     if given.dry_run:
         return
