@@ -341,6 +341,23 @@ def test_a_dry_run_prints_the_plan_and_does_nothing(
     assert done[-1] == "-"
 
 
+def test_an_ablation_adds_its_rows_and_a_later_one_keeps_them(corpus: Path, tmp_path: Path) -> None:
+    first = small_study(corpus, tmp_path, seeds=1, ablate=[["model.voices=statistics"]])
+    assert {row.table for row in first} == {"ablation"}
+    names = {row.representation for row in first}
+    voiced = "pre-trained, model.voices=statistics"
+    assert {f"{voiced}, {view}" for view in ("wave", "mel", "both", "words", "voices")} <= names
+    assert {"untrained, model.voices=statistics, both", "pre-trained, as it is, both"} <= names
+    second = small_study(corpus, tmp_path, seeds=1, ablate=[["train.batch=6"]])
+    assert {row.representation for row in second} > names
+    assert any("train.batch=6" in row.representation for row in second)
+
+
+def test_an_ablation_without_choices_is_refused(corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(MfclError, match="add --ablate"):
+        small_study(corpus, tmp_path, only=["ablation"])
+
+
 def test_a_section_that_does_not_exist_is_named_before_anything_is_done(tmp_path: Path) -> None:
     for choice in ("only", "skip"):
         with pytest.raises(MfclError, match="did you mean 'voices'"):

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 import torch
 
+from mfcl.encoders.base import lengths_of
+from mfcl.errors import RecipeError
 from mfcl.losses import chance_loss
 from mfcl.training import Interrupted
 from tests.small_run import make_task, open_tiny, run_tiny, send_at, tiny
@@ -168,3 +170,57 @@ def test_the_random_generators_of_torch_and_numpy_are_left_alone(store):
         task(task.batch(np.arange(8), 0))[0].backward()
     assert torch.equal(torch.get_rng_state(), torch_state)
     assert (np.random.get_state()[1] == numpy_state).all()  # noqa: NPY002
+
+
+def test_voices_are_asked_of_pieces_that_share_no_moment(store):
+    recipe = changed(model={"voices": "statistics"}, crops={"placement": "free", "length": 0.8})
+    task = make_task(store, recipe).eval()
+    seen = {"wave": [], "mel": []}
+    for name, frames in seen.items():
+        pooling = getattr(task.model, name).poolings["voices"]
+        pooling.register_forward_hook(lambda _, given, made, frames=frames: frames.append(given[0]))
+    whole = {"wave": [], "mel": []}
+    plain = task.frames
+    task.frames = lambda encoder, name, x, lengths: (
+        whole[name].append(plain(encoder, name, x, lengths)) or whole[name][-1]
+    )
+    batch = task.batch(np.arange(6), 0)
+    loss, figures = task(batch)
+    assert torch.isfinite(loss)
+    assert 0 <= figures["voices_top1"] <= 1
+    for name, pieces in seen.items():
+        early_first, late_second, late_first, early_second = pieces
+        for view, early, late in ((0, early_first, late_first), (1, early_second, late_second)):
+            full = lengths_of(whole[name][view])
+            assert torch.equal(early.lengths + late.lengths, full)
+            shares = batch.views.middles[:, view] * full
+            assert ((early.lengths - shares).abs() <= 1).all()
+
+
+def test_the_middle_lies_between_the_crops(store):
+    recipe = changed(crops={"placement": "disjoint", "length": 0.4})
+    middles = make_task(store, recipe).batch(np.arange(8), 0).views.middles
+    # one crop ends before it, the other begins after it
+    assert (middles.sort(dim=1).values == torch.tensor([0.0, 1.0])).all()
+
+
+def test_both_parts_learn_and_the_weight_of_the_voices_counts(store):
+    recipe = changed(model={"voices": "statistics"})
+    losses = {}
+    for weight in (1e-6, 1.0, 1e6):
+        task = make_task(
+            store, dataclasses.replace(recipe, loss=dataclasses.replace(recipe.loss, voices=weight))
+        ).train()
+        loss, _ = task(task.batch(np.arange(8), 0))
+        losses[weight] = loss.detach()
+        if weight == 1.0:
+            loss.backward()
+            silent = [name for name, value in task.named_parameters() if value.grad is None or not value.grad.any()]
+            assert not [name for name in silent if "heads" in name]
+    assert losses[1.0] == pytest.approx((losses[1e-6] + losses[1e6]) / 2, rel=1e-4)
+    assert losses[1e-6] != pytest.approx(losses[1e6], rel=1e-3)
+
+
+def test_a_weight_of_nothing_is_refused():
+    with pytest.raises(RecipeError, match=r"loss.voices must be above 0"):
+        changed(loss={"voices": 0.0})
