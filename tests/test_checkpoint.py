@@ -174,6 +174,9 @@ def test_a_whitening_travels_with_the_model_and_a_damaged_one_is_refused(saved):
     found = load_checkpoint(folder).whitening
     assert set(found) == set(learned)
     np.testing.assert_array_equal(found["wave"](vectors), learned["wave"](vectors))
+    save_checkpoint(model, tiny(), folder)
+    assert dict(load_checkpoint(folder).whitening) == {}  # what was learned with another model is gone
+    save_checkpoint(model, tiny(), folder, whitening=learned)
     content = (folder / WHITENING).read_bytes()
     (folder / WHITENING).write_bytes(content[: len(content) // 2])
     assert WHITENING in refused(folder)

@@ -328,7 +328,7 @@ def test_a_dry_run_prints_the_plan_and_does_nothing(
     assert not (tmp_path / "out").exists()
     said = capsys.readouterr().err
     lines = {line.split()[0]: line for line in said.splitlines() if line.strip()}
-    assert set(SECTIONS) - {"crops", "voices"} <= set(lines)
+    assert set(SECTIONS) - {"crops", "voices", "ablation"} <= set(lines)
     assert not {"crops", "voices"} & set(lines)
     assert lines["all"].split()[-1] in ("s", "min", "h")
     assert float(lines["all"].split()[-2]) > 0
@@ -498,12 +498,12 @@ def test_beckers_protocol_is_five_rotations_each_with_test_speakers_of_its_own(
     data = write_corpus(tmp_path / "sixty", speakers=60, digits=2, takes=1, seconds=0.1)
     tested, fingerprints, whole = [], set(), mfcl.studies.parts
 
-    def parts(bench: Bench, recipe: object, preset: object, sections: object, seed: int, rates: object) -> object:
+    def parts(bench: Bench, recipe: object, preset: object, sections: object, seed: int, *more: object) -> object:
         speakers = bench.data.part("test").manifest.column("speaker")
         tested.append((seed, {int(speaker) for speaker in speakers}))
         assert set(bench.data.store.manifest.splits) == set(bench.data.manifest.splits) == {"train", "valid", "test"}
         fingerprints.add(bench.fingerprint)
-        return whole(bench, recipe, preset, sections, seed, rates)
+        return whole(bench, recipe, preset, sections, seed, *more)
 
     monkeypatch.setattr(mfcl.studies, "parts", parts)
     assert small_study(data, tmp_path, seeds=None, protocol="becker", only=["labels"], dry_run=True) == []

@@ -113,14 +113,14 @@ def test_every_control_gives_a_vector_a_clip(tmp_path):
 
 
 def test_an_ablation_tries_every_combination_beside_the_recipe_as_it_is(recipe):
-    grids = [["train.batch=64,128", "loss.temperature=0.2"], ["model.mel.pooling=mean"], ["train.batch=64"]]
+    grids = [["train.batch=64,128", "loss.temperature=0.2"], ["model.mel.width=0.5"], ["train.batch=64"]]
     found = {source.name: source for source in ablated(recipe, 3, grids)}
     assert list(found) == [
         "pre-trained, as it is",
         "pre-trained, train.batch=64 loss.temperature=0.2",
         "pre-trained, train.batch=128 loss.temperature=0.2",
-        "untrained, model.mel.pooling=mean",
-        "pre-trained, model.mel.pooling=mean",
+        "untrained, model.mel.width=0.5",
+        "pre-trained, model.mel.width=0.5",
         "pre-trained, train.batch=64",
     ]
     main = next(source for source in main_sources(recipe, 3, labelled=False) if source.kind == "pre-trained")

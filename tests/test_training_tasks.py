@@ -212,7 +212,7 @@ def test_both_parts_learn_and_the_weight_of_the_voices_counts(store):
             store, dataclasses.replace(recipe, loss=dataclasses.replace(recipe.loss, voices=weight))
         ).train()
         loss, _ = task(task.batch(np.arange(8), 0))
-        losses[weight] = loss.detach()
+        losses[weight] = float(loss.detach())
         if weight == 1.0:
             loss.backward()
             silent = [name for name, value in task.named_parameters() if value.grad is None or not value.grad.any()]

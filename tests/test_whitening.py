@@ -50,9 +50,9 @@ def test_the_scale_of_a_value_does_not_count() -> None:
 def test_a_common_difference_no_longer_hides_a_rare_one() -> None:
     draws = np.random.default_rng(0)
     kind = np.repeat([0, 1], 100)
-    level = draws.standard_normal((200, 1))  # moves every value alike, and says nothing of the kind
-    train = (level + 0.1 * draws.standard_normal((200, 8))).astype(np.float32)
-    train[:, 0] += 0.6 * kind
+    common = draws.standard_normal((200, 4)) @ draws.standard_normal((4, 8))  # great, and says nothing of the kind
+    train = (common + 0.1 * draws.standard_normal((200, 8))).astype(np.float32)
+    train[:, 0] += 0.5 * kind
     plain = (train - train.mean(axis=0)) / train.std(axis=0)
 
     def nearest_is_alike(points: np.ndarray) -> float:

@@ -187,7 +187,7 @@ def _groups(
 def _middles(pair: CropPair) -> Float32[np.ndarray, "batch 2"]:
     ends = pair.starts + pair.counts
     middle = (pair.starts.min(axis=1) + ends.max(axis=1)) / 2
-    return np.clip((middle[:, None] - pair.starts) / pair.counts, 0, 1).astype(np.float32)
+    return np.asarray(np.clip((middle[:, None] - pair.starts) / pair.counts, 0, 1), dtype=np.float32)
 
 
 def _partners(

@@ -121,6 +121,8 @@ def _write(
                     save_numpy(_arrays(whitening), place)
             except SafetensorError as error:  # its wrapping of the system's own errors, a full disk among them
                 raise OSError(str(error)) from error
+        if not whitening:  # that of an earlier model must not stay beside this one
+            (folder / WHITENING).unlink(missing_ok=True)
     except CheckpointError:
         raise
     except MfclError as error:

@@ -110,7 +110,7 @@ class MultiFormatModel(nn.Module):
             >>> MultiFormatModel(ModelSettings(voices="statistics")).parts
             {'wave words': 1536, 'wave voices': 768, 'mel words': 2560, 'mel voices': 1280}
         """
-        found = {}
+        found: dict[str, int] = {}
         for name in ("wave", "mel"):
             dims = getattr(self, name).dims
             found |= {f"{name} {part}" if len(dims) > 1 else name: dim for part, dim in dims.items()}

@@ -224,7 +224,7 @@ def _whitening(model: MultiFormatModel, task: Task) -> dict[str, Whitening]:
 def _pairing(task: Pretrain, embeddings: Embeddings) -> float:
     """Return how often, in percent, the nearest log-mel projection to a waveform's is its own; needs no label."""
     device = next(task.parameters()).device
-    own = {name.split()[0]: name for name in reversed(embeddings.parts)}  # the first part of each format
+    own = {name.split()[0]: name for name in reversed(list(embeddings.parts))}  # the first part of each format
     wave, mel = (
         task.heads[own[name]](torch.from_numpy(embeddings.part(own[name])).to(device)).cpu().numpy()
         for name in ("wave", "mel")
