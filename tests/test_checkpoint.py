@@ -6,11 +6,13 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from mfcl import checkpoint
-from mfcl.checkpoint import CARD, CONFIG, WEIGHTS, load_checkpoint, save_checkpoint
+from mfcl.checkpoint import CARD, CONFIG, WEIGHTS, WHITENING, load_checkpoint, save_checkpoint
 from mfcl.errors import CheckpointError
 from mfcl.models import make_model
+from mfcl.whitening import fit_whitening
 from tests.small_run import tiny
 from tests.sounds import word
 
@@ -161,3 +163,22 @@ def test_a_model_in_training_mode_is_saved_and_left_in_it(tmp_path):
     model = make_model(recipe.model, seed=0).train()
     save_checkpoint(model, recipe, tmp_path)
     assert model.training
+
+
+def test_a_whitening_travels_with_the_model_and_a_damaged_one_is_refused(saved):
+    model, folder = saved
+    assert dict(load_checkpoint(folder).whitening) == {}
+    vectors = np.random.default_rng(0).standard_normal((9, 4)).astype(np.float32)
+    learned = {"wave": fit_whitening(vectors), "mel words": fit_whitening(vectors[:, :3])}
+    save_checkpoint(model, tiny(), folder, whitening=learned)
+    found = load_checkpoint(folder).whitening
+    assert set(found) == set(learned)
+    np.testing.assert_array_equal(found["wave"](vectors), learned["wave"](vectors))
+    save_checkpoint(model, tiny(), folder)
+    assert dict(load_checkpoint(folder).whitening) == {}  # what was learned with another model is gone
+    save_checkpoint(model, tiny(), folder, whitening=learned)
+    content = (folder / WHITENING).read_bytes()
+    (folder / WHITENING).write_bytes(content[: len(content) // 2])
+    assert WHITENING in refused(folder)
+    save_file({"wave.mean": torch.zeros(4)}, folder / WHITENING)
+    assert "wave.directions" in refused(folder)

@@ -1,6 +1,7 @@
 """A trained model in use: order, files that cannot be read, long recordings, windows, arrays."""
 
 import csv
+import dataclasses
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import mfcl
 from mfcl.embedder import Embedder
 from mfcl.errors import AudioError, MfclError
 from mfcl.inference import Listed, embed_clips
+from mfcl.recipe import load_recipe
 from tests.recipes import tiny_recipe
 from tests.sounds import tone, word, write_corpus
 
@@ -99,3 +101,38 @@ def test_arrays_of_another_rate_or_shape_are_prepared_like_files(model: Embedder
     for wrong in (np.zeros(0, np.float32), np.full(8, np.nan, np.float32), np.zeros((2, 2, 2), np.float32)):
         with pytest.raises(AudioError, match="array 0"):
             model.encode([wrong])
+
+
+def test_a_part_and_whitened_vectors_are_asked_for_by_name(
+    corpus: Path, run: Path, model: Embedder, tmp_path: Path
+) -> None:
+    voiced = load_recipe(tiny_recipe(tmp_path), ["model.voices=statistics", "train.epochs=1"])
+    mfcl.train(corpus, tmp_path / "run", recipe=voiced, cache=tmp_path / "cache", progress=False)
+    two = mfcl.load(tmp_path / "run")
+    clips = [word(digit, 0, seconds=0.4) for digit in range(3)]
+    whole = mfcl.embed(tmp_path / "run", corpus, progress=False)
+    assert list(whole.parts) == ["wave words", "wave voices", "mel words", "mel voices"]
+    voices = two.encode(clips, part="voices")
+    assert voices.shape == (3, two.dim(part="voices"))
+    assert two.dim() == two.dim(part="words") + two.dim(part="voices")
+    mel = two.encode(clips, format="mel", part="voices")
+    np.testing.assert_allclose(voices[:, -mel.shape[1] :], mel, rtol=1e-4, atol=1e-5)
+    learned = two.checkpoint.whitening
+    assert set(learned) == set(whole.parts)
+    white = two.encode(clips, format="mel", part="voices", whiten=True)
+    np.testing.assert_allclose(white, learned["mel voices"](mel), rtol=1e-3, atol=1e-4)
+    found = mfcl.embed(tmp_path / "run", corpus, part="voices", whiten=True, progress=False)
+    assert list(found.parts) == ["wave voices", "mel voices"]
+    lengths = [np.linalg.norm(found.part(name), axis=1) for name in found.parts]
+    np.testing.assert_allclose(lengths, 1, atol=1e-4)
+    assert two.encode([], part="voices").shape == (0, two.dim(part="voices"))
+
+
+def test_a_part_that_is_not_there_and_a_whitening_that_was_not_learned_are_said(run: Path, model: Embedder) -> None:
+    clip = word(0, 0, seconds=0.3)
+    with pytest.raises(MfclError, match="no part is called 'voices'"):
+        model.encode(clip, part="voices")
+    assert model.encode(clip, whiten=True).shape[1] > 0
+    bare = Embedder(dataclasses.replace(model.checkpoint, whitening={}))
+    with pytest.raises(MfclError, match="no whitening was learned"):
+        bare.encode(clip, whiten=True)

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -31,7 +33,7 @@ def test_the_model_takes_waveforms_and_gives_both_embeddings() -> None:
     embeddings = model(noise(3, 9000))
     assert dict(model.dims) == {"wave": 4 * 64, "mel": 4 * 16 * 5}
     assert {name: tuple(value.shape) for name, value in embeddings.items()} == {"wave": (3, 256), "mel": (3, 320)}
-    assert model.dims["wave"] == model.wave.dim == model.wave.pooling.dim
+    assert model.dims["wave"] == model.wave.dim == model.wave.poolings["words"].dim
 
 
 @settings(deadline=None, max_examples=8)
@@ -56,7 +58,7 @@ def test_going_through_the_format_is_the_same_as_going_straight() -> None:
         straight = encoder(wave, lengths)
         assert torch.equal(encoder.encode(*encoder.front(wave, lengths)), straight)
         frames = encoder.frames(wave, lengths)
-        assert torch.equal(encoder.pooling(frames), straight)
+        assert torch.equal(encoder.pool(frames), straight)
         assert frames.values.shape[2] == encoder.encoder.features
 
 
@@ -114,3 +116,34 @@ def test_the_pair_of_the_reference_study_has_embeddings_of_512() -> None:
 def test_a_wrong_name_is_refused(wrong: dict[str, EncoderSettings], said: str) -> None:
     with pytest.raises(RecipeError, match=said):
         make_model(ModelSettings(**wrong), seed=0)  # type: ignore[arg-type]
+
+
+VOICED = dataclasses.replace(SMALL, voices="statistics")
+
+
+def test_a_part_for_voices_stands_beside_that_of_words() -> None:
+    model, plain = fitted(VOICED).eval(), fitted().eval()
+    sound = noise(3, 9000)
+    assert model.parts == {"wave words": 256, "wave voices": 128, "mel words": 320, "mel voices": 160}
+    assert plain.parts == {"wave": 256, "mel": 320}
+    assert dict(model.dims) == {"wave": 384, "mel": 480}
+    with torch.no_grad():
+        both, words = model(sound), plain(sound)
+        for name, encoder in (("wave", model.wave), ("mel", model.mel)):
+            voices = encoder.poolings["voices"](encoder.frames(sound))
+            assert torch.equal(both[name], torch.cat([words[name], voices], dim=1))
+
+
+def test_both_parts_depend_on_their_own_clip_alone() -> None:
+    model = fitted(VOICED).eval()
+    wave = torch.zeros(2, 12000)
+    wave[0, :12000], wave[1, :5000] = noise(12000, seed=1), noise(5000, seed=2)
+    with torch.no_grad():
+        together = model(wave, torch.tensor([12000, 5000]))
+        for name, alone in model(wave[1:, :5000]).items():
+            assert (together[name][1] - alone[0]).abs().max() <= 1e-4 * alone.abs().max()
+
+
+def test_an_unknown_pooling_for_voices_is_refused() -> None:
+    with pytest.raises(RecipeError, match="no pooling is called 'statistic'"):
+        make_model(dataclasses.replace(SMALL, voices="statistic"), seed=0)

@@ -102,7 +102,7 @@ def grown(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
 
 def test_every_section_of_the_default_preset_has_its_rows_or_its_pictures(whole: tuple[Path, list[Row]]) -> None:
     folder, rows = whole
-    assert {row.table for row in rows} == set(SECTIONS) - {"maps"}
+    assert {row.table for row in rows} == set(SECTIONS) - {"maps", "ablation"}
     pictures = json.loads((folder / "out" / "pictures.json").read_text())
     assert [entry["representation"] for entry in pictures["maps"]] == ENCODERS
 
@@ -328,7 +328,7 @@ def test_a_dry_run_prints_the_plan_and_does_nothing(
     assert not (tmp_path / "out").exists()
     said = capsys.readouterr().err
     lines = {line.split()[0]: line for line in said.splitlines() if line.strip()}
-    assert set(SECTIONS) - {"crops", "voices"} <= set(lines)
+    assert set(SECTIONS) - {"crops", "voices", "ablation"} <= set(lines)
     assert not {"crops", "voices"} & set(lines)
     assert lines["all"].split()[-1] in ("s", "min", "h")
     assert float(lines["all"].split()[-2]) > 0
@@ -339,6 +339,23 @@ def test_a_dry_run_prints_the_plan_and_does_nothing(
     done = next(line for line in capsys.readouterr().err.splitlines() if line.startswith("all")).split()
     assert done[1] == done[2]
     assert done[-1] == "-"
+
+
+def test_an_ablation_adds_its_rows_and_a_later_one_keeps_them(corpus: Path, tmp_path: Path) -> None:
+    first = small_study(corpus, tmp_path, seeds=1, ablate=[["model.voices=statistics"]])
+    assert {row.table for row in first} == {"ablation"}
+    names = {row.representation for row in first}
+    voiced = "pre-trained, model.voices=statistics"
+    assert {f"{voiced}, {view}" for view in ("wave", "mel", "both", "words", "voices")} <= names
+    assert {"untrained, model.voices=statistics, both", "pre-trained, as it is, both"} <= names
+    second = small_study(corpus, tmp_path, seeds=1, ablate=[["train.batch=6"]])
+    assert {row.representation for row in second} > names
+    assert any("train.batch=6" in row.representation for row in second)
+
+
+def test_an_ablation_without_choices_is_refused(corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(MfclError, match="add --ablate"):
+        small_study(corpus, tmp_path, only=["ablation"])
 
 
 def test_a_section_that_does_not_exist_is_named_before_anything_is_done(tmp_path: Path) -> None:
@@ -481,12 +498,12 @@ def test_beckers_protocol_is_five_rotations_each_with_test_speakers_of_its_own(
     data = write_corpus(tmp_path / "sixty", speakers=60, digits=2, takes=1, seconds=0.1)
     tested, fingerprints, whole = [], set(), mfcl.studies.parts
 
-    def parts(bench: Bench, recipe: object, preset: object, sections: object, seed: int, rates: object) -> object:
+    def parts(bench: Bench, recipe: object, preset: object, sections: object, seed: int, *more: object) -> object:
         speakers = bench.data.part("test").manifest.column("speaker")
         tested.append((seed, {int(speaker) for speaker in speakers}))
         assert set(bench.data.store.manifest.splits) == set(bench.data.manifest.splits) == {"train", "valid", "test"}
         fingerprints.add(bench.fingerprint)
-        return whole(bench, recipe, preset, sections, seed, rates)
+        return whole(bench, recipe, preset, sections, seed, *more)
 
     monkeypatch.setattr(mfcl.studies, "parts", parts)
     assert small_study(data, tmp_path, seeds=None, protocol="becker", only=["labels"], dry_run=True) == []

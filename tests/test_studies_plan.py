@@ -34,7 +34,7 @@ def recipe(tmp_path):
 
 def planned(bench, recipe, *, sections=tuple(SECTIONS), preset="default", seed=0, rates=RATES, **data):
     other = Bench(dataclasses.replace(bench.data, **data), bench.folder, progress=False)
-    return parts(other, recipe, PRESETS[preset], sections, seed, rates)
+    return parts(other, recipe, PRESETS[preset], sections, seed, rates, [["train.batch=7"]])
 
 
 def test_a_plan_holds_every_section_of_every_source(bench, recipe):
@@ -43,7 +43,7 @@ def test_a_plan_holds_every_section_of_every_source(bench, recipe):
     of_controls = {part.section for part in found if part.source.kind == "control"}
     assert of_controls == {"labels", "voices", "traits", "efficiency", "robustness"}
     of_pretrained = {part.section for part in found if part.name == "pre-trained"}
-    assert of_pretrained == set(SECTIONS) - set(SWEEPS)
+    assert of_pretrained == set(SECTIONS) - {*SWEEPS, "ablation"}
     assert len({part.key for part in found}) == len(found)
     assert len({part.bench.ledger.path(part.key, part.basis) for part in found}) == len(found)
     names = [part.source.name for part in found]  # a source's sections come together: it is read once

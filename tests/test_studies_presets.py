@@ -5,7 +5,7 @@ from mfcl.errors import MfclError
 from mfcl.recipe import load_recipe
 from mfcl.studies import presets
 from mfcl.studies.plan import ASKED
-from mfcl.studies.presets import PRESETS, SECTIONS, SWEEPS, UNLABELLED, chosen_sections
+from mfcl.studies.presets import ABLATION, PRESETS, SECTIONS, SWEEPS, UNLABELLED, chosen_sections
 
 
 def test_the_command_names_the_sections_that_there_are():
@@ -29,9 +29,9 @@ def test_a_preset_has_a_recipe_of_its_name_and_sections_in_their_order(name):
 
 
 def test_quick_leaves_the_sweeps_out_and_the_others_do_everything():
-    assert chosen_sections("quick", None, None) == tuple(name for name in SECTIONS if name not in SWEEPS)
+    assert chosen_sections("quick", None, None) == tuple(name for name in SECTIONS if name not in (*SWEEPS, ABLATION))
     for name in ("default", "reference"):
-        assert chosen_sections(name, None, None) == tuple(SECTIONS)
+        assert chosen_sections(name, None, None) == tuple(name for name in SECTIONS if name != ABLATION)
 
 
 def test_only_replaces_the_presets_sections_and_skip_takes_from_either():

@@ -4,8 +4,9 @@ import itertools
 import numpy as np
 import pytest
 
-from mfcl.recipe import load_recipe, to_dict
-from mfcl.studies.sources import AUGMENTED, CONTROLS, CROPS, Source, main_sources, swept
+from mfcl.errors import RecipeError
+from mfcl.recipe import changed, load_recipe, to_dict
+from mfcl.studies.sources import AUGMENTED, CONTROLS, CROPS, Source, ablated, main_sources, swept
 from tests.recipes import tiny_recipe
 
 EPOCHS = 3
@@ -31,8 +32,8 @@ def test_a_sweep_differs_from_the_main_training_in_its_epochs_and_the_choice_tha
     main = to_dict(recipe)
     found = list(swept(section, recipe, 5, EPOCHS))
     for source in found:
-        changed = differences(main, to_dict(source.recipe)) - {"train.epochs"}
-        assert all(name == CHOICES[section] or name.startswith(f"{CHOICES[section]}.") for name in changed), changed
+        moved = differences(main, to_dict(source.recipe)) - {"train.epochs"}
+        assert all(name == CHOICES[section] or name.startswith(f"{CHOICES[section]}.") for name in moved), moved
         assert source.recipe.train.epochs == EPOCHS
         assert (source.kind, source.seed) == ("pre-trained", 5)
     bases = [source.basis("f", None) for source in found]
@@ -109,3 +110,42 @@ def test_every_control_gives_a_vector_a_clip(tmp_path):
         assert len(vectors) == 3, name
         assert np.isfinite(vectors).all(), name
         assert not np.array_equal(vectors[0], vectors[1]), name
+
+
+def test_an_ablation_tries_every_combination_beside_the_recipe_as_it_is(recipe):
+    grids = [["train.batch=64,128", "loss.temperature=0.2"], ["model.mel.width=0.5"], ["train.batch=64"]]
+    found = {source.name: source for source in ablated(recipe, 3, grids)}
+    assert list(found) == [
+        "pre-trained, as it is",
+        "pre-trained, train.batch=64 loss.temperature=0.2",
+        "pre-trained, train.batch=128 loss.temperature=0.2",
+        "untrained, model.mel.width=0.5",
+        "pre-trained, model.mel.width=0.5",
+        "pre-trained, train.batch=64",
+    ]
+    main = next(source for source in main_sources(recipe, 3, labelled=False) if source.kind == "pre-trained")
+    assert found["pre-trained, as it is"].basis("f", None) == main.basis("f", None)  # it is not trained twice
+    both = found["pre-trained, train.batch=64 loss.temperature=0.2"].recipe
+    assert (both.train.batch, both.loss.temperature) == (64, 0.2)
+    assert differences(to_dict(recipe), to_dict(both)) == {"train.batch", "loss.temperature"}
+
+
+def test_an_ablation_of_one_format_is_measured_in_it_alone(recipe):
+    *_, last = ablated(recipe, 0, [["loss.terms=mel-mel"]])
+    assert last.views == ("mel",)
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [("train.batch", "wanted key=a,b,c"), ("train.batsh=1", "batsh"), ("train.batch=x", "wanted int")],
+)
+def test_a_choice_that_cannot_be_made_is_refused_in_one_line(recipe, entry, said):
+    with pytest.raises(RecipeError, match=said) as error:
+        list(ablated(recipe, 0, [[entry]]))
+    assert "\n" not in str(error.value)
+
+
+def test_two_parts_are_two_views_more(recipe):
+    voiced = changed(recipe, ["model.voices=statistics"])
+    assert Source("x", "untrained", 0, voiced).views == ("wave", "mel", "both", "words", "voices")
+    assert Source("x", "untrained", 0, voiced, ("mel",)).views == ("mel", "words", "voices")

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 import torch
 
+from mfcl.encoders.base import lengths_of
+from mfcl.errors import RecipeError
 from mfcl.losses import chance_loss
 from mfcl.training import Interrupted
 from tests.small_run import make_task, open_tiny, run_tiny, send_at, tiny
@@ -43,14 +45,14 @@ def test_the_first_crop_stays_a_waveform_and_the_second_becomes_a_mel(store):
     task = make_task(store, changed(loss={"terms": "inter"})).eval()
     batch = task.batch(np.arange(4), 0)
     seen = {}
-    task.encode = lambda encoder, name, x, lengths: (
-        seen.setdefault(name, []).append((x, lengths)) or encoder.encode(x, lengths)
+    task.frames = lambda encoder, name, x, lengths: (
+        seen.setdefault(name, []).append((x, lengths)) or encoder.encoder(x, lengths)
     )
     task(batch)
     assert [len(seen[name]) for name in ("wave", "mel")] == [1, 1]
     assert seen["wave"][0][0].shape[1] == batch.views.first.wave.shape[1]
-    frames = 1 + batch.views.second.wave.shape[1] // task.model.mel.front.settings.hop
-    assert seen["mel"][0][0].shape == (4, 16, frames)
+    wide = 1 + batch.views.second.wave.shape[1] // task.model.mel.front.settings.hop
+    assert seen["mel"][0][0].shape == (4, 16, wide)
 
 
 @pytest.mark.parametrize(("format", "other"), [("wave", "mel"), ("mel", "wave")])
@@ -59,8 +61,8 @@ def test_one_format_alone_shows_both_crops_in_it_and_moves_that_encoder_only(sto
     task = make_task(store, recipe)
     assert task.partial
     assert task.formats == (format,)
-    seen, encode = [], task.encode
-    task.encode = lambda encoder, name, x, lengths: seen.append((name, x)) or encode(encoder, name, x, lengths)
+    seen, frames = [], task.frames
+    task.frames = lambda encoder, name, x, lengths: seen.append((name, x)) or frames(encoder, name, x, lengths)
     task(task.batch(np.arange(6), 0))
     assert [name for name, _ in seen] == [format, format]
     task.prepare()
@@ -98,7 +100,7 @@ def test_a_run_of_one_format_resumed_ends_with_the_same_weights(store, format, t
 def test_inter_and_intra_show_both_crops_in_both_formats_and_change_them_apart(store):
     task = make_task(store, changed(crops={"placement": "overlapping", "length": 1.0})).eval()  # both crops are all
     seen = {"wave": [], "mel": []}
-    task.encode = lambda encoder, name, x, lengths: seen[name].append(x) or encoder.encode(x, lengths)
+    task.frames = lambda encoder, name, x, lengths: seen[name].append(x) or encoder.encoder(x, lengths)
     task(task.batch(np.arange(6), 0))
     for views in seen.values():
         assert len(views) == 2
@@ -109,7 +111,7 @@ def test_without_augmentation_equal_crops_are_equal_views(store):
     recipe = changed(crops={"placement": "overlapping", "length": 1.0}, augment={"setting": "none"})
     task = make_task(store, recipe).eval()
     seen = {"wave": [], "mel": []}
-    task.encode = lambda encoder, name, x, lengths: seen[name].append(x) or encoder.encode(x, lengths)
+    task.frames = lambda encoder, name, x, lengths: seen[name].append(x) or encoder.encoder(x, lengths)
     task(task.batch(np.arange(6), 0))
     assert all(torch.equal(*views) for views in seen.values())
 
@@ -168,3 +170,57 @@ def test_the_random_generators_of_torch_and_numpy_are_left_alone(store):
         task(task.batch(np.arange(8), 0))[0].backward()
     assert torch.equal(torch.get_rng_state(), torch_state)
     assert (np.random.get_state()[1] == numpy_state).all()  # noqa: NPY002
+
+
+def test_voices_are_asked_of_pieces_that_share_no_moment(store):
+    recipe = changed(model={"voices": "statistics"}, crops={"placement": "free", "length": 0.8})
+    task = make_task(store, recipe).eval()
+    seen = {"wave": [], "mel": []}
+    for name, frames in seen.items():
+        pooling = getattr(task.model, name).poolings["voices"]
+        pooling.register_forward_hook(lambda _, given, made, frames=frames: frames.append(given[0]))
+    whole = {"wave": [], "mel": []}
+    plain = task.frames
+    task.frames = lambda encoder, name, x, lengths: (
+        whole[name].append(plain(encoder, name, x, lengths)) or whole[name][-1]
+    )
+    batch = task.batch(np.arange(6), 0)
+    loss, figures = task(batch)
+    assert torch.isfinite(loss)
+    assert 0 <= figures["voices_top1"] <= 1
+    for name, pieces in seen.items():
+        early_first, late_second, late_first, early_second = pieces
+        for view, early, late in ((0, early_first, late_first), (1, early_second, late_second)):
+            full = lengths_of(whole[name][view])
+            assert torch.equal(early.lengths + late.lengths, full)
+            shares = batch.views.middles[:, view] * full
+            assert ((early.lengths - shares).abs() <= 1).all()
+
+
+def test_the_middle_lies_between_the_crops(store):
+    recipe = changed(crops={"placement": "disjoint", "length": 0.4})
+    middles = make_task(store, recipe).batch(np.arange(8), 0).views.middles
+    # one crop ends before it, the other begins after it
+    assert (middles.sort(dim=1).values == torch.tensor([0.0, 1.0])).all()
+
+
+def test_both_parts_learn_and_the_weight_of_the_voices_counts(store):
+    recipe = changed(model={"voices": "statistics"})
+    losses = {}
+    for weight in (1e-6, 1.0, 1e6):
+        task = make_task(
+            store, dataclasses.replace(recipe, loss=dataclasses.replace(recipe.loss, voices=weight))
+        ).train()
+        loss, _ = task(task.batch(np.arange(8), 0))
+        losses[weight] = float(loss.detach())
+        if weight == 1.0:
+            loss.backward()
+            silent = [name for name, value in task.named_parameters() if value.grad is None or not value.grad.any()]
+            assert not [name for name in silent if "heads" in name]
+    assert losses[1.0] == pytest.approx((losses[1e-6] + losses[1e6]) / 2, rel=1e-4)
+    assert losses[1e-6] != pytest.approx(losses[1e6], rel=1e-3)
+
+
+def test_a_weight_of_nothing_is_refused():
+    with pytest.raises(RecipeError, match=r"loss.voices must be above 0"):
+        changed(loss={"voices": 0.0})

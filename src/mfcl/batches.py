@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
-from mfcl.crops import CropSettings, crop_pair, whole
+from mfcl.crops import CropPair, CropSettings, crop_pair, whole
 from mfcl.errors import TrainingError
 from mfcl.seeds import generator, uniforms
 
@@ -56,6 +56,8 @@ class Views:
     """The crop that becomes a log-mel."""
     partner: Clips | None
     """Pieces of other recordings, as long as the second crop where they last, to be mixed into it."""
+    middles: Float[Tensor, "batch 2"]
+    """How much of each crop lies before the middle of what both cover, as a share of it."""
 
 
 def epoch_order(seed: int, epoch: int, count: int) -> Int64[np.ndarray, " items"]:
@@ -123,6 +125,7 @@ def make_views(
         first=_cut(store, indices, pair.starts[:, 0], pair.counts[:, 0]),
         second=_cut(store, indices, pair.starts[:, 1], pair.counts[:, 1]),
         partner=_partners(store, indices, pair.counts[:, 1], seed, epoch) if partners else None,
+        middles=torch.from_numpy(_middles(pair)),
     )
 
 
@@ -179,6 +182,12 @@ def _groups(
         fitting = max(int(np.searchsorted(padded, most_samples, side="right")), 1)
         yield candidates[:fitting]
         start += fitting
+
+
+def _middles(pair: CropPair) -> Float32[np.ndarray, "batch 2"]:
+    ends = pair.starts + pair.counts
+    middle = (pair.starts.min(axis=1) + ends.max(axis=1)) / 2
+    return np.asarray(np.clip((middle[:, None] - pair.starts) / pair.counts, 0, 1), dtype=np.float32)
 
 
 def _partners(

@@ -3,11 +3,13 @@
 import contextlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from safetensors import SafetensorError
+from safetensors.numpy import save_file as save_numpy
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -17,10 +19,13 @@ from mfcl.errors import CheckpointError, MfclError, one_of
 from mfcl.files import replacing
 from mfcl.models import MultiFormatModel, make_model
 from mfcl.recipe import Recipe, from_dict, to_dict
+from mfcl.whitening import Whitening
 
 FORMAT = 1
 """Of the folder; a reader of another one refuses it."""
 CONFIG, WEIGHTS, CARD = FILES = ("config.json", "model.safetensors", "README.md")
+WHITENING = "whitening.safetensors"
+"""Beside them, where one was learned: for each part of an embedding a mean and directions."""
 KEYS = ("format", "mfcl_version", "dims", "recipe", "facts")
 
 
@@ -33,18 +38,25 @@ class Checkpoint:
         recipe: Every choice it was made with.
         folder: Where it was read.
         info: What else `config.json` says: the version that wrote it, the sizes of the embeddings, facts of the run.
+        whitening: What makes each part of an embedding ready for cosines, learned from training data; empty if not.
     """
 
     model: MultiFormatModel
     recipe: Recipe
     folder: Path
     info: Mapping[str, Any]
+    whitening: Mapping[str, Whitening] = field(default_factory=dict)
 
 
 def save_checkpoint(
-    model: MultiFormatModel, recipe: Recipe, folder: str | Path, *, card: Mapping[str, str] | None = None
+    model: MultiFormatModel,
+    recipe: Recipe,
+    folder: str | Path,
+    *,
+    card: Mapping[str, str] | None = None,
+    whitening: Mapping[str, Whitening] | None = None,
 ) -> None:
-    """Write a model; all three files are whole before any of them takes its place.
+    """Write a model; all its files are whole before any of them takes its place.
 
     Under `torchrun` the main process writes and the others wait.
 
@@ -53,12 +65,13 @@ def save_checkpoint(
         recipe: Every choice it was made with.
         folder: Made if it is not there; an earlier checkpoint in it is replaced.
         card: Facts to print on the model card, such as the data and the seed.
+        whitening: What makes each part of an embedding ready for cosines.
 
     Raises:
         CheckpointError: the disk is full or the folder cannot be written; an earlier checkpoint is then as it was.
     """
     if is_main():
-        _write(model, recipe, Path(folder), dict(card or {}))
+        _write(model, recipe, Path(folder), dict(card or {}), whitening or {})
     barrier()
 
 
@@ -80,10 +93,14 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     weights = _weights(path / WEIGHTS)
     _check(model.state_dict(), weights, path / WEIGHTS)
     model.load_state_dict(weights)
-    return Checkpoint(model.eval(), recipe, path, {key: config[key] for key in KEYS if key != "recipe"})
+    return Checkpoint(
+        model.eval(), recipe, path, {key: config[key] for key in KEYS if key != "recipe"}, _whitening(path)
+    )
 
 
-def _write(model: MultiFormatModel, recipe: Recipe, folder: Path, facts: dict[str, str]) -> None:
+def _write(
+    model: MultiFormatModel, recipe: Recipe, folder: Path, facts: dict[str, str], whitening: Mapping[str, Whitening]
+) -> None:
     config = {
         "format": FORMAT,
         "mfcl_version": mfcl.__version__,
@@ -99,8 +116,13 @@ def _write(model: MultiFormatModel, recipe: Recipe, folder: Path, facts: dict[st
             places[CARD].write_text(_card(model, recipe, facts), encoding="utf-8")
             try:
                 save_file(weights, places[WEIGHTS], metadata={"format": "pt"})
+                if whitening:
+                    place = stack.enter_context(replacing(folder / WHITENING))
+                    save_numpy(_arrays(whitening), place)
             except SafetensorError as error:  # its wrapping of the system's own errors, a full disk among them
                 raise OSError(str(error)) from error
+        if not whitening:  # that of an earlier model must not stay beside this one
+            (folder / WHITENING).unlink(missing_ok=True)
     except CheckpointError:
         raise
     except MfclError as error:
@@ -145,6 +167,30 @@ def _weights(path: Path) -> dict[str, Tensor]:
     except (SafetensorError, OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise CheckpointError(f"{path}: wanted safetensors, cannot read it ({reason}); copy it again") from error
+
+
+def _arrays(whitening: Mapping[str, Whitening]) -> dict[str, np.ndarray]:
+    return {
+        f"{part}.{name}": np.ascontiguousarray(getattr(one, name))
+        for part, one in whitening.items()
+        for name in ("mean", "directions")
+    }
+
+
+def _whitening(path: Path) -> dict[str, Whitening]:
+    if not (path / WHITENING).is_file():
+        return {}
+    found = {name: value.numpy() for name, value in _weights(path / WHITENING).items()}
+    try:
+        return {
+            name.removesuffix(".mean"): Whitening(mean, found[name.removesuffix("mean") + "directions"])
+            for name, mean in found.items()
+            if name.endswith(".mean")
+        }
+    except KeyError as error:
+        raise CheckpointError(
+            f"{path / WHITENING}: wanted {error}, it is missing; copy the checkpoint again"
+        ) from error
 
 
 def _check(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], path: Path) -> None:

@@ -14,7 +14,7 @@ from mfcl.errors import MfclError
 INTERRUPTED = 130
 STUDIED = (
     *("labels", "voices", "traits", "efficiency", "robustness", "geometry", "maps", "cost"),
-    *("formats", "augmentation", "crops"),
+    *("formats", "augmentation", "crops", "ablation"),
 )
 """The sections of a study; told here so that help needs no torch."""
 SHOWN = 30
@@ -99,6 +99,10 @@ def parser() -> OneLineParser:
     study.add_argument("--seeds", type=int, help="how many, instead of the preset's")
     study.add_argument("--only", nargs="+", metavar="SECTION", help=f"do these alone: {', '.join(STUDIED)}")
     study.add_argument("--skip", nargs="+", metavar="SECTION", help="leave these out")
+    study.add_argument(
+        "--ablate", nargs="+", action="append", metavar="KEY=A,B",
+        help="train every combination of these choices of the recipe, and no other section",
+    )  # fmt: skip
     study.add_argument("--dry-run", action="store_true", help="print the plan with its time, and do nothing")
     _data(study)
     _work(study)
@@ -125,6 +129,8 @@ def parser() -> OneLineParser:
         "--out", type=Path, required=True, help="an .npz file; bad files are named in failures.csv beside it"
     )
     embed.add_argument("--format", choices=("wave", "mel", "both"), default="both")
+    embed.add_argument("--part", choices=("words", "voices"), help="of a model that has both; all of it if left out")
+    embed.add_argument("--whiten", action="store_true", help="make vectors ready for cosines")
     embed.add_argument("--batch", type=int, default=64)
     embed.add_argument("--strict", action="store_true", help="make the first bad file an error")
     embed.add_argument("--device", default="auto")
@@ -217,8 +223,8 @@ def _study(given: argparse.Namespace) -> None:
     rows = study(
         given.data, given.out, preset=given.preset, recipe=given.recipe, overrides=given.set, protocol=given.protocol,
         split_by=given.split_by, label=given.label, speaker=given.speaker, seed=given.seed, seeds=given.seeds,
-        only=given.only, skip=given.skip, dry_run=given.dry_run, device=given.device, threads=given.threads,
-        cache=given.cache, strict=given.strict, progress=not given.quiet,
+        only=given.only, skip=given.skip, ablate=given.ablate, dry_run=given.dry_run, device=given.device,
+        threads=given.threads, cache=given.cache, strict=given.strict, progress=not given.quiet,
     )  # fmt: skip
     if given.dry_run:
         return
@@ -257,8 +263,8 @@ def _embed(given: argparse.Namespace) -> None:
 
     use_machine(given.threads)
     found = embed(
-        given.model, given.data, format=given.format, batch=given.batch, strict=given.strict, device=given.device,
-        failures=given.out.parent / "failures.csv", progress=not given.quiet,
+        given.model, given.data, format=given.format, part=given.part, whiten=given.whiten, batch=given.batch,
+        strict=given.strict, device=given.device, failures=given.out.parent / "failures.csv", progress=not given.quiet,
     )  # fmt: skip
     found.save(given.out)
     print(f"{given.out}: {found.vectors.shape[0]} recordings x {found.vectors.shape[1]} values")

@@ -14,9 +14,9 @@ from mfcl.checkpoint import Checkpoint, load_checkpoint
 from mfcl.console import progress as progress_bar
 from mfcl.corpora import open_manifest
 from mfcl.embeddings import Embeddings
-from mfcl.errors import AudioError, MfclError
+from mfcl.errors import AudioError, CheckpointError, MfclError
 from mfcl.files import replacing
-from mfcl.inference import Format, Listed, Samples, embed_clips, part_bounds, pick_device
+from mfcl.inference import Format, Listed, Part, Samples, embed_clips, part_bounds, pick_device
 from mfcl.recordings import Manifest, Recording
 
 CHUNK = 512
@@ -28,6 +28,8 @@ def embed(
     recordings: str | Path | Manifest,
     *,
     format: Format = "both",
+    part: Part | None = None,
+    whiten: bool = False,
     batch: int = 64,
     failures: Path | None = None,
     strict: bool = False,
@@ -43,6 +45,8 @@ def embed(
         checkpoint: A checkpoint, or the folder of one or of a run.
         recordings: What to embed.
         format: The waveform encoder's embedding, the spectrogram encoder's, or both side by side.
+        part: The words' part or the voices', of a model that has both; all of it if left out.
+        whiten: Make vectors ready for cosines, by what was learned from the training data.
         batch: Recordings a step; memory is bounded by `mfcl.inference.LONGEST_SECONDS` of sound each.
         failures: Where to write a CSV of the files left out (`id,reason`); written only if there are any.
         strict: Make the first bad file an error.
@@ -80,13 +84,14 @@ def embed(
             f"{manifest.root}: no recording could be read; the first: {failed[0][1] if failed else 'none'}"
         )
     chosen = manifest.select(kept)
-    return Embeddings(
+    found = Embeddings(
         vectors=np.concatenate(vectors),
         ids=chosen.ids,
         labels={name: chosen.column(name) for name in chosen.label_names},
         parts=part_bounds(model, format),
         splits=chosen.splits,
     )
+    return _wanted(found, loaded, part, whiten=whiten)
 
 
 class Embedder:
@@ -105,9 +110,10 @@ class Embedder:
         """The rate in Hz that sound is brought to before it is embedded."""
         return self.checkpoint.recipe.preparation.sample_rate
 
-    def dim(self, format: Format = "both") -> int:
-        """Return how many values an embedding has."""
-        return max(stop for _, stop in part_bounds(self.checkpoint.model, format).values())
+    def dim(self, format: Format = "both", *, part: Part | None = None) -> int:
+        """Return how many values an embedding has that is not whitened."""
+        bounds = part_bounds(self.checkpoint.model, format)
+        return sum(stop - start for name, (start, stop) in bounds.items() if part is None or part in name.split())
 
     def encode(
         self,
@@ -115,6 +121,8 @@ class Embedder:
         *,
         sample_rate: int | None = None,
         format: Format = "both",
+        part: Part | None = None,
+        whiten: bool = False,
         batch: int = 64,
         normalize: bool = False,
         progress: bool = False,
@@ -125,6 +133,8 @@ class Embedder:
             sounds: One or several: paths, or float arrays of shape (samples,) or (samples, channels) in [-1, 1].
             sample_rate: Of the arrays, in Hz; the model's own if left out.
             format: `wave`, `mel` or `both`.
+            part: `words` or `voices`, of a model that has both; all of it if left out.
+            whiten: Make vectors ready for cosines, by what was learned from the training data.
             batch: Sounds a step.
             normalize: Scale each vector to length 1.
             progress: Show a progress bar.
@@ -135,10 +145,13 @@ class Embedder:
         listed = [sounds] if isinstance(sounds, str | Path | np.ndarray) else list(sounds)
         clips = [self._prepared(sound, place, sample_rate) for place, sound in enumerate(listed)]
         if not clips:
-            return np.zeros((0, self.dim(format)), dtype=np.float32)
+            return np.zeros((0, self.dim(format, part=part)), dtype=np.float32)
         model = self.checkpoint.model
         vectors = embed_clips(model, Listed(clips), self.sample_rate, format=format, batch=batch, progress=progress)
-        return _unit(vectors) if normalize else vectors
+        names = np.full(len(clips), "")
+        plain = Embeddings(vectors, names, {}, part_bounds(model, format), names)
+        wanted = _wanted(plain, self.checkpoint, part, whiten=whiten).vectors
+        return _unit(wanted) if normalize else wanted
 
     def encode_frames(
         self,
@@ -193,6 +206,14 @@ class Embedder:
 def load(folder: str | Path, *, device: str = "auto") -> Embedder:
     """Load a trained model from its folder, or from the folder of its run."""
     return Embedder(load_checkpoint(Path(folder)), device=device)
+
+
+def _wanted(found: Embeddings, checkpoint: Checkpoint, part: Part | None, *, whiten: bool) -> Embeddings:
+    """Return a part of embeddings, or all of them, whitened or as they are."""
+    chosen = found.only(part) if part else found
+    if whiten and not checkpoint.whitening:
+        raise CheckpointError(f"{checkpoint.folder}: no whitening was learned with this model; leave whiten out")
+    return chosen.whiten(checkpoint.whitening) if whiten else chosen
 
 
 def _decode(recordings: Sequence[Recording], preparation: Preparation) -> Iterable[Samples | MfclError]:

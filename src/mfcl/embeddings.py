@@ -1,5 +1,6 @@
 """Vectors with the ids and labels of what they stand for, and the file that keeps them."""
 
+import itertools
 import json
 import zipfile
 import zlib
@@ -12,6 +13,7 @@ from jaxtyping import Float32, Int64, Shaped
 
 from mfcl.errors import MeasureError, one_of
 from mfcl.files import replacing
+from mfcl.whitening import Whitening, fit_whitening
 
 FILE_VERSION = 1
 
@@ -86,9 +88,54 @@ class Embeddings:
         return self.vectors[:, start:stop]
 
     def only(self, name: str) -> "Embeddings":
-        """Return the same items with one format's columns alone; see `part`."""
-        vectors = self.part(name)
-        return Embeddings(vectors, self.ids, self.labels, {name: (0, vectors.shape[1])}, self.splits)
+        """Return the same items with some columns alone: those of the parts that are called so, or have it as a word.
+
+        Raises:
+            MeasureError: there is no such part.
+
+        Example:
+            >>> names, parts = np.array(["a.wav"]), {"wave": (0, 1), "mel words": (1, 2), "mel voices": (2, 3)}
+            >>> three = Embeddings(np.array([[7, 8, 9]], np.float32), names, {}, parts, names)
+            >>> three.only("mel").vectors.tolist(), three.only("mel").parts
+            ([[8.0, 9.0]], {'mel words': (0, 1), 'mel voices': (1, 2)})
+        """
+        wanted = [part for part in self.parts if name == part or name in part.split()]
+        if not wanted:
+            raise MeasureError(f"embeddings: {one_of('part', name, self.parts)}")
+        columns = [self.part(part) for part in wanted]
+        edges = np.cumsum([0, *(column.shape[1] for column in columns)]).tolist()
+        parts = dict(zip(wanted, itertools.pairwise(edges), strict=True))
+        return Embeddings(np.concatenate(columns, axis=1), self.ids, self.labels, parts, self.splits)
+
+    def whitenings(self) -> dict[str, Whitening]:
+        """Learn a whitening for each part from the training items.
+
+        Raises:
+            MeasureError: there are fewer than two of them.
+        """
+        train = self.splits == "train"
+        return {name: fit_whitening(self.vectors[train, start:stop]) for name, (start, stop) in self._bounds().items()}
+
+    def whiten(self, by: Mapping[str, Whitening]) -> "Embeddings":
+        """Return the same items made ready for cosines: each part whitened, at length 1.
+
+        Args:
+            by: A whitening for each part; see `whitenings`.
+
+        Raises:
+            MeasureError: a part has none, or one of another size.
+        """
+        columns = []
+        for name, (start, stop) in self._bounds().items():
+            if name not in by:
+                raise MeasureError(f"embeddings: {one_of('part to whiten', name, by)}")
+            columns.append(by[name](self.vectors[:, start:stop]))
+        edges = np.cumsum([0, *(column.shape[1] for column in columns)]).tolist()
+        parts = dict(zip(self.parts, itertools.pairwise(edges), strict=False))
+        return Embeddings(np.concatenate(columns, axis=1), self.ids, self.labels, parts, self.splits)
+
+    def _bounds(self) -> Mapping[str, tuple[int, int]]:
+        return self.parts or {"": (0, self.dim)}
 
     def select(self, indices: Int64[np.ndarray, " chosen"]) -> "Embeddings":
         """Return the chosen items, in the order asked for."""
@@ -98,7 +145,7 @@ class Embeddings:
     def scaled(self) -> "Embeddings":
         """Return the same items with each format's part of each vector at length 1, so that none outweighs another."""
         vectors = self.vectors.copy()
-        for start, stop in self.parts.values() or [(0, self.dim)]:
+        for start, stop in self._bounds().values():
             lengths = np.linalg.norm(vectors[:, start:stop], axis=1, keepdims=True)
             vectors[:, start:stop] /= np.maximum(lengths, np.finfo(np.float32).tiny)
         return Embeddings(vectors, self.ids, self.labels, self.parts, self.splits)

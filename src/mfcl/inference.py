@@ -17,6 +17,7 @@ from mfcl.recordings import Manifest
 
 Format = Literal["wave", "mel", "both"]
 FORMATS = ("wave", "mel")
+Part = Literal["words", "voices"]
 LONGEST_SECONDS = 10.0
 """A longer recording is embedded in windows of this length: memory stays bounded for an hour of sound."""
 Samples = Float32[np.ndarray, " _"]
@@ -138,11 +139,12 @@ def pick_device(device: str) -> torch.device:
 
 
 def part_bounds(model: MultiFormatModel, format: Format) -> dict[str, tuple[int, int]]:
-    """Return where each format's values lie in an embedding: name -> (start, stop)."""
+    """Return where the values of each of `MultiFormatModel.parts` lie in an embedding: name -> (start, stop)."""
     bounds, start = {}, 0
-    for name in FORMATS if format == "both" else (format,):
-        bounds[name] = (start, start + model.dims[name])
-        start += model.dims[name]
+    for name, dim in model.parts.items():
+        if format in ("both", name.split()[0]):
+            bounds[name] = (start, start + dim)
+            start += dim
     return bounds
 
 

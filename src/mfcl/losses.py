@@ -37,12 +37,16 @@ class LossSettings:
     """A learned temperature stays above this."""
     highest: float = 1.0
     """A learned temperature stays below this."""
+    voices: float = 1.0
+    """How much the voices' part counts beside the words', where the model has one."""
 
     def __post_init__(self) -> None:
         if self.terms not in TERMS:
             raise RecipeError(f"loss.terms: {one_of('loss', self.terms, TERMS)}")
         if not 0 < self.temperature < math.inf:
             raise RecipeError(f"loss.temperature must be above 0, but is {self.temperature}; the study uses 0.1")
+        if not 0 < self.voices < math.inf:
+            raise RecipeError(f"loss.voices must be above 0, but is {self.voices}; model.voices: null leaves them out")
         if self.learned and not 0 < self.lowest < self.temperature < self.highest < math.inf:
             bounds = f"loss.lowest {self.lowest} and loss.highest {self.highest}"
             raise RecipeError(

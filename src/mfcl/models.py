@@ -22,26 +22,33 @@ class ModelSettings:
     mel_format: MelSettings = field(default_factory=MelSettings)
     wave: EncoderSettings = field(default_factory=lambda: EncoderSettings("filterbank1d", "thirds_max"))
     mel: EncoderSettings = field(default_factory=lambda: EncoderSettings("melcnn", "thirds_max"))
+    voices: str | None = None
+    """A pooling for a second part of each embedding, the voice's, such as `statistics`; None: there is one part."""
 
 
 class FormatEncoder(nn.Module):
-    """A front end, an encoder and a pooling: waveforms in, one embedding a clip out.
+    """A front end, an encoder and its poolings: waveforms in, one embedding a clip out.
 
     Attributes:
         front: From waveforms to the format.
         encoder: From the format to frames.
-        pooling: From frames to an embedding.
+        poolings: From frames to each part of an embedding: "words" and perhaps "voices".
         dim: Values in an embedding.
     """
 
-    def __init__(self, front: Waveform | LogMel, encoder: nn.Module, pooling: Pooling) -> None:
+    def __init__(self, front: Waveform | LogMel, encoder: nn.Module, poolings: Mapping[str, Pooling]) -> None:
         super().__init__()
-        self.front, self.encoder, self.pooling = front, encoder, pooling
+        self.front, self.encoder, self.poolings = front, encoder, nn.ModuleDict(dict(poolings))
+
+    @property
+    def dims(self) -> dict[str, int]:
+        """Values in each part of an embedding."""
+        return {name: int(pooling.dim) for name, pooling in self.poolings.items()}  # type: ignore[arg-type]
 
     @property
     def dim(self) -> int:
         """Values in an embedding."""
-        return self.pooling.dim
+        return sum(self.dims.values())
 
     def frames(self, wave: Float[Tensor, "batch samples"], lengths: Lengths = None) -> Frames:
         """Return what the encoder says about each moment.
@@ -55,8 +62,11 @@ class FormatEncoder(nn.Module):
 
     def encode(self, represented: Float[Tensor, "batch ..."], lengths: Lengths = None) -> Float[Tensor, "batch _"]:
         """Return the embeddings of clips that are in the format already; `lengths` are in its own steps."""
-        embeddings: Tensor = self.pooling(self.encoder(represented, lengths))
-        return embeddings
+        return self.pool(self.encoder(represented, lengths))
+
+    def pool(self, frames: Frames) -> Float[Tensor, "batch _"]:
+        """Return the embeddings of frames: their parts side by side, in float32."""
+        return torch.cat([pooling(frames) for pooling in self.poolings.values()], dim=1)
 
     def forward(self, wave: Float[Tensor, "batch samples"], lengths: Lengths = None) -> Float[Tensor, "batch _"]:
         """Return the embeddings of waveforms; each depends on its own clip alone. See `frames`."""
@@ -80,7 +90,9 @@ class MultiFormatModel(nn.Module):
             chosen: EncoderSettings = getattr(settings, name)
             encoder = make_encoder(chosen, name, bands=bands)  # type: ignore[arg-type]
             features = int(encoder.features)  # type: ignore[arg-type]
-            setattr(self, name, FormatEncoder(front, encoder, Pooling(chosen.pooling, features)))
+            poolings = {"words": chosen.pooling} | ({"voices": settings.voices} if settings.voices else {})
+            made = {part: Pooling(pooling, features) for part, pooling in poolings.items()}
+            setattr(self, name, FormatEncoder(front, encoder, made))
 
     wave: FormatEncoder
     mel: FormatEncoder
@@ -89,6 +101,20 @@ class MultiFormatModel(nn.Module):
     def dims(self) -> Mapping[str, int]:
         """Values in an embedding, by format."""
         return {"wave": self.wave.dim, "mel": self.mel.dim}
+
+    @property
+    def parts(self) -> dict[str, int]:
+        """Values in each part of an embedding, by its name: the format's, with the part's where there are two.
+
+        Example:
+            >>> MultiFormatModel(ModelSettings(voices="statistics")).parts
+            {'wave words': 1536, 'wave voices': 768, 'mel words': 2560, 'mel voices': 1280}
+        """
+        found: dict[str, int] = {}
+        for name in ("wave", "mel"):
+            dims = getattr(self, name).dims
+            found |= {f"{name} {part}" if len(dims) > 1 else name: dim for part, dim in dims.items()}
+        return found
 
     def forward(
         self, wave: Float[Tensor, "batch samples"], lengths: Lengths = None

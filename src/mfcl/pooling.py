@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mfcl.encoders.base import Frames, within
+from mfcl.encoders.base import Frames, lengths_of, within
 from mfcl.errors import RecipeError, one_of
 
 Embedding = Float[Tensor, "batch dim"]
@@ -102,14 +102,31 @@ def thirds_weights(frames: Frames) -> Float[Tensor, "batch 3 frames"]:
         frame    |  0  |  1  |  2  |  3  |
         third    |   0   |   1   |   2   |     frame 1 counts 1/3 in third 0 and 2/3 in third 1
     """
-    batch, width = frames.values.shape[:2]
-    device = frames.values.device
-    lengths = torch.full((batch,), width, device=device) if frames.lengths is None else frames.lengths
+    width, device, lengths = frames.values.shape[1], frames.values.device, lengths_of(frames)
     third = lengths[:, None, None] / 3  # in frames
     start = third * torch.arange(3, device=device)[:, None]  # (batch, 3, 1)
     frame = torch.arange(width, device=device)  # frame j lasts from j to j + 1
     overlap = torch.minimum(start + third, frame + 1) - torch.maximum(start, frame)
     return overlap.clamp(min=0) / third
+
+
+def halves(frames: Frames, place: Float[Tensor, " batch"]) -> tuple[Frames, Frames]:
+    """Return the frames of each clip before a place and those after it, each with one frame at least.
+
+        clip     | a  b  c  d  e | .  .        place 0.4: early | a  b | .  .  .  .  .
+                                                          late  | c  d  e | .  .  .  .
+
+    Args:
+        frames: Of clips.
+        place: A share of each clip, from 0 to 1.
+    """
+    width, lengths = frames.values.shape[1], lengths_of(frames)
+    before = (place * lengths).round().long().minimum(lengths - 1).clamp(min=1)
+    after = (lengths - before).clamp(min=1)
+    early = frames.values * within(before, width)[:, :, None]
+    moved = torch.arange(width, device=before.device) + (lengths - after)[:, None]  # (batch, width)
+    late = frames.values.gather(1, moved.clamp(max=width - 1)[:, :, None].expand_as(frames.values))
+    return Frames(early, before), Frames(late * within(after, width)[:, :, None], after)
 
 
 def _own(frames: Frames, values: Float[Tensor, "batch frames features"]) -> Float[Tensor, "batch frames features"]:

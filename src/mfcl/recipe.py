@@ -122,6 +122,19 @@ def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Reci
     return from_dict(Recipe, values, where=str(path))
 
 
+def changed(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
+    """Return a recipe with single values changed, as `load_recipe` changes them.
+
+    Example:
+        >>> changed(load_recipe("quick"), ["train.epochs=3"]).train.epochs
+        3
+    """
+    values = to_dict(recipe)
+    for override in overrides:
+        _set(values, override)
+    return from_dict(Recipe, values, where=recipe.name)
+
+
 def to_dict(value: Any) -> dict[str, Any]:
     """Return a settings dataclass as plain values that JSON and YAML can hold."""
     return {entry.name: _plain(getattr(value, entry.name)) for entry in dataclasses.fields(value)}

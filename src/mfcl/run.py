@@ -26,7 +26,8 @@ from mfcl.recipe import Recipe, load_recipe
 from mfcl.recordings import write_manifest
 from mfcl.seeds import generator
 from mfcl.training import fit
-from mfcl.training.tasks import Classify, Pretrain
+from mfcl.training.tasks import Classify, Pretrain, Task
+from mfcl.whitening import MOST_ITEMS, Whitening
 from mfcl.workers import core_count
 
 HEADS = "heads.safetensors"
@@ -118,7 +119,7 @@ def pretrain(
     write_manifest(data.manifest, out / "manifest.csv")
     with replacing(out / HEADS) as temporary:
         save_file({name: weight.contiguous().cpu() for name, weight in task.heads.state_dict().items()}, temporary)
-    save_checkpoint(model, recipe, out / "model", card=facts)
+    save_checkpoint(model, recipe, out / "model", card=facts, whitening=_whitening(model, task))
     return load_checkpoint(out)
 
 
@@ -142,7 +143,9 @@ def train_supervised(
             task, recipe.supervised, out / format, recipe=recipe, fingerprint=data.manifest.fingerprint(), seed=seed,
             resume=(out / format).exists(), device=device, progress=progress,
         )  # fmt: skip
-    save_checkpoint(model, recipe, out / "model", card={"training": f"supervised by {label!r}", "seed": str(seed)})
+    write_manifest(data.manifest, out / "manifest.csv")
+    facts = {"training": f"supervised by {label!r}", "seed": str(seed)}
+    save_checkpoint(model, recipe, out / "model", card=facts, whitening=_whitening(model, task))
     return load_checkpoint(out)
 
 
@@ -211,12 +214,20 @@ def _live_figures(task: Pretrain, data: Data) -> Callable[[], dict[str, float]]:
     return figures
 
 
+def _whitening(model: MultiFormatModel, task: Task) -> dict[str, Whitening]:
+    """Return what makes the model's embeddings ready for cosines, learned from some of its training recordings."""
+    some = generator(task.seed, "whitening").permutation(task.count)[:MOST_ITEMS]
+    return embed_store(model, task.store.select(np.sort(some))).whitenings()
+
+
 @torch.no_grad()
 def _pairing(task: Pretrain, embeddings: Embeddings) -> float:
     """Return how often, in percent, the nearest log-mel projection to a waveform's is its own; needs no label."""
     device = next(task.parameters()).device
+    own = {name.split()[0]: name for name in reversed(list(embeddings.parts))}  # the first part of each format
     wave, mel = (
-        task.heads[name](torch.from_numpy(embeddings.part(name)).to(device)).cpu().numpy() for name in ("wave", "mel")
+        task.heads[own[name]](torch.from_numpy(embeddings.part(own[name])).to(device)).cpu().numpy()
+        for name in ("wave", "mel")
     )
     nearest, _ = top_k(wave, mel, 1)
     return 100 * float((nearest[:, 0] == np.arange(len(wave))).mean())

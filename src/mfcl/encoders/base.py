@@ -27,6 +27,13 @@ class Frames(NamedTuple):
     """Frames of each clip; zeros follow. None: all fill the width."""
 
 
+def lengths_of(frames: Frames) -> Int64[Tensor, " batch"]:
+    """Return the frames of each clip, also where all fill the width."""
+    if frames.lengths is not None:
+        return frames.lengths
+    return torch.full(frames.values.shape[:1], frames.values.shape[1], device=frames.values.device)
+
+
 def within(lengths: Int64[Tensor, " batch"], frames: int) -> Float[Tensor, "batch frames"]:
     """Return 1 for a clip's own frames and 0 for padding.
 

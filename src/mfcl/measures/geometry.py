@@ -46,9 +46,8 @@ def measure_geometry(
     part = embeddings.select(chosen)
     values = {"rankme": rankme(part.vectors), "uniformity": uniformity(standardised(embeddings)[chosen])}
     found = []
-    if len(part.parts) == 2:
-        first, second = (part.part(name) for name in part.parts)
-        values["cka"] = linear_cka(first, second)
+    if {"wave", "mel"} == {name.split()[0] for name in part.parts}:
+        values["cka"] = linear_cka(part.only("wave").vectors, part.only("mel").vectors)
         if projections is not None:
             wave, mel = (_projected(projections, name, len(embeddings))[chosen] for name in ("wave", "mel"))
             values["alignment"] = alignment(wave, mel)

@@ -15,6 +15,7 @@ NOTES: dict[str, str] = {
     "traits": "What else is known of the speakers, read from the same vectors.",
     "augmentation": "The same training with less or more disturbed crops.",
     "crops": "The same training with crops of other lengths and places.",
+    "ablation": "The recipe with some of its choices changed.",
     "formats": "The same training with other pairs of formats.",
     "geometry": "How the vectors lie, and how well the two formats of a clip find each other.",
     "robustness": "The same readers on test clips that were disturbed.",
@@ -71,9 +72,12 @@ def _words(name: str, figures: Sequence[Figure], study: Study) -> list[str]:
         return sentences.efficiency(figures)
     if name == "robustness":
         return sentences.robustness(figures)
-    what = {"augmentation": "augmentation", "crops": "length and place of crops", "formats": "pair of formats"}.get(
-        name
-    )
+    what = {
+        "augmentation": "augmentation",
+        "crops": "length and place of crops",
+        "formats": "pair of formats",
+        "ablation": "choice",
+    }.get(name)
     return sentences.variants(figures, what) if what else []
 
 
@@ -88,6 +92,6 @@ def _plots(name: str, figures: Sequence[Figure], study: Study) -> list[Plot]:
         return charts.efficiency(figures)
     if name == "crops":
         return charts.crops(figures)
-    if name in ("augmentation", "formats"):
+    if name in ("augmentation", "formats", "ablation"):
         return charts.choices(figures)
     return charts.robustness(figures) if name == "robustness" else []

@@ -9,6 +9,8 @@ from mfcl.report.units import BEST, PERCENT, listed, write
 PRETRAINED = "pre-trained"
 FORMATS = {
     "both": "the pre-trained pair (both)",
+    "words": "the pre-trained pair (words)",
+    "voices": "the pre-trained pair (voices)",
     "mel": "the pre-trained mel encoder",
     "wave": "the pre-trained wave encoder",
 }
@@ -35,9 +37,9 @@ def named(representation: str, *, same: str | None = None) -> str:
     if made == PRETRAINED and format:
         return FORMATS[format]
     if made == "untrained" and format and format == same:
-        return f"the same {'encoders' if format == 'both' else 'encoder'} untrained"
+        return f"the same {'encoder' if format in ('wave', 'mel') else 'encoders'} untrained"
     if made in ("untrained", "supervised") and format:
-        return f"{made} encoders (both)" if format == "both" else f"the {made} {format} encoder"
+        return f"the {made} {format} encoder" if format in ("wave", "mel") else f"{made} encoders ({format})"
     return f"the {representation}" if representation in CONTROLS and representation[:3] == "log" else representation
 
 

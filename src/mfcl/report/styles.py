@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 from mfcl.report.summary import kind, view
 
-DASHES: dict[str | None, str | None] = {"both": None, "mel": "8 4", "wave": "2 3.5", None: None}
-"""Format -> dashes of its line."""
+DASHES: dict[str | None, str | None] = {
+    "both": None, "words": "14 4", "voices": "10 3 2 3", "mel": "8 4", "wave": "2 3.5", None: None,
+}  # fmt: skip
+"""View -> dashes of its line."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,18 @@ def style(representation: str) -> Style:
     ):
         if words in made:
             return Style(colour, shape, DASHES[format])
-    return Style("--blue", {"mel": "bar", "wave": "diamond"}.get(format or "", "circle"), DASHES[format])
+    return Style(
+        "--blue",
+        {"mel": "bar", "wave": "diamond", "words": "square", "voices": "triangle"}.get(format or "", "circle"),
+        DASHES[format],
+    )
 
 
 def by_format(representation: str) -> Style:
     """Return the looks where all series are pre-trained and differ by format alone."""
-    looks = {"both": ("--blue", "circle"), "mel": ("--green", "cross"), "wave": ("--orange", "triangle")}
+    looks = {
+        "both": ("--blue", "circle"), "mel": ("--green", "cross"), "wave": ("--orange", "triangle"),
+        "words": ("--sky", "square"), "voices": ("--vermilion", "star"),
+    }  # fmt: skip
     colour, shape = looks.get(view(representation) or "", ("--purple", "down"))
     return Style(colour, shape, "8 4" if "overlap" in representation else None)

@@ -10,8 +10,8 @@ from mfcl.report.units import BEST
 CONTROLS = ("MFCC statistics", "log-mel picture", "Hydra-like features")
 """Representations that need no training and no encoder."""
 
-VIEWS = ("both", "mel", "wave")
-"""What an encoder pair is asked for, the one to show first."""
+VIEWS = ("both", "words", "voices", "mel", "wave")
+"""What an encoder pair is asked for, the one to show first: all of it, a part of both formats, a format."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def kind(representation: str) -> str:
 
 
 def view(representation: str) -> str | None:
-    """Return the format that a representation is of.
+    """Return what of an encoder pair a representation is: a format, a part or both.
 
     Example:
         >>> view("pre-trained, mel, frozen"), view("MFCC statistics")
@@ -108,9 +108,13 @@ def of_kind(found: Iterable[Mean], name: str) -> list[Mean]:
 
 
 def leading(found: Iterable[Mean], name: str, wanted: str | None = None) -> Mean | None:
-    """Return the figure of a kind that stands for it: of the wanted format, else of both, else the best."""
+    """Return the figure of a kind that stands for it: of the wanted view, else of the part that is made for the task.
+
+    Else of both formats, else the best.
+    """
     own = of_kind(found, name)
-    for choice in (wanted, "both"):
+    made_for = "voices" if own and own[0].task.startswith("voices") else "words"
+    for choice in (wanted, made_for, "both"):
         for one in own:
             if choice and view(one.representation) == choice:
                 return one

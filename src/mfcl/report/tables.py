@@ -15,6 +15,7 @@ from mfcl.report.units import BEST, head, write
 TITLES: dict[str, str] = {
     "labels": "Labels", "voices": "Voices", "traits": "Traits of the speaker", "efficiency": "Few labels, many labels",
     "augmentation": "Augmentation", "crops": "Where the crops lie", "formats": "Formats in training",
+    "ablation": "Choices of the recipe",
     "geometry": "Geometry of the vectors", "robustness": "Noise and loudness", "cost": "Cost",
 }  # fmt: skip
 """Table -> its title, in the order of the page; a table of another name comes last under its own."""

@@ -25,12 +25,13 @@ from mfcl.run import this_command, use_machine
 from mfcl.splits import split
 from mfcl.studies.bench import Bench
 from mfcl.studies.plan import Part, left_out, parts, plan_table, seconds_left, spoken
-from mfcl.studies.presets import PRESETS, SECTIONS, chosen_sections
+from mfcl.studies.presets import ABLATION, PRESETS, SECTIONS, chosen_sections
 from mfcl.studies.timing import Rates, measured_rates
 from mfcl.studies.written import write_results
 
 __all__ = ["PRESETS", "SECTIONS", "study"]
 
+GRIDS = "ablations.json"
 ROTATIONS = 5
 """Of Becker's protocol."""
 
@@ -50,6 +51,7 @@ def study(
     seeds: int | None = None,
     only: Sequence[str] | None = None,
     skip: Sequence[str] | None = None,
+    ablate: Sequence[Sequence[str]] | None = None,
     dry_run: bool = False,
     device: str = "auto",
     threads: int | None = None,
@@ -78,6 +80,8 @@ def study(
         seeds: How many seeds, instead of the preset's.
         only: Sections to do, instead of the preset's; see `SECTIONS`.
         skip: Sections to leave out.
+        ablate: Grids of choices, each some `key=a,b,c`: of each every combination is trained as the recipe says else,
+            and measured in the section `ablation`; no other section is done unless `only` asks for it.
         dry_run: Print the plan with its time, and do nothing.
         device: `auto`, `cpu`, `cuda`, ...
         threads: Processor threads; as many as the process may use if left out.
@@ -90,8 +94,12 @@ def study(
         MfclError: bad input, in one line.
     """
     use_machine(threads)
-    sections = chosen_sections(preset, list(only or ()) or None, list(skip or ()))
+    wanted = [*(only or ()), *([ABLATION] if ablate else [])]
+    sections = chosen_sections(preset, wanted or None, list(skip or ()))
     chosen, folder = load_recipe(recipe or preset, overrides), Path(out)
+    grids = _grids(folder, ablate or ())
+    if ABLATION in sections and not grids:
+        raise MfclError("--only ablation: wanted choices to try; add --ablate, such as --ablate train.batch=64,128")
     if seeds is not None and seeds < 1:
         raise MfclError(f"--seeds {seeds}: wanted 1 or more")
     if seeds is not None and protocol == "becker":
@@ -109,7 +117,7 @@ def study(
     for place, number in enumerate(numbers):
         own = _rotation(opened, place) if rotated else opened
         bench = Bench(own, folder, device=device, progress=progress)
-        everything += parts(bench, chosen, PRESETS[preset], tuple(SECTIONS), number, rates)
+        everything += parts(bench, chosen, PRESETS[preset], tuple(SECTIONS), number, rates, grids)
     everything.sort(key=lambda part: part.rank)
     planned = [part for part in everything if part.section in sections]
     notes = list(left_out(sections, opened.label, opened.speaker))
@@ -120,6 +128,8 @@ def study(
     if dry_run:
         return []
     write_json(folder / "study.json", settings)
+    if grids:
+        write_json(folder / GRIDS, grids)
     write_manifest(opened.manifest, folder / "manifest.csv")
     write_text(folder / "data.md", f"{opened.report.table()}\n\n{opened.report.problems_table()}\n")
     about = {
@@ -154,6 +164,14 @@ def _work(
                 write_results(folder, planned, everything, about)
                 written = time.monotonic()
     return write_results(folder, planned, everything, about)
+
+
+def _grids(folder: Path, ablate: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Return the choices asked for now and in calls before, so that what is known of them stays in the tables."""
+    path = folder / GRIDS
+    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    now = [list(grid) for grid in ablate]
+    return before + [grid for grid in now if grid not in before]
 
 
 def _rotation(data: Data, rotation: int) -> Data:

@@ -41,6 +41,7 @@ class Bench:
         self.device, self.progress = device, progress
         self._last: tuple[str, Embeddings] | None = None
         self._probes: dict[tuple[str, str], LabelProbes] = {}
+        self._views: dict[str, Embeddings] = {}
 
     def basis(self, source: Source) -> dict[str, Any]:
         """Return everything that a source's vectors depend on."""
@@ -80,14 +81,18 @@ class Bench:
         name = self.name(source)
         if self._last is None or self._last[0] != name:
             self._probes.clear()
+            self._views.clear()
             found = load_embeddings(self.folder / "embeddings" / f"{name}.npz")
             self._last = (name, found)
         return self._last[1]
 
     def view(self, source: Source, view: str) -> Embeddings:
-        """Return one format of a source's embeddings, or all of it."""
+        """Return one of a source's views: all of its embeddings, a format of them or a part."""
         whole = self.embeddings(source)
-        return whole.only(view) if view in whole.parts and view else whole
+        if view not in self._views:
+            alone = len(source.formats) == 1 and view not in source.formats
+            self._views[view] = view_of(whole, f"{source.formats[0]} {view}" if alone else view)
+        return self._views[view]
 
     def probes(self, source: Source, view: str) -> LabelProbes:
         """Return the probes of one view, fitted once for all sections that ask."""
@@ -132,7 +137,10 @@ class Bench:
         heads = make_heads(dims, source.recipe.head, seed=source.seed)
         heads.load_state_dict(load_file(self.run(source) / HEADS))
         with torch.no_grad():
-            return {name: heads[name](torch.from_numpy(embeddings.part(name).copy())).numpy() for name in dims}
+            return {
+                name.split()[0]: heads[name](torch.from_numpy(embeddings.part(name).copy())).numpy()
+                for name in reversed(dims)  # of each format the first part
+            }
 
     def run(self, source: Source) -> Path:
         """Return the run folder of a source's training."""
@@ -156,3 +164,8 @@ class Bench:
             vectors = CONTROLS[source.name](store, store.sample_rate, source.seed).astype(np.float32)
         labels = {label: manifest.column(label) for label in manifest.label_names}
         return Embeddings(vectors, manifest.ids, labels, {source.name: (0, vectors.shape[1])}, manifest.splits)
+
+
+def view_of(embeddings: Embeddings, view: str) -> Embeddings:
+    """Return the columns of a view: "" and "both" are all, another word is a format's or a part's."""
+    return embeddings if view in ("", "both") else embeddings.only(view)

@@ -11,9 +11,9 @@ from mfcl.run import stopwatch
 from mfcl.studies import questions
 from mfcl.studies.bench import Bench
 from mfcl.studies.ledger import slug
-from mfcl.studies.presets import SECTIONS, SWEEPS, UNLABELLED, Preset
+from mfcl.studies.presets import ABLATION, SECTIONS, SWEEPS, UNLABELLED, Preset
 from mfcl.studies.questions import Answer
-from mfcl.studies.sources import Source, main_sources, swept
+from mfcl.studies.sources import Source, ablated, main_sources, swept
 from mfcl.studies.timing import Rates
 from mfcl.studies.tuning import enough_steps, tuned
 
@@ -27,7 +27,7 @@ ASKED: dict[str, Ask] = {
     "geometry": questions.geometry,
     "maps": questions.maps,
     "cost": questions.costs,
-    **{section: questions.sweep(section) for section in SWEEPS},
+    **{section: questions.sweep(section) for section in (*SWEEPS, ABLATION)},
 }
 
 
@@ -65,7 +65,7 @@ class Part:
     @property
     def rank(self) -> int:
         """Return when it is done: the main parts of all seeds, then trainings with few labels, then sweeps."""
-        return 2 if self.section in SWEEPS else int("count" in self.settings)
+        return 2 if self.section in (*SWEEPS, ABLATION) else int("count" in self.settings)
 
     @property
     def key(self) -> str:
@@ -89,7 +89,15 @@ class Part:
         return {"rows": rows, "pictures": answer.pictures, "notes": answer.notes, "seconds": round(clock(), 1)}
 
 
-def parts(bench: Bench, recipe: Recipe, preset: Preset, sections: Sequence[str], seed: int, rates: Rates) -> list[Part]:
+def parts(
+    bench: Bench,
+    recipe: Recipe,
+    preset: Preset,
+    sections: Sequence[str],
+    seed: int,
+    rates: Rates,
+    grids: Sequence[Sequence[str]] = (),
+) -> list[Part]:
     """Return the parts of one seed: all sections of a source together, so that its embeddings are read once."""
     data = bench.data
     usable = [name for name in sections if _measurable(name, data.label, data.speaker)]
@@ -101,7 +109,7 @@ def parts(bench: Bench, recipe: Recipe, preset: Preset, sections: Sequence[str],
     for source in main_sources(recipe, seed, labelled=data.label is not None):
         encoder = source.kind != "control"
         for section in usable:
-            if section in SWEEPS or (not encoder and section in UNLABELLED):
+            if section in (*SWEEPS, ABLATION) or (not encoder and section in UNLABELLED):
                 continue
             add(section, source, ASKED[section], rates.question(section, len(source.views)))
     if "efficiency" in usable:
@@ -116,6 +124,9 @@ def parts(bench: Bench, recipe: Recipe, preset: Preset, sections: Sequence[str],
         if section in SWEEPS:
             for source in swept(section, recipe, seed, preset.sweep_epochs):
                 add(section, source, ASKED[section], rates.question(section, len(source.views)))
+    if ABLATION in usable and grids:
+        for source in ablated(recipe, seed, grids):
+            add(ABLATION, source, ASKED[ABLATION], rates.question(ABLATION, len(source.views)))
     return found
 
 
@@ -128,7 +139,7 @@ def _measurable(section: str, label: str | None, speaker: str | None) -> bool:
         return True
     if section in ("voices", "traits"):
         return speaker is not None
-    if section in SWEEPS:
+    if section in (*SWEEPS, ABLATION):
         return label is not None or speaker is not None
     return label is not None
 

@@ -16,10 +16,13 @@ SECTIONS = {
     "formats": "one format alone at equal budget: what the second one buys",
     "augmentation": "the four settings: none, wave, mel, both",
     "crops": "clip lengths: 30, 40, 45, 50 % disjoint, 60 % overlapping, 80-100 % free",
+    "ablation": "choices of the recipe, each combination trained in full (--ablate)",
 }
 """Name -> what it asks, in the order in which they are done."""
 SWEEPS = ("formats", "augmentation", "crops")
 """Sections that train encoders of their own, each for `sweep_epochs`."""
+ABLATION = "ablation"
+"""The section that a person asks for choice by choice."""
 UNLABELLED = ("geometry", "maps", "cost")
 """Sections that need no label at all."""
 
@@ -41,10 +44,11 @@ class Preset:
     tuned: tuple[int, ...]
 
 
+ALWAYS = tuple(name for name in SECTIONS if name != ABLATION)
 PRESETS = {
-    "quick": Preset(1, tuple(name for name in SECTIONS if name not in SWEEPS), 4, (10, 0)),
-    "default": Preset(3, tuple(SECTIONS), 6, (1, 5, 10, 50, 0)),
-    "reference": Preset(3, tuple(SECTIONS), 10, (1, 5, 10, 50, 0)),
+    "quick": Preset(1, tuple(name for name in ALWAYS if name not in SWEEPS), 4, (10, 0)),
+    "default": Preset(3, ALWAYS, 6, (1, 5, 10, 50, 0)),
+    "reference": Preset(3, ALWAYS, 10, (1, 5, 10, 50, 0)),
 }
 """Each uses the recipe of its name."""
 

@@ -19,7 +19,7 @@ from mfcl.measures import (
     measure_voices,
     points,
 )
-from mfcl.studies.bench import Bench
+from mfcl.studies.bench import Bench, view_of
 from mfcl.studies.sources import Source
 
 NOISE_DB = (20.0, 10.0, 0.0)
@@ -129,7 +129,7 @@ def robustness(bench: Bench, source: Source) -> Answer:
             clean = probes.by_few("robustness", f"{known}, clean", FEW) if per_class else None
             answer.add(source.called(view), [clean or probes.by_all("robustness", f"{known}, clean")])
             for task, x, whole in heard:
-                noisy = whole.only(view) if view in whole.parts and view else whole
+                noisy = view_of(whole, view)
                 found = probes.under(noisy, task=f"{known}, {task}", x=x, per_class=per_class)
                 answer.add(source.called(view), [found])
     return answer
@@ -165,7 +165,7 @@ def costs(bench: Bench, source: Source) -> Answer:
     answer = Answer()
     known = bench.make(source)
     model = bench.model(source)
-    for view in source.views:
+    for view in (view for view in source.views if view in (*source.formats, "both")):
         found = cost(model, bench.data.store.sample_rate, format=view)  # type: ignore[arg-type]
         found["seconds"] = known["seconds"]
         for metric, value in found.items():

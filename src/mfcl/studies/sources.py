@@ -1,7 +1,8 @@
 """What a study represents recordings by: controls, and encoders untrained, pre-trained and supervised."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,7 +11,9 @@ import numpy as np
 import mfcl
 from mfcl.controls import Clips, log_mel_picture, mfcc_statistics, random_features
 from mfcl.crops import CropSettings
-from mfcl.recipe import Recipe, to_dict
+from mfcl.errors import RecipeError
+from mfcl.losses import TERMS
+from mfcl.recipe import Recipe, changed, to_dict
 
 Kind = Literal["control", "untrained", "pre-trained", "supervised"]
 
@@ -75,10 +78,11 @@ class Source:
 
     @property
     def views(self) -> tuple[str, ...]:
-        """The names of what is measured of it: each format, and both; a control is one."""
+        """The names of what is measured of it: each format, both, and each part of both; a control is one."""
         if self.kind == "control":
             return ("",)
-        return (*self.formats, "both") if len(self.formats) > 1 else self.formats
+        parts = ("words", "voices") if self.recipe.model.voices else ()
+        return (*self.formats, *(("both",) if len(self.formats) > 1 else ()), *parts)
 
     def called(self, view: str) -> str:
         """Return the name of one view in the tables."""
@@ -95,6 +99,42 @@ def main_sources(recipe: Recipe, seed: int, *, labelled: bool) -> Iterator[Sourc
         yield Source("supervised", "supervised", seed, recipe)
 
 
+def ablated(recipe: Recipe, seed: int, grids: Sequence[Sequence[str]]) -> Iterator[Source]:
+    """Yield the recipe as it is, then each combination of choices; untrained too where the model itself is changed.
+
+    Args:
+        recipe: What is changed.
+        seed: Of all.
+        grids: Each some `key=a,b,c`, keys dotted; of one grid all combinations are tried.
+    """
+    yield Source("pre-trained, as it is", "pre-trained", seed, recipe)
+    for choices in dict.fromkeys(choices for grid in grids for choices in combinations(grid)):
+        name, other = " ".join(choices), changed(recipe, choices)
+        formats = tuple(dict.fromkeys(itertools.chain(*TERMS[other.loss.terms])))
+        if other.model != recipe.model:
+            yield Source(f"untrained, {name}", "untrained", seed, other, formats)
+        yield Source(f"pre-trained, {name}", "pre-trained", seed, other, formats)
+
+
+def combinations(grid: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Yield every combination of choices.
+
+    Raises:
+        RecipeError: not of the form key=a,b,c.
+
+    Example:
+        >>> list(combinations(["train.batch=64,128", "loss.temperature=0.1"]))
+        [('train.batch=64', 'loss.temperature=0.1'), ('train.batch=128', 'loss.temperature=0.1')]
+    """
+    choices = []
+    for entry in grid:
+        key, sign, values = entry.partition("=")
+        if not (key and sign and values):
+            raise RecipeError(f"--ablate {entry}: wanted key=a,b,c, such as loss.temperature=0.05,0.1")
+        choices.append([f"{key}={value}" for value in values.split(",")])
+    yield from itertools.product(*choices)
+
+
 def swept(section: str, recipe: Recipe, seed: int, epochs: int) -> Iterator[Source]:
     """Yield the pre-trainings of a sweep, each of `epochs` epochs and else the recipe's but for one choice."""
     short = dataclasses.replace(recipe, train=dataclasses.replace(recipe.train, epochs=epochs))
@@ -102,13 +142,13 @@ def swept(section: str, recipe: Recipe, seed: int, epochs: int) -> Iterator[Sour
         for terms, formats in FORMATS.items():
             loss = dataclasses.replace(short.loss, terms=terms)
             name = "wave-mel" if terms == "inter" else terms
-            changed = dataclasses.replace(short, loss=loss)
-            yield Source(f"pre-trained, {name}", "pre-trained", seed, changed, formats)
+            other = dataclasses.replace(short, loss=loss)
+            yield Source(f"pre-trained, {name}", "pre-trained", seed, other, formats)
     elif section == "augmentation":
         for setting in AUGMENTED:
             augment = dataclasses.replace(short.augment, setting=setting)
-            changed = dataclasses.replace(short, augment=augment)
-            yield Source(f"pre-trained, augmented {setting}", "pre-trained", seed, changed)
+            other = dataclasses.replace(short, augment=augment)
+            yield Source(f"pre-trained, augmented {setting}", "pre-trained", seed, other)
     else:
         for low, high, placement in CROPS:
             crops = CropSettings(
@@ -117,5 +157,5 @@ def swept(section: str, recipe: Recipe, seed: int, epochs: int) -> Iterator[Sour
             )  # fmt: skip
             percent = f"{low}-{high}" if high > low else str(low)
             name = f"pre-trained, crops {percent} % {placement}"
-            changed = dataclasses.replace(short, crops=crops)
-            yield Source(name, "pre-trained", seed, changed, x=(low + high) / 2)
+            other = dataclasses.replace(short, crops=crops)
+            yield Source(name, "pre-trained", seed, other, x=(low + high) / 2)

@@ -15,10 +15,12 @@ from torch.nn import functional
 from mfcl.augment import augment_mel, augment_wave
 from mfcl.batches import Clips, Views, length_batches, make_views, whole_clips
 from mfcl.distributed import all_reduce_sum, processes
+from mfcl.encoders import Frames
 from mfcl.formats import LogMel
 from mfcl.heads import make_heads
 from mfcl.losses import TERMS, ContrastiveLoss, chance_loss
 from mfcl.models import FormatEncoder, MultiFormatModel
+from mfcl.pooling import halves
 from mfcl.recipe import Recipe
 from mfcl.store import Store
 from mfcl.training.fronts import fit_front, on_device
@@ -70,14 +72,14 @@ class Task(nn.Module, abc.ABC):
     def forward(self, batch: Any) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         """Return the loss of a batch over all processes, and figures to watch."""
 
-    def encode(
+    def frames(
         self, encoder: FormatEncoder, format: str, represented: Float[Tensor, "batch ..."], lengths: Tensor | None
-    ) -> Float[Tensor, "batch dim"]:
-        """Return embeddings in float32, whatever arithmetic the encoder uses inside."""
+    ) -> Frames:
+        """Return an encoder's frames, in the arithmetic of its format; poolings make float32 of them."""
         device = represented.device.type
         with torch.autocast(device, torch.bfloat16, enabled=self.precision[format] == "bf16"):
-            embeddings: Tensor = encoder.encode(represented, lengths)
-        return embeddings.float()
+            frames: Frames = encoder.encoder(represented, lengths)
+        return frames
 
 
 @dataclass(frozen=True)
@@ -97,13 +99,19 @@ class Pretrain(Task):
     "inter": the first crop stays a waveform, the second becomes a log-mel. "inter+intra": both become both.
     "wave-wave", "mel-mel": both become one format, and the other encoder learns nothing.
 
+    Where the model has a part for voices, it sees of the same frames those of one crop before the middle of both, and
+    those of the other one after it: what two pieces without a common moment share is who speaks, not what is said.
+
+        first crop   | . . e e e e|. . . |       e: early, l: late
+        second crop      | . . . .|l l l l l |
+
     Source: Wang and van den Oord, "Multi-Format Contrastive Learning of Audio Representations", arXiv:2103.06508.
     """
 
     def __init__(self, model: MultiFormatModel, store: Store, recipe: Recipe, *, seed: int) -> None:
         super().__init__(store, seed=seed)
         self.model = model
-        self.heads = make_heads(model.dims, recipe.head, seed=seed)
+        self.heads = make_heads(model.parts, recipe.head, seed=seed)
         self.loss = ContrastiveLoss(recipe.loss)
         self.recipe = recipe
         self.chance_loss = chance_loss(min(recipe.train.batch, len(store)))
@@ -136,7 +144,7 @@ class Pretrain(Task):
 
     def forward(self, batch: Crops) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         """Return the contrastive loss over all processes' crops, and top-1, temperature and spread."""
-        make: dict[str, Callable[[Crops, str], Tensor]] = {
+        make: dict[str, Callable[[Crops, str], Frames]] = {
             "wave": self._wave,
             "mel": functools.partial(self._mel, partner=self._partner(batch)),
         }
@@ -144,34 +152,62 @@ class Pretrain(Task):
             {format: make[format](batch, view) for format in formats}
             for view, formats in zip(("first", "second"), TERMS[self.recipe.loss.terms], strict=True)
         )
-        loss, figures = self.loss(first, second)
+        loss, figures = self.loss(self._projected("words", first), self._projected("words", second))
+        if self.recipe.model.voices is not None:
+            heard, of_voices = self._voices(first, second, batch.views.middles.to(self._device()))
+            weight = self.recipe.loss.voices
+            loss = (loss + weight * heard) / (1 + weight)
+            figures |= {"voices_top1": of_voices["top1"]}
         return loss, figures
 
-    def _wave(self, batch: Crops, view: str) -> Float[Tensor, "batch out"]:
-        """Return the projections of the first or second crops as waveforms."""
+    def _voices(
+        self, first: Mapping[str, Frames], second: Mapping[str, Frames], middles: Float[Tensor, "batch 2"]
+    ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+        """Return the loss of the voices' part: before the middle in one crop against after it in the other."""
+        sides = [
+            {format: halves(frames, middles[:, place]) for format, frames in view.items()}
+            for place, view in enumerate((first, second))
+        ]
+        found = []
+        for early in (0, 1):
+            pieces = (
+                {format: both[side] for format, both in view.items()}
+                for view, side in zip(sides, (early, 1 - early), strict=True)
+            )
+            found.append(self.loss(*(self._projected("voices", piece) for piece in pieces)))
+        return (found[0][0] + found[1][0]) / 2, found[0][1]
+
+    def _projected(self, part: str, view: Mapping[str, Frames]) -> dict[str, Float[Tensor, "batch out"]]:
+        """Return the projections of one part of the embeddings of frames, by format."""
+        found = {}
+        for format, frames in view.items():
+            poolings = getattr(self.model, format).poolings
+            name = f"{format} {part}" if len(poolings) > 1 else format
+            found[format] = self.heads[name](poolings[part](frames))
+        return found
+
+    def _wave(self, batch: Crops, view: str) -> Frames:
+        """Return the frames of the first or second crops as waveforms."""
         clips = self._clips(batch, view)
         wave = augment_wave(
             clips.wave, clips.lengths, self.recipe.augment, self.store.sample_rate,
             seed=self.seed, epoch=batch.epoch, recordings=batch.views.recordings, view=view,
         )  # fmt: skip
         encoder = self.model.wave
-        projected: Tensor = self.heads["wave"](self.encode(encoder, "wave", *encoder.front(wave, clips.lengths)))
-        return projected
+        return self.frames(encoder, "wave", *encoder.front(wave, clips.lengths))
 
-    def _mel(self, batch: Crops, view: str, partner: Partner) -> Float[Tensor, "batch out"]:
-        """Return the projections of the first or second crops as log-mels."""
+    def _mel(self, batch: Crops, view: str, partner: Partner) -> Frames:
+        """Return the frames of the first or second crops as log-mels."""
         clips, (other, other_frames) = self._clips(batch, view), partner
         encoder = self.model.mel
         front = cast(LogMel, encoder.front)
-        mel, frames = front.log_power(clips.wave, clips.lengths)
+        mel, lengths = front.log_power(clips.wave, clips.lengths)
         mel = augment_mel(
-            mel, frames, self.recipe.augment, hop_seconds=front.hop_seconds, fill=front.mean,
+            mel, lengths, self.recipe.augment, hop_seconds=front.hop_seconds, fill=front.mean,
             partner=other, partner_lengths=other_frames,
             seed=self.seed, epoch=batch.epoch, recordings=batch.views.recordings, view=view,
         )  # fmt: skip
-        embedding = self.encode(encoder, "mel", front.normalise(mel, frames), frames)
-        projected: Tensor = self.heads["mel"](embedding)
-        return projected
+        return self.frames(encoder, "mel", front.normalise(mel, lengths), lengths)
 
     def _partner(self, batch: Crops) -> Partner:
         """Return the log-mels that are mixed into both crops, made once; none if nothing is mixed."""
@@ -255,5 +291,5 @@ class Classify(Task):
 
     def _logits(self, clips: Clips) -> Float[Tensor, "batch classes"]:
         represented, lengths = self.encoder.front(*on_device(clips, self.linear.weight.device))
-        logits: Tensor = self.linear(self.encode(self.encoder, self.format, represented, lengths))
+        logits: Tensor = self.linear(self.encoder.pool(self.frames(self.encoder, self.format, represented, lengths)))
         return logits
