@@ -92,7 +92,7 @@ def send_at(task, step: int, number: int) -> None:
 def gradients(task, recipe: Recipe) -> dict[str, torch.Tensor]:
     """The loss and the gradient of the first batch, of all processes."""
     task.train()
-    plan = Plan(task.count, recipe.train.batch, 1, 0)
+    plan = Plan(task.store.lengths, recipe.train.batch, 1, 0)
     runner = DistributedDataParallel(task, broadcast_buffers=False) if processes() > 1 else task
     loss, _ = runner(task.batch(plan.recordings(0), 0))
     loss.backward()

@@ -62,9 +62,11 @@ def test_the_shares_of_the_processes_make_the_batches_of_one(
     if batch < processes or count < processes or min(batch, count // processes * processes) < 2:
         return
     size = min(batch, count // processes * processes)
-    alone = batch_indices(count, size, seed=seed, epoch=epoch)
+    lengths = np.random.default_rng(seed).integers(1, 9, count)
+    alone = batch_indices(lengths, size, seed=seed, epoch=epoch)
     shares = [
-        batch_indices(count, batch, seed=seed, epoch=epoch, rank=rank, processes=processes) for rank in range(processes)
+        batch_indices(lengths, batch, seed=seed, epoch=epoch, rank=rank, processes=processes)
+        for rank in range(processes)
     ]
     together = [np.concatenate(parts) for parts in zip(*shares, strict=True)]
     assert len(alone) == count // size >= 1
@@ -75,10 +77,23 @@ def test_the_shares_of_the_processes_make_the_batches_of_one(
 
 
 def test_every_epoch_has_an_order_of_its_own() -> None:
-    orders = [tuple(epoch_order(seed, epoch, 50).tolist()) for seed in (0, 1) for epoch in (0, 1)]
-    assert len(set(orders)) == 4
-    assert all(sorted(order) == list(range(50)) for order in orders)
-    assert orders[0] == tuple(epoch_order(0, 0, 50).tolist())
+    lengths = np.arange(1, 51)
+    orders = [epoch_order(lengths, 10, seed=seed, epoch=epoch) for seed in (0, 1) for epoch in (0, 1)]
+    assert len({order.tobytes() for order in orders}) == 4
+    assert all(sorted(order.ravel()) == list(range(50)) for order in orders)
+    assert np.array_equal(orders[0], epoch_order(lengths, 10, seed=0, epoch=0))
+
+
+def test_recordings_of_similar_length_share_a_batch_and_not_always_the_same() -> None:
+    lengths = np.random.default_rng(0).permutation(640) + 1
+    first, second = (epoch_order(lengths, 32, seed=0, epoch=epoch) for epoch in (0, 1))
+    for order in (first, second):
+        longest = lengths[order].max(axis=1)
+        assert (longest / lengths[order].mean(axis=1)).mean() < 1.5  # at random it is about 2
+        assert not (np.sort(longest) == longest).all()  # short batches do not all come first
+        assert any((np.diff(lengths[row]) < 0).any() for row in order)  # nor short recordings in a batch
+    companions = [{tuple(sorted(row)) for row in order.tolist()} for order in (first, second)]
+    assert not companions[0] & companions[1]
 
 
 @pytest.mark.parametrize(
@@ -87,12 +102,12 @@ def test_every_epoch_has_an_order_of_its_own() -> None:
 )
 def test_too_few_recordings_for_a_batch_are_refused(count: int, batch: int, processes: int, word: str) -> None:
     with pytest.raises(TrainingError, match=word):
-        batch_indices(count, batch, seed=0, epoch=0, processes=processes)
+        batch_indices(np.full(count, 9), batch, seed=0, epoch=0, processes=processes)
 
 
 def test_a_batch_that_processes_cannot_share_is_refused() -> None:
     with pytest.raises(TrainingError, match="use 32"):
-        batch_indices(100, 33, seed=0, epoch=0, processes=2)
+        batch_indices(np.full(100, 9), 33, seed=0, epoch=0, processes=2)
 
 
 @pytest.mark.parametrize("longest", [None, 0.48])

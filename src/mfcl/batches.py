@@ -13,6 +13,9 @@ from mfcl.crops import CropPair, CropSettings, crop_pair, whole
 from mfcl.errors import TrainingError
 from mfcl.seeds import generator, uniforms
 
+POOL = 4
+"""Batches' worth of recordings that are sorted by length: more would pad less, and repeat the same neighbours."""
+
 
 @runtime_checkable
 class ClipStore(Protocol):
@@ -60,27 +63,36 @@ class Views:
     """How much of each crop lies before the middle of what both cover, as a share of it."""
 
 
-def epoch_order(seed: int, epoch: int, count: int) -> Int64[np.ndarray, " items"]:
-    """Return the order of an epoch's recordings, a new one for each epoch.
+def epoch_order(
+    lengths: Int64[np.ndarray, " items"], batch: int, *, seed: int, epoch: int
+) -> Int64[np.ndarray, "steps batch"]:
+    """Return the recordings of each batch of an epoch, a new order for each epoch.
+
+    Recordings of similar length share a batch, so little of it is padding, and how long a recording is does not tell
+    it from the others: of every `POOL` batches' worth, drawn at random, the shortest make one batch and the longest
+    another. The last, incomplete batch is left out.
 
     Example:
-        >>> sorted(epoch_order(0, 3, 4).tolist())
-        [0, 1, 2, 3]
+        >>> sorted(sorted(batch) for batch in epoch_order(np.array([5, 1, 6, 2]), 2, seed=0, epoch=0).tolist())
+        [[0, 2], [1, 3]]
     """
-    return generator(seed, "order", epoch).permutation(count)
+    draw = generator(seed, "order", epoch)
+    order = draw.permutation(len(lengths))[: len(lengths) // batch * batch]
+    pool = np.arange(len(order)) // (POOL * batch)
+    batches = order[np.lexsort((lengths[order], pool))].reshape(-1, batch)
+    return draw.permuted(draw.permutation(batches), axis=1)
 
 
 def batch_indices(
-    count: int, batch: int, *, seed: int, epoch: int, rank: int = 0, processes: int = 1
-) -> list[Int64[np.ndarray, " batch"]]:
+    lengths: Int64[np.ndarray, " items"], batch: int, *, seed: int, epoch: int, rank: int = 0, processes: int = 1
+) -> Int64[np.ndarray, "steps share"]:
     """Return the recordings of every batch of an epoch, this process's share of each.
 
-    The processes' shares side by side, in the order of their ranks, are the batch that one process would have. The
-    last, incomplete batch is left out; with fewer recordings than a batch, the one batch is all of them (rounded down
-    to what the processes can share).
+    The processes' shares side by side, in the order of their ranks, are the batch that one process would have; with
+    fewer recordings than a batch, the one batch is all of them (rounded down to what the processes can share).
 
     Args:
-        count: Recordings.
+        lengths: Samples of each recording; see `epoch_order`.
         batch: Recordings in a batch of all processes together.
         seed: The run's seed.
         epoch: Which epoch.
@@ -90,6 +102,7 @@ def batch_indices(
     Raises:
         TrainingError: a batch would have fewer than two recordings, or the processes cannot share it equally.
     """
+    count = len(lengths)
     if count >= batch and batch % processes:
         nearest = max(batch // processes, 1) * processes
         raise TrainingError(
@@ -101,9 +114,8 @@ def batch_indices(
             f"{count} recordings in batches of {batch} for {processes} processes: a batch needs at least 2 recordings, "
             "and one for each process; use more recordings or a larger batch"
         )
-    order, share = epoch_order(seed, epoch, count), size // processes
-    starts = range(rank * share, count // size * size, size)
-    return [order[start : start + share] for start in starts]
+    share = size // processes
+    return epoch_order(lengths, size, seed=seed, epoch=epoch)[:, rank * share : (rank + 1) * share]
 
 
 def make_views(

@@ -88,7 +88,7 @@ def fit(
         Interrupted: Ctrl-C; all is saved.
     """
     where = start(device)
-    plan = Plan(task.count, settings.batch, settings.epochs, seed)
+    plan = Plan(task.store.lengths, settings.batch, settings.epochs, seed)
     steps = plan.steps  # refuses too few recordings before anything is written
     journal = Journal(run, writes=is_main(), shown=progress)
     config = {"seed": seed, **task.describe(), "settings": to_dict(settings), "recipe": to_dict(recipe)}
@@ -133,7 +133,7 @@ def fit(
                 bar.update()
                 epoch, rest = divmod(done.step, plan.epoch_steps)
                 if rest == 0 or done.step % LOG_STEPS == 0:
-                    line = watch.line(min(plan.batch, plan.count))
+                    line = watch.line(min(plan.batch, task.count))
                     journal.record({"step": done.step, "learning_rate": rate, "chance": task.chance_loss, **line})
                     bar.set_postfix_str(_short(done.latest, task.chance_loss))
                 if rest == 0:

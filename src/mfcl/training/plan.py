@@ -15,11 +15,11 @@ from mfcl.distributed import processes, rank
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Plan:
-    """Which recordings each step of a run sees: a pure function of the seed."""
+    """Which recordings each step of a run sees: a pure function of their lengths and the seed."""
 
-    count: int
+    lengths: Int64[np.ndarray, " items"]
     batch: int
     epochs: int
     seed: int
@@ -27,7 +27,7 @@ class Plan:
     @functools.cached_property
     def epoch_steps(self) -> int:
         """Steps of an epoch."""
-        return len(batch_indices(self.count, self.batch, seed=self.seed, epoch=0, processes=processes()))
+        return len(self._batches(0, 0))
 
     @property
     def steps(self) -> int:
@@ -41,11 +41,11 @@ class Plan:
     def recordings(self, step: int, *, of: int | None = None) -> Int64[np.ndarray, " batch"]:
         """Return what a step sees in this process, or in process `of`."""
         epoch, place = divmod(step, self.epoch_steps)
-        whose = rank() if of is None else of
-        own = batch_indices(
-            self.count, self.batch, seed=self.seed, epoch=epoch, rank=whose, processes=processes()
-        )  # fmt: skip
-        return own[place]
+        return self._batches(epoch, rank() if of is None else of)[place]
+
+    @functools.lru_cache(maxsize=2)  # noqa: B019  two epochs of one plan, gone with the run
+    def _batches(self, epoch: int, process: int) -> Int64[np.ndarray, "steps share"]:
+        return batch_indices(self.lengths, self.batch, seed=self.seed, epoch=epoch, rank=process, processes=processes())
 
 
 def ahead(make: Callable[[int], T], steps: range) -> Generator[tuple[int, T], None, None]:
