@@ -6,6 +6,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -133,6 +134,11 @@ class Embeddings:
         edges = np.cumsum([0, *(column.shape[1] for column in columns)]).tolist()
         parts = dict(zip(self.parts, itertools.pairwise(edges), strict=False))
         return Embeddings(np.concatenate(columns, axis=1), self.ids, self.labels, parts, self.splits)
+
+    @cached_property
+    def whitened(self) -> Float32[np.ndarray, "items _"]:
+        """The vectors made ready for cosines by what the training items say."""
+        return self.whiten(self.whitenings()).vectors
 
     def _bounds(self) -> Mapping[str, tuple[int, int]]:
         return self.parts or {"": (0, self.dim)}

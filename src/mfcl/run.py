@@ -19,7 +19,6 @@ from mfcl.embeddings import Embeddings
 from mfcl.errors import ManifestError, MfclError
 from mfcl.files import replacing
 from mfcl.inference import embed_store
-from mfcl.measures import standardised
 from mfcl.models import MultiFormatModel, make_model
 from mfcl.neighbours import knn_predict, top_k
 from mfcl.recipe import Recipe, load_recipe
@@ -204,7 +203,7 @@ def _live_figures(task: Pretrain, data: Data) -> Callable[[], dict[str, float]]:
         if data.label is not None:
             both = Embeddings.concatenate([embed_store(task.model, known_part), held])
             both = both.only(task.formats[0]) if task.partial else both
-            vectors, labels = standardised(both), both.label(data.label)
+            vectors, labels = both.whitened, both.label(data.label)
             known, asked = ((both.splits == part) & (labels != "") for part in ("train", "valid"))
             if known.any() and asked.any():
                 nearest = knn_predict(vectors[known], labels[known], vectors[asked], min(5, int(known.sum())))

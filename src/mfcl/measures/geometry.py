@@ -9,7 +9,7 @@ from mfcl.embeddings import Embeddings
 from mfcl.errors import MeasureError
 from mfcl.geometry import alignment, linear_cka, rankme, retrieved, uniformity
 from mfcl.maps import drawn
-from mfcl.measures.measure import Measure, Tested, standardised
+from mfcl.measures.measure import Measure, Tested
 
 MOST = 4000
 """Test recordings that are looked at: all pairs of them are."""
@@ -26,11 +26,11 @@ def measure_geometry(
 ) -> list[Measure]:
     """Measure how the test part's embeddings lie in their space.
 
-    RankMe is of the vectors as they are; uniformity of the standardised ones, like every cosine. Of two formats, linear
+    RankMe is of the vectors as they are; uniformity of the whitened ones, like every cosine. Of two formats, linear
     CKA is of their embeddings; alignment and R@k, which want one space for both, are of their projections.
 
     Args:
-        embeddings: Of all parts; the training part only standardises.
+        embeddings: Of all parts; the training part only whitens.
         projections: What the heads make of each format's embedding, `wave` and `mel`, one row an item of `embeddings`;
             None: what needs them is left out.
         seed: Draws at most `MOST` test recordings, and the speakers of the intervals.
@@ -44,7 +44,7 @@ def measure_geometry(
         raise MeasureError(f"geometry: 2 or more test recordings are wanted, but came {len(test)}; split otherwise")
     chosen = test[drawn(len(test), MOST, seed=seed)]
     part = embeddings.select(chosen)
-    values = {"rankme": rankme(part.vectors), "uniformity": uniformity(standardised(embeddings)[chosen])}
+    values = {"rankme": rankme(part.vectors), "uniformity": uniformity(embeddings.whitened[chosen])}
     found = []
     if {"wave", "mel"} == {name.split()[0] for name in part.parts}:
         values["cka"] = linear_cka(part.only("wave").vectors, part.only("mel").vectors)

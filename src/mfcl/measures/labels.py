@@ -22,8 +22,8 @@ NEIGHBOURS = 5
 class LabelProbes:
     """The questions about one label of one embedding; a classifier is fitted once, whichever figures ask for it.
 
-    Vectors are standardised on the training part; a probe's strength is chosen on the validation part, then the probe
-    of all labels is fitted on both. The test part is only predicted.
+    Vectors are standardised on the training part, and for kNN whitened by it. A probe's strength is chosen on the
+    validation part, then the probe of all labels is fitted on both. The test part is only predicted.
 
     Args:
         embeddings: Of all parts, with `splits` train, valid and test.
@@ -65,8 +65,12 @@ class LabelProbes:
         found = [self.by_all("labels", f"{self.label}, linear probe, all labels")]
         if self.fewest >= FEW:
             found.append(self.by_few("labels", f"{self.label}, linear probe, {FEW} labels a class", FEW))
-        known, names = (np.concatenate(pair) for pair in zip(self.train, self.valid, strict=True))
-        nearest = knn_predict(known, names, self.test[0], min(NEIGHBOURS, len(names)))
+        whitened = self.embeddings.whitened
+        known, valid, test = (
+            labelled(self.embeddings, whitened, self.label, part) for part in ("train", "valid", "test")
+        )
+        vectors, names = (np.concatenate(pair) for pair in zip(known, valid, strict=True))
+        nearest = knn_predict(vectors, names, test[0], min(NEIGHBOURS, len(names)))
         found.append(self._accuracy("labels", f"{self.label}, {NEIGHBOURS}-NN, no training", nearest))
         return found
 

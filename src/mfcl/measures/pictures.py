@@ -12,7 +12,7 @@ from mfcl import scores
 from mfcl.embeddings import Embeddings
 from mfcl.errors import MeasureError
 from mfcl.maps import MOST, drawn, project_2d
-from mfcl.measures.measure import Measure, standardised
+from mfcl.measures.measure import Measure
 
 
 def confusion(measure: Measure, label: str) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def points(embeddings: Embeddings, labels: Sequence[str], *, seed: int, most: in
     """Return a map of the test part: where each recording lies in the plane, and its labels to colour it by.
 
     Args:
-        embeddings: Of all parts; the training part only standardises.
+        embeddings: Of all parts; the training part only whitens.
         labels: Those to be shown.
         seed: Draws the recordings, where there are more than `most`, and begins the descent; see `mfcl.maps`.
         most: Points of the map.
@@ -84,7 +84,7 @@ def points(embeddings: Embeddings, labels: Sequence[str], *, seed: int, most: in
     """
     test = np.flatnonzero(embeddings.splits == "test")
     chosen = test[drawn(len(test), most, seed=seed)]
-    placed = project_2d(standardised(embeddings)[chosen], seed=seed).astype(np.float64).round(3)
+    placed = project_2d(embeddings.whitened[chosen], seed=seed).astype(np.float64).round(3)
     return {
         "ids": embeddings.ids[chosen].tolist(),
         "x": placed[:, 0].tolist(),

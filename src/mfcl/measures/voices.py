@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mfcl.embeddings import Embeddings
-from mfcl.measures.measure import Measure, Tested, standardised
+from mfcl.measures.measure import Measure, Tested
 from mfcl.verification import EnrolledResult, VerifyResult, verify, verify_enrolled
 from mfcl.voices import identify, identify_apart
 
@@ -19,7 +19,7 @@ def measure_voices(
     """Measure how much of the speaker lies in embeddings of speakers never seen: identification and verification.
 
     Args:
-        embeddings: Of all parts; the test part is measured, the training part only standardises it.
+        embeddings: Of all parts; the test part is measured, the training part only whitens it.
         label: What is said; half of each (speaker, label) is enrolled, and words are kept apart by it.
         speaker: The label that names the voice.
         seed: For who is enrolled and the bootstrap.
@@ -30,7 +30,7 @@ def measure_voices(
     """
     voices = embeddings.label(speaker)
     test = np.flatnonzero((embeddings.splits == "test") & (voices != ""))
-    vectors, voices, ids = standardised(embeddings)[test], voices[test], embeddings.ids[test]
+    vectors, voices, ids = embeddings.whitened[test], voices[test], embeddings.ids[test]
     words = embeddings.label(label)[test] if label else np.full(len(test), "any")
     named = [("voices, kNN, half of each enrolled", identify(vectors, voices, words, seed=seed))]
     if len(np.unique(words)) > 1:
