@@ -21,8 +21,9 @@ from mfcl.models import make_model
 from mfcl.recipe import Recipe, from_dict
 from mfcl.store import open_store
 from mfcl.training import fit
+from mfcl.training.classify import Classify
 from mfcl.training.loop import Plan
-from mfcl.training.tasks import Classify, Pretrain
+from mfcl.training.pretrain import Pretrain
 
 TINY = {
     "name": "tiny",

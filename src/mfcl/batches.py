@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
-from mfcl.crops import CropPair, CropSettings, crop_pair, whole
+from mfcl.crops import CropSettings, crop_pair, whole
 from mfcl.errors import TrainingError
 from mfcl.seeds import generator, uniforms
 
@@ -49,18 +49,18 @@ class Clips:
 
 @dataclass(frozen=True)
 class Views:
-    """Two crops of each recording of a batch."""
+    """Two crops for each recording of a batch."""
 
     recordings: Int64[np.ndarray, " batch"]
     """Indices in the store."""
+    others: Int64[np.ndarray, " batch"]
+    """Whose the second crops are: the recordings themselves, or others that are alike."""
     first: Clips
     """The crop that becomes a waveform."""
     second: Clips
     """The crop that becomes a log-mel."""
     partner: Clips | None
     """Pieces of other recordings, as long as the second crop where they last, to be mixed into it."""
-    middles: Float[Tensor, "batch 2"]
-    """How much of each crop lies before the middle of what both cover, as a share of it."""
 
 
 def epoch_order(
@@ -125,19 +125,33 @@ def make_views(
     *,
     seed: int,
     epoch: int,
+    others: Int64[np.ndarray, " batch"] | None = None,
     partners: bool = False,
 ) -> Views:
     """Cut two crops out of each recording, and with `partners` a piece of another recording for each.
 
     A recording's crops and its partner depend on the seed, the epoch and the store, not on the rest of the batch.
+
+    Args:
+        store: Where the sound is.
+        indices: The recordings.
+        settings: How crops lie.
+        seed: The run's seed.
+        epoch: How often the data has been seen.
+        others: Recordings to cut the second crops out of, as if they were the first ones; None: those themselves.
+        partners: Whether something is to be mixed into the crops.
     """
-    pair = crop_pair(store.lengths[indices], store.sample_rate, settings, seed=seed, epoch=epoch, recordings=indices)
+    others = indices if others is None else others
+    one, two = (
+        crop_pair(store.lengths[of], store.sample_rate, settings, seed=seed, epoch=epoch, recordings=indices)
+        for of in (indices, others)
+    )
     return Views(
         recordings=indices,
-        first=_cut(store, indices, pair.starts[:, 0], pair.counts[:, 0]),
-        second=_cut(store, indices, pair.starts[:, 1], pair.counts[:, 1]),
-        partner=_partners(store, indices, pair.counts[:, 1], seed, epoch) if partners else None,
-        middles=torch.from_numpy(_middles(pair)),
+        others=others,
+        first=_cut(store, indices, one.starts[:, 0], one.counts[:, 0]),
+        second=_cut(store, others, two.starts[:, 1], two.counts[:, 1]),
+        partner=_partners(store, indices, two.counts[:, 1], seed, epoch) if partners else None,
     )
 
 
@@ -194,12 +208,6 @@ def _groups(
         fitting = max(int(np.searchsorted(padded, most_samples, side="right")), 1)
         yield candidates[:fitting]
         start += fitting
-
-
-def _middles(pair: CropPair) -> Float32[np.ndarray, "batch 2"]:
-    ends = pair.starts + pair.counts
-    middle = (pair.starts.min(axis=1) + ends.max(axis=1)) / 2
-    return np.asarray(np.clip((middle[:, None] - pair.starts) / pair.counts, 0, 1), dtype=np.float32)
 
 
 def _partners(

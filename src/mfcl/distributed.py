@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from mfcl.errors import TrainingError
@@ -76,7 +76,13 @@ def stop() -> None:
         dist.destroy_process_group()
 
 
-def gather(rows: Float[Tensor, "items ..."]) -> Float[Tensor, "all_items ..."]:
+def broadcast(values: Shaped[Tensor, "*shape"]) -> None:
+    """Put what the main process has in place of what the others have; alone, nothing happens."""
+    if _running():
+        dist.broadcast(values, src=0)
+
+
+def gather(rows: Shaped[Tensor, "items ..."]) -> Shaped[Tensor, "all_items ..."]:
     """Return the rows of all processes in the order of their ranks; alone, the rows themselves.
 
     Every process must bring as many rows as the others. The backward pass sums the gradient over processes and

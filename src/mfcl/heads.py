@@ -1,4 +1,4 @@
-"""Projection heads: from an embedding to the space of the loss; the embedding itself is what is kept."""
+"""Projection heads: from what is pooled to the space of the loss; and necks: what an embedding keeps of both."""
 
 import itertools
 from collections.abc import Mapping
@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from mfcl.errors import RecipeError
+from mfcl.whitening import Whitening
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,22 @@ class HeadSettings:
             raise RecipeError(f"head.layers must be 0 or more, but is {self.layers}; 0 is no head")
         if self.width < 1 or self.out < 1:
             raise RecipeError(f"head.width and head.out must be 1 or more, but are {self.width} and {self.out}")
+
+
+@dataclass(frozen=True)
+class NeckSettings(HeadSettings):
+    """The shape of a neck: of its projection, and how much of what is pooled is kept beside it."""
+
+    directions: int = 64
+    """Main directions of what is pooled."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.layers < 1 or self.directions < 1:
+            raise RecipeError(
+                f"neck.layers and neck.directions must be 1 or more, but are {self.layers} and {self.directions}; "
+                "neck: null keeps what is pooled as it is"
+            )
 
 
 class ProjectionHead(nn.Module):
@@ -53,6 +71,42 @@ class ProjectionHead(nn.Module):
         """Return the projections; not of length 1, the loss sees to that."""
         projected: Tensor = self.layers(embedding)
         return projected
+
+
+class Neck(nn.Module):
+    """A short embedding from a long one: what is pooled in its main directions, beside what the loss sees of it.
+
+    The projection has forgotten what the loss does not ask for; with few labels that is an advantage. What it has lost,
+    the main directions still have, and with many labels it counts.
+
+    Attributes:
+        project: The projection head; the loss sees what it returns.
+        dim: Values of an embedding.
+
+    Source: Bordes et al., "Guillotine regularization", arXiv:2206.13378, measure what each layer of a head forgets.
+    """
+
+    mean: Float[Tensor, " dim"]
+    directions: Float[Tensor, "dim directions"]
+
+    def __init__(self, dim: int, settings: NeckSettings) -> None:
+        super().__init__()
+        self.project = ProjectionHead(dim, settings)
+        self.dim = settings.directions + settings.out
+        self.register_buffer("mean", torch.zeros(dim))
+        self.register_buffer("directions", torch.zeros(dim, settings.directions))  # until they are known
+
+    @torch.no_grad()
+    def turn(self, whitening: Whitening) -> None:
+        """Set the main directions: the first ones of a whitening of what is pooled, each of variance 1 or less."""
+        columns = torch.from_numpy(whitening.directions[:, : self.directions.shape[1]])
+        self.mean.copy_(torch.from_numpy(whitening.mean))
+        self.directions.zero_()[:, : columns.shape[1]] = columns
+
+    def forward(self, pooled: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch out"]:
+        """Return the main directions and then the projection, whose length is what the directions' mostly is."""
+        projected = functional.normalize(self.project(pooled), dim=1) * self.directions.shape[1] ** 0.5
+        return torch.cat([(pooled - self.mean) @ self.directions, projected], dim=1)
 
 
 def make_heads(dims: Mapping[str, int], settings: HeadSettings, *, seed: int) -> nn.ModuleDict:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -39,6 +39,12 @@ class LossSettings:
     """A learned temperature stays below this."""
     voices: float = 1.0
     """How much the voices' part counts beside the words', where the model has one."""
+    neighbours: int = 0
+    """How many of the recordings most alike attract a recording's words as its own crops do; 0: its own crops alone."""
+    ambiguous: int = 60
+    """How many of those most alike never repel it: they may say the same. Not less than `neighbours`."""
+    searches: int = 4
+    """How often the recordings most alike are looked for: before the first epoch, and then evenly over the run."""
 
     def __post_init__(self) -> None:
         if self.terms not in TERMS:
@@ -47,6 +53,11 @@ class LossSettings:
             raise RecipeError(f"loss.temperature must be above 0, but is {self.temperature}; the study uses 0.1")
         if not 0 < self.voices < math.inf:
             raise RecipeError(f"loss.voices must be above 0, but is {self.voices}; model.voices: null leaves them out")
+        if self.neighbours and not (0 < self.neighbours <= self.ambiguous and self.searches > 0):
+            raise RecipeError(
+                f"loss.neighbours {self.neighbours} must be 0, or from 1 to loss.ambiguous {self.ambiguous}, and "
+                f"loss.searches {self.searches} 1 or more"
+            )
         if self.learned and not 0 < self.lowest < self.temperature < self.highest < math.inf:
             bounds = f"loss.lowest {self.lowest} and loss.highest {self.highest}"
             raise RecipeError(
@@ -77,6 +88,45 @@ def nt_xent(
     itself = torch.eye(2 * items, dtype=torch.bool, device=logits.device)
     partners = torch.arange(2 * items, device=logits.device).roll(items)  # i <-> i + items
     return functional.cross_entropy(logits.masked_fill(itself, -math.inf), partners)
+
+
+@dataclass(frozen=True)
+class Related:
+    """Which recordings of a batch belong together; every recording with itself, and both ways alike."""
+
+    same: Bool[Tensor, "items items"]
+    """They attract each other."""
+    ambiguous: Bool[Tensor, "items items"]
+    """They do not repel each other; where they are the same too, they attract."""
+
+
+def many_positives(
+    views: Float[Tensor, "views dim"],
+    related: Related,
+    of: Int64[Tensor, " views"],
+    temperature: float | Float[Tensor, ""],
+) -> Float[Tensor, ""]:
+    """Return NT-Xent of views that each have several positives: the mean over them, outside of the logarithm.
+
+    With two views an item, and each item related to itself alone, this is `nt_xent`.
+
+    Args:
+        views: Any length, only the direction counts.
+        related: Which items belong together; a view's positives are all other views of those.
+        of: The item of each view.
+        temperature: Above 0; cosines are divided by it.
+
+    Source: Khosla et al., "Supervised contrastive learning", arXiv:2004.11362, equation 2, with neighbours in place of
+        labels; Huynh et al., "Boosting contrastive self-supervised learning with false negative cancellation",
+        arXiv:2011.11765, leave out negatives that may be none.
+    """
+    units = functional.normalize(views.float(), dim=1)
+    itself = torch.eye(len(units), dtype=torch.bool, device=units.device)
+    positive = related.same[of][:, of] & ~itself
+    left_out = (related.ambiguous[of][:, of] | itself) & ~positive
+    logits = (units @ units.T / temperature).masked_fill(left_out, -math.inf)
+    misses = (logits.logsumexp(dim=1, keepdim=True) - logits).masked_fill(~positive, 0.0)
+    return (misses.sum(dim=1) / positive.sum(dim=1)).mean()
 
 
 def chance_loss(items: int) -> float:
@@ -128,22 +178,32 @@ class ContrastiveLoss(nn.Module):
         return settings.lowest * (settings.highest / settings.lowest) ** torch.sigmoid(self.place)
 
     def forward(
-        self, first: Mapping[str, Float[Tensor, "items _"]], second: Mapping[str, Float[Tensor, "items _"]]
+        self,
+        first: Mapping[str, Float[Tensor, "items _"]],
+        second: Mapping[str, Float[Tensor, "items _"]],
+        related: Related | None = None,
     ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         """Return the loss and what to watch: "top1" (between formats), "temperature" and "spread".
 
         Args:
             first: The projections of the first crop by format, those of `TERMS`.
             second: The projections of the second crop.
+            related: Which recordings belong together: all processes' first crops', then all their second crops'. All
+                views of those attract each other. None: the two crops of a recording do, format by format.
 
         Source: Wang and van den Oord, "Multi-format contrastive learning of audio representations", arXiv:2103.06508;
             the terms are averaged, not summed, so that losses of either kind share a chance line.
         """
         ones, others = ({name: gather(side[name]) for name in sorted(side)} for side in (first, second))
-        pairs = list(itertools.product(ones.values(), others.values()))
         one, other = ones[max(ones)], others[min(others)]  # the waveform and the log-mel, where both are there
         temperature = self.temperature().to(one.device)
-        loss = torch.stack([nt_xent(a, b, temperature) for a, b in pairs]).mean()
+        if related is None:
+            pairs = itertools.product(ones.values(), others.values())
+            loss = torch.stack([nt_xent(a, b, temperature) for a, b in pairs]).mean()
+        else:
+            items = torch.arange(2 * len(one), device=one.device).reshape(2, -1)
+            of = torch.cat([items[side] for side, views in enumerate((ones, others)) for _ in views])
+            loss = many_positives(torch.cat([*ones.values(), *others.values()]), related, of, temperature)
         watched = {"top1": top1_accuracy(one, other), "temperature": temperature.detach(), "spread": spread(one, other)}
         return loss, watched
 

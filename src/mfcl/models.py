@@ -1,6 +1,7 @@
 """The pair of encoders, each with its front end inside: everyone takes waveforms."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from mfcl.encoders import EncoderSettings, Frames, make_encoder
 from mfcl.encoders.base import Lengths
 from mfcl.formats import LogMel, MelSettings, Waveform
+from mfcl.heads import Neck, NeckSettings
 from mfcl.pooling import Pooling
 
 
@@ -24,6 +26,8 @@ class ModelSettings:
     mel: EncoderSettings = field(default_factory=lambda: EncoderSettings("melcnn", "thirds_max"))
     voices: str | None = None
     """A pooling for a second part of each embedding, the voice's, such as `statistics`; None: there is one part."""
+    neck: NeckSettings | None = None
+    """What the words' part keeps of what is pooled; None: all of it."""
 
 
 class FormatEncoder(nn.Module):
@@ -33,17 +37,26 @@ class FormatEncoder(nn.Module):
         front: From waveforms to the format.
         encoder: From the format to frames.
         poolings: From frames to each part of an embedding: "words" and perhaps "voices".
+        neck: What the words' part keeps of what is pooled; None: all of it.
         dim: Values in an embedding.
     """
 
-    def __init__(self, front: Waveform | LogMel, encoder: nn.Module, poolings: Mapping[str, Pooling]) -> None:
+    def __init__(
+        self, front: Waveform | LogMel, encoder: nn.Module, poolings: Mapping[str, Pooling], neck: NeckSettings | None
+    ) -> None:
         super().__init__()
         self.front, self.encoder, self.poolings = front, encoder, nn.ModuleDict(dict(poolings))
+        self.neck = Neck(self.pooled["words"], neck) if neck is not None else None
+
+    @property
+    def pooled(self) -> dict[str, int]:
+        """Values that are pooled for each part of an embedding."""
+        return {name: int(pooling.dim) for name, pooling in self.poolings.items()}  # type: ignore[arg-type]
 
     @property
     def dims(self) -> dict[str, int]:
         """Values in each part of an embedding."""
-        return {name: int(pooling.dim) for name, pooling in self.poolings.items()}  # type: ignore[arg-type]
+        return self.pooled | ({"words": self.neck.dim} if self.neck is not None else {})
 
     @property
     def dim(self) -> int:
@@ -66,7 +79,10 @@ class FormatEncoder(nn.Module):
 
     def pool(self, frames: Frames) -> Float[Tensor, "batch _"]:
         """Return the embeddings of frames: their parts side by side, in float32."""
-        return torch.cat([pooling(frames) for pooling in self.poolings.values()], dim=1)
+        parts = {name: pooling(frames) for name, pooling in self.poolings.items()}
+        if self.neck is not None:
+            parts["words"] = self.neck(parts["words"])
+        return torch.cat(list(parts.values()), dim=1)
 
     def forward(self, wave: Float[Tensor, "batch samples"], lengths: Lengths = None) -> Float[Tensor, "batch _"]:
         """Return the embeddings of waveforms; each depends on its own clip alone. See `frames`."""
@@ -92,7 +108,7 @@ class MultiFormatModel(nn.Module):
             features = int(encoder.features)  # type: ignore[arg-type]
             poolings = {"words": chosen.pooling} | ({"voices": settings.voices} if settings.voices else {})
             made = {part: Pooling(pooling, features) for part, pooling in poolings.items()}
-            setattr(self, name, FormatEncoder(front, encoder, made))
+            setattr(self, name, FormatEncoder(front, encoder, made, settings.neck))
 
     wave: FormatEncoder
     mel: FormatEncoder
@@ -121,6 +137,20 @@ class MultiFormatModel(nn.Module):
     ) -> dict[str, Float[Tensor, "batch _"]]:
         """Return the embeddings of both formats."""
         return {"wave": self.wave(wave, lengths), "mel": self.mel(wave, lengths)}
+
+
+@contextlib.contextmanager
+def pooled_whole(model: MultiFormatModel) -> Iterator[None]:
+    """Let a model embed without its necks, for the length of a block: all that is pooled."""
+    encoders = (model.wave, model.mel)
+    necks = [encoder.neck for encoder in encoders]
+    try:
+        for encoder in encoders:
+            encoder.neck = None
+        yield
+    finally:
+        for encoder, neck in zip(encoders, necks, strict=True):
+            encoder.neck = neck
 
 
 def make_model(settings: ModelSettings, *, seed: int) -> MultiFormatModel:

@@ -110,18 +110,14 @@ def thirds_weights(frames: Frames) -> Float[Tensor, "batch 3 frames"]:
     return overlap.clamp(min=0) / third
 
 
-def halves(frames: Frames, place: Float[Tensor, " batch"]) -> tuple[Frames, Frames]:
-    """Return the frames of each clip before a place and those after it, each with one frame at least.
+def halves(frames: Frames) -> tuple[Frames, Frames]:
+    """Return the first and the second half of the frames of each clip; a single frame is both.
 
-        clip     | a  b  c  d  e | .  .        place 0.4: early | a  b | .  .  .  .  .
-                                                          late  | c  d  e | .  .  .  .
-
-    Args:
-        frames: Of clips.
-        place: A share of each clip, from 0 to 1.
+        clip     | a  b  c  d  e | .  .     first  | a  b | .  .  .  .  .
+                                            second | c  d  e | .  .  .  .
     """
     width, lengths = frames.values.shape[1], lengths_of(frames)
-    before = (place * lengths).round().long().minimum(lengths - 1).clamp(min=1)
+    before = (lengths // 2).clamp(min=1)
     after = (lengths - before).clamp(min=1)
     early = frames.values * within(before, width)[:, :, None]
     moved = torch.arange(width, device=before.device) + (lengths - after)[:, None]  # (batch, width)

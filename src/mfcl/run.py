@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import dataclasses
 import os
 import shlex
 import sys
@@ -25,7 +26,9 @@ from mfcl.recipe import Recipe, load_recipe
 from mfcl.recordings import write_manifest
 from mfcl.seeds import generator
 from mfcl.training import fit
-from mfcl.training.tasks import Classify, Pretrain, Task
+from mfcl.training.classify import Classify
+from mfcl.training.pretrain import Pretrain
+from mfcl.training.tasks import Task
 from mfcl.whitening import MOST_ITEMS, Whitening
 from mfcl.workers import core_count
 
@@ -115,6 +118,7 @@ def pretrain(
         "seconds": f"{result.seconds:.0f}",
         "loss": f"{result.loss:.3f} (chance {task.chance_loss:.3f})",
     }
+    task.finish()
     write_manifest(data.manifest, out / "manifest.csv")
     with replacing(out / HEADS) as temporary:
         save_file({name: weight.contiguous().cpu() for name, weight in task.heads.state_dict().items()}, temporary)
@@ -129,6 +133,7 @@ def train_supervised(
 
     A run that was stopped in `out` goes on.
     """
+    recipe = dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, neck=None, voices=None))
     model = make_model(recipe.model, seed=seed)
     store = data.part("train")
     values = store.manifest.column(label)
@@ -151,7 +156,9 @@ def train_supervised(
 def untrained(data: Data, recipe: Recipe, *, seed: int) -> MultiFormatModel:
     """Return the recipe's encoders at random weights, normalised by the same training data: the control."""
     model = make_model(recipe.model, seed=seed)
-    Pretrain(model, data.part("train"), recipe, seed=seed).prepare()
+    task = Pretrain(model, data.part("train"), recipe, seed=seed)
+    task.prepare()
+    task.finish()
     return model.eval()
 
 
@@ -215,18 +222,11 @@ def _live_figures(task: Pretrain, data: Data) -> Callable[[], dict[str, float]]:
 
 def _whitening(model: MultiFormatModel, task: Task) -> dict[str, Whitening]:
     """Return what makes the model's embeddings ready for cosines, learned from some of its training recordings."""
-    some = generator(task.seed, "whitening").permutation(task.count)[:MOST_ITEMS]
-    return embed_store(model, task.store.select(np.sort(some))).whitenings()
+    return embed_store(model, task.some(MOST_ITEMS)).whitenings()
 
 
-@torch.no_grad()
 def _pairing(task: Pretrain, embeddings: Embeddings) -> float:
     """Return how often, in percent, the nearest log-mel projection to a waveform's is its own; needs no label."""
-    device = next(task.parameters()).device
-    own = {name.split()[0]: name for name in reversed(list(embeddings.parts))}  # the first part of each format
-    wave, mel = (
-        task.heads[own[name]](torch.from_numpy(embeddings.part(own[name])).to(device)).cpu().numpy()
-        for name in ("wave", "mel")
-    )
-    nearest, _ = top_k(wave, mel, 1)
-    return 100 * float((nearest[:, 0] == np.arange(len(wave))).mean())
+    seen = task.projections(embeddings)
+    nearest, _ = top_k(seen["wave"], seen["mel"], 1)
+    return 100 * float((nearest[:, 0] == np.arange(len(seen["wave"]))).mean())

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from safetensors.torch import load_file
 from threadpoolctl import threadpool_limits
 
@@ -23,6 +22,7 @@ from mfcl.run import HEADS, pretrain, stopwatch, train_supervised, untrained
 from mfcl.store import Store
 from mfcl.studies.ledger import Ledger, digest
 from mfcl.studies.sources import CONTROLS, Source
+from mfcl.training.pretrain import head_sizes, projections
 
 
 class Bench:
@@ -132,15 +132,11 @@ class Bench:
         """Return what a pre-trained source's heads make of its embeddings; None for others: they have no heads."""
         if source.kind != "pre-trained":
             return None
-        embeddings = self.embeddings(source)
-        dims = {name: end - start for name, (start, end) in embeddings.parts.items()}
-        heads = make_heads(dims, source.recipe.head, seed=source.seed)
+        embeddings, shape = self.embeddings(source), source.recipe.model
+        sizes = {name: end - start for name, (start, end) in embeddings.parts.items()}
+        heads = make_heads(head_sizes(shape, sizes), source.recipe.head, seed=source.seed)
         heads.load_state_dict(load_file(self.run(source) / HEADS))
-        with torch.no_grad():
-            return {
-                name.split()[0]: heads[name](torch.from_numpy(embeddings.part(name).copy())).numpy()
-                for name in reversed(dims)  # of each format the first part
-            }
+        return projections(embeddings, heads, shape.neck)
 
     def run(self, source: Source) -> Path:
         """Return the run folder of a source's training."""

@@ -15,7 +15,7 @@ from mfcl.studies.bench import Bench
 from mfcl.studies.ledger import slug
 from mfcl.studies.sources import Source
 from mfcl.training import fit
-from mfcl.training.tasks import Classify
+from mfcl.training.classify import Classify
 
 LEAST_STEPS = 60
 """However few the labels, so many steps are made: ten recordings are one batch, and ten steps teach nothing."""

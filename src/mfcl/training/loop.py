@@ -3,7 +3,7 @@
 import contextlib
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -122,8 +122,8 @@ def fit(
         watch = Watch(done, lambda step, name, value: _fault(task, plan, step, name, value))
         saved = time.monotonic()
         bar = progress_bar(total=steps, initial=done.step, what=run.name, unit="step", shown=progress and is_main())
-        coming = ahead(lambda step: task.batch(plan.recordings(step), plan.epoch(step)), range(done.step, steps))
-        with bar, contextlib.closing(coming) as batches:
+        batches = _batches(task, plan, range(done.step, steps))
+        with bar, contextlib.closing(batches):
             for step, batch in batches:
                 rate = learning_rate(step, steps, settings)
                 watch.add(step, _learn(runner, batch, optimiser, rate=rate, clip=settings.clip))
@@ -152,6 +152,18 @@ def fit(
         _save(journal, run, done, task, optimiser, None)
         barrier()
         return FitResult(done.step, done.seconds, done.latest["loss"], done.latest)
+
+
+def _batches(task: Task, plan: Plan, steps: range) -> Generator[tuple[int, Any], None, None]:
+    """Yield each step with its batch; none is made before its epoch has begun."""
+    for epoch in range(plan.epoch(steps.start), plan.epochs):
+        first = epoch * plan.epoch_steps
+        if first >= steps.start:
+            task.begin(epoch, plan.epochs)
+        own = range(max(first, steps.start), first + plan.epoch_steps)
+        batches = ahead(lambda step, epoch=epoch: task.batch(plan.recordings(step), epoch), own)  # type: ignore[misc]
+        with contextlib.closing(batches):
+            yield from batches
 
 
 def _learn(

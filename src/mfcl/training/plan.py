@@ -41,7 +41,8 @@ class Plan:
     def recordings(self, step: int, *, of: int | None = None) -> Int64[np.ndarray, " batch"]:
         """Return what a step sees in this process, or in process `of`."""
         epoch, place = divmod(step, self.epoch_steps)
-        return self._batches(epoch, rank() if of is None else of)[place]
+        batch: Int64[np.ndarray, " batch"] = self._batches(epoch, rank() if of is None else of)[place]
+        return batch
 
     @functools.lru_cache(maxsize=2)  # noqa: B019  two epochs of one plan, gone with the run
     def _batches(self, epoch: int, process: int) -> Int64[np.ndarray, "steps share"]:
