@@ -17,10 +17,11 @@ from torch.nn.parallel import DistributedDataParallel
 
 from mfcl.corpora import open_manifest
 from mfcl.distributed import is_main, processes, start, stop
+from mfcl.heads import NeckSettings
 from mfcl.models import make_model
 from mfcl.recipe import Recipe, from_dict
 from mfcl.store import open_store
-from mfcl.training import fit
+from mfcl.training import fit, neighbourhood
 from mfcl.training.classify import Classify
 from mfcl.training.loop import Plan
 from mfcl.training.pretrain import Pretrain
@@ -53,6 +54,21 @@ def tiny(**train) -> Recipe:
 def with_terms(recipe: Recipe, terms: str) -> Recipe:
     """The recipe with other terms of the loss."""
     return dataclasses.replace(recipe, loss=dataclasses.replace(recipe.loss, terms=terms))
+
+
+def with_neighbours(recipe: Recipe) -> Recipe:
+    """The recipe with neighbours, which few recordings have only where `few_are_enough` was called, and all parts."""
+    return dataclasses.replace(
+        recipe,
+        loss=dataclasses.replace(recipe.loss, neighbours=2, ambiguous=5, searches=2),
+        model=dataclasses.replace(recipe.model, voices="statistics", neck=NeckSettings(2, 16, 8, 4)),
+    )
+
+
+def few_are_enough(set_to=setattr) -> None:
+    """Let corpora of two dozen recordings have neighbours."""
+    set_to(neighbourhood, "SAME_SHARE", 12)
+    set_to(neighbourhood, "AMBIGUOUS_SHARE", 4)
 
 
 def open_tiny(corpus: Path, recipe: Recipe):
@@ -93,6 +109,7 @@ def send_at(task, step: int, number: int) -> None:
 def gradients(task, recipe: Recipe) -> dict[str, torch.Tensor]:
     """The loss and the gradient of the first batch, of all processes."""
     task.train()
+    task.begin(0, 1)
     plan = Plan(task.store.lengths, recipe.train.batch, 1, 0)
     runner = DistributedDataParallel(task, broadcast_buffers=False) if processes() > 1 else task
     loss, _ = runner(task.batch(plan.recordings(0), 0))
@@ -111,9 +128,13 @@ def main() -> None:
     parser.add_argument("--gradients", type=Path)
     parser.add_argument("--every", type=float, default=60.0)
     parser.add_argument("--terms", default=TINY["loss"]["terms"])
+    parser.add_argument("--neighbours", action="store_true")
     given = parser.parse_args()
     torch.set_num_threads(1)
     recipe = with_terms(tiny(), given.terms)
+    if given.neighbours:
+        few_are_enough()
+        recipe = with_neighbours(recipe)
     start("cpu")
     store = open_tiny(given.corpus, recipe)
     for kind in given.task.split(","):

@@ -1,8 +1,10 @@
+import numpy as np
 import pytest
 import torch
 
 from mfcl.errors import RecipeError
-from mfcl.heads import HeadSettings, ProjectionHead, make_heads
+from mfcl.heads import HeadSettings, Neck, NeckSettings, ProjectionHead, make_heads
+from mfcl.whitening import fit_whitening
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3])
@@ -48,3 +50,35 @@ def test_the_seed_alone_gives_the_weights_and_the_global_generator_stays() -> No
 def test_wrong_settings_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(RecipeError, match="head"):
         HeadSettings(**wrong)
+
+
+def test_a_neck_gives_the_main_directions_and_what_the_loss_sees():
+    draw = np.random.default_rng(0)
+    wide = (draw.standard_normal((400, 6)) * [9, 1, 3, 0.1, 1, 1] + 5).astype(np.float32)
+    neck = Neck(6, NeckSettings(layers=2, width=7, out=4, directions=3))
+    neck.turn(fit_whitening(wide))
+    pooled = torch.from_numpy(wide)
+    found = neck(pooled).detach()
+    assert found.shape == (400, neck.dim) == (400, 7)
+    torch.testing.assert_close(found[:, :3].mean(dim=0), torch.zeros(3), atol=1e-4, rtol=0)
+    torch.testing.assert_close(torch.cov(found[:, :3].T), torch.eye(3), atol=0.02, rtol=0)
+    seen = neck.project(pooled).detach()
+    torch.testing.assert_close(found[:, 3:], 3**0.5 * seen / seen.norm(dim=1, keepdim=True))
+
+
+def test_a_neck_of_few_recordings_has_zeros_where_no_direction_is_known():
+    neck = Neck(6, NeckSettings(layers=1, out=2, directions=5))
+    pooled = torch.arange(18.0).reshape(3, 6).sin()
+    assert not neck(pooled)[:, :5].any()  # nothing is known before it is turned
+    neck.turn(fit_whitening(pooled.numpy()))
+    found = neck(pooled)[:, :5]
+    assert found[:, :2].abs().min() > 0  # three recordings differ in two directions
+    assert not found[:, 2:].any()
+    neck.turn(fit_whitening(pooled.numpy()[:2]))
+    assert not neck(pooled)[:, 1:5].any()  # nothing is left of an earlier turn
+
+
+@pytest.mark.parametrize("wrong", [{"layers": 0}, {"directions": 0}])
+def test_a_neck_without_a_projection_or_directions_is_refused(wrong):
+    with pytest.raises(RecipeError, match="neck: null keeps what is pooled as it is"):
+        NeckSettings(**wrong)

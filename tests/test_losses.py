@@ -7,7 +7,17 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mfcl.errors import RecipeError
-from mfcl.losses import TERMS, ContrastiveLoss, LossSettings, chance_loss, nt_xent, spread, top1_accuracy
+from mfcl.losses import (
+    TERMS,
+    ContrastiveLoss,
+    LossSettings,
+    Related,
+    chance_loss,
+    many_positives,
+    nt_xent,
+    spread,
+    top1_accuracy,
+)
 
 
 def drawn(items: int, dim: int, seed: int) -> Tensor:
@@ -165,3 +175,77 @@ def test_wrong_settings_are_refused_in_one_line(wrong: dict[str, object], word: 
     with pytest.raises(RecipeError, match=word) as caught:
         LossSettings(**wrong)  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
+
+
+def related(items: int, same: list[tuple[int, int]], ambiguous: list[tuple[int, int]]) -> Related:
+    tables = []
+    for pairs in (same, [*same, *ambiguous]):
+        table = torch.eye(items, dtype=torch.bool)
+        for one, other in pairs:
+            table[one, other] = table[other, one] = True
+        tables.append(table)
+    return Related(*tables)
+
+
+def by_hand(views: Tensor, relation: Related, of: list[int], temperature: float) -> float:
+    """Equation 2 of arXiv:2004.11362 with some pairs left out of the sum below."""
+    total = 0.0
+    for i, own in enumerate(of):
+        others = [k for k in range(len(of)) if k != i]
+        positives = [k for k in others if relation.same[own, of[k]]]
+        counted = [k for k in others if k in positives or not relation.ambiguous[own, of[k]]]
+        below = sum(math.exp(cosine(views[i], views[k]) / temperature) for k in counted)
+        above = [math.log(math.exp(cosine(views[i], views[k]) / temperature) / below) for k in positives]
+        total -= sum(above) / len(positives)
+    return total / len(of)
+
+
+@given(seed=st.integers(0, 99), temperature=st.floats(0.1, 2))
+@settings(max_examples=25, deadline=None)
+def test_many_positives_cost_what_the_formula_says(seed: int, temperature: float) -> None:
+    relation = related(5, [(0, 1), (3, 4)], [(0, 2), (1, 4)])
+    of = [0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 2]
+    views = 2 * drawn(len(of), 4, seed)
+    found = many_positives(views, relation, torch.tensor(of), temperature)
+    assert float(found) == pytest.approx(by_hand(views, relation, of, temperature), rel=1e-4)
+
+
+def test_items_related_to_themselves_alone_cost_what_nt_xent_says() -> None:
+    a, b = drawn(6, 5, 0), drawn(6, 5, 1)
+    found = many_positives(torch.cat([a, b]), related(6, [], []), torch.arange(6).repeat(2), 0.2)
+    assert torch.allclose(found, nt_xent(a, b, 0.2))
+
+
+def test_left_out_negatives_have_no_gradient_and_the_others_do() -> None:
+    views = drawn(8, 4, 3).requires_grad_()
+    of = torch.arange(4).repeat(2)
+    pulled = []
+    for ambiguous in ([], [(0, 1), (0, 2), (0, 3)]):
+        (gradient,) = torch.autograd.grad(many_positives(views, related(4, [], ambiguous), of, 0.1), views)
+        assert torch.isfinite(gradient).all()
+        pulled.append(gradient)
+    alone = torch.autograd.grad(many_positives(views[[0, 4]], related(1, [], []), torch.zeros(2).long(), 0.1), views)[0]
+    assert not alone.any()  # a pair without a negative has nothing to learn, and so has item 0 when it has none
+    assert not pulled[1][[0, 4]].any()
+    assert pulled[0][[0, 4]].abs().min() > 0
+
+
+@pytest.mark.parametrize(("terms", "views"), [("inter", 2), ("inter+intra", 4), ("mel-mel", 2)])
+def test_all_views_of_related_recordings_attract_each_other(terms: str, views: int) -> None:
+    sides = [{format: drawn(3, 6, 10 * side + place) for place, format in enumerate(formats)}
+             for side, formats in enumerate(TERMS[terms])]  # fmt: skip
+    relation = related(6, [(0, 3), (1, 4), (2, 5), (0, 4)], [(1, 2)])  # first crops are items 0 to 2, second 3 to 5
+    loss, watched = ContrastiveLoss(LossSettings(terms=terms))(*sides, relation)
+    stacked = [*sides[0].values(), *sides[1].values()]
+    of = [*[0, 1, 2] * len(sides[0]), *[3, 4, 5] * len(sides[1])]
+    assert len(stacked) == views
+    assert float(loss) == pytest.approx(by_hand(torch.cat(stacked), relation, of, 0.1), rel=1e-4)
+    assert set(watched) == {"top1", "temperature", "spread"}
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"neighbours": 3, "ambiguous": 2}, {"neighbours": -1}, {"neighbours": 2, "searches": 0}]
+)
+def test_neighbours_that_cannot_be_are_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(RecipeError, match=r"loss\.neighbours"):
+        LossSettings(**wrong)  # type: ignore[arg-type]

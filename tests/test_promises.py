@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from mfcl.training.state import NAME
-from tests.small_run import gradients, make_task, open_tiny, run_tiny, tiny, with_terms
+from tests.small_run import few_are_enough, gradients, make_task, open_tiny, run_tiny, tiny, with_neighbours, with_terms
 from tests.sounds import write_corpus
 
 SCRIPT = Path(__file__).with_name("small_run.py")
@@ -80,6 +80,27 @@ def test_a_run_killed_at_a_random_step_and_resumed_ends_with_the_same_weights(co
     assert figures(tmp_path / "pretrain") == figures(unbroken[0])
 
 
+@pytest.fixture
+def neighbourly(monkeypatch):
+    few_are_enough(monkeypatch.setattr)
+    return with_neighbours(tiny())
+
+
+def test_a_killed_run_with_neighbours_finds_the_same_ones_again(corpus, neighbourly, tmp_path):
+    task = make_task(open_tiny(corpus, neighbourly), neighbourly)
+    run_tiny(task, neighbourly, tmp_path / "unbroken")
+    step = random.SystemRandom().randint(2, 12)
+    killed = python(SCRIPT, corpus, tmp_path, "--neighbours", "--kill-at", step, "--every", 0.0)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    resumed = python(SCRIPT, corpus, tmp_path, "--neighbours", "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    expected, found = final(tmp_path / "unbroken"), final(tmp_path / "pretrain")
+    assert found.keys() == expected.keys()
+    assert found["task.neighbourhood.near"].shape == (24, 5)
+    assert not [name for name in found if not torch.equal(found[name], expected[name])], f"killed at step {step}"
+    assert figures(tmp_path / "pretrain") == figures(tmp_path / "unbroken")
+
+
 def by_two(*arguments):
     """Run the script by two processes under torchrun."""
     launcher = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d"]
@@ -105,6 +126,15 @@ def test_two_processes_give_the_loss_and_the_gradients_of_one(corpus, together, 
     rounding = 1e-5 * flat(expected).norm()  # a bias before a norm has no gradient but rounding
     for name, gradient in expected.items():
         assert (found[name] - gradient).norm() < 2e-3 * gradient.norm() + rounding, name
+
+
+def test_two_processes_with_neighbours_give_the_loss_and_the_gradients_of_one(corpus, neighbourly, tmp_path):
+    by_two(corpus, tmp_path / "runs", "--neighbours", "--gradients", tmp_path / "gradients")
+    expected = gradients(make_task(open_tiny(corpus, neighbourly), neighbourly), neighbourly)
+    found = load_file(tmp_path / "gradients" / "pretrain")
+    assert found.keys() == expected.keys()
+    torch.testing.assert_close(found["loss"], expected["loss"], rtol=1e-5, atol=0)
+    assert distance(flat({name: found[name] for name in expected}), flat(expected)) < 1e-3
 
 
 @pytest.mark.parametrize(("kind", "tolerance"), [("pretrain", 0.05), ("classify", 1e-3)])

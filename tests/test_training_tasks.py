@@ -7,9 +7,10 @@ import torch
 
 from mfcl.encoders.base import lengths_of
 from mfcl.errors import RecipeError
+from mfcl.inference import embed_store
 from mfcl.losses import chance_loss
 from mfcl.training import Interrupted
-from tests.small_run import make_task, open_tiny, run_tiny, send_at, tiny
+from tests.small_run import few_are_enough, make_task, open_tiny, run_tiny, send_at, tiny, with_neighbours
 from tests.sounds import write_corpus
 
 
@@ -218,3 +219,74 @@ def test_both_parts_learn_and_the_weight_of_the_voices_counts(store):
 def test_a_weight_of_nothing_is_refused():
     with pytest.raises(RecipeError, match=r"loss.voices must be above 0"):
         changed(loss={"voices": 0.0})
+
+
+@pytest.fixture
+def neighbourly(monkeypatch):
+    few_are_enough(monkeypatch.setattr)
+    return with_neighbours(tiny())
+
+
+def test_second_crops_come_from_recordings_that_are_alike(store, neighbourly):
+    task = make_task(store, neighbourly)
+    task.prepare()
+    task.begin(0, 4)
+    near = task.neighbourhood.near
+    assert near.shape == (len(store), 5)
+    indices = np.arange(8)
+    views = task.batch(indices, 0).views
+    assert all(other in near[own, :2] for own, other in zip(indices, views.others, strict=True))
+    second = views.second.wave[0].numpy()
+    sound = store.clip(int(views.others[0]))
+    starts = np.flatnonzero(sound[: len(sound) - len(second) + 1] == second[0])
+    assert any((sound[start : start + len(second)] == second).all() for start in starts)
+    loss, figures = task.train()(task.batch(indices, 0))
+    assert torch.isfinite(loss)
+    assert set(figures) == {"top1", "temperature", "spread", "voices_top1"}
+
+
+def test_recordings_alike_are_looked_for_evenly_over_the_run_and_as_what_was_learned_says(store, neighbourly):
+    recipe = dataclasses.replace(neighbourly, loss=dataclasses.replace(neighbourly.loss, searches=3))
+    task = make_task(store, recipe)
+    task.prepare()
+    asked = []
+    task.neighbourhood.renew = lambda vectors: asked.append(vectors.shape[1])
+    found = []
+    for epoch in range(7):
+        task.begin(epoch, 7)
+        found.append(len(asked))
+    assert found == [1, 1, 2, 2, 3, 3, 3]
+    most = len(store) - 1  # directions that so many recordings can differ in
+    pooled = [task.model.wave.pooled["words"], task.model.mel.pooled["words"]]
+    assert asked[0] == most + sum(min(dim, most) for dim in pooled)  # the picture and all that is pooled
+    assert asked[1:] == [most + 8 + 8] * 2  # the picture and what the loss sees
+    assert task.training
+
+
+def test_few_recordings_have_no_neighbours_and_learn_as_without(store):
+    recipe = with_neighbours(tiny())
+    without = dataclasses.replace(recipe, loss=dataclasses.replace(recipe.loss, neighbours=0))
+    losses = []
+    for chosen in (recipe, without):
+        task = make_task(store, chosen).train()
+        task.begin(0, 4)
+        batch = task.batch(np.arange(8), 0)
+        assert (batch.views.others == batch.views.recordings).all()
+        losses.append(task(batch)[0].detach())
+    assert torch.equal(*losses)
+
+
+def test_the_necks_are_turned_at_the_end_and_hold_the_words_heads(store, neighbourly):
+    task = make_task(store, neighbourly)
+    task.prepare()
+    assert set(task.heads) == {"wave voices", "mel voices"}
+    before = embed_store(task.model, store)
+    task.finish()
+    after = embed_store(task.model, store)
+    for name in ("wave words", "mel words"):
+        assert not before.part(name)[:, :4].any()
+        assert np.abs(after.part(name)[:, :4]).std(axis=0).min() > 0.1
+        assert (after.part(name)[:, 4:] == before.part(name)[:, 4:]).all()
+        seen = task.projections(after)[name.split()[0]]
+        assert (seen == after.part(name)[:, 4:]).all()
+    assert (after.part("mel voices") == before.part("mel voices")).all()

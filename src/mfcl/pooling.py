@@ -113,8 +113,8 @@ def thirds_weights(frames: Frames) -> Float[Tensor, "batch 3 frames"]:
 def halves(frames: Frames) -> tuple[Frames, Frames]:
     """Return the first and the second half of the frames of each clip; a single frame is both.
 
-        clip     | a  b  c  d  e | .  .     first  | a  b | .  .  .  .  .
-                                            second | c  d  e | .  .  .  .
+    clip     | a  b  c  d  e | .  .     first  | a  b | .  .  .  .  .
+                                        second | c  d  e | .  .  .  .
     """
     width, lengths = frames.values.shape[1], lengths_of(frames)
     before = (lengths // 2).clamp(min=1)

@@ -50,7 +50,8 @@ class BatchNorm(nn.BatchNorm2d):
             mean, variance, count = _statistics(grid, lengths)
             unbiased = variance * (count / (count - 1).clamp(min=1))
             for name, value in (("running_mean", mean), ("running_var", unbiased)):
-                running = self.get_buffer(name)
+                # `data`: torch's own norm, used for a view without padding, takes a change of its buffers for a fault
+                running = self.get_buffer(name).data
                 running.lerp_(value.to(running.dtype), MOMENTUM)
             self.get_buffer("num_batches_tracked").add_(1)
         normalised: Tensor = _Normalise.apply(  # type: ignore[no-untyped-call]

@@ -95,10 +95,10 @@ class Pretrain(Task):
         if self.recipe.model.neck is None:
             return
         with pooled_whole(self.model):
-            found = embed_store(self.model, self.some(MOST_ITEMS)).whitenings()
+            embeddings = embed_store(self.model, self.some(MOST_ITEMS))
         for format in ("wave", "mel"):
             neck: Neck = getattr(self.model, format).neck
-            neck.turn(found[self._part(format, "words")])
+            neck.turn(fit_whitening(embeddings.part(self._part(format, "words"))))
 
     def begin(self, epoch: int, epochs: int) -> None:
         """Look for the recordings most alike, if it is time to."""
