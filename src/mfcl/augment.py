@@ -44,8 +44,10 @@ class WaveAugment:
 
 @dataclass(frozen=True)
 class MelAugment:
-    """How far log-mels are changed. In this order: mixing, resize-crop, fader, masks."""
+    """How far log-mels are changed. In this order: noise in their waveform, mixing, resize-crop, fader, masks."""
 
+    noise_probability: float = 0.0
+    """How often white noise is added to the waveform that becomes a log-mel, as loud as the waveforms' settings say."""
     mix: float = 0.2
     """Largest share of another recording's power that is mixed in; 0 mixes nothing."""
     resize_probability: float = 0.5
@@ -69,6 +71,7 @@ class MelAugment:
         _not_negative("augment.mel", self)
         _rising("augment.mel", self, "resize_bands_low", "resize_bands_high")
         _rising("augment.mel", self, "resize_time_low", "resize_time_high")
+        _probability("augment.mel.noise_probability", self.noise_probability)
         _probability("augment.mel.resize_probability", self.resize_probability)
         if self.mix >= 1:
             raise RecipeError(f"augment.mel.mix is a share below 1, but is {self.mix}; 0.2 is mild, 0.4 strong")
@@ -143,12 +146,29 @@ def augment_wave(
         longest = torch.minimum(half, cells(chosen.fade_seconds * sample_rate, half))
         wave = effects.faded(wave, lengths, draw.whole("fade in", longest), draw.whole("fade out", longest))
     if chosen.noise_probability:
-        wave = _with_noise(wave, lengths, chosen, draw)
+        wave = _with_noise(wave, lengths, chosen, draw, chosen.noise_probability)
     if chosen.mask_seconds:
         wave = effects.silenced(wave, *draw.piece("mask", chosen.mask_seconds * sample_rate, lengths))
     if chosen.gain_db:
         wave = effects.amplified(wave, draw.even("gain", -chosen.gain_db, chosen.gain_db))
     return wave
+
+
+def noise_for_mel(
+    wave: Float[Tensor, "batch samples"],
+    lengths: Int64[Tensor, " batch"] | None,
+    settings: AugmentSettings,
+    *,
+    seed: int,
+    epoch: int,
+    recordings: Int64[np.ndarray, " batch"],
+    view: str = "second",
+) -> Float[Tensor, "batch samples"]:
+    """Return the waveforms that log-mels are made of, some with white noise; see `augment_mel` for the arguments."""
+    if not settings.changes_mel or not settings.mel.noise_probability:
+        return wave
+    draw = Draws(seed, f"augment mel {view}", epoch, recordings, wave.device)
+    return _with_noise(wave, known(wave, lengths), settings.wave, draw, settings.mel.noise_probability)
 
 
 def augment_mel(
@@ -202,9 +222,13 @@ def augment_mel(
 
 
 def _with_noise(
-    wave: Float[Tensor, "batch samples"], lengths: Int64[Tensor, " batch"], chosen: WaveAugment, draw: Draws
+    wave: Float[Tensor, "batch samples"],
+    lengths: Int64[Tensor, " batch"],
+    chosen: WaveAugment,
+    draw: Draws,
+    probability: float,
 ) -> Float[Tensor, "batch samples"]:
-    rows, keys = draw.chosen("noise", chosen.noise_probability), draw.keys("noise key")
+    rows, keys = draw.chosen("noise", probability), draw.keys("noise key")
     snr_db = draw.even("snr", chosen.noise_snr_db_low, chosen.noise_snr_db_high)
     return wave.index_copy(0, rows, effects.noisy(wave[rows], lengths[rows], snr_db[rows], keys[rows]))
 

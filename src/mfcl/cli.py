@@ -86,6 +86,8 @@ def parser() -> OneLineParser:
     train.add_argument("data", type=Path)
     train.add_argument("--out", type=Path, required=True, help="the run folder")
     train.add_argument("--recipe", default="default", help="default, quick, reference, or a .yaml file")
+    train.add_argument("--joint", action="store_true", help="learn by the labels that are there too, however few")
+    train.add_argument("--labels-per-class", type=int, default=0, metavar="N", help="with --joint: use no more labels")
     train.add_argument("--resume", action="store_true", help="go on with the run in --out, exactly")
     train.add_argument("--overwrite", action="store_true", help="delete what is in --out")
     _data(train)
@@ -208,9 +210,9 @@ def _train(given: argparse.Namespace) -> None:
 
     made = train(
         given.data, given.out, recipe=given.recipe, overrides=given.set, protocol=given.protocol,
-        split_by=given.split_by, label=given.label, speaker=given.speaker, seed=given.seed, resume=given.resume,
-        overwrite=given.overwrite, device=given.device, threads=given.threads, cache=given.cache, strict=given.strict,
-        progress=not given.quiet,
+        split_by=given.split_by, label=given.label, speaker=given.speaker, joint=given.joint,
+        per_class=given.labels_per_class, seed=given.seed, resume=given.resume, overwrite=given.overwrite,
+        device=given.device, threads=given.threads, cache=given.cache, strict=given.strict, progress=not given.quiet,
     )  # fmt: skip
     print(f"{made.folder}: a model for `mfcl embed` and `mfcl.load`")
     stop()  # under torchrun; alone it does nothing

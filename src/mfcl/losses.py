@@ -39,6 +39,8 @@ class LossSettings:
     """A learned temperature stays below this."""
     voices: float = 1.0
     """How much the voices' part counts beside the words', where the model has one."""
+    labels: float = 1.0
+    """How much labels count beside all else, where some recordings have them and are to be learned by them."""
     neighbours: int = 0
     """How many of the recordings most alike attract a recording's words as its own crops do; 0: its own crops alone."""
     ambiguous: int = 60
@@ -51,6 +53,8 @@ class LossSettings:
             raise RecipeError(f"loss.terms: {one_of('loss', self.terms, TERMS)}")
         if not 0 < self.temperature < math.inf:
             raise RecipeError(f"loss.temperature must be above 0, but is {self.temperature}; the study uses 0.1")
+        if not 0 < self.labels < math.inf:
+            raise RecipeError(f"loss.labels must be above 0, but is {self.labels}; leave --joint out to use no label")
         if not 0 < self.voices < math.inf:
             raise RecipeError(f"loss.voices must be above 0, but is {self.voices}; model.voices: null leaves them out")
         if self.neighbours and not (0 < self.neighbours <= self.ambiguous and self.searches > 0):

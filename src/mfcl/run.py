@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Int64, Shaped
 from safetensors.torch import save_file
 
 from mfcl.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -22,11 +23,14 @@ from mfcl.files import replacing
 from mfcl.inference import embed_store
 from mfcl.models import MultiFormatModel, make_model
 from mfcl.neighbours import knn_predict, top_k
+from mfcl.probe import few_labels
 from mfcl.recipe import Recipe, load_recipe
 from mfcl.recordings import write_manifest
 from mfcl.seeds import generator
+from mfcl.store import Store
 from mfcl.training import fit
 from mfcl.training.classify import Classify
+from mfcl.training.joint import Joint
 from mfcl.training.pretrain import Pretrain
 from mfcl.training.tasks import Task
 from mfcl.whitening import MOST_ITEMS, Whitening
@@ -49,6 +53,8 @@ def train(
     split_by: str | None = None,
     label: str | None = None,
     speaker: str | None = None,
+    joint: bool = False,
+    per_class: int = 0,
     seed: int = 0,
     resume: bool = False,
     overwrite: bool = False,
@@ -61,7 +67,7 @@ def train(
     """Pre-train a pair of encoders on a folder, without labels, and save them in a run folder.
 
     Every recording that the split does not call `test` or `valid` is trained on; the validation part shows a live
-    figure each epoch and is never trained on.
+    figure each epoch and is never trained on. With `joint` those recordings that have a label teach it too.
 
     Args:
         data: A folder of sound, a corpus or a manifest.
@@ -70,8 +76,10 @@ def train(
         overrides: Single settings, such as `train.epochs=5`.
         protocol: See `open_data`, as for the next three.
         split_by: A label no value of which is on two sides.
-        label: For the live figure only.
+        label: For the live figure, and for `joint`.
         speaker: The label to split by where nothing else is said.
+        joint: Learn by the labels that are there as well, however few.
+        per_class: Use only so many of the labels of each class; 0: all.
         seed: Of the split, the weights, the crops and the augmentations.
         resume: Go on with the run that is in `out`, exactly.
         overwrite: Delete what is in `out`.
@@ -88,8 +96,9 @@ def train(
         cache=cache, strict=strict, progress=progress,
     )  # fmt: skip
     return pretrain(
-        opened, chosen, Path(out), seed=seed, resume=resume, overwrite=overwrite, device=device, progress=progress
-    )
+        opened, chosen, Path(out), joint=joint, per_class=per_class, seed=seed, resume=resume, overwrite=overwrite,
+        device=device, progress=progress,
+    )  # fmt: skip
 
 
 def pretrain(
@@ -97,6 +106,8 @@ def pretrain(
     recipe: Recipe,
     out: Path,
     *,
+    joint: bool = False,
+    per_class: int = 0,
     seed: int,
     resume: bool = False,
     overwrite: bool = False,
@@ -104,14 +115,19 @@ def pretrain(
     progress: bool = True,
 ) -> Checkpoint:
     """Pre-train a pair on the training part of opened data; see `train`."""
-    model = make_model(recipe.model, seed=seed)
-    task = Pretrain(model, data.part("train"), recipe, seed=seed)
+    model, store = make_model(recipe.model, seed=seed), data.part("train")
+    task = (
+        Joint(model, store, known_classes(store, data.label, per_class, seed=seed)[1], recipe, seed=seed)
+        if joint
+        else Pretrain(model, store, recipe, seed=seed)
+    )
     result = fit(
         task, recipe.train, out, recipe=recipe, fingerprint=data.manifest.fingerprint(), seed=seed, resume=resume,
         overwrite=overwrite, device=device, validate=_live_figures(task, data), progress=progress,
     )  # fmt: skip
+    told = f"{len(task.labelled)} labels of {data.label!r}" if isinstance(task, Joint) else "no labels"
     facts = {
-        "training": "multi-format contrastive, no labels",
+        "training": f"multi-format contrastive, {told}",
         "recordings": f"{task.count} (fingerprint {data.manifest.fingerprint()})",
         "seed": str(seed),
         "steps": str(result.steps),
@@ -133,16 +149,13 @@ def train_supervised(
 
     A run that was stopped in `out` goes on.
     """
-    recipe = dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, neck=None, voices=None))
+    recipe = dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, neck=None))  # it projects for no label
     model = make_model(recipe.model, seed=seed)
     store = data.part("train")
-    values = store.manifest.column(label)
-    labelled = np.flatnonzero(values != "")
-    names, targets = np.unique(values[labelled], return_inverse=True)
-    if len(names) < 2:
-        raise ManifestError(f"label {label!r}: wanted 2 or more values to train on, got {len(names)}")
+    targets = known_classes(store, label, 0, seed=seed)[1]
+    labelled = np.flatnonzero(targets >= 0)
     for format in ("wave", "mel"):
-        task = Classify(model, format, store.select(labelled), targets.astype(np.int64), recipe, seed=seed)
+        task = Classify(model, format, store.select(labelled), targets[labelled], recipe, seed=seed)
         fit(
             task, recipe.supervised, out / format, recipe=recipe, fingerprint=data.manifest.fingerprint(), seed=seed,
             resume=(out / format).exists(), device=device, progress=progress,
@@ -151,6 +164,34 @@ def train_supervised(
     facts = {"training": f"supervised by {label!r}", "seed": str(seed)}
     save_checkpoint(model, recipe, out / "model", card=facts, whitening=_whitening(model, task))
     return load_checkpoint(out)
+
+
+def known_classes(
+    store: Store, label: str | None, per_class: int, *, seed: int
+) -> tuple[Shaped[np.ndarray, " classes"], Int64[np.ndarray, " items"]]:
+    """Return the values of a label, and which of them each recording has; -1 where it is not known.
+
+    Args:
+        store: Training recordings.
+        label: What they are named by.
+        per_class: Take no more than so many labels of each class for known; 0: all.
+        seed: Draws them.
+
+    Raises:
+        ManifestError: there is no label, or there are fewer than two values.
+        MeasureError: a class has fewer labels.
+    """
+    if label is None:
+        raise ManifestError("wanted a label to learn by (--label, or a column digit, label, word, species), found none")
+    values = store.manifest.column(label)
+    known = np.flatnonzero(values != "")
+    names, codes = np.unique(values[known], return_inverse=True)
+    if len(names) < 2:
+        raise ManifestError(f"label {label!r}: wanted 2 or more values to train on, got {len(names)}")
+    chosen = few_labels(values[known], per_class, seed=seed) if per_class else np.arange(len(known))
+    targets = np.full(len(values), -1, dtype=np.int64)
+    targets[known[chosen]] = codes[chosen]
+    return names, targets
 
 
 def untrained(data: Data, recipe: Recipe, *, seed: int) -> MultiFormatModel:

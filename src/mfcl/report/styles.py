@@ -31,6 +31,7 @@ def style(representation: str) -> Style:
     format = view(representation)
     for words, colour, shape in (
         ("fine-tuned", "--sky", "diamond"),
+        ("joint", "--grey", "circle"),
         ("scratch", "--vermilion", "square"),
         ("supervised", "--vermilion", "square"),
         ("untrained", "--orange", "triangle"),

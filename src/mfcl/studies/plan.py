@@ -15,7 +15,7 @@ from mfcl.studies.presets import ABLATION, SECTIONS, SWEEPS, UNLABELLED, Preset
 from mfcl.studies.questions import Answer
 from mfcl.studies.sources import Source, ablated, main_sources, swept
 from mfcl.studies.timing import Rates
-from mfcl.studies.tuning import enough_steps, tuned
+from mfcl.studies.tuning import enough_steps, jointly, tuned
 
 Ask = Callable[[Bench, Source], Answer]
 ASKED: dict[str, Ask] = {
@@ -120,6 +120,9 @@ def parts(
                 seconds = rates.supervised(settings.epochs, rates.labelled(count))
                 ask = partial(_tuned, per_class=count, start=start)
                 add("efficiency", source, ask, seconds, f"{start}, {count or 'all'} labels a class", count=count)
+        for count in (wanted for wanted in preset.joint if wanted <= rates.fewest):
+            ask = partial(_jointly, per_class=count)
+            add("efficiency", source, ask, rates.joint(recipe), f"joint, {count} labels a class", count=count)
     for section in usable:
         if section in SWEEPS:
             for source in swept(section, recipe, seed, preset.sweep_epochs):
@@ -132,6 +135,10 @@ def parts(
 
 def _tuned(bench: Bench, source: Source, *, per_class: int, start: Any) -> Answer:
     return Answer(rows=tuned(bench, source, per_class, start=start))
+
+
+def _jointly(bench: Bench, source: Source, *, per_class: int) -> Answer:
+    return Answer(rows=jointly(bench, source, per_class))
 
 
 def _measurable(section: str, label: str | None, speaker: str | None) -> bool:

@@ -8,7 +8,7 @@ SECTIONS = {
     "labels": "the label from frozen embeddings: linear probe, few labels, kNN; every control beside",
     "voices": "the speaker of unseen speakers: kNN, words kept apart, verification",
     "traits": "what is the same in all recordings of a speaker, such as gender",
-    "efficiency": "1, 5, 10, 50 labels a class and all: frozen, fine-tuned, from scratch, controls",
+    "efficiency": "1, 5, 10, 50 labels a class and all: frozen, fine-tuned, joint, from scratch, controls",
     "robustness": "the label under noise of 20, 10 and 0 dB and other levels",
     "geometry": "how embeddings lie: alignment, uniformity, RankMe, CKA, retrieval across formats",
     "maps": "t-SNE of the test recordings",
@@ -36,18 +36,20 @@ class Preset:
         sections: Which of `SECTIONS`.
         sweep_epochs: Epochs of each training of a sweep: fewer than the main one's, and equal among themselves.
         tuned: Labels a class of the trainings with few labels; 0 is all.
+        joint: Labels a class of the joint trainings, by them and by all recordings.
     """
 
     seeds: int
     sections: tuple[str, ...]
     sweep_epochs: int
     tuned: tuple[int, ...]
+    joint: tuple[int, ...] = ()
 
 
 ALWAYS = tuple(name for name in SECTIONS if name != ABLATION)
 PRESETS = {
     "quick": Preset(1, tuple(name for name in ALWAYS if name not in SWEEPS), 4, (10, 0)),
-    "default": Preset(3, ALWAYS, 6, (1, 5, 10, 50, 0)),
+    "default": Preset(3, ALWAYS, 6, (1, 5, 10, 50, 0), (1, 10)),
     "reference": Preset(3, ALWAYS, 10, (1, 5, 10, 50, 0)),
 }
 """Each uses the recipe of its name."""

@@ -12,6 +12,7 @@ from mfcl.losses import TERMS
 from mfcl.models import FormatEncoder, make_model
 from mfcl.recipe import Recipe
 from mfcl.studies.sources import Source
+from mfcl.studies.tuning import JOINT_EPOCHS
 from mfcl.training.precision import settle
 
 BATCH = 32
@@ -19,6 +20,8 @@ PER_VIEW = 1.5e-3
 """Seconds a recording that one question about one view takes: a guess that was right within a factor of two."""
 CONTROL = 6e-3
 """Seconds a recording that a control takes, the slowest one nearly three times as long."""
+PICTURE = 3e-3
+"""Seconds a recording that a log-mel picture takes, and finding its neighbours."""
 AUGMENTED = 1.3
 """What augmentation, log-mels, losses and the optimiser add to the encoders' own time."""
 
@@ -45,10 +48,19 @@ class Rates:
             return embedding
         if source.kind == "supervised":
             return embedding + self.supervised(source.recipe.supervised.epochs, self.trained)
-        crops, terms = source.recipe.crops, TERMS[source.recipe.loss.terms]
+        return embedding + self.pretraining(source.recipe, source.recipe.train.epochs)
+
+    def pretraining(self, recipe: Recipe, epochs: int) -> float:
+        """Return the seconds of training without labels."""
+        crops, terms = recipe.crops, TERMS[recipe.loss.terms]
         share = (crops.length + (crops.longest or crops.length)) / 2 if crops.unit == "fraction" else 1.0
         once = AUGMENTED * share * sum(self.train[name] for side in terms for name in side)
-        return embedding + once * self.trained * source.recipe.train.epochs
+        searches = recipe.loss.searches * (self.embed + PICTURE) if recipe.loss.neighbours else 0.0
+        return (once * epochs + searches) * self.trained
+
+    def joint(self, recipe: Recipe) -> float:
+        """Return the seconds of going on by few labels and all recordings."""
+        return 1.25 * self.pretraining(recipe, min(JOINT_EPOCHS, recipe.train.epochs))
 
     def supervised(self, epochs: int, count: int) -> float:
         """Return the seconds of supervised training of both encoders on so many recordings."""

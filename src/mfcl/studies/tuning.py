@@ -5,21 +5,24 @@ import math
 from typing import Any, Literal
 
 import numpy as np
+from safetensors.torch import load_file
 
 from mfcl.measures.labels import tested
 from mfcl.models import MultiFormatModel, make_model
-from mfcl.probe import few_labels
 from mfcl.recipe import Recipe, TrainSettings
-from mfcl.run import stopwatch
+from mfcl.run import HEADS, known_classes, stopwatch
 from mfcl.studies.bench import Bench
 from mfcl.studies.ledger import slug
 from mfcl.studies.sources import Source
 from mfcl.training import fit
 from mfcl.training.classify import Classify
+from mfcl.training.joint import Joint
 
 LEAST_STEPS = 60
 """However few the labels, so many steps are made: ten recordings are one batch, and ten steps teach nothing."""
 FEW_BATCH = 32
+JOINT_EPOCHS, JOINT_RATE = 5, 0.3
+"""Epochs of joint training after pre-training, and the share of its learning rate."""
 
 Format = Literal["wave", "mel"]
 
@@ -29,6 +32,51 @@ class Continue(Classify):
 
     def prepare(self) -> None:
         """Fit nothing: a few recordings would move what the weights were learned with."""
+
+
+class ContinueJoint(Joint):
+    """Teach a pair that has learned already, by the labels as well as on without them."""
+
+    learned_before = True
+
+    def prepare(self) -> None:
+        """Fit nothing: the encoders go on hearing sound as it was normalised then."""
+
+
+def jointly(bench: Bench, source: Source, per_class: int) -> list[Any]:
+    """Train the pre-trained pair on, by few labels and all recordings, and return what it tells of test speakers.
+
+    Args:
+        bench: Data and folder.
+        source: The pre-trained encoders.
+        per_class: Labels of each class.
+    """
+    data = bench.data
+    assert data.label is not None
+    store, clock = data.part("train"), stopwatch()
+    names, targets = known_classes(store, data.label, per_class, seed=source.seed)
+    model = bench.model(source).train()
+    epochs = min(JOINT_EPOCHS, source.recipe.train.epochs)
+    settings = dataclasses.replace(
+        source.recipe.train, epochs=epochs, learning_rate=JOINT_RATE * source.recipe.train.learning_rate
+    )
+    recipe = dataclasses.replace(
+        source.recipe, train=settings, loss=dataclasses.replace(source.recipe.loss, searches=1)
+    )
+    task = ContinueJoint(model, store, targets, recipe, seed=source.seed)
+    task.heads.load_state_dict(load_file(bench.run(source) / HEADS))
+    out = bench.folder / "runs" / f"{bench.name(source)}-joint-{per_class}"
+    fit(
+        task, settings, out, recipe=recipe, fingerprint=data.manifest.fingerprint(), seed=source.seed,
+        resume=out.exists(), device=bench.device, progress=bench.progress,
+    )  # fmt: skip
+    test = data.part("test")
+    test = test.select(np.flatnonzero(test.manifest.column(data.label) != ""))
+    right = names[task.predict(test)] == test.manifest.column(data.label)
+    measure = tested(bench.embeddings(source), data.label, data.speaker).accuracy(
+        "efficiency", f"{data.label}, {per_class} labels a class", right, seed=source.seed, x=float(per_class)
+    )
+    return [{**measure.row(), "representation": "pre-trained, both, joint", "seconds": round(clock(), 1)}]
 
 
 def tuned(bench: Bench, source: Source, per_class: int, *, start: Literal["fine-tuned", "from scratch"]) -> list[Any]:
@@ -48,11 +96,8 @@ def tuned(bench: Bench, source: Source, per_class: int, *, start: Literal["fine-
     data = bench.data
     assert data.label is not None
     store = data.part("train")
-    values = store.manifest.column(data.label)
-    chosen = np.flatnonzero(values != "")
-    if per_class:
-        chosen = chosen[few_labels(values[chosen], per_class, seed=source.seed)]
-    names, targets = np.unique(values[chosen], return_inverse=True)
+    names, targets = known_classes(store, data.label, per_class, seed=source.seed)
+    chosen = np.flatnonzero(targets >= 0)
     settings = enough_steps(source.recipe.supervised, len(chosen))
     recipe = dataclasses.replace(source.recipe, supervised=settings)
     test = data.part("test")
@@ -61,7 +106,7 @@ def tuned(bench: Bench, source: Source, per_class: int, *, start: Literal["fine-
     for format in ("wave", "mel"):
         model = begun(bench, source, recipe, start)
         kind = Continue if start == "fine-tuned" else Classify
-        task = kind(model, format, store.select(chosen), targets.astype(np.int64), recipe, seed=source.seed)
+        task = kind(model, format, store.select(chosen), targets[chosen], recipe, seed=source.seed)
         out = bench.folder / "runs" / f"{bench.name(source)}-{slug(start)}-{per_class or 'all'}-{format}"
         fit(
             task, settings, out, recipe=recipe, fingerprint=data.manifest.fingerprint(), seed=source.seed,

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor, nn
 
-from mfcl.augment import augment_mel, augment_wave
+from mfcl.augment import augment_mel, augment_wave, noise_for_mel
 from mfcl.batches import Clips, Views, make_views
 from mfcl.controls import log_mel_picture
 from mfcl.distributed import broadcast, gather, is_main
@@ -58,6 +58,9 @@ class Pretrain(Task):
     Source: Wang and van den Oord, "Multi-Format Contrastive Learning of Audio Representations", arXiv:2103.06508;
         Dwibedi et al., "With a little help from my friends", arXiv:2104.14548 (the nearest neighbour as the positive).
     """
+
+    learned_before = False
+    """Whether the encoders come from an earlier run: then they tell from the first epoch on who is alike."""
 
     def __init__(self, model: MultiFormatModel, store: Store, recipe: Recipe, *, seed: int) -> None:
         super().__init__(store, seed=seed)
@@ -107,7 +110,7 @@ class Pretrain(Task):
         searches = min(self.recipe.loss.searches, epochs)
         if epoch in {search * epochs // searches for search in range(searches)}:
             if is_main():
-                self.neighbourhood.renew(self._described(learned=epoch > 0))
+                self.neighbourhood.renew(self._described(learned=epoch > 0 or self.learned_before))
             broadcast(self.neighbourhood.near)
 
     def batch(self, indices: Int64[np.ndarray, " batch"], epoch: int) -> Crops:
@@ -216,13 +219,15 @@ class Pretrain(Task):
     def _mel(self, batch: Crops, view: str, partner: Partner) -> Frames:
         """Return the frames of the first or second crops as log-mels."""
         clips, (other, other_frames) = self._clips(batch, view), partner
-        encoder = self.model.mel
+        encoder, augment = self.model.mel, self.recipe.augment
         front = cast(LogMel, encoder.front)
-        mel, lengths = front.log_power(clips.wave, clips.lengths)
+        recordings = batch.views.recordings
+        draws: dict[str, Any] = {"seed": self.seed, "epoch": batch.epoch, "recordings": recordings, "view": view}
+        wave = noise_for_mel(clips.wave, clips.lengths, augment, **draws)
+        mel, lengths = front.log_power(wave, clips.lengths)
         mel = augment_mel(
-            mel, lengths, self.recipe.augment, hop_seconds=front.hop_seconds, fill=front.mean,
-            partner=other, partner_lengths=other_frames,
-            seed=self.seed, epoch=batch.epoch, recordings=batch.views.recordings, view=view,
+            mel, lengths, augment, hop_seconds=front.hop_seconds, fill=front.mean,
+            partner=other, partner_lengths=other_frames, **draws,
         )  # fmt: skip
         return self.frames(encoder, "mel", front.normalise(mel, lengths), lengths)
 
