@@ -13,7 +13,7 @@ from mfcl.errors import RecipeError
 
 RATE, HOP_SECONDS, BANDS = 1000, 0.01, 24
 STILL_WAVE = WaveAugment(0.0, 0.0, 0.0, 10.0, 40.0, 0.0, 0.0)
-STILL_MEL = MelAugment(0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0, 0.0)
+STILL_MEL = MelAugment(0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0, 0.0)
 
 
 def drawn(*shape: int, seed: int = 0) -> Tensor:

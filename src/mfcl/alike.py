@@ -12,8 +12,8 @@ from mfcl.neighbours import nearest, top_k
 
 EDGES = 20
 """Nearest recordings that each is tied to."""
-STEPS = 6
-"""Longest chain."""
+STEPS = 20
+"""Longest chain; longer ones change next to nothing."""
 DAMPING = 0.95
 """What each step keeps of the way so far."""
 SHARPNESS = 3

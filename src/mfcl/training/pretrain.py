@@ -22,6 +22,7 @@ from mfcl.heads import Neck, NeckSettings, make_heads
 from mfcl.inference import embed_store
 from mfcl.losses import TERMS, ContrastiveLoss, Related, chance_loss
 from mfcl.models import FormatEncoder, ModelSettings, MultiFormatModel, pooled_whole
+from mfcl.neighbours import unit_rows
 from mfcl.pooling import halves
 from mfcl.recipe import Recipe
 from mfcl.store import Store
@@ -170,18 +171,21 @@ class Pretrain(Task):
     def _described(self, *, learned: bool) -> Float32[np.ndarray, "members _"]:
         """Return what is compared to tell which recordings are alike: a log-mel picture, and each format's words.
 
-        Of encoders that have learned nothing yet it is what they pool, afterwards the projections that the loss sees.
+        Of encoders that have learned nothing yet it is what they pool, whitened as the picture; afterwards it is the
+        projections as the loss sees them, about their mean.
         """
         store = self.store.select(cast(Neighbourhood, self.neighbourhood).members)
         picture = log_mel_picture(store, store.sample_rate)
+        heard = [fit_whitening(picture)(picture)]
         if learned:
             seen = self.projections(embed_store(self.model, store))
-            words = [seen[format] for format in self.formats]
+            heard += [unit_rows(seen[format] - seen[format].mean(axis=0)) for format in self.formats]
         else:
             with pooled_whole(self.model):
                 embeddings = embed_store(self.model, store)
-            words = [embeddings.part(self._part(format, "words")) for format in self.formats]
-        return np.concatenate([fit_whitening(vectors)(vectors) for vectors in (picture, *words)], axis=1)
+            words = (embeddings.part(self._part(format, "words")) for format in self.formats)
+            heard += [fit_whitening(vectors)(vectors) for vectors in words]
+        return np.concatenate(heard, axis=1, dtype=np.float32)
 
     def _chance(self, batch: int) -> float:
         """Return the loss of a model that knows nothing: where many attract each other, at most that."""
