@@ -271,7 +271,7 @@ def test_geometry_is_of_the_test_part() -> None:
     assert {measure.table for measure in found.values()} == {"geometry"}
     expected = {
         "rankme": rankme(whole.vectors[test]),
-        "uniformity": uniformity(standardised(whole)[test]),
+        "uniformity": uniformity(whole.whitened[test]),
         "cka": linear_cka(whole.part("wave")[test], whole.part("mel")[test]),
         "alignment": alignment(wave[test], mel[test]),
         "r_at_1": 100 * retrieval(wave[test], mel[test], 1),

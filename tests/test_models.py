@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from mfcl.encoders import EncoderSettings
 from mfcl.errors import RecipeError
 from mfcl.formats import MelSettings
-from mfcl.models import ModelSettings, MultiFormatModel, make_model
+from mfcl.heads import NeckSettings
+from mfcl.models import ModelSettings, MultiFormatModel, make_model, pooled_whole
 
 SMALL = ModelSettings(
     mel_format=MelSettings(bands=40),
@@ -147,3 +148,22 @@ def test_both_parts_depend_on_their_own_clip_alone() -> None:
 def test_an_unknown_pooling_for_voices_is_refused() -> None:
     with pytest.raises(RecipeError, match="no pooling is called 'statistic'"):
         make_model(dataclasses.replace(SMALL, voices="statistic"), seed=0)
+
+
+def test_a_neck_shortens_the_words_part_and_leaves_the_voices_alone() -> None:
+    necked = dataclasses.replace(VOICED, neck=NeckSettings(layers=2, width=32, out=8, directions=4))
+    model = fitted(necked).eval()
+    sound = noise(3, 9000)
+    names = ["wave words", "wave words projection", "wave voices", "mel words", "mel words projection", "mel voices"]
+    assert model.parts == dict(zip(names, (4, 8, 128, 4, 8, 160), strict=True))
+    with torch.no_grad():
+        found = model(sound)
+        with pooled_whole(model):
+            assert model.parts == fitted(VOICED).parts
+            whole = model(sound)
+        for name, encoder in (("wave", model.wave), ("mel", model.mel)):
+            assert found[name].shape == (3, encoder.dim)
+            words = encoder.pooled["words"]
+            assert torch.equal(found[name][:, :12], encoder.neck(whole[name][:, :words]))
+            assert torch.equal(found[name][:, 12:], whole[name][:, words:])
+    assert model.parts == dict(zip(names, (4, 8, 128, 4, 8, 160), strict=True))

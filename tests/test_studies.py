@@ -125,7 +125,9 @@ def test_label_efficiency_has_the_curves_of_frozen_fine_tuned_and_from_scratch(w
     trained = [f"pre-trained, {name}, fine-tuned" for name in ("wave", "mel")]
     trained += [f"{name}, from scratch" for name in ("wave", "mel")]
     frozen = [f"{name}, frozen" for name in ENCODERS]
-    assert set(representations(rows, "efficiency")) == {*CONTROLS, *frozen, *trained}
+    assert set(representations(rows, "efficiency")) == {*CONTROLS, *frozen, *trained, "pre-trained, both, joint"}
+    joint = [row for row in rows if row.representation == "pre-trained, both, joint"]
+    assert [(row.x, row.task) for row in joint] == [(1, "digit, 1 labels a class"), (10, "digit, 10 labels a class")]
     for name, counts in ((trained[0], [1, 16]), (trained[3], [1, 16]), (frozen[3], [1, 5, 10, 16])):
         own = [row for row in rows if row.table == "efficiency" and row.representation == name]
         assert [row.x for row in own] == counts  # 4 speakers with 4 takes are all labels of a class

@@ -89,7 +89,7 @@ class Embeddings:
         return self.vectors[:, start:stop]
 
     def only(self, name: str) -> "Embeddings":
-        """Return the same items with some columns alone: those of the parts that are called so, or have it as a word.
+        """Return the same items with some columns alone: those of the parts that have all words of a name in theirs.
 
         Raises:
             MeasureError: there is no such part.
@@ -100,7 +100,7 @@ class Embeddings:
             >>> three.only("mel").vectors.tolist(), three.only("mel").parts
             ([[8.0, 9.0]], {'mel words': (0, 1), 'mel voices': (1, 2)})
         """
-        wanted = [part for part in self.parts if name == part or name in part.split()]
+        wanted = [part for part in self.parts if set(name.split()) <= set(part.split())]
         if not wanted:
             raise MeasureError(f"embeddings: {one_of('part', name, self.parts)}")
         columns = [self.part(part) for part in wanted]

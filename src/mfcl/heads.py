@@ -81,7 +81,7 @@ class Neck(nn.Module):
 
     Attributes:
         project: The projection head; the loss sees what it returns.
-        dim: Values of an embedding.
+        dims: Values of each part of what comes out, by its name; cosines weigh the parts alike.
 
     Source: Bordes et al., "Guillotine regularization", arXiv:2206.13378, measure what each layer of a head forgets.
     """
@@ -92,7 +92,7 @@ class Neck(nn.Module):
     def __init__(self, dim: int, settings: NeckSettings) -> None:
         super().__init__()
         self.project = ProjectionHead(dim, settings)
-        self.dim = settings.directions + settings.out
+        self.dims = {"words": settings.directions, "words projection": settings.out}
         self.register_buffer("mean", torch.zeros(dim))
         self.register_buffer("directions", torch.zeros(dim, settings.directions))  # until they are known
 

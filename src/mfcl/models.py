@@ -55,8 +55,9 @@ class FormatEncoder(nn.Module):
 
     @property
     def dims(self) -> dict[str, int]:
-        """Values in each part of an embedding."""
-        return self.pooled | ({"words": self.neck.dim} if self.neck is not None else {})
+        """Values in each part of an embedding; a neck makes two of the words'."""
+        others = {name: dim for name, dim in self.pooled.items() if name != "words"}
+        return self.pooled if self.neck is None else self.neck.dims | others
 
     @property
     def dim(self) -> int:

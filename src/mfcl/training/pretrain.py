@@ -269,9 +269,9 @@ def projections(
     device = next((weight.device for weight in heads.parameters()), torch.device("cpu"))
     found = {}
     for name in reversed(list(embeddings.parts)):  # of each format the first part
-        vectors = embeddings.part(name)
+        format = name.split()[0]
         if neck is not None:
-            found[name.split()[0]] = vectors[:, -neck.out :]
+            found[format] = embeddings.part(f"{format} words projection")
         else:
-            found[name.split()[0]] = heads[name](torch.from_numpy(vectors.copy()).to(device)).cpu().numpy()
+            found[format] = heads[name](torch.from_numpy(embeddings.part(name).copy()).to(device)).cpu().numpy()
     return found
