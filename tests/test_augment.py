@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mfcl.augment import AugmentSettings, MelAugment, WaveAugment, augment_mel, augment_wave
+from mfcl.augment import AugmentSettings, MelAugment, WaveAugment, augment_mel, augment_wave, noise_for_mel
 from mfcl.errors import RecipeError
 
 RATE, HOP_SECONDS, BANDS = 1000, 0.01, 24
@@ -258,3 +258,30 @@ def test_wrong_settings_are_refused_in_one_line(make: type, wrong: dict[str, obj
     with pytest.raises(RecipeError, match=word) as caught:
         make(**wrong)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("setting", "noisy"), [("none", 0), ("wave", 0), ("mel", 1), ("both", 1)])
+def test_noise_for_log_mels_is_as_loud_as_said_and_each_recordings_own(setting: str, noisy: int) -> None:
+    asked = AugmentSettings(setting, wave=replace(STILL_WAVE, noise_snr_db_low=20.0, noise_snr_db_high=20.0),
+                            mel=replace(STILL_MEL, noise_probability=1.0))  # fmt: skip
+    clips, lengths = waves([4000, 3000]), torch.tensor([4000, 3000])
+    known = {"seed": 0, "epoch": 0, "view": "first"}
+    found = noise_for_mel(clips, lengths, asked, recordings=np.arange(2), **known)
+    assert (found is clips) == (not noisy)
+    if noisy:
+        noise = (found - clips)[:, :3000].square().mean(dim=1) / clips[:, :3000].square().mean(dim=1)
+        assert torch.allclose(10 * noise.log10(), torch.tensor(-20.0), atol=0.5)
+        assert not found[1, 3000:].any()
+        alone = noise_for_mel(clips[1:], lengths[1:], asked, recordings=np.array([1]), **known)
+        assert torch.equal(alone[0], found[1])
+        second = noise_for_mel(clips, lengths, asked, recordings=np.arange(2), **known | {"view": "second"})
+        assert not torch.equal(second, found)
+
+
+def test_noise_for_log_mels_comes_as_often_as_said() -> None:
+    asked = mel_only(noise_probability=0.3)
+    clips = waves([200] * 500)
+    found = noise_for_mel(clips, None, asked, seed=0, epoch=0, recordings=np.arange(500))
+    assert 110 < int((found != clips).any(dim=1).sum()) < 190
+    with pytest.raises(RecipeError, match=r"augment\.mel\.noise_probability is a share from 0 to 1"):
+        MelAugment(noise_probability=1.2)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mfcl.checkpoint import save_checkpoint
-from mfcl.comparing import Compared, compare, compare_tables, in_common, paired, run_names
+from mfcl.comparing import Compared, compare, compare_files, compare_tables, in_common, paired, run_names
 from mfcl.corpora import open_manifest
 from mfcl.embeddings import Embeddings
 from mfcl.errors import MeasureError
@@ -84,6 +84,24 @@ def by_name(**found: list[Measure]) -> dict[str, dict[str, Compared]]:
 def everything(embeddings: Embeddings) -> list[Measure]:
     found = measure_labels(embeddings, "digit", "speaker", seed=0)
     return found + measure_voices(embeddings, "digit", "speaker", seed=0)
+
+
+def test_files_of_embeddings_are_compared_whole_or_by_a_part(tmp_path: Path) -> None:
+    plain, better = vectors(digit=0.6, voice=1.0), vectors(digit=2.0, voice=1.0)
+    files = [tmp_path / "plain.npz", tmp_path / "better.npz"]
+    for file, one in zip(files, (plain, better), strict=True):
+        one.save(file)
+    whole = {(one.run, one.measure.task): one for one in compare_files(files)}
+    task = "digit, 5-NN, no training"
+    assert whole[("better.npz", task)].difference > 0
+    assert whole[("better.npz", task)].low > 0
+    alone = {(one.run, one.measure.task): one for one in compare_files(files, part="wave")}
+    by_hand = {m.task: m.value for m in measure_labels(plain.only("wave"), "digit", "speaker", seed=0)}
+    assert alone[("plain.npz", task)].measure.value == by_hand[task] != whole[("plain.npz", task)].measure.value
+    unnamed = dataclasses.replace(plain, labels={})
+    unnamed.save(files[0])
+    with pytest.raises(MeasureError, match=r"plain\.npz: no label to measure by"):
+        compare_files(files)
 
 
 def test_what_is_equal_differs_by_nothing_and_what_is_better_differs_for_certain() -> None:

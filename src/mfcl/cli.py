@@ -115,7 +115,8 @@ def parser() -> OneLineParser:
     report.add_argument("--figures", type=Path, help="a folder for the figures as SVG and PNG (extra `figures`)")
 
     compare = command("compare", _compare, "measure several trained models on the same recordings, and what differs")
-    compare.add_argument("runs", type=Path, nargs="+", help="run folders; differences are to the first")
+    compare.add_argument("runs", type=Path, nargs="+", help="run folders, or .npz; differences are to the first")
+    compare.add_argument("--part", default="", help="of .npz: a format or a part alone (wave, mel, words, voices)")
     compare.add_argument("--data", type=Path, help="other recordings than the first run's own")
     compare.add_argument("--out", type=Path, help="a JSON file of all figures")
     _data(compare)
@@ -235,16 +236,19 @@ def _study(given: argparse.Namespace) -> None:
 
 
 def _compare(given: argparse.Namespace) -> None:
-    from mfcl.comparing import compare, compare_tables
+    from mfcl.comparing import compare, compare_files, compare_tables
     from mfcl.files import write_json
     from mfcl.run import use_machine
 
     use_machine(given.threads)
-    found = compare(
-        given.runs, given.data, label=given.label, speaker=given.speaker, protocol=given.protocol,
-        split_by=given.split_by, seed=given.seed, device=given.device, cache=given.cache, strict=given.strict,
-        progress=not given.quiet,
-    )  # fmt: skip
+    if all(run.suffix == ".npz" for run in given.runs):
+        found = compare_files(given.runs, label=given.label, speaker=given.speaker, part=given.part, seed=given.seed)
+    else:
+        found = compare(
+            given.runs, given.data, label=given.label, speaker=given.speaker, protocol=given.protocol,
+            split_by=given.split_by, seed=given.seed, device=given.device, cache=given.cache, strict=given.strict,
+            progress=not given.quiet,
+        )  # fmt: skip
     print(compare_tables(found))
     if given.out:
         write_json(given.out, [one.row() for one in found])

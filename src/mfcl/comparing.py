@@ -9,8 +9,8 @@ import numpy as np
 
 from mfcl.checkpoint import load_checkpoint
 from mfcl.console import table
-from mfcl.data import open_data
-from mfcl.embeddings import Embeddings
+from mfcl.data import LABEL_NAMES, SPEAKER_NAMES, open_data
+from mfcl.embeddings import Embeddings, load_embeddings
 from mfcl.errors import MeasureError
 from mfcl.inference import Format, embed_store, pick_device
 from mfcl.measures import Measure, measure_labels, measure_voices
@@ -99,6 +99,34 @@ def compare(
         label, speaker = opened.label, opened.speaker
         model = loaded.model.to(pick_device(device))
         views.append(embed_store(model, opened.store, format=format, progress=progress))
+    found = [_measures(view, label, speaker, seed) for view in in_common(views)]
+    return paired(dict(zip(names, found, strict=True)), seed=seed)
+
+
+def compare_files(
+    files: Sequence[Path], *, label: str | None = None, speaker: str | None = None, part: str = "", seed: int = 0
+) -> list[Compared]:
+    """Measure several files of embeddings of the same recordings, and their differences to the first.
+
+    Args:
+        files: Written by `mfcl embed`, or those in a study's folder `embeddings`; the first is what the others are
+            compared with.
+        label: The label to measure by; guessed from the usual names if left out.
+        speaker: The label that names the voice; guessed likewise.
+        part: A format or a part of the embeddings, such as `words`; a file without it is measured whole.
+        seed: Of the draws and the intervals.
+
+    Raises:
+        MfclError: fewer than two files, one that holds no embeddings, no item in common or no label to measure by.
+    """
+    names = run_names(files)
+    whole = [load_embeddings(file) for file in files]
+    label = label or next((name for name in LABEL_NAMES if name in whole[0].labels), None)
+    speaker = speaker or next((name for name in SPEAKER_NAMES if name in whole[0].labels), None)
+    if label is None and speaker is None:
+        raise MeasureError(f"{files[0]}: no label to measure by; give --label or --speaker")
+    held = [any(set(part.split()) <= set(name.split()) for name in view.parts) for view in whole]
+    views = [view.only(part) if part and has else view for view, has in zip(whole, held, strict=True)]
     found = [_measures(view, label, speaker, seed) for view in in_common(views)]
     return paired(dict(zip(names, found, strict=True)), seed=seed)
 
