@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 OUT ?= runs/demo-quick
 
-.PHONY: study test lint types imports unit clean
+.PHONY: study test lint types imports unit bench clean
 
 study: $(VENV)/installed
 	$(BIN)/mfcl demo demo
@@ -25,6 +25,9 @@ imports: $(VENV)/installed-dev
 
 unit: $(VENV)/installed-dev
 	$(BIN)/python -m pytest
+
+bench: $(VENV)/installed-dev
+	$(BIN)/python -m benchmarks --json runs/bench.json
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

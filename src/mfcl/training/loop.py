@@ -126,7 +126,7 @@ def fit(
         with bar, contextlib.closing(batches):
             for step, batch in batches:
                 rate = learning_rate(step, steps, settings)
-                watch.add(step, _learn(runner, batch, optimiser, rate=rate, clip=settings.clip))
+                watch.add(step, learn(runner, batch, optimiser, rate=rate, clip=settings.clip))
                 if ema is not None:
                     ema.update(step)
                 done.step = step + 1
@@ -166,7 +166,7 @@ def _batches(task: Task, plan: Plan, steps: range) -> Generator[tuple[int, Any],
             yield from batches
 
 
-def _learn(
+def learn(
     runner: nn.Module, batch: Any, optimiser: torch.optim.Optimizer, *, rate: float, clip: float
 ) -> dict[str, Tensor]:
     """Move the weights by one batch and return what to watch, on the device."""

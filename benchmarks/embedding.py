@@ -1,0 +1,56 @@
+"""Embedding: recordings a second, by format, from files and from the store, alone and in batches."""
+
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.sounds import open_recordings, write_recordings
+from benchmarks.timing import in_turn
+from mfcl.checkpoint import load_checkpoint, save_checkpoint
+from mfcl.embedder import embed
+from mfcl.inference import embed_store
+from mfcl.models import make_model
+from mfcl.recipe import load_recipe
+
+RECIPES = ("default", "reference")
+
+
+def measure(*, rounds: int = 3, tiny: bool = False) -> dict[str, Any]:
+    """Return recordings a second of each recipe's encoders, and the ratios of the two recipes."""
+    count = 8 if tiny else 128
+    with tempfile.TemporaryDirectory() as folder:
+        recordings = write_recordings(Path(folder) / "sound", count)
+        works, counts = {}, {}
+        for name in RECIPES:
+            recipe = load_recipe(name)
+            model = make_model(recipe.model, seed=0).eval()
+            store = open_recordings(recordings, recipe, Path(folder) / "cache")
+            for format in ("wave", "mel", "both"):
+                for batch in (1, 64):
+                    some = store.select(np.arange(min(count, 16))) if batch == 1 else store
+                    key = f"{name}, {format}, store, batch {batch}"
+                    works[key] = partial(embed_store, model, some, format=format, batch=batch)  # type: ignore[arg-type]
+                    counts[key] = len(some)
+            save_checkpoint(model, recipe, Path(folder) / name)
+            checkpoint = load_checkpoint(Path(folder) / name)
+            key = f"{name}, both, files, batch 64"
+            works[key] = partial(embed, checkpoint, recordings, progress=False)
+            counts[key] = count
+        seconds = in_turn(works, rounds=rounds)
+    rates = {key: counts[key] / seconds[key] for key in works}
+    found: dict[str, Any] = {"recordings_per_second": rates}
+    for format in ("wave", "mel", "both"):
+        own, other = (rates[f"{name}, {format}, store, batch 64"] for name in RECIPES)
+        found[f"ratio_default_over_reference_{format}"] = own / other
+    return found
+
+
+def rows(found: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the lines of the table."""
+    lines = [
+        (f"embedding, {key}: recordings a second", f"{v:.0f}") for key, v in found["recordings_per_second"].items()
+    ]
+    return lines + [(key.replace("_", " "), f"{value:.1f}") for key, value in found.items() if key[:5] == "ratio"]

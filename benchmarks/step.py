@@ -1,0 +1,164 @@
+"""The pre-training step: recordings a second of each recipe, beside what the machine could do, and where time goes."""
+
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.sounds import SECONDS, open_recordings, write_recordings
+from benchmarks.timing import in_turn, matrix_rates, wait
+from mfcl.losses import TERMS
+from mfcl.models import make_model
+from mfcl.recipe import Recipe, load_recipe
+from mfcl.training.loop import learn
+from mfcl.training.optim import make_optimiser
+from mfcl.training.plan import Plan, ahead
+from mfcl.training.precision import settle
+from mfcl.training.pretrain import Pretrain
+
+RECIPES = ("default", "quick", "reference")
+STEPS = 3
+BACKWARD = 2
+"""Multiply-adds of a backward pass over those of its forward pass: one product for the input, one for the weights."""
+
+
+def measure(*, rounds: int = 3, tiny: bool = False, device: str = "cpu") -> dict[str, Any]:
+    """Return recordings a second of each recipe's step, their ratios, the share of the machine's limit, a profile."""
+    where = torch.device(device)
+    rates = matrix_rates(where, size=256 if tiny else 2048, rounds=rounds)
+    with tempfile.TemporaryDirectory() as folder:
+        recordings = write_recordings(Path(folder) / "sound", 16 if tiny else 256)
+        recipes = {name: load_recipe(name, ["train.batch=4"] if tiny else []) for name in RECIPES}
+        tasks = {
+            name: Trial(recipe, open_recordings(recordings, recipe, Path(folder) / "cache"), where)
+            for name, recipe in recipes.items()
+        }
+        seconds = in_turn({name: task.some_steps for name, task in tasks.items()}, rounds=rounds)
+        found: dict[str, Any] = {"matrix_gigamultiplyadds_per_second": {k: v / 1e9 for k, v in rates.items()}}
+        for name, task in tasks.items():
+            rate = STEPS * task.batch / seconds[name]
+            work = task.multiply_adds()
+            best = sum(work[format] / rates[task.task.precision[format]] for format in work)
+            found[name] = {
+                "recordings_per_second": rate,
+                "sound_seconds_per_second": rate * task.sound_seconds,
+                "multiply_adds_per_recording": sum(work.values()),
+                "share_of_limit": rate * best,
+                "profile": task.profile(1 if tiny else 2 * rounds),
+            }
+            found[name]["data_share"] = found[name]["profile"]["data"] + found[name]["profile"]["views"]
+        own = found["default"]
+        for other in ("quick", "reference"):
+            for what in ("recordings", "sound_seconds"):
+                key = f"ratio_default_over_{other}" + ("" if what == "recordings" else "_in_sound")
+                found[key] = own[f"{what}_per_second"] / found[other][f"{what}_per_second"]
+    return found
+
+
+class Trial:
+    """A recipe's pre-training, some steps of it at a time."""
+
+    def __init__(self, recipe: Recipe, store: Any, device: torch.device) -> None:
+        self.recipe, self.device = recipe, device
+        self.task = Pretrain(make_model(recipe.model, seed=0), store, recipe, seed=0)
+        self.task.precision = {
+            name: settle(getattr(recipe.train, f"{name}_precision"), device) for name in ("wave", "mel")
+        }
+        self.task.to(device).train()
+        self.task.prepare()
+        self.task.begin(0, 1)
+        self.optimiser = make_optimiser(self.task, recipe.train)
+        self.plan = Plan(store.lengths, recipe.train.batch, 1000, 0)
+        self.batch = min(recipe.train.batch, len(store))
+        self.done = 0
+
+    @property
+    def sound_seconds(self) -> float:
+        """Seconds of sound that the encoders hear of a recording in a step."""
+        return self.recipe.crops.length * SECONDS * sum(len(side) for side in TERMS[self.recipe.loss.terms])
+
+    def some_steps(self) -> None:
+        """Do a few steps, as the training loop does: the next batch is made while one is learned from."""
+        steps = range(self.done, self.done + STEPS)
+        for _, batch in ahead(self._batch, steps):
+            learn(self.task, batch, self.optimiser, rate=1e-4, clip=self.recipe.train.clip)
+        wait(self.device)
+        self.done += STEPS
+
+    def multiply_adds(self) -> dict[str, float]:
+        """Return those of a recording's forward and backward pass, by format; the loss's are left out."""
+        counts: dict[str, float] = defaultdict(float)
+        whole = self.task.frames
+
+        def counted(encoder: Any, format: str, *given: Any) -> Any:
+            with FlopCounterMode(display=False) as counter:  # it counts a multiplication and an addition as two
+                frames = whole(encoder, format, *given)
+            counts[format] += counter.get_total_flops() / 2
+            return frames
+
+        self.task.frames = counted  # type: ignore[method-assign]
+        try:
+            with torch.no_grad():
+                self.task(self._batch(0))
+        finally:
+            del self.task.frames
+        return {format: (1 + BACKWARD) * count / self.batch for format, count in counts.items()}
+
+    def profile(self, steps: int) -> dict[str, float]:
+        """Return the shares of a step's time, one thing after the other: nothing is made ahead."""
+        spent: dict[str, float] = defaultdict(float)
+        whole, projected, loss_of = self.task.frames, self.task._projected, self.task.loss.forward
+
+        def timed(what: str, work: Callable[..., Any]) -> Callable[..., Any]:
+            def run(*given: Any) -> Any:
+                start = time.perf_counter()
+                made = work(*given)
+                wait(self.device)
+                spent[what] += time.perf_counter() - start
+                return made
+
+            return run
+
+        self.task.frames = lambda *given: timed(f"{given[1]} forward", whole)(*given)  # type: ignore[method-assign]
+        self.task._projected = timed("pooling and heads", projected)  # type: ignore[method-assign]
+        self.task.loss.forward = timed("loss", loss_of)  # type: ignore[method-assign]
+        try:
+            for step in range(steps):
+                batch = timed("data", self._batch)(step)
+                start, inside = time.perf_counter(), sum(spent.values())
+                loss, _ = self.task(batch)
+                wait(self.device)
+                spent["views"] += time.perf_counter() - start - (sum(spent.values()) - inside)
+                self.optimiser.zero_grad()
+                timed("backward", loss.backward)()
+                timed("optimiser", self.optimiser.step)()
+        finally:
+            del self.task.frames, self.task._projected, self.task.loss.forward
+        total = sum(spent.values())
+        return {what: seconds / total for what, seconds in spent.items()}
+
+    def _batch(self, step: int) -> Any:
+        return self.task.batch(self.plan.recordings(step), self.plan.epoch(step))
+
+
+def rows(found: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the lines of the table."""
+    lines = []
+    for name in RECIPES:
+        one = found[name]
+        lines.append(
+            (f"{name}: recordings, seconds of sound, a second",
+             f"{one['recordings_per_second']:.1f}, {one['sound_seconds_per_second']:.1f}")
+        )  # fmt: skip
+        lines.append((f"{name}: share of the matrix product's limit", f"{one['share_of_limit']:.2f}"))
+        parts = ", ".join(f"{what} {100 * share:.0f} %" for what, share in one["profile"].items())
+        lines.append((f"{name}: where the time goes", parts))
+    for key in found:
+        if key.startswith("ratio"):
+            lines.append((key.replace("_", " "), f"{found[key]:.1f}"))
+    return lines

@@ -1,0 +1,98 @@
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks.__main__ import ALL, main
+from benchmarks.sounds import open_recordings, write_recordings
+from benchmarks.step import Trial
+from benchmarks.timing import in_turn
+from mfcl.recipe import load_recipe
+
+KEYS = {
+    "step": {"ratio_default_over_reference", "ratio_default_over_quick", "default", "quick", "reference"},
+    "embedding": {"recordings_per_second", "ratio_default_over_reference_both"},
+    "logmel": {"threads_1", "threads_2", "ratio_over_librosa_threads_2"},
+    "store": {"clips", "first_seconds", "next_seconds"},
+    "neighbours": {"seconds", "ratio_over_scikit_learn"},
+    "growth": {"works", "loss_seconds"},
+    "starts": {"seconds"},
+    "gpu": {"gpu", "said"},
+    "accuracy": {"said"},
+}
+
+
+def numbers(value):
+    """All numbers in plain values."""
+    if isinstance(value, dict):
+        return [number for inside in value.values() for number in numbers(inside)]
+    return [value] if isinstance(value, int | float) and not isinstance(value, bool) else []
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if name not in ("step", "gpu")])
+def test_each_benchmark_gives_its_figures(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "deep" / "bench.json"
+    threads = torch.get_num_threads()
+    assert main([name, "--tiny", "--rounds", "1", "--threads", str(threads), "--json", str(out)]) == 0
+    found = json.loads(out.read_text())
+    assert KEYS[name] <= found.keys()
+    assert found["machine"]["torch"] == torch.__version__
+    assert name in found["command"]
+    figures = {key: value for key, value in found.items() if key not in ("machine", "seconds_of_measuring")}
+    assert all(math.isfinite(number) and number > 0 for number in numbers(figures))
+    assert "figure" in capsys.readouterr().out
+    assert torch.get_num_threads() == threads
+
+
+def test_the_step_is_measured_for_three_recipes(tmp_path: Path) -> None:
+    out = tmp_path / "bench.json"
+    assert main(["step", "--tiny", "--rounds", "1", "--threads", "1", "--json", str(out)]) == 0
+    found = json.loads(out.read_text())
+    assert KEYS["step"] <= found.keys()
+    for name in ("default", "quick", "reference"):
+        assert sum(found[name]["profile"].values()) == pytest.approx(1)
+        assert 0 < found[name]["data_share"] < 1
+    ratio = found["default"]["recordings_per_second"] / found["reference"]["recordings_per_second"]
+    assert found["ratio_default_over_reference"] == pytest.approx(ratio)
+
+
+def test_multiply_adds_are_those_of_the_layers(tmp_path: Path) -> None:
+    recipe = load_recipe("quick", ["train.batch=4", "loss.terms=mel-mel"])
+    store = open_recordings(write_recordings(tmp_path / "sound", 6), recipe, tmp_path / "cache")
+    trial = Trial(recipe, store, torch.device("cpu"))
+    seen = []
+    hooks = [
+        layer.register_forward_hook(lambda own, _, made: seen.append(own.weight[0].numel() * made.numel()))
+        for layer in trial.task.model.mel.encoder.modules()
+        if isinstance(layer, torch.nn.Conv2d | torch.nn.Linear)
+    ]
+    with torch.no_grad():
+        trial.task(trial.task.batch(trial.plan.recordings(0), 0))
+    for hook in hooks:
+        hook.remove()
+    assert seen
+    assert trial.multiply_adds() == {"mel": pytest.approx(3 * sum(seen) / 4)}
+    assert trial.sound_seconds == pytest.approx(2 * 0.85 * 0.64)
+
+
+def test_times_are_medians_of_rounds_in_turn() -> None:
+    done: list[str] = []
+    times = iter([0, 1, 1, 11, 20, 23, 23, 33, 40, 42, 42, 52])  # a: 1, 3, 2; b: 10, 10, 10
+    found = in_turn(
+        {"a": lambda: done.append("a"), "b": lambda: done.append("b")}, rounds=3, clock=lambda: float(next(times))
+    )
+    assert done == ["a", "b"] * 4  # all once to warm up
+    assert found == {"a": 2.0, "b": 10.0}
+
+
+def test_an_unknown_name_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["stpe"]) == 2
+    assert "did you mean 'step'" in capsys.readouterr().err
+
+
+def test_what_there_is_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--list"]) == 0
+    said = capsys.readouterr().out
+    assert all(name in said for name in ALL)
