@@ -12,14 +12,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks import accuracy, embedding, gpu, growth, logmel, neighbours, starts, step, store
+from benchmarks import accuracy, choices, embedding, gpu, growth, logmel, neighbours, starts, step, store
 from benchmarks.timing import machine
 from mfcl.console import table
 from mfcl.errors import MfclError, one_of
 from mfcl.run import use_machine
 
 ALL = {
-    "step": step, "embedding": embedding, "logmel": logmel, "store": store, "neighbours": neighbours,
+    "step": step, "choices": choices, "embedding": embedding, "logmel": logmel, "store": store, "neighbours": neighbours,
     "growth": growth, "starts": starts, "gpu": gpu, "accuracy": accuracy,
 }  # fmt: skip
 """Name -> what measures it; `accuracy` is done with --data or by name."""

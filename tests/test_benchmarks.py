@@ -13,6 +13,7 @@ from mfcl.recipe import load_recipe
 
 KEYS = {
     "step": {"ratio_default_over_reference", "ratio_default_over_quick", "default", "quick", "reference"},
+    "choices": {"default_recordings_per_second", "ratios"},
     "embedding": {"recordings_per_second", "ratio_default_over_reference_both"},
     "logmel": {"threads_1", "threads_2", "ratio_over_librosa_threads_2"},
     "store": {"clips", "first_seconds", "next_seconds"},
