@@ -19,8 +19,8 @@ from mfcl.errors import MfclError, one_of
 from mfcl.run import use_machine
 
 ALL = {
-    "step": step, "choices": choices, "embedding": embedding, "logmel": logmel, "store": store, "neighbours": neighbours,
-    "growth": growth, "starts": starts, "gpu": gpu, "accuracy": accuracy,
+    "step": step, "choices": choices, "embedding": embedding, "logmel": logmel, "store": store,
+    "neighbours": neighbours, "growth": growth, "starts": starts, "gpu": gpu, "accuracy": accuracy,
 }  # fmt: skip
 """Name -> what measures it; `accuracy` is done with --data or by name."""
 
