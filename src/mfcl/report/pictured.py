@@ -8,9 +8,9 @@ from mfcl.report.summary import VIEWS, kind, view
 
 
 def foremost(pictures: list[dict[str, Any]], made: str = PRETRAINED) -> str | None:
-    """Return the representation of a kind that stands for it in pictures: both formats, else mel, else wave."""
+    """Return the representation of a kind that stands for it in pictures: its words, else both formats, mel or wave."""
     names = [str(picture["representation"]) for picture in pictures]
-    own = [name for choice in (*VIEWS, None) for name in names if kind(name) == made and view(name) == choice]
+    own = [name for choice in ("words", *VIEWS, None) for name in names if kind(name) == made and view(name) == choice]
     return own[0] if own else None
 
 
