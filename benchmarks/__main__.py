@@ -5,7 +5,6 @@ Every figure that compares is a ratio of medians, taken in one run of several ro
 
 import argparse
 import inspect
-import json
 import shlex
 import sys
 import time
@@ -16,6 +15,7 @@ from benchmarks import accuracy, choices, embedding, gpu, growth, logmel, neighb
 from benchmarks.timing import machine
 from mfcl.console import table
 from mfcl.errors import MfclError, one_of
+from mfcl.files import write_json
 from mfcl.run import use_machine
 
 ALL = {
@@ -45,20 +45,26 @@ def main(arguments: list[str] | None = None) -> int:
             print(one_of("benchmark", name, ALL), file=sys.stderr)
             return 2
     names = given.names or [name for name in ALL if name != "accuracy" or given.data]
+    found: dict[str, Any] = {}
     try:
         use_machine(given.threads)
-        found = {name: _measured(name, given) for name in names}
+        for name in names:
+            found[name] = _measured(name, given)
+            # after each: what is measured is kept
+            _write(given.json, found[name] if len(names) == 1 else found, arguments)
     except MfclError as error:
         print(error, file=sys.stderr)
         return 2
     print(table([row for name in names for row in ALL[name].rows(found[name])], ["what", "figure"]))
-    about = {"machine": machine(), "command": shlex.join(["python", "-m", "benchmarks", *(arguments or sys.argv[1:])])}
-    given.json.parent.mkdir(parents=True, exist_ok=True)
-    # one benchmark alone has its figures on the first level
-    figures = found[names[0]] if len(names) == 1 else found
-    given.json.write_text(json.dumps({**about, **figures}, indent=2) + "\n", encoding="utf-8")
     print(f"\n{given.json}: all figures")
     return 0
+
+
+def _write(path: Path, found: dict[str, Any], arguments: list[str] | None) -> None:
+    """Write all figures so far; those of one benchmark alone are on the first level."""
+    about = {"machine": machine(), "command": shlex.join(["python", "-m", "benchmarks", *(arguments or sys.argv[1:])])}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, {**about, **found})
 
 
 def _measured(name: str, given: argparse.Namespace) -> dict[str, Any]:
