@@ -7,7 +7,7 @@ import soundfile
 from mfcl.corpora import open_manifest
 from mfcl.errors import ManifestError
 from mfcl.recordings import Manifest, Recording, read_manifest, write_manifest
-from mfcl.scanning import scan
+from mfcl.scanning import scan, scan_once
 from tests.sounds import tone, write_corpus
 
 
@@ -187,3 +187,39 @@ def test_nothing_usable_is_an_error_only_when_it_is_asked_for(tmp_path):
     assert "1 (0 usable)" in report.table()
     with pytest.raises(ManifestError, match="no recording is left"):
         _ = report.usable
+
+
+def test_files_that_have_not_changed_are_not_listened_to_again(tmp_path, monkeypatch):
+    write(tmp_path / "in", "good.wav", noise())
+    write(tmp_path / "in", "again.wav", noise())
+    write(tmp_path / "in", "silent.wav", 0 * noise())
+    (tmp_path / "in" / "text.wav").write_text("no sound")
+    manifest, cache = open_manifest(tmp_path / "in"), tmp_path / "cache"
+    first = scan_once(manifest, cache=cache, progress=False)
+    assert first == scan(manifest, progress=False)
+    assert {entry.kinds for entry in first.entries} == {(), ("duplicate",), ("silent",), ("unreadable",)}
+
+    listened = []
+    monkeypatch.setattr("mfcl.scanning._inspect", lambda one: listened.append(one.id) or first.entries[0])
+    assert scan_once(manifest, cache=cache, progress=False) == first
+    assert listened == []
+    write(tmp_path / "in", "silent.wav", noise(seed=1))
+    scan_once(manifest, cache=cache, progress=False)
+    assert len(listened) == 4
+
+
+@pytest.mark.parametrize("damage", ["", "[]", "[[1, 2, 3]]", '{"a": 1}', '[[null, 16000, 1, [], ""]]'])
+def test_a_damaged_memory_of_a_scan_is_made_again(tmp_path, damage):
+    write(tmp_path / "in", "good.wav", noise())
+    manifest, cache = open_manifest(tmp_path / "in"), tmp_path / "cache"
+    wanted = scan_once(manifest, cache=cache, progress=False)
+    (kept,) = (cache / "scan").iterdir()
+    kept.write_text(damage)
+    assert scan_once(manifest, cache=cache, progress=False) == wanted
+    assert scan_once(manifest, cache=cache, progress=False) == wanted
+
+
+def test_a_scan_that_cannot_be_kept_is_still_a_scan(tmp_path):
+    write(tmp_path / "in", "good.wav", noise())
+    (tmp_path / "cache").write_text("a file, not a folder")
+    assert scan_once(open_manifest(tmp_path / "in"), cache=tmp_path / "cache", progress=False).entries[0].usable

@@ -11,7 +11,7 @@ from mfcl.audio import Preparation
 from mfcl.corpora import open_manifest
 from mfcl.errors import ManifestError, one_of
 from mfcl.recordings import Manifest
-from mfcl.scanning import ScanReport, scan
+from mfcl.scanning import ScanReport, scan_once
 from mfcl.splits import split
 from mfcl.store import Store, open_store
 
@@ -68,7 +68,7 @@ def open_data(
         label: The label to measure by; guessed from the usual names if left out.
         speaker: The label that names the voice; guessed likewise.
         seed: Of the split.
-        cache: Where decoded sound is kept.
+        cache: Where decoded sound is kept, and what was found of the files.
         strict: Make the first bad file an error.
         progress: Show progress.
 
@@ -78,7 +78,7 @@ def open_data(
     manifest = open_manifest(Path(path))
     label = _named(manifest, label, LABEL_NAMES)
     speaker = _named(manifest, speaker, SPEAKER_NAMES)
-    report = scan(manifest, progress=progress)
+    report = scan_once(manifest, cache=cache, progress=progress)
     if report.failures:
         name, reason = report.failures[0]
         if strict:

@@ -43,6 +43,11 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def cache_folder(asked: Path | None) -> Path:
+    """Return where what can be made again is kept: what is asked for, else $MFCL_CACHE, else ~/.cache/mfcl."""
+    return asked or Path(os.environ.get("MFCL_CACHE") or Path.home() / ".cache" / "mfcl")
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
     with replacing(path) as temporary:

@@ -1,6 +1,8 @@
 """What there is, and what is wrong with it, file by file."""
 
+import contextlib
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -12,13 +14,16 @@ from jaxtyping import Float32
 
 from mfcl.audio import SILENCE_DB, all_finite, audio_blocks, mono, open_audio, promised_frames
 from mfcl.console import table
-from mfcl.errors import AudioError
+from mfcl.errors import AudioError, MfclError
+from mfcl.files import cache_folder, write_json
 from mfcl.recordings import Manifest, Recording
 from mfcl.workers import in_parallel
 
 UNUSABLE = ("unreadable", "empty", "silent", "NaN")
 """Problems for which a recording is left out; with any other it stays."""
 
+VERSION = 1  # of what is found and kept of a recording; another number, and all are looked at again
+KEPT = ("seconds", "sample_rate", "channels", "problems", "digest")
 SHOWN = 12  # values of a label that the table counts one by one
 NEAR_FULL_SCALE = 0.99  # the highest value of 8 bit is 0.992
 CLIPPED_RUN = 3  # equal samples in a row: of a sine, two may be equal at its top
@@ -116,6 +121,41 @@ def scan(manifest: Manifest, *, workers: int | None = None, progress: bool = Tru
         progress: Whether to show a bar.
     """
     found = in_parallel(_inspect, manifest.recordings, workers=workers, what="Scanning", shown=progress)
+    return _report(manifest, found)
+
+
+def scan_once(manifest: Manifest, *, cache: Path | None = None, progress: bool = True) -> ScanReport:
+    """Return what `scan` finds, without listening again to files that have not changed since the last time.
+
+    Args:
+        manifest: The recordings.
+        cache: Folder for what was found; by default as `mfcl.files.cache_folder` has it.
+        progress: Whether to show a bar.
+    """
+    place = cache_folder(cache) / "scan" / f"{manifest.files_key(VERSION)}.json"
+    entries = _kept(place, manifest)
+    if entries is None:
+        entries = list(in_parallel(_inspect, manifest.recordings, what="Scanning", shown=progress))
+        with contextlib.suppress(OSError, ValueError, MfclError):  # not kept: looked at again the next time
+            place.parent.mkdir(parents=True, exist_ok=True)
+            write_json(place, [[getattr(entry, name) for name in KEPT] for entry in entries])
+    return _report(manifest, entries)
+
+
+def _kept(place: Path, manifest: Manifest) -> list[ScanEntry] | None:
+    """Return what was found of each recording by itself the last time; none if there was none, or it is damaged."""
+    try:
+        rows = json.loads(place.read_text(encoding="utf-8"))
+        return [
+            ScanEntry(one.id, one.path, float(seconds), int(rate), int(channels), tuple(problems), str(digest))
+            for one, (seconds, rate, channels, problems, digest) in zip(manifest, rows, strict=True)
+        ]
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _report(manifest: Manifest, found: Iterable[ScanEntry]) -> ScanReport:
+    """Return the report of entries, with what only all of them together show."""
     first: dict[str, str] = {}
     entries = []
     for recording, entry in zip(manifest, found, strict=True):

@@ -1,5 +1,6 @@
 """What is known of a recording, and recordings in a fixed order."""
 
+import contextlib
 import hashlib
 import os
 from collections import Counter
@@ -118,6 +119,25 @@ class Manifest:
         """Return the same recordings on other sides; an empty text is none."""
         pairs = zip(self.recordings, splits, strict=True)
         return Manifest(tuple(replace(recording, split=str(split) or None) for recording, split in pairs), self.root)
+
+    def files_key(self, about: object) -> str:
+        """Return a name for what is made of these files: where they lie does not count, so that a folder may move.
+
+        The time of a file's last change cannot be set by hand: it tells new contents of equal size and date.
+
+        Args:
+            about: What else the made thing depends on; what `repr` says of it counts.
+        """
+        digest = hashlib.sha256(repr(about).encode())
+        found: dict[Path, tuple[int, ...]] = {}
+        for recording in self.recordings:
+            if recording.path not in found:
+                with contextlib.suppress(OSError, ValueError):
+                    status = recording.path.stat()
+                    found[recording.path] = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+            line = (recording.id, recording.start, recording.end, found.get(recording.path))
+            digest.update(repr(line).encode("utf-8", "backslashreplace"))
+        return digest.hexdigest()[:32]
 
     def fingerprint(self) -> str:
         """Return 16 hexadecimal digits over ids, parts, labels, sides and file sizes; not over where the files lie."""

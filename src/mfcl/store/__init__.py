@@ -1,8 +1,6 @@
 """Decoded sound, ready to be cut: one memory-mapped file and an index, built once; a cache that may be deleted."""
 
 import contextlib
-import hashlib
-import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -10,6 +8,7 @@ from typing import Literal
 
 from mfcl.audio import Preparation
 from mfcl.errors import AudioError, StoreError
+from mfcl.files import cache_folder
 from mfcl.recordings import Manifest
 from mfcl.store.build import build_store, decode, locked
 from mfcl.store.clips import Store, load
@@ -47,8 +46,7 @@ def open_store(
         AudioError: nothing could be decoded; or, if strict, the first recording that could not.
         StoreError: the cache cannot be written, such as on a full disk.
     """
-    folder = cache or Path(os.environ.get("MFCL_CACHE") or Path.home() / ".cache" / "mfcl")
-    place = folder / "store" / _key(manifest, preparation, dtype)
+    place = cache_folder(cache) / "store" / manifest.files_key((VERSION, preparation, dtype))
     reload = partial(load, place, manifest, preparation.sample_rate, dtype)
     store = reload()
     if store is None:
@@ -61,23 +59,6 @@ def open_store(
     if strict and store.failures:
         raise AudioError(f"{store.failures[0][0]}: {store.failures[0][1]}")
     return store
-
-
-def _key(manifest: Manifest, preparation: Preparation, dtype: str) -> str:
-    """Return the name of a store: where files lie does not count, so that a folder may move.
-
-    The time of a file's last change cannot be set by hand: it tells new contents of equal size and date.
-    """
-    digest = hashlib.sha256(repr((VERSION, preparation, dtype)).encode())
-    found: dict[Path, tuple[int, ...]] = {}
-    for recording in manifest:
-        if recording.path not in found:
-            with contextlib.suppress(OSError, ValueError):
-                status = recording.path.stat()
-                found[recording.path] = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-        line = (recording.id, recording.start, recording.end, found.get(recording.path))
-        digest.update(repr(line).encode("utf-8", "backslashreplace"))
-    return digest.hexdigest()[:32]
 
 
 @contextlib.contextmanager
