@@ -17,6 +17,8 @@ from torch.nn import functional
 
 from mfcl.errors import RecipeError
 
+BANDS_AT_ONCE = 20
+"""Bands of a piece of the filterbank: fewer leave out more zeros, and make products too small to be fast."""
 QUIETEST = 1e-5
 """The least deviation to divide by: training data that never varies (digital silence) must not give infinities."""
 
@@ -112,8 +114,11 @@ class LogMel(nn.Module):
         self.settings, self.sample_rate = settings, sample_rate
         self.hop_seconds = settings.hop / sample_rate
         # settings give these two back, so the checkpoint need not hold them
-        self.register_buffer("window", torch.hann_window(settings.window), persistent=False)
+        around = settings.fft - settings.window
+        window = functional.pad(torch.hann_window(settings.window), (around // 2, around - around // 2))
+        self.register_buffer("window", window, persistent=False)
         self.register_buffer("filterbank", mel_filterbank(settings, sample_rate), persistent=False)
+        self.pieces = _pieces(self.filterbank)
         self.register_buffer("mean", torch.zeros(settings.bands))
         self.register_buffer("deviation", torch.ones(settings.bands))
 
@@ -129,20 +134,31 @@ class LogMel(nn.Module):
         mel, frames = self.log_power(wave, lengths)
         return self.normalise(mel, frames), frames
 
+    def filters(self) -> list[tuple[int, int, Float[Tensor, "some doubled_bins"]]]:
+        """Return the filterbank in pieces of neighbouring bands: where their bins' parts begin and end, and weights.
+
+        Most weights are zero: a band hears few of the bins. A piece leaves out what none of its bands hears.
+        """
+        return [
+            (2 * first, 2 * last, self.filterbank[bands, first:last].repeat_interleave(2, dim=1))
+            for bands, first, last in self.pieces
+        ]
+
     def log_power(
         self, wave: Float[Tensor, "batch samples"], lengths: Int64[Tensor, " batch"] | None = None
     ) -> tuple[Float[Tensor, "batch bands frames"], Int64[Tensor, " batch"] | None]:
         """Return the natural logarithm of the power in each band, and the frames of each clip."""
         settings = self.settings
         with torch.autocast(wave.device.type, enabled=False):  # powers span more than bf16 can add up
-            before = settings.fft // 2 - (settings.fft - settings.window) // 2  # frames are centred as torch.stft's are
-            padded = functional.pad(wave.float(), (before, settings.window))
-            pieces = padded.unfold(1, settings.window, settings.hop)[:, : 1 + wave.shape[1] // settings.hop]
-            spectrum = torch.fft.rfft(pieces * self.window, settings.fft)  # (batch, frames, bins)
+            # frames are centred as torch.stft's are
+            padded = functional.pad(wave.float(), (settings.fft // 2, settings.fft))
+            pieces = padded.unfold(1, settings.fft, settings.hop)[:, : 1 + wave.shape[1] // settings.hop]
+            spectrum = torch.fft.rfft(pieces * self.window)  # (batch, frames, bins)
             parts = torch.view_as_real(spectrum).flatten(-2)  # real and imaginary side by side: no complex goes further
-            # each part's square is weighed as its bin: one product instead of a slow sum over pairs
-            power = parts.square() @ self.filterbank.T.repeat_interleave(2, dim=0)  # (batch, frames, bands)
-            mel = power.clamp(settings.floor, settings.ceiling).log().transpose(1, 2).contiguous()
+            squares = parts.square_().transpose(1, 2)  # each is weighed as its bin: no slow sum over pairs
+            some = [weights @ squares[:, first:last] for first, last, weights in self.filters()]
+            power = torch.cat(some, dim=1)  # (batch, bands, frames)
+            mel = power.clamp_(settings.floor, settings.ceiling).log_()
         return mel, None if lengths is None else 1 + lengths // settings.hop
 
     def normalise(
@@ -207,6 +223,16 @@ class Waveform(nn.Module):
             energy += float(wave.double().square().sum())
             samples += wave.numel() if lengths is None else int(lengths.sum())
         self.scale.fill_(1 / max(math.sqrt(energy / max(samples, 1)), QUIETEST))
+
+
+def _pieces(filterbank: Float[Tensor, "bands bins"]) -> list[tuple[slice, int, int]]:
+    """Return pieces of neighbouring bands, and the first bin and the one after the last that any of them hears."""
+    found = []
+    for first in range(0, len(filterbank), BANDS_AT_ONCE):
+        bands = slice(first, min(first + BANDS_AT_ONCE, len(filterbank)))
+        heard = filterbank[bands].any(dim=0).nonzero()[:, 0]  # a band of a few hertz may hear no bin at all
+        found.append((bands, int(heard[0]), int(heard[-1]) + 1) if len(heard) else (bands, 0, 1))
+    return found
 
 
 def _within(lengths: Int64[Tensor, " batch"], frames: int) -> Float[Tensor, "batch frames"]:
