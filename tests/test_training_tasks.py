@@ -42,6 +42,21 @@ def test_the_loss_of_a_batch_is_a_pure_function_too(store):
     assert torch.equal(*losses)
 
 
+def test_views_made_ahead_of_the_step_change_nothing(store):
+    task = make_task(store, tiny()).train()
+    batch = task.batch(np.arange(8), 1)
+    loss, figures = task(batch)
+    loss.backward()
+    gradients = {name: weight.grad.clone() for name, weight in task.named_parameters() if weight.grad is not None}
+    task.zero_grad()
+    ahead, said = task(task.see(batch))
+    ahead.backward()
+    assert torch.equal(ahead, loss)
+    assert all(torch.equal(said[name], value) for name, value in figures.items())
+    assert gradients
+    assert all(torch.equal(dict(task.named_parameters())[name].grad, value) for name, value in gradients.items())
+
+
 def test_the_first_crop_stays_a_waveform_and_the_second_becomes_a_mel(store):
     task = make_task(store, changed(loss={"terms": "inter"})).eval()
     batch = task.batch(np.arange(4), 0)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -19,15 +19,15 @@ from mfcl.seeds import uniforms
 from mfcl.store import Store
 from mfcl.training.classify import LONGEST
 from mfcl.training.fronts import on_device
-from mfcl.training.pretrain import Crops, Pretrain
+from mfcl.training.pretrain import Crops, Pretrain, Represented, Seen
 
 
 @dataclass(frozen=True)
 class Both:
     """A batch of joint training: crops of any recordings, and crops of labelled ones."""
 
-    crops: Crops
-    labelled: Crops
+    crops: Crops | Seen
+    labelled: Crops | Mapping[str, Represented]
     targets: Int64[Tensor, " labelled"]
 
 
@@ -72,15 +72,19 @@ class Joint(Pretrain):
         views = make_views(self.store, chosen, self.recipe.crops, seed=self.seed, epoch=epoch)
         return Both(super().batch(indices, epoch), Crops(views, epoch), torch.from_numpy(self.targets[chosen]))
 
+    @torch.no_grad()
+    def see(self, batch: Both) -> Both:  # type: ignore[override]
+        """Return what all crops become."""
+        crops, labelled = cast(Crops, batch.crops), cast(Crops, batch.labelled)
+        return Both(super().see(crops), self._labelled(labelled), batch.targets)
+
     def forward(self, batch: Both) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:  # type: ignore[override]
         """Return both losses together over all processes, and beside the contrastive figures `labels_top1`."""
-        loss, figures = super().forward(batch.crops)
+        seen = batch if isinstance(batch.crops, Seen) else self.see(batch)
+        loss, figures = super().forward(seen.crops)
         targets = batch.targets.to(self._device())
-        heard = {
-            "wave": lambda: self._wave(batch.labelled, "first"),
-            "mel": lambda: self._mel(batch.labelled, "second", (None, None)),
-        }
-        named = self._named({format: heard[format]() for format in self.formats})
+        labelled = cast(Mapping[str, Represented], seen.labelled)
+        named = self._named({format: self._frames(format, represented) for format, represented in labelled.items()})
         told = torch.stack([functional.cross_entropy(logits, targets) for logits in named]).mean()
         hits = (_together(named).argmax(dim=1) == targets).float().mean()
         figures["labels_top1"] = all_reduce_sum(hits.detach()) / processes()
@@ -102,6 +106,14 @@ class Joint(Pretrain):
         finally:
             self.train(was)
         return found
+
+    def _labelled(self, crops: Crops) -> dict[str, Represented]:
+        """Return what the crops of labelled recordings become: the first ones waveforms, the second ones log-mels."""
+        make = {
+            "wave": lambda: self._wave(crops, "first"),
+            "mel": lambda: self._mel(crops, "second", (None, None)),
+        }
+        return {format: make[format]() for format in self.formats}
 
     def _named(self, frames: Mapping[str, Frames]) -> list[Float[Tensor, "batch classes"]]:
         """Return what each format's linear layer says of clips."""

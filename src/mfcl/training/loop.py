@@ -1,6 +1,7 @@
 """The one training loop: reproducible, resumable, and the same for one process or several."""
 
 import contextlib
+import functools
 import math
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -122,7 +123,7 @@ def fit(
         watch = Watch(done, lambda step, name, value: _fault(task, plan, step, name, value))
         saved = time.monotonic()
         bar = progress_bar(total=steps, initial=done.step, what=run.name, unit="step", shown=progress and is_main())
-        batches = _batches(task, plan, range(done.step, steps))
+        batches = _batches(task, plan, range(done.step, steps), where)
         with bar, contextlib.closing(batches):
             for step, batch in batches:
                 rate = learning_rate(step, steps, settings)
@@ -154,16 +155,22 @@ def fit(
         return FitResult(done.step, done.seconds, done.latest["loss"], done.latest)
 
 
-def _batches(task: Task, plan: Plan, steps: range) -> Generator[tuple[int, Any], None, None]:
+def _batches(task: Task, plan: Plan, steps: range, where: torch.device) -> Generator[tuple[int, Any], None, None]:
     """Yield each step with its batch; none is made before its epoch has begun."""
     for epoch in range(plan.epoch(steps.start), plan.epochs):
         first = epoch * plan.epoch_steps
         if first >= steps.start:
             task.begin(epoch, plan.epochs)
         own = range(max(first, steps.start), first + plan.epoch_steps)
-        batches = ahead(lambda step, epoch=epoch: task.batch(plan.recordings(step), epoch), own)  # type: ignore[misc]
+        batches = ahead(functools.partial(make_batch, task, plan, where), own)
         with contextlib.closing(batches):
             yield from batches
+
+
+def make_batch(task: Task, plan: Plan, where: torch.device, step: int) -> Any:
+    """Return the batch of a step; where the encoders are on the processor, already as they will see it."""
+    batch = task.batch(plan.recordings(step), plan.epoch(step))
+    return task.see(batch) if where.type == "cpu" else batch
 
 
 def learn(

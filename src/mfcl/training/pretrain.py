@@ -40,6 +40,21 @@ class Crops:
     epoch: int
 
 
+Represented = tuple[Float[Tensor, "batch ..."], Int64[Tensor, " batch"] | None]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A batch of pre-training in its formats, augmented: what the encoders see."""
+
+    recordings: Int64[np.ndarray, " batch"]
+    others: Int64[np.ndarray, " batch"]
+    """Whose the second crops are; see `Views`."""
+    first: Mapping[str, Represented]
+    """By format, what the first crops became, and how long each is in steps of the format."""
+    second: Mapping[str, Represented]
+
+
 Partner = tuple[Float[Tensor, "batch bands frames"] | None, Int64[Tensor, " batch"] | None]
 
 
@@ -123,9 +138,10 @@ class Pretrain(Task):
         )  # fmt: skip
         return Crops(views, epoch)
 
-    def forward(self, batch: Crops) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
-        """Return the contrastive loss over all processes' crops, and top-1, temperature and spread."""
-        make: dict[str, Callable[[Crops, str], Frames]] = {
+    @torch.no_grad()
+    def see(self, batch: Crops) -> Seen:
+        """Return what the crops become: waveforms and log-mels, augmented. Nothing learned has a part in it."""
+        make: dict[str, Callable[[Crops, str], Represented]] = {
             "wave": self._wave,
             "mel": functools.partial(self._mel, partner=self._partner(batch)),
         }
@@ -133,8 +149,16 @@ class Pretrain(Task):
             {format: make[format](batch, view) for format in formats}
             for view, formats in zip(("first", "second"), TERMS[self.recipe.loss.terms], strict=True)
         )
-        words = (self._projected("words", view) for view in (first, second))
-        loss, figures = self.loss(*words, self._related(batch.views))
+        return Seen(batch.views.recordings, batch.views.others, first, second)
+
+    def forward(self, batch: Crops | Seen) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+        """Return the contrastive loss over all processes' crops, and top-1, temperature and spread."""
+        seen = batch if isinstance(batch, Seen) else self.see(batch)
+        first, second = (
+            {format: self._frames(format, represented) for format, represented in view.items()}
+            for view in (seen.first, seen.second)
+        )
+        loss, figures = self.loss(*self._projected("words", first, second), self._related(seen))
         if self.recipe.model.voices is not None:
             heard, of_voices = self._voices(first, second)
             weight = self.recipe.loss.voices
@@ -146,23 +170,22 @@ class Pretrain(Task):
         """Return what the loss sees of the words' part of embeddings, by format."""
         return projections(embeddings, self.heads, self.recipe.model.neck)
 
-    def _related(self, views: Views) -> Related | None:
+    def _related(self, batch: Seen) -> Related | None:
         """Return which recordings of all processes belong together: those of first crops, then those of second ones."""
         if self.neighbourhood is None:
             return None
         device = self._device()
-        sides = (gather(torch.from_numpy(side).to(device)) for side in (views.recordings, views.others))
+        sides = (gather(torch.from_numpy(side).to(device)) for side in (batch.recordings, batch.others))
         related = self.neighbourhood.relations(torch.cat(list(sides)).cpu().numpy())
         return Related(related.same.to(device), related.ambiguous.to(device))
 
     def _voices(self, *views: Mapping[str, Frames]) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         """Return the loss of the voices' part: the first half of each crop against its second half."""
         losses, figures = [], {}
-        for view in views:
-            parts = {format: halves(frames) for format, frames in view.items()}
-            early, late = (
-                self._projected("voices", {format: both[side] for format, both in parts.items()}) for side in (0, 1)
-            )
+        parts = [{format: halves(frames) for format, frames in view.items()} for view in views]
+        sides = [{format: both[side] for format, both in view.items()} for view in parts for side in (0, 1)]
+        projected = self._projected("voices", *sides)
+        for early, late in zip(projected[::2], projected[1::2], strict=True):
             for format, other in zip(early, reversed(late), strict=True):  # across formats, where there are two
                 loss, figures = self.loss({format: early[format]}, {other: late[other]})
                 losses.append(loss)
@@ -200,31 +223,40 @@ class Pretrain(Task):
         """Return the name of a part of a format's embedding."""
         return f"{format} {part}" if len(getattr(self.model, format).poolings) > 1 else format
 
-    def _projected(self, part: str, view: Mapping[str, Frames]) -> dict[str, Float[Tensor, "batch out"]]:
-        """Return the projections of one part of the embeddings of frames, by format."""
-        found = {}
-        for format, frames in view.items():
+    def _projected(self, part: str, *views: Mapping[str, Frames]) -> list[dict[str, Float[Tensor, "batch out"]]]:
+        """Return the projections of one part of the embeddings of frames: for each view, by format.
+
+        A head sees all views of its format at once: its weights are read, and their gradient is written, one time.
+        """
+        found: list[dict[str, Tensor]] = [{} for _ in views]
+        for format in dict.fromkeys(format for view in views for format in view):
             encoder: FormatEncoder = getattr(self.model, format)
             necked = part == "words" and encoder.neck is not None
             head = encoder.neck.project if necked else self.heads[self._part(format, part)]  # type: ignore[union-attr]
-            found[format] = head(encoder.poolings[part](frames))
+            places = [place for place, view in enumerate(views) if format in view]
+            pooled = torch.cat([encoder.poolings[part](views[place][format]) for place in places])
+            for place, projected in zip(places, head(pooled).chunk(len(places)), strict=True):
+                found[place][format] = projected
         return found
 
-    def _wave(self, batch: Crops, view: str) -> Frames:
-        """Return the frames of the first or second crops as waveforms."""
+    def _frames(self, format: str, represented: Represented) -> Frames:
+        """Return the frames of a format's encoder."""
+        return self.frames(getattr(self.model, format), format, *represented)
+
+    def _wave(self, batch: Crops, view: str) -> Represented:
+        """Return the first or second crops as waveforms."""
         clips = self._clips(batch, view)
         wave = augment_wave(
             clips.wave, clips.lengths, self.recipe.augment, self.store.sample_rate,
             seed=self.seed, epoch=batch.epoch, recordings=batch.views.recordings, view=view,
         )  # fmt: skip
-        encoder = self.model.wave
-        return self.frames(encoder, "wave", *encoder.front(wave, clips.lengths))
+        represented: Represented = self.model.wave.front(wave, clips.lengths)
+        return represented
 
-    def _mel(self, batch: Crops, view: str, partner: Partner) -> Frames:
-        """Return the frames of the first or second crops as log-mels."""
+    def _mel(self, batch: Crops, view: str, partner: Partner) -> Represented:
+        """Return the first or second crops as log-mels."""
         clips, (other, other_frames) = self._clips(batch, view), partner
-        encoder, augment = self.model.mel, self.recipe.augment
-        front = cast(LogMel, encoder.front)
+        front, augment = cast(LogMel, self.model.mel.front), self.recipe.augment
         recordings = batch.views.recordings
         draws: dict[str, Any] = {"seed": self.seed, "epoch": batch.epoch, "recordings": recordings, "view": view}
         wave = noise_for_mel(clips.wave, clips.lengths, augment, **draws)
@@ -233,7 +265,7 @@ class Pretrain(Task):
             mel, lengths, augment, hop_seconds=front.hop_seconds, fill=front.mean,
             partner=other, partner_lengths=other_frames, **draws,
         )  # fmt: skip
-        return self.frames(encoder, "mel", front.normalise(mel, lengths), lengths)
+        return front.normalise(mel, lengths), lengths
 
     def _partner(self, batch: Crops) -> Partner:
         """Return the log-mels that are mixed into both crops, made once; none if nothing is mixed."""

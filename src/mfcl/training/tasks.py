@@ -62,6 +62,13 @@ class Task(nn.Module, abc.ABC):
     def batch(self, indices: Int64[np.ndarray, " batch"], epoch: int) -> Any:
         """Return the batch of these recordings: a function of them, the seed, and the state as the epoch begins."""
 
+    def see(self, batch: Any) -> Any:
+        """Return what the encoders see of a batch; `forward` takes either, and does this first if it is not done.
+
+        Nothing learned may have a part in it: on a processor it is done beside the step before.
+        """
+        return batch
+
     @abc.abstractmethod
     def forward(self, batch: Any) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         """Return the loss of a batch over all processes, and figures to watch."""
