@@ -25,7 +25,8 @@ def make_optimiser(module: nn.Module, settings: TrainSettings) -> torch.optim.Op
         {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},
     ]
     kind = torch.optim.AdamW if settings.optimiser == "adamw" else torch.optim.Adam
-    return kind([group for group in groups if group["params"]], lr=settings.learning_rate)
+    # fused: one pass over the weights instead of one for each of the update's operations
+    return kind([group for group in groups if group["params"]], lr=settings.learning_rate, fused=True)
 
 
 def learning_rate(step: int, steps: int, settings: TrainSettings) -> float:
