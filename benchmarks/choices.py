@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from benchmarks.sounds import open_recordings, write_recordings
-from benchmarks.step import STEPS, Trial
+from benchmarks.step import Trial
 from benchmarks.timing import in_turn
 from mfcl.recipe import load_recipe
 
@@ -35,7 +35,7 @@ def measure(*, rounds: int = 1, tiny: bool = False) -> dict[str, Any]:
             store = open_recordings(recordings, recipe, Path(folder) / "cache")
             trials[name] = Trial(recipe, store, torch.device("cpu"))
         seconds = in_turn({name: trial.some_steps for name, trial in trials.items()}, rounds=rounds)
-    rate = STEPS * trials["default"].batch / seconds["default"]
+    rate = trials["default"].steps * trials["default"].batch / seconds["default"]
     return {
         "default_recordings_per_second": rate,
         "ratios": {name: seconds[name] / seconds["default"] for name in changes},

@@ -15,7 +15,7 @@ CLIPS, SECONDS = 64, 1.0
 SETTINGS = MelSettings(fft=512, window=400, hop=160, bands=80)
 
 
-def measure(*, rounds: int = 3, tiny: bool = False) -> dict[str, Any]:
+def measure(*, rounds: int = 15, tiny: bool = False) -> dict[str, Any]:
     """Return seconds of sound that each turns into log-mels in a second; None: it is not installed."""
     clips = 4 if tiny else CLIPS
     sound = 0.1 * torch.randn(clips, round(SECONDS * RATE), generator=torch.Generator().manual_seed(0))

@@ -20,7 +20,6 @@ KEYS = {
     "neighbours": {"seconds", "ratio_over_scikit_learn"},
     "growth": {"works", "loss_seconds"},
     "starts": {"seconds"},
-    "gpu": {"gpu", "said"},
     "accuracy": {"said"},
 }
 
