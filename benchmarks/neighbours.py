@@ -19,7 +19,7 @@ def measure(*, rounds: int = 2, tiny: bool = False, full: bool = False) -> dict[
     items, many = (300, 2_000) if tiny else (10_000, 1_000_000 if full else MOST)
     draw = np.random.default_rng(0)
     labels = np.arange(items) % 20
-    vectors = draw.standard_normal((items, DIM)).astype(np.float32) + 0.2 * draw.standard_normal((20, DIM))[labels]
+    vectors = (draw.standard_normal((items, DIM)) + 0.2 * draw.standard_normal((20, DIM))[labels]).astype(np.float32)
     works: dict[str, Callable[[], Any]] = {"mfcl": lambda: choose_k(vectors, labels, seed=0)}
     if importlib.util.find_spec("sklearn"):
         works["scikit-learn"] = lambda: _their_loop(vectors, labels)

@@ -32,6 +32,19 @@ def test_neighbours_are_those_of_a_full_sort_in_blocks_of_any_size(seed: int, it
     assert (np.diff(cosines, axis=1) <= 0).all()
 
 
+@given(seed=st.integers(0, 999), items=st.integers(40, 90), k=st.integers(1, 12))
+@settings(deadline=None, max_examples=25)
+def test_items_closer_than_single_precision_can_tell_are_ranked(seed: int, items: int, k: int) -> None:
+    query = random(seed, 1, 24).astype(np.float64)
+    across = random(seed + 1, items, 24).astype(np.float64)
+    across -= across @ query.T @ query / (query @ query.T)  # at right angles: cosines differ in the 8th digit and after
+    near = query + 1e-4 * np.linspace(1, 2, items)[:, None] * across / np.linalg.norm(across, axis=1, keepdims=True)
+    gallery = np.concatenate([random(seed + 2, 100, 24), near])[np.random.default_rng(seed).permutation(items + 100)]
+    places, _ = top_k(query, gallery, k)
+    cosines = (gallery @ query[0]) / np.linalg.norm(gallery, axis=1) / np.linalg.norm(query)
+    np.testing.assert_allclose(cosines[places[0]], np.sort(cosines)[::-1][:k], rtol=0, atol=3e-10)
+
+
 def test_equal_items_come_in_their_order_however_many_and_wide() -> None:
     gallery = np.repeat(random(0, 3, 301), 67, axis=0)
     places, _ = top_k(gallery[:1], gallery, 100)

@@ -1,16 +1,22 @@
 """Nearest neighbours by cosine: exact, in blocks of bounded memory, and with ties that fall alike on every machine."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float, Float64, Int64, Shaped
+from jaxtyping import Float, Float32, Float64, Int64, Shaped
 
 from mfcl.errors import MeasureError
 from mfcl.scores import accuracy, check_measurable
 from mfcl.seeds import generator
 
 KS = (3, 5, 10, 20, 50)
-SIMILARITIES_AT_ONCE = 2**22  # 32 MiB of float64
+VALUES_AT_ONCE = 2**22  # 16 MiB of float32
+LEAST_AT_ONCE = 16
+"""Queries at once among however many items: fewer would read the whole gallery for next to no products."""
+SPARE = 8
+"""Items beyond k that are ranked in double precision: single precision finds them, but not in their order."""
+GROUP = 16
+"""Items of whose similarities the highest is found first: most groups' members are then not compared at all."""
 STEPS = 2.0**32  # a product's last bits depend on its place in the block: equal vectors must come out equal
 
 
@@ -21,9 +27,8 @@ def unit_rows(vectors: Float[np.ndarray, "items dim"]) -> Float64[np.ndarray, "i
         >>> unit_rows(np.array([[3.0, 4.0]])).tolist()
         [[0.6, 0.8]]
     """
-    rows = vectors.astype(np.float64)
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows / np.where(lengths > 0, lengths, 1.0)
+    rows: Float64[np.ndarray, "items dim"] = vectors / _lengths(vectors)[:, None]
+    return rows
 
 
 def top_k(
@@ -41,7 +46,7 @@ def top_k(
         queries: What to look for.
         gallery: Where to look.
         k: Neighbours to return, at most as many as the gallery holds.
-        block: Queries at once; by default as many as keep the similarities within 32 MiB.
+        block: Queries at once; by default as many as keep the similarities within 16 MiB.
 
     Raises:
         MeasureError: k is out of range, the vectors differ in length, or one is NaN or infinite.
@@ -54,23 +59,66 @@ def top_k(
     check_pair(queries, gallery)
     if not 1 <= k <= len(gallery):
         raise MeasureError(f"neighbours: k from 1 to {len(gallery)} (the gallery's size) is wanted, but came {k}")
-    found = [nearest(similarity, k) for _, similarity in similarities(queries, gallery, block=block)]
+    scale = 1 / _lengths(gallery)
+    columns = np.zeros((gallery.shape[1], len(gallery) + -len(gallery) % GROUP), dtype=np.float32)  # whole groups
+    np.multiply(gallery.T, scale, out=columns[:, : len(gallery)], casting="same_kind")
+    block = block or max(LEAST_AT_ONCE, VALUES_AT_ONCE // max(len(gallery), (k + SPARE) * gallery.shape[1]))
+    parts = (queries[start : start + block] for start in range(0, len(queries), block))
+    found = [_search(unit_rows(part), gallery, scale, columns, k) for part in parts]
     return np.concatenate([places for places, _ in found]), np.concatenate([cosines for _, cosines in found])
 
 
-def similarities(
-    queries: Float[np.ndarray, "queries dim"], gallery: Float[np.ndarray, "items dim"], *, block: int | None = None
-) -> Iterator[tuple[slice, Float64[np.ndarray, "block items"]]]:
-    """Yield the cosines of some queries with the whole gallery, block by block, and which queries they are."""
-    block = block or max(1, SIMILARITIES_AT_ONCE // len(gallery))
-    columns = np.ascontiguousarray(unit_rows(gallery).T)
-    for start in range(0, len(queries), block):
-        part = slice(start, min(start + block, len(queries)))
-        similarity = unit_rows(queries[part]) @ columns
-        similarity *= STEPS
-        np.rint(similarity, out=similarity)
-        similarity /= STEPS
-        yield part, similarity
+def _search(
+    asked: Float64[np.ndarray, "queries dim"],
+    gallery: Float[np.ndarray, "items dim"],
+    scale: Float64[np.ndarray, " items"],
+    columns: Float32[np.ndarray, "dim padded"],
+    k: int,
+) -> tuple[Int64[np.ndarray, "queries {k}"], Float64[np.ndarray, "queries {k}"]]:
+    """Return the nearest to unit vectors: single precision finds a few more than wanted, double precision ranks them.
+
+    Where others may be as near, for all that single precision can tell, those are ranked too.
+    """
+    rough = asked.astype(np.float32) @ columns
+    rough[:, len(gallery) :] = -np.inf
+    few = min(k + SPARE, len(gallery))
+    found = np.sort(_highest(rough, few), axis=1)
+    left_out = np.take_along_axis(rough, found, axis=1).min(axis=1)  # at least as near as all that were not found
+    ranks, cosines = nearest(_in_steps(np.einsum("qd,qfd->qf", asked, gallery[found]) * scale[found]), k)
+    places = np.take_along_axis(found, ranks, axis=1)
+    # many deviations of the sum of `dim` roundings that go up as often as down: Higham & Mary, doi:10.1137/18M1226312
+    doubt = (4 * np.sqrt(gallery.shape[1]) + 4) * 2.0**-24
+    unsure = np.flatnonzero(cosines[:, -1] <= left_out + doubt) if few < len(gallery) else np.empty(0, dtype=np.int64)
+    if len(unsure):
+        close = np.flatnonzero((rough[unsure] >= cosines[unsure, -1:] - doubt).any(axis=0))
+        ranks, cosines[unsure] = nearest(_in_steps(asked[unsure] @ unit_rows(gallery[close]).T), k)
+        places[unsure] = close[ranks]
+    return places, cosines
+
+
+def _highest(values: Float32[np.ndarray, "rows columns"], few: int) -> Int64[np.ndarray, "rows {few}"]:
+    """Return the places of the highest values of each row: they lie in as few groups, those with the highest maxima."""
+    rows, columns = values.shape
+    grouped = values.reshape(rows, GROUP, columns // GROUP)  # a group's members lie apart: its maximum is quick to find
+    groups = min(few, columns // GROUP)
+    first = np.argpartition(grouped.max(axis=1), -groups, axis=1)[:, None, -groups:]
+    some = np.take_along_axis(grouped, first, axis=2).reshape(rows, GROUP * groups)
+    places = (first + np.arange(0, columns, columns // GROUP)[:, None]).reshape(rows, GROUP * groups)
+    return np.take_along_axis(places, np.argpartition(some, -few, axis=1)[:, -few:], axis=1)
+
+
+def _in_steps(cosines: Float64[np.ndarray, "queries items"]) -> Float64[np.ndarray, "queries items"]:
+    """Round cosines in their place, so that those of equal vectors are equal."""
+    cosines *= STEPS
+    np.rint(cosines, out=cosines)
+    cosines /= STEPS
+    return cosines
+
+
+def _lengths(vectors: Float[np.ndarray, "items dim"]) -> Float64[np.ndarray, " items"]:
+    """Return the length of each vector; of a zero vector, 1."""
+    lengths = np.sqrt(np.einsum("id,id->i", vectors, vectors, dtype=np.float64))
+    return np.where(lengths > 0, lengths, 1.0)
 
 
 def nearest(
@@ -132,7 +180,7 @@ def knn_predict(
     check_measurable(train_x, train_y, what="neighbours")
     classes, codes = np.unique(train_y, return_inverse=True)
     places, _ = top_k(test_x, train_x, k)
-    rows = max(1, SIMILARITIES_AT_ONCE // len(classes))
+    rows = max(1, VALUES_AT_ONCE // len(classes))
     blocks = (places[start : start + rows] for start in range(0, len(places), rows))
     return np.concatenate([classes[vote(codes[block], len(classes), [k])[0]] for block in blocks])
 
@@ -147,7 +195,7 @@ def choose_k(
 ) -> int:
     """Return the number of neighbours that predicts best in stratified cross-validation; of equals the smallest.
 
-    One similarity matrix serves every fold and every k: an item's neighbours are those of the other folds.
+    One search of each fold in the others serves every k.
 
     Args:
         x: Vectors.
@@ -169,10 +217,11 @@ def choose_k(
         )
     classes, codes = np.unique(y, return_inverse=True)
     predicted = np.empty((len(usable), len(y)), dtype=np.int64)
-    for part, similarity in similarities(x, x):
-        similarity[fold[part, None] == fold] = -np.inf
-        places, _ = nearest(similarity, usable[-1])
-        predicted[:, part] = vote(codes[places], len(classes), usable)
+    for part in range(folds):
+        inside = fold == part
+        if inside.any():
+            places, _ = top_k(x[inside], x[~inside], usable[-1])
+            predicted[:, inside] = vote(codes[~inside][places], len(classes), usable)
     return usable[int(np.argmax([accuracy(row, codes) for row in predicted]))]
 
 
