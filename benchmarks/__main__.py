@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, help="rounds in turn, instead of each one's own")
     parser.add_argument("--threads", type=int, help="processor threads; as many as allowed if left out")
     parser.add_argument("--data", type=Path, help="labelled recordings with a validation part, for accuracy")
-    parser.add_argument("--full", action="store_true", help="30,000 clips and a million vectors")
+    parser.add_argument("--full", action="store_true", help="30,000 clips in the store")
     parser.add_argument("--tiny", action="store_true", help="next to nothing, to see that it runs")
     parser.add_argument("--list", action="store_true", help="say what there is")
     given = parser.parse_args(arguments)

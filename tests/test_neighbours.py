@@ -45,6 +45,16 @@ def test_items_closer_than_single_precision_can_tell_are_ranked(seed: int, items
     np.testing.assert_allclose(cosines[places[0]], np.sort(cosines)[::-1][:k], rtol=0, atol=3e-10)
 
 
+@pytest.mark.parametrize("size", [1e-30, 1e-12, 1e12, 1e30])
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_however_long_or_short_the_vectors(size: float, kind: type) -> None:
+    gallery, queries = random(0, 100, 5), random(1, 7, 5)
+    expected, _ = top_k(queries, gallery, 4)
+    places, cosines = top_k(queries, (gallery * size).astype(kind), 4)
+    assert places.tolist() == expected.tolist() == rank_by_loops(queries, gallery, 4)
+    assert np.isfinite(cosines).all()
+
+
 def test_equal_items_come_in_their_order_however_many_and_wide() -> None:
     gallery = np.repeat(random(0, 3, 301), 67, axis=0)
     places, _ = top_k(gallery[:1], gallery, 100)

@@ -59,36 +59,40 @@ def top_k(
     check_pair(queries, gallery)
     if not 1 <= k <= len(gallery):
         raise MeasureError(f"neighbours: k from 1 to {len(gallery)} (the gallery's size) is wanted, but came {k}")
-    scale = 1 / _lengths(gallery)
-    columns = np.zeros((gallery.shape[1], len(gallery) + -len(gallery) % GROUP), dtype=np.float32)  # whole groups
-    np.multiply(gallery.T, scale, out=columns[:, : len(gallery)], casting="same_kind")
+    lengths = _lengths(gallery)
+    single, scale = gallery, (1 / lengths).astype(np.float32)
+    if gallery.dtype != np.float32 or not 1e-15 < lengths.min() <= lengths.max() < 1e15:  # no product may overflow
+        single, scale = unit_rows(gallery).astype(np.float32), np.ones(len(gallery), dtype=np.float32)
     block = block or max(LEAST_AT_ONCE, VALUES_AT_ONCE // max(len(gallery), (k + SPARE) * gallery.shape[1]))
     parts = (queries[start : start + block] for start in range(0, len(queries), block))
-    found = [_search(unit_rows(part), gallery, scale, columns, k) for part in parts]
+    found = [_search(unit_rows(part), gallery, lengths, single, scale, k) for part in parts]
     return np.concatenate([places for places, _ in found]), np.concatenate([cosines for _, cosines in found])
 
 
 def _search(
     asked: Float64[np.ndarray, "queries dim"],
     gallery: Float[np.ndarray, "items dim"],
-    scale: Float64[np.ndarray, " items"],
-    columns: Float32[np.ndarray, "dim padded"],
+    lengths: Float64[np.ndarray, " items"],
+    single: Float32[np.ndarray, "items dim"],
+    scale: Float32[np.ndarray, " items"],
     k: int,
 ) -> tuple[Int64[np.ndarray, "queries {k}"], Float64[np.ndarray, "queries {k}"]]:
     """Return the nearest to unit vectors: single precision finds a few more than wanted, double precision ranks them.
 
     Where others may be as near, for all that single precision can tell, those are ranked too.
     """
-    rough = asked.astype(np.float32) @ columns
-    rough[:, len(gallery) :] = -np.inf
-    few = min(k + SPARE, len(gallery))
+    items = len(gallery)
+    rough = np.full((len(asked), items + -items % GROUP), -np.inf, dtype=np.float32)  # in whole groups
+    np.matmul(asked.astype(np.float32), single.T, out=rough[:, :items])
+    rough[:, :items] *= scale
+    few = min(k + SPARE, items)
     found = np.sort(_highest(rough, few), axis=1)
     left_out = np.take_along_axis(rough, found, axis=1).min(axis=1)  # at least as near as all that were not found
-    ranks, cosines = nearest(_in_steps(np.einsum("qd,qfd->qf", asked, gallery[found]) * scale[found]), k)
+    ranks, cosines = nearest(_in_steps(np.einsum("qd,qfd->qf", asked, gallery[found]) / lengths[found]), k)
     places = np.take_along_axis(found, ranks, axis=1)
     # many deviations of the sum of `dim` roundings that go up as often as down: Higham & Mary, doi:10.1137/18M1226312
     doubt = (4 * np.sqrt(gallery.shape[1]) + 4) * 2.0**-24
-    unsure = np.flatnonzero(cosines[:, -1] <= left_out + doubt) if few < len(gallery) else np.empty(0, dtype=np.int64)
+    unsure = np.flatnonzero(cosines[:, -1] <= left_out + doubt) if few < items else np.empty(0, dtype=np.int64)
     if len(unsure):
         close = np.flatnonzero((rough[unsure] >= cosines[unsure, -1:] - doubt).any(axis=0))
         ranks, cosines[unsure] = nearest(_in_steps(asked[unsure] @ unit_rows(gallery[close]).T), k)
