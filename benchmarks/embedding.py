@@ -1,6 +1,8 @@
 """Embedding: recordings a second, by format, from files and from the store, alone and in batches."""
 
+import importlib.util
 import tempfile
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,18 +16,22 @@ from mfcl.embedder import embed
 from mfcl.inference import embed_store
 from mfcl.models import make_model
 from mfcl.recipe import load_recipe
+from mfcl.store import Store
 
 RECIPES = ("default", "reference")
 FEW = 16
 """Recordings one at a time, and of the reference in any case: it takes so long."""
+PEER = "Resemblyzer, store, batch 1"
+"""The one peer that a registry has with its weights; it takes one recording at a time."""
 
 
 def measure(*, rounds: int = 2, tiny: bool = False) -> dict[str, Any]:
-    """Return recordings a second of each recipe's encoders, and the ratios of the two recipes."""
+    """Return recordings a second of each recipe's encoders and of a peer, and the ratios of the two recipes."""
     count = 8 if tiny else 128
     with tempfile.TemporaryDirectory() as folder:
         recordings = write_recordings(Path(folder) / "sound", count)
-        works, counts = {}, {}
+        works: dict[str, Callable[[], Any]] = {}
+        counts = {}
         for name in RECIPES:
             recipe = load_recipe(name)
             model = make_model(recipe.model, seed=0).eval()
@@ -34,7 +40,7 @@ def measure(*, rounds: int = 2, tiny: bool = False) -> dict[str, Any]:
                 for batch in (1, 64):
                     some = store.select(np.arange(min(count, FEW))) if batch == 1 or name == "reference" else store
                     key = f"{name}, {format}, store, batch {batch}"
-                    works[key] = partial(embed_store, model, some, format=format, batch=batch)  # type: ignore[arg-type]
+                    works[key] = partial(embed_store, model, some, format=format, batch=batch)
                     counts[key] = len(some)
             save_checkpoint(model, recipe, Path(folder) / name)
             checkpoint = load_checkpoint(Path(folder) / name)
@@ -42,6 +48,8 @@ def measure(*, rounds: int = 2, tiny: bool = False) -> dict[str, Any]:
                 key = f"{name}, both, files, batch 64"
                 works[key] = partial(embed, checkpoint, recordings, progress=False)
                 counts[key] = count
+        if importlib.util.find_spec("resemblyzer"):
+            works[PEER], counts[PEER] = _peer(store), min(count, FEW)
         seconds = in_turn(works, rounds=rounds)
     rates = {key: counts[key] / seconds[key] for key in works}
     found: dict[str, Any] = {"recordings_per_second": rates}
@@ -51,9 +59,19 @@ def measure(*, rounds: int = 2, tiny: bool = False) -> dict[str, Any]:
     return found
 
 
+def _peer(store: Store) -> Callable[[], Any]:
+    from resemblyzer import VoiceEncoder
+
+    encoder = VoiceEncoder("cpu", verbose=False)
+    clips = [store.clip(place) for place in range(min(len(store), FEW))]
+    return lambda: [encoder.embed_utterance(clip) for clip in clips]
+
+
 def rows(found: dict[str, Any]) -> list[tuple[str, str]]:
     """Return the lines of the table."""
     lines = [
         (f"embedding, {key}: recordings a second", f"{v:.0f}") for key, v in found["recordings_per_second"].items()
     ]
+    if PEER not in found["recordings_per_second"]:
+        lines.append((f"embedding, {PEER}: recordings a second", "not installed"))
     return lines + [(key.replace("_", " "), f"{value:.1f}") for key, value in found.items() if key[:5] == "ratio"]
