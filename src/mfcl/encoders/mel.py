@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mfcl.encoders.base import Frames, Grid, Lengths, NewGrid, channels_last, initialise, pool, silenced, windows
+from mfcl.encoders.base import Frames, Grid, Lengths, NewGrid, channels_last, initialise, pool, silence_, windows
 from mfcl.encoders.norm import NormName, make_norm
 
 
@@ -43,9 +43,9 @@ class MelCnn(nn.Module):
             lengths: Frames of each clip; None if all fill the width.
         """
         lengths = windows(lengths, 3, 2, padding=1)
-        grid = self.norm0(channels_last(self.conv0(mel[:, None])), lengths).relu()
-        grid, lengths = pool(self.norm1(self.conv1(grid), lengths).relu(), lengths, 2, bands=2)
-        grid = (grid + self.norm2(self.conv2(grid), lengths)).relu()
+        grid = self.norm0(channels_last(self.conv0(mel[:, None])), lengths).relu_()
+        grid, lengths = pool(self.norm1(self.conv1(grid), lengths).relu_(), lengths, 2, bands=2)
+        grid = (grid + self.norm2(self.conv2(grid), lengths)).relu_()
         return Frames(grid.permute(0, 3, 1, 2).flatten(2), lengths)  # (batch, frames, channels x bands)
 
 
@@ -70,12 +70,12 @@ class BasicBlock(nn.Module):
     def forward(self, grid: Grid, lengths: Lengths) -> tuple[NewGrid, Lengths]:
         """Return the block's output and its lengths."""
         shortcut, lengths = grid, windows(lengths, 3, self.stride, padding=1)
-        grid = self.bn1(self.conv1(grid), lengths).relu()
+        grid = self.bn1(self.conv1(grid), lengths).relu_()
         grid = self.bn2(self.conv2(grid), lengths)
         if self.downsample is not None:
             conv, norm = self.downsample
             shortcut = norm(conv(shortcut), lengths)
-        return (grid + shortcut).relu(), lengths
+        return (grid + shortcut).relu_(), lengths
 
 
 class ResNet18(nn.Module):
@@ -105,12 +105,12 @@ class ResNet18(nn.Module):
         """Return the frames of each spectrogram; see `MelCnn.forward`."""
         grid = channels_last(mel[:, None])
         lengths = windows(lengths, 7, 2, padding=3)
-        grid = self.bn1(self.conv1(grid), lengths).relu()
+        grid = self.bn1(self.conv1(grid), lengths).relu_()
         lengths = windows(lengths, 3, 2, padding=1)
         grid = functional.max_pool2d(
             grid, 3, 2, padding=1
         )  # nothing is negative: zeros after a clip's end are no maximum
-        grid = silenced(grid, lengths)
+        grid = silence_(grid, lengths)
         for number in range(1, 5):
             for block in self.get_submodule(f"layer{number}").children():
                 grid, lengths = block(grid, lengths)

@@ -10,7 +10,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from mfcl.distributed import all_reduce_sum, processes
-from mfcl.encoders.base import Grid, Lengths, silenced, within
+from mfcl.encoders.base import Grid, Lengths, silence_, within
 
 NormName = Literal["batch", "group", "instance"]
 GROUPS = 32
@@ -42,12 +42,14 @@ class BatchNorm(nn.BatchNorm2d):
     def forward(self, grid: Grid, lengths: Lengths = None) -> Grid:
         """Return the normalised grid; padding is zero."""
         if self.training and (lengths is not None or processes() > 1):
-            return silenced(self._over_own_frames(silenced(grid, lengths), lengths), lengths)
-        return silenced(super().forward(grid), lengths)
+            return self._over_own_frames(grid, lengths)
+        return silence_(super().forward(grid), lengths)
 
     def _over_own_frames(self, grid: Grid, lengths: Lengths) -> Grid:
+        mask = None if lengths is None else within(lengths, grid.shape[3]).to(grid.dtype)[:, None, None]
         with torch.no_grad():
-            mean, variance, count = _statistics(grid, lengths)
+            own = grid if mask is None else grid * mask
+            mean, variance, count = _statistics(own, lengths)
             unbiased = variance * (count / (count - 1).clamp(min=1))
             for name, value in (("running_mean", mean), ("running_var", unbiased)):
                 # `data`: torch's own norm, used for a view without padding, takes a change of its buffers for a fault
@@ -55,7 +57,7 @@ class BatchNorm(nn.BatchNorm2d):
                 running.lerp_(value.to(running.dtype), MOMENTUM)
             self.get_buffer("num_batches_tracked").add_(1)
         normalised: Tensor = _Normalise.apply(  # type: ignore[no-untyped-call]
-            grid, self.weight, self.bias, mean.float(), variance.float(), count, self.eps
+            grid, own, mask, self.weight, self.bias, mean.float(), variance.float(), count, self.eps
         )
         return normalised
 
@@ -127,27 +129,31 @@ class _Normalise(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        context: Any, grid: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor, count: Tensor,
-        epsilon: float,
+        context: Any, _: Tensor, own: Tensor, mask: Tensor | None, weight: Tensor, bias: Tensor, mean: Tensor,
+        variance: Tensor, count: Tensor, epsilon: float,
     ) -> Tensor:  # fmt: skip
-        context.save_for_backward(grid, weight, mean, variance, count)
+        """Normalise `own`, which is the grid of the first argument with zeros for padding."""
+        context.save_for_backward(own, mask, weight, mean, variance, count)
         context.epsilon = epsilon
-        return functional.batch_norm(grid, mean, variance, weight, bias, training=False, eps=epsilon)
+        normalised = functional.batch_norm(own, mean, variance, weight, bias, training=False, eps=epsilon)
+        return normalised if mask is None else normalised.mul_(mask)
 
     @staticmethod
     @once_differentiable
     def backward(context: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        grid, weight, mean, variance, count = context.saved_tensors
+        own, mask, weight, mean, variance, count = context.saved_tensors
+        gradient = gradients[0] if mask is None else gradients[0] * mask
         direct, of_weight, of_bias = torch.ops.aten.native_batch_norm_backward(
-            gradients[0], grid, weight, mean, variance, None, None, False, context.epsilon, (True, True, True)
+            gradient, own, weight, mean, variance, None, None, False, context.epsilon, (True, True, True)
         )
         # the mean and the variance move with every input: a constant and a slope in the input, for each channel
         means = all_reduce_sum(torch.stack([of_bias, of_weight])) / count.float()
         inverse = (variance + context.epsilon).rsqrt()
         slope = weight * inverse.square() * means[1]
         constant = weight * inverse * means[0] - slope * mean
-        through = torch.addcmul(_column(constant, grid), grid, _column(slope, grid))
-        return direct.sub_(through), of_weight, of_bias, None, None, None, None
+        # in its place: most of a norm's time goes into reading and writing grids
+        through = direct.sub_(_column(constant, own)).addcmul_(own, _column(slope, own), value=-1)
+        return through if mask is None else through.mul_(mask), None, None, of_weight, of_bias, None, None, None, None
 
 
 def _column(values: Float[Tensor, " channels"], grid: Grid) -> Float[Tensor, "channels 1 1"]:

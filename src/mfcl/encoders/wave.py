@@ -16,7 +16,7 @@ from mfcl.encoders.base import (
     at_least,
     channels_last,
     initialise,
-    silenced,
+    silence_,
     whole_windows,
     windows,
 )
@@ -49,8 +49,8 @@ class Block(nn.Module):
         inner, inner_lengths = grid, lengths
         if self.size > 1:
             inner_lengths = windows(lengths, self.size, self.size)
-            inner = silenced(functional.max_pool2d(grid, (1, self.size)), inner_lengths)
-        inner = self.bn1(self.conv1(inner), inner_lengths).relu()
+            inner = silence_(functional.max_pool2d(grid, (1, self.size)), inner_lengths)
+        inner = self.bn1(self.conv1(inner), inner_lengths).relu_()
         inner = self.bn2(self.conv2(inner), inner_lengths)
         shortcut = grid
         if self.downsample is not None:
@@ -58,7 +58,7 @@ class Block(nn.Module):
             for layer in layers:
                 shortcut = layer(shortcut)
             shortcut = norm(shortcut, inner_lengths)
-        return (inner + shortcut).relu(), inner_lengths
+        return (inner + shortcut).relu_(), inner_lengths
 
 
 class Res1dNet(nn.Module):
@@ -151,7 +151,7 @@ class Reference1d(nn.Module):
         for block in self.blocks:
             grid = block(grid, lengths)
             lengths = windows(lengths, 2, 2)
-            grid = silenced(functional.max_pool2d(grid, (1, 2)), lengths)
+            grid = silence_(functional.max_pool2d(grid, (1, 2)), lengths)
         return Frames(grid[:, :, 0].transpose(1, 2), lengths)
 
 
