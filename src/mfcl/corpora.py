@@ -10,7 +10,7 @@ from typing import Any
 
 from mfcl.audio import AUDIO_SUFFIXES
 from mfcl.errors import ManifestError
-from mfcl.recordings import Manifest, Recording, default_id, read_manifest
+from mfcl.recordings import Manifest, Recording, read_manifest, readable
 
 AUDIOMNIST = re.compile(
     r"(?P<speaker>[^/]+)/(?P<digit>[^/_]+)_(?P=speaker)_(?P<take>[^/]+)\.(?:wav|flac)", re.IGNORECASE
@@ -66,9 +66,9 @@ def _audio_names(root: Path) -> list[str]:
         if real in visited:  # links in a circle
             continue
         visited.add(real)
-        inside = Path(folder).relative_to(root)
+        inside = Path(folder).relative_to(root).as_posix()
         names += [
-            (inside / name).as_posix()
+            name if inside == "." else f"{inside}/{name}"
             for name in files
             if not name.startswith(".") and os.path.splitext(name)[1].lower() in AUDIO_SUFFIXES  # noqa: PTH122
         ]
@@ -114,7 +114,7 @@ def _folder(root: Path, names: Sequence[str]) -> Manifest:
 
 
 def _recording(root: Path, name: str, labels: Mapping[str, str]) -> Recording:
-    return Recording(default_id(root / name, root), root / name, labels=dict(labels))
+    return Recording(readable(name), root / name, labels=dict(labels))
 
 
 def _read_meta(places: Sequence[Path]) -> dict[str, dict[str, str]]:

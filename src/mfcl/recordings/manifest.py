@@ -129,13 +129,14 @@ class Manifest:
             about: What else the made thing depends on; what `repr` says of it counts.
         """
         digest = hashlib.sha256(repr(about).encode())
-        found: dict[Path, tuple[int, ...]] = {}
+        found: dict[str, tuple[int, ...]] = {}
         for recording in self.recordings:
-            if recording.path not in found:
+            place = str(recording.path)  # quicker to look up than a path
+            if place not in found:
                 with contextlib.suppress(OSError, ValueError):
                     status = recording.path.stat()
-                    found[recording.path] = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-            line = (recording.id, recording.start, recording.end, found.get(recording.path))
+                    found[place] = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+            line = (recording.id, recording.start, recording.end, found.get(place))
             digest.update(repr(line).encode("utf-8", "backslashreplace"))
         return digest.hexdigest()[:32]
 
@@ -157,9 +158,13 @@ def default_id(path: Path, root: Path, start: float | None = None, end: float | 
         >>> default_id(Path("/sounds/a/b.wav"), Path("/sounds"), 1.5)
         'a/b.wav#1.5-'
     """
-    name = (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
-    name = os.fsencode(name).decode("utf-8", "backslashreplace")
+    name = readable((path.relative_to(root) if path.is_relative_to(root) else path).as_posix())
     return name if start is None and end is None else f"{name}#{number_text(start)}-{number_text(end)}"
+
+
+def readable(name: str) -> str:
+    """Return a file's name as text that can be written anywhere, also where it is no text to the file system."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def number_text(value: float | None) -> str:
