@@ -46,7 +46,7 @@ def top_k(
         queries: What to look for.
         gallery: Where to look.
         k: Neighbours to return, at most as many as the gallery holds.
-        block: Queries at once; by default as many as keep the similarities within 16 MiB.
+        block: Queries at once; by default few enough for some dozen MiB, or some hundred among a million items.
 
     Raises:
         MeasureError: k is out of range, the vectors differ in length, or one is NaN or infinite.
@@ -63,7 +63,9 @@ def top_k(
     single, scale = gallery, (1 / lengths).astype(np.float32)
     if gallery.dtype != np.float32 or not 1e-15 < lengths.min() <= lengths.max() < 1e15:  # no product may overflow
         single, scale = unit_rows(gallery).astype(np.float32), np.ones(len(gallery), dtype=np.float32)
-    block = block or max(LEAST_AT_ONCE, VALUES_AT_ONCE // max(len(gallery), (k + SPARE) * gallery.shape[1]))
+    if block is None:
+        ranked = min(k + SPARE, len(gallery)) * gallery.shape[1]  # values that are looked at twice, for each query
+        block = max(1, min(max(LEAST_AT_ONCE, VALUES_AT_ONCE // len(gallery)), VALUES_AT_ONCE // ranked))
     parts = (queries[start : start + block] for start in range(0, len(queries), block))
     found = [_search(unit_rows(part), gallery, lengths, single, scale, k) for part in parts]
     return np.concatenate([places for places, _ in found]), np.concatenate([cosines for _, cosines in found])
