@@ -5,7 +5,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +29,7 @@ NEAR_FULL_SCALE = 0.99  # the highest value of 8 bit is 0.992
 CLIPPED_RUN = 3  # equal samples in a row: of a sine, two may be equal at its top
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ScanEntry:
     """What was found of one recording."""
 
@@ -159,15 +159,14 @@ def _report(manifest: Manifest, found: Iterable[ScanEntry]) -> ScanReport:
     first: dict[str, str] = {}
     entries = []
     for recording, entry in zip(manifest, found, strict=True):
-        problems = list(entry.problems)
+        problems = []
         original = first.setdefault(entry.digest, entry.id) if entry.digest and entry.usable else entry.id
         if original != entry.id:
             problems.append(f"duplicate: of {original}")
         lacking = [name for name in manifest.label_names if not recording.label(name)]
         if lacking:
             problems.append(f"label missing: {', '.join(lacking)}")
-        kept = (entry.id, entry.path, entry.seconds, entry.sample_rate, entry.channels)
-        entries.append(ScanEntry(*kept, tuple(problems), entry.digest))
+        entries.append(replace(entry, problems=(*entry.problems, *problems)) if problems else entry)
     return ScanReport(manifest, tuple(entries))
 
 

@@ -21,7 +21,7 @@ RESERVED = ("path", "id", "start", "end", "split")
 """Columns of a manifest that are no labels."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Recording:
     """One sound: a file, or the part of it from `start` to `end`."""
 
