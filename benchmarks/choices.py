@@ -47,4 +47,5 @@ def measure(*, rounds: int = 7, tiny: bool = False) -> dict[str, Any]:
 
 def rows(found: dict[str, Any]) -> list[tuple[str, str]]:
     """Return the lines of the table."""
-    return [(f"a step's time over the default's, with: {name}", f"{ratio:.2f}") for name, ratio in found["ratios"].items()]
+    ratios = found["ratios"].items()
+    return [(f"a step's time over the default's, with: {name}", f"{ratio:.2f}") for name, ratio in ratios]
