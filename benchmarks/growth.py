@@ -17,8 +17,8 @@ from benchmarks.timing import in_turn
 from mfcl.inference import embed_store
 from mfcl.losses import nt_xent
 from mfcl.models import make_model
-from mfcl.neighbours import top_k
 from mfcl.recipe import load_recipe
+from mfcl.search import top_k
 
 BASE = 40
 BATCHES = (128, 512, 2048, 4096)

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.timing import in_turn
-from mfcl.neighbours import KS, choose_k, top_k
+from mfcl.neighbours import KS, choose_k
+from mfcl.search import top_k
 
 DIM = 512
 

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mfcl.errors import MeasureError
-from mfcl.neighbours import choose_k, deal, knn_predict, top_k, vote
+from mfcl.neighbours import choose_k, deal, knn_predict, vote
+from mfcl.search import top_k
 
 
 def random(seed: int, *shape: int) -> np.ndarray:

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mfcl.errors import MeasureError
-from mfcl.neighbours import unit_rows
 from mfcl.scores import equal_error_rate, min_dcf, percentiles, resampled
+from mfcl.search import unit_rows
 from mfcl.verification import Curve, verify, verify_enrolled
 from mfcl.verification.enrolled import enrolled_clips, rank_within
 from tests.test_voices import corpus

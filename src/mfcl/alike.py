@@ -8,7 +8,7 @@ from jaxtyping import Float, Int64
 from scipy import sparse
 
 from mfcl.errors import MeasureError
-from mfcl.neighbours import nearest, top_k
+from mfcl.search import nearest, top_k
 
 EDGES = 20
 """Nearest recordings that each is tied to."""

@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from mfcl.errors import MeasureError
-from mfcl.neighbours import top_k, unit_rows
 from mfcl.scores import check_measurable
+from mfcl.search import top_k, unit_rows
 
 PAIRS_AT_ONCE = 2**22
 EPSILON = 1e-7

@@ -4,8 +4,8 @@ import numpy as np
 from jaxtyping import Float, Float32, Float64, Int64
 from threadpoolctl import threadpool_limits
 
-from mfcl.neighbours import unit_rows
 from mfcl.scores import check_measurable
+from mfcl.search import unit_rows
 from mfcl.seeds import generator
 
 MOST = 2000

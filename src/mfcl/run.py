@@ -22,10 +22,11 @@ from mfcl.errors import ManifestError, MfclError
 from mfcl.files import replacing
 from mfcl.inference import embed_store
 from mfcl.models import MultiFormatModel, make_model
-from mfcl.neighbours import knn_predict, top_k
+from mfcl.neighbours import knn_predict
 from mfcl.probe import few_labels
 from mfcl.recipe import Recipe, load_recipe
 from mfcl.recordings import write_manifest
+from mfcl.search import top_k
 from mfcl.seeds import generator
 from mfcl.store import Store
 from mfcl.training import fit

@@ -22,9 +22,9 @@ from mfcl.heads import Neck, NeckSettings, make_heads
 from mfcl.inference import embed_store
 from mfcl.losses import TERMS, ContrastiveLoss, Related, chance_loss
 from mfcl.models import FormatEncoder, ModelSettings, MultiFormatModel, pooled_whole
-from mfcl.neighbours import unit_rows
 from mfcl.pooling import halves
 from mfcl.recipe import Recipe
+from mfcl.search import unit_rows
 from mfcl.store import Store
 from mfcl.training.fronts import fit_front, on_device
 from mfcl.training.neighbourhood import Neighbourhood

@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64, Shaped
 
 from mfcl.errors import MeasureError
-from mfcl.neighbours import unit_rows
 from mfcl.scores import lowest_cost, percentiles
+from mfcl.search import unit_rows
 from mfcl.seeds import generator
 from mfcl.verification import curves
 from mfcl.verification.curves import BINS, TARGET, Curve, check_centre, count, error_curve, speaker_draws

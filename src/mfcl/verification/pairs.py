@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float64, Int64, Shaped
 
-from mfcl.neighbours import unit_rows
 from mfcl.scores import lowest_cost, percentiles
+from mfcl.search import unit_rows
 from mfcl.verification import curves
 from mfcl.verification.curves import BINS, TARGET, check_centre, count, error_curve, speaker_draws
 from mfcl.voices import check_speakers
