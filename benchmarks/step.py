@@ -1,6 +1,5 @@
 """The pre-training step: recordings a second of each recipe, beside what the machine could do, and where time goes."""
 
-import functools
 import tempfile
 import time
 from collections import defaultdict
@@ -16,9 +15,9 @@ from benchmarks.timing import in_turn, matrix_rates, wait
 from mfcl.losses import TERMS
 from mfcl.models import make_model
 from mfcl.recipe import Recipe, load_recipe
-from mfcl.training.loop import learn, make_batch
+from mfcl.training.loop import learn, seen
 from mfcl.training.optim import make_optimiser
-from mfcl.training.plan import Plan, ahead
+from mfcl.training.plan import Plan
 from mfcl.training.precision import settle
 from mfcl.training.pretrain import Pretrain
 
@@ -92,7 +91,7 @@ class Trial:
     def some_steps(self) -> None:
         """Do a few steps, as the training loop does: the next batch is made while one is learned from."""
         steps = range(self.done, self.done + self.steps)
-        for _, batch in ahead(functools.partial(make_batch, self.task, self.plan, self.device), steps):
+        for _, batch in seen(self.task, self.plan, steps, self.device):
             learn(self.task, batch, self.optimiser, rate=1e-4, clip=self.recipe.train.clip)
         wait(self.device)
         self.done += self.steps
@@ -111,7 +110,7 @@ class Trial:
         self.task.frames = counted  # type: ignore[method-assign]
         try:
             with torch.no_grad():
-                self.task(self._batch(0))
+                self.task(self.task.see(self._batch(0)))
         finally:
             del self.task.frames
         return {format: (1 + BACKWARD) * count / self.batch for format, count in counts.items()}
@@ -120,7 +119,6 @@ class Trial:
         """Return the shares of a step's time, one thing after the other: nothing is made ahead."""
         spent: dict[str, float] = defaultdict(float)
         whole, projected, loss_of = self.task.frames, self.task._projected, self.task.loss.forward
-        see = self.task.see
 
         def timed(what: str, work: Callable[..., Any]) -> Callable[..., Any]:
             def run(*given: Any) -> Any:
@@ -133,12 +131,11 @@ class Trial:
             return run
 
         self.task.frames = lambda *given: timed(f"{given[1]} forward", whole)(*given)  # type: ignore[method-assign]
-        self.task.see = timed("views", see)  # type: ignore[method-assign]
         self.task._projected = timed("pooling and heads", projected)  # type: ignore[method-assign]
         self.task.loss.forward = timed("loss", loss_of)  # type: ignore[method-assign]
         try:
             for step in range(steps):
-                batch = timed("data", self._batch)(step)
+                batch = timed("views", self.task.see)(timed("data", self._batch)(step))
                 start, inside = time.perf_counter(), sum(spent.values())
                 loss, _ = self.task(batch)
                 wait(self.device)
@@ -147,7 +144,7 @@ class Trial:
                 timed("backward", loss.backward)()
                 timed("optimiser", self.optimiser.step)()
         finally:
-            del self.task.frames, self.task.see, self.task._projected, self.task.loss.forward
+            del self.task.frames, self.task._projected, self.task.loss.forward
         total = sum(spent.values())
         return {what: seconds / total for what, seconds in spent.items()}
 

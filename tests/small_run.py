@@ -112,7 +112,7 @@ def gradients(task, recipe: Recipe) -> dict[str, torch.Tensor]:
     task.begin(0, 1)
     plan = Plan(task.store.lengths, recipe.train.batch, 1, 0)
     runner = DistributedDataParallel(task, broadcast_buffers=False) if processes() > 1 else task
-    loss, _ = runner(task.batch(plan.recordings(0), 0))
+    loss, _ = runner(task.see(task.batch(plan.recordings(0), 0)))
     loss.backward()
     found = {name: weight.grad.contiguous() for name, weight in task.named_parameters() if weight.grad is not None}
     return {"loss": loss.detach(), **found}

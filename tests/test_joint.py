@@ -61,9 +61,8 @@ def test_the_loss_is_that_without_labels_and_so_much_of_theirs(store):
         task = made(store, labels=weight, learned=False).eval()
         task.prepare()
         batch = task.batch(np.arange(8), 0)
-        losses[weight], figures = (value for value in task(batch))
+        losses[weight], figures = (value for value in task(task.see(batch)))
         assert 0 <= figures["labels_top1"] <= 1
-        assert task(task.see(batch))[0] == losses[weight]  # made ahead or not
     told = losses[1.0] - losses[1e-9]
     assert told > 0
     torch.testing.assert_close(losses[2.0] - losses[1e-9], 2 * told, rtol=1e-4, atol=1e-5)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,8 +26,17 @@ from mfcl.training.pretrain import Crops, Pretrain, Represented, Seen
 class Both:
     """A batch of joint training: crops of any recordings, and crops of labelled ones."""
 
-    crops: Crops | Seen
-    labelled: Crops | Mapping[str, Represented]
+    crops: Crops
+    labelled: Crops
+    targets: Int64[Tensor, " labelled"]
+
+
+@dataclass(frozen=True)
+class BothSeen:
+    """The same in the formats, augmented: what the encoders see."""
+
+    crops: Seen
+    labelled: Mapping[str, Represented]
     targets: Int64[Tensor, " labelled"]
 
 
@@ -73,18 +82,20 @@ class Joint(Pretrain):
         return Both(super().batch(indices, epoch), Crops(views, epoch), torch.from_numpy(self.targets[chosen]))
 
     @torch.no_grad()
-    def see(self, batch: Both) -> Both:  # type: ignore[override]
-        """Return what all crops become."""
-        crops, labelled = cast(Crops, batch.crops), cast(Crops, batch.labelled)
-        return Both(super().see(crops), self._labelled(labelled), batch.targets)
+    def see(self, batch: Both) -> BothSeen:  # type: ignore[override]
+        """Return what all crops become; of labelled recordings the first ones waveforms, the second ones log-mels."""
+        make = {
+            "wave": lambda: self._wave(batch.labelled, "first"),
+            "mel": lambda: self._mel(batch.labelled, "second", (None, None)),
+        }
+        return BothSeen(super().see(batch.crops), {format: make[format]() for format in self.formats}, batch.targets)
 
-    def forward(self, batch: Both) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:  # type: ignore[override]
+    def forward(self, batch: BothSeen) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:  # type: ignore[override]
         """Return both losses together over all processes, and beside the contrastive figures `labels_top1`."""
-        seen = batch if isinstance(batch.crops, Seen) else self.see(batch)
-        loss, figures = super().forward(seen.crops)
+        loss, figures = super().forward(batch.crops)
         targets = batch.targets.to(self._device())
-        labelled = cast(Mapping[str, Represented], seen.labelled)
-        named = self._named({format: self._frames(format, represented) for format, represented in labelled.items()})
+        frames = {format: self._frames(format, represented) for format, represented in batch.labelled.items()}
+        named = self._named(frames)
         told = torch.stack([functional.cross_entropy(logits, targets) for logits in named]).mean()
         hits = (_together(named).argmax(dim=1) == targets).float().mean()
         figures["labels_top1"] = all_reduce_sum(hits.detach()) / processes()
@@ -106,14 +117,6 @@ class Joint(Pretrain):
         finally:
             self.train(was)
         return found
-
-    def _labelled(self, crops: Crops) -> dict[str, Represented]:
-        """Return what the crops of labelled recordings become: the first ones waveforms, the second ones log-mels."""
-        make = {
-            "wave": lambda: self._wave(crops, "first"),
-            "mel": lambda: self._mel(crops, "second", (None, None)),
-        }
-        return {format: make[format]() for format in self.formats}
 
     def _named(self, frames: Mapping[str, Frames]) -> list[Float[Tensor, "batch classes"]]:
         """Return what each format's linear layer says of clips."""

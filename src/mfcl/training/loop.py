@@ -1,7 +1,6 @@
 """The one training loop: reproducible, resumable, and the same for one process or several."""
 
 import contextlib
-import functools
 import math
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -162,15 +161,24 @@ def _batches(task: Task, plan: Plan, steps: range, where: torch.device) -> Gener
         if first >= steps.start:
             task.begin(epoch, plan.epochs)
         own = range(max(first, steps.start), first + plan.epoch_steps)
-        batches = ahead(functools.partial(make_batch, task, plan, where), own)
-        with contextlib.closing(batches):
+        with contextlib.closing(seen(task, plan, own, where)) as batches:
             yield from batches
 
 
-def make_batch(task: Task, plan: Plan, where: torch.device, step: int) -> Any:
-    """Return the batch of a step; where the encoders are on the processor, already as they will see it."""
-    batch = task.batch(plan.recordings(step), plan.epoch(step))
-    return task.see(batch) if where.type == "cpu" else batch
+def seen(task: Task, plan: Plan, steps: range, where: torch.device) -> Generator[tuple[int, Any], None, None]:
+    """Yield each step with what the encoders see; on a processor it is made beside the step before, as the crops are.
+
+    Elsewhere the device makes it in the step's own time: its work is done in one order, whoever asks for it.
+    """
+    beside = where.type == "cpu"
+
+    def make(step: int) -> Any:
+        batch = task.batch(plan.recordings(step), plan.epoch(step))
+        return task.see(batch) if beside else batch
+
+    with contextlib.closing(ahead(make, steps)) as made:
+        for step, batch in made:
+            yield step, batch if beside else task.see(batch)
 
 
 def learn(

@@ -151,14 +151,13 @@ class Pretrain(Task):
         )
         return Seen(batch.views.recordings, batch.views.others, first, second)
 
-    def forward(self, batch: Crops | Seen) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+    def forward(self, batch: Seen) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         """Return the contrastive loss over all processes' crops, and top-1, temperature and spread."""
-        seen = batch if isinstance(batch, Seen) else self.see(batch)
         first, second = (
             {format: self._frames(format, represented) for format, represented in view.items()}
-            for view in (seen.first, seen.second)
+            for view in (batch.first, batch.second)
         )
-        loss, figures = self.loss(*self._projected("words", first, second), self._related(seen))
+        loss, figures = self.loss(*self._projected("words", first, second), self._related(batch))
         if self.recipe.model.voices is not None:
             heard, of_voices = self._voices(first, second)
             weight = self.recipe.loss.voices

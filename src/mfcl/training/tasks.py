@@ -63,7 +63,7 @@ class Task(nn.Module, abc.ABC):
         """Return the batch of these recordings: a function of them, the seed, and the state as the epoch begins."""
 
     def see(self, batch: Any) -> Any:
-        """Return what the encoders see of a batch; `forward` takes either, and does this first if it is not done.
+        """Return what `forward` takes: what the encoders see of a batch.
 
         Nothing learned may have a part in it: on a processor it is done beside the step before.
         """
