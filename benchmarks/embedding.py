@@ -1,6 +1,7 @@
 """Embedding: recordings a second, by format, from files and from the store, alone and in batches."""
 
 import importlib.util
+import itertools
 import tempfile
 from collections.abc import Callable
 from functools import partial
@@ -13,12 +14,13 @@ from benchmarks.sounds import open_recordings, write_recordings
 from benchmarks.timing import in_turn
 from mfcl.checkpoint import load_checkpoint, save_checkpoint
 from mfcl.embedder import embed
-from mfcl.inference import embed_store
+from mfcl.inference import Format, embed_store
 from mfcl.models import make_model
 from mfcl.recipe import load_recipe
 from mfcl.store import Store
 
 RECIPES = ("default", "reference")
+FORMATS: tuple[Format, ...] = ("wave", "mel", "both")
 FEW = 16
 """Recordings one at a time, and of the reference in any case: it takes so long."""
 PEER = "Resemblyzer, store, batch 1"
@@ -30,30 +32,31 @@ def measure(*, rounds: int = 2, tiny: bool = False) -> dict[str, Any]:
     count = 8 if tiny else 128
     with tempfile.TemporaryDirectory() as folder:
         recordings = write_recordings(Path(folder) / "sound", count)
+        few = write_recordings(Path(folder) / "few", min(count, FEW))
         works: dict[str, Callable[[], Any]] = {}
         counts = {}
         for name in RECIPES:
             recipe = load_recipe(name)
             model = make_model(recipe.model, seed=0).eval()
             store = open_recordings(recordings, recipe, Path(folder) / "cache")
-            for format in ("wave", "mel", "both"):
-                for batch in (1, 64):
-                    some = store.select(np.arange(min(count, FEW))) if batch == 1 or name == "reference" else store
-                    key = f"{name}, {format}, store, batch {batch}"
-                    works[key] = partial(embed_store, model, some, format=format, batch=batch)
-                    counts[key] = len(some)
+            for format, batch in itertools.product(FORMATS, (1, 64)):
+                some = store.select(np.arange(min(count, FEW))) if batch == 1 or name == "reference" else store
+                key = f"{name}, {format}, store, batch {batch}"
+                works[key] = partial(embed_store, model, some, format=format, batch=batch)
+                counts[key] = len(some)
             save_checkpoint(model, recipe, Path(folder) / name)
             checkpoint = load_checkpoint(Path(folder) / name)
-            if name == "default":
-                key = f"{name}, both, files, batch 64"
-                works[key] = partial(embed, checkpoint, recordings, progress=False)
-                counts[key] = count
+            for format, batch in itertools.product(FORMATS, (1, 64)) if name == "default" else ():
+                files, number = (few, min(count, FEW)) if batch == 1 else (recordings, count)
+                key = f"{name}, {format}, files, batch {batch}"
+                works[key] = partial(embed, checkpoint, files, format=format, batch=batch, progress=False)
+                counts[key] = number
         if importlib.util.find_spec("resemblyzer"):
             works[PEER], counts[PEER] = _peer(store), min(count, FEW)
         seconds = in_turn(works, rounds=rounds)
     rates = {key: counts[key] / seconds[key] for key in works}
     found: dict[str, Any] = {"recordings_per_second": rates}
-    for format in ("wave", "mel", "both"):
+    for format in FORMATS:
         own, other = (rates[f"{name}, {format}, store, batch 64"] for name in RECIPES)
         found[f"ratio_default_over_reference_{format}"] = own / other
     return found

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,55 +14,78 @@ import numpy as np
 import torch
 
 from benchmarks.sounds import open_recordings, write_recordings
-from benchmarks.timing import in_turn
 from mfcl.inference import embed_store
 from mfcl.losses import nt_xent
 from mfcl.models import make_model
 from mfcl.recipe import load_recipe
 from mfcl.search import top_k
 
+Work = Callable[[], Any]
 BASE = 40
 BATCHES = (128, 512, 2048, 4096)
-WORKS = ("scan and store", "embedding", "neighbours", "pre-training steps")
 
 
-def measure(*, rounds: int = 2, tiny: bool = False) -> dict[str, Any]:
-    """Return seconds and peak memory of each work in a process of its own, by the number of recordings."""
+def measure(*, tiny: bool = False) -> dict[str, Any]:
+    """Return seconds and peak memory of each work in a process of its own, by recordings; of the loss by batch."""
     sizes = (BASE,) if tiny else (BASE, 10 * BASE, 100 * BASE)
-    found: dict[str, Any] = {"works": {}}
+    found: dict[str, dict[int, Any]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for size in sizes:
             recordings = write_recordings(Path(folder) / str(size), size, seconds=0.2)
-            for work in WORKS[:2] if tiny else WORKS:
-                asked = [sys.executable, "-m", "benchmarks.growth", work, str(recordings), str(size), folder]
-                done = subprocess.run(asked, check=True, capture_output=True, text=True)
-                found["works"].setdefault(work, {})[size] = json.loads(done.stdout.splitlines()[-1])
-    batches = BATCHES[:1] if tiny else BATCHES
-    views = {batch: torch.randn(2, batch, 128).requires_grad_() for batch in batches}
-    works = {str(batch): lambda own=own: nt_xent(own[0], own[1], 0.1).backward() for batch, own in views.items()}
-    found["loss_seconds"] = in_turn(works, rounds=rounds)
+            for work in list(WORKS)[:2] if tiny else WORKS:
+                found.setdefault(work, {})[size] = _alone(work, recordings, size)
+        batches = {size: _alone(LOSS, Path(folder), size) for size in (BATCHES[:1] if tiny else BATCHES)}
+    return {"works": found, "loss": batches}
+
+
+def _alone(work: str, recordings: Path, size: int) -> dict[str, float]:
+    asked = [sys.executable, "-m", "benchmarks.growth", work, str(recordings), str(size)]
+    done = subprocess.run(asked, check=True, capture_output=True, text=True)
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
-def child(work: str, recordings: Path, size: int, folder: Path) -> dict[str, float]:
+def child(work: str, recordings: Path, size: int) -> dict[str, float]:
     """Do one work; return its seconds and the process's peak memory in MB."""
+    ready = {**WORKS, LOSS: _loss}[work](recordings, size)
+    start = time.perf_counter()
+    ready()
+    return {"seconds": time.perf_counter() - start, "peak_mb": peak_mb()}
+
+
+def _open(recordings: Path, _: int) -> Work:
+    return lambda: open_recordings(recordings, load_recipe("default"), recordings.with_suffix(".cache"))
+
+
+def _embedding(recordings: Path, size: int) -> Work:
+    store, model = _open(recordings, size)(), make_model(load_recipe("default").model, seed=0).eval()
+    return lambda: embed_store(model, store)
+
+
+def _neighbours(_: Path, size: int) -> Work:
+    vectors = np.random.default_rng(0).standard_normal((size, 512), dtype=np.float32)
+    return lambda: top_k(vectors, vectors, 10)
+
+
+def _steps(recordings: Path, size: int) -> Work:
     from benchmarks.step import Trial
 
-    recipe = load_recipe("default", ["train.batch=32"])
-    store = open_recordings(recordings, recipe, folder / f"cache-{size}") if work != WORKS[0] else None
-    vectors = np.random.default_rng(0).standard_normal((size, 512)).astype(np.float32)
-    trial = Trial(recipe, store, torch.device("cpu")) if work == WORKS[3] else None
-    start = time.perf_counter()
-    if work == WORKS[0]:
-        open_recordings(recordings, recipe, folder / f"cache-{size}")
-    elif work == WORKS[1]:
-        embed_store(make_model(recipe.model, seed=0).eval(), store)
-    elif work == WORKS[2]:
-        top_k(vectors, vectors, 10)
-    else:
-        trial.some_steps()  # type: ignore[union-attr]
-    seconds = time.perf_counter() - start
-    return {"seconds": seconds, "peak_mb": peak_mb()}
+    trial = Trial(load_recipe("default", ["train.batch=32"]), _open(recordings, size)(), torch.device("cpu"))
+    return trial.some_steps
+
+
+def _loss(_: Path, size: int) -> Work:
+    def both_ways() -> None:
+        views = torch.randn(2, size, 128).requires_grad_()
+        nt_xent(views[0], views[1], 0.1).backward()
+
+    both_ways()  # a process's first product takes longer
+    return both_ways
+
+
+WORKS = {"scan and store": _open, "embedding": _embedding, "neighbours": _neighbours, "pre-training steps": _steps}
+"""Name -> what gets it ready and returns what is timed; each grows with the recordings."""
+LOSS = "loss forward and backward"
 
 
 def peak_mb() -> float:
@@ -75,14 +99,15 @@ def peak_mb() -> float:
 
 def rows(found: dict[str, Any]) -> list[tuple[str, str]]:
     """Return the lines of the table."""
-    lines = []
-    for work, sizes in found["works"].items():
-        said = "; ".join(f"{size}: {one['seconds']:.2f} s, {one['peak_mb']:.0f} MB" for size, one in sizes.items())
-        lines.append((f"growth, {work}, by recordings", said))
-    said = "; ".join(f"{batch}: {1000 * seconds:.0f} ms" for batch, seconds in found["loss_seconds"].items())
-    return [*lines, ("growth, loss forward and backward, by batch", said)]
+    return [
+        (
+            f"growth, {work}, by {of}",
+            "; ".join(f"{n}: {1000 * one['seconds']:.0f} ms, {one['peak_mb']:.0f} MB" for n, one in sizes.items()),
+        )
+        for of, works in (("recordings", found["works"]), ("batch", {LOSS: found["loss"]}))
+        for work, sizes in works.items()
+    ]
 
 
 if __name__ == "__main__":
-    asked_work, asked_folder, asked_size, asked_cache = sys.argv[1:]
-    print(json.dumps(child(asked_work, Path(asked_folder), int(asked_size), Path(asked_cache))))
+    print(json.dumps(child(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))))
