@@ -13,10 +13,10 @@ from typing import Any
 
 from benchmarks import accuracy, choices, embedding, gpu, growth, logmel, neighbours, starts, step, store
 from benchmarks.timing import machine
-from mfcl.console import table
+from mfcl.core.console import table
+from mfcl.core.files import write_json
+from mfcl.core.machine import use_machine
 from mfcl.errors import MfclError, one_of
-from mfcl.files import write_json
-from mfcl.run import use_machine
 
 ALL = {
     "step": step, "choices": choices, "embedding": embedding, "logmel": logmel, "store": store,

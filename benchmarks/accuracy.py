@@ -5,9 +5,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from mfcl.data import open_data
+from mfcl.data.dataset import open_data
 from mfcl.recipe import load_recipe
-from mfcl.run import pretrain
+from mfcl.training.api import pretrain
 
 MARKS = (90.0, 95.0, 97.0)
 FIGURE = "valid_knn"

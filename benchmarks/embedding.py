@@ -13,11 +13,11 @@ import numpy as np
 from benchmarks.sounds import open_recordings, write_recordings
 from benchmarks.timing import in_turn
 from mfcl.checkpoint import load_checkpoint, save_checkpoint
+from mfcl.data.store import Store
 from mfcl.embedder import embed
-from mfcl.inference import Format, embed_store
-from mfcl.models import make_model
+from mfcl.models.inference import Format, embed_store
+from mfcl.models.pair import make_model
 from mfcl.recipe import load_recipe
-from mfcl.store import Store
 
 RECIPES = ("default", "reference")
 FORMATS: tuple[Format, ...] = ("wave", "mel", "both")

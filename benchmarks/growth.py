@@ -14,11 +14,11 @@ import numpy as np
 import torch
 
 from benchmarks.sounds import open_recordings, write_recordings
-from mfcl.inference import embed_store
-from mfcl.losses import nt_xent
-from mfcl.models import make_model
+from mfcl.embeddings.nearest import top_k
+from mfcl.models.inference import embed_store
+from mfcl.models.losses import nt_xent
+from mfcl.models.pair import make_model
 from mfcl.recipe import load_recipe
-from mfcl.search import top_k
 
 Work = Callable[[], Any]
 BASE = 40

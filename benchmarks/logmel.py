@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from benchmarks.timing import in_turn
-from mfcl.formats import LogMel, MelSettings
+from mfcl.models.frontends import LogMel, MelSettings
 
 RATE = 16_000
 CLIPS, SECONDS = 64, 1.0

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.timing import in_turn
-from mfcl.neighbours import KS, choose_k
-from mfcl.search import top_k
+from mfcl.embeddings.nearest import top_k
+from mfcl.evaluation.knn import KS, choose_k
 
 DIM = 512
 

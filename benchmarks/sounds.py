@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from mfcl.corpora import open_manifest
+from mfcl.data.layouts import open_manifest
+from mfcl.data.store import Store, open_store
 from mfcl.recipe import Recipe
-from mfcl.store import Store, open_store
 
 SECONDS = 0.64
 

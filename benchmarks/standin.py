@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from mfcl.console import table
+from mfcl.core.console import table
 
 SAMPLE_RATE = 48_000
 SPEAKERS, DIGITS, TAKES = 60, 10, 50

@@ -12,14 +12,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.sounds import SECONDS, open_recordings, write_recordings
 from benchmarks.timing import in_turn, matrix_rates, wait
-from mfcl.losses import TERMS
-from mfcl.models import make_model
+from mfcl.models.losses import TERMS
+from mfcl.models.pair import make_model
 from mfcl.recipe import Recipe, load_recipe
+from mfcl.training.batch_schedule import Plan
 from mfcl.training.loop import learn, seen
 from mfcl.training.optim import make_optimiser
-from mfcl.training.plan import Plan
 from mfcl.training.precision import settle
-from mfcl.training.pretrain import Pretrain
+from mfcl.training.tasks.contrastive import Pretrain
 
 RECIPES = ("default", "quick", "reference")
 BATCHES = {"reference": ["train.batch=32"]}

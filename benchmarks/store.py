@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.standin import write_standin
-from mfcl.data import open_data
+from mfcl.data.dataset import open_data
 from mfcl.recipe import load_recipe
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from mfcl.workers import core_count
+from mfcl.core.parallel import core_count
 
 
 def in_turn(

@@ -15,16 +15,17 @@ import torch
 from safetensors.torch import save_file
 from torch.nn.parallel import DistributedDataParallel
 
-from mfcl.corpora import open_manifest
-from mfcl.distributed import is_main, processes, start, stop
-from mfcl.heads import NeckSettings
-from mfcl.models import make_model
+from mfcl.core.distributed import is_main, processes, start, stop
+from mfcl.data.layouts import open_manifest
+from mfcl.data.store import open_store
+from mfcl.models.heads import NeckSettings
+from mfcl.models.pair import make_model
 from mfcl.recipe import Recipe, from_dict
-from mfcl.store import open_store
-from mfcl.training import fit, neighbourhood
-from mfcl.training.classify import Classify
+from mfcl.training import fit
+from mfcl.training import positives as neighbourhood
 from mfcl.training.loop import Plan
-from mfcl.training.pretrain import Pretrain
+from mfcl.training.tasks.contrastive import Pretrain
+from mfcl.training.tasks.supervised import Classify
 
 TINY = {
     "name": "tiny",

@@ -12,9 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from mfcl.measures import voices
-from mfcl.results import Row
-from mfcl.studies import presets, sources, study, tuning
+from mfcl.evaluation.tasks import voices
+from mfcl.studies import fine_tuning as tuning
+from mfcl.studies import representations as sources
+from mfcl.studies import sections as presets
+from mfcl.studies import study
+from mfcl.studies.results import Row
 from tests.recipes import tiny_recipe
 from tests.sounds import write_corpus
 

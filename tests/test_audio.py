@@ -4,16 +4,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mfcl.audio import (
-    Preparation,
-    level_db,
-    open_audio,
-    prepare,
-    promised_frames,
-    read_audio,
-    resample,
-    write_audio,
-)
+from mfcl.audio import Preparation, level_db, open_audio, prepare, promised_frames, read_audio, resample, write_audio
 from mfcl.errors import AudioError, MfclError, RecipeError
 from tests.sounds import tone
 
@@ -137,7 +128,7 @@ def test_an_hour_is_resampled_in_pieces_that_cannot_be_heard(monkeypatch):
     wave = tone(2.0, 440, 44100) + np.float32(0.2)
     whole = prepare(wave, 44100, Preparation())
     level = level_db(wave, mean=0.2)
-    monkeypatch.setattr("mfcl.audio.preparing.PIECE", 1000)
+    monkeypatch.setattr("mfcl.audio.preparation.PIECE", 1000)
     np.testing.assert_array_equal(prepare(wave, 44100, Preparation()), whole)
     same_rate = resample(wave, 16000, 16000, less=0.25)
     np.testing.assert_array_equal(same_rate, wave - np.float32(0.25))

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mfcl.augment import AugmentSettings, MelAugment, WaveAugment, augment_mel, augment_wave, noise_for_mel
 from mfcl.errors import RecipeError
+from mfcl.views.augment import AugmentSettings, MelAugment, WaveAugment, augment_mel, augment_wave, noise_for_mel
 
 RATE, HOP_SECONDS, BANDS = 1000, 0.01, 24
 STILL_WAVE = WaveAugment(0.0, 0.0, 0.0, 10.0, 40.0, 0.0, 0.0)

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mfcl.batches import Clips, batch_indices, epoch_order, length_batches, make_views, whole_clips
-from mfcl.crops import CropSettings
 from mfcl.errors import TrainingError
+from mfcl.views.batches import Clips, batch_indices, epoch_order, length_batches, make_views, whole_clips
+from mfcl.views.crops import CropSettings
 
 RATE = 1000
 

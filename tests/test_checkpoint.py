@@ -10,9 +10,9 @@ from safetensors.torch import save_file
 
 from mfcl import checkpoint
 from mfcl.checkpoint import CARD, CONFIG, WEIGHTS, WHITENING, load_checkpoint, save_checkpoint
+from mfcl.embeddings.whitening import fit_whitening
 from mfcl.errors import CheckpointError
-from mfcl.models import make_model
-from mfcl.whitening import fit_whitening
+from mfcl.models.pair import make_model
 from tests.small_run import tiny
 from tests.sounds import word
 

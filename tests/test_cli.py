@@ -41,7 +41,16 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
 
 def test_help_and_half_the_library_never_load_torch() -> None:
     modules = ", ".join(
-        f"mfcl.{name}" for name in ("cli", "scanning", "store", "demo", "fetch", "measures", "controls")
+        f"mfcl.{name}"
+        for name in (
+            "cli",
+            "data.scanning",
+            "data.store",
+            "data.demo",
+            "data.fetch",
+            "evaluation.tasks",
+            "evaluation.baselines",
+        )
     )
     code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -167,7 +176,7 @@ def test_a_full_disk_is_one_line(
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "list.csv"))
 
-    monkeypatch.setattr("mfcl.recordings.write_manifest", full)
+    monkeypatch.setattr("mfcl.data.manifest_csv.write_manifest", full)
     line = refused(capsys, "scan", data, "--quiet", "--out", tmp_path / "list.csv")
     assert "No space left on device" in line
     assert "list.csv" in line

@@ -5,17 +5,17 @@ import numpy as np
 import pytest
 
 from mfcl.checkpoint import save_checkpoint
-from mfcl.comparing import Compared, compare, compare_files, compare_tables, in_common, paired, run_names
-from mfcl.corpora import open_manifest
-from mfcl.embeddings import Embeddings
+from mfcl.data.layouts import open_manifest
+from mfcl.data.manifest_csv import write_manifest
+from mfcl.data.splits import split
+from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError
-from mfcl.measures import Measure, measure_labels, measure_voices
-from mfcl.models import make_model
-from mfcl.recordings import write_manifest
-from mfcl.splits import split
+from mfcl.evaluation.tasks import Measure, measure_labels, measure_voices
+from mfcl.models.pair import make_model
+from mfcl.studies.comparing import Compared, compare, compare_files, compare_tables, in_common, paired, run_names
 from tests.small_run import tiny
 from tests.sounds import write_corpus
-from tests.test_measures import corpus as vectors
+from tests.test_tasks import corpus as vectors
 
 
 @pytest.fixture(scope="module")

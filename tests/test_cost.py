@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from mfcl.cost import clips_per_second, cost, multiply_adds, parameters
-from mfcl.models import MultiFormatModel, make_model
+from mfcl.models.cost import clips_per_second, cost, multiply_adds, parameters
+from mfcl.models.pair import MultiFormatModel, make_model
 from tests.small_run import tiny
 
 
@@ -44,7 +44,7 @@ def test_both_formats_cost_what_they_cost_alone(model: MultiFormatModel) -> None
 def test_the_rows_are_numbers_and_the_model_is_left_as_it_was(
     model: MultiFormatModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mfcl.cost.CLIPS", 4)
+    monkeypatch.setattr("mfcl.models.cost.CLIPS", 4)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     for training in (True, False):
         model.train(training)
@@ -58,6 +58,6 @@ def test_the_rows_are_numbers_and_the_model_is_left_as_it_was(
 
 def test_a_batch_is_timed_after_one_that_warms_up(model: MultiFormatModel, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([0.0, 100.0, 100.0, 102.0, 102.0, 103.0])  # the first round takes 100 seconds, the best takes 1
-    monkeypatch.setattr("mfcl.cost.time.perf_counter", lambda: next(clock))
-    monkeypatch.setattr("mfcl.cost.CLIPS", 4)
+    monkeypatch.setattr("mfcl.models.cost.time.perf_counter", lambda: next(clock))
+    monkeypatch.setattr("mfcl.models.cost.CLIPS", 4)
     assert clips_per_second(model, 16000, ("mel",), rounds=2) == 4

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mfcl.crops import PLACEMENTS, UNITS, CropPair, CropSettings, crop_pair
 from mfcl.errors import AudioError, RecipeError
+from mfcl.views.crops import PLACEMENTS, UNITS, CropPair, CropSettings, crop_pair
 
 RATE = 16000
 

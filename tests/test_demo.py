@@ -14,11 +14,12 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mfcl import demo, seeds
-from mfcl.corpora import open_manifest
-from mfcl.demo import espeak, make_demo
-from mfcl.demo.rooms import coloured_noise, cut_silence, impulse_response, record
-from mfcl.demo.voices import FEMALE, MALE, draw_speech, draw_voice
+from mfcl.core import random as seeds
+from mfcl.data import demo
+from mfcl.data.demo import espeak, make_demo
+from mfcl.data.demo.rooms import coloured_noise, cut_silence, impulse_response, record
+from mfcl.data.demo.voices import FEMALE, MALE, draw_speech, draw_voice
+from mfcl.data.layouts import open_manifest
 from mfcl.errors import MfclError
 
 pytest.importorskip("espeakng_loader", reason="the extra `demo` is not installed")

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from mfcl import distributed
+from mfcl.core import distributed
 from mfcl.errors import TrainingError
-from mfcl.losses import ContrastiveLoss, LossSettings
+from mfcl.models.losses import ContrastiveLoss, LossSettings
 
 ITEMS, SAMPLES = 8, 12
 

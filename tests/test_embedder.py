@@ -12,7 +12,7 @@ import soundfile
 import mfcl
 from mfcl.embedder import Embedder
 from mfcl.errors import AudioError, MfclError
-from mfcl.inference import Listed, embed_clips
+from mfcl.models.inference import Listed, embed_clips
 from mfcl.recipe import load_recipe
 from tests.recipes import tiny_recipe
 from tests.sounds import tone, word, write_corpus

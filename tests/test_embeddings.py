@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mfcl.embeddings import Embeddings, load_embeddings
+from mfcl.embeddings.table import Embeddings, load_embeddings
 from mfcl.errors import MeasureError
 
 
@@ -108,7 +108,7 @@ def test_a_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_of_another_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mfcl.embeddings.FILE_VERSION", 2)
+    monkeypatch.setattr("mfcl.embeddings.table.FILE_VERSION", 2)
     make().save(tmp_path / "new.npz")
     monkeypatch.undo()
     with pytest.raises(MeasureError, match="version 1 are wanted, but these are 2"):

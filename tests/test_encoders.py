@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from mfcl.encoders import EncoderSettings, make_encoder
-from mfcl.encoders.filterbank import FILTERS, KERNEL, Filterbank1d, gabor_filters
-from mfcl.encoders.mel import MelCnn, ResNet18
-from mfcl.encoders.norm import BatchNorm
-from mfcl.encoders.published import load_panns, load_torchvision
-from mfcl.encoders.wave import Block, Reference1d, Res1dNet, Res1dNet31
 from mfcl.errors import CheckpointError, RecipeError
-from mfcl.pooling import Pooling
+from mfcl.models.encoders import EncoderSettings, make_encoder
+from mfcl.models.encoders.filterbank import FILTERS, KERNEL, Filterbank1d, gabor_filters
+from mfcl.models.encoders.mel import MelCnn, ResNet18
+from mfcl.models.encoders.norm import BatchNorm
+from mfcl.models.encoders.wave import Block, Reference1d, Res1dNet, Res1dNet31
+from mfcl.models.pooling import Pooling
+from mfcl.models.published import load_panns, load_torchvision
 
 WAVE, MEL = ("filterbank1d", "res1dnet", "res1dnet31", "reference1d"), ("melcnn", "resnet18")
 BANDS = 80

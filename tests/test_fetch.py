@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from mfcl import fetch as fetching
+from mfcl.data import fetch as fetching
+from mfcl.data.fetch import archives, transfer
 from mfcl.errors import FetchError
-from mfcl.fetch import archives, transfer
 
 TINY = dataclasses.replace(
     fetching.CORPORA["audiomnist"],

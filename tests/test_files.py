@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from mfcl.core.files import replacing, write_json
 from mfcl.errors import MfclError
-from mfcl.files import replacing, write_json
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:

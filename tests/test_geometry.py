@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mfcl.errors import MeasureError
-from mfcl.geometry import alignment, linear_cka, rankme, retrieval, retrieved, uniformity
+from mfcl.evaluation.geometry import alignment, linear_cka, rankme, retrieval, retrieved, uniformity
 
 
 def views(items: int = 7, dim: int = 5, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -44,7 +44,7 @@ def test_uniformity_is_the_formula_in_loops_in_any_blocks(items: int, dim: int, 
         math.exp(-2 * squared_distance(rows[i], rows[j])) for i in range(len(rows)) for j in range(i + 1, len(rows))
     ]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mfcl.geometry.PAIRS_AT_ONCE", block)
+        patch.setattr("mfcl.evaluation.geometry.PAIRS_AT_ONCE", block)
         assert uniformity(vectors) == pytest.approx(math.log(sum(terms) / len(terms)))
 
 

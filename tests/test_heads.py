@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
+from mfcl.embeddings.whitening import fit_whitening
 from mfcl.errors import RecipeError
-from mfcl.heads import HeadSettings, Neck, NeckSettings, ProjectionHead, make_heads
-from mfcl.whitening import fit_whitening
+from mfcl.models.heads import HeadSettings, Neck, NeckSettings, ProjectionHead, make_heads
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3])

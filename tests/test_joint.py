@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from mfcl.data.labels import known_classes
 from mfcl.errors import ManifestError, MeasureError, RecipeError
-from mfcl.models import make_model
-from mfcl.run import known_classes
-from mfcl.training.joint import Joint
+from mfcl.models.pair import make_model
+from mfcl.training.tasks.joint import Joint
 from tests.small_run import open_tiny, run_tiny, tiny
 from tests.sounds import write_corpus
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mfcl.errors import RecipeError
-from mfcl.losses import (
+from mfcl.models.losses import (
     TERMS,
     ContrastiveLoss,
     LossSettings,

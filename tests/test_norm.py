@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from mfcl import distributed
-from mfcl.encoders.base import silence_
-from mfcl.encoders.norm import BatchNorm, GroupNorm, make_norm
+from mfcl.core import distributed
+from mfcl.models.encoders.base import silence_
+from mfcl.models.encoders.norm import BatchNorm, GroupNorm, make_norm
 
 CHANNELS, BANDS, WIDTH = 8, 3, 11
 

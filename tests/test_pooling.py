@@ -3,9 +3,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mfcl.encoders.base import Frames
 from mfcl.errors import RecipeError
-from mfcl.pooling import POOLINGS, Pooling, halves, thirds_weights
+from mfcl.models.encoders.base import Frames
+from mfcl.models.pooling import POOLINGS, Pooling, halves, thirds_weights
 
 
 def values(*shape: int, seed: int = 0) -> torch.Tensor:

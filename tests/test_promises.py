@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from mfcl.training.state import NAME
+from mfcl.training.resume_state import NAME
 from tests.small_run import few_are_enough, gradients, make_task, open_tiny, run_tiny, tiny, with_neighbours, with_terms
 from tests.sounds import write_corpus
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from mfcl.audio import Preparation
-from mfcl.controls import log_mel_picture
-from mfcl.data import Data, open_data
-from mfcl.embeddings import Embeddings
-from mfcl.measures import measure_labels
+from mfcl.data.dataset import Data, open_data
+from mfcl.embeddings.table import Embeddings
+from mfcl.evaluation.baselines import log_mel_picture
+from mfcl.evaluation.tasks import measure_labels
 from tests.recipes import tiny_recipe
 
 BESIDE = Path(__file__).parents[2] / "shared" / "data" / "spoken_digits_az"
@@ -57,7 +57,7 @@ def test_a_log_mel_picture_tells_digits_of_held_out_train_speakers(data: Data) -
 
 def test_a_pair_of_encoders_learns_on_real_recordings(data: Data, tmp_path: Path) -> None:
     from mfcl.recipe import load_recipe
-    from mfcl.run import pretrain
+    from mfcl.training.api import pretrain
 
     recipe = load_recipe(tiny_recipe(tmp_path), ["train.epochs=1", "train.batch=64"])
     pretrain(data, recipe, tmp_path / "run", seed=0, device="cpu", progress=False)

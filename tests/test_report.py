@@ -16,14 +16,14 @@ import pytest
 
 from mfcl.errors import MfclError
 from mfcl.report import make_report
-from mfcl.report.maps import map_data
-from mfcl.report.reading import Figure, read_study
-from mfcl.report.scales import Scale, span
-from mfcl.report.sentences import compare, efficiency, headline, robustness, tally, variants
-from mfcl.report.sounds import clip_sounds, evenly
-from mfcl.report.spectrogram import png
-from mfcl.report.summary import Mean, mean, shown
+from mfcl.report.aggregate import Mean, mean, shown
+from mfcl.report.audio import clip_sounds, evenly
+from mfcl.report.embedding_maps import map_data
+from mfcl.report.load import Figure, read_study
+from mfcl.report.svg.scales import Scale, span
+from mfcl.report.svg.spectrogram import png
 from mfcl.report.tables import tables
+from mfcl.report.text import compare, efficiency, headline, robustness, tally, variants
 from mfcl.report.units import write
 from tests.report_data import write_study
 

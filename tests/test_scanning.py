@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from mfcl.corpora import open_manifest
+from mfcl.data.layouts import open_manifest
+from mfcl.data.manifest import Manifest, Recording
+from mfcl.data.manifest_csv import read_manifest, write_manifest
+from mfcl.data.scanning import scan, scan_once
 from mfcl.errors import ManifestError
-from mfcl.recordings import Manifest, Recording, read_manifest, write_manifest
-from mfcl.scanning import scan, scan_once
 from tests.sounds import tone, write_corpus
 
 
@@ -200,7 +201,7 @@ def test_files_that_have_not_changed_are_not_listened_to_again(tmp_path, monkeyp
     assert {entry.kinds for entry in first.entries} == {(), ("duplicate",), ("silent",), ("unreadable",)}
 
     listened = []
-    monkeypatch.setattr("mfcl.scanning._inspect", lambda one: listened.append(one.id) or first.entries[0])
+    monkeypatch.setattr("mfcl.data.scanning._inspect", lambda one: listened.append(one.id) or first.entries[0])
     assert scan_once(manifest, cache=cache, progress=False) == first
     assert listened == []
     write(tmp_path / "in", "silent.wav", noise(seed=1))

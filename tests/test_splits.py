@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mfcl.errors import SplitError
-from mfcl.recordings import Manifest, Recording
-from mfcl.splits import (
+from mfcl.data.manifest import Manifest, Recording
+from mfcl.data.splits import (
     PROTOCOLS,
     draw_validation,
     split,
@@ -17,6 +16,7 @@ from mfcl.splits import (
     split_by_recording,
     split_reference,
 )
+from mfcl.errors import SplitError
 
 
 def corpus(*, speakers=6, digits=3, takes=5, root="/sounds", splits=None):

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from benchmarks import standin
-from mfcl.corpora import open_manifest
+from mfcl.data.layouts import open_manifest
 from tests.recipes import tiny_recipe
 
 ROOT = Path(__file__).parents[1]

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mfcl.audio import Preparation
+from mfcl.core.parallel import in_parallel
+from mfcl.data.manifest import Manifest, Recording
+from mfcl.data.store import decode, open_store
 from mfcl.errors import AudioError, StoreError
-from mfcl.recordings import Manifest, Recording
-from mfcl.store import decode, open_store
-from mfcl.workers import in_parallel
 from tests.sounds import tone, write_corpus
 
 
@@ -171,7 +171,7 @@ import sys, time
 from pathlib import Path
 import mfcl.store.build as build
 from mfcl.audio import Preparation
-from mfcl.corpora import open_manifest
+from mfcl.data import open_manifest
 from mfcl.store import open_store
 
 root, cache, log, slow = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), float(sys.argv[4])
@@ -221,7 +221,7 @@ LIMITED = """
 import resource, sys
 from pathlib import Path
 from mfcl.audio import Preparation
-from mfcl.corpora import open_manifest
+from mfcl.data import open_manifest
 from mfcl.errors import StoreError
 from mfcl.store import open_store
 

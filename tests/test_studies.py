@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 import mfcl.studies
-from mfcl.demo import make_demo
+from mfcl.data.demo import make_demo
+from mfcl.data.splits import BECKER_FOLDS
 from mfcl.errors import MfclError
-from mfcl.results import Row, tables
-from mfcl.splits import BECKER_FOLDS
 from mfcl.studies import SECTIONS
-from mfcl.studies.bench import Bench
-from mfcl.studies.questions import GAIN_DB
+from mfcl.studies.evaluators import GAIN_DB
+from mfcl.studies.results import Row, tables
+from mfcl.studies.workspace import Bench
 from tests.recipes import tiny_recipe
 from tests.small_study import CROPS, small_study, write_listed
 from tests.sounds import write_corpus

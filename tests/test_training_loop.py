@@ -8,9 +8,9 @@ import torch
 
 from mfcl.errors import CheckpointError, MfclError, TrainingError
 from mfcl.training import Interrupted, loop
-from mfcl.training.plan import Plan
-from mfcl.training.state import NAME, PREVIOUS
-from mfcl.training.watch import collapse
+from mfcl.training.batch_schedule import Plan
+from mfcl.training.metrics import collapse
+from mfcl.training.resume_state import NAME, PREVIOUS
 from tests.small_run import make_task, open_tiny, run_tiny, send_at, tiny
 from tests.sounds import write_corpus
 
@@ -211,7 +211,7 @@ def test_a_loss_that_is_no_number_names_the_step_and_the_recordings(store, tmp_p
 
 
 def test_a_full_disk_ends_the_run_in_one_line_and_the_saved_state_goes_on(store, unbroken, tmp_path, monkeypatch):
-    from mfcl.training import state
+    from mfcl.training import resume_state as state
 
     whole, calls = state.save_file, iter(range(100))
 

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import torch
 
-from mfcl.encoders.base import lengths_of
 from mfcl.errors import RecipeError
-from mfcl.inference import embed_store
-from mfcl.losses import chance_loss
+from mfcl.models.encoders.base import lengths_of
+from mfcl.models.inference import embed_store
+from mfcl.models.losses import chance_loss
 from mfcl.training import Interrupted
 from tests.small_run import few_are_enough, make_task, open_tiny, run_tiny, send_at, tiny, with_neighbours
 from tests.sounds import write_corpus

@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mfcl import whitening
-from mfcl.embeddings import Embeddings
+from mfcl.embeddings import whitening
+from mfcl.embeddings.table import Embeddings
+from mfcl.embeddings.whitening import FLOOR, fit_whitening
 from mfcl.errors import MeasureError
-from mfcl.whitening import FLOOR, fit_whitening
 
 
 def vectors(items: int, dim: int, seed: int = 0) -> np.ndarray:

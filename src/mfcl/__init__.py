@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mfcl.checkpoint import Checkpoint, load_checkpoint
-    from mfcl.comparing import compare
-    from mfcl.corpora import open_manifest
+    from mfcl.data.layouts import open_manifest
+    from mfcl.data.manifest import Manifest, Recording
+    from mfcl.data.scanning import scan
     from mfcl.embedder import Embedder, embed, load
-    from mfcl.embeddings import Embeddings, load_embeddings
+    from mfcl.embeddings.table import Embeddings, load_embeddings
     from mfcl.errors import MfclError
     from mfcl.recipe import Recipe, load_recipe
-    from mfcl.recordings import Manifest, Recording
     from mfcl.report import make_report
-    from mfcl.run import train
-    from mfcl.scanning import scan
     from mfcl.studies import study
+    from mfcl.studies.comparing import compare
+    from mfcl.training.api import train
 
 __version__ = "0.1.0"
 
@@ -27,21 +27,21 @@ _HOMES = {
     "Checkpoint": "checkpoint",
     "Embedder": "embedder",
     "Embeddings": "embeddings",
-    "Manifest": "recordings",
+    "Manifest": "data",
     "MfclError": "errors",
     "Recipe": "recipe",
-    "Recording": "recordings",
-    "compare": "comparing",
+    "Recording": "data",
+    "compare": "studies.comparing",
     "embed": "embedder",
     "load": "embedder",
     "load_checkpoint": "checkpoint",
     "load_embeddings": "embeddings",
     "load_recipe": "recipe",
     "make_report": "report",
-    "open_manifest": "corpora",
-    "scan": "scanning",
+    "open_manifest": "data",
+    "scan": "data.scanning",
     "study": "studies",
-    "train": "run",
+    "train": "training.api",
 }
 
 __all__ = [

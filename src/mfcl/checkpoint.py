@@ -14,12 +14,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import mfcl
-from mfcl.distributed import barrier, is_main
+from mfcl.core.distributed import barrier, is_main
+from mfcl.core.files import replacing
+from mfcl.embeddings.whitening import Whitening
 from mfcl.errors import CheckpointError, MfclError, one_of
-from mfcl.files import replacing
-from mfcl.models import MultiFormatModel, make_model
+from mfcl.models.pair import MultiFormatModel, make_model
 from mfcl.recipe import Recipe, from_dict, to_dict
-from mfcl.whitening import Whitening
 
 FORMAT = 1
 """Of the folder; a reader of another one refuses it."""

@@ -175,22 +175,22 @@ def _work(command: argparse.ArgumentParser) -> None:
 
 
 def _demo(given: argparse.Namespace) -> None:
-    from mfcl.demo import make_demo
+    from mfcl.data.demo import make_demo
 
     make_demo(given.folder, voices=given.voices, takes=given.takes, seed=given.seed)
     print(f"{given.folder}: {given.voices * given.takes * 10} clips of {given.voices} synthetic voices")
 
 
 def _fetch(given: argparse.Namespace) -> None:
-    from mfcl.fetch import fetch
+    from mfcl.data.fetch import fetch
 
     print(f"{fetch(given.corpus, given.folder)}: complete")
 
 
 def _scan(given: argparse.Namespace) -> None:
-    from mfcl.corpora import open_manifest
-    from mfcl.recordings import write_manifest
-    from mfcl.scanning import scan
+    from mfcl.data.layouts import open_manifest
+    from mfcl.data.manifest_csv import write_manifest
+    from mfcl.data.scanning import scan
 
     report = scan(open_manifest(given.data), progress=not given.quiet)
     print(report.table())
@@ -206,8 +206,8 @@ def _scan(given: argparse.Namespace) -> None:
 
 
 def _train(given: argparse.Namespace) -> None:
-    from mfcl.distributed import stop
-    from mfcl.run import train
+    from mfcl.core.distributed import stop
+    from mfcl.training.api import train
 
     made = train(
         given.data, given.out, recipe=given.recipe, overrides=given.set, protocol=given.protocol,
@@ -220,8 +220,8 @@ def _train(given: argparse.Namespace) -> None:
 
 
 def _study(given: argparse.Namespace) -> None:
-    from mfcl.results import tables
     from mfcl.studies import study
+    from mfcl.studies.results import tables
 
     rows = study(
         given.data, given.out, preset=given.preset, recipe=given.recipe, overrides=given.set, protocol=given.protocol,
@@ -236,9 +236,9 @@ def _study(given: argparse.Namespace) -> None:
 
 
 def _compare(given: argparse.Namespace) -> None:
-    from mfcl.comparing import compare, compare_files, compare_tables
-    from mfcl.files import write_json
-    from mfcl.run import use_machine
+    from mfcl.core.files import write_json
+    from mfcl.core.machine import use_machine
+    from mfcl.studies.comparing import compare, compare_files, compare_tables
 
     use_machine(given.threads)
     if all(run.suffix == ".npz" for run in given.runs):
@@ -264,8 +264,8 @@ def _report(given: argparse.Namespace) -> None:
 
 
 def _embed(given: argparse.Namespace) -> None:
+    from mfcl.core.machine import use_machine
     from mfcl.embedder import embed
-    from mfcl.run import use_machine
 
     use_machine(given.threads)
     found = embed(
@@ -277,9 +277,9 @@ def _embed(given: argparse.Namespace) -> None:
 
 
 def _probe(given: argparse.Namespace) -> None:
-    from mfcl.console import table
-    from mfcl.embeddings import load_embeddings
-    from mfcl.measures import measure_labels, measure_voices
+    from mfcl.core.console import table
+    from mfcl.embeddings.table import load_embeddings
+    from mfcl.evaluation.tasks import measure_labels, measure_voices
 
     embeddings = load_embeddings(given.embeddings)
     if not (given.label or given.speaker):
@@ -297,10 +297,10 @@ def _probe(given: argparse.Namespace) -> None:
 
 
 def _info(given: argparse.Namespace) -> None:
-    from mfcl.console import table
+    from mfcl.core.console import table
 
     if given.path.suffix == ".npz":
-        from mfcl.embeddings import load_embeddings
+        from mfcl.embeddings.table import load_embeddings
 
         found = load_embeddings(given.path)
         rows = [("recordings", len(found.ids)), ("values", found.vectors.shape[1]), ("labels", ", ".join(found.labels))]

@@ -11,13 +11,13 @@ from jaxtyping import Float32, Float64
 
 from mfcl.audio import Preparation, prepare, read_audio
 from mfcl.checkpoint import Checkpoint, load_checkpoint
-from mfcl.console import progress as progress_bar
-from mfcl.corpora import open_manifest
-from mfcl.embeddings import Embeddings
+from mfcl.core.console import progress as progress_bar
+from mfcl.core.files import replacing
+from mfcl.data.layouts import open_manifest
+from mfcl.data.manifest import Manifest, Recording
+from mfcl.embeddings.table import Embeddings
 from mfcl.errors import AudioError, CheckpointError, MfclError
-from mfcl.files import replacing
-from mfcl.inference import Format, Listed, Part, Samples, embed_clips, part_bounds, pick_device
-from mfcl.recordings import Manifest, Recording
+from mfcl.models.inference import Format, Listed, Part, Samples, embed_clips, part_bounds, pick_device
 
 CHUNK = 512
 """Recordings decoded at a time."""
@@ -47,7 +47,7 @@ def embed(
         format: The waveform encoder's embedding, the spectrogram encoder's, or both side by side.
         part: The words' part or the voices', of a model that has both; all of it if left out.
         whiten: Make vectors ready for cosines, by what was learned from the training data.
-        batch: Recordings a step; memory is bounded by `mfcl.inference.LONGEST_SECONDS` of sound each.
+        batch: Recordings a step; memory is bounded by `mfcl.models.inference.LONGEST_SECONDS` of sound each.
         failures: Where to write a CSV of the files left out (`id,reason`); written only if there are any.
         strict: Make the first bad file an error.
         device: `auto`, `cpu`, `cuda`, ...

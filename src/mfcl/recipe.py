@@ -12,12 +12,12 @@ from typing import Any, Literal, TypeVar, Union
 import yaml
 
 from mfcl.audio import Preparation
-from mfcl.augment import AugmentSettings
-from mfcl.crops import CropSettings
 from mfcl.errors import RecipeError, one_of
-from mfcl.heads import HeadSettings
-from mfcl.losses import LossSettings
-from mfcl.models import ModelSettings
+from mfcl.models.heads import HeadSettings
+from mfcl.models.losses import LossSettings
+from mfcl.models.pair import ModelSettings
+from mfcl.views.augment import AugmentSettings
+from mfcl.views.crops import CropSettings
 
 T = TypeVar("T")
 Precision = Literal["fp32", "bf16", "auto"]

@@ -1,6 +1,6 @@
 """Sound in and out of files, and made alike for training and use; only here are soundfile and soxr known."""
 
-from mfcl.audio.files import (
+from mfcl.audio.io import (
     AUDIO_SUFFIXES,
     all_finite,
     audio_blocks,
@@ -10,7 +10,7 @@ from mfcl.audio.files import (
     read_audio,
     write_audio,
 )
-from mfcl.audio.preparing import SILENCE_DB, Preparation, level_db, prepare, resample
+from mfcl.audio.preparation import SILENCE_DB, Preparation, level_db, prepare, resample
 
 __all__ = [
     "AUDIO_SUFFIXES",

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
-from mfcl.report.dots import Dot, DotChart
-from mfcl.report.lines import Axis, LineChart, Point, Series
-from mfcl.report.reading import Figure
-from mfcl.report.scales import span, tick_text
-from mfcl.report.styles import Style, by_format, style
-from mfcl.report.summary import Mean, kind, means, number_in, shown, view
+from mfcl.report.aggregate import Mean, kind, means, number_in, shown, view
+from mfcl.report.load import Figure
+from mfcl.report.svg.dots import Dot, DotChart
+from mfcl.report.svg.lines import Axis, LineChart, Point, Series
+from mfcl.report.svg.scales import span, tick_text
+from mfcl.report.svg.styles import Style, by_format, style
 from mfcl.report.units import PERCENT, head, with_unit, write
 
 

@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mfcl.report import charts, pictured, pictures, sentences
+from mfcl.report import charts
+from mfcl.report import picture_charts as pictures
+from mfcl.report import picture_text as pictured
+from mfcl.report import text as sentences
 from mfcl.report.charts import Plot
-from mfcl.report.reading import Figure, Study
+from mfcl.report.load import Figure, Study
 from mfcl.report.tables import Table, tables
 
 NOTES: dict[str, str] = {

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mfcl.files import write_text
-from mfcl.report.reading import FIELDS, Figure
-from mfcl.report.summary import best, means
+from mfcl.core.files import write_text
+from mfcl.report.aggregate import best, means
+from mfcl.report.load import FIELDS, Figure
 from mfcl.report.units import BEST, head, write
 
 TITLES: dict[str, str] = {

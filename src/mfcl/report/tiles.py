@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mfcl.report.reading import Figure
-from mfcl.report.sentences import PRETRAINED
-from mfcl.report.styles import style
-from mfcl.report.summary import CONTROLS, Mean, best, leading, means, view
+from mfcl.report.aggregate import CONTROLS, Mean, best, leading, means, view
+from mfcl.report.load import Figure
+from mfcl.report.svg.styles import style
+from mfcl.report.text import PRETRAINED
 from mfcl.report.units import PERCENT, write
 
 

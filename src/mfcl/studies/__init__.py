@@ -13,21 +13,22 @@ import numpy as np
 import torch
 
 import mfcl
-from mfcl.data import Data, open_data
+from mfcl.core.files import write_json, write_text
+from mfcl.core.machine import use_machine
+from mfcl.data.dataset import Data, open_data
+from mfcl.data.manifest_csv import write_manifest
+from mfcl.data.splits import split
 from mfcl.errors import MfclError
-from mfcl.files import write_json, write_text
-from mfcl.inference import pick_device
+from mfcl.models.inference import pick_device
 from mfcl.recipe import load_recipe, to_dict
-from mfcl.recordings import write_manifest
 from mfcl.report import make_report
-from mfcl.results import Row
-from mfcl.run import this_command, use_machine
-from mfcl.splits import split
-from mfcl.studies.bench import Bench
-from mfcl.studies.plan import Part, left_out, parts, plan_table, seconds_left, spoken
-from mfcl.studies.presets import ABLATION, PRESETS, SECTIONS, chosen_sections
-from mfcl.studies.timing import Rates, measured_rates
-from mfcl.studies.written import write_results
+from mfcl.studies.estimates import Rates, measured_rates
+from mfcl.studies.outputs import write_results
+from mfcl.studies.planner import Part, left_out, parts, plan_table, seconds_left, spoken
+from mfcl.studies.provenance import this_command
+from mfcl.studies.results import Row
+from mfcl.studies.sections import ABLATION, PRESETS, SECTIONS, chosen_sections
+from mfcl.studies.workspace import Bench
 
 __all__ = ["PRESETS", "SECTIONS", "study"]
 
@@ -72,7 +73,7 @@ def study(
         preset: `quick`, `default` or `reference`: a recipe, sections and a number of seeds.
         recipe: Another recipe than the preset's.
         overrides: Single settings of the recipe, such as `train.epochs=5`.
-        protocol: See `mfcl.data.open_data`, as for the next three; `becker` is its five rotations, one a seed.
+        protocol: See `mfcl.data.dataset.open_data`, as for the next three; `becker` is its five rotations, one a seed.
         split_by: A label no value of which is on two sides.
         label: What to measure.
         speaker: Whose voice it is.

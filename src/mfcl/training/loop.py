@@ -13,18 +13,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from mfcl.console import progress as progress_bar
-from mfcl.distributed import barrier, is_main, processes, start
+from mfcl.core.console import progress as progress_bar
+from mfcl.core.distributed import barrier, is_main, processes, start
 from mfcl.errors import TrainingError
 from mfcl.recipe import Recipe, TrainSettings, to_dict
-from mfcl.training.journal import Journal, describe_machine
+from mfcl.training.batch_schedule import Plan, ahead
+from mfcl.training.metrics import Watch, collapse
 from mfcl.training.optim import Ema, learning_rate, make_optimiser
-from mfcl.training.plan import Plan, ahead
 from mfcl.training.precision import settle
-from mfcl.training.state import Progress, load_state, save_state
-from mfcl.training.stopping import Interrupted, Stopping
-from mfcl.training.tasks import Task
-from mfcl.training.watch import Watch, collapse
+from mfcl.training.resume_state import Progress, load_state, save_state
+from mfcl.training.run_log import Journal, describe_machine
+from mfcl.training.signals import Interrupted, Stopping
+from mfcl.training.tasks.base import Task
 
 RESUME = "go on with --resume, a study with the same command"
 LOG_STEPS = 20

@@ -1,0 +1,1 @@
+"""What every room stands on: files, console, threads, random numbers, processes, the machine."""

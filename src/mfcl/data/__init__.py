@@ -1,0 +1,20 @@
+"""From a path to recordings: manifests, layouts, scans, splits, decoded stores, corpora. Nothing here loads torch."""
+
+from mfcl.data.dataset import LABEL_NAMES, SPEAKER_NAMES, Data, open_data
+from mfcl.data.layouts import open_manifest
+from mfcl.data.manifest import PARTS, Manifest, Recording, readable
+from mfcl.data.manifest_csv import read_manifest, write_manifest
+
+__all__ = [
+    "LABEL_NAMES",
+    "PARTS",
+    "SPEAKER_NAMES",
+    "Data",
+    "Manifest",
+    "Recording",
+    "open_data",
+    "open_manifest",
+    "read_manifest",
+    "readable",
+    "write_manifest",
+]

@@ -1,0 +1,225 @@
+"""Public corpora of spoken digits: downloaded from a pinned commit, unpacked with care, and checked clip by clip.
+
+How sure the pinned commits are (looked up, never downloaded, when this was written; `docs/decisions/0001-fetch.md`):
+
+- `audiomnist`, 630d7dab: a public project that pins this commit records its zip archive with 996,621,372 bytes, 30,000
+  clips (60 speakers x 10 digits x takes 0 to 49, all 48 kHz, mono, 16 bit) and a meta file that names all 60 speakers.
+  One source, but one that had checked every clip.
+- `fsdd`, d6938f9b: two independent public projects name it as the commit of the tag v1.0.10; one of them records 3,000
+  clips (6 speakers x 10 digits x takes 0 to 49) and 16,419,872 bytes.
+
+The check of the clips after the download does not rest on these records.
+"""
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from mfcl import audio
+from mfcl.core import console
+from mfcl.data.fetch.archives import DamagedArchiveError, RefusedArchiveError, unpack
+from mfcl.data.fetch.transfer import discard, download
+from mfcl.errors import AudioError, FetchError, one_of
+
+DOWNLOADS = 2  # of an archive that arrives damaged although its length is right
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A public corpus and what a whole copy of it holds."""
+
+    name: str
+    repository: str
+    """Owner and name on GitHub."""
+    commit: str
+    """The pinned version, 40 hexadecimal digits."""
+    clip: str
+    """A clip's path as a pattern of speaker, digit and take."""
+    speakers: tuple[str, ...]
+    archive_bytes: int
+    """About what is downloaded."""
+    unpacked_bytes: int
+    """About what it takes unpacked; an archive of twice that is refused."""
+    digits: int = 10
+    takes: int = 50
+
+    @property
+    def url(self) -> str:
+        """The archive of the pinned commit."""
+        return f"https://codeload.github.com/{self.repository}/zip/{self.commit}"
+
+    @property
+    def clips(self) -> int:
+        """How many recordings there are.
+
+        Example:
+            >>> CORPORA["audiomnist"].clips
+            30000
+        """
+        return len(self.speakers) * self.digits * self.takes
+
+    def paths(self) -> Iterator[str]:
+        """Yield every clip's path, relative to the folder.
+
+        Example:
+            >>> next(CORPORA["fsdd"].paths())
+            'recordings/0_george_0.wav'
+        """
+        for speaker in self.speakers:
+            for digit in range(self.digits):
+                for take in range(self.takes):
+                    yield self.clip.format(speaker=speaker, digit=digit, take=take)
+
+
+CORPORA = {
+    "audiomnist": Corpus(
+        name="audiomnist",
+        repository="soerenab/AudioMNIST",
+        commit="630d7dab4c040882834de6fa21baf9a60372accd",
+        clip="data/{speaker}/{digit}_{speaker}_{take}.wav",
+        speakers=tuple(f"{number:02d}" for number in range(1, 61)),
+        archive_bytes=996_621_372,
+        unpacked_bytes=1_900_000_000,
+    ),
+    "fsdd": Corpus(
+        name="fsdd",
+        repository="Jakobovski/free-spoken-digit-dataset",
+        commit="d6938f9bf1545aa66d8489fc9f1385a7abd64282",
+        clip="recordings/{digit}_{speaker}_{take}.wav",
+        speakers=("george", "jackson", "lucas", "nicolas", "theo", "yweweler"),
+        archive_bytes=16_419_872,
+        unpacked_bytes=22_000_000,
+    ),
+}
+
+
+def fetch(name: str, folder: Path, *, url: str | None = None, progress: bool = True) -> Path:
+    """Download a public corpus, unpack it into `folder` and check that every clip is there and can be read.
+
+    A folder that holds the corpus already is returned at once. What an interrupted download brought is kept beside the
+    folder, as `<folder>.part`, and the next call goes on from there. The folder itself appears whole or not at all.
+
+    Args:
+        name: "audiomnist" (30,000 clips, 1 GB to download, 2 GB unpacked) or "fsdd" (3,000 clips, 16 MB).
+        folder: Where the corpus goes; it must not exist, or be empty.
+        url: Another address of the same archive (zip or tar.gz), such as a mirror.
+        progress: Show progress.
+
+    Returns:
+        The folder.
+
+    Raises:
+        FetchError: an unknown name, a folder with something else in it, a server or connection that fails, an archive
+            that is damaged or would leave the folder, clips that are missing or unreadable, a full disk.
+    """
+    if name not in CORPORA:
+        raise FetchError(one_of("corpus", name, CORPORA))
+    corpus, folder = CORPORA[name], Path(folder)
+    if _is_there(corpus, folder):
+        return folder
+    target = folder.absolute()
+    with _alone(target):
+        _check_space(corpus, target)
+        _download_and_unpack(corpus, target, url or corpus.url, progress)
+    return folder
+
+
+def _is_there(corpus: Corpus, folder: Path) -> bool:
+    if folder.exists() and not folder.is_dir():
+        raise FetchError(f"{folder}: a folder was wanted, this is a file; choose another place")
+    if not folder.exists() or not any(folder.iterdir()):
+        return False
+    absent = [path for path in corpus.paths() if not (folder / path).is_file()]
+    if len(absent) == corpus.clips:
+        raise FetchError(f"{folder}: not empty, and not {corpus.name}; choose a new folder")
+    if absent:
+        raise FetchError(
+            f"{folder}: {len(absent):,} of the {corpus.clips:,} clips of {corpus.name} are missing, the first "
+            f"{absent[0]}; remove the folder and fetch again"
+        )
+    return True
+
+
+@contextlib.contextmanager
+def _alone(target: Path) -> Iterator[None]:
+    """Keep a second fetch into the same folder out while this one runs."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(target.with_name(f".{target.name}.lock"), timeout=0)
+        with lock:
+            try:
+                yield
+            finally:
+                with contextlib.suppress(OSError):  # Windows keeps an open file
+                    Path(lock.lock_file).unlink()
+    except Timeout as error:
+        raise FetchError(f"{target}: another fetch into this folder is running; wait for it") from error
+    except OSError as error:
+        raise FetchError(f"{target}: cannot be written ({error.strerror or error}); choose another folder") from error
+
+
+def _check_space(corpus: Corpus, target: Path) -> None:
+    part = _part(target)
+    wanted = corpus.unpacked_bytes + corpus.archive_bytes - (part.stat().st_size if part.exists() else 0)
+    free = shutil.disk_usage(target.parent).free
+    if free < wanted:
+        raise FetchError(
+            f"{target.parent}: {corpus.name} takes {wanted / 1e9:.2f} GB more while it is unpacked, only "
+            f"{free / 1e9:.2f} GB are free; free some space or choose another disk"
+        )
+
+
+def _part(target: Path) -> Path:
+    return target.with_name(target.name + ".part")
+
+
+def _download_and_unpack(corpus: Corpus, target: Path, url: str, progress: bool) -> None:
+    part = _part(target)
+    for left in reversed(range(DOWNLOADS)):
+        download(url, part, expected_bytes=corpus.archive_bytes, shown=progress)
+        try:
+            _unpack_and_check(corpus, part, target, progress)
+            break
+        except DamagedArchiveError:
+            discard(part)  # its length was right, so there is nothing to go on from
+            if not left:
+                raise
+        except (RefusedArchiveError, _IncompleteError):
+            discard(part)
+            raise
+    discard(part)
+
+
+class _IncompleteError(FetchError):
+    """An archive without all the clips."""
+
+
+def _unpack_and_check(corpus: Corpus, part: Path, target: Path, progress: bool) -> None:
+    unpacked = target.with_name(f".{target.name}.unpacking")
+    shutil.rmtree(unpacked, ignore_errors=True)  # of a call that was killed
+    try:
+        unpack(part, unpacked, most_bytes=2 * corpus.unpacked_bytes, shown=progress)
+        _check_clips(corpus, unpacked, progress)
+        if target.exists():
+            target.rmdir()  # empty, as was checked
+        unpacked.rename(target)
+    finally:
+        shutil.rmtree(unpacked, ignore_errors=True)
+
+
+def _check_clips(corpus: Corpus, folder: Path, progress: bool) -> None:
+    faults = []
+    for path in console.progress(corpus.paths(), total=corpus.clips, what="checking", unit="clip", shown=progress):
+        try:
+            audio.read_audio(folder / path)
+        except AudioError:
+            faults.append(path)
+    if faults:
+        raise _IncompleteError(
+            f"{corpus.name}: {len(faults):,} of the {corpus.clips:,} clips in the archive are missing or unreadable, "
+            f"the first {faults[0]}; fetch again, or give another address"
+        )

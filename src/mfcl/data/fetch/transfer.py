@@ -1,0 +1,197 @@
+"""Bring one file over HTTP, and go on where an earlier try was cut off.
+
+What has come lies in the part file; beside it a small JSON file says which version of the file that is (its address and
+ETag), so that a later call, also days later, never joins two versions.
+"""
+
+import contextlib
+import http.client
+import json
+import re
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from mfcl.core import console, files
+from mfcl.errors import FetchError
+
+TRIES = 5
+PAUSE_SECONDS = 1.0  # before the second try; twice as long before each further one
+TIMEOUT_SECONDS = 60.0  # without a single byte
+BLOCK = 1 << 16
+WORTHWHILE = 1 << 20  # a try that brought this many bytes further makes the count of tries begin again
+PASSING = frozenset([408, 425, 429, 500, 502, 503, 504])  # answers that may be another one in a moment
+
+
+@dataclass(frozen=True)
+class _Version:
+    """What is known of the file that a part belongs to."""
+
+    url: str
+    validator: str | None
+    """Strong ETag or date that the server gave; without one a cut part cannot be continued."""
+    total: int | None
+    """Bytes of the whole file; None while unknown."""
+
+
+class _CutError(Exception):
+    """The connection gave way; another try may help."""
+
+
+def download(url: str, part: Path, *, expected_bytes: int, shown: bool = True) -> None:
+    """Bring a file to `part`, continuing what is there; on return its length is what the server said.
+
+    Args:
+        url: An http or https address.
+        part: Where the bytes go; kept, with its JSON file beside it, when this fails or is interrupted.
+        expected_bytes: For the progress bar where the server names no length.
+        shown: Show progress.
+
+    Raises:
+        FetchError: a refusal by the server, a connection that fails again and again, or a full disk.
+    """
+    if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
+        raise FetchError(f"{url}: an address beginning with http:// or https:// was wanted")
+    tries, furthest = 0, _size(part)
+    while True:
+        try:
+            _try_once(url, part, expected_bytes, shown)
+            return
+        except _CutError as error:
+            size = _size(part)
+            tries = 1 if size >= furthest + WORTHWHILE else tries + 1
+            furthest = max(furthest, size)
+            if tries >= TRIES:
+                raise FetchError(
+                    f"{url}: failed {tries} times in a row, last because {error}; "
+                    f"{size:,} bytes are kept in {part}, so run the same command later to go on"
+                ) from error
+            time.sleep(PAUSE_SECONDS * 2 ** (tries - 1))
+
+
+def discard(part: Path) -> None:
+    """Remove a part and what is known of it."""
+    _beside(part).unlink(missing_ok=True)
+    part.unlink(missing_ok=True)
+
+
+def _beside(part: Path) -> Path:
+    return part.with_name(part.name + ".json")
+
+
+def _size(part: Path) -> int:
+    return part.stat().st_size if part.exists() else 0
+
+
+def _known(part: Path, url: str) -> _Version:
+    """Read what a part is of; of another address or a damaged note nothing is known."""
+    nothing = _Version(url, None, None)
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        version = _Version(**json.loads(_beside(part).read_text(encoding="utf-8")))
+        return version if version.url == url else nothing
+    return nothing
+
+
+def _try_once(url: str, part: Path, expected_bytes: int, shown: bool) -> None:
+    version, size = _known(part, url), _size(part)
+    if version.total is not None and size == version.total:
+        return  # an earlier call was interrupted after the last byte
+    start = size if version.validator and (version.total is None or size < version.total) else 0
+    with _open(version, start, part) as response:
+        if response.status == 206:
+            version = _continued(response, version, start, part)
+        else:  # the whole file: the first time, the server cannot continue, or the file is another by now
+            start, version = 0, _Version(url, _validator(response), _length(response))
+        total = version.total or expected_bytes
+        with console.progress(total=total, what=part.stem, unit="B", initial=start, shown=shown) as bar:
+            _store(response, part, version, start, bar.update)
+    size = _size(part)
+    if version.total is not None and size < version.total:
+        raise _CutError(f"the connection ended after {size:,} of {version.total:,} bytes")
+    if version.total is not None and size > version.total:
+        discard(part)
+        raise _CutError(f"{size:,} bytes came where {version.total:,} were announced")
+    files.write_json(_beside(part), asdict(_Version(url, version.validator, size)))
+
+
+@contextlib.contextmanager
+def _open(version: _Version, start: int, part: Path) -> Iterator[http.client.HTTPResponse]:
+    headers = {"User-Agent": "mfcl", "Accept-Encoding": "identity"}
+    if start and version.validator:
+        headers |= {"Range": f"bytes={start}-", "If-Range": version.validator}
+    request = urllib.request.Request(version.url, headers=headers)  # noqa: S310  # the scheme was checked
+    try:
+        response = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)  # noqa: S310
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code == 416:  # what is kept is longer than the file
+            discard(part)
+        elif error.code not in PASSING:
+            raise FetchError(
+                f"{version.url}: the server answered {error.code} {error.reason}; check the address, or give another"
+            ) from error
+        raise _CutError(f"the server answered {error.code} {error.reason}") from error
+    except (OSError, http.client.HTTPException) as error:
+        raise _CutError(_reason(error)) from error
+    with response:
+        yield response
+
+
+def _continued(response: http.client.HTTPResponse, version: _Version, start: int, part: Path) -> _Version:
+    """Check that the rest is the rest of what is kept."""
+    span = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", "").strip())
+    total = int(span[2]) if span and span[2] != "*" else None
+    same_total = None in (total, version.total) or total == version.total
+    if not span or int(span[1]) != start or not start or not same_total or _changed(response, version):
+        discard(part)
+        raise _CutError("the server continued another file than the one begun")
+    return _Version(version.url, version.validator, version.total if total is None else total)
+
+
+def _changed(response: http.client.HTTPResponse, version: _Version) -> bool:
+    return _validator(response) not in (None, version.validator)
+
+
+def _validator(response: http.client.HTTPResponse) -> str | None:
+    """Return what proves that two answers are the same bytes; a weak ETag does not (RFC 9110, section 13.1.5)."""
+    tag = response.headers.get("ETag", "")
+    return tag if tag.startswith('"') else response.headers.get("Last-Modified")
+
+
+def _length(response: http.client.HTTPResponse) -> int | None:
+    text = response.headers.get("Content-Length", "")
+    return int(text) if text.isdecimal() and not response.chunked else None
+
+
+def _store(
+    response: http.client.HTTPResponse, part: Path, version: _Version, start: int, arrived: Callable[[int], object]
+) -> None:
+    try:
+        if not start:
+            _beside(part).unlink(missing_ok=True)  # first, so that a kill in between leaves nothing to continue
+        with part.open("ab" if start else "wb") as file:
+            files.write_json(_beside(part), asdict(version))
+            for block in _blocks(response):
+                file.write(block)
+                arrived(len(block))
+    except OSError as error:
+        raise FetchError(
+            f"{part}: cannot be written ({error.strerror}); free some space and run the same command to go on"
+        ) from error
+
+
+def _blocks(response: http.client.HTTPResponse) -> Iterator[bytes]:
+    try:
+        while block := response.read1(BLOCK):  # what is there, so that a cut loses none of it
+            yield block
+    except (OSError, http.client.HTTPException) as error:
+        raise _CutError(_reason(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    reason = getattr(error, "reason", None) or error
+    return f"the connection failed ({' '.join(str(reason).split()) or type(error).__name__})"

@@ -1,0 +1,84 @@
+"""Vectors made ready for cosines: no direction counts for more only because training data vary much along it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32
+
+from mfcl.core.random import generator
+from mfcl.errors import MeasureError
+
+FLOOR = 1e-3
+"""Share of the whole variance that is added to every direction's: what is below it stays faint, for it is noise."""
+MOST_DIRECTIONS = 512
+MOST_ITEMS = 2048
+"""Training items that are looked at; more are drawn from."""
+
+
+@dataclass(frozen=True)
+class Whitening:
+    """Training data's mean and its main directions, each to be divided by the deviation along it.
+
+    Attributes:
+        mean: What is taken away.
+        directions: What is then multiplied by; columns rise from the direction of the greatest variance.
+    """
+
+    mean: Float32[np.ndarray, " dim"]
+    directions: Float32[np.ndarray, "dim kept"]
+
+    def __call__(self, vectors: Float32[np.ndarray, "items dim"]) -> Float32[np.ndarray, "items kept"]:
+        """Return the whitened vectors, each of length 1 (the mean itself stays 0).
+
+        Raises:
+            MeasureError: vectors of another size.
+        """
+        if vectors.shape[1] != len(self.mean):
+            raise MeasureError(
+                f"wanted vectors of {len(self.mean)} values like those to whiten by, got {vectors.shape[1]}; "
+                "embed both with one checkpoint"
+            )
+        turned = (vectors - self.mean) @ self.directions
+        lengths = np.linalg.norm(turned, axis=1, keepdims=True)
+        return np.asarray(turned / np.maximum(lengths, np.finfo(np.float32).tiny), dtype=np.float32)
+
+
+def fit_whitening(vectors: Float32[np.ndarray, "items dim"]) -> Whitening:
+    """Learn a whitening from training vectors; it takes no label.
+
+    Each value is standardised, then the principal directions are divided by the root of their variance and a share
+    (`FLOOR`) of all: a cosine of what comes out weighs rare differences like common ones, and hardly the noise.
+
+    Args:
+        vectors: Of training recordings.
+
+    Raises:
+        MeasureError: fewer than two vectors.
+
+    Source: Kessy et al., "Optimal whitening and decorrelation", arXiv:1512.00809, section 2.2 (PCA of the correlation
+        matrix), with a floor under the variance.
+
+    Example:
+        >>> wide = np.array([[9, 0], [-9, 0], [0, 1], [0, -1]], dtype=np.float32)
+        >>> np.abs(fit_whitening(wide)(wide)).round(2).tolist()
+        [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]
+    """
+    if len(vectors) < 2:
+        raise MeasureError(f"wanted 2 or more training recordings to whiten by, got {len(vectors)}")
+    if len(vectors) > MOST_ITEMS:
+        vectors = vectors[np.sort(generator(0, "whitening").permutation(len(vectors))[:MOST_ITEMS])]
+    exact = vectors.astype(np.float64)
+    mean = exact.mean(axis=0)
+    deviation = np.maximum(exact.std(axis=0), 1e-6 * max(1e-6, float(exact.std())))
+    scaled = (exact - mean) / deviation
+    # of two matrices with the same variances, items x items and values x values, the smaller one
+    tall = len(scaled) > scaled.shape[1]
+    variances, axes = np.linalg.eigh((scaled.T @ scaled if tall else scaled @ scaled.T) / len(scaled))
+    kept = np.flatnonzero(variances > 1e-9 * max(variances.sum(), 1e-300))[::-1][:MOST_DIRECTIONS]
+    if not len(kept):  # all alike: nothing to turn
+        return Whitening(mean.astype(np.float32), np.zeros((len(mean), 1), dtype=np.float32))
+    variance = variances[kept]
+    turn = axes[:, kept] if tall else scaled.T @ axes[:, kept] / np.sqrt(len(scaled) * variance)
+    turn *= np.sign(turn[np.abs(turn).argmax(axis=0), np.arange(len(kept))])  # a direction has two: one of them, always
+    weights = 1 / np.sqrt(variance + FLOOR * variances.sum())
+    return Whitening(mean.astype(np.float32), (turn * weights / deviation[:, None]).astype(np.float32))

@@ -1,0 +1,229 @@
+"""Features that took no training, to be measured beside every encoder: a claim is the difference to them."""
+
+import functools
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float32, Float64, Int64
+from numpy.lib.stride_tricks import sliding_window_view
+
+from mfcl.core.random import generator
+from mfcl.errors import MeasureError
+
+WINDOW_SECONDS = 0.025
+HOP_SECONDS = 0.010
+FLOOR = 1e-8  # of power: -80 dB
+EMPHASIS = 0.97  # of the sample before, taken away for MFCC: speech falls with frequency
+SLOPE_FRAMES = 9
+FRAMES_AT_ONCE = 4096
+KERNELS = 8  # in a group of competitors
+TAPS = 9
+MOST_PLACES = 4096  # where the kernels look, at most, in a clip
+
+
+@runtime_checkable
+class Stored(Protocol):
+    """Clips that are read one at a time, such as those of a store."""
+
+    def __len__(self) -> int: ...
+
+    def clip(self, index: int) -> Float32[np.ndarray, " samples"]:
+        """Return one clip, mono."""
+
+
+Clips = Stored | Iterable[Float32[np.ndarray, " _"]]
+
+
+def mfcc_statistics(clips: Clips, sample_rate: int) -> Float32[np.ndarray, "items 80"]:
+    """Return the mean and deviation over time of 20 MFCC and of their slopes: the sound of a clip, not its order.
+
+    Args:
+        clips: Mono sound.
+        sample_rate: In Hz.
+    """
+    return stack(mfcc_summary(mfcc(clip, sample_rate)) for clip in each(clips))
+
+
+def log_mel_picture(
+    clips: Clips, sample_rate: int, *, bands: int = 40, frames: int = 12
+) -> Float32[np.ndarray, "items _"]:
+    """Return each clip's log-mel spectrogram resized in time to `frames` columns, as `bands * frames` values.
+
+    A column is the mean of its share of the clip, in decibels, so that clips of any length compare.
+
+    Args:
+        clips: Mono sound.
+        sample_rate: In Hz.
+        bands: Mel bands.
+        frames: Columns.
+    """
+    return stack(resized(log_mel(clip, sample_rate, bands=bands), frames).ravel() for clip in each(clips))
+
+
+def random_features(
+    clips: Clips, sample_rate: int, *, seed: int, groups: int = 32, workers: int | None = None
+) -> Float32[np.ndarray, "items _"]:
+    """Return counts of how often each random kernel answers strongest in its group: like Hydra, not Hydra itself.
+
+    As in Hydra, groups of 8 random kernels of 9 taps compete at each place of the waveform and of its first difference,
+    at dilations of 1, 2, 4, ...; the winner's answer is added to its sum, and the loser's count rises by one. Unlike
+    Hydra, the kernels look at every fourth place or fewer (4,096 at most), there are fewer groups, the sums are divided
+    by the places (clips differ in length), and each clip is brought to one level first. The square roots of the sums
+    are returned, for a standardised linear classifier.
+
+    Args:
+        clips: Mono sound.
+        sample_rate: In Hz; the dilations span up to half a second.
+        seed: Draws the kernels.
+        groups: Groups at each dilation, half of them on the first difference; an even number.
+        workers: Threads; by default one a core.
+
+    Source: Dempster, Schmidt and Webb, "HYDRA: competing convolutional kernels for fast and accurate time series
+        classification", arXiv:2203.13652.
+    """
+    if groups < 2 or groups % 2:
+        raise MeasureError(f"random features: an even number of groups is wanted, but came {groups}; use 32")
+    dilations = 2 ** np.arange(max(1, int(np.log2(0.5 * sample_rate / (TAPS - 1))) + 1), dtype=np.int64)
+    kernels = generator(seed, "hydra").standard_normal((len(dilations), 2, groups // 2 * KERNELS, TAPS))
+    kernels -= kernels.mean(axis=-1, keepdims=True)
+    kernels /= np.abs(kernels).sum(axis=-1, keepdims=True)
+    count = functools.partial(competition, kernels=kernels.astype(np.float32), dilations=dilations)
+    with ThreadPoolExecutor(workers) as pool:
+        return stack(row for some in batched(clips, 256) for row in pool.map(count, some))
+
+
+def competition(
+    clip: Float32[np.ndarray, " samples"],
+    *,
+    kernels: Float32[np.ndarray, "dilations 2 kernels taps"],
+    dilations: Int64[np.ndarray, " dilations"],
+) -> Float32[np.ndarray, " values"]:
+    """Return the square roots of the winners' sums and of the losers' counts, per place, of all kernels."""
+    level = float(np.sqrt(np.mean(clip**2, dtype=np.float64)))
+    series = clip / np.float32(max(level, 1e-9))
+    found = []
+    for which, values in enumerate((series, np.diff(series, append=series[-1:]))):
+        for dilation, weights in zip(dilations, kernels[:, which], strict=True):
+            answers = (weights @ windows(values, int(dilation))).reshape(len(weights) // KERNELS, KERNELS, -1)
+            won = answers == answers.max(axis=1, keepdims=True)
+            lost = answers == answers.min(axis=1, keepdims=True)
+            sums = np.einsum("gkp,gkp->gk", answers, won)
+            found += [np.maximum(sums, 0) / answers.shape[2], lost.mean(axis=2, dtype=np.float32)]
+    counted: Float32[np.ndarray, " values"] = np.sqrt(np.concatenate([part.ravel() for part in found]))
+    return counted
+
+
+def windows(values: Float32[np.ndarray, " samples"], dilation: int) -> Float32[np.ndarray, "taps places"]:
+    """Return what the taps see at places evenly spread over a series that is silent outside."""
+    stride = max(4, -(-len(values) // MOST_PLACES))
+    places = -(-len(values) // stride)
+    reach = dilation * (TAPS - 1)
+    padded = np.pad(values, (reach // 2, reach // 2 + stride))
+    return np.stack([padded[tap * dilation :][: places * stride : stride] for tap in range(TAPS)])
+
+
+def mfcc(
+    clip: Float32[np.ndarray, " samples"], sample_rate: int, *, bands: int = 40, count: int = 20
+) -> Float64[np.ndarray, "{count} frames"]:
+    """Return mel-frequency cepstral coefficients: the orthonormal cosine transform (II) of the log-mel.
+
+    Low frequencies are weakened first (pre-emphasis).
+    """
+    angles = np.pi / bands * np.arange(count)[:, None] * (np.arange(bands) + 0.5)
+    transform = np.sqrt(2 / bands) * np.cos(angles)
+    transform[0] /= np.sqrt(2)
+    brighter = np.concatenate([clip[:1], clip[1:] - np.float32(EMPHASIS) * clip[:-1]])
+    coefficients: Float64[np.ndarray, "count frames"] = transform @ log_mel(brighter, sample_rate, bands=bands)
+    return coefficients
+
+
+def mfcc_summary(values: Float64[np.ndarray, "count frames"]) -> Float64[np.ndarray, " _"]:
+    """Return mean and deviation over time of coefficients and of their slopes over nine frames."""
+    around = np.arange(SLOPE_FRAMES) - SLOPE_FRAMES // 2
+    padded = np.pad(values, ((0, 0), (SLOPE_FRAMES // 2, SLOPE_FRAMES // 2)), mode="edge")
+    slopes = sliding_window_view(padded, SLOPE_FRAMES, axis=1) @ (around / (around**2).sum())  # least squares
+    parts = [values.mean(axis=1), values.std(axis=1), slopes.mean(axis=1), slopes.std(axis=1)]
+    return np.concatenate(parts)
+
+
+def log_mel(
+    clip: Float32[np.ndarray, " samples"], sample_rate: int, *, bands: int
+) -> Float64[np.ndarray, "{bands} frames"]:
+    """Return a log-mel spectrogram in decibels: frames of 25 ms centred every 10 ms, silence outside the clip."""
+    window, hop = round(WINDOW_SECONDS * sample_rate), max(1, round(HOP_SECONDS * sample_rate))
+    size = 2 ** int(np.ceil(np.log2(window)))
+    frames = 1 + len(clip) // hop
+    padded = np.pad(clip, size // 2 + hop)[hop:]
+    shape = np.zeros(size)
+    start = (size - window) // 2
+    shape[start : start + window] = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)
+    views = sliding_window_view(padded, size)[::hop][:frames]
+    filters = mel_filters(sample_rate, size, bands)
+    power = [
+        filters @ (np.abs(np.fft.rfft(views[at : at + FRAMES_AT_ONCE] * shape, axis=1)) ** 2).T
+        for at in range(0, frames, FRAMES_AT_ONCE)
+    ]
+    decibels: Float64[np.ndarray, "bands frames"] = 10 * np.log10(np.maximum(np.concatenate(power, axis=1), FLOOR))
+    return decibels
+
+
+@functools.lru_cache(maxsize=8)
+def mel_filters(sample_rate: int, size: int, bands: int) -> Float64[np.ndarray, "{bands} bins"]:
+    """Return triangles of equal area, evenly spaced on Slaney's mel scale from 0 Hz to half the rate.
+
+    Source: Slaney, "Auditory Toolbox", 1998: linear below 1,000 Hz, logarithmic above.
+    """
+    step = np.log(6.4) / 27
+    highest = sample_rate / 2
+    top = 15 + np.log(highest / 1000) / step if highest > 1000 else highest * 3 / 200
+    mels = np.linspace(0, top, bands + 2)
+    corners = np.where(mels < 15, mels * 200 / 3, 1000 * np.exp(step * (mels - 15)))
+    bins = np.arange(size // 2 + 1) * sample_rate / size
+    widths = np.diff(corners)
+    rising = (bins - corners[:-2, None]) / widths[:-1, None]
+    falling = (corners[2:, None] - bins) / widths[1:, None]
+    triangles = np.maximum(0, np.minimum(rising, falling))
+    filters: Float64[np.ndarray, "bands bins"] = triangles * (2 / (corners[2:] - corners[:-2]))[:, None]
+    return filters
+
+
+def resized(values: Float64[np.ndarray, "bands frames"], columns: int) -> Float64[np.ndarray, "bands {columns}"]:
+    """Return as many columns, each the mean of its share of the frames, a frame being cut where a border falls in it.
+
+    Example:
+        >>> resized(np.array([[1.0, 2.0, 3.0]]), 2).round(3).tolist()
+        [[1.333, 2.667]]
+    """
+    frames = values.shape[1]
+    sums = np.concatenate([np.zeros((len(values), 1)), np.cumsum(values, axis=1)], axis=1)
+    borders = np.linspace(0, frames, columns + 1)
+    whole = np.minimum(borders.astype(np.int64), frames - 1)
+    upto = sums[:, whole] + (borders - whole) * values[:, whole]
+    means: Float64[np.ndarray, "bands columns"] = np.diff(upto, axis=1) * (columns / frames)
+    return means
+
+
+def stack(rows: Iterable[Float64[np.ndarray, " _"] | Float32[np.ndarray, " _"]]) -> Float32[np.ndarray, "items _"]:
+    """Stack feature vectors as they come, in float32."""
+    found = [row.astype(np.float32) for row in rows]
+    if not found:
+        raise MeasureError("controls: at least one clip is wanted, but there is none; give recordings")
+    return np.stack(found)
+
+
+def each(clips: Clips) -> Iterator[Float32[np.ndarray, " _"]]:
+    """Yield the clips in order, all of which must hold samples."""
+    for clip in (clips.clip(index) for index in range(len(clips))) if isinstance(clips, Stored) else clips:
+        if not len(clip):
+            raise MeasureError("controls: a clip with samples is wanted, but one is empty; leave it out")
+        yield clip
+
+
+def batched(clips: Clips, size: int) -> Iterator[list[Float32[np.ndarray, " _"]]]:
+    """Yield clips some at a time, so that not all are waiting in memory."""
+    rest = each(clips)
+    while some := list(islice(rest, size)):
+        yield some

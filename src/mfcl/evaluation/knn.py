@@ -1,0 +1,115 @@
+"""Labels by nearest neighbours: the vote, its number of voters, and folds to choose that by."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float, Int64, Shaped
+
+from mfcl.core.random import generator
+from mfcl.embeddings.linalg import check_measurable
+from mfcl.embeddings.nearest import top_k
+from mfcl.errors import MeasureError
+from mfcl.evaluation.metrics import accuracy
+
+KS = (3, 5, 10, 20, 50)
+VOTES_AT_ONCE = 2**22  # 32 MiB of counts
+
+
+def vote(
+    codes: Int64[np.ndarray, "queries neighbours"], classes: int, ks: Sequence[int]
+) -> Int64[np.ndarray, "choices queries"]:
+    """Return the class most of the first k neighbours have, for every k in one pass; a tie goes to the nearest's.
+
+    Args:
+        codes: The class of each neighbour, 0 to classes - 1, nearest first.
+        classes: How many classes there are.
+        ks: Rising numbers of neighbours.
+    """
+    rows = np.arange(len(codes))
+    counts = np.zeros((len(codes), classes), dtype=np.int64)
+    first = np.full((len(codes), classes), codes.shape[1], dtype=np.int64)  # the rank of a class's nearest member
+    winners = []
+    for rank in range(max(ks)):
+        code = codes[:, rank]
+        first[rows, code] = np.minimum(first[rows, code], rank)
+        counts[rows, code] += 1
+        if rank + 1 in ks:
+            winners.append((counts * (codes.shape[1] + 1) - first).argmax(axis=1))
+    return np.stack(winners)
+
+
+def knn_predict(
+    train_x: Float[np.ndarray, "items _"],
+    train_y: Shaped[np.ndarray, " _"],
+    test_x: Float[np.ndarray, "queries _"],
+    k: int,
+) -> Shaped[np.ndarray, " queries"]:
+    """Return the label that most of each query's k nearest neighbours have; a tie goes to the nearest one's.
+
+    Raises:
+        MeasureError: see `top_k`; or a label is missing.
+
+    Example:
+        >>> knn_predict(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array(["a", "b"]), np.array([[0.9, 0.1]]), 1).tolist()
+        ['a']
+    """
+    check_measurable(train_x, train_y, what="neighbours")
+    classes, codes = np.unique(train_y, return_inverse=True)
+    places, _ = top_k(test_x, train_x, k)
+    rows = max(1, VOTES_AT_ONCE // len(classes))
+    blocks = (places[start : start + rows] for start in range(0, len(places), rows))
+    return np.concatenate([classes[vote(codes[block], len(classes), [k])[0]] for block in blocks])
+
+
+def choose_k(
+    x: Float[np.ndarray, "items dim"],
+    y: Shaped[np.ndarray, " items"],
+    *,
+    ks: Sequence[int] = KS,
+    folds: int = 5,
+    seed: int,
+) -> int:
+    """Return the number of neighbours that predicts best in stratified cross-validation; of equals the smallest.
+
+    One search of each fold in the others serves every k.
+
+    Args:
+        x: Vectors.
+        y: Their labels.
+        ks: Numbers to choose from; those above the items outside the largest fold are left out.
+        folds: How many parts the items are dealt into.
+        seed: Deals the items.
+
+    Raises:
+        MeasureError: no k is small enough for so few items, or a vector or label cannot be used.
+    """
+    check_measurable(x, y, what="neighbours")
+    fold = deal(y, folds, seed=seed)
+    most = len(y) - int(np.bincount(fold).max())
+    usable = sorted({k for k in ks if 1 <= k <= most})
+    if not usable:
+        raise MeasureError(
+            f"neighbours: no k of {sorted(ks)} fits {len(y)} items in {folds} folds; give more recordings"
+        )
+    classes, codes = np.unique(y, return_inverse=True)
+    predicted = np.empty((len(usable), len(y)), dtype=np.int64)
+    for part in range(folds):
+        inside = fold == part
+        if inside.any():
+            places, _ = top_k(x[inside], x[~inside], usable[-1])
+            predicted[:, inside] = vote(codes[~inside][places], len(classes), usable)
+    return usable[int(np.argmax([accuracy(row, codes) for row in predicted]))]
+
+
+def deal(y: Shaped[np.ndarray, " items"], folds: int, *, seed: int) -> Int64[np.ndarray, " items"]:
+    """Deal items into folds, each class as evenly as possible, and so that the folds' sizes differ by one at most.
+
+    Example:
+        >>> np.bincount(deal(np.array(["a"] * 4 + ["b"] * 2), 2, seed=0)).tolist()
+        [3, 3]
+    """
+    shuffled = generator(seed, "folds").permutation(len(y))
+    by_class = shuffled[np.argsort(y[shuffled], kind="stable")]
+    fold = np.empty(len(y), dtype=np.int64)
+    fold[by_class] = np.arange(len(y)) % folds  # dealt like cards, class after class
+    return fold

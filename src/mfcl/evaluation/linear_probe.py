@@ -1,0 +1,152 @@
+"""The linear probe: how much of a label a linear classifier reads from frozen vectors, with all labels or a few."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Bool, Float, Float64, Shaped
+
+from mfcl.data.labels import few_labels
+from mfcl.embeddings.linalg import check_measurable
+from mfcl.errors import MeasureError
+from mfcl.evaluation.logistic import LinearClassifier, fit_classifiers
+from mfcl.evaluation.metrics import accuracy
+
+STRENGTHS = (0.1, 1.0, 10.0, 100.0, 1000.0, 10_000.0)
+
+Labelled = tuple[Float[np.ndarray, "_ _"], Shaped[np.ndarray, " _"]]
+
+
+@dataclass(frozen=True)
+class ProbeResult:
+    """What a linear classifier read from the test items."""
+
+    accuracy: float
+    """Share of the test items that were right."""
+    strength: float
+    """The L2 strength that did best on the validation items."""
+    valid_accuracy: float
+    """Share of the validation items that were right at that strength, fitted on the training items alone."""
+    predictions: Shaped[np.ndarray, " items"]
+    correct: Bool[np.ndarray, " items"]
+    """Whether each test item was right, for intervals over speakers."""
+    seconds: float
+    classifier: LinearClassifier = field(repr=False, compare=False)
+    """What met the test items, for further ones."""
+
+
+@dataclass(frozen=True)
+class FewLabelResult:
+    """What linear classifiers read from the test items when only a few labels of each class were known."""
+
+    accuracy: float
+    """Share of the test items that were right, mean of the draws."""
+    accuracies: tuple[float, ...]
+    """The same of each draw."""
+    per_class: int
+    correct: Float64[np.ndarray, " items"]
+    """Share of the draws in which each test item was right, for intervals over speakers."""
+    seconds: float
+    classifiers: tuple[LinearClassifier, ...] = field(repr=False, compare=False)
+    """That of each draw, for further items."""
+
+
+def linear_probe(
+    train: Labelled,
+    valid: Labelled,
+    test: Labelled,
+    *,
+    strengths: Sequence[float] = STRENGTHS,
+    refit: bool = True,
+) -> ProbeResult:
+    """Fit a linear classifier on frozen vectors and score it on test items.
+
+    The L2 strength is chosen on the validation items by classifiers of the training items; of equals the strongest is
+    taken. Then training and validation items together fit the one that meets the test items. Features are
+    standardised by the items that a classifier is fitted on.
+
+    Args:
+        train: Vectors and labels to fit on.
+        valid: Vectors and labels of other speakers, to choose the strength.
+        test: Vectors and labels to score; they decide nothing.
+        strengths: L2 strengths to try: the loss is the sum of the cross-entropies plus strength / 2 times the squared
+            weights (scikit-learn's `1 / C`).
+        refit: Fit on training and validation items together at the end; else the training items' classifier is scored.
+
+    Raises:
+        MeasureError: a class to be scored has no training item, or vectors or labels cannot be used.
+    """
+    begin = time.perf_counter()
+    check_parts(train, valid, test)
+    fitted = fit_classifiers(*train, standard=train[0], strengths=strengths)
+    strength, valid_accuracy = choose_strength(fitted, valid)
+    if refit:
+        every, labels = (np.concatenate(pair) for pair in zip(train, valid, strict=True))
+        fitted = fit_classifiers(every, labels, standard=every, strengths=[strength])
+    predictions = fitted[strength].predict(test[0])
+    return ProbeResult(
+        accuracy=accuracy(predictions, test[1]),
+        strength=strength,
+        valid_accuracy=valid_accuracy,
+        predictions=predictions,
+        correct=predictions == test[1],
+        seconds=time.perf_counter() - begin,
+        classifier=fitted[strength],
+    )
+
+
+def few_label_probe(
+    train: Labelled,
+    valid: Labelled,
+    test: Labelled,
+    per_class: int,
+    *,
+    seed: int,
+    draws: int = 5,
+    strengths: Sequence[float] = STRENGTHS,
+) -> FewLabelResult:
+    """Fit on `per_class` labelled training items of each class, and score on the test items; mean of several draws.
+
+    Features are standardised by all training items, which takes no label. The strength is chosen on the
+    validation items.
+
+    Raises:
+        MeasureError: a class has fewer training items, or see `linear_probe`.
+    """
+    begin = time.perf_counter()
+    check_parts(train, valid, test)
+    rights, classifiers = [], []
+    for draw in range(draws):
+        chosen = few_labels(train[1], per_class, seed=seed, draw=draw)
+        fitted = fit_classifiers(train[0][chosen], train[1][chosen], standard=train[0], strengths=strengths)
+        strength, _ = choose_strength(fitted, valid)
+        classifiers.append(fitted[strength])
+        rights.append(fitted[strength].predict(test[0]) == test[1])
+    shares = tuple(float(right.mean()) for right in rights)
+    correct = np.stack(rights).mean(axis=0)
+    seconds = time.perf_counter() - begin
+    return FewLabelResult(float(np.mean(shares)), shares, per_class, correct, seconds, tuple(classifiers))
+
+
+def choose_strength(fitted: dict[float, LinearClassifier], valid: Labelled) -> tuple[float, float]:
+    """Return the strength whose classifier is right most often, the strongest of equals, and how often that is."""
+    shares = {strength: accuracy(fitted[strength].predict(valid[0]), valid[1]) for strength in sorted(fitted)[::-1]}
+    best = max(shares, key=lambda strength: shares[strength])
+    return best, shares[best]
+
+
+def check_parts(train: Labelled, valid: Labelled, test: Labelled) -> None:
+    """Raise one clear line if the parts cannot be fitted and scored together."""
+    for what, (vectors, labels) in (("train", train), ("valid", valid), ("test", test)):
+        check_measurable(vectors, labels, what=f"probe, {what}")
+        if vectors.shape[1] != train[0].shape[1]:
+            raise MeasureError(
+                f"probe: {what} vectors of {train[0].shape[1]} values like train's are wanted, but came "
+                f"{vectors.shape[1]}; embed all with one checkpoint"
+            )
+        unknown = np.setdiff1d(labels, train[1])
+        if len(unknown):
+            raise MeasureError(
+                f"probe: class {str(unknown[0])!r} is in {what} but not in train; label some of it or leave it out"
+            )

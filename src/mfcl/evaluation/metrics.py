@@ -1,0 +1,137 @@
+"""Figures from decisions and scores: accuracy, confusion, EER, minDCF, and intervals over groups such as speakers."""
+
+import numpy as np
+from jaxtyping import Bool, Float, Float64, Int64, Shaped
+
+from mfcl.errors import MeasureError
+
+
+def accuracy(predictions: Shaped[np.ndarray, " _"], truth: Shaped[np.ndarray, " _"]) -> float:
+    """Return the share of predictions that are right, 0 to 1.
+
+    Raises:
+        MeasureError: there is nothing to score, or the counts differ.
+
+    Example:
+        >>> accuracy(np.array(["a", "b"]), np.array(["a", "a"]))
+        0.5
+    """
+    if len(truth) == 0 or predictions.shape != truth.shape:
+        raise MeasureError(
+            f"accuracy: {len(predictions)} predictions for {len(truth)} items; give one an item, and at least one"
+        )
+    return float(np.mean(predictions == truth))
+
+
+def confusion(
+    predictions: Shaped[np.ndarray, " items"],
+    truth: Shaped[np.ndarray, " items"],
+    classes: Shaped[np.ndarray, " classes"],
+) -> Int64[np.ndarray, "classes classes"]:
+    """Count how often each true class (row) was called each class (column).
+
+    Raises:
+        MeasureError: a value is none of the classes.
+
+    Example:
+        >>> confusion(np.array(["a", "b"]), np.array(["a", "a"]), np.array(["a", "b"])).tolist()
+        [[1, 1], [0, 0]]
+    """
+    order = np.argsort(classes, kind="stable")
+    codes = []
+    for values in (truth, predictions):
+        places = np.searchsorted(classes, values, sorter=order).clip(max=len(classes) - 1)
+        if (unknown := values[classes[order[places]] != values]).size:
+            raise MeasureError(
+                f"confusion: {str(unknown[0])!r} is none of the {len(classes)} classes; give all classes"
+            )
+        codes.append(order[places])
+    counts = np.bincount(codes[0] * len(classes) + codes[1], minlength=len(classes) ** 2)
+    return counts.reshape(len(classes), len(classes)).astype(np.int64)
+
+
+def error_rates(
+    scores: Float[np.ndarray, " pairs"], same: Bool[np.ndarray, " pairs"]
+) -> tuple[Float64[np.ndarray, " thresholds"], Float64[np.ndarray, " thresholds"]]:
+    """Return the false-accept and false-reject rate at every threshold that tells scores apart, strictest first.
+
+    Args:
+        scores: Higher means more alike.
+        same: Whether a pair is of one speaker.
+
+    Raises:
+        MeasureError: one of the two kinds of pair is absent, or a score is NaN or infinite.
+    """
+    same_count = int(same.sum())
+    if same_count in (0, len(same)):
+        kind = "equal" if same_count == 0 else "different"
+        raise MeasureError(
+            f"error rates: none of the {len(same)} pairs is of {kind} speakers; give pairs of both kinds"
+        )
+    if not np.isfinite(scores).all():
+        raise MeasureError(f"error rates: some of the {len(scores)} scores are NaN or infinite; leave those pairs out")
+    order = np.argsort(-scores, kind="stable")
+    falling = scores[order]
+    ends = np.append(np.flatnonzero(falling[1:] != falling[:-1]), len(falling) - 1)  # equal scores fall together
+    accepted_same = np.cumsum(same[order])[ends]
+    accepted_other = ends + 1 - accepted_same
+    false_accept = np.concatenate([[0.0], accepted_other / (len(same) - same_count)])
+    false_reject = 1.0 - np.concatenate([[0.0], accepted_same / same_count])
+    return false_accept, false_reject
+
+
+def accept_rates(counts: Float64[np.ndarray, "draws bins"]) -> Float64[np.ndarray, "draws thresholds"]:
+    """Return the share of counted scores at or above each threshold, strictest first: from none to all."""
+    accepted = np.cumsum(counts[:, ::-1], axis=1) / counts.sum(axis=1, keepdims=True)
+    return np.hstack([np.zeros((len(counts), 1)), accepted])
+
+
+def crossing(
+    false_accept: Float64[np.ndarray, "*rows thresholds"], false_reject: Float64[np.ndarray, "*rows thresholds"]
+) -> Float64[np.ndarray, "*rows"]:
+    """Return the rate at which both errors are equal, on the straight line between the two thresholds around it."""
+    gap = false_accept - false_reject  # rises from -1 to 1
+    after = np.argmax(gap >= 0, axis=-1, keepdims=True)
+    low, high = (np.take_along_axis(gap, after - step, axis=-1) for step in (1, 0))
+    start, end = (np.take_along_axis(false_accept, after - step, axis=-1) for step in (1, 0))
+    rates: Float64[np.ndarray, "*rows"] = (start + (end - start) * -low / (high - low))[..., 0]
+    return rates
+
+
+def equal_error_rate(scores: Float[np.ndarray, " pairs"], same: Bool[np.ndarray, " pairs"]) -> float:
+    """Return the error rate at the threshold where as many wrong pairs pass as right pairs fail, 0 to 1.
+
+    Exact: every threshold is tried, and the rate lies on the straight line between the two around the crossing.
+
+    Example:
+        >>> equal_error_rate(np.array([0.9, 0.4, 0.6, 0.1]), np.array([True, True, False, False]))
+        0.5
+    """
+    return float(crossing(*error_rates(scores, same)))
+
+
+def min_dcf(scores: Float[np.ndarray, " pairs"], same: Bool[np.ndarray, " pairs"], *, target: float = 0.01) -> float:
+    """Return the lowest detection cost of any threshold, as a share of always (or never) accepting.
+
+    Both errors cost 1.
+
+    Args:
+        scores: Higher means more alike.
+        same: Whether a pair is of one speaker.
+        target: How often a pair in use is of one speaker, between 0 and 1.
+
+    Example:
+        >>> min_dcf(np.array([0.9, 0.1]), np.array([True, False]))
+        0.0
+    """
+    return lowest_cost(*error_rates(scores, same), target=target)
+
+
+def lowest_cost(
+    false_accept: Float64[np.ndarray, " thresholds"], false_reject: Float64[np.ndarray, " thresholds"], *, target: float
+) -> float:
+    """Return minDCF from the error rates at every threshold; see `min_dcf`."""
+    if not 0 < target < 1:
+        raise MeasureError(f"minDCF: the share of true pairs lies between 0 and 1, but came {target}; 0.01 is usual")
+    costs = target * false_reject + (1 - target) * false_accept
+    return float(costs.min() / min(target, 1 - target))

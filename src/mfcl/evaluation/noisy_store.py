@@ -1,0 +1,123 @@
+"""Recordings as they come in worse rooms and at other levels: a view of a store that adds noise or changes the gain."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float32, Float64, Int64
+
+from mfcl.core.random import generator
+from mfcl.data.manifest import Manifest
+from mfcl.data.store import Store
+from mfcl.errors import MeasureError
+
+Colour = Literal["white", "pink"]
+COLOURS = ("white", "pink")
+
+
+@dataclass(frozen=True, eq=False)
+class Disturbed:
+    """A store's recordings with noise added or the gain changed; nothing is cut off where it gets loud.
+
+    A recording's noise is a function of the seed and its id: the same alone, in a batch, in another order, and in a
+    part of the clip as in the whole.
+
+    Attributes:
+        store: The recordings as they are.
+        snr_db: Energy of each whole clip over energy of its noise, in dB; None adds none. A silent clip stays silent.
+        gain_db: What the level is changed by, after the noise.
+        seed: Of the noise.
+        colour: `white`, or `pink`: power falls by 3 dB an octave.
+
+    Raises:
+        MeasureError: the noise has no such colour, or a number is not finite.
+
+    Example:
+        `embed_store(model, Disturbed(data.store, snr_db=10))`
+    """
+
+    store: Store
+    snr_db: float | None = None
+    gain_db: float = 0.0
+    seed: int = 0
+    colour: Colour = "white"
+
+    def __post_init__(self) -> None:
+        if self.colour not in COLOURS:
+            raise MeasureError(f"noise: a colour of {', '.join(COLOURS)} is wanted, but came {self.colour!r}")
+        if not np.isfinite([self.snr_db or 0.0, self.gain_db]).all():
+            raise MeasureError(
+                f"noise: finite numbers of dB are wanted, but came {self.snr_db} and {self.gain_db}; "
+                "leave out snr_db for no noise"
+            )
+
+    @property
+    def manifest(self) -> Manifest:
+        """Return the recordings, in the order of all indices."""
+        return self.store.manifest
+
+    @property
+    def lengths(self) -> Int64[np.ndarray, " items"]:
+        """Return the samples of each recording."""
+        return self.store.lengths
+
+    @property
+    def sample_rate(self) -> int:
+        """Return the rate in Hz."""
+        return self.store.sample_rate
+
+    def __len__(self) -> int:
+        return len(self.store)
+
+    def select(self, indices: Int64[np.ndarray, " chosen"]) -> "Disturbed":
+        """Return the chosen recordings, in the order asked for, disturbed as before."""
+        return Disturbed(self.store.select(indices), self.snr_db, self.gain_db, self.seed, self.colour)
+
+    def clip(self, index: int) -> Float32[np.ndarray, " samples"]:
+        """Return one whole recording, disturbed."""
+        clean = self.store.clip(index)
+        if self.snr_db is not None and len(clean):
+            recording = self.manifest.recordings[index].id
+            clean = clean + noise_for(clean, self.snr_db, self.seed, recording, self.colour)
+        return clean * np.float32(10 ** (self.gain_db / 20))
+
+    def gather(
+        self,
+        indices: Int64[np.ndarray, " batch"],
+        starts: Int64[np.ndarray, " batch"],
+        counts: Int64[np.ndarray, " batch"],
+    ) -> Float32[np.ndarray, "batch samples"]:
+        """Return `counts` samples from `starts` on of each recording, as of the whole; shorter rows end in zeros.
+
+        Raises:
+            IndexError: a piece that is not inside its recording.
+        """
+        if np.any((starts < 0) | (counts < 0) | (starts + counts > self.lengths[indices])):
+            raise IndexError("a piece reaches beyond its recording")
+        rows = np.zeros((len(indices), int(counts.max(initial=0))), dtype=np.float32)
+        pieces = zip(rows, indices.tolist(), starts.tolist(), counts.tolist(), strict=True)
+        for row, index, start, count in pieces:
+            row[:count] = self.clip(index)[start : start + count]
+        return rows
+
+
+def noise_for(
+    clean: Float32[np.ndarray, " samples"], snr_db: float, seed: int, recording: str, colour: Colour
+) -> Float32[np.ndarray, " samples"]:
+    """Return noise exactly `snr_db` below a clip, over the whole of it."""
+    numbers = generator(seed, "disturbed", recording)
+    raw = numbers.standard_normal(len(clean))
+    noise = raw if colour == "white" else pink(raw)
+    energy, own = (float((wave.astype(np.float64) ** 2).sum()) for wave in (clean, noise))
+    scale = np.sqrt(energy / own) * 10 ** (-snr_db / 20) if own > 0 else 0.0
+    return (scale * noise).astype(np.float32)
+
+
+def pink(white: Float64[np.ndarray, " samples"]) -> Float64[np.ndarray, " samples"]:
+    """Return white noise as pink: its power falls with one over the frequency, without a constant part."""
+    if len(white) < 3:
+        return white
+    spectrum = np.fft.rfft(white)
+    spectrum[1:] /= np.sqrt(np.arange(1, len(spectrum)))
+    spectrum[0] = 0
+    return np.fft.irfft(spectrum, n=len(white))

@@ -1,0 +1,7 @@
+"""Verification: whether clips are of one speaker, over all pairs of clips, or against speakers enrolled with a few."""
+
+from mfcl.evaluation.speaker.curves import Curve
+from mfcl.evaluation.speaker.enrolled import EnrolledResult, verify_enrolled
+from mfcl.evaluation.speaker.pairs import VerifyResult, verify
+
+__all__ = ["Curve", "EnrolledResult", "VerifyResult", "verify", "verify_enrolled"]

@@ -1,0 +1,79 @@
+"""Cosines counted in steps, and the errors at every threshold that follow from the counts."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Float64, Int64
+from scipy.special import ndtri
+
+from mfcl.errors import MeasureError
+from mfcl.evaluation.bootstrap import resampled
+from mfcl.evaluation.metrics import accept_rates, crossing
+
+BINS = 4096  # of cosines, -1 to 1: the crossing lies on a straight line within one
+PAIRS_AT_ONCE = 2**22
+COUNTS_AT_ONCE = 2**23
+POINTS = 200  # of a curve: more are not seen
+TARGET = 0.01  # of minDCF: how often a trial in use is of one speaker
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The two errors at each threshold, strictest first: a DET curve."""
+
+    false_accept: Float64[np.ndarray, " thresholds"]
+    """Share of the trials of two speakers that pass."""
+    false_reject: Float64[np.ndarray, " thresholds"]
+    """Share of the trials of one speaker that fail."""
+
+    def thinned(self, points: int = POINTS) -> "Curve":
+        """Return at most as many points, evenly spread on the axes of a DET picture (normal deviates)."""
+        low = 1e-4
+        accept, reject = (ndtri(rate.clip(low, 1 - low)) for rate in (self.false_accept, self.false_reject))
+        way = accept - reject  # rises along the curve
+        places = np.unique(np.searchsorted(way, np.linspace(way[0], way[-1], points)).clip(max=len(way) - 1))
+        return Curve(self.false_accept[places], self.false_reject[places])
+
+
+def error_curve(
+    same: Float64[np.ndarray, "draws bins"], other: Float64[np.ndarray, "draws bins"]
+) -> tuple[Curve, Float64[np.ndarray, " draws"]]:
+    """Return the errors at every threshold in the first draw, and each draw's equal error rate or NaN."""
+    told = (same[0] + other[0]) > 0  # a bin that is empty with all speakers is empty in every draw
+    usable = (same.sum(axis=1) > 0) & (other.sum(axis=1) > 0)  # a draw may hold one speaker, or none with two clips
+    false_accept = accept_rates(other[usable][:, told])
+    false_reject = 1 - accept_rates(same[usable][:, told])
+    eers = np.full(len(same), np.nan)
+    eers[usable] = crossing(false_accept, false_reject)
+    return Curve(false_accept[0], false_reject[0]), eers
+
+
+def speaker_draws(speakers: int, *, seed: int, draws: int) -> Float64[np.ndarray, "_ {speakers}"]:
+    """Return how often each speaker comes: once each in the first row, then drawn with replacement."""
+    return np.concatenate([np.ones((1, speakers)), *resampled(speakers, seed=seed, draws=draws)])
+
+
+def count(
+    own: Float64[np.ndarray, "own dim"],
+    partners: Float64[np.ndarray, "partners dim"],
+    counts: Int64[np.ndarray, " speakers"],
+    *,
+    upper: bool = False,
+) -> Float64[np.ndarray, "speakers bins"]:
+    """Count the cosines of one speaker's clips with others', a row for each; `upper` takes each pair once."""
+    table = np.zeros(len(counts) * BINS)
+    offsets = np.repeat(np.arange(len(counts)) * BINS, counts)
+    size = max(1, PAIRS_AT_ONCE // len(partners))
+    for start in range(0, len(own), size):
+        cosines = own[start : start + size] @ partners.T
+        places = ((cosines + 1) * (BINS / 2)).astype(np.int64).clip(0, BINS - 1) + offsets
+        if upper:  # above the diagonal: no clip with itself
+            places = places[np.arange(len(partners)) > np.arange(start, start + len(cosines))[:, None]]
+        table += np.bincount(places.ravel(), minlength=len(table))
+    return table.reshape(-1, BINS)
+
+
+def check_centre(x: Float[np.ndarray, "items dim"], centre: Float[np.ndarray, " _"]) -> None:
+    """Raise one clear line unless the centre is of the vectors' space."""
+    if centre.shape != x.shape[1:]:
+        raise MeasureError(f"voices: a centre of {x.shape[1]} values is wanted, but came {len(centre)}; use one part")

@@ -1,0 +1,164 @@
+"""Verification against enrolled speakers: is a clip of the one whose few clips are known?"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Float64, Int64, Shaped
+
+from mfcl.core.random import generator
+from mfcl.embeddings.linalg import unit_rows
+from mfcl.errors import MeasureError
+from mfcl.evaluation.bootstrap import percentiles
+from mfcl.evaluation.metrics import lowest_cost
+from mfcl.evaluation.speaker import curves
+from mfcl.evaluation.speaker.curves import BINS, TARGET, Curve, check_centre, count, error_curve, speaker_draws
+from mfcl.evaluation.speaker.identification import check_speakers
+
+
+@dataclass(frozen=True)
+class EnrolledResult:
+    """Whether a clip is of an enrolled speaker, told by its cosine with the mean of the clips enrolled."""
+
+    eer: float
+    """Mean over the enrolments, like the other figures."""
+    low: float
+    """Low end of the 95 % interval over speakers."""
+    high: float
+    min_dcf: float
+    """Lowest detection cost where 1 trial in 100 is of the speaker, as a share of always refusing."""
+    clips: int
+    """Enrolled of each speaker."""
+    models: int
+    """Speakers enrolled: those with more clips than that."""
+    trials: int
+    """Scores of one enrolment: every clip that is not enrolled, against every model."""
+    enrolments: int
+    resampled: Float64[np.ndarray, " draws"]
+    """The equal error rate of each draw of speakers; see `VerifyResult`."""
+    curve: Curve
+    """Of the trials of all enrolments together, thinned to what a picture shows."""
+
+
+def verify_enrolled(
+    x: Float[np.ndarray, "items dim"],
+    speaker: Shaped[np.ndarray, " items"],
+    word: Shaped[np.ndarray, " items"],
+    centre: Float[np.ndarray, " _"],
+    *,
+    clips: int,
+    seed: int,
+    draws: int = 1000,
+    enrolments: int = 5,
+) -> EnrolledResult:
+    """Enrol each speaker with a few clips, and score every other clip against every enrolled speaker.
+
+    A speaker's model is the mean of their clips at length 1; the score is its cosine with a clip. Who has too few clips
+    is not enrolled, but tried. The enrolment is drawn several times, and the figures are the means.
+
+    Args:
+        x: Vectors of speakers that no training has seen.
+        speaker: Who speaks.
+        word: What is said: the clips enrolled are of as many different words as can be.
+        centre: The mean of the training vectors.
+        clips: How many are enrolled of each speaker.
+        seed: Draws the clips and, for the interval, the speakers.
+        draws: How often the speakers are drawn.
+        enrolments: How often the clips are drawn.
+
+    Raises:
+        MeasureError: no speaker has more clips than are to be enrolled; or vectors or labels cannot be used.
+    """
+    check_speakers(x, speaker)
+    check_centre(x, centre)
+    _, codes, counts = np.unique(speaker, return_inverse=True, return_counts=True)
+    if not 1 <= clips < counts.max():
+        raise MeasureError(
+            f"voices: a speaker with more clips than the {clips} to enrol is wanted, but none has more than "
+            f"{counts.max()}; enrol fewer (1 at least)"
+        )
+    rows = unit_rows(x.astype(np.float64) - centre)
+    drawn = speaker_draws(len(counts), seed=seed, draws=draws)
+    rates, costs, together = [], [], np.zeros((2, 1, BINS))
+    for enrolment in range(enrolments):
+        enrolled = enrolled_clips(codes, word, clips, seed=seed, draw=enrolment) & (counts > clips)[codes]
+        same, other = trial_counts(rows, codes, enrolled, drawn)
+        curve, eers = error_curve(same, other)
+        rates.append(eers)
+        costs.append(lowest_cost(curve.false_accept, curve.false_reject, target=TARGET))
+        together += same[:1], other[:1]
+    eers = np.mean(rates, axis=0)
+    low, high = percentiles(eers[1:][~np.isnan(eers[1:])], level=0.95)
+    models = int((counts > clips).sum())
+    return EnrolledResult(
+        eer=float(eers[0]),
+        low=low,
+        high=high,
+        min_dcf=float(np.mean(costs)),
+        clips=clips,
+        models=models,
+        trials=models * (len(x) - models * clips),
+        enrolments=enrolments,
+        resampled=eers[1:],
+        curve=error_curve(*together)[0].thinned(),
+    )
+
+
+def enrolled_clips(
+    speaker: Int64[np.ndarray, " items"], word: Shaped[np.ndarray, " items"], clips: int, *, seed: int, draw: int = 0
+) -> Bool[np.ndarray, " items"]:
+    """Draw as many clips of each speaker, of as many different words as can be.
+
+    Example:
+        >>> words = np.array(["one", "one", "two", "two"])
+        >>> words[enrolled_clips(np.zeros(4, dtype=np.int64), words, 2, seed=0)].tolist()
+        ['one', 'two']
+    """
+    shuffled = generator(seed, "enrolled clips", draw).permutation(len(speaker))
+    who, what = speaker[shuffled], np.unique(word, return_inverse=True)[1][shuffled]
+    take = rank_within(who * (int(what.max()) + 1) + what)  # first, second, ... time that this speaker says this word
+    first = np.lexsort((take, who))
+    enrolled = np.zeros(len(speaker), dtype=bool)
+    enrolled[shuffled[first]] = rank_within(who[first]) < clips
+    return enrolled
+
+
+def rank_within(codes: Int64[np.ndarray, " items"]) -> Int64[np.ndarray, " items"]:
+    """Return how many equal codes came before each.
+
+    Example:
+        >>> rank_within(np.array([7, 3, 7, 7])).tolist()
+        [0, 0, 1, 2]
+    """
+    order = np.argsort(codes, kind="stable")
+    _, starts, counts = np.unique(codes[order], return_index=True, return_counts=True)
+    ranks = np.empty(len(codes), dtype=np.int64)
+    ranks[order] = np.arange(len(codes)) - np.repeat(starts, counts)
+    return ranks
+
+
+def trial_counts(
+    rows: Float64[np.ndarray, "items dim"],
+    speaker: Int64[np.ndarray, " items"],
+    enrolled: Bool[np.ndarray, " items"],
+    drawn: Float64[np.ndarray, "draws speakers"],
+) -> tuple[Float64[np.ndarray, "draws bins"], Float64[np.ndarray, "draws bins"]]:
+    """Count the cosines of clips that are not enrolled with each speaker's model, in each draw.
+
+    A speaker that a draw holds twice counts twice on either side, so that a trial of two speakers weighs their product.
+    """
+    speakers = drawn.shape[1]
+    sums = np.zeros((speakers, rows.shape[1]))
+    np.add.at(sums, speaker[enrolled], rows[enrolled])
+    models, known = unit_rows(sums), np.unique(speaker[enrolled])
+    order = np.flatnonzero(~enrolled)[np.argsort(speaker[~enrolled], kind="stable")]
+    trials, counts = rows[order], np.bincount(speaker[order], minlength=speakers)
+    own, other = np.zeros((speakers, BINS)), np.zeros((len(drawn), BINS))
+    step = max(1, curves.COUNTS_AT_ONCE // (BINS * speakers))  # models at once
+    for start in range(0, len(known), step):
+        some = known[start : start + step]
+        tables = np.stack([count(models[who : who + 1], trials, counts) for who in some.tolist()])
+        own[some] = tables[np.arange(len(some)), some]
+        tables[np.arange(len(some)), some] = 0  # what is left are trials of two speakers
+        weights = drawn[:, some, None] * drawn[:, None, :]
+        other += weights.reshape(len(drawn), -1) @ tables.reshape(-1, BINS)
+    return drawn @ own, other

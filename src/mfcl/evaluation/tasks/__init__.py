@@ -1,0 +1,25 @@
+"""What one representation is worth: the same questions for an encoder's embeddings and for every control."""
+
+from mfcl.evaluation.tasks.geometry import measure_geometry
+from mfcl.evaluation.tasks.labels import LabelProbes, measure_efficiency, measure_labels, measure_under
+from mfcl.evaluation.tasks.measure import Measure, standardised
+from mfcl.evaluation.tasks.pictures import by_group, confusion, det, points
+from mfcl.evaluation.tasks.traits import measure_traits, traits
+from mfcl.evaluation.tasks.voices import measure_voices
+
+__all__ = [
+    "LabelProbes",
+    "Measure",
+    "by_group",
+    "confusion",
+    "det",
+    "measure_efficiency",
+    "measure_geometry",
+    "measure_labels",
+    "measure_traits",
+    "measure_under",
+    "measure_voices",
+    "points",
+    "standardised",
+    "traits",
+]

@@ -1,0 +1,95 @@
+"""An encoder of waveforms that begins as the ear does: narrow filters whose level over time goes on."""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mfcl.models.encoders.base import Frames, Lengths, NewGrid, channels_last, initialise, whole_windows
+from mfcl.models.encoders.norm import NormName, make_norm
+from mfcl.models.encoders.wave import Block, scaled
+
+FILTERS = 80
+KERNEL = 400
+"""Samples: 25 ms at 16 kHz."""
+HOP = 80
+STAGES = ((128, 2), (192, 2), (384, 2))
+"""Channels and pooling (frames) of each block."""
+LOWEST, HIGHEST = 1 / 320, 0.4875
+"""Of the sample rate: 50 Hz and 7.8 kHz at 16 kHz."""
+FLOOR = 1e-5
+"""Of power, of sound at a level of 1: -50 dB."""
+
+
+class Filterbank1d(nn.Module):
+    """Learned filters, each a cosine and a sine of one frequency at first; their log power goes into a residual net.
+
+    Most multiply-adds of a net on samples lie in its first layers. Here one matrix product takes sound to 200 frames a
+    second, and all that learns further works on those: at width 1, 1.1 million parameters and a frame of 384 values
+    every 40 ms. The filters are weights like all others and move with training.
+
+    Attributes:
+        features: Values in a frame.
+
+    Source: Zeghidour et al., "LEAF: a learnable frontend for audio classification", arXiv:2101.08596, section 3.1
+        (Gabor filters, spaced as mel bands, squared modulus; here every sample of a kernel is a weight).
+    """
+
+    def __init__(self, *, width: float = 1.0, norm: NormName = "batch") -> None:
+        super().__init__()
+        self.filters = nn.Parameter(gabor_filters(FILTERS, KERNEL))
+        self.norm = make_norm(norm, FILTERS)
+        self.blocks = nn.ModuleList()
+        channels = FILTERS
+        for wide, size in STAGES:
+            self.blocks.append(Block(channels, scaled(wide, width), size, norm))
+            channels = scaled(wide, width)
+        self.features = channels
+        self.samples = HOP * math.prod(size for _, size in STAGES)
+        initialise(self)
+
+    def forward(self, wave: Float[Tensor, "batch samples"], lengths: Lengths = None) -> Frames:
+        """Return the frames of each waveform.
+
+        Args:
+            wave: Waveforms, zeros after each clip's end.
+            lengths: Samples of each clip; None if all fill the width.
+        """
+        sound, lengths = whole_windows(wave[:, None, None], lengths, self.samples)
+        grid, lengths = self.log_power(sound[:, 0, 0], lengths)
+        grid = self.norm(grid, lengths)
+        for block in self.blocks:
+            grid, lengths = block(grid, lengths)
+        return Frames(grid[:, :, 0].transpose(1, 2), lengths)
+
+    def log_power(self, wave: Float[Tensor, "batch samples"], lengths: Lengths) -> tuple[NewGrid, Lengths]:
+        """Return the log of what each filter lets through, a frame every `HOP` samples, centred on its middle."""
+        before = (KERNEL - HOP) // 2
+        padded = functional.pad(wave, (before, KERNEL - HOP - before))
+        pieces = padded.unfold(1, KERNEL, HOP)  # (batch, frames, KERNEL)
+        cosines, sines = (pieces @ self.filters.T).float().chunk(2, dim=-1)
+        power = torch.log(cosines.square() + sines.square() + FLOOR)
+        return channels_last(power.transpose(1, 2)[:, :, None]), None if lengths is None else lengths // HOP
+
+
+def gabor_filters(filters: int, kernel: int) -> Float[Tensor, "{2*filters} {kernel}"]:
+    """Return cosines, then sines, of frequencies evenly apart in mel, under bells as wide as a mel band is narrow.
+
+    A filter's power at its own frequency is a quarter of the sound's squared amplitude.
+    """
+    rate = 16000.0  # mel is a scale of hertz: the filters are those of 16 kHz, and at other rates as many samples long
+    mels = torch.linspace(_mel(LOWEST * rate), _mel(HIGHEST * rate), filters + 2, dtype=torch.float64)
+    edges = 700 * (10 ** (mels / 2595) - 1) / rate  # cycles a sample
+    centres, widths = edges[1:-1, None], (edges[2:] - edges[:-2])[:, None] / 2
+    time = torch.arange(kernel, dtype=torch.float64) - (kernel - 1) / 2
+    deviation = (math.sqrt(2 * math.log(2)) / (math.pi * widths)).clamp(max=kernel / 5)
+    bell = torch.exp(-0.5 * (time / deviation).square())
+    bell = bell / bell.sum(dim=1, keepdim=True)
+    turns = 2 * math.pi * centres * time
+    return torch.cat([bell * torch.cos(turns), bell * torch.sin(turns)]).float()
+
+
+def _mel(hertz: float) -> float:
+    return 2595 * math.log10(1 + hertz / 700)

@@ -1,0 +1,160 @@
+"""Norms that know where a clip ends: padding is in no statistic, and is zero afterwards."""
+
+import math
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+from mfcl.core.distributed import all_reduce_sum, processes
+from mfcl.models.encoders.base import Grid, Lengths, silence_, within
+
+NormName = Literal["batch", "group", "instance"]
+GROUPS = 32
+"""Most groups of a GroupNorm, as in the reference study."""
+LEAST_CHANNELS = 8
+"""Channels of a group at least: with one, a short clip's deviation is that of one or two values, next to nothing."""
+MOMENTUM = 0.1
+"""Share of a batch in the running statistics, as torch's default has it."""
+
+
+def make_norm(name: NormName, channels: int) -> "BatchNorm | GroupNorm":
+    """Return a norm by its name: over the batch, over groups of a clip's channels, or over each channel of a clip."""
+    if name == "batch":
+        return BatchNorm(channels)
+    return (
+        InstanceNorm(channels)
+        if name == "instance"
+        else GroupNorm(math.gcd(GROUPS, max(channels // LEAST_CHANNELS, 1)), channels)
+    )
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """Torch's batch norm, keys included, with the statistics of the clips' own frames over all processes.
+
+    In training, clips of different lengths are normalised by the mean and variance of what is not padding, and several
+    processes by those of all of them: two processes with half the batch each do what one does with the whole.
+    """
+
+    def forward(self, grid: Grid, lengths: Lengths = None) -> Grid:
+        """Return the normalised grid; padding is zero."""
+        if self.training and (lengths is not None or processes() > 1):
+            return self._over_own_frames(grid, lengths)
+        return silence_(super().forward(grid), lengths)
+
+    def _over_own_frames(self, grid: Grid, lengths: Lengths) -> Grid:
+        mask = None if lengths is None else within(lengths, grid.shape[3]).to(grid.dtype)[:, None, None]
+        with torch.no_grad():
+            own = grid if mask is None else grid * mask
+            mean, variance, count = _statistics(own, lengths)
+            unbiased = variance * (count / (count - 1).clamp(min=1))
+            for name, value in (("running_mean", mean), ("running_var", unbiased)):
+                # `data`: torch's own norm, used for a view without padding, takes a change of its buffers for a fault
+                running = self.get_buffer(name).data
+                running.lerp_(value.to(running.dtype), MOMENTUM)
+            self.get_buffer("num_batches_tracked").add_(1)
+        normalised: Tensor = _Normalise.apply(  # type: ignore[no-untyped-call]
+            grid, own, mask, self.weight, self.bias, mean.float(), variance.float(), count, self.eps
+        )
+        return normalised
+
+
+class GroupNorm(nn.GroupNorm):
+    """Torch's group norm, keys included, with the statistics of each clip's own frames."""
+
+    def forward(self, grid: Grid, lengths: Lengths = None) -> Grid:
+        """Return the normalised grid; padding is zero."""
+        size = grid[0].numel() // grid.shape[3] // self.num_groups  # values of a group in a frame
+        if lengths is None:
+            epsilon = float(self.least_variance(torch.tensor(size * grid.shape[3])))
+            return torch.group_norm(grid, self.num_groups, self.weight, self.bias, epsilon)
+        own = within(lengths, grid.shape[3])[:, None, None, None]
+        count = lengths[:, None, None, None, None] * size
+        grouped = grid.float().reshape(
+            len(grid), self.num_groups, -1, *grid.shape[2:]
+        )  # (batch, groups, channels, ...)
+        axes = (2, 3, 4)
+        centred = (grouped - (grouped * own).sum(axes, keepdim=True) / count) * own
+        variance = centred.square().sum(axes, keepdim=True) / count
+        normalised = (centred * (variance + self.least_variance(count)).rsqrt()).flatten(1, 2)
+        scaled = normalised * self.weight[:, None, None] + self.bias[:, None, None]
+        kept: Tensor = scaled * own[:, 0]
+        return kept.to(grid.dtype)
+
+    def least_variance(self, count: Int64[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """Return what is added to the variance of so many values."""
+        return torch.full(count.shape, self.eps, device=count.device)
+
+
+class InstanceNorm(GroupNorm):
+    """Torch's instance norm over each clip's own frames, as if one more value, of variance 1, had been seen.
+
+    The deviation of two or three values is next to nothing by chance, and what is divided by it is the rounding of the
+    layers before: without the extra value a clip of 50 ms would not be the same twice. Long clips do not notice it.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, channels)
+
+    def least_variance(self, count: Int64[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """Return what is added to the variance of so many values."""
+        return 1 / count
+
+
+def _statistics(
+    grid: Grid, lengths: Lengths
+) -> tuple[Float[Tensor, " channels"], Float[Tensor, " channels"], Float[Tensor, ""]]:
+    """Return mean, variance and count of what is not padding, over all processes; `grid` is zero where it is padding.
+
+    Torch's one-pass kernel counts the zeros too; sums do not change by them, so only the counts are put right.
+    """
+    mean, variance = torch.ops.aten.batch_norm_update_stats(grid, None, None, 0.0)
+    mean, variance = mean.double(), variance.double()  # few numbers: differences of squares can afford it
+    everything = grid.numel() // grid.shape[1]
+    own = mean.new_tensor(everything) if lengths is None else lengths.sum().double() * grid.shape[2]
+    sums = torch.stack([mean * everything, (variance + mean.square()) * everything, own.expand_as(mean)])
+    total, squares, count = all_reduce_sum(sums)
+    mean = total / count
+    return mean, (squares / count - mean.square()).clamp(min=0), count[0]
+
+
+class _Normalise(torch.autograd.Function):
+    """Batch norm by given statistics, and the gradient through them.
+
+    Source: Ioffe and Szegedy, arXiv:1502.03167, section 3, with sums over what is not padding in place of all.
+    """
+
+    @staticmethod
+    def forward(
+        context: Any, _: Tensor, own: Tensor, mask: Tensor | None, weight: Tensor, bias: Tensor, mean: Tensor,
+        variance: Tensor, count: Tensor, epsilon: float,
+    ) -> Tensor:  # fmt: skip
+        """Normalise `own`, which is the grid of the first argument with zeros for padding."""
+        context.save_for_backward(own, mask, weight, mean, variance, count)
+        context.epsilon = epsilon
+        normalised = functional.batch_norm(own, mean, variance, weight, bias, training=False, eps=epsilon)
+        return normalised if mask is None else normalised.mul_(mask)
+
+    @staticmethod
+    @once_differentiable
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        own, mask, weight, mean, variance, count = context.saved_tensors
+        gradient = gradients[0] if mask is None else gradients[0] * mask
+        direct, of_weight, of_bias = torch.ops.aten.native_batch_norm_backward(
+            gradient, own, weight, mean, variance, None, None, False, context.epsilon, (True, True, True)
+        )
+        # the mean and the variance move with every input: a constant and a slope in the input, for each channel
+        means = all_reduce_sum(torch.stack([of_bias, of_weight])) / count.float()
+        inverse = (variance + context.epsilon).rsqrt()
+        slope = weight * inverse.square() * means[1]
+        constant = weight * inverse * means[0] - slope * mean
+        # in its place: most of a norm's time goes into reading and writing grids
+        through = direct.sub_(_column(constant, own)).addcmul_(own, _column(slope, own), value=-1)
+        return through if mask is None else through.mul_(mask), None, None, of_weight, of_bias, None, None, None, None
+
+
+def _column(values: Float[Tensor, " channels"], grid: Grid) -> Float[Tensor, "channels 1 1"]:
+    return values.to(grid.dtype)[:, None, None]

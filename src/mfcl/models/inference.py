@@ -1,0 +1,169 @@
+"""From prepared clips to vectors: batches of like length, bounded memory, the input's order."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int64
+
+from mfcl.core.console import progress as progress_bar
+from mfcl.data.manifest import Manifest
+from mfcl.embeddings.table import Embeddings
+from mfcl.errors import MfclError
+from mfcl.models.pair import MultiFormatModel
+
+Format = Literal["wave", "mel", "both"]
+FORMATS = ("wave", "mel")
+Part = Literal["words", "voices"]
+LONGEST_SECONDS = 10.0
+"""A longer recording is embedded in windows of this length: memory stays bounded for an hour of sound."""
+Samples = Float32[np.ndarray, " _"]
+
+
+@runtime_checkable
+class Clips(Protocol):
+    """Clips by number: a `Store`, or anything with lengths in samples and a way to read one clip."""
+
+    @property
+    def lengths(self) -> Int64[np.ndarray, " items"]:
+        """Return the clips' lengths in samples."""
+
+    def clip(self, index: int) -> Samples:
+        """Return one clip."""
+        ...
+
+
+@runtime_checkable
+class Stored(Clips, Protocol):
+    """Clips of a manifest's recordings: a `Store`, or a view of one."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """Return the recordings, in the order of the clips."""
+
+    @property
+    def sample_rate(self) -> int:
+        """Return the rate in Hz."""
+
+
+def embed_store(
+    model: MultiFormatModel, store: Stored, *, format: Format = "both", batch: int = 64, progress: bool = False
+) -> Embeddings:
+    """Embed every recording of a store, on the device where the model is."""
+    manifest = store.manifest
+    return Embeddings(
+        vectors=embed_clips(model, store, store.sample_rate, format=format, batch=batch, progress=progress),
+        ids=manifest.ids,
+        labels={name: manifest.column(name) for name in manifest.label_names},
+        parts=part_bounds(model, format),
+        splits=manifest.splits,
+    )
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Clips in a list."""
+
+    clips: Sequence[Samples]
+
+    @property
+    def lengths(self) -> Int64[np.ndarray, " items"]:
+        """Return the clips' lengths in samples."""
+        return np.array([len(clip) for clip in self.clips], dtype=np.int64)
+
+    def clip(self, index: int) -> Samples:
+        """Return one clip."""
+        return self.clips[index]
+
+
+@torch.inference_mode()
+def embed_clips(
+    model: MultiFormatModel,
+    clips: Clips,
+    sample_rate: int,
+    *,
+    format: Format = "both",
+    batch: int = 64,
+    progress: bool = False,
+) -> Float32[np.ndarray, "items dim"]:
+    """Embed prepared clips in their order; a clip longer than `LONGEST_SECONDS` is the mean of its windows.
+
+    Args:
+        model: The model; it is run in evaluation mode and left in the mode that it was in.
+        clips: Mono clips at the model's rate, already prepared.
+        sample_rate: Theirs, in Hz.
+        format: See `embed`.
+        batch: Windows a step.
+        progress: Show a progress bar.
+    """
+    wanted = FORMATS if format == "both" else (format,)
+    dim = sum(model.dims[name] for name in wanted)
+    totals = np.zeros((len(clips.lengths), dim), dtype=np.float64)
+    weights = np.zeros(len(clips.lengths), dtype=np.float64)
+    was_training = model.training
+    model.eval()
+    device = next(model.parameters()).device
+    try:
+        plan = list(_plan(clips.lengths, int(LONGEST_SECONDS * sample_rate), batch))
+        bar = progress_bar(total=len(weights), what="embedding", unit="clips", shown=progress)
+        with bar:
+            for windows in plan:
+                wave, lengths = _stack([clips.clip(item)[start:stop] for item, start, stop in windows])
+                output = [
+                    getattr(model, name)(wave.to(device), None if lengths is None else lengths.to(device)).float()
+                    for name in wanted
+                ]
+                vectors = torch.cat(output, dim=1).cpu().numpy()
+                items = np.array([item for item, _, _ in windows])
+                share = np.array([stop - start for _, start, stop in windows], dtype=np.float64)
+                np.add.at(totals, items, vectors * share[:, None])
+                np.add.at(weights, items, share)
+                bar.update(sum(start == 0 for _, start, _ in windows))
+    finally:
+        model.train(was_training)
+    return (totals / weights[:, None]).astype(np.float32)
+
+
+def pick_device(device: str) -> torch.device:
+    """Return the device of that name; `auto` is a GPU where there is one."""
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise MfclError(f"device {device!r} cannot be used here ({reason}); use auto or cpu") from error
+
+
+def part_bounds(model: MultiFormatModel, format: Format) -> dict[str, tuple[int, int]]:
+    """Return where the values of each of `MultiFormatModel.parts` lie in an embedding: name -> (start, stop)."""
+    bounds, start = {}, 0
+    for name, dim in model.parts.items():
+        if format in ("both", name.split()[0]):
+            bounds[name] = (start, start + dim)
+            start += dim
+    return bounds
+
+
+def _plan(lengths: Int64[np.ndarray, " items"], longest: int, batch: int) -> Iterator[list[tuple[int, int, int]]]:
+    """Yield batches of windows (item, start, stop), windows of like length together so that little is padding."""
+    windows = []
+    for item, length in enumerate(lengths.tolist()):
+        pieces = max(1, -(-length // longest))
+        edges = [length * piece // pieces for piece in range(pieces + 1)]
+        windows += [(item, start, stop) for start, stop in pairwise(edges)]
+    windows.sort(key=lambda window: (window[2] - window[1], window))
+    for first in range(0, len(windows), batch):
+        yield windows[first : first + batch]
+
+
+def _stack(clips: Sequence[Samples]) -> tuple[torch.Tensor, torch.Tensor | None]:
+    counts = np.array([len(clip) for clip in clips], dtype=np.int64)
+    wave = np.zeros((len(clips), int(counts.max())), dtype=np.float32)
+    for row, clip in zip(wave, clips, strict=True):
+        row[: len(clip)] = clip
+    full = bool((counts == counts.max()).all())
+    return torch.from_numpy(wave), None if full else torch.from_numpy(counts)

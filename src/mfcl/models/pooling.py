@@ -1,0 +1,129 @@
+"""From frames to one embedding a clip; padding never counts.
+
+What is kept of time decides what an embedding is good for: a word is an order of sounds, a voice is not.
+"""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from mfcl.errors import RecipeError, one_of
+from mfcl.models.encoders.base import Frames, lengths_of, within
+
+Embedding = Float[Tensor, "batch dim"]
+
+
+def _mean(frames: Frames) -> Embedding:
+    if frames.lengths is None:
+        return frames.values.mean(dim=1)
+    return frames.values.sum(dim=1) / frames.lengths[:, None]  # padding is zero
+
+
+def _highest(frames: Frames) -> Embedding:
+    if frames.lengths is None:
+        return frames.values.amax(dim=1)
+    own = within(frames.lengths, frames.values.shape[1])[:, :, None] > 0
+    return torch.where(own, frames.values, -torch.inf).amax(dim=1)
+
+
+def _mean_max(frames: Frames) -> Embedding:
+    return torch.cat([_mean(frames), _highest(frames)], dim=1)
+
+
+def _thirds_max(frames: Frames) -> Embedding:
+    thirds = thirds_weights(frames) @ frames.values  # (batch, 3, features)
+    return torch.cat([thirds.flatten(1), _highest(frames)], dim=1)
+
+
+def _statistics(frames: Frames) -> Embedding:
+    mean = _mean(frames)
+    squares = _mean(Frames(_own(frames, (frames.values - mean[:, None]).square()), frames.lengths))
+    return torch.cat([mean, (squares + 1e-6).sqrt()], dim=1)  # the root has no slope at 0
+
+
+def _max_plus_mean(frames: Frames) -> Embedding:
+    return _highest(frames) + _mean(frames)
+
+
+POOLINGS: dict[str, tuple[Callable[[Frames], Embedding], int]] = {
+    "mean": (_mean, 1),
+    "mean_max": (_mean_max, 2),
+    "thirds_max": (_thirds_max, 4),
+    "statistics": (_statistics, 2),
+    "panns": (_max_plus_mean, 1),
+}
+"""Name -> function and its values for each feature."""
+
+
+class Pooling(nn.Module):
+    """One embedding for each clip, by name.
+
+    - `mean` over time; `mean_max`: mean and maximum; `statistics`: mean and standard deviation. They forget the order.
+    - `thirds_max`: the mean of each third of the clip and the maximum. It keeps the order.
+    - `panns`: maximum plus mean, then a learned layer and ReLU, as PANNs make their 2,048 values.
+
+    Attributes:
+        dim: Values in an embedding.
+
+    Raises:
+        RecipeError: there is no such pooling.
+
+    Source: Kong et al., arXiv:1912.10211, section III (maximum plus mean); Snyder et al., "X-vectors", ICASSP 2018
+        (mean and standard deviation).
+
+    Example:
+        >>> Pooling("thirds_max", 640).dim
+        2560
+    """
+
+    def __init__(self, name: str, features: int) -> None:
+        super().__init__()
+        if name not in POOLINGS:
+            raise RecipeError(one_of("pooling", name, POOLINGS))
+        self.name = name
+        self.dim = features * POOLINGS[name][1]
+        if name == "panns":
+            self.fc1 = nn.Linear(features, features)
+
+    def forward(self, frames: Frames) -> Embedding:
+        """Return the embeddings, in float32 whatever arithmetic the frames were made with."""
+        with torch.autocast(frames.values.device.type, enabled=False):
+            pooled = POOLINGS[self.name][0](Frames(frames.values.float(), frames.lengths))
+            return self.fc1(pooled).relu() if self.name == "panns" else pooled
+
+
+def thirds_weights(frames: Frames) -> Float[Tensor, "batch 3 frames"]:
+    """Return the weight of each frame in the mean of each third of its clip; each third's weights add up to 1.
+
+    A frame that lies across a border counts in both thirds by its share, so one frame makes three thirds:
+
+        frame    |  0  |  1  |  2  |  3  |
+        third    |   0   |   1   |   2   |     frame 1 counts 1/3 in third 0 and 2/3 in third 1
+    """
+    width, device, lengths = frames.values.shape[1], frames.values.device, lengths_of(frames)
+    third = lengths[:, None, None] / 3  # in frames
+    start = third * torch.arange(3, device=device)[:, None]  # (batch, 3, 1)
+    frame = torch.arange(width, device=device)  # frame j lasts from j to j + 1
+    overlap = torch.minimum(start + third, frame + 1) - torch.maximum(start, frame)
+    return overlap.clamp(min=0) / third
+
+
+def halves(frames: Frames) -> tuple[Frames, Frames]:
+    """Return the first and the second half of the frames of each clip; a single frame is both.
+
+    clip     | a  b  c  d  e | .  .     first  | a  b | .  .  .  .  .
+                                        second | c  d  e | .  .  .  .
+    """
+    width, lengths = frames.values.shape[1], lengths_of(frames)
+    before = (lengths // 2).clamp(min=1)
+    after = (lengths - before).clamp(min=1)
+    early = frames.values * within(before, width)[:, :, None]
+    moved = torch.arange(width, device=before.device) + (lengths - after)[:, None]  # (batch, width)
+    late = frames.values.gather(1, moved.clamp(max=width - 1)[:, :, None].expand_as(frames.values))
+    return Frames(early, before), Frames(late * within(after, width)[:, :, None], after)
+
+
+def _own(frames: Frames, values: Float[Tensor, "batch frames features"]) -> Float[Tensor, "batch frames features"]:
+    return values if frames.lengths is None else values * within(frames.lengths, values.shape[1])[:, :, None]

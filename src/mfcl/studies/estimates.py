@@ -1,0 +1,111 @@
+"""About how long a study's work takes here: a step of each encoder is timed on noise, the rest is a guess."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from mfcl.data.dataset import Data
+from mfcl.models.losses import TERMS
+from mfcl.models.pair import FormatEncoder, make_model
+from mfcl.recipe import Recipe
+from mfcl.studies.fine_tuning import JOINT_EPOCHS
+from mfcl.studies.representations import Source
+from mfcl.training.precision import settle
+
+BATCH = 32
+PER_VIEW = 1.5e-3
+"""Seconds a recording that one question about one view takes: a guess that was right within a factor of two."""
+CONTROL = 6e-3
+"""Seconds a recording that a control takes, the slowest one nearly three times as long."""
+PICTURE = 3e-3
+"""Seconds a recording that a log-mel picture takes, and finding its neighbours."""
+AUGMENTED = 1.3
+"""What augmentation, log-mels, losses and the optimiser add to the encoders' own time."""
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Seconds a recording, on this machine, of recordings of these lengths."""
+
+    train: dict[str, float]
+    """Forward and backward of a whole recording, by format."""
+    embed: float
+    recordings: int
+    trained: int
+    classes: int
+    fewest: int
+    """Training recordings of the rarest class."""
+
+    def source(self, source: Source) -> float:
+        """Return about how many seconds it takes to make a source."""
+        embedding = self.embed * self.recordings
+        if source.kind == "control":
+            return CONTROL * self.recordings
+        if source.kind == "untrained":
+            return embedding
+        if source.kind == "supervised":
+            return embedding + self.supervised(source.recipe.supervised.epochs, self.trained)
+        return embedding + self.pretraining(source.recipe, source.recipe.train.epochs)
+
+    def pretraining(self, recipe: Recipe, epochs: int) -> float:
+        """Return the seconds of training without labels."""
+        crops, terms = recipe.crops, TERMS[recipe.loss.terms]
+        share = (crops.length + (crops.longest or crops.length)) / 2 if crops.unit == "fraction" else 1.0
+        once = AUGMENTED * share * sum(self.train[name] for side in terms for name in side)
+        searches = recipe.loss.searches * (self.embed + PICTURE) if recipe.loss.neighbours else 0.0
+        return (once * epochs + searches) * self.trained
+
+    def joint(self, recipe: Recipe) -> float:
+        """Return the seconds of going on by few labels and all recordings."""
+        return 1.25 * self.pretraining(recipe, min(JOINT_EPOCHS, recipe.train.epochs))
+
+    def supervised(self, epochs: int, count: int) -> float:
+        """Return the seconds of supervised training of both encoders on so many recordings."""
+        return sum(self.train.values()) * epochs * count
+
+    def labelled(self, per_class: int) -> int:
+        """Return how many recordings so many labels of each class are; 0 is all."""
+        return min(per_class * self.classes, self.trained) if per_class else self.trained
+
+    def question(self, section: str, views: int) -> float:
+        """Return about how many seconds a question takes."""
+        noisy = 5 * self.embed * self.recordings / 3 if section == "robustness" else 0.0
+        return 1.0 if section == "cost" else PER_VIEW * self.recordings * views + noisy
+
+
+def measured_rates(data: Data, recipe: Recipe, device: torch.device) -> Rates:
+    """Time a step of each encoder on noise as long as the recordings are."""
+    seconds = min(float(np.mean(data.store.lengths)) / data.store.sample_rate, 5.0)
+    model = make_model(recipe.model, seed=0).to(device).train()
+    noise = torch.randn(BATCH, max(round(seconds * data.store.sample_rate), 800), device=device)
+    train, embed = {}, 0.0
+    for name, precision in (("wave", recipe.train.wave_precision), ("mel", recipe.train.mel_precision)):
+        encoder: FormatEncoder = getattr(model, name)
+        bf16 = settle(precision, device) == "bf16"
+
+        def step(encoder: FormatEncoder = encoder, bf16: bool = bf16) -> None:
+            with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+                embedding = encoder(noise)
+            embedding.float().square().mean().backward()
+
+        def forward(encoder: FormatEncoder = encoder) -> None:
+            with torch.no_grad():
+                encoder(noise)
+
+        train[name] = _timed(step) / BATCH
+        embed += _timed(forward) / BATCH
+    train_part = data.manifest.splits == "train"
+    labels = data.manifest.column(data.label)[train_part] if data.label else np.zeros(0, dtype=str)
+    counts = np.unique(labels[labels != ""], return_counts=True)[1]
+    trained = int(train_part.sum())
+    return Rates(train, embed, len(data.store), trained, len(counts), int(counts.min(initial=trained)))
+
+
+def _timed(work: Callable[[], None]) -> float:
+    work()
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start

@@ -1,0 +1,140 @@
+"""The files of a study that others read: rows, tables, pictures, and what it was."""
+
+import dataclasses
+import json
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mfcl.core.files import write_json, write_text
+from mfcl.data.store import Store
+from mfcl.models.frontends import LogMel
+from mfcl.recipe import Recipe
+from mfcl.studies.planner import Part
+from mfcl.studies.results import Row, tables
+from mfcl.views.crops import crop_pair
+
+COLUMNS = 400
+"""Points of the drawn waveform."""
+LONGEST_SECONDS = 3.0
+"""Of the recording that is drawn."""
+RANGE = 8 * np.log(10)
+"""Natural logarithms of power from white to black: 80 dB."""
+
+
+def write_results(
+    folder: Path, planned: Sequence[Part], everything: Sequence[Part], about: dict[str, Any]
+) -> list[Row]:
+    """Write what is known of everything that could be planned, and return the rows.
+
+    `results.json` and `pictures.json` hold the same for the same answers, in whatever order they were worked out.
+    """
+    rows: list[Row] = []
+    pictures: dict[str, list[Any]] = {}
+    notes = list(about["notes"])
+    known = [part for part in everything if part.done]
+    for part in known:
+        answer = part.answered()
+        command = with_only(about["command"], part.section)
+        rows += [Row(**row, command=command) for row in answer["rows"]]
+        for kind, entries in answer["pictures"].items():
+            pictures.setdefault(kind, []).extend(entries)
+        notes += answer["notes"]
+    sources: dict[str, Part] = {}
+    for part in known:  # a sweep may share the main training, which keeps its name
+        sources.setdefault(part.bench.name(part.source), part)
+    about = {
+        **about, "notes": list(dict.fromkeys(notes)), "planned": len(planned),
+        "done": sum(part.done for part in planned),
+        "seconds": round(sum(part.answered()["seconds"] for part in known), 1),
+    }  # fmt: skip
+    curves = [curve(part) for part in sources.values() if part.source.kind == "pre-trained"]
+    method = method_picture(known[0].bench.data.part("test"), known[0].source.recipe) if known else None
+    write_json(folder / "results.json", [dataclasses.asdict(row) for row in rows])
+    write_json(folder / "pictures.json", {**pictures, "training": curves, "method": method})
+    write_json(folder / "about.json", about)
+    write_text(folder / "results.md", f"{origin(about)}\n\n{tables(rows, style='github')}\n")
+    return rows
+
+
+def with_only(command: str, section: str) -> str:
+    """Return the command that works out one section.
+
+    Example:
+        >>> with_only("mfcl study clips --out a --only voices --seed 1", "crops")
+        'mfcl study clips --out a --seed 1 --only crops'
+    """
+    words, kept, after = shlex.split(command), [], False
+    for word in words:
+        after = word in ("--only", "--skip") or (after and not word.startswith("-"))
+        if not after:
+            kept.append(word)
+    return shlex.join([*kept, "--only", section])
+
+
+def curve(part: Part) -> dict[str, Any]:
+    """Return how a training went, epoch by epoch, from its `metrics.jsonl`."""
+    bench, source = part.bench, part.source
+    epochs: list[dict[str, Any]] = []
+    chance: float | None = None
+    latest: dict[str, float] = {}
+    path = bench.run(source) / "metrics.jsonl"
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+        entry = json.loads(line)
+        if "epoch" in entry:  # the line of the step before it has the loss
+            kept = {key: entry[key] for key in ("epoch", "valid_knn", "valid_pairing") if key in entry}
+            epochs.append({**kept, **latest})
+        else:
+            chance = entry.get("chance", chance)
+            latest = {"loss": entry["loss"], "lr": entry["learning_rate"], "seconds": entry["seconds"]}
+    labels = bench.data.manifest.column(bench.data.label) if bench.data.label else np.zeros(0)
+    kinds = len(np.unique(labels[labels != ""])) if bench.data.label else 0
+    return {
+        "run": source.name, "seed": source.seed, "epochs": epochs,
+        **({} if chance is None else {"chance_loss": chance}), **({"chance_knn": 100 / kinds} if kinds else {}),
+    }  # fmt: skip
+
+
+def method_picture(store: Store, recipe: Recipe) -> dict[str, Any]:
+    """Return the two formats of the test recording of middle length, and the crops that the recipe would cut."""
+    index = int(np.argsort(store.lengths, kind="stable")[len(store) // 2])
+    sound, rate = store.clip(index)[: round(LONGEST_SECONDS * store.sample_rate)], store.sample_rate
+    front = LogMel(recipe.model.mel_format, rate)
+    with torch.no_grad():
+        power = front.log_power(torch.from_numpy(sound.copy())[None])[0][0].numpy()
+    shades = 255 * np.clip((power - power.max()) / RANGE + 1, 0, 1)
+    pair = crop_pair(
+        np.array([len(sound)]), rate, recipe.crops, seed=0, epoch=0, recordings=np.array([index])
+    )  # fmt: skip
+    columns = np.array_split(sound / max(float(np.abs(sound).max()), 1e-9), min(COLUMNS, len(sound)))
+    return {
+        "id": str(store.manifest.ids[index]), "sample_rate": rate, "seconds": len(sound) / rate,
+        "labels": {name: str(store.manifest.column(name)[index]) for name in store.manifest.label_names},
+        "bands": len(power), "hop_seconds": front.hop_seconds, "mel": shades.round().astype(int).tolist(),
+        "wave": [[round(float(part.min()), 3), round(float(part.max()), 3)] for part in columns],
+        "crops": [
+            [round(float(start / rate), 4), round(float((start + count) / rate), 4)]
+            for start, count in zip(pair.starts[0], pair.counts[0], strict=True)
+        ],
+    }  # fmt: skip
+
+
+def origin(about: dict[str, Any]) -> str:
+    """Return what a reader needs to have the tables again: command, data, seeds, time and machine."""
+    sides = ", ".join(
+        f"{side['recordings']} {name}" + (f" ({side['speakers']} {about['speaker']}s)" if "speakers" in side else "")
+        for name, side in about["parts"].items()
+    )
+    lines = [
+        ("command", f"`{about['command']}`"),
+        ("data", f"{sides}; fingerprint {about['fingerprint']}"),
+        ("seeds", ", ".join(map(str, about["seeds"]))),
+        ("seconds", f"{about['seconds']:.0f}, training and measuring"),
+        ("machine", about["machine"]),
+        *(("note", note) for note in about["notes"]),
+    ]
+    return "\n".join(f"- {name}: {text}" for name, text in lines)

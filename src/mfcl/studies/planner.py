@@ -1,0 +1,210 @@
+"""The parts of a study in the order in which they are done, and about how long each takes on this machine."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from mfcl.core.console import table
+from mfcl.core.machine import stopwatch
+from mfcl.recipe import Recipe
+from mfcl.studies import evaluators as questions
+from mfcl.studies.cache import slug
+from mfcl.studies.estimates import Rates
+from mfcl.studies.evaluators import Answer
+from mfcl.studies.fine_tuning import enough_steps, jointly, tuned
+from mfcl.studies.representations import Source, ablated, main_sources, swept
+from mfcl.studies.sections import ABLATION, SECTIONS, SWEEPS, UNLABELLED, Preset
+from mfcl.studies.workspace import Bench
+
+Ask = Callable[[Bench, Source], Answer]
+ASKED: dict[str, Ask] = {
+    "labels": questions.labels,
+    "voices": questions.voices,
+    "traits": questions.traits,
+    "efficiency": questions.efficiency,
+    "robustness": questions.robustness,
+    "geometry": questions.geometry,
+    "maps": questions.maps,
+    "cost": questions.costs,
+    **{section: questions.sweep(section) for section in (*SWEEPS, ABLATION)},
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One thing that a study works out, kept by itself.
+
+    Attributes:
+        section: Where it belongs.
+        name: What a person sees.
+        source: What is asked about.
+        bench: The data of its seed.
+        ask: The question.
+        seconds: About how long it takes, without making the source.
+        settings: What the answer depends on beside the source.
+    """
+
+    section: str
+    name: str
+    source: Source
+    bench: Bench
+    ask: Ask
+    seconds: float
+    settings: Mapping[str, Any]
+
+    @property
+    def basis(self) -> dict[str, Any]:
+        """Return everything that the answer depends on."""
+        data = self.bench.data
+        return {
+            "source": self.bench.basis(self.source), "named": self.source.name, "section": self.section,
+            "label": data.label, "speaker": data.speaker, **self.settings,
+        }  # fmt: skip
+
+    @property
+    def rank(self) -> int:
+        """Return when it is done: the main parts of all seeds, then trainings with few labels, then sweeps."""
+        return 2 if self.section in (*SWEEPS, ABLATION) else int("count" in self.settings)
+
+    @property
+    def key(self) -> str:
+        """Return the name of its file."""
+        return f"{self.section}-{slug(self.name)}-seed{self.source.seed}"
+
+    @property
+    def done(self) -> bool:
+        """Whether the answer is known."""
+        return self.bench.ledger.path(self.key, self.basis).is_file()
+
+    def answered(self) -> dict[str, Any]:
+        """Return the answer, worked out now or on an earlier day, with what its source cost."""
+        return self.bench.ledger.once(self.key, self.basis, self._work)
+
+    def _work(self) -> dict[str, Any]:
+        clock = stopwatch()
+        known = self.bench.make(self.source)
+        answer = self.ask(self.bench, self.source)
+        rows = [{"seconds": known["seconds"], **row, "seed": self.source.seed} for row in answer.rows]
+        return {"rows": rows, "pictures": answer.pictures, "notes": answer.notes, "seconds": round(clock(), 1)}
+
+
+def parts(
+    bench: Bench,
+    recipe: Recipe,
+    preset: Preset,
+    sections: Sequence[str],
+    seed: int,
+    rates: Rates,
+    grids: Sequence[Sequence[str]] = (),
+) -> list[Part]:
+    """Return the parts of one seed: all sections of a source together, so that its embeddings are read once."""
+    data = bench.data
+    usable = [name for name in sections if _measurable(name, data.label, data.speaker)]
+    found: list[Part] = []
+
+    def add(section: str, source: Source, ask: Ask, seconds: float, name: str = "", **settings: Any) -> None:
+        found.append(Part(section, name or source.name, source, bench, ask, seconds, settings))
+
+    for source in main_sources(recipe, seed, labelled=data.label is not None):
+        encoder = source.kind != "control"
+        for section in usable:
+            if section in (*SWEEPS, ABLATION) or (not encoder and section in UNLABELLED):
+                continue
+            add(section, source, ASKED[section], rates.question(section, len(source.views)))
+    if "efficiency" in usable:
+        source = Source("pre-trained", "pre-trained", seed, recipe)
+        for count in (wanted for wanted in preset.tuned if wanted <= rates.fewest):
+            for start in ("fine-tuned", "from scratch"):
+                settings = enough_steps(recipe.supervised, rates.labelled(count))
+                seconds = rates.supervised(settings.epochs, rates.labelled(count))
+                ask = partial(_tuned, per_class=count, start=start)
+                add("efficiency", source, ask, seconds, f"{start}, {count or 'all'} labels a class", count=count)
+        for count in (wanted for wanted in preset.joint if wanted <= rates.fewest):
+            ask = partial(_jointly, per_class=count)
+            add("efficiency", source, ask, rates.joint(recipe), f"joint, {count} labels a class", count=count)
+    for section in usable:
+        if section in SWEEPS:
+            for source in swept(section, recipe, seed, preset.sweep_epochs):
+                add(section, source, ASKED[section], rates.question(section, len(source.views)))
+    if ABLATION in usable and grids:
+        for source in ablated(recipe, seed, grids):
+            add(ABLATION, source, ASKED[ABLATION], rates.question(ABLATION, len(source.views)))
+    return found
+
+
+def _tuned(bench: Bench, source: Source, *, per_class: int, start: Any) -> Answer:
+    return Answer(rows=tuned(bench, source, per_class, start=start))
+
+
+def _jointly(bench: Bench, source: Source, *, per_class: int) -> Answer:
+    return Answer(rows=jointly(bench, source, per_class))
+
+
+def _measurable(section: str, label: str | None, speaker: str | None) -> bool:
+    if section in UNLABELLED:
+        return True
+    if section in ("voices", "traits"):
+        return speaker is not None
+    if section in (*SWEEPS, ABLATION):
+        return label is not None or speaker is not None
+    return label is not None
+
+
+def to_make(planned: Sequence[Part], rates: Rates) -> dict[str, float]:
+    """Return the sources that are not made yet, each once, and about how many seconds each takes."""
+    wanted = {part.bench.name(part.source): part for part in planned if not part.done}
+    return {name: rates.source(part.source) for name, part in wanted.items() if part.bench.about(part.source) is None}
+
+
+def seconds_left(planned: Sequence[Part], rates: Rates) -> float:
+    """Return about how long the parts without an answer take, their sources included."""
+    return sum((part.seconds for part in planned if not part.done), sum(to_make(planned, rates).values(), 0.0))
+
+
+def plan_table(planned: Sequence[Part], rates: Rates) -> str:
+    """Return the plan: a line a section, what is done, what is to do and about how long it takes."""
+    lines: list[tuple[str, str, int, int, str]] = []
+    counted: set[str] = set()
+    for section in dict.fromkeys(part.section for part in sorted(planned, key=_order)):
+        own = [part for part in planned if part.section == section]
+        open_ = [part for part in own if not part.done]
+        making = {name: cost for name, cost in to_make(own, rates).items() if name not in counted}
+        counted |= set(making)
+        seconds = sum((part.seconds for part in open_), sum(making.values(), 0.0))
+        lines.append((section, SECTIONS[section], len(own), len(own) - len(open_), spoken(seconds)))
+    total = seconds_left(planned, rates)
+    done = sum(line[3] for line in lines)
+    lines.append(("all", "", len(planned), done, spoken(total)))
+    return table(lines, ["section", "what it asks", "parts", "done", "about"])
+
+
+def spoken(seconds: float) -> str:
+    """Return a time as a person says it.
+
+    Example:
+        >>> spoken(0.0), spoken(42.0), spoken(600.0), spoken(7200.0)
+        ('-', '42 s', '10 min', '2.0 h')
+    """
+    if seconds < 0.5:
+        return "-"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _order(part: Part) -> int:
+    return list(SECTIONS).index(part.section)
+
+
+def left_out(sections: Sequence[str], label: str | None, speaker: str | None) -> Iterator[str]:
+    """Yield what recordings without labels or speakers keep a study from telling."""
+    missing = [name for name in sections if not _measurable(name, label, speaker)]
+    if label is None and missing:
+        yield (
+            "no label to measure by (a column `digit`, `label`, `word`, `species`, or --label): it would add "
+            + ", ".join(name for name in missing if name not in ("voices", "traits"))
+            + " and the supervised encoders"
+        )
+    if speaker is None and {"voices", "traits"} & set(missing):
+        yield "no label names the voice (a column `speaker`, or --speaker): it would add voices and traits"

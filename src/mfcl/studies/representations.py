@@ -1,0 +1,161 @@
+"""What a study represents recordings by: controls, and encoders untrained, pre-trained and supervised."""
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+import mfcl
+from mfcl.errors import RecipeError
+from mfcl.evaluation.baselines import Clips, log_mel_picture, mfcc_statistics, random_features
+from mfcl.models.losses import TERMS
+from mfcl.recipe import Recipe, changed, to_dict
+from mfcl.views.crops import CropSettings
+
+Kind = Literal["control", "untrained", "pre-trained", "supervised"]
+
+CONTROLS: dict[str, Callable[[Clips, int, int], np.ndarray]] = {
+    "MFCC statistics": lambda clips, rate, seed: mfcc_statistics(clips, rate),
+    "log-mel picture": lambda clips, rate, seed: log_mel_picture(clips, rate),
+    "Hydra-like features": lambda clips, rate, seed: random_features(clips, rate, seed=seed),
+}
+"""Name -> vectors of clips at a rate, drawn by a seed."""
+CROPS: tuple[tuple[int, int, str], ...] = (
+    *((30, 30, "disjoint"), (40, 40, "disjoint"), (45, 45, "disjoint"), (50, 50, "disjoint")),
+    (60, 60, "overlapping"),
+    (80, 100, "free"),
+)
+"""Per cent of a recording, from and to, and placement: the reference study's sweep, and near-full crops."""
+AUGMENTED = ("none", "wave", "mel", "both")
+FORMATS = {"wave-wave": ("wave",), "mel-mel": ("mel",), "inter": ("wave", "mel")}
+"""The loss's terms -> the formats that learn; each step encodes two crops of each recording in all of them."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One way to represent recordings.
+
+    Attributes:
+        name: Its name in the tables; an encoder pair's formats are added to it.
+        kind: What is done to have it.
+        seed: Of the weights, crops and draws.
+        recipe: Every choice of an encoder.
+        formats: The formats that mean something; a control has none.
+        x: Where it stands on a chart's axis.
+    """
+
+    name: str
+    kind: Kind
+    seed: int
+    recipe: Recipe
+    formats: tuple[str, ...] = ("wave", "mel")
+    x: float | None = None
+
+    def basis(self, fingerprint: str, label: str | None) -> dict[str, Any]:
+        """Return everything that the vectors depend on, in plain values.
+
+        Args:
+            fingerprint: Of the recordings and their split.
+            label: What supervised training predicts.
+        """
+        every = to_dict(self.recipe)
+        parts = {
+            "control": ("preparation",),
+            "untrained": ("preparation", "model"),
+            "pre-trained": ("preparation", "model", "crops", "augment", "head", "loss", "train"),
+            "supervised": ("preparation", "model", "supervised"),
+        }[self.kind]
+        wanted = {part: every[part] for part in parts}
+        label = label if self.kind == "supervised" else None
+        name = self.name if self.kind == "control" else ""
+        return {
+            "kind": self.kind, "name": name, "seed": self.seed, "recipe": wanted, "label": label,
+            "data": fingerprint, "version": mfcl.__version__,
+        }  # fmt: skip
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The names of what is measured of it: each format, both, and each part of both; a control is one."""
+        if self.kind == "control":
+            return ("",)
+        parts = ("words", "voices") if self.recipe.model.voices else ()
+        return (*self.formats, *(("both",) if len(self.formats) > 1 else ()), *parts)
+
+    def called(self, view: str) -> str:
+        """Return the name of one view in the tables."""
+        return f"{self.name}, {view}" if view else self.name
+
+
+def main_sources(recipe: Recipe, seed: int, *, labelled: bool) -> Iterator[Source]:
+    """Yield the controls and the recipe's encoders untrained, pre-trained and, with labels, supervised."""
+    for name in CONTROLS:
+        yield Source(name, "control", seed, recipe, ())
+    yield Source("untrained", "untrained", seed, recipe)
+    yield Source("pre-trained", "pre-trained", seed, recipe)
+    if labelled:
+        yield Source("supervised", "supervised", seed, recipe)
+
+
+def ablated(recipe: Recipe, seed: int, grids: Sequence[Sequence[str]]) -> Iterator[Source]:
+    """Yield the recipe as it is, then each combination of choices; untrained too where the model itself is changed.
+
+    Args:
+        recipe: What is changed.
+        seed: Of all.
+        grids: Each some `key=a,b,c`, keys dotted; of one grid all combinations are tried.
+    """
+    yield Source("pre-trained, as it is", "pre-trained", seed, recipe)
+    for choices in dict.fromkeys(choices for grid in grids for choices in combinations(grid)):
+        name, other = " ".join(choices), changed(recipe, choices)
+        formats = tuple(dict.fromkeys(itertools.chain(*TERMS[other.loss.terms])))
+        if other.model != recipe.model:
+            yield Source(f"untrained, {name}", "untrained", seed, other, formats)
+        yield Source(f"pre-trained, {name}", "pre-trained", seed, other, formats)
+
+
+def combinations(grid: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Yield every combination of choices.
+
+    Raises:
+        RecipeError: not of the form key=a,b,c.
+
+    Example:
+        >>> list(combinations(["train.batch=64,128", "loss.temperature=0.1"]))
+        [('train.batch=64', 'loss.temperature=0.1'), ('train.batch=128', 'loss.temperature=0.1')]
+    """
+    choices = []
+    for entry in grid:
+        key, sign, values = entry.partition("=")
+        if not (key and sign and values):
+            raise RecipeError(f"--ablate {entry}: wanted key=a,b,c, such as loss.temperature=0.05,0.1")
+        choices.append([f"{key}={value}" for value in values.split(",")])
+    yield from itertools.product(*choices)
+
+
+def swept(section: str, recipe: Recipe, seed: int, epochs: int) -> Iterator[Source]:
+    """Yield the pre-trainings of a sweep, each of `epochs` epochs and else the recipe's but for one choice."""
+    short = dataclasses.replace(recipe, train=dataclasses.replace(recipe.train, epochs=epochs))
+    if section == "formats":
+        for terms, formats in FORMATS.items():
+            loss = dataclasses.replace(short.loss, terms=terms)
+            name = "wave-mel" if terms == "inter" else terms
+            other = dataclasses.replace(short, loss=loss)
+            yield Source(f"pre-trained, {name}", "pre-trained", seed, other, formats)
+    elif section == "augmentation":
+        for setting in AUGMENTED:
+            augment = dataclasses.replace(short.augment, setting=setting)
+            other = dataclasses.replace(short, augment=augment)
+            yield Source(f"pre-trained, augmented {setting}", "pre-trained", seed, other)
+    else:
+        for low, high, placement in CROPS:
+            crops = CropSettings(
+                low / 100, high / 100 if high > low else None, placement=placement,
+                shortest_seconds=short.crops.shortest_seconds, most_seconds=short.crops.most_seconds,
+            )  # fmt: skip
+            percent = f"{low}-{high}" if high > low else str(low)
+            name = f"pre-trained, crops {percent} % {placement}"
+            other = dataclasses.replace(short, crops=crops)
+            yield Source(name, "pre-trained", seed, other, x=(low + high) / 2)

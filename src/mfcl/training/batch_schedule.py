@@ -1,0 +1,65 @@
+"""Which recordings each step sees, and their batches, made one step ahead."""
+
+import functools
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from jaxtyping import Int64
+
+from mfcl.core.distributed import processes, rank
+from mfcl.views.batches import batch_indices
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Which recordings each step of a run sees: a pure function of their lengths and the seed."""
+
+    lengths: Int64[np.ndarray, " items"]
+    batch: int
+    epochs: int
+    seed: int
+
+    @functools.cached_property
+    def epoch_steps(self) -> int:
+        """Steps of an epoch."""
+        return len(self._batches(0, 0))
+
+    @property
+    def steps(self) -> int:
+        """Steps of the run."""
+        return self.epochs * self.epoch_steps
+
+    def epoch(self, step: int) -> int:
+        """Return the epoch of a step, both from 0."""
+        return step // self.epoch_steps
+
+    def recordings(self, step: int, *, of: int | None = None) -> Int64[np.ndarray, " batch"]:
+        """Return what a step sees in this process, or in process `of`."""
+        epoch, place = divmod(step, self.epoch_steps)
+        batch: Int64[np.ndarray, " batch"] = self._batches(epoch, rank() if of is None else of)[place]
+        return batch
+
+    @functools.lru_cache(maxsize=2)  # noqa: B019  two epochs of one plan, gone with the run
+    def _batches(self, epoch: int, process: int) -> Int64[np.ndarray, "steps share"]:
+        return batch_indices(self.lengths, self.batch, seed=self.seed, epoch=epoch, rank=process, processes=processes())
+
+
+def ahead(make: Callable[[int], T], steps: range) -> Generator[tuple[int, T], None, None]:
+    """Yield each step with what is made for it; the next one is made in a thread while this one is used.
+
+    Example:
+        >>> list(ahead(lambda step: step * 10, range(2, 4)))
+        [(2, 20), (3, 30)]
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="batches") as worker:
+        coming = [worker.submit(make, step) for step in steps[:1]]
+        for step in steps:
+            made = coming.pop().result()
+            if step + 1 in steps:
+                coming.append(worker.submit(make, step + 1))
+            yield step, made

@@ -1,0 +1,81 @@
+"""The figures of a run, read from the device now and then and not after every step."""
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mfcl.training.resume_state import Progress
+
+COLLAPSED = 0.01
+"""A spread below this: all recordings are projected to one point."""
+
+
+class Watch:
+    """Collects the figures of steps on the device, and turns them into lines when asked.
+
+    Args:
+        progress: Where figures go that belong to no line yet, so that a resumed run writes the same lines.
+        fault: Called with a step whose loss or gradient is no number; raises.
+    """
+
+    def __init__(self, progress: Progress, fault: Callable[[int, str, float], None]) -> None:
+        self.progress, self.fault = progress, fault
+        self.waiting: list[tuple[int, dict[str, Tensor]]] = []
+        self.before, self.since = progress.seconds, time.perf_counter()
+        self.counted = (progress.step, self.since)
+
+    def add(self, step: int, figures: dict[str, Tensor]) -> None:
+        """Keep the figures of a step, on the device."""
+        self.waiting.append((step, {name: value.detach() for name, value in figures.items()}))
+
+    def settle(self) -> None:
+        """Read the waiting figures, in one transfer, into the progress; stop at one that is no number."""
+        if not self.waiting:
+            return
+        names = list(self.waiting[0][1])
+        read = torch.stack([torch.stack([figures[name].float() for name in names]) for _, figures in self.waiting])
+        for (step, _), row in zip(self.waiting, read.cpu().tolist(), strict=True):
+            figures = dict(zip(names, row, strict=True))
+            for name, value in figures.items():
+                if not math.isfinite(value):
+                    self.fault(step, name, value)
+            self.progress.recent.append(figures)
+        self.waiting.clear()
+        self.progress.seconds = self.seconds()
+
+    def line(self, batch: int) -> dict[str, Any]:
+        """Return the means since the last line, with time and recordings a second; begin the next line."""
+        self.settle()
+        rows, now = self.progress.recent, time.perf_counter()
+        means = {name: math.fsum(row[name] for row in rows) / len(rows) for name in rows[0]}
+        rate = (self.progress.step - self.counted[0]) * batch / max(now - self.counted[1], 1e-9)
+        self.restart_clock()
+        self.progress.latest, self.progress.recent = means, []
+        return {**means, "seconds": round(self.seconds(), 3), "recordings_per_second": round(rate, 1)}
+
+    def restart_clock(self) -> None:
+        """Count the rate from now on: what came between was no training."""
+        self.counted = (self.progress.step, time.perf_counter())
+
+    def seconds(self) -> float:
+        """Return the time spent on the run, in all attempts."""
+        return self.before + time.perf_counter() - self.since
+
+
+def collapse(figures: dict[str, float], chance: float) -> str | None:
+    """Return what is wrong if a loss is not below its chance line or all projections are one; None if all is well.
+
+    Example:
+        >>> collapse({"loss": 2.0, "spread": 0.9}, 5.5) is None
+        True
+    """
+    advice = "try a lower learning rate, a larger batch or other crops"
+    if figures.get("spread", 1.0) < COLLAPSED:
+        return f"collapse: all recordings are projected to one point (spread {figures['spread']:.4f}); {advice}"
+    if figures["loss"] >= 0.99 * chance:
+        return f"nothing is learned: loss {figures['loss']:.3f} is not below its chance line {chance:.3f}; {advice}"
+    return None

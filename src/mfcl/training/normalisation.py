@@ -1,0 +1,36 @@
+"""What a front end learns from the training recordings before any step: their level and their spectrum."""
+
+from collections.abc import Iterator
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from mfcl.core.random import generator
+from mfcl.models.pair import FormatEncoder
+from mfcl.views.batches import Clips, ClipStore, length_batches, whole_clips
+
+FITTED = 2000
+"""Recordings that are listened to."""
+LONGEST = 2.0
+"""Seconds of each."""
+
+
+def fit_front(encoder: FormatEncoder, store: ClipStore, *, seed: int, batch: int = 64) -> None:
+    """Set a front end's normalisation from up to 2,000 training recordings, drawn by the seed."""
+    drawn = generator(seed, "normalisation").permutation(len(store.lengths))[:FITTED]
+    device = next(encoder.parameters()).device
+
+    def clips() -> Iterator[tuple[Tensor, Tensor | None]]:
+        for places in length_batches(store.lengths[drawn], batch):
+            yield on_device(whole_clips(store, drawn[places], longest_seconds=LONGEST), device)
+
+    encoder.front.fit_normalisation(clips())
+
+
+def on_device(
+    clips: Clips, device: torch.device
+) -> tuple[Float[Tensor, "batch samples"], Int64[Tensor, " batch"] | None]:
+    """Return the sound of clips and its lengths on a device."""
+    lengths = None if clips.lengths is None else clips.lengths.to(device, non_blocking=True)
+    return clips.wave.to(device, non_blocking=True), lengths

@@ -1,0 +1,148 @@
+"""Where a run stands, in one file: enough to go on as if nothing had happened.
+
+The file is safetensors: weights, optimiser moments and averages as tensors, everything else as JSON in its header. The
+file before it is kept, so that a damaged one costs a minute of work and not the run.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from mfcl.core.files import replacing
+from mfcl.errors import CheckpointError
+from mfcl.training.optim import Ema
+from mfcl.training.run_log import STATES
+
+VERSION = "1"
+NAME, PREVIOUS = STATES
+
+
+@dataclass
+class Progress:
+    """How far a run has come."""
+
+    step: int = 0
+    """Steps done."""
+    lines: int = 0
+    """Lines of `metrics.jsonl` that belong to them."""
+    seconds: float = 0.0
+    """Time spent on them, in all attempts."""
+    finished: bool = False
+    """The weights are final; no moments are kept."""
+    recent: list[dict[str, float]] = field(default_factory=list)
+    """Figures of the steps since the last line."""
+    latest: dict[str, float] = field(default_factory=dict)
+    """Figures of the last line."""
+
+
+def save_state(
+    run: Path, progress: Progress, task: nn.Module, optimiser: torch.optim.Optimizer, ema: Ema | None
+) -> None:
+    """Write where the run stands; the previous file stays until the new one is whole.
+
+    Raises:
+        MfclError: the disk is full or the folder cannot be written; the old file is then as it was.
+    """
+    tensors = {f"task.{name}": value for name, value in task.state_dict().items()}
+    if not progress.finished:
+        for place, weight in enumerate(_weights(optimiser)):
+            moments = optimiser.state.get(weight, {})
+            tensors |= {f"optimiser.{place}.{key}": torch.as_tensor(value) for key, value in moments.items()}
+        if ema is not None:
+            tensors |= {f"ema.{name}": value for name, value in ema.average.items()}
+    whole = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    header = {"version": VERSION, "progress": json.dumps(vars(progress))}
+    path = run / NAME
+    with replacing(path) as temporary:
+        try:
+            save_file(whole, temporary, metadata=header)
+        except SafetensorError as error:  # its wrapping of the system's own errors, a full disk among them
+            raise OSError(str(error)) from error
+        if path.exists():
+            path.replace(run / PREVIOUS)
+    if progress.finished:
+        (run / PREVIOUS).unlink(missing_ok=True)
+
+
+def load_state(
+    run: Path, task: nn.Module, optimiser: torch.optim.Optimizer, ema: Ema | None, *, say: Callable[[str], None]
+) -> Progress | None:
+    """Put a run back where it stood; a damaged file is named with `say` and the one before it taken.
+
+    Returns:
+        How far the run had come; None if it had saved nothing yet.
+
+    Raises:
+        CheckpointError: there are files, but none of them can be used.
+    """
+    paths = [path for path in (run / NAME, run / PREVIOUS) if path.exists()]
+    for path in paths:
+        try:
+            tensors, progress = _read(path)
+            _check(tensors, task, path)
+        except CheckpointError as error:
+            say(f"warning: {error}")
+            continue
+        _restore(tensors, task, optimiser, ema)
+        return progress
+    if paths:
+        raise CheckpointError(f"{run}: no state file of this run is whole; delete the run folder and begin again")
+    return None
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], Progress]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            if header.get("version") != VERSION:
+                raise CheckpointError(
+                    f"{path}: wanted a state of version {VERSION}, got {header.get('version')}; "
+                    "resume with the version of mfcl that began the run"
+                )
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
+        return tensors, Progress(**json.loads(header["progress"]))
+    except (SafetensorError, OSError, ValueError, TypeError, KeyError) as error:
+        raise CheckpointError(f"{path}: damaged ({' '.join(str(error).split())}); it is not used") from error
+
+
+def _check(tensors: Mapping[str, Tensor], task: nn.Module, path: Path) -> None:
+    wanted = {f"task.{name}": value.shape for name, value in task.state_dict().items()}
+    found = {name: value.shape for name, value in tensors.items() if name.startswith("task.")}
+    if wanted != found:
+        name = next(name for name in [*wanted, *found] if wanted.get(name) != found.get(name))
+        raise CheckpointError(
+            f"{path}: wanted {name} of shape {_shape(wanted.get(name))}, got {_shape(found.get(name))}; it is not used"
+        )
+
+
+def _restore(tensors: Mapping[str, Tensor], task: nn.Module, optimiser: torch.optim.Optimizer, ema: Ema | None) -> None:
+    parts: dict[str, dict[str, Tensor]] = {"task": {}, "optimiser": {}, "ema": {}}
+    for name, value in tensors.items():
+        part, _, rest = name.partition(".")
+        parts[part][rest] = value
+    task.load_state_dict(parts["task"])
+    for name, value in parts["ema"].items():
+        if ema is not None:
+            ema.average[name].copy_(value)
+    weights = _weights(optimiser)
+    optimiser.state.clear()
+    for name, value in parts["optimiser"].items():
+        place, key = name.split(".", 1)
+        weight = weights[int(place)]
+        if value.shape == weight.shape and key != "step":  # in the weight's own memory layout, as before the stop
+            value = torch.empty_like(weight.detach()).copy_(value)
+        optimiser.state[weight][key] = value
+
+
+def _weights(optimiser: torch.optim.Optimizer) -> list[Tensor]:
+    return [weight for group in optimiser.param_groups for weight in group["params"]]
+
+
+def _shape(shape: torch.Size | None) -> str:
+    return "nothing" if shape is None else str(tuple(shape))

@@ -1,0 +1,1 @@
+"""Training objectives: contrastive, supervised, and both together."""

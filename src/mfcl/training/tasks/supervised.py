@@ -1,0 +1,98 @@
+"""Learning with labels: one encoder and a linear layer."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mfcl.core.distributed import all_reduce_sum, processes
+from mfcl.data.store import Store
+from mfcl.models.pair import FormatEncoder, MultiFormatModel
+from mfcl.recipe import Recipe
+from mfcl.training.normalisation import fit_front, on_device
+from mfcl.training.tasks.base import Task
+from mfcl.views.batches import Clips, length_batches, whole_clips
+
+LONGEST = 2.0
+"""Seconds of a recording that are seen at once; longer ones are cropped anew in each epoch."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A batch of supervised training."""
+
+    clips: Clips
+    targets: Int64[Tensor, " batch"]
+
+
+class Classify(Task):
+    """Teach one encoder and a linear layer to name recordings."""
+
+    def __init__(
+        self,
+        model: MultiFormatModel,
+        format: Literal["wave", "mel"],
+        store: Store,
+        targets: Int64[np.ndarray, " items"],
+        recipe: Recipe,
+        *,
+        seed: int,
+    ) -> None:
+        super().__init__(store, seed=seed)
+        self.format = format
+        self.encoder: FormatEncoder = getattr(model, format)
+        self.targets = targets
+        self.classes = int(targets.max()) + 1
+        self.chance_loss = float(np.log(self.classes))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.linear = nn.Linear(self.encoder.pooled["words"], self.classes)
+
+    @property
+    def partial(self) -> bool:
+        """Whether there is a neck: labels are told by all that is pooled."""
+        return self.encoder.neck is not None
+
+    def describe(self) -> dict[str, Any]:
+        """Return what this task is."""
+        return {"task": "classify", "format": self.format, "classes": self.classes}
+
+    def prepare(self) -> None:
+        """Fit the normalisation of the format on the training recordings."""
+        fit_front(self.encoder, self.store, seed=self.seed)
+
+    def batch(self, indices: Int64[np.ndarray, " batch"], epoch: int) -> Labelled:
+        """Return whole recordings, or a part drawn for this epoch of those that are too long."""
+        clips = whole_clips(self.store, indices, longest_seconds=LONGEST, seed=self.seed, epoch=epoch)
+        return Labelled(clips, torch.from_numpy(self.targets[indices]))
+
+    def forward(self, batch: Labelled) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+        """Return the cross-entropy over all processes' recordings, and top-1."""
+        targets = batch.targets.to(self.linear.weight.device)
+        logits = self._logits(batch.clips)
+        hits = (logits.detach().argmax(dim=1) == targets).float().mean()
+        loss = functional.cross_entropy(logits, targets)
+        return all_reduce_sum(loss) / processes(), {"top1": all_reduce_sum(hits) / processes()}
+
+    @torch.no_grad()
+    def predict(self, store: Store, *, batch: int = 64) -> Int64[np.ndarray, " items"]:
+        """Return the class of each recording of a store, in evaluation mode; weights and buffers stay as they are."""
+        was, found = self.training, np.zeros(len(store), dtype=np.int64)
+        self.eval()
+        try:
+            for indices in length_batches(store.lengths, batch):
+                logits = self._logits(whole_clips(store, indices, longest_seconds=LONGEST))
+                found[indices] = logits.argmax(dim=1).cpu().numpy()
+        finally:
+            self.train(was)
+        return found
+
+    def _logits(self, clips: Clips) -> Float[Tensor, "batch classes"]:
+        represented, lengths = self.encoder.front(*on_device(clips, self.linear.weight.device))
+        frames = self.frames(self.encoder, self.format, represented, lengths)
+        logits: Tensor = self.linear(self.encoder.poolings["words"](frames))
+        return logits

@@ -1,0 +1,1 @@
+"""Views of recordings: crops, batches of them, and augmentations."""

@@ -1,0 +1,232 @@
+"""Which recordings make a batch, and the sound of a batch: two crops of each, or whole clips."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int64
+from torch import Tensor
+
+from mfcl.core.random import generator, uniforms
+from mfcl.errors import TrainingError
+from mfcl.views.crops import CropSettings, crop_pair, whole
+
+POOL = 4
+"""Batches' worth of recordings that are sorted by length: more would pad less, and repeat the same neighbours."""
+
+
+@runtime_checkable
+class ClipStore(Protocol):
+    """What is asked of a store of decoded sound."""
+
+    @property
+    def sample_rate(self) -> int:
+        """Return the rate in Hz."""
+
+    @property
+    def lengths(self) -> Int64[np.ndarray, " items"]:
+        """Return the samples of each recording."""
+
+    def gather(
+        self,
+        indices: Int64[np.ndarray, " batch"],
+        starts: Int64[np.ndarray, " batch"],
+        counts: Int64[np.ndarray, " batch"],
+    ) -> Float32[np.ndarray, "batch samples"]:
+        """Return a piece of each of several recordings, zeros after its end."""
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Pieces of sound side by side."""
+
+    wave: Float[Tensor, "batch samples"]
+    lengths: Int64[Tensor, " batch"] | None
+    """Samples of each; zeros follow. None: all fill the width."""
+
+
+@dataclass(frozen=True)
+class Views:
+    """Two crops for each recording of a batch."""
+
+    recordings: Int64[np.ndarray, " batch"]
+    """Indices in the store."""
+    others: Int64[np.ndarray, " batch"]
+    """Whose the second crops are: the recordings themselves, or others that are alike."""
+    first: Clips
+    """The crop that becomes a waveform."""
+    second: Clips
+    """The crop that becomes a log-mel."""
+    partner: Clips | None
+    """Pieces of other recordings, as long as the second crop where they last, to be mixed into it."""
+
+
+def epoch_order(
+    lengths: Int64[np.ndarray, " items"], batch: int, *, seed: int, epoch: int
+) -> Int64[np.ndarray, "steps batch"]:
+    """Return the recordings of each batch of an epoch, a new order for each epoch.
+
+    Recordings of similar length share a batch, so little of it is padding, and how long a recording is does not tell
+    it from the others: of every `POOL` batches' worth, drawn at random, the shortest make one batch and the longest
+    another. The last, incomplete batch is left out.
+
+    Example:
+        >>> sorted(sorted(batch) for batch in epoch_order(np.array([5, 1, 6, 2]), 2, seed=0, epoch=0).tolist())
+        [[0, 2], [1, 3]]
+    """
+    draw = generator(seed, "order", epoch)
+    order = draw.permutation(len(lengths))[: len(lengths) // batch * batch]
+    pool = np.arange(len(order)) // (POOL * batch)
+    batches = order[np.lexsort((lengths[order], pool))].reshape(-1, batch)
+    return draw.permuted(draw.permutation(batches), axis=1)
+
+
+def batch_indices(
+    lengths: Int64[np.ndarray, " items"], batch: int, *, seed: int, epoch: int, rank: int = 0, processes: int = 1
+) -> Int64[np.ndarray, "steps share"]:
+    """Return the recordings of every batch of an epoch, this process's share of each.
+
+    The processes' shares side by side, in the order of their ranks, are the batch that one process would have; with
+    fewer recordings than a batch, the one batch is all of them (rounded down to what the processes can share).
+
+    Args:
+        lengths: Samples of each recording; see `epoch_order`.
+        batch: Recordings in a batch of all processes together.
+        seed: The run's seed.
+        epoch: Which epoch.
+        rank: This process.
+        processes: How many train together.
+
+    Raises:
+        TrainingError: a batch would have fewer than two recordings, or the processes cannot share it equally.
+    """
+    count = len(lengths)
+    if count >= batch and batch % processes:
+        nearest = max(batch // processes, 1) * processes
+        raise TrainingError(
+            f"a batch of {batch} recordings cannot be shared equally by {processes} processes; use {nearest}"
+        )
+    size = min(batch, count // processes * processes)
+    if size < 2:
+        raise TrainingError(
+            f"{count} recordings in batches of {batch} for {processes} processes: a batch needs at least 2 recordings, "
+            "and one for each process; use more recordings or a larger batch"
+        )
+    share = size // processes
+    return epoch_order(lengths, size, seed=seed, epoch=epoch)[:, rank * share : (rank + 1) * share]
+
+
+def make_views(
+    store: ClipStore,
+    indices: Int64[np.ndarray, " batch"],
+    settings: CropSettings,
+    *,
+    seed: int,
+    epoch: int,
+    others: Int64[np.ndarray, " batch"] | None = None,
+    partners: bool = False,
+) -> Views:
+    """Cut two crops out of each recording, and with `partners` a piece of another recording for each.
+
+    A recording's crops and its partner depend on the seed, the epoch and the store, not on the rest of the batch.
+
+    Args:
+        store: Where the sound is.
+        indices: The recordings.
+        settings: How crops lie.
+        seed: The run's seed.
+        epoch: How often the data has been seen.
+        others: Recordings to cut the second crops out of, as if they were the first ones; None: those themselves.
+        partners: Whether something is to be mixed into the crops.
+    """
+    others = indices if others is None else others
+    one, two = (
+        crop_pair(store.lengths[of], store.sample_rate, settings, seed=seed, epoch=epoch, recordings=indices)
+        for of in (indices, others)
+    )
+    return Views(
+        recordings=indices,
+        others=others,
+        first=_cut(store, indices, one.starts[:, 0], one.counts[:, 0]),
+        second=_cut(store, others, two.starts[:, 1], two.counts[:, 1]),
+        partner=_partners(store, indices, two.counts[:, 1], seed, epoch) if partners else None,
+    )
+
+
+def whole_clips(
+    store: ClipStore,
+    indices: Int64[np.ndarray, " batch"],
+    *,
+    longest_seconds: float | None = None,
+    seed: int | None = None,
+    epoch: int = 0,
+) -> Clips:
+    """Return whole recordings; of those longer than `longest_seconds` that much.
+
+    With a `seed` the place of the piece is drawn anew for each (seed, epoch, recording), for training; without one it
+    is the middle, the same every time.
+    """
+    lengths = store.lengths[indices]
+    counts = lengths
+    if longest_seconds is not None:
+        counts = np.minimum(lengths, max(round(longest_seconds * store.sample_rate), 1))
+    if seed is None:
+        return _cut(store, indices, (lengths - counts) // 2, counts)
+    place = uniforms(seed, "whole clips", epoch, indices, 1)[:, 0]
+    return _cut(store, indices, whole(place, lengths - counts), counts)
+
+
+def length_batches(
+    lengths: Int64[np.ndarray, " items"], batch: int, *, most_samples: int = 2**24
+) -> list[Int64[np.ndarray, " batch"]]:
+    """Group recordings of similar length, shortest first, so that little is padded and memory is bounded.
+
+    Args:
+        lengths: Samples of each recording.
+        batch: Most recordings in a group.
+        most_samples: Most samples in a group, padding counted (64 MiB of float32); a longer recording is a group alone.
+
+    Returns:
+        Indices; each recording is in exactly one group.
+
+    Example:
+        >>> [group.tolist() for group in length_batches(np.array([9, 1, 5]), 2)]
+        [[1, 2], [0]]
+    """
+    return list(_groups(np.argsort(lengths, kind="stable"), lengths, batch, most_samples))
+
+
+def _groups(
+    order: Int64[np.ndarray, " items"], lengths: Int64[np.ndarray, " items"], batch: int, most_samples: int
+) -> Iterator[Int64[np.ndarray, " batch"]]:
+    start = 0
+    while start < len(order):
+        candidates = order[start : start + batch]
+        padded = lengths[candidates] * np.arange(1, len(candidates) + 1)  # lengths rise: the last is the widest
+        fitting = max(int(np.searchsorted(padded, most_samples, side="right")), 1)
+        yield candidates[:fitting]
+        start += fitting
+
+
+def _partners(
+    store: ClipStore, indices: Int64[np.ndarray, " batch"], counts: Int64[np.ndarray, " batch"], seed: int, epoch: int
+) -> Clips:
+    draws = uniforms(seed, "partners", epoch, indices, 2)
+    others = whole(draws[:, 0], np.full(len(indices), max(len(store.lengths) - 2, 0)))
+    others += (others >= indices) & (len(store.lengths) > 1)  # every recording but itself, all equally likely
+    lengths = store.lengths[others]
+    counts = np.minimum(counts, lengths)
+    return _cut(store, others, whole(draws[:, 1], lengths - counts), counts)
+
+
+def _cut(
+    store: ClipStore,
+    indices: Int64[np.ndarray, " batch"],
+    starts: Int64[np.ndarray, " batch"],
+    counts: Int64[np.ndarray, " batch"],
+) -> Clips:
+    wave = torch.from_numpy(store.gather(indices, starts, counts))
+    full = bool((counts == counts[0]).all())
+    return Clips(wave, None if full else torch.from_numpy(np.ascontiguousarray(counts)))

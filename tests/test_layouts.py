@@ -1,0 +1,153 @@
+import json
+import os
+import random
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from mfcl.data.layouts import open_manifest
+from mfcl.data.manifest_csv import read_manifest, write_manifest
+from mfcl.errors import ManifestError
+from tests.sounds import tone, write_corpus
+
+
+def touch(root, *names):
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac"])
+@pytest.mark.parametrize("inside", ["", "data"])
+def test_audiomnist_gives_speaker_digit_and_take_from_its_root_or_its_data(tmp_path, suffix, inside):
+    root = write_corpus(tmp_path, speakers=3, digits=2, takes=2, suffix=suffix) / inside
+    manifest = open_manifest(root)
+    assert len(manifest) == 12
+    assert manifest.label_names == ("speaker", "digit", "take")
+    first = manifest.recordings[1]
+    assert first.id == ("" if inside else "data/") + f"01/0_01_1{suffix}"
+    assert dict(first.labels) == {"speaker": "01", "digit": "0", "take": "1"}
+    assert first.path == tmp_path / f"data/01/0_01_1{suffix}"
+
+
+@pytest.mark.parametrize("place", ["audioMNIST_meta.txt", "data/audioMNIST_meta.txt"])
+def test_the_facts_of_speakers_become_labels_and_their_quirks_are_mended(tmp_path, place):
+    write_corpus(tmp_path, speakers=4, digits=1, takes=1)
+    facts = {
+        "01": {"accent": "german", "age": 30, "gender": "male", "native speaker": "no", "recordingroom": "VR-Room"},
+        "02": {"accent": "German", "age": "1234", "gender": " Female", "origin": "Europe, Germany,  Berlin"},
+        "3": {"accent": "", "age": "31"},
+        "99": {"age": "20"},
+    }
+    (tmp_path / place).write_text(json.dumps(facts, indent=1).replace('"VR-Room"', '"VR-Room",'))
+    manifest = open_manifest(tmp_path)
+    labels = [dict(list(recording.labels.items())[3:]) for recording in manifest]
+    assert labels == [
+        {"accent": "German", "age": "30", "gender": "male", "native_speaker": "no", "recordingroom": "vr-room"},
+        {"accent": "German", "gender": "female", "origin": "Europe, Germany, Berlin"},
+        {"age": "31"},
+        {},
+    ]
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", ""])
+def test_facts_that_cannot_be_read_are_an_error(tmp_path, text):
+    write_corpus(tmp_path, speakers=1, digits=1, takes=1)
+    (tmp_path / "data/audioMNIST_meta.txt").write_text(text)
+    with pytest.raises(ManifestError, match=r"meta\.txt.*mend or remove"):
+        open_manifest(tmp_path)
+
+
+def test_a_stray_file_in_a_corpus_stays_without_labels_and_other_folders_are_left_out(tmp_path):
+    write_corpus(tmp_path, speakers=2, digits=2, takes=1)
+    touch(tmp_path, "data/01/noise.wav", "models/example.wav")
+    manifest = open_manifest(tmp_path)
+    assert len(manifest) == 5
+    assert manifest.column("speaker").tolist() == ["01", "01", "", "02", "02"]
+
+
+@pytest.mark.parametrize("inside", ["", "recordings"])
+def test_fsdd_gives_digit_speaker_and_take(tmp_path, inside):
+    touch(tmp_path, "recordings/7_jackson_32.wav", "recordings/0_theo_1.wav")
+    manifest = open_manifest(tmp_path / inside)
+    assert [dict(recording.labels) for recording in manifest] == [
+        {"digit": "0", "speaker": "theo", "take": "1"},
+        {"digit": "7", "speaker": "jackson", "take": "32"},
+    ]
+
+
+def test_sub_folders_of_any_other_folder_are_labels(tmp_path):
+    touch(
+        tmp_path,
+        "top.wav",
+        "owl/a.mp3",
+        "owl/barn/b.OGG",
+        "owl/notes.txt",
+        ".hidden/c.wav",
+        "owl/._d.wav",
+        "__MACOSX/e.wav",
+    )
+    manifest = open_manifest(tmp_path)
+    assert manifest.ids.tolist() == ["owl/a.mp3", "owl/barn/b.OGG", "top.wav"]
+    assert [dict(recording.labels) for recording in manifest] == [
+        {"label": "owl"},
+        {"label": "owl", "label_2": "barn"},
+        {},
+    ]
+
+
+def test_the_order_does_not_depend_on_the_file_systems(tmp_path, monkeypatch):
+    names = ["b/2.wav", "b/10.wav", "B/1.wav", "a/1.wav", "a-1/1.wav", "é/1.wav", "e\u0301/2.wav", "z.wav"]
+    touch(tmp_path, *names)
+    walk = os.walk
+
+    def shuffled(*given, **options):
+        found = list(walk(*given, **options))
+        random.Random(4).shuffle(found)
+        return [(folder, folders, random.Random(5).sample(files, len(files))) for folder, folders, files in found]
+
+    ordered = open_manifest(tmp_path).ids.tolist()
+    monkeypatch.setattr(os, "walk", shuffled)
+    assert open_manifest(tmp_path).ids.tolist() == ordered
+    assert ordered == ["B/1.wav", "a-1/1.wav", "a/1.wav", "b/10.wav", "b/2.wav", "z.wav", "é/1.wav", "e\u0301/2.wav"]
+
+
+def test_links_are_followed_and_circles_end(tmp_path):
+    touch(tmp_path, "far/a.wav", "here/b.wav")
+    (tmp_path / "here/far").symlink_to(tmp_path / "far")
+    (tmp_path / "here/circle").symlink_to(tmp_path / "here")
+    assert open_manifest(tmp_path / "here").ids.tolist() == ["b.wav", "far/a.wav"]
+
+
+def test_one_file_and_lists_are_opened(tmp_path):
+    soundfile.write(tmp_path / "one.flac", tone(), 16000)
+    assert open_manifest(tmp_path / "one.flac").ids.tolist() == ["one.flac"]
+    (tmp_path / "manifest.csv").write_text("path,word\none.flac,yes\n")
+    for path in [tmp_path, tmp_path / "manifest.csv", str(tmp_path)]:
+        assert open_manifest(path).column("word").tolist() == ["yes"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("absent", "does not exist"), ("empty", "no sound file"), ("notes.txt", "neither a CSV nor a sound")],
+)
+def test_what_holds_no_sound_is_an_error_of_one_line(tmp_path, name, message):
+    (tmp_path / "empty").mkdir()
+    touch(tmp_path, "empty/notes.txt", "notes.txt")
+    with pytest.raises(ManifestError, match=message) as caught:
+        open_manifest(tmp_path / name)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_corpus_written_as_a_list_is_read_as_the_same_recordings(tmp_path):
+    manifest = open_manifest(write_corpus(tmp_path, speakers=2, digits=2, takes=1))
+    write_manifest(manifest, tmp_path / "list.csv")
+    assert read_manifest(tmp_path / "list.csv") == manifest
+
+
+def test_relative_paths_are_kept_apart_from_the_working_folder(tmp_path, monkeypatch):
+    write_corpus(tmp_path / "corpus", speakers=1, digits=1, takes=1)
+    monkeypatch.chdir(tmp_path)
+    assert open_manifest(Path("corpus")).recordings[0].path.is_absolute()
+    assert open_manifest("corpus").ids.tolist() == ["data/01/0_01_0.wav"]

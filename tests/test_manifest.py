@@ -1,0 +1,192 @@
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mfcl.data.manifest import Manifest, Recording
+from mfcl.data.manifest_csv import read_manifest, write_manifest
+from mfcl.errors import ManifestError
+from tests.sounds import write_corpus
+
+
+def manifest(*, root=Path("/sounds")):
+    return Manifest(
+        (
+            Recording("a.wav", root / "a.wav", labels={"speaker": "01", "digit": "3"}, split="train"),
+            Recording("b.wav", root / "b.wav", labels={"speaker": "02"}, split="test"),
+            Recording("c", root / "deep/c.wav", 0.5, 1.25, {"speaker": "02", "digit": "4"}),
+        ),
+        root,
+    )
+
+
+def write(folder, text, *, sound="a.wav", encoding="utf-8"):
+    (folder / sound).touch()
+    (folder / "list.csv").write_bytes(text.encode(encoding))
+    return folder / "list.csv"
+
+
+def test_columns_ids_and_sides_are_arrays_and_what_is_not_known_is_empty():
+    three = manifest()
+    assert three.label_names == ("speaker", "digit")
+    assert three.column("digit").tolist() == ["3", "", "4"]
+    assert three.ids.tolist() == ["a.wav", "b.wav", "c"]
+    assert three.splits.tolist() == ["train", "test", ""]
+
+
+def test_recordings_are_selected_by_place_mask_and_part():
+    three = manifest()
+    assert three.select(np.array([2, 0])).ids.tolist() == ["c", "a.wav"]
+    assert three.select(three.column("speaker") == "02").ids.tolist() == ["b.wav", "c"]
+    assert three.part("test").ids.tolist() == ["b.wav"]
+    assert three.with_splits(["", "valid", "train"]).splits.tolist() == ["", "valid", "train"]
+    for nothing in [lambda: three.select([]), lambda: three.part("valid")]:
+        with pytest.raises(ManifestError, match="no recording is"):
+            nothing()
+
+
+def test_an_unknown_label_or_part_is_met_with_a_suggestion():
+    with pytest.raises(ManifestError, match="did you mean 'speaker'"):
+        manifest().column("speeker")
+    with pytest.raises(ManifestError, match="did you mean 'train'"):
+        manifest().part("trian")
+
+
+def test_a_csv_gives_ids_labels_parts_and_times(tmp_path):
+    path = write(
+        tmp_path,
+        "path,speaker,start,end,split,word\na.wav,01,,,train,one\na.wav,02,0.5,2,test,\n\n/x/b.wav,01,,,,two\n",
+    )
+    read = read_manifest(path)
+    assert read.ids.tolist() == ["a.wav", "a.wav#0.5-2.0", "/x/b.wav"]
+    assert read.recordings[1] == Recording("a.wav#0.5-2.0", tmp_path / "a.wav", 0.5, 2.0, {"speaker": "02"}, "test")
+    assert read.label_names == ("speaker", "word")
+    assert read.recordings[2].path == Path("/x/b.wav")
+    assert read.root == tmp_path
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_a_csv_of_any_program_is_read(tmp_path, encoding, newline):
+    lines = [",path , origin", '0,a.wav,"Baku, ""old"" town"']  # an unnamed column of row numbers, as pandas writes it
+    read = read_manifest(write(tmp_path, newline.join(lines) + newline, encoding=encoding))
+    assert dict(read.recordings[0].labels) == {"origin": 'Baku, "old" town'}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "its columns are none"),
+        ("path\n", "no recording below it"),
+        ("paths,speaker\na.wav,1\n", "'paths'"),
+        ("path;speaker\na.wav;1\n", "separated by commas"),
+        ("path,who,who\na.wav,1,2\n", "two columns are called 'who'"),
+        ("path,who\na.wav,1\n,2\n", "line 3: no path"),
+        ("path,who\na.wav,1,2\n", "line 2: 3 cells under 2 columns"),
+        ("path,start\na.wav,soon\n", "line 2: start is 'soon'"),
+        ("path,start\na.wav,-1\n", "line 2: start is '-1'"),
+        ("path,end\na.wav,nan\n", "line 2: end is 'nan'"),
+        ("path,start,end\na.wav,2,2\n", "line 2: it ends at 2.0 s and starts at 2.0 s, which leaves nothing"),
+        ("path,split\na.wav,train\nb.wav,dev\n", "line 3: no split is called 'dev'"),
+        ("path\na.wav\na.wav\n", "2 recordings have the id 'a.wav'"),
+        ("path,id\na.wav,x\nb.wav,x\n", "2 recordings have the id 'x'"),
+        ("path\nfar.wav\nfurther.wav\n", "none of its 2 files exists"),
+        ('path\n"a.wav', "not a CSV"),
+    ],
+)
+def test_a_bad_csv_is_an_error_of_one_line_that_names_the_place(tmp_path, text, message):
+    with pytest.raises(ManifestError) as caught:
+        read_manifest(write(tmp_path, text))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_a_csv_that_is_absent_or_not_text_is_an_error(tmp_path):
+    with pytest.raises(ManifestError, match="cannot be read"):
+        read_manifest(tmp_path / "absent.csv")
+    with pytest.raises(ManifestError, match="not UTF-8"):
+        read_manifest(write(tmp_path, "path,who\na.wav,Zoë\n", encoding="latin-1"))
+
+
+texts = st.text(st.characters(exclude_categories=["Cs", "Cc"], include_characters="\n\r\t"), min_size=1, max_size=8)
+seconds = st.floats(0, 1e6)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.data())
+def test_what_is_written_is_read_back(tmp_path_factory, data):
+    root = tmp_path_factory.mktemp("round")
+    (root / "0.wav").touch()
+    recordings = []
+    for number in range(data.draw(st.integers(1, 4))):
+        inside = data.draw(st.booleans())
+        start, length = data.draw(st.none() | seconds), data.draw(st.none() | st.floats(1, 100))
+        end = None if length is None else (start or 0.0) + length
+        path = root / f"{number}.wav" if inside or not number else Path(f"/elsewhere/{data.draw(st.uuids())} ,x.wav")
+        labels = data.draw(st.dictionaries(st.sampled_from(["speaker", "digit", "wörd"]), texts, max_size=3))
+        split = data.draw(st.sampled_from([None, "train", "valid", "test"]))
+        name = f"{number}{data.draw(texts)}"
+        recordings.append(Recording(name, path, start, end, labels, split))
+    before = Manifest(tuple(recordings), root)
+    write_manifest(before, root / "list.csv")
+    assert read_manifest(root / "list.csv") == before
+
+
+def test_a_carriage_return_in_a_label_comes_back(tmp_path):
+    (tmp_path / "a.wav").touch()
+    before = Manifest((Recording("a.wav", tmp_path / "a.wav", labels={"said": "one\rtwo"}),), tmp_path)
+    write_manifest(before, tmp_path / "list.csv")
+    assert read_manifest(tmp_path / "list.csv") == before
+
+
+def test_a_manifest_that_moves_with_its_folder_stays_true(tmp_path):
+    write_corpus(tmp_path / "here", speakers=2, digits=1, takes=1)
+    path = tmp_path / "here/data/01/0_01_0.wav"
+    before = Manifest((Recording("data/01/0_01_0.wav", path),), tmp_path / "here")
+    write_manifest(before, tmp_path / "here/list.csv")
+    assert (tmp_path / "here/list.csv").read_text() == "path\ndata/01/0_01_0.wav\n"
+    shutil.move(tmp_path / "here", tmp_path / "there")
+    after = read_manifest(tmp_path / "there/list.csv")
+    assert after.recordings[0].path.exists()
+    assert after.ids.tolist() == before.ids.tolist()
+
+
+def test_a_folder_above_is_named_with_dots(tmp_path):
+    (tmp_path / "a.wav").touch()
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists/list.csv").write_text("path\n../a.wav\n")
+    read = read_manifest(tmp_path / "lists/list.csv")
+    assert read.ids.tolist() == ["../a.wav"]
+    write_manifest(read, tmp_path / "lists/again.csv")
+    assert read_manifest(tmp_path / "lists/again.csv") == read
+
+
+@pytest.mark.parametrize("name", ["path", "split", " speaker"])
+def test_a_label_that_would_not_come_back_is_refused(tmp_path, name):
+    clash = Manifest((Recording("a", tmp_path / "a.wav", labels={name: "x"}),), tmp_path)
+    with pytest.raises(ManifestError, match="cannot be called"):
+        write_manifest(clash, tmp_path / "list.csv")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_fingerprint_follows_contents_and_not_places(tmp_path):
+    prints = []
+    for folder in ["one", "two"]:
+        root = write_corpus(tmp_path / folder, speakers=1, digits=1, takes=2)
+        names = ["data/01/0_01_0.wav", "data/01/0_01_1.wav"]
+        made = Manifest(tuple(Recording(name, root / name, labels={"speaker": "01"}) for name in names), root)
+        prints.append(made.fingerprint())
+    assert prints[0] == prints[1]
+    assert len(prints[0]) == 16
+    changed = [
+        made.with_splits(["train", "test"]).fingerprint(),
+        made.select([1, 0]).fingerprint(),
+        Manifest(tuple(Recording(r.id, r.path, labels={"speaker": "02"}) for r in made), root).fingerprint(),
+    ]
+    (root / names[0]).write_bytes(b"longer or shorter")
+    changed.append(made.fingerprint())
+    assert len({prints[0], *changed}) == 5

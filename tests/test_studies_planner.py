@@ -1,0 +1,139 @@
+"""What is planned of which recordings, and about how long it takes."""
+
+import dataclasses
+import itertools
+
+import pytest
+
+from mfcl.data.dataset import open_data
+from mfcl.recipe import load_recipe
+from mfcl.studies.estimates import Rates, measured_rates
+from mfcl.studies.evaluators import Answer
+from mfcl.studies.planner import left_out, parts, plan_table, seconds_left, spoken, to_make
+from mfcl.studies.sections import PRESETS, SECTIONS, SWEEPS
+from mfcl.studies.workspace import Bench
+from tests.recipes import tiny_recipe
+from tests.small_study import write_listed
+
+RATES = Rates({"wave": 0.02, "mel": 0.01}, 0.005, 96, 48, 3, 16)
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("plan")
+    recipe = load_recipe(tiny_recipe(folder))
+    data = write_listed(folder / "data")
+    opened = open_data(data, recipe.preparation, cache=folder / "cache", progress=False)
+    return Bench(opened, folder / "out", progress=False)
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    return load_recipe(tiny_recipe(tmp_path))
+
+
+def planned(bench, recipe, *, sections=tuple(SECTIONS), preset="default", seed=0, rates=RATES, **data):
+    other = Bench(dataclasses.replace(bench.data, **data), bench.folder, progress=False)
+    return parts(other, recipe, PRESETS[preset], sections, seed, rates, [["train.batch=7"]])
+
+
+def test_a_plan_holds_every_section_of_every_source(bench, recipe):
+    found = planned(bench, recipe)
+    assert {part.section for part in found} == set(SECTIONS)
+    of_controls = {part.section for part in found if part.source.kind == "control"}
+    assert of_controls == {"labels", "voices", "traits", "efficiency", "robustness"}
+    of_pretrained = {part.section for part in found if part.name == "pre-trained"}
+    assert of_pretrained == set(SECTIONS) - {*SWEEPS, "ablation"}
+    assert len({part.key for part in found}) == len(found)
+    assert len({part.bench.ledger.path(part.key, part.basis) for part in found}) == len(found)
+    names = [part.source.name for part in found]  # a source's sections come together: it is read once
+    assert [names[0], *(b for a, b in itertools.pairwise(names) if a != b)].count("supervised") == 1
+
+
+def test_trainings_with_few_labels_are_those_that_the_rarest_class_reaches(bench, recipe):
+    def counts(fewest):
+        rates = dataclasses.replace(RATES, fewest=fewest)
+        found = planned(bench, recipe, sections=("efficiency",), rates=rates)
+        return {part.settings["count"] for part in found if part.settings}
+
+    assert counts(16) == {1, 5, 10, 0}
+    assert counts(50) == {1, 5, 10, 50, 0}
+    assert counts(1) == {1, 0}
+
+
+def test_without_a_label_or_a_voice_what_needs_it_is_not_planned_and_is_named(bench, recipe):
+    def sections(**data):
+        return {part.section for part in planned(bench, recipe, **data)}
+
+    assert sections(label=None, speaker=None) == {"geometry", "maps", "cost"}
+    assert sections(speaker=None) == set(SECTIONS) - {"voices", "traits"}
+    assert sections(label=None) == set(SECTIONS) - {"labels", "efficiency", "robustness"}
+    assert not any(part.source.kind == "supervised" for part in planned(bench, recipe, label=None))
+    every = tuple(SECTIONS)
+    assert list(left_out(every, "digit", "speaker")) == []
+    (voices,) = left_out(every, "digit", None)
+    assert "voices and traits" in voices
+    (labels,) = left_out(every, None, "speaker")
+    for name in ("labels", "efficiency", "robustness", "supervised", "--label"):
+        assert name in labels
+    assert not {"crops", "voices"} & set(labels.replace(",", "").split())
+    assert len(list(left_out(every, None, None))) == 2
+    assert list(left_out(("geometry",), None, None)) == []
+
+
+def test_a_source_that_several_sections_ask_about_is_counted_once(bench, recipe):
+    found = planned(bench, recipe)
+    made = to_make(found, RATES)
+    kinds = [name.split("-seed")[0] for name in made]
+    assert kinds.count("control") == 3
+    assert kinds.count("supervised") == kinds.count("untrained") == 1
+    alone = sum(part.seconds for part in found)
+    assert seconds_left(found, RATES) == pytest.approx(alone + sum(made.values()))
+    one = planned(bench, recipe, sections=("labels",))
+    assert seconds_left(one, RATES) < seconds_left(found, RATES)
+    assert seconds_left([], RATES) == 0
+
+
+def test_what_is_done_takes_no_time(bench, recipe):
+    found = planned(bench, recipe, sections=("labels", "maps"), seed=17)
+    before = seconds_left(found, RATES)
+    first = dataclasses.replace(found[0], ask=lambda *_: Answer(notes=["seen"]))
+    assert not found[0].done
+    assert first.answered()["notes"] == ["seen"]
+    assert found[0].done  # as it is the same question
+    assert seconds_left(found, RATES) < before
+    lines = {line.split()[0]: line.split() for line in plan_table(found, RATES).splitlines() if line.strip()}
+    assert lines["labels"][-4:-2] == ["6", "1"]
+    assert lines["all"][1:3] == [str(len(found)), "1"]
+
+
+def test_longer_trainings_are_expected_to_take_longer(recipe):
+    from mfcl.studies.representations import Source
+
+    def seconds(kind, **changed):
+        train = dataclasses.replace(recipe.train, **changed)
+        return RATES.source(Source("x", kind, 0, dataclasses.replace(recipe, train=train)))
+
+    assert seconds("pre-trained", epochs=20) > 5 * seconds("pre-trained", epochs=2)
+    assert seconds("pre-trained") > seconds("untrained") > 0
+    both = dataclasses.replace(recipe.loss, terms="inter+intra")
+    inter, intra = (
+        Source("x", "pre-trained", 0, recipe),
+        Source("x", "pre-trained", 0, dataclasses.replace(recipe, loss=both)),
+    )
+    assert RATES.source(intra) > RATES.source(inter)
+
+
+def test_a_step_of_each_encoder_is_timed_on_sound_as_long_as_the_recordings(bench, recipe):
+    import torch
+
+    rates = measured_rates(bench.data, recipe, torch.device("cpu"))
+    assert set(rates.train) == {"wave", "mel"}
+    assert all(seconds > 0 for seconds in (*rates.train.values(), rates.embed))
+    assert (rates.recordings, rates.trained, rates.classes, rates.fewest) == (96, 48, 3, 16)
+
+
+def test_times_are_said_as_a_person_says_them():
+    assert [spoken(value) for value in (0.2, 1.0, 89.0, 91.0, 5300.0, 5400.0)] == [
+        *("-", "1 s", "89 s", "2 min", "88 min", "1.5 h"),
+    ]

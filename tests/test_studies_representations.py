@@ -1,0 +1,152 @@
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+
+from mfcl.errors import RecipeError
+from mfcl.recipe import changed, load_recipe, to_dict
+from mfcl.studies.representations import AUGMENTED, CONTROLS, CROPS, Source, ablated, main_sources, swept
+from tests.recipes import tiny_recipe
+
+EPOCHS = 3
+CHOICES = {"formats": "loss.terms", "augmentation": "augment.setting", "crops": "crops"}
+
+
+@pytest.fixture(params=["default", "quick", "reference", "tiny"])
+def recipe(request, tmp_path):
+    return load_recipe(tiny_recipe(tmp_path) if request.param == "tiny" else request.param)
+
+
+def differences(one, other, name=""):
+    """The dotted names of what differs between two plain values."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        assert one.keys() == other.keys()
+        inside = (differences(one[key], other[key], f"{name}.{key}" if name else key) for key in one)
+        return set(itertools.chain.from_iterable(inside))
+    return set() if one == other else {name}
+
+
+@pytest.mark.parametrize("section", CHOICES)
+def test_a_sweep_differs_from_the_main_training_in_its_epochs_and_the_choice_that_it_is_named_for(section, recipe):
+    main = to_dict(recipe)
+    found = list(swept(section, recipe, 5, EPOCHS))
+    for source in found:
+        moved = differences(main, to_dict(source.recipe)) - {"train.epochs"}
+        assert all(name == CHOICES[section] or name.startswith(f"{CHOICES[section]}.") for name in moved), moved
+        assert source.recipe.train.epochs == EPOCHS
+        assert (source.kind, source.seed) == ("pre-trained", 5)
+    bases = [source.basis("f", None) for source in found]
+    assert all(one != other for one, other in itertools.combinations(bases, 2))  # each is another training
+    assert len({source.name for source in found}) == len(found)
+
+
+def test_the_trainings_of_a_sweep_are_those_they_are_called(recipe):
+    parts = ("words", "voices") if recipe.model.voices else ()
+    formats = {source.name: source for source in swept("formats", recipe, 0, EPOCHS)}
+    assert {name: (source.recipe.loss.terms, source.views) for name, source in formats.items()} == {
+        "pre-trained, wave-wave": ("wave-wave", ("wave", *parts)),
+        "pre-trained, mel-mel": ("mel-mel", ("mel", *parts)),
+        "pre-trained, wave-mel": ("inter", ("wave", "mel", "both", *parts)),
+    }
+    augmented = {source.name: source.recipe.augment.setting for source in swept("augmentation", recipe, 0, EPOCHS)}
+    assert augmented == {f"pre-trained, augmented {setting}": setting for setting in AUGMENTED}
+    for source, (low, high, placement) in zip(swept("crops", recipe, 0, EPOCHS), CROPS, strict=True):
+        crops = source.recipe.crops
+        assert (crops.length, crops.unit, crops.placement) == (low / 100, "fraction", placement)
+        assert (crops.longest or crops.length) == high / 100
+        percent = str(low) if low == high else f"{low}-{high}"
+        assert source.name == f"pre-trained, crops {percent} % {placement}"
+        assert low <= source.x <= high
+        assert crops.most_seconds == recipe.crops.most_seconds
+
+
+def test_the_main_sources_are_the_controls_and_three_kinds_of_the_same_encoders(recipe):
+    found = list(main_sources(recipe, 7, labelled=True))
+    assert [source.name for source in found] == [*CONTROLS, "untrained", "pre-trained", "supervised"]
+    assert all(source.recipe == recipe and source.seed == 7 for source in found)
+    names = [source.name for source in main_sources(recipe, 7, labelled=False)]
+    assert names == [*CONTROLS, "untrained", "pre-trained"]
+
+
+def test_a_control_is_one_view_and_a_pair_three():
+    recipe = load_recipe("quick")
+    control, pair = Source("MFCC statistics", "control", 0, recipe, ()), Source("pre-trained", "pre-trained", 0, recipe)
+    assert [control.called(view) for view in control.views] == ["MFCC statistics"]
+    assert [pair.called(view) for view in pair.views] == ["pre-trained, wave", "pre-trained, mel", "pre-trained, both"]
+
+
+def test_vectors_depend_on_what_makes_them_and_on_nothing_else():
+    recipe = load_recipe("quick")
+
+    def basis(kind, changed=recipe, *, name="x", seed=0, data="f", label="digit"):
+        return Source(name, kind, seed, changed).basis(data, label)
+
+    train = dataclasses.replace(recipe, train=dataclasses.replace(recipe.train, epochs=99))
+    supervised = dataclasses.replace(recipe, supervised=dataclasses.replace(recipe.supervised, epochs=99))
+    assert basis("pre-trained") != basis("pre-trained", train)
+    assert basis("pre-trained") == basis("pre-trained", supervised)
+    assert basis("supervised") != basis("supervised", supervised)
+    assert basis("supervised") == basis("supervised", train)
+    assert basis("untrained") == basis("untrained", train) == basis("untrained", supervised)
+    for kind in ("control", "untrained", "pre-trained", "supervised"):
+        assert basis(kind) != basis(kind, seed=1)
+        assert basis(kind) != basis(kind, data="g")
+    assert basis("supervised") != basis("supervised", label="word")
+    assert basis("pre-trained") == basis("pre-trained", label="word")  # no label teaches it
+    assert basis("control") != basis("control", name="y")
+    assert basis("pre-trained") == basis("pre-trained", name="y")  # a sweep does not train again what is there
+
+
+def test_every_control_gives_a_vector_a_clip(tmp_path):
+    class Clips(list):
+        def clip(self, index):
+            return self[index]
+
+    from tests.sounds import word
+
+    clips = Clips(word(speaker, 1, seconds=0.2) for speaker in range(3))
+    for name, control in CONTROLS.items():
+        vectors = control(clips, 16000, 0)
+        assert len(vectors) == 3, name
+        assert np.isfinite(vectors).all(), name
+        assert not np.array_equal(vectors[0], vectors[1]), name
+
+
+def test_an_ablation_tries_every_combination_beside_the_recipe_as_it_is(recipe):
+    grids = [["train.batch=48,96", "loss.temperature=0.2"], ["model.mel.width=0.5"], ["train.batch=48"]]
+    found = {source.name: source for source in ablated(recipe, 3, grids)}
+    assert list(found) == [
+        "pre-trained, as it is",
+        "pre-trained, train.batch=48 loss.temperature=0.2",
+        "pre-trained, train.batch=96 loss.temperature=0.2",
+        "untrained, model.mel.width=0.5",
+        "pre-trained, model.mel.width=0.5",
+        "pre-trained, train.batch=48",
+    ]
+    main = next(source for source in main_sources(recipe, 3, labelled=False) if source.kind == "pre-trained")
+    assert found["pre-trained, as it is"].basis("f", None) == main.basis("f", None)  # it is not trained twice
+    both = found["pre-trained, train.batch=48 loss.temperature=0.2"].recipe
+    assert (both.train.batch, both.loss.temperature) == (48, 0.2)
+    assert differences(to_dict(recipe), to_dict(both)) == {"train.batch", "loss.temperature"}
+
+
+def test_an_ablation_of_one_format_is_measured_in_it_alone(recipe):
+    *_, last = ablated(recipe, 0, [["loss.terms=mel-mel"]])
+    assert last.views == ("mel", *(("words", "voices") if recipe.model.voices else ()))
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [("train.batch", "wanted key=a,b,c"), ("train.batsh=1", "batsh"), ("train.batch=x", "wanted int")],
+)
+def test_a_choice_that_cannot_be_made_is_refused_in_one_line(recipe, entry, said):
+    with pytest.raises(RecipeError, match=said) as error:
+        list(ablated(recipe, 0, [[entry]]))
+    assert "\n" not in str(error.value)
+
+
+def test_two_parts_are_two_views_more(recipe):
+    voiced = changed(recipe, ["model.voices=statistics"])
+    assert Source("x", "untrained", 0, voiced).views == ("wave", "mel", "both", "words", "voices")
+    assert Source("x", "untrained", 0, voiced, ("mel",)).views == ("mel", "words", "voices")

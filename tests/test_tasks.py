@@ -1,0 +1,337 @@
+"""The questions asked of every representation: what is known must be found, what is not must be chance."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from mfcl.embeddings.table import Embeddings
+from mfcl.errors import MeasureError
+from mfcl.evaluation.geometry import alignment, linear_cka, rankme, retrieval, uniformity
+from mfcl.evaluation.tasks import (
+    LabelProbes,
+    Measure,
+    by_group,
+    confusion,
+    det,
+    measure_efficiency,
+    measure_geometry,
+    measure_labels,
+    measure_traits,
+    measure_under,
+    measure_voices,
+    points,
+    standardised,
+    traits,
+)
+from mfcl.evaluation.tasks import measure as measuring
+from mfcl.evaluation.tasks.traits import redrawn
+
+SPEAKERS, DIGITS, TAKES = 12, 4, 4
+
+
+def corpus(*, digit: float = 0.0, voice: float = 0.0, scale: float = 1.0) -> Embeddings:
+    """Vectors of noise with as much of the digit and the voice as asked: 6 train, 2 valid and 4 test speakers."""
+    rng = np.random.default_rng(0)
+    speakers, digits = (
+        np.repeat(np.arange(SPEAKERS), DIGITS * TAKES),
+        np.tile(np.repeat(np.arange(DIGITS), TAKES), SPEAKERS),
+    )
+    vectors = rng.standard_normal((len(digits), 24))
+    vectors += digit * rng.standard_normal((DIGITS, 24))[digits] + voice * rng.standard_normal((SPEAKERS, 24))[speakers]
+    vectors[:, :16] *= scale
+    names = np.array([f"{number:02d}" for number in speakers])
+    sides = np.array(["train"] * 6 + ["valid"] * 2 + ["test"] * 4)[speakers]
+    ids = np.array([f"{place:04d}" for place in range(len(digits))])
+    labels = {"speaker": names, "digit": digits.astype(np.str_)}
+    return Embeddings(vectors.astype(np.float32), ids, labels, {"wave": (0, 16), "mel": (16, 24)}, sides)
+
+
+def by_task(embeddings: Embeddings) -> dict[str, float]:
+    found = measure_labels(embeddings, "digit", "speaker", seed=0)
+    found += measure_voices(embeddings, "digit", "speaker", seed=0)
+    return {measure.task: measure.value for measure in found if measure.metric != "min_dcf"}
+
+
+def labelled(embeddings: Embeddings, **labels: np.ndarray) -> Embeddings:
+    return dataclasses.replace(embeddings, labels={**embeddings.labels, **labels})
+
+
+def test_what_lies_in_the_vectors_is_found_and_nothing_else() -> None:
+    words, voices = by_task(corpus(digit=2.0)), by_task(corpus(voice=2.0))
+    labels = [task for task in words if task.startswith("digit")]
+    assert len(labels) == 3
+    assert all(words[task] > 90 for task in labels)
+    assert all(voices[task] < 50 for task in labels)
+    same, apart, pairs = (next(task for task in voices if word in task) for word in ("half", "apart", "pairs"))
+    assert voices[same] > 90
+    assert words[same] < 50
+    assert voices[apart] > 90
+    assert voices[pairs] < 10 < 35 < words[pairs]
+
+
+def test_a_format_with_larger_numbers_does_not_outweigh_the_other() -> None:
+    same, scaled = corpus(digit=1.0, voice=1.0), corpus(digit=1.0, voice=1.0, scale=1000.0)
+    np.testing.assert_allclose(standardised(scaled), standardised(same), rtol=1e-4, atol=1e-5)
+    for part in ((0, 16), (16, 24)):
+        np.testing.assert_allclose(np.linalg.norm(standardised(same)[:, slice(*part)], axis=1), 1, rtol=1e-5)
+
+
+def test_test_recordings_decide_nothing() -> None:
+    plain = corpus(digit=1.0)
+    vectors = plain.vectors.copy()
+    vectors[plain.splits == "test"] += 100
+    moved = Embeddings(vectors, plain.ids, plain.labels, plain.parts, plain.splits)
+    others = plain.splits != "test"
+    np.testing.assert_array_equal(standardised(moved)[others], standardised(plain)[others])
+
+
+def test_recordings_without_the_label_are_left_out() -> None:
+    full = corpus(digit=2.0)
+    digits = full.labels["digit"].copy()
+    digits[::5] = ""
+    part = Embeddings(full.vectors, full.ids, {**full.labels, "digit": digits}, full.parts, full.splits)
+    found = measure_labels(part, "digit", "speaker", seed=0)
+    assert {measure.n for measure in found} == {int(((full.splits == "test") & (digits != "")).sum())}
+
+
+def test_what_cannot_be_measured_is_said_in_one_line() -> None:
+    whole = corpus()
+    with pytest.raises(MeasureError, match="did you mean 'digit'"):
+        measure_labels(whole, "digits", "speaker", seed=0)
+    alone = whole.select(np.flatnonzero(whole.splits != "test"))
+    with pytest.raises(MeasureError, match="2 or more values in the test part, got 0"):
+        measure_labels(alone, "digit", "speaker", seed=0)
+    nobody = whole.select(np.flatnonzero(whole.splits == "test"))
+    with pytest.raises(MeasureError, match="2 or more training recordings"):
+        measure_labels(nobody, "digit", "speaker", seed=0)
+    one = whole.select(np.flatnonzero((whole.splits != "test") | (whole.labels["speaker"] == "08")))
+    with pytest.raises(MeasureError, match="speaker"):
+        measure_voices(one, "digit", "speaker", seed=0)
+
+
+def test_a_measure_is_written_without_its_evidence() -> None:
+    for measure in measure_labels(corpus(digit=1.0), "digit", "speaker", seed=0):
+        row = json.loads(json.dumps(measure.row()))
+        assert row == {
+            "table": "labels", "task": measure.task, "metric": "accuracy", "value": measure.value,
+            "low": measure.low, "high": measure.high, "n": measure.n, "x": None,
+        }  # fmt: skip
+
+
+def test_the_evidence_is_what_the_figure_was_made_of() -> None:
+    whole = corpus(digit=0.5, voice=0.5)
+    place = {name: at for at, name in enumerate(whole.ids.tolist())}
+    found = measure_labels(whole, "digit", "speaker", seed=0) + measure_voices(whole, "digit", "speaker", seed=0)
+    for measure in found:
+        assert measure.ids is not None
+        own = [place[name] for name in measure.ids.tolist()]
+        assert set(whole.splits[own]) == {"test"}
+        if measure.groups is not None:
+            assert measure.groups.tolist() == whole.labels["speaker"][own].tolist()
+        if measure.correct is not None:
+            assert measure.value == pytest.approx(100 * measure.correct.mean())
+            assert len(measure.correct) == measure.n
+        if measure.predicted is not None:
+            assert (measure.predicted == measure.truth).tolist() == measure.correct.tolist()
+        if measure.resampled is not None:
+            assert np.nanquantile(measure.resampled, 0.025) == pytest.approx(measure.low)
+    assert sum(measure.predicted is not None for measure in found) == 2
+    assert sum(measure.resampled is not None for measure in found) == 3
+    assert [measure.metric for measure in found if measure.low is None] == ["min_dcf", "min_dcf"]
+
+
+def test_speakers_enrolled_with_more_clips_are_told_better() -> None:
+    found = {(m.task, m.metric): m for m in measure_voices(corpus(voice=0.6), "digit", "speaker", seed=0)}
+    one, five = (found[f"voices, {clips} enrolled", "eer"] for clips in ("1 clip", "5 clips"))
+    assert five.value < one.value < 40
+    assert one.low <= one.value <= one.high
+    assert 0 < found["voices, 5 clips enrolled", "min_dcf"].value <= 1
+    picture = det(five)
+    assert (picture["clips"], picture["eer"]) == (5, five.value)
+    assert len(picture["false_accept"]) == len(picture["false_reject"]) <= 200
+    few = corpus(voice=0.6).select(np.arange(0, SPEAKERS * DIGITS * TAKES, 4))  # 4 clips of each speaker
+    assert {m.task for m in measure_voices(few, "digit", "speaker", seed=0) if "enrolled" in m.task} == {
+        "voices, kNN, half of each enrolled",
+        "voices, 1 clip enrolled",
+    }
+
+
+def test_traits_are_labels_of_the_person_and_found_where_they_are() -> None:
+    plain = corpus()
+    person = np.array(plain.labels["speaker"]).astype(int)
+    kinds = person % 2
+    rng = np.random.default_rng(1)
+    vectors = (plain.vectors + 2 * rng.standard_normal((2, 24))[kinds]).astype(np.float32)
+    columns = {
+        "gender": kinds.astype(np.str_),
+        "mood": np.where(np.arange(len(plain)) % 2, "glad", "sad"),  # changes within a speaker
+        "city": person.astype(np.str_),  # each test value is new
+        "club": np.where(person == 0, "chess", kinds.astype(np.str_)),  # one speaker has it
+        "hall": np.full(len(plain), "A"),
+        "age": np.where(kinds == 0, "", "30"),
+    }
+    whole = labelled(dataclasses.replace(plain, vectors=vectors), **columns)
+    assert traits(whole, "speaker", [*columns, "speaker", "digit"]) == ["gender"]
+    (found,) = measure_traits(whole, "digit", "speaker", others=[*columns, "speaker", "digit"], seed=0)
+    assert (found.table, found.task) == ("traits", "gender, linear probe, all labels")
+    assert found.value > 90
+    (chance,) = measure_traits(labelled(plain, **columns), "digit", "speaker", others=["gender"], seed=0)
+    assert chance.value < 80
+    assert measure_traits(whole, "gender", "speaker", others=["gender"], seed=0) == []
+
+
+def test_a_trait_is_measured_where_all_validation_speakers_are_alike() -> None:
+    plain = corpus()
+    person = np.array(plain.labels["speaker"]).astype(int)
+    alike = np.isin(person, np.unique(person[plain.splits == "valid"]))
+    whole = labelled(plain, gender=np.where(alike, "0", (person % 2).astype(np.str_)))
+    assert set(whole.labels["gender"][whole.splits == "valid"]) == {"0"}
+    (found,) = measure_traits(whole, "digit", "speaker", others=["gender"], seed=0)
+    assert found.n == int((whole.splits == "test").sum())
+    drawn = redrawn(whole, "speaker", "gender", seed=0)
+    assert ((drawn.splits == "test") == (whole.splits == "test")).all()
+    for part in ("train", "valid"):
+        assert set(drawn.labels["gender"][drawn.splits == part]) == {"0", "1"}
+    sides = {(str(who), str(side)) for who, side in zip(person, drawn.splits, strict=True)}
+    assert len(sides) == SPEAKERS  # no speaker is on two sides
+
+
+def test_a_trait_may_be_unknown_of_some() -> None:
+    person = np.array(corpus().labels["speaker"]).astype(int)
+    values = np.where(person == 11, "", (person % 2).astype(np.str_))
+    (found,) = measure_traits(labelled(corpus(), sex=values), None, "speaker", others=["sex"], seed=0)
+    assert found.n == 3 * DIGITS * TAKES
+
+
+def test_efficiency_grows_with_the_labels_that_are_known() -> None:
+    whole = corpus(digit=0.6)
+    found = measure_efficiency(whole, "digit", "speaker", counts=(1, 5, 10, 50), seed=0)
+    assert [measure.task for measure in found] == [
+        *(f"digit, {count} labels a class" for count in (1, 5, 10)),
+        "digit, all labels",
+    ]  # of 24 in training
+    assert [measure.x for measure in found] == [1, 5, 10, 24]
+    assert found[0].value < found[1].value < found[3].value
+    labels = {m.task: m.value for m in measure_labels(whole, "digit", "speaker", seed=0)}
+    assert found[2].value == labels["digit, linear probe, 10 labels a class"]
+    assert found[3].value == labels["digit, linear probe, all labels"]
+
+
+def test_no_classifier_is_fitted_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mfcl.evaluation.tasks import labels as module
+
+    asked: list[object] = []
+    whole, few = module.linear_probe, module.few_label_probe
+    monkeypatch.setattr(module, "linear_probe", lambda *parts: (asked.append("all"), whole(*parts))[1])
+    monkeypatch.setattr(
+        module, "few_label_probe", lambda *parts, seed: (asked.append(parts[3]), few(*parts, seed=seed))[1]
+    )
+    clean = corpus(digit=1.0)
+    probes = LabelProbes(clean, "digit", "speaker", seed=0)
+    probes.measures()
+    probes.efficiency((1, 10))
+    for x in (10.0, 0.0):
+        probes.under(clean, task="noise", x=x)
+        probes.under(clean, task="noise", x=x, per_class=10)
+    assert sorted(map(str, asked)) == ["1", "10", "all"]
+
+
+def test_what_was_fitted_on_clean_recordings_is_asked_of_disturbed_ones() -> None:
+    clean = corpus(digit=1.0)
+    rng = np.random.default_rng(3)
+    known = {m.task: m for m in measure_labels(clean, "digit", "speaker", seed=0)}
+    for per_class, words in ((None, "all labels"), (10, "10 labels a class")):
+        found = []
+        for noise in (0.0, 1.0, 20.0):
+            vectors = (clean.vectors + noise * rng.standard_normal(clean.vectors.shape)).astype(np.float32)
+            vectors[clean.splits != "test"] = 1e6  # of the disturbed ones only the test part is looked at
+            disturbed = dataclasses.replace(clean, vectors=vectors)
+            found.append(
+                measure_under(clean, disturbed, "digit", "speaker", task="noise", x=noise, seed=0, per_class=per_class)
+            )
+        assert [(measure.table, measure.task, measure.x) for measure in found] == [
+            ("robustness", "noise", noise) for noise in (0.0, 1.0, 20.0)
+        ]
+        assert found[0].value == known[f"digit, linear probe, {words}"].value
+        assert found[0].value > found[1].value > found[2].value
+        assert found[2].value < 45
+    with pytest.raises(MeasureError, match="wanted vectors of 24 values like those to standardise by, got 16"):
+        measure_under(clean, clean.only("wave"), "digit", "speaker", task="noise", x=0.0, seed=0)
+
+
+def test_geometry_is_of_the_test_part() -> None:
+    whole = corpus(digit=1.0, voice=1.0)
+    test = whole.splits == "test"
+    rng = np.random.default_rng(4)
+    wave = rng.standard_normal((len(whole), 6)).astype(np.float32)
+    mel = (wave + 0.8 * rng.standard_normal((len(whole), 6))).astype(np.float32)
+    found = {m.metric: m for m in measure_geometry(whole, {"wave": wave, "mel": mel}, 0, speaker="speaker")}
+    assert {measure.table for measure in found.values()} == {"geometry"}
+    expected = {
+        "rankme": rankme(whole.vectors[test]),
+        "uniformity": uniformity(whole.whitened[test]),
+        "cka": linear_cka(whole.part("wave")[test], whole.part("mel")[test]),
+        "alignment": alignment(wave[test], mel[test]),
+        "r_at_1": 100 * retrieval(wave[test], mel[test], 1),
+        "r_at_5": 100 * retrieval(wave[test], mel[test], 5),
+    }
+    assert {name: measure.value for name, measure in found.items()} == pytest.approx(expected)
+    assert found["r_at_1"].low <= found["r_at_1"].value <= found["r_at_1"].high
+    assert 5 < found["r_at_1"].value < found["r_at_5"].value < 100
+    assert [m.metric for m in measure_geometry(whole.only("mel"), None, 0)] == ["rankme", "uniformity"]
+    assert [m.metric for m in measure_geometry(whole, None, 0)] == ["rankme", "uniformity", "cka"]
+    with pytest.raises(MeasureError, match="projections 'wave' of 192 recordings are wanted, but came 10 rows"):
+        measure_geometry(whole, {"wave": wave[:10], "mel": mel}, 0)
+
+
+def test_pictures_say_what_the_figures_say() -> None:
+    whole = corpus(digit=0.6)
+    found = measure_labels(labelled(whole, digit=np.char.add("1", whole.labels["digit"])), "digit", "speaker", seed=0)
+    picture = confusion(found[0], "digit")
+    counts = np.array(picture["counts"])
+    assert picture["classes"] == ["10", "11", "12", "13"]
+    assert counts.sum(axis=1).tolist() == [4 * TAKES] * DIGITS
+    assert 100 * np.trace(counts) / counts.sum() == pytest.approx(found[0].value)
+    truth, predicted = found[0].truth, found[0].predicted
+    for row, kind in zip(counts, picture["classes"], strict=True):
+        assert row.tolist() == [int(((truth == kind) & (predicted == other)).sum()) for other in picture["classes"]]
+    groups = by_group(found[1], "digit", "speaker")
+    assert groups["names"] == ["08", "09", "10", "11"]
+    assert groups["n"] == [DIGITS * TAKES] * 4
+    assert np.mean(groups["accuracy"]) == pytest.approx(found[1].value, abs=1e-2)
+    json.dumps([picture, groups])
+    with pytest.raises(MeasureError, match="a measure with 'predicted' is wanted"):
+        confusion(found[1], "digit")
+    with pytest.raises(MeasureError, match="a measure with 'curve' is wanted"):
+        det(found[0])
+
+
+def test_classes_that_are_numbers_stand_in_their_order() -> None:
+    truth = np.array(["10", "9", "9"])
+    one = Measure("labels", "digit", "accuracy", 100.0, None, None, 3, truth=truth, predicted=truth)
+    assert confusion(one, "digit")["classes"] == ["9", "10"]
+
+
+def test_a_map_is_of_the_test_part_with_its_labels() -> None:
+    whole = corpus(voice=3.0)
+    picture = points(whole, ["digit", "speaker"], seed=0)
+    test = np.flatnonzero(whole.splits == "test")
+    assert picture["ids"] == whole.ids[test].tolist()
+    assert picture["labels"] == {name: whole.labels[name][test].tolist() for name in ("digit", "speaker")}
+    places = np.stack([picture["x"], picture["y"]], axis=1)
+    gaps = np.linalg.norm(places[:, None] - places, axis=2)
+    np.fill_diagonal(gaps, np.inf)
+    voices = np.array(picture["labels"]["speaker"])
+    assert (voices[gaps.argmin(axis=1)] == voices).mean() > 0.9
+    few = points(whole, ["speaker"], seed=0, most=10)
+    assert len(few["ids"]) == len(few["x"]) == len(few["labels"]["speaker"]) == 10
+    assert set(few["ids"]) < set(picture["ids"])
+    json.dumps(picture)
+
+
+def test_one_group_alone_has_no_interval() -> None:
+    about = measuring.Tested(np.array(["a", "b"]), np.array(["s", "s"]))
+    found = about.accuracy("labels", "digit", np.array([True, False]), seed=0)
+    assert (found.value, found.low, found.high) == (50.0, None, None)
