@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 import torch
 from torch.nn.parallel import DistributedDataParallel
-from mfcl import distributed
+from mfcl.core import distributed
 sys.path.insert(0, sys.argv[1])
 from test_distributed import Pair, batch, ITEMS
 folder = Path(sys.argv[2])

@@ -21,7 +21,7 @@ import sys
 from pathlib import Path
 import torch
 sys.path.insert(0, sys.argv[1])
-from mfcl import distributed
+from mfcl.core import distributed
 from test_norm import both_norms
 folder = Path(sys.argv[2])
 distributed.start("cpu", meeting=(folder / "meeting").as_uri())

@@ -72,7 +72,7 @@ def render(study: Study, *, with_audio: bool = False) -> str:
         notes += [f"Sound: {sounds.note}."] if sounds.note else []
     method = study.pictures.get("method") or None
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("mfcl.report", "page"), autoescape=True, undefined=jinja2.StrictUndefined,
+        loader=jinja2.PackageLoader("mfcl.report", "template"), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     return environment.get_template("page.html").render(
@@ -107,7 +107,7 @@ def _bound(text: str) -> str:
 
 def _source(name: str) -> Markup:
     """Return a style sheet or script of the page."""
-    loader = jinja2.PackageLoader("mfcl.report", "page")
+    loader = jinja2.PackageLoader("mfcl.report", "template")
     return Markup(loader.get_source(jinja2.Environment(autoescape=True), name)[0])  # noqa: S704  # the package's own file
 
 

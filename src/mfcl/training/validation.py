@@ -28,7 +28,7 @@ def live_figures(task: Pretrain, data: Data) -> Callable[[], dict[str, float]]:
 
     def figures() -> dict[str, float]:
         held = embed_store(task.model, valid)
-        found = {} if task.partial else {"validpairing": pairing(task, held)}
+        found = {} if task.partial else {"valid_pairing": pairing(task, held)}
         if data.label is not None:
             both = Embeddings.concatenate([embed_store(task.model, known_part), held])
             both = both.only(task.formats[0]) if task.partial else both
