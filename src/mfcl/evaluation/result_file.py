@@ -1,0 +1,329 @@
+"""Results as rows of JSON and CSV, and back: one writer and one reader, which checks every value.
+
+The columns of version 0.1 (`table`, `task`, `representation`, ...) are written beside the fields that they are made
+of. A row of version 0.1 has only those; its fields are found by making every text that it can be (`mfcl.evaluation.
+wording`) and looking the row's up among them.
+"""
+
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from mfcl.errors import MfclError
+from mfcl.evaluation import wording
+from mfcl.evaluation.result import (
+    BASELINE,
+    CLEAN,
+    CONTENT,
+    ENROLLED,
+    FINE_TUNED,
+    FORMATS,
+    FROM_SCRATCH,
+    GAIN,
+    IDENTIFY,
+    IDENTIFY_APART,
+    JOINT,
+    KINDS,
+    KNN,
+    LINEAR,
+    NETWORK,
+    NOISE,
+    PAIRS,
+    PRETRAINED,
+    PROBES,
+    SPEAKER,
+    SUPERVISED,
+    UNTRAINED,
+    Question,
+    Representation,
+    Result,
+)
+from mfcl.evaluation.summary import Difference, Summary
+
+COLUMNS = (
+    *("table", "task", "representation", "metric", "value", "low", "high", "n", "x", "seed", "seconds", "command"),
+    *("kind", "variant", "format", "part", "label", "probe", "labels_per_class", "apart", "enrolled"),
+    *("condition", "condition_value", "unit", "note"),
+)
+"""Of `results.json` and `results.csv`; those of version 0.1 come first."""
+TRAINED_HEADS = (FINE_TUNED, FROM_SCRATCH, JOINT)
+"""Kinds that answer by an output layer of their own."""
+T = TypeVar("T")
+
+
+def view_row(one: Representation) -> dict[str, Any]:
+    """Return the fields of a representation, with its name."""
+    return {
+        "representation": wording.name(one),
+        "kind": one.kind, "variant": one.variant, "format": one.format, "part": one.part,
+    }  # fmt: skip
+
+
+def question_row(asked: Question) -> dict[str, Any]:
+    """Return the fields of a question, with its text."""
+    return {
+        "table": asked.section, "task": wording.task(asked), "metric": asked.metric, "label": asked.label,
+        "probe": asked.probe, "labels_per_class": asked.labels_per_class, "apart": asked.apart,
+        "enrolled": asked.enrolled, "condition": asked.condition, "condition_value": asked.condition_value,
+        "unit": wording.metric(asked.metric).unit,
+    }  # fmt: skip
+
+
+def to_row(one: Result) -> dict[str, Any]:
+    """Return a result as plain values, keyed by `COLUMNS`; its evidence is kept elsewhere."""
+    row = {
+        **question_row(one.question), **view_row(one.representation), "value": one.value, "low": one.low,
+        "high": one.high, "n": one.n, "x": one.x, "seed": one.seed, "seconds": one.seconds, "command": one.command,
+        "note": one.note,
+    }  # fmt: skip
+    row["representation"] = wording.name(one.representation, one.question.section)
+    return {column: row[column] for column in COLUMNS}
+
+
+def from_rows(rows: Any, where: str, *, labels: Iterable[str] = (), speaker: str | None = None) -> list[Result]:
+    """Return the results that rows hold.
+
+    Args:
+        rows: What JSON held.
+        where: The file, to name in a message.
+        labels: Label columns that the rows may be about; for rows of version 0.1.
+        speaker: The column that names the speakers; for rows of version 0.1.
+
+    Raises:
+        MfclError: not rows, or a value of the wrong kind; the message names file, row and key.
+    """
+    known = [*labels]
+    return [
+        result_of(row, f"{where}, row {place}", known, speaker or "")
+        for place, row in enumerate(listed(rows, where), 1)
+    ]
+
+
+def result_of(row: Mapping[str, Any], where: str, labels: Sequence[str] = (), speaker: str = "") -> Result:
+    """Return the result of one row; see `from_rows`."""
+    if "kind" in row:
+        question, representation = question_of(row, where), view_of(row, where)
+    else:
+        representation = old_view(row, where)
+        question = old_question(row, where, labels, speaker, trained=representation.kind in TRAINED_HEADS)
+    return Result(
+        question, number(row, "value", where), optional(row, "low", where), optional(row, "high", where),
+        int(number(row, "n", where)) if row.get("n") is not None else 0, optional(row, "x", where), representation,
+        int(number(row, "seed", where)), optional(row, "seconds", where) or 0.0, text(row, "command", where),
+        text(row, "note", where) if "note" in row else "",
+    )  # fmt: skip
+
+
+def question_of(row: Mapping[str, Any], where: str) -> Question:
+    """Return the question that a row's fields hold."""
+    count = optional(row, "labels_per_class", where)
+    enrolled = optional(row, "enrolled", where)
+    return Question(
+        text(row, "table", where), text(row, "metric", where), text(row, "label", where),
+        chosen(row, "probe", PROBES, where), None if count is None else int(count), text(row, "apart", where),
+        None if enrolled is None else int(enrolled), text(row, "condition", where),
+        optional(row, "condition_value", where),
+    )  # fmt: skip
+
+
+def view_of(row: Mapping[str, Any], where: str) -> Representation:
+    """Return the representation that a row's fields hold; of a row of version 0.1 what its name says."""
+    if "kind" not in row:
+        return old_view(row, where)
+    return Representation(
+        chosen(row, "kind", KINDS, where), text(row, "variant", where),
+        chosen(row, "format", ("", *FORMATS), where), chosen(row, "part", ("", CONTENT, SPEAKER), where),
+    )  # fmt: skip
+
+
+def summary_row(one: Summary) -> dict[str, Any]:
+    """Return a summary as plain values."""
+    row = {**question_row(one.question), **view_row(one.representation)}
+    row["representation"] = wording.name(one.representation, one.question.section)
+    return row | {
+        "value": one.value, "low": one.low, "high": one.high, "n": one.n, "x": one.x, "seeds": list(one.seeds),
+        "seconds": one.seconds, "command": one.command,
+    }  # fmt: skip
+
+
+def summaries_from(rows: Any, where: str) -> list[Summary]:
+    """Return the summaries that rows hold; see `from_rows`."""
+    found = []
+    for place, row in enumerate(listed(rows, where), 1):
+        here = f"{where}, row {place}"
+        seeds = tuple(int(seed) for seed in items(row, "seeds", int, here))
+        found.append(
+            Summary(
+                question_of(row, here),
+                view_of(row, here),
+                number(row, "value", here),
+                optional(row, "low", here),
+                optional(row, "high", here),
+                int(number(row, "n", here)),
+                optional(row, "x", here),
+                seeds,
+                number(row, "seconds", here),
+                text(row, "command", here),
+            )
+        )
+    return found
+
+
+def difference_row(one: Difference) -> dict[str, Any]:
+    """Return a difference as plain values."""
+    return {
+        **question_row(one.question), "first": view_row(one.first), "second": view_row(one.second),
+        "value": one.value, "low": one.low, "high": one.high, "verdict": one.verdict,
+    }  # fmt: skip
+
+
+def differences_from(rows: Any, where: str) -> list[Difference]:
+    """Return the differences that rows hold; see `from_rows`."""
+    found = []
+    for place, row in enumerate(listed(rows, where), 1):
+        here = f"{where}, row {place}"
+        first, second = (view_of(mapping(row, side, here), f"{here}, {side}") for side in ("first", "second"))
+        found.append(
+            Difference(
+                question_of(row, here),
+                first,
+                second,
+                number(row, "value", here),
+                optional(row, "low", here),
+                optional(row, "high", here),
+            )
+        )
+    return found
+
+
+def listed(rows: Any, where: str) -> list[Mapping[str, Any]]:
+    """Return rows, each a mapping, or say what came."""
+    if not isinstance(rows, list):
+        raise _wrong(where, "a list of rows", rows)
+    for place, row in enumerate(rows, 1):
+        if not isinstance(row, dict):
+            raise _wrong(f"{where}, row {place}", "key: value pairs", row)
+    return rows
+
+
+def mapping(row: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
+    """Return a value that is key: value pairs itself."""
+    value = row.get(key)
+    if not isinstance(value, dict):
+        raise _wrong(f"{where}, {key!r}", "key: value pairs", value)
+    return value
+
+
+def items(row: Mapping[str, Any], key: str, kind: type[T], where: str) -> list[T]:
+    """Return a list of values of one kind; whole numbers pass for numbers."""
+    value = row.get(key)
+    wanted: Any = (int, float) if kind is float else kind
+    if not isinstance(value, list) or not all(isinstance(one, wanted) and not isinstance(one, bool) for one in value):
+        raise _wrong(f"{where}, {key!r}", f"a list of {kind.__name__}", value)
+    return value
+
+
+def text(row: Mapping[str, Any], key: str, where: str) -> str:
+    """Return a text."""
+    value = row.get(key)
+    if not isinstance(value, str):
+        raise _wrong(f"{where}, {key!r}", "a text", value)
+    return value
+
+
+def chosen(row: Mapping[str, Any], key: str, choices: Sequence[str], where: str) -> str:
+    """Return a text that is one of the choices."""
+    value = text(row, key, where)
+    if value not in choices:
+        raise _wrong(f"{where}, {key!r}", f"one of {', '.join(map(repr, choices))}", value)
+    return value
+
+
+def number(row: Mapping[str, Any], key: str, where: str) -> float:
+    """Return a finite number."""
+    value = row.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not _finite(value):
+        raise _wrong(f"{where}, {key!r}", "a finite number", value)
+    return float(value)
+
+
+def optional(row: Mapping[str, Any], key: str, where: str) -> float | None:
+    """Return a finite number, or None where there is none."""
+    return None if row.get(key) is None else number(row, key, where)
+
+
+def old_view(row: Mapping[str, Any], where: str) -> Representation:
+    """Return the representation of a row of version 0.1, whose name is all that it has."""
+    named = text(row, "representation", where)
+    frozen = ", frozen"
+    for suffix in ("", frozen):  # encoders beside trained networks were called so
+        for one in _old_views():
+            if wording.name(one) + suffix == named:
+                return one
+    for kind, view in itertools.product((PRETRAINED, UNTRAINED), _VIEWS):
+        start, end = f"{kind}, ", f", {wording.name(Representation('', '', *view))}"
+        if named.startswith(start) and named.endswith(end) and len(named) > len(start) + len(end):
+            return Representation(kind, named[len(start) : -len(end)], *view)
+    return Representation(BASELINE, named)
+
+
+def old_question(row: Mapping[str, Any], where: str, labels: Sequence[str], speaker: str, *, trained: bool) -> Question:
+    """Return the question of a row of version 0.1, whose text is all that it has.
+
+    Raises:
+        MfclError: no question has that text.
+    """
+    section, asked, metric = (text(row, key, where) for key in ("table", "task", "metric"))
+    for question in _old_questions(section, metric, labels, speaker, optional(row, "x", where), trained):
+        if wording.task(question) == asked:
+            return question
+    raise MfclError(f"{where}: {asked[:80]!r} is no question that this version knows; run `mfcl study` again")
+
+
+_VIEWS = (("both", ""), ("wave", ""), ("mel", ""), ("both", CONTENT), ("both", SPEAKER))
+_COUNTS = (1, 5, 10, 50, 2, 3, 20, 25, 100, 200)
+_LEVELS = (20.0, 10.0, 0.0, 15.0, 5.0, -5.0, -10.0)
+
+
+def _old_views() -> Iterable[Representation]:
+    for kind, view in itertools.product((UNTRAINED, PRETRAINED, SUPERVISED, FINE_TUNED, FROM_SCRATCH, JOINT), _VIEWS):
+        yield Representation(kind, "", *view)
+
+
+def _old_questions(
+    section: str, metric: str, labels: Sequence[str], speaker: str, x: float | None, trained: bool
+) -> Iterable[Question]:
+    if section in ("cost", "geometry"):
+        yield Question(section, metric)
+        return
+    counts = (None, *([int(x)] if x is not None and x == int(x) and x > 0 else []), *_COUNTS)
+    conditions = (
+        [(CLEAN, None), *((kind, level) for kind in (NOISE, GAIN) for level in _LEVELS)]
+        if section == "robustness"
+        else [("", None)]
+    )
+    for label in labels:
+        for count, (condition, level) in itertools.product(counts, conditions):
+            probe = NETWORK if trained else LINEAR
+            yield Question(section, metric, label, probe, count, condition=condition, condition_value=level)
+        yield Question(section, metric, label, KNN)
+    for probe in (IDENTIFY, PAIRS):
+        yield Question(section, metric, speaker, probe)
+    for apart in labels:
+        yield Question(section, metric, speaker, IDENTIFY_APART, apart=apart)
+    for enrolled in range(1, 51):
+        yield Question(section, metric, speaker, ENROLLED, enrolled=enrolled)
+
+
+def _finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number of more digits than a float holds
+        return False
+
+
+def _wrong(where: str, wanted: str, value: Any) -> MfclError:
+    came = repr(value)
+    came = f"{came[:60]}..." if len(came) > 64 else came
+    return MfclError(f"{where}: wanted {wanted}, got {came}; run `mfcl study` again")

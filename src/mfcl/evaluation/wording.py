@@ -1,0 +1,171 @@
+"""Results in words: the one place where questions, representations and figures become text."""
+
+from dataclasses import dataclass
+
+from mfcl.evaluation.result import (
+    CLEAN,
+    CONTENT,
+    ENROLLED,
+    FINE_TUNED,
+    FROM_SCRATCH,
+    GAIN,
+    IDENTIFY,
+    IDENTIFY_APART,
+    KNN,
+    LINEAR,
+    NETWORK,
+    NOISE,
+    PAIRS,
+    PRETRAINED,
+    SPEAKER,
+    Question,
+    Representation,
+)
+
+NEIGHBOURS = 5
+"""Neighbours that vote on a label."""
+PART_WORDS = {CONTENT: "words", SPEAKER: "voices", "": ""}
+"""Parts as recipes, the command and the tables call them."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a metric is written.
+
+    Attributes:
+        unit: "%", "s" or "".
+        head: At the head of a column.
+        best: 1 where more is better, -1 where less is, 0 where neither.
+        digits: After the point; None: a count, with separators.
+    """
+
+    unit: str
+    head: str
+    best: int
+    digits: int | None
+
+
+METRICS: dict[str, Metric] = {
+    "accuracy": Metric("%", "accuracy, %", 1, 1),
+    "eer": Metric("%", "equal error rate, %", -1, 1),
+    "min_dcf": Metric("", "minDCF, 0 to 1", -1, 3),
+    "r_at_1": Metric("%", "found first, %", 1, 1),
+    "r_at_5": Metric("%", "found among five, %", 1, 1),
+    "alignment": Metric("", "alignment", 0, 3),
+    "uniformity": Metric("", "uniformity", 0, 3),
+    "rankme": Metric("", "effective rank", 0, 1),
+    "cka": Metric("", "CKA, 0 to 1", 0, 3),
+    "seconds": Metric("s", "seconds", 0, 1),
+    "parameters": Metric("", "parameters", 0, None),
+    "multiply_adds": Metric("", "multiply-adds a second of sound", 0, None),
+    "clips_per_second": Metric("", "clips a second", 1, 1),
+}
+
+
+def metric(name: str) -> Metric:
+    """Return how a metric is written; an unknown one keeps its name."""
+    return METRICS.get(name) or Metric("", name.replace("_", " "), 0, 3)
+
+
+def amount(question: Question) -> str:
+    """Return how many labels a probe knows, "" where that is not asked.
+
+    Example:
+        >>> amount(Question("labels", "accuracy", "digit", LINEAR, 10)), amount(Question("labels", "eer"))
+        ('10 labels a class', '')
+    """
+    if question.probe not in (LINEAR, NETWORK):
+        return ""
+    return "all labels" if question.labels_per_class is None else f"{question.labels_per_class} labels a class"
+
+
+def condition(question: Question) -> str:
+    """Return what the test recordings were made to sound like.
+
+    Example:
+        >>> condition(Question("robustness", "accuracy", condition=GAIN, condition_value=10.0))
+        'gain +10 dB'
+    """
+    if question.condition == NOISE:
+        return f"noise at {question.condition_value:g} dB"
+    if question.condition == GAIN:
+        return f"gain {question.condition_value:+g} dB"
+    return question.condition
+
+
+def task(question: Question) -> str:
+    """Return what was asked as one text; it is the column `task` of `results.json`.
+
+    Example:
+        >>> task(Question("labels", "accuracy", "digit", LINEAR, 10))
+        'digit, linear probe, 10 labels a class'
+        >>> task(Question("voices", "eer", "speaker", ENROLLED, enrolled=1))
+        'voices, 1 clip enrolled'
+    """
+    if question.section == "cost":
+        return "cost"
+    if not question.probe:
+        return f"{question.section}, test recordings"
+    words = {
+        LINEAR: [question.label, "linear probe", amount(question)],
+        KNN: [question.label, f"{NEIGHBOURS}-NN, no training"],
+        NETWORK: [question.label, amount(question)],
+        IDENTIFY: ["voices", "kNN, half of each enrolled"],
+        IDENTIFY_APART: ["voices", f"kNN, {question.apart}s of enrolment and test apart"],
+        PAIRS: ["voices", "all pairs of unseen speakers"],
+        ENROLLED: ["voices", f"{question.enrolled} clip{'s' if question.enrolled != 1 else ''} enrolled"],
+    }[question.probe]
+    if question.section == "efficiency":
+        words = [question.label, amount(question)]
+    return ", ".join([*words, *([condition(question)] if question.condition else [])])
+
+
+def name(one: Representation, section: str = "") -> str:
+    """Return a representation as one text; it is the column `representation` of `results.json`.
+
+    Args:
+        one: The representation.
+        section: Of the table it stands in: beside trained networks, frozen encoders are called so.
+
+    Example:
+        >>> name(Representation("pre-trained", "crops 45 % disjoint", "both", CONTENT))
+        'pre-trained, crops 45 % disjoint, words'
+    """
+    if one.kind == "baseline":
+        return one.variant
+    view = PART_WORDS[one.part] or one.format
+    if one.kind == FROM_SCRATCH:
+        return f"{view}, {FROM_SCRATCH}"
+    if one.kind in (FINE_TUNED, "joint"):
+        return f"{PRETRAINED}, {view}, {one.kind}"
+    frozen = "frozen" if section == "efficiency" else ""
+    return ", ".join(word for word in (one.kind, one.variant, view, frozen) if word)
+
+
+def figure(metric_name: str, value: float) -> str:
+    """Return a figure as text, without its unit.
+
+    Example:
+        >>> figure("accuracy", 95.1234), figure("min_dcf", 0.5), figure("parameters", 1234567.0)
+        ('95.1', '0.500', '1,234,567')
+    """
+    about = metric(metric_name)
+    if about.digits is None or (metric_name == "seconds" and value >= 10):
+        return f"{value:,.0f}"
+    return f"{value:,.{about.digits}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def figure_with_unit(metric_name: str, value: float) -> str:
+    """Return a figure as text with its unit.
+
+    Example:
+        >>> figure_with_unit("eer", 12.0), figure_with_unit("seconds", 90.0)
+        ('12.0 %', '90 s')
+    """
+    unit = metric(metric_name).unit
+    return f"{figure(metric_name, value)} {unit}".rstrip()
+
+
+def is_clean(question: Question) -> bool:
+    """Say whether the test recordings were as they are."""
+    return question.condition in ("", CLEAN)
