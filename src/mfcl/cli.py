@@ -221,18 +221,16 @@ def _train(given: argparse.Namespace) -> None:
 
 def _study(given: argparse.Namespace) -> None:
     from mfcl.studies import study
-    from mfcl.studies.results import tables
+    from mfcl.studies.closing import closing_screen
 
-    rows = study(
+    study(
         given.data, given.out, preset=given.preset, recipe=given.recipe, overrides=given.set, protocol=given.protocol,
         split_by=given.split_by, label=given.label, speaker=given.speaker, seed=given.seed, seeds=given.seeds,
         only=given.only, skip=given.skip, ablate=given.ablate, dry_run=given.dry_run, device=given.device,
         threads=given.threads, cache=given.cache, strict=given.strict, progress=not given.quiet,
     )  # fmt: skip
-    if given.dry_run:
-        return
-    print(tables(rows))
-    print(f"\n{given.out / 'report.html'}: open it in a browser; {given.out / 'results.json'}: {len(rows)} figures")
+    if not given.dry_run:
+        print(closing_screen(given.out))
 
 
 def _compare(given: argparse.Namespace) -> None:
@@ -280,6 +278,7 @@ def _probe(given: argparse.Namespace) -> None:
     from mfcl.core.console import table
     from mfcl.embeddings.table import load_embeddings
     from mfcl.evaluation.tasks import measure_labels, measure_voices
+    from mfcl.evaluation.wording import figure, task
 
     embeddings = load_embeddings(given.embeddings)
     if not (given.label or given.speaker):
@@ -288,11 +287,12 @@ def _probe(given: argparse.Namespace) -> None:
     if given.speaker:
         found += measure_voices(embeddings, given.label, given.speaker, seed=given.seed)
     rows = [
-        (m.task, m.metric, f"{m.value:.1f}", *("-" if end is None else f"{end:.1f}" for end in (m.low, m.high)), m.n)
-        if m.metric != "min_dcf"  # a cost from 0 to 1
-        else (m.task, m.metric, f"{m.value:.3f}", "-", "-", m.n)
-        for m in found
-    ]
+        (
+            task(one.question), one.question.metric, figure(one.question.metric, one.value),
+            *("-" if end is None else figure(one.question.metric, end) for end in (one.low, one.high)), one.n,
+        )
+        for one in found
+    ]  # fmt: skip
     print(table(rows, ["task", "metric", "%", "low", "high", "n"]))
 
 

@@ -1,11 +1,19 @@
 """What a person watches: progress with rate and time left, and tables."""
 
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal, TextIO, cast
 
 from tabulate import tabulate
 from tqdm import tqdm
+
+Shown = bool | Literal["bar"]
+"""How much of a long work is shown: all, nothing, or its bar alone."""
+LOG_SECONDS = 30.0
+"""Between two lines of progress in a log file."""
+NARROWEST = 6
+"""Columns of a table are not folded to fewer characters."""
 
 
 def progress(
@@ -17,8 +25,12 @@ def progress(
     initial: int = 0,
     shown: bool = True,
 ) -> "tqdm[Any]":
-    """Return a progress bar on standard error with rate and time left; every ten seconds where it is no terminal."""
-    live = sys.stderr.isatty()
+    """Return a progress bar on standard error with rate and time left.
+
+    On a terminal it is gone when its work is done. Elsewhere, such as in a log file, it is a plain line every
+    `LOG_SECONDS`.
+    """
+    live = terminal()
     return tqdm(
         items,
         total=total,
@@ -28,14 +40,80 @@ def progress(
         initial=initial,
         disable=not shown,
         dynamic_ncols=live,
-        mininterval=0.2 if live else 10.0,
-        maxinterval=1.0 if live else 10.0,
-        leave=True,
+        mininterval=0.2 if live else LOG_SECONDS,
+        maxinterval=1.0 if live else LOG_SECONDS,
+        leave=False,
+        file=None if live else cast(TextIO, _PlainLines()),
+        bar_format=None if live else "{desc}: {n_fmt} of {total_fmt} {unit}, {rate_fmt}, {remaining} left",
     )
+
+
+class StepsBar:
+    """One line for a long work of many steps: which one, how many are done, and the rate.
+
+    On a terminal it is drawn over, below it may stand the bar of a single step. Elsewhere each step is a plain line.
+    """
+
+    def __init__(self, steps: int, *, shown: bool) -> None:
+        self.steps, self.shown, self.done, self.live = steps, shown, 0, terminal()
+        self._bar = tqdm(
+            total=steps, unit="step", disable=not (shown and self.live), dynamic_ncols=True, leave=False,
+            bar_format="[{n_fmt} of {total_fmt}, {rate_fmt}] {desc}",
+        )  # fmt: skip
+
+    def __enter__(self) -> "StepsBar":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def tell(self, text: str) -> None:
+        """Say what the step is that begins now, and about how long all take."""
+        self._bar.set_description_str(text)
+        if self.shown and not self.live:
+            print(f"[{self.done + 1} of {self.steps}] {text}", file=sys.stderr)  # noqa: T201
+
+    def note(self, text: str) -> None:
+        """Print a line that stays."""
+        if self.live:
+            tqdm.write(text, file=sys.stderr)
+        else:
+            print(text, file=sys.stderr)  # noqa: T201
+
+    def step(self) -> None:
+        """Count a step that is done."""
+        self.done += 1
+        self._bar.update()
+
+
+def terminal() -> bool:
+    """Say whether standard error is a terminal: a person watches, and lines can be drawn over."""
+    return sys.stderr is not None and not sys.stderr.closed and sys.stderr.isatty()
+
+
+class _PlainLines:
+    """Standard error for a progress bar that is no terminal: each state is a line, and none is drawn over."""
+
+    def write(self, text: str) -> None:
+        line = text.strip("\r\n ")
+        if line:
+            sys.stderr.write(f"{line}\n")
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+def width() -> int | None:
+    """Return the columns of the terminal that standard output is; None where it is a file or a pipe."""
+    if sys.stdout is None or sys.stdout.closed or not sys.stdout.isatty():
+        return None
+    return shutil.get_terminal_size().columns
 
 
 def table(rows: Iterable[Sequence[Any]], headers: Sequence[str], *, style: str = "simple") -> str:
     """Return rows as an aligned text table; `style="github"` gives Markdown.
+
+    On a terminal no line is wider than it: the widest columns of text are folded.
 
     Example:
         >>> print(table([("a", 1)], ["name", "n"]))
@@ -50,4 +128,22 @@ def table(rows: Iterable[Sequence[Any]], headers: Sequence[str], *, style: str =
     """
     lines = [list(row) for row in rows]
     texts = [place for place in range(len(headers)) if all(isinstance(line[place], str) for line in lines)]
-    return tabulate(lines, headers=list(headers), tablefmt=style, disable_numparse=texts)
+    most = width() if style == "simple" else None
+    folded = None if most is None else _column_widths(lines, headers, most)
+    return tabulate(lines, headers=list(headers), tablefmt=style, disable_numparse=texts, maxcolwidths=folded)
+
+
+def _column_widths(lines: Sequence[Sequence[Any]], headers: Sequence[str], most: int) -> list[int]:
+    """Return how wide each column may be so that a table is at most `most` wide; the widest give way first.
+
+    Example:
+        >>> _column_widths([("a long text", "x")], ["name", "n"], 10)
+        [7, 1]
+    """
+    widths = [
+        max(len(part) for text in (head, *(line[place] for line in lines)) for part in str(text).split("\n"))
+        for place, head in enumerate(headers)
+    ]
+    while sum(widths) + 2 * (len(widths) - 1) > most and max(widths) > NARROWEST:
+        widths[widths.index(max(widths))] -= 1
+    return widths

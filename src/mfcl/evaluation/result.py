@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64, Shaped
+from jaxtyping import Float32, Float64, Shaped
 
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError
@@ -17,6 +17,7 @@ from mfcl.evaluation.bootstrap import bootstrap_interval
 from mfcl.evaluation.speaker import Curve
 
 Names = Shaped[np.ndarray, " _"]
+Vectors = Float32[np.ndarray, "_ _"]
 
 BASELINE, UNTRAINED, PRETRAINED, SUPERVISED = "baseline", "untrained", "pre-trained", "supervised"
 FINE_TUNED, FROM_SCRATCH, JOINT = "fine-tuned", "from scratch", "joint"
@@ -176,7 +177,7 @@ class Tested:
         return Result(question, 100.0 * float(shares.mean()), low, high, len(shares), x, evidence=evidence)
 
 
-def standardised(embeddings: Embeddings, by: Embeddings | None = None) -> Shaped[np.ndarray, "items dim"]:
+def standardised(embeddings: Embeddings, by: Embeddings | None = None) -> Vectors:
     """Return the vectors with the training part's mean and deviation taken out, each format scaled to length 1.
 
     Without it the format with the larger numbers decides every cosine; controls are treated alike.

@@ -191,7 +191,7 @@ def _draws(by_seed: Sequence[Float64[np.ndarray, " draws"] | None]) -> Float64[n
         return None
     table = np.stack(known)  # (seeds, draws)
     if len(table) == 1:
-        return table[0]
+        return known[0]
     chosen = generator(SEED, "seeds drawn").integers(len(table), size=table.shape)
     means: Float64[np.ndarray, " draws"] = np.take_along_axis(table, chosen, axis=0).mean(axis=0)
     return means

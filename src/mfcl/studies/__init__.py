@@ -13,12 +13,14 @@ import numpy as np
 import torch
 
 import mfcl
+from mfcl.core.console import StepsBar, terminal
 from mfcl.core.files import write_json, write_text
 from mfcl.core.machine import use_machine
 from mfcl.data.dataset import Data, open_data
 from mfcl.data.manifest_csv import write_manifest
 from mfcl.data.splits import split
 from mfcl.errors import MfclError
+from mfcl.evaluation.result import Result
 from mfcl.models.inference import pick_device
 from mfcl.recipe import load_recipe, to_dict
 from mfcl.report import make_report
@@ -26,7 +28,6 @@ from mfcl.studies.estimates import Rates, measured_rates
 from mfcl.studies.outputs import write_results
 from mfcl.studies.planner import Part, left_out, parts, plan_table, seconds_left, spoken
 from mfcl.studies.provenance import this_command
-from mfcl.studies.results import Row
 from mfcl.studies.sections import ABLATION, PRESETS, SECTIONS, chosen_sections
 from mfcl.studies.workspace import Bench
 
@@ -60,7 +61,7 @@ def study(
     strict: bool = False,
     progress: bool = True,
     command: str | None = None,
-) -> list[Row]:
+) -> list[Result]:
     """Run the study: scan, split, train with and without labels, embed, measure, all beside the controls; report it.
 
     Every part's answer is kept in `out` and not worked out again; a study that was stopped anywhere goes on when it is
@@ -94,7 +95,8 @@ def study(
     Raises:
         MfclError: bad input, in one line.
     """
-    use_machine(threads)
+    if threads is not None:
+        use_machine(threads)
     wanted = [*(only or ()), *([ABLATION] if ablate else [])]
     sections = chosen_sections(preset, wanted or None, list(skip or ()))
     chosen, folder = load_recipe(recipe or preset, overrides), Path(out)
@@ -117,7 +119,7 @@ def study(
     everything: list[Part] = []
     for place, number in enumerate(numbers):
         own = _rotation(opened, place) if rotated else opened
-        bench = Bench(own, folder, device=device, progress=progress)
+        bench = Bench(own, folder, device=device, progress="bar" if progress and terminal() else False)
         everything += parts(bench, chosen, PRESETS[preset], tuple(SECTIONS), number, rates, grids)
     everything.sort(key=lambda part: part.rank)
     planned = [part for part in everything if part.section in sections]
@@ -145,25 +147,23 @@ def study(
 def _work(
     folder: Path, planned: Sequence[Part], everything: Sequence[Part], about: dict[str, Any], rates: Rates, *,
     progress: bool,
-) -> list[Row]:  # fmt: skip
+) -> list[Result]:  # fmt: skip
     """Answer the planned parts and return the rows of everything that is known, also from calls before this one."""
     begun, guessed = time.monotonic(), seconds_left(planned, rates)
-    written = 0.0
-    for place, part in enumerate(planned, start=1):
-        if not part.done:
-            if progress:
+    written = begun
+    with StepsBar(len(planned), shown=progress) as line:
+        for part in planned:
+            if not part.done:
                 left, spent = seconds_left(planned, rates), time.monotonic() - begun
                 pace = spent / (guessed - left) if guessed - left > 0.1 * guessed else 1.0
-                _say(
-                    f"[{place} of {len(planned)}] {part.section}: {part.name}, seed {part.source.seed}; "
-                    f"about {spoken(left * pace)} left"
-                )
-            answer = part.answered()
-            for note in answer["notes"]:
-                _say(note)
-            if time.monotonic() - written > 60:  # a person may look at what is known while the rest is worked out
-                write_results(folder, planned, everything, about)
-                written = time.monotonic()
+                line.tell(f"{part.section}: {part.name}, seed {part.source.seed}; about {spoken(left * pace)} left")
+                answer = part.answered()
+                for note in answer["notes"]:
+                    line.note(note)
+                if time.monotonic() - written > 60:  # a person may look at what is known while the rest is worked out
+                    write_results(folder, planned, everything, about)
+                    written = time.monotonic()
+            line.step()
     return write_results(folder, planned, everything, about)
 
 

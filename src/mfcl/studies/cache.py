@@ -3,15 +3,18 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mfcl.core.files import write_json
+import numpy as np
+
+from mfcl.core.files import replacing, write_json
+from mfcl.evaluation.result import Evidence, Names
 
 
-class Ledger:
-    """One JSON file a result, named by what it is and by everything that it depends on.
+class Cache:
+    """One JSON file an answer, named by what it is and by everything that it depends on, with its evidence beside it.
 
     Args:
         folder: Where the files are.
@@ -21,16 +24,74 @@ class Ledger:
         self.folder = folder
 
     def path(self, name: str, basis: Mapping[str, Any]) -> Path:
-        """Return where the result of this name that depends on `basis` is or will be."""
+        """Return where the answer of this name that depends on `basis` is or will be."""
         return self.folder / f"{slug(name)}-{digest(basis)}.json"
 
-    def once(self, name: str, basis: Mapping[str, Any], work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Return a result, worked out now or on an earlier day."""
+    def once(
+        self, name: str, basis: Mapping[str, Any], work: Callable[[], tuple[dict[str, Any], Sequence[Evidence | None]]]
+    ) -> dict[str, Any]:
+        """Return an answer in plain values, worked out now or on an earlier day.
+
+        Args:
+            name: What it is.
+            basis: What it depends on.
+            work: Works it out: plain values, and the evidence of each of its results.
+        """
         path = self.path(name, basis)
         if not path.is_file():
-            write_json(path, work())
+            answer, evidence = work()
+            save_evidence(path.with_suffix(".npz"), evidence)
+            write_json(path, answer)  # last: an answer without its evidence is not known yet
         kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return kept
+
+    def evidence(self, name: str, basis: Mapping[str, Any], results: int) -> Sequence[Evidence | None]:
+        """Return the evidence of an answer's results; none of what version 0.1 worked out."""
+        path = self.path(name, basis).with_suffix(".npz")
+        return load_evidence(path, results) if path.is_file() else [None] * results
+
+
+def save_evidence(path: Path, evidence: Sequence[Evidence | None]) -> None:
+    """Write which items were right, and the bootstrap draws, of each of an answer's results.
+
+    Results of the same items share them.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    tables: list[tuple[Names, Names]] = []
+    for place, one in enumerate(evidence):
+        if one is None or (one.correct is None and one.resampled is None):
+            continue
+        table = next((at for at, (ids, groups) in enumerate(tables) if _same(one, ids, groups)), len(tables))
+        if table == len(tables):
+            tables.append((one.ids, one.groups))
+            arrays |= {f"ids_{table}": one.ids.astype(np.str_), f"groups_{table}": one.groups.astype(np.str_)}
+        arrays[f"table_{place}"] = np.array(table)
+        arrays |= {f"correct_{place}": one.correct} if one.correct is not None else {}
+        arrays |= {f"resampled_{place}": one.resampled} if one.resampled is not None else {}
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # numpy's own flag comes last
+
+
+def load_evidence(path: Path, results: int) -> list[Evidence | None]:
+    """Return what `save_evidence` wrote, an entry for each result."""
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+        names = set(archive.files)
+        tables = {name: archive[name] for name in names if name.startswith(("ids_", "groups_"))}
+
+        def one(place: int) -> Evidence | None:
+            if f"table_{place}" not in names:
+                return None
+            table = int(archive[f"table_{place}"])
+            correct, resampled = (
+                archive[f"{name}_{place}"] if f"{name}_{place}" in names else None for name in ("correct", "resampled")
+            )
+            return Evidence(tables[f"ids_{table}"], tables[f"groups_{table}"], correct, resampled)
+
+        return [one(place) for place in range(results)]
+
+
+def _same(one: Evidence, ids: Names, groups: Names) -> bool:
+    return np.array_equal(one.ids, ids) and np.array_equal(one.groups, groups)
 
 
 def digest(basis: Mapping[str, Any]) -> str:

@@ -14,8 +14,11 @@ from mfcl.data.manifest import Manifest
 from mfcl.data.manifest_csv import read_manifest
 from mfcl.embeddings.table import Embeddings, load_embeddings
 from mfcl.errors import MeasureError
-from mfcl.evaluation.bootstrap import paired_draws, paired_interval
-from mfcl.evaluation.tasks import Measure, measure_labels, measure_voices
+from mfcl.evaluation import wording
+from mfcl.evaluation.result import Result
+from mfcl.evaluation.result_file import to_row
+from mfcl.evaluation.summary import difference
+from mfcl.evaluation.tasks import measure_labels, measure_voices
 from mfcl.models.inference import Format, embed_store, pick_device
 
 MANIFEST = "manifest.csv"
@@ -27,14 +30,14 @@ class Compared:
 
     Attributes:
         run: The checkpoint's name.
-        measure: Its figure.
+        result: Its figure.
         difference: To the first checkpoint's; None for the first itself.
         low: Lower end of the difference's 95 % interval, each draw giving both the same speakers; None: it has none.
         high: Upper end.
     """
 
     run: str
-    measure: Measure
+    result: Result
     difference: float | None = None
     low: float | None = None
     high: float | None = None
@@ -42,7 +45,7 @@ class Compared:
     def row(self) -> dict[str, Any]:
         """Return plain values, as they are written."""
         ends = {"difference": self.difference, "difference_low": self.low, "difference_high": self.high}
-        return {"run": self.run, **self.measure.row(), **ends}
+        return {"run": self.run, **to_row(self.result), **ends}
 
 
 def compare(
@@ -101,7 +104,7 @@ def compare(
         model = loaded.model.to(pick_device(device))
         views.append(embed_store(model, opened.store, format=format, progress=progress))
     found = [_measures(view, label, speaker, seed) for view in in_common(views)]
-    return paired(dict(zip(names, found, strict=True)), seed=seed)
+    return paired(dict(zip(names, found, strict=True)))
 
 
 def compare_files(
@@ -129,22 +132,19 @@ def compare_files(
     held = [any(set(part.split()) <= set(name.split()) for name in view.parts) for view in whole]
     views = [view.only(part) if part and has else view for view, has in zip(whole, held, strict=True)]
     found = [_measures(view, label, speaker, seed) for view in in_common(views)]
-    return paired(dict(zip(names, found, strict=True)), seed=seed)
+    return paired(dict(zip(names, found, strict=True)))
 
 
-def paired(found: Mapping[str, Sequence[Measure]], *, seed: int) -> list[Compared]:
+def paired(found: Mapping[str, Sequence[Result]]) -> list[Compared]:
     """Return every figure with its difference to that of the first, where the first has it too.
 
     Args:
-        found: The measures of each checkpoint, by name, of the same recordings and with the same seed.
-        seed: Of the intervals.
+        found: The results of each checkpoint, by name, of the same recordings and with the same seed.
     """
     names = list(found)
-    first = {(measure.task, measure.metric): measure for measure in found[names[0]]}
-    return [Compared(names[0], measure) for measure in found[names[0]]] + [
-        _beside(name, measure, first.get((measure.task, measure.metric)), seed)
-        for name in names[1:]
-        for measure in found[name]
+    first = {result.question: result for result in found[names[0]]}
+    return [Compared(names[0], result) for result in found[names[0]]] + [
+        _beside(name, result, first.get(result.question)) for name in names[1:] for result in found[name]
     ]
 
 
@@ -157,14 +157,15 @@ def compare_tables(compared: Sequence[Compared], *, style: str = "simple") -> st
     """
     names = list(dict.fromkeys(one.run for one in compared))
     blocks = []
-    for kind in dict.fromkeys(one.measure.table for one in compared):
-        chosen = {(one.measure.task, one.measure.metric, one.run): one for one in compared if one.measure.table == kind}
-        questions = dict.fromkeys((task, metric) for task, metric, _ in chosen)
+    for section in dict.fromkeys(one.result.question.section for one in compared):
+        chosen = {(one.result.question, one.run): one for one in compared if one.result.question.section == section}
+        questions = dict.fromkeys(question for question, _ in chosen)
         lines = [
-            [task, metric, *(_cell(chosen.get((task, metric, name))) for name in names)] for task, metric in questions
+            [wording.task(question), question.metric, *(_cell(chosen.get((question, name))) for name in names)]
+            for question in questions
         ]
         title = (
-            f"{kind}: 95 % intervals over speakers in [ ]; in ( ) the difference to {names[0]}, of the same speakers"
+            f"{section}: 95 % intervals over speakers in [ ]; in ( ) the difference to {names[0]}, of the same speakers"
         )
         blocks.append(f"{title}\n\n{table(lines, ['task', 'metric', *names], style=style)}")
     return "\n\n".join(blocks)
@@ -226,27 +227,23 @@ def in_common(views: Sequence[Embeddings]) -> list[Embeddings]:
     ]
 
 
-def _measures(view: Embeddings, label: str | None, speaker: str | None, seed: int) -> list[Measure]:
+def _measures(view: Embeddings, label: str | None, speaker: str | None, seed: int) -> list[Result]:
     found = measure_labels(view, label, speaker, seed=seed) if label else []
     return found + (measure_voices(view, label, speaker, seed=seed) if speaker else [])
 
 
-def _beside(name: str, measure: Measure, first: Measure | None, seed: int) -> Compared:
+def _beside(name: str, result: Result, first: Result | None) -> Compared:
     if first is None:
-        return Compared(name, measure)
-    low = high = None
-    if measure.correct is not None and first.correct is not None and measure.groups is not None:
-        low, high = paired_interval(100 * measure.correct, 100 * first.correct, measure.groups, seed=seed)
-    elif measure.resampled is not None and first.resampled is not None:
-        low, high = paired_draws(measure.resampled, first.resampled)
-    return Compared(name, measure, measure.value - first.value, low, high)
+        return Compared(name, result)
+    apart = difference([result], [first])
+    return Compared(name, result, apart.value, apart.low, apart.high)
 
 
 def _cell(one: Compared | None) -> str:
     if one is None:
         return "-"
-    digits = 3 if one.measure.metric == "min_dcf" else 1
-    text = f"{one.measure.value:.{digits}f}" + _ends(one.measure.low, one.measure.high, f".{digits}f")
+    digits = wording.metric(one.result.question.metric).digits
+    text = f"{one.result.value:.{digits}f}" + _ends(one.result.low, one.result.high, f".{digits}f")
     if one.difference is None:
         return text
     return f"{text} ({one.difference:+.{digits}f}{_ends(one.low, one.high, f'+.{digits}f')})"

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from mfcl.data.dataset import Data
+from mfcl.evaluation.result import BASELINE
 from mfcl.models.losses import TERMS
 from mfcl.models.pair import FormatEncoder, make_model
 from mfcl.recipe import Recipe
@@ -42,7 +43,7 @@ class Rates:
     def source(self, source: Source) -> float:
         """Return about how many seconds it takes to make a source."""
         embedding = self.embed * self.recordings
-        if source.kind == "control":
+        if source.kind == BASELINE:
             return CONTROL * self.recordings
         if source.kind == "untrained":
             return embedding

@@ -1,6 +1,6 @@
 """What is asked of one source in one section: rows, pictures, and notes of what could not be measured."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,8 +8,9 @@ from threadpoolctl import threadpool_limits
 
 from mfcl.errors import MeasureError
 from mfcl.evaluation.noisy_store import Disturbed
+from mfcl.evaluation.result import GAIN, NOISE, Question, Representation, Result
+from mfcl.evaluation.result_file import view_row
 from mfcl.evaluation.tasks import (
-    Measure,
     by_group,
     confusion,
     det,
@@ -18,6 +19,7 @@ from mfcl.evaluation.tasks import (
     measure_voices,
     points,
 )
+from mfcl.evaluation.wording import name
 from mfcl.models.cost import cost
 from mfcl.studies.representations import Source
 from mfcl.studies.workspace import Bench, view_of
@@ -30,108 +32,98 @@ FEW = 10
 
 @dataclass
 class Answer:
-    """What one part of a study found.
+    """What one step of a study found.
 
     Attributes:
-        rows: Plain rows without seed and command.
+        results: Figures, without seconds and command.
         pictures: Name of a list of the report's pictures -> what is added to it.
         notes: What could not be measured, and why.
     """
 
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    results: list[Result] = field(default_factory=list)
     pictures: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
-    def add(self, representation: str, found: list[Measure], **changed: Any) -> None:
+    def add(self, representation: Representation, found: Iterable[Result], **changed: Any) -> None:
         """Add figures of one representation."""
-        self.rows += [{**measure.row(), "representation": representation, **changed} for measure in found]
+        self.results += [one.about(representation, **changed) for one in found]
 
-    def picture(self, kind: str, representation: str, source: Source, value: dict[str, Any]) -> None:
+    def picture(self, kind: str, representation: Representation, source: Source, value: dict[str, Any]) -> None:
         """Add the data of a picture."""
-        entry = {"representation": representation, "seed": source.seed, **value}
+        entry = {**view_row(representation), "seed": source.seed, **value}
         self.pictures.setdefault(kind, []).append(entry)
 
 
 def labels(bench: Bench, source: Source) -> Answer:
-    """Ask how much of the label lies in each view, and who is told worst."""
+    """Measure how much of the label lies in each representation, and which speakers fare worst."""
     answer = Answer()
     label = bench.data.label or ""
-    for view in source.views:
-        name = source.called(view)
-        found = bench.probes(source, view).measures()
-        answer.add(name, found)
-        answer.picture("confusions", name, source, confusion(found[0], label))
+    for one in source.representations:
+        found = bench.probes(source, one).measures()
+        answer.add(one, found)
+        answer.picture("confusions", one, source, confusion(found[0], label))
         if bench.data.speaker:
-            answer.picture("groups", name, source, by_group(found[0], label, bench.data.speaker))
+            answer.picture("groups", one, source, by_group(found[0], label, bench.data.speaker))
     return answer
 
 
 def voices(bench: Bench, source: Source) -> Answer:
-    """Ask how much of the speaker lies in each view."""
+    """Measure how much of the speaker lies in each representation."""
     answer = Answer()
-    for view in source.views:
-        name = source.called(view)
+    for one in source.representations:
         try:
             found = measure_voices(
-                bench.view(source, view), bench.data.label, bench.data.speaker or "", seed=source.seed
+                bench.view(source, one), bench.data.label, bench.data.speaker or "", seed=source.seed
             )
         except MeasureError as error:
-            answer.notes.append(f"{name}: voices are not measured: {error}")
+            answer.notes.append(f"{name(one)}: voices are not measured: {error}")
             continue
-        answer.add(name, found)
-        for measure in found:
-            if measure.curve is not None:
-                answer.picture("det", name, source, det(measure))
+        answer.add(one, found)
+        for result in found:
+            if result.evidence is not None and result.evidence.curve is not None:
+                answer.picture("det", one, source, det(result))
     return answer
 
 
 def traits(bench: Bench, source: Source) -> Answer:
-    """Ask for what is the same in all recordings of a speaker, such as gender."""
+    """Measure what is the same in all recordings of a speaker, such as gender."""
     answer = Answer()
     data = bench.data
-    for view in source.views:
-        others = [name for name in data.manifest.label_names if name not in (data.label, data.speaker)]
-        embeddings = bench.view(source, view)
-        answer.add(
-            source.called(view),
-            measure_traits(embeddings, data.label, data.speaker or "", others=others, seed=source.seed),
-        )
+    others = [label for label in data.manifest.label_names if label not in (data.label, data.speaker)]
+    for one in source.representations:
+        embeddings = bench.view(source, one)
+        answer.add(one, measure_traits(embeddings, data.label, data.speaker or "", others=others, seed=source.seed))
     return answer
 
 
 def efficiency(bench: Bench, source: Source) -> Answer:
-    """Ask what frozen embeddings are worth with few labels."""
+    """Measure what frozen embeddings are worth with few labels."""
     answer = Answer()
-    for view in source.views:
-        name = source.called(view) if source.kind == "control" else f"{source.called(view)}, frozen"
-        answer.add(name, bench.probes(source, view).efficiency())
+    for one in source.representations:
+        answer.add(one, bench.probes(source, one).efficiency())
     return answer
 
 
 def robustness(bench: Bench, source: Source) -> Answer:
-    """Ask the probe of clean sound about test recordings in noise and at another level."""
+    """Measure the probes of clean sound on test recordings in noise and at another level."""
     answer = Answer()
-    label = bench.data.label or ""
-    settings: list[tuple[str, float | None, float, float | None]] = [
-        *((f"noise at {snr:g} dB", snr, 0.0, snr) for snr in NOISE_DB),
-        *((f"gain {gain:+g} dB", None, gain, None) for gain in GAIN_DB),
-    ]
     test = bench.data.part("test")
     heard = [
-        (task, x, bench.disturbed(source, Disturbed(test, snr, gain, seed=source.seed)))
-        for task, snr, gain, x in settings
+        (condition, level, bench.disturbed(source, Disturbed(test, snr, gain, seed=source.seed)))
+        for condition, level, snr, gain in (
+            *((NOISE, snr, snr, 0.0) for snr in NOISE_DB),
+            *((GAIN, gain, None, gain) for gain in GAIN_DB),
+        )
     ]
-    for view in source.views:
-        probes = bench.probes(source, view)
-        few = probes.fewest >= FEW
-        for per_class in (None, FEW) if few else (None,):
-            known = f"{label}, linear probe" + (f", {per_class} labels a class" if per_class else ", all labels")
-            clean = probes.by_few("robustness", f"{known}, clean", FEW) if per_class else None
-            answer.add(source.called(view), [clean or probes.by_all("robustness", f"{known}, clean")])
-            for task, x, whole in heard:
-                noisy = view_of(whole, view)
-                found = probes.under(noisy, task=f"{known}, {task}", x=x, per_class=per_class)
-                answer.add(source.called(view), [found])
+    for one in source.representations:
+        probes = bench.probes(source, one)
+        for per_class in (None, FEW) if probes.fewest >= FEW else (None,):
+            answer.add(one, [probes.clean(per_class)])
+            for condition, level, whole in heard:
+                x = level if condition == NOISE else None
+                noisy = view_of(whole, one)
+                found = probes.under(noisy, condition=condition, value=level, x=x, per_class=per_class)
+                answer.add(one, [found])
     return answer
 
 
@@ -139,24 +131,22 @@ def geometry(bench: Bench, source: Source) -> Answer:
     """Ask how the test part's embeddings lie, and whether a waveform finds its own log-mel."""
     answer = Answer()
     projections = bench.projections(source)
-    for view in source.views:
+    for one in source.representations:
+        whole = one.format == "both" and not one.part
         with threadpool_limits(1):  # the last digits of a product depend on the number of threads
             found = measure_geometry(
-                bench.view(source, view),
-                projections if view == "both" else None,
-                source.seed,
-                speaker=bench.data.speaker,
+                bench.view(source, one), projections if whole else None, source.seed, speaker=bench.data.speaker
             )
-        answer.add(source.called(view), found)
+        answer.add(one, found)
     return answer
 
 
 def maps(bench: Bench, source: Source) -> Answer:
     """Draw the test recordings: near in the picture, near by cosine."""
     answer = Answer()
-    for view in source.views:
-        wanted = [name for name in (bench.data.label, bench.data.speaker) if name]
-        answer.picture("maps", source.called(view), source, points(bench.view(source, view), wanted, seed=source.seed))
+    wanted = [label for label in (bench.data.label, bench.data.speaker) if label]
+    for one in source.representations:
+        answer.picture("maps", one, source, points(bench.view(source, one), wanted, seed=source.seed))
     return answer
 
 
@@ -165,12 +155,10 @@ def costs(bench: Bench, source: Source) -> Answer:
     answer = Answer()
     known = bench.make(source)
     model = bench.model(source)
-    for view in (view for view in source.views if view in (*source.formats, "both")):
-        found = cost(model, bench.data.store.sample_rate, format=view)  # type: ignore[arg-type]
+    for one in (one for one in source.representations if not one.part):
+        found = cost(model, bench.data.store.sample_rate, format=one.format)  # type: ignore[arg-type]
         found["seconds"] = known["seconds"]
-        for metric, value in found.items():
-            row = {"table": "cost", "task": "cost", "metric": metric, "value": value, "low": None, "high": None}
-            answer.rows.append({**row, "n": 1, "x": None, "representation": source.called(view)})
+        answer.add(one, [Result(Question("cost", metric), value, None, None, 1) for metric, value in found.items()])
     return answer
 
 
@@ -179,19 +167,16 @@ def sweep(section: str) -> Callable[[Bench, Source], Answer]:
 
     def ask(bench: Bench, source: Source) -> Answer:
         answer = Answer()
-        for view in source.views:
-            name = source.called(view)
-            if bench.data.label:
-                answer.add(name, bench.probes(source, view).measures(), table=section, x=source.x)
+        for one in source.representations:
+            found = bench.probes(source, one).measures() if bench.data.label else []
             if bench.data.speaker:
                 try:
-                    found = measure_voices(
-                        bench.view(source, view), bench.data.label, bench.data.speaker, seed=source.seed, enrolled=()
+                    found += measure_voices(
+                        bench.view(source, one), bench.data.label, bench.data.speaker, seed=source.seed, enrolled=()
                     )
                 except MeasureError as error:
-                    answer.notes.append(f"{name}: voices are not measured: {error}")
-                    continue
-                answer.add(name, found, table=section, x=source.x)
+                    answer.notes.append(f"{name(one)}: voices are not measured: {error}")
+            answer.add(one, [result.asked(section=section) for result in found], x=source.x)
         return answer
 
     return ask

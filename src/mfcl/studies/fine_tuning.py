@@ -2,13 +2,14 @@
 
 import dataclasses
 import math
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from safetensors.torch import load_file
 
 from mfcl.core.machine import stopwatch
 from mfcl.data.labels import known_classes
+from mfcl.evaluation.result import JOINT, NETWORK, Question, Representation, Result
 from mfcl.evaluation.tasks.labels import tested
 from mfcl.models.pair import MultiFormatModel, make_model
 from mfcl.recipe import Recipe, TrainSettings
@@ -45,7 +46,7 @@ class ContinueJoint(Joint):
         """Fit nothing: the encoders go on hearing sound as it was normalised then."""
 
 
-def jointly(bench: Bench, source: Source, per_class: int) -> list[Any]:
+def jointly(bench: Bench, source: Source, per_class: int) -> list[Result]:
     """Train the pre-trained pair on, by few labels and all recordings, and return what it tells of test speakers.
 
     Args:
@@ -75,13 +76,15 @@ def jointly(bench: Bench, source: Source, per_class: int) -> list[Any]:
     test = data.part("test")
     test = test.select(np.flatnonzero(test.manifest.column(data.label) != ""))
     right = names[task.predict(test)] == test.manifest.column(data.label)
-    measure = tested(bench.embeddings(source), data.label, data.speaker).accuracy(
-        "efficiency", f"{data.label}, {per_class} labels a class", right, seed=source.seed, x=float(per_class)
-    )
-    return [{**measure.row(), "representation": "pre-trained, both, joint", "seconds": round(clock(), 1)}]
+    question = Question("efficiency", "accuracy", data.label, NETWORK, per_class)
+    about = tested(bench.embeddings(source), data.label, data.speaker)
+    found = about.accuracy(question, right, seed=source.seed, x=float(per_class))
+    return [found.about(Representation(JOINT, "", "both"), seconds=round(clock(), 1))]
 
 
-def tuned(bench: Bench, source: Source, per_class: int, *, start: Literal["fine-tuned", "from scratch"]) -> list[Any]:
+def tuned(
+    bench: Bench, source: Source, per_class: int, *, start: Literal["fine-tuned", "from scratch"]
+) -> list[Result]:
     """Train both encoders on labelled training recordings and return what their linear layers tell of test speakers.
 
     The last weights are measured: with one label a class there is nothing to choose by.
@@ -93,7 +96,7 @@ def tuned(bench: Bench, source: Source, per_class: int, *, start: Literal["fine-
         start: Where the weights begin.
 
     Returns:
-        A row (see `Measure.row`) for each format, with the name of its curve.
+        A result for each format.
     """
     data = bench.data
     assert data.label is not None
@@ -104,7 +107,7 @@ def tuned(bench: Bench, source: Source, per_class: int, *, start: Literal["fine-
     recipe = dataclasses.replace(source.recipe, supervised=settings)
     test = data.part("test")
     test = test.select(np.flatnonzero(test.manifest.column(data.label) != ""))
-    clock, rows = stopwatch(), []
+    clock, found = stopwatch(), []
     for format in ("wave", "mel"):
         model = begun(bench, source, recipe, start)
         kind = Continue if start == "fine-tuned" else Classify
@@ -115,13 +118,12 @@ def tuned(bench: Bench, source: Source, per_class: int, *, start: Literal["fine-
             resume=out.exists(), device=bench.device, progress=bench.progress,
         )  # fmt: skip
         right = names[task.predict(test)] == test.manifest.column(data.label)
-        count = f"{per_class} labels a class" if per_class else "all labels"
         x = float(per_class) if per_class else len(chosen) / len(names)
         about = tested(bench.embeddings(source), data.label, data.speaker)
-        measure = about.accuracy("efficiency", f"{data.label}, {count}", right, seed=source.seed, x=x)
-        name = f"pre-trained, {format}, fine-tuned" if start == "fine-tuned" else f"{format}, from scratch"
-        rows.append({**measure.row(), "representation": name, "seconds": round(clock(), 1)})
-    return rows
+        question = Question("efficiency", "accuracy", data.label, NETWORK, per_class or None)
+        measured = about.accuracy(question, right, seed=source.seed, x=x)
+        found.append(measured.about(Representation(start, "", format), seconds=round(clock(), 1)))
+    return found
 
 
 def begun(bench: Bench, source: Source, recipe: Recipe, start: str) -> MultiFormatModel:

@@ -12,10 +12,13 @@ import torch
 
 from mfcl.core.files import write_json, write_text
 from mfcl.data.store import Store
+from mfcl.evaluation.result import PRETRAINED, Result
+from mfcl.evaluation.result_file import difference_row, summary_row, to_row
+from mfcl.evaluation.summary import differences, summaries
 from mfcl.models.frontends import LogMel
 from mfcl.recipe import Recipe
 from mfcl.studies.planner import Part
-from mfcl.studies.results import Row, tables
+from mfcl.studies.results import tables
 from mfcl.views.crops import crop_pair
 
 COLUMNS = 400
@@ -28,19 +31,19 @@ RANGE = 8 * np.log(10)
 
 def write_results(
     folder: Path, planned: Sequence[Part], everything: Sequence[Part], about: dict[str, Any]
-) -> list[Row]:
-    """Write what is known of everything that could be planned, and return the rows.
+) -> list[Result]:
+    """Write what is known of everything that could be planned, and return the results.
 
     `results.json` and `pictures.json` hold the same for the same answers, in whatever order they were worked out.
     """
-    rows: list[Row] = []
+    results: list[Result] = []
     pictures: dict[str, list[Any]] = {}
     notes = list(about["notes"])
     known = [part for part in everything if part.done]
     for part in known:
         answer = part.answered()
         command = with_only(about["command"], part.section)
-        rows += [Row(**row, command=command) for row in answer["rows"]]
+        results += [dataclasses.replace(one, command=command) for one in part.results()]
         for kind, entries in answer["pictures"].items():
             pictures.setdefault(kind, []).extend(entries)
         notes += answer["notes"]
@@ -52,13 +55,16 @@ def write_results(
         "done": sum(part.done for part in planned),
         "seconds": round(sum(part.answered()["seconds"] for part in known), 1),
     }  # fmt: skip
-    curves = [curve(part) for part in sources.values() if part.source.kind == "pre-trained"]
+    curves = [curve(part) for part in sources.values() if part.source.kind == PRETRAINED]
     method = method_picture(known[0].bench.data.part("test"), known[0].source.recipe) if known else None
-    write_json(folder / "results.json", [dataclasses.asdict(row) for row in rows])
+    summed = summaries(results)
+    write_json(folder / "results.json", [to_row(one) for one in results])
+    write_json(folder / "summaries.json", [summary_row(one) for one in summed])
+    write_json(folder / "differences.json", [difference_row(one) for one in differences(results)])
     write_json(folder / "pictures.json", {**pictures, "training": curves, "method": method})
     write_json(folder / "about.json", about)
-    write_text(folder / "results.md", f"{origin(about)}\n\n{tables(rows, style='github')}\n")
-    return rows
+    write_text(folder / "results.md", f"{origin(about)}\n\n{tables(summed, style='github')}\n")
+    return results
 
 
 def with_only(command: str, section: str) -> str:

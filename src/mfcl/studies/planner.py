@@ -1,12 +1,14 @@
 """The parts of a study in the order in which they are done, and about how long each takes on this machine."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from mfcl.core.console import table
 from mfcl.core.machine import stopwatch
+from mfcl.evaluation.result import BASELINE, Evidence, Result
+from mfcl.evaluation.result_file import from_rows, to_row
 from mfcl.recipe import Recipe
 from mfcl.studies import evaluators as questions
 from mfcl.studies.cache import slug
@@ -75,18 +77,29 @@ class Part:
     @property
     def done(self) -> bool:
         """Whether the answer is known."""
-        return self.bench.ledger.path(self.key, self.basis).is_file()
+        return self.bench.cache.path(self.key, self.basis).is_file()
 
     def answered(self) -> dict[str, Any]:
-        """Return the answer, worked out now or on an earlier day, with what its source cost."""
-        return self.bench.ledger.once(self.key, self.basis, self._work)
+        """Return the answer in plain values, worked out now or on an earlier day, with what its source cost."""
+        return self.bench.cache.once(self.key, self.basis, self._work)
 
-    def _work(self) -> dict[str, Any]:
+    def results(self) -> list[Result]:
+        """Return the answer's results with their evidence."""
+        data, where = self.bench.data, f"{self.bench.cache.path(self.key, self.basis)}"
+        rows = [{"command": "", **row} for row in self.answered()["rows"]]
+        found = from_rows(rows, where, labels=data.manifest.label_names, speaker=data.speaker)
+        evidence = self.bench.cache.evidence(self.key, self.basis, len(found))
+        return [replace(one, evidence=kept) for one, kept in zip(found, evidence, strict=True)]
+
+    def _work(self) -> tuple[dict[str, Any], list[Evidence | None]]:
         clock = stopwatch()
         known = self.bench.make(self.source)
         answer = self.ask(self.bench, self.source)
-        rows = [{"seconds": known["seconds"], **row, "seed": self.source.seed} for row in answer.rows]
-        return {"rows": rows, "pictures": answer.pictures, "notes": answer.notes, "seconds": round(clock(), 1)}
+        results = [
+            replace(one, seconds=one.seconds or known["seconds"], seed=self.source.seed) for one in answer.results
+        ]
+        plain = {"rows": [to_row(one) for one in results], "pictures": answer.pictures, "notes": answer.notes}
+        return {**plain, "seconds": round(clock(), 1)}, [one.evidence for one in results]
 
 
 def parts(
@@ -107,13 +120,13 @@ def parts(
         found.append(Part(section, name or source.name, source, bench, ask, seconds, settings))
 
     for source in main_sources(recipe, seed, labelled=data.label is not None):
-        encoder = source.kind != "control"
+        encoder = source.kind != BASELINE
         for section in usable:
             if section in (*SWEEPS, ABLATION) or (not encoder and section in UNLABELLED):
                 continue
-            add(section, source, ASKED[section], rates.question(section, len(source.views)))
+            add(section, source, ASKED[section], rates.question(section, len(source.representations)))
     if "efficiency" in usable:
-        source = Source("pre-trained", "pre-trained", seed, recipe)
+        source = Source("pre-trained", "", seed, recipe)
         for count in (wanted for wanted in preset.tuned if wanted <= rates.fewest):
             for start in ("fine-tuned", "from scratch"):
                 settings = enough_steps(recipe.supervised, rates.labelled(count))
@@ -126,19 +139,19 @@ def parts(
     for section in usable:
         if section in SWEEPS:
             for source in swept(section, recipe, seed, preset.sweep_epochs):
-                add(section, source, ASKED[section], rates.question(section, len(source.views)))
+                add(section, source, ASKED[section], rates.question(section, len(source.representations)))
     if ABLATION in usable and grids:
         for source in ablated(recipe, seed, grids):
-            add(ABLATION, source, ASKED[ABLATION], rates.question(ABLATION, len(source.views)))
+            add(ABLATION, source, ASKED[ABLATION], rates.question(ABLATION, len(source.representations)))
     return found
 
 
 def _tuned(bench: Bench, source: Source, *, per_class: int, start: Any) -> Answer:
-    return Answer(rows=tuned(bench, source, per_class, start=start))
+    return Answer(results=tuned(bench, source, per_class, start=start))
 
 
 def _jointly(bench: Bench, source: Source, *, per_class: int) -> Answer:
-    return Answer(rows=jointly(bench, source, per_class))
+    return Answer(results=jointly(bench, source, per_class))
 
 
 def _measurable(section: str, label: str | None, speaker: str | None) -> bool:

@@ -8,16 +8,18 @@ from typing import Any, Literal
 
 import numpy as np
 
-import mfcl
 from mfcl.errors import RecipeError
 from mfcl.evaluation.baselines import Clips, log_mel_picture, mfcc_statistics, random_features
+from mfcl.evaluation.result import BASELINE, CONTENT, SPEAKER, Representation
 from mfcl.models.losses import TERMS
 from mfcl.recipe import Recipe, changed, to_dict
 from mfcl.views.crops import CropSettings
 
-Kind = Literal["control", "untrained", "pre-trained", "supervised"]
+Kind = Literal["baseline", "untrained", "pre-trained", "supervised"]
+FIGURES_VERSION = "0.1.0"
+"""Raised when figures would come out otherwise: what an earlier version worked out is then worked out anew."""
 
-CONTROLS: dict[str, Callable[[Clips, int, int], np.ndarray]] = {
+BASELINES: dict[str, Callable[[Clips, int, int], np.ndarray]] = {
     "MFCC statistics": lambda clips, rate, seed: mfcc_statistics(clips, rate),
     "log-mel picture": lambda clips, rate, seed: log_mel_picture(clips, rate),
     "Hydra-like features": lambda clips, rate, seed: random_features(clips, rate, seed=seed),
@@ -39,20 +41,25 @@ class Source:
     """One way to represent recordings.
 
     Attributes:
-        name: Its name in the tables; an encoder pair's formats are added to it.
-        kind: What is done to have it.
+        kind: How the vectors are made.
+        variant: The name of a baseline, or the choice of a sweep or an ablation; "" for the recipe as it is.
         seed: Of the weights, crops and draws.
         recipe: Every choice of an encoder.
-        formats: The formats that mean something; a control has none.
+        formats: The formats that mean something; a baseline has none.
         x: Where it stands on a chart's axis.
     """
 
-    name: str
     kind: Kind
+    variant: str
     seed: int
     recipe: Recipe
     formats: tuple[str, ...] = ("wave", "mel")
     x: float | None = None
+
+    @property
+    def name(self) -> str:
+        """Return its name in the plan and in file names."""
+        return self.variant if self.kind == BASELINE else ", ".join(filter(None, (self.kind, self.variant)))
 
     def basis(self, fingerprint: str, label: str | None) -> dict[str, Any]:
         """Return everything that the vectors depend on, in plain values.
@@ -63,40 +70,46 @@ class Source:
         """
         every = to_dict(self.recipe)
         parts = {
-            "control": ("preparation",),
+            "baseline": ("preparation",),
             "untrained": ("preparation", "model"),
             "pre-trained": ("preparation", "model", "crops", "augment", "head", "loss", "train"),
             "supervised": ("preparation", "model", "supervised"),
         }[self.kind]
         wanted = {part: every[part] for part in parts}
         label = label if self.kind == "supervised" else None
-        name = self.name if self.kind == "control" else ""
-        return {
-            "kind": self.kind, "name": name, "seed": self.seed, "recipe": wanted, "label": label,
-            "data": fingerprint, "version": mfcl.__version__,
-        }  # fmt: skip
+        baseline = self.kind == BASELINE
+        return {  # "control" is what version 0.1 called a baseline: what it worked out is found again
+            "kind": "control" if baseline else self.kind,
+            "name": self.variant if baseline else "",
+            "seed": self.seed,
+            "recipe": wanted,
+            "label": label,
+            "data": fingerprint,
+            "version": FIGURES_VERSION,
+        }
 
     @property
-    def views(self) -> tuple[str, ...]:
-        """The names of what is measured of it: each format, both, and each part of both; a control is one."""
-        if self.kind == "control":
-            return ("",)
-        parts = ("words", "voices") if self.recipe.model.voices else ()
-        return (*self.formats, *(("both",) if len(self.formats) > 1 else ()), *parts)
-
-    def called(self, view: str) -> str:
-        """Return the name of one view in the tables."""
-        return f"{self.name}, {view}" if view else self.name
+    def representations(self) -> tuple[Representation, ...]:
+        """What is measured of it: each format, both side by side, and each part of an embedding; a baseline is one."""
+        if self.kind == BASELINE:
+            return (Representation(BASELINE, self.variant),)
+        both = "both" if len(self.formats) > 1 else self.formats[0]
+        parts = (CONTENT, SPEAKER) if self.recipe.model.voices else ()
+        whole = dict.fromkeys((*self.formats, both))
+        return (
+            *(Representation(self.kind, self.variant, format) for format in whole),
+            *(Representation(self.kind, self.variant, both, part) for part in parts),
+        )
 
 
 def main_sources(recipe: Recipe, seed: int, *, labelled: bool) -> Iterator[Source]:
-    """Yield the controls and the recipe's encoders untrained, pre-trained and, with labels, supervised."""
-    for name in CONTROLS:
-        yield Source(name, "control", seed, recipe, ())
-    yield Source("untrained", "untrained", seed, recipe)
-    yield Source("pre-trained", "pre-trained", seed, recipe)
+    """Yield the baselines and the recipe's encoders untrained, pre-trained and, with labels, supervised."""
+    for name in BASELINES:
+        yield Source("baseline", name, seed, recipe, ())
+    yield Source("untrained", "", seed, recipe)
+    yield Source("pre-trained", "", seed, recipe)
     if labelled:
-        yield Source("supervised", "supervised", seed, recipe)
+        yield Source("supervised", "", seed, recipe)
 
 
 def ablated(recipe: Recipe, seed: int, grids: Sequence[Sequence[str]]) -> Iterator[Source]:
@@ -107,13 +120,13 @@ def ablated(recipe: Recipe, seed: int, grids: Sequence[Sequence[str]]) -> Iterat
         seed: Of all.
         grids: Each some `key=a,b,c`, keys dotted; of one grid all combinations are tried.
     """
-    yield Source("pre-trained, as it is", "pre-trained", seed, recipe)
+    yield Source("pre-trained", "as it is", seed, recipe)
     for choices in dict.fromkeys(choices for grid in grids for choices in combinations(grid)):
         name, other = " ".join(choices), changed(recipe, choices)
         formats = tuple(dict.fromkeys(itertools.chain(*TERMS[other.loss.terms])))
         if other.model != recipe.model:
-            yield Source(f"untrained, {name}", "untrained", seed, other, formats)
-        yield Source(f"pre-trained, {name}", "pre-trained", seed, other, formats)
+            yield Source("untrained", name, seed, other, formats)
+        yield Source("pre-trained", name, seed, other, formats)
 
 
 def combinations(grid: Sequence[str]) -> Iterator[tuple[str, ...]]:
@@ -143,12 +156,12 @@ def swept(section: str, recipe: Recipe, seed: int, epochs: int) -> Iterator[Sour
             loss = dataclasses.replace(short.loss, terms=terms)
             name = "wave-mel" if terms == "inter" else terms
             other = dataclasses.replace(short, loss=loss)
-            yield Source(f"pre-trained, {name}", "pre-trained", seed, other, formats)
+            yield Source("pre-trained", name, seed, other, formats)
     elif section == "augmentation":
         for setting in AUGMENTED:
             augment = dataclasses.replace(short.augment, setting=setting)
             other = dataclasses.replace(short, augment=augment)
-            yield Source(f"pre-trained, augmented {setting}", "pre-trained", seed, other)
+            yield Source("pre-trained", f"augmented {setting}", seed, other)
     else:
         for low, high, placement in CROPS:
             crops = CropSettings(
@@ -156,6 +169,6 @@ def swept(section: str, recipe: Recipe, seed: int, epochs: int) -> Iterator[Sour
                 shortest_seconds=short.crops.shortest_seconds, most_seconds=short.crops.most_seconds,
             )  # fmt: skip
             percent = f"{low}-{high}" if high > low else str(low)
-            name = f"pre-trained, crops {percent} % {placement}"
+            name = f"crops {percent} % {placement}"
             other = dataclasses.replace(short, crops=crops)
-            yield Source(name, "pre-trained", seed, other, x=(low + high) / 2)
+            yield Source("pre-trained", name, seed, other, x=(low + high) / 2)

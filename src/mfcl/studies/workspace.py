@@ -10,18 +10,21 @@ from safetensors.torch import load_file
 from threadpoolctl import threadpool_limits
 
 from mfcl.checkpoint import load_checkpoint
+from mfcl.core.console import Shown
 from mfcl.core.files import write_json
 from mfcl.core.machine import stopwatch
 from mfcl.data.dataset import Data
 from mfcl.data.store import Store
 from mfcl.embeddings.table import Embeddings, load_embeddings
 from mfcl.evaluation.noisy_store import Disturbed
+from mfcl.evaluation.result import BASELINE, Representation
 from mfcl.evaluation.tasks import LabelProbes
+from mfcl.evaluation.wording import PART_WORDS
 from mfcl.models.heads import make_heads
 from mfcl.models.inference import embed_store, pick_device
 from mfcl.models.pair import MultiFormatModel
-from mfcl.studies.cache import Ledger, digest
-from mfcl.studies.representations import CONTROLS, Source
+from mfcl.studies.cache import Cache, digest, slug
+from mfcl.studies.representations import BASELINES, Source
 from mfcl.training.api import HEADS, pretrain, train_supervised, untrained
 from mfcl.training.tasks.contrastive import head_sizes, projections
 
@@ -32,17 +35,17 @@ class Bench:
     Attributes:
         data: Opened recordings, with the split of this seed.
         folder: The study's folder.
-        ledger: What is known already.
+        cache: What is known already.
     """
 
-    def __init__(self, data: Data, folder: Path, *, device: str = "auto", progress: bool = True) -> None:
+    def __init__(self, data: Data, folder: Path, *, device: str = "auto", progress: Shown = True) -> None:
         self.data, self.folder = data, folder
         self.fingerprint = data.manifest.fingerprint()
-        self.ledger = Ledger(folder / "parts")
+        self.cache = Cache(folder / "parts")
         self.device, self.progress = device, progress
         self._last: tuple[str, Embeddings] | None = None
-        self._probes: dict[tuple[str, str], LabelProbes] = {}
-        self._views: dict[str, Embeddings] = {}
+        self._probes: dict[tuple[str, Representation], LabelProbes] = {}
+        self._views: dict[Representation, Embeddings] = {}
 
     def basis(self, source: Source) -> dict[str, Any]:
         """Return everything that a source's vectors depend on."""
@@ -50,7 +53,8 @@ class Bench:
 
     def name(self, source: Source) -> str:
         """Return the name of a source's files."""
-        return f"{source.kind}-seed{source.seed}-{digest(self.basis(source))}"
+        named = slug(source.variant) if source.kind == BASELINE else source.kind
+        return f"{named}-seed{source.seed}-{digest(self.basis(source))}"
 
     def about(self, source: Source) -> dict[str, Any] | None:
         """Return what is known about a source that was made: seconds; None if it was not made."""
@@ -66,11 +70,11 @@ class Bench:
         if known is not None:
             return known
         clock, spent = stopwatch(), self._spent(source)
-        if source.kind == "control":
+        if source.kind == BASELINE:
             embeddings = self._control(source, self.data.store)
         else:
             model = self.model(source)
-            embeddings = embed_store(model.to(pick_device(self.device)), self.data.store, progress=self.progress)
+            embeddings = embed_store(model.to(pick_device(self.device)), self.data.store, progress=bool(self.progress))
         file = self.folder / "embeddings" / f"{self.name(source)}.npz"
         embeddings.save(file)
         known = {"seconds": round(spent + clock(), 1)}
@@ -87,18 +91,17 @@ class Bench:
             self._last = (name, found)
         return self._last[1]
 
-    def view(self, source: Source, view: str) -> Embeddings:
-        """Return one of a source's views: all of its embeddings, a format of them or a part."""
+    def view(self, source: Source, one: Representation) -> Embeddings:
+        """Return the embeddings of one of a source's representations: all columns, a format's or a part's."""
         whole = self.embeddings(source)
-        if view not in self._views:
-            alone = len(source.formats) == 1 and view not in source.formats
-            self._views[view] = view_of(whole, f"{source.formats[0]} {view}" if alone else view)
-        return self._views[view]
+        if one not in self._views:
+            self._views[one] = view_of(whole, one)
+        return self._views[one]
 
-    def probes(self, source: Source, view: str) -> LabelProbes:
-        """Return the probes of one view, fitted once for all sections that ask."""
-        embeddings = self.view(source, view)
-        key = (self.name(source), view)
+    def probes(self, source: Source, one: Representation) -> LabelProbes:
+        """Return the probes of one representation, fitted once for all sections that ask."""
+        embeddings = self.view(source, one)
+        key = (self.name(source), one)
         if key not in self._probes:
             assert self.data.label is not None
             self._probes[key] = LabelProbes(embeddings, self.data.label, self.data.speaker, seed=source.seed)
@@ -106,7 +109,7 @@ class Bench:
 
     def disturbed(self, source: Source, disturbed: Disturbed) -> Embeddings:
         """Return a source's embeddings of the test recordings as they sound disturbed."""
-        if source.kind == "control":
+        if source.kind == BASELINE:
             return self._control(source, disturbed)
         store: Any = disturbed
         return embed_store(self.model(source).to(pick_device(self.device)), store)
@@ -158,11 +161,13 @@ class Bench:
     def _control(self, source: Source, store: Store | Disturbed) -> Embeddings:
         manifest = store.manifest
         with threadpool_limits(1):  # many small products in threads of their own: a second layer only gets in the way
-            vectors = CONTROLS[source.name](store, store.sample_rate, source.seed).astype(np.float32)
+            vectors = BASELINES[source.variant](store, store.sample_rate, source.seed).astype(np.float32)
         labels = {label: manifest.column(label) for label in manifest.label_names}
-        return Embeddings(vectors, manifest.ids, labels, {source.name: (0, vectors.shape[1])}, manifest.splits)
+        return Embeddings(vectors, manifest.ids, labels, {source.variant: (0, vectors.shape[1])}, manifest.splits)
 
 
-def view_of(embeddings: Embeddings, view: str) -> Embeddings:
-    """Return the columns of a view: "" and "both" are all, another word is a format's or a part's."""
-    return embeddings if view in ("", "both") else embeddings.only(view)
+def view_of(embeddings: Embeddings, one: Representation) -> Embeddings:
+    """Return the columns of a representation: a format's, a part's, or all."""
+    format = "" if one.format == "both" else one.format
+    chosen = " ".join(word for word in (format, PART_WORDS[one.part]) if word)
+    return embeddings.only(chosen) if chosen else embeddings

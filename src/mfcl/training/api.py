@@ -8,6 +8,7 @@ import numpy as np
 from safetensors.torch import save_file
 
 from mfcl.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from mfcl.core.console import Shown
 from mfcl.core.files import replacing
 from mfcl.core.machine import use_machine
 from mfcl.data.dataset import Data, open_data
@@ -97,7 +98,7 @@ def pretrain(
     resume: bool = False,
     overwrite: bool = False,
     device: str = "auto",
-    progress: bool = True,
+    progress: Shown = True,
 ) -> Checkpoint:
     """Pre-train a pair on the training part of opened data; see `train`."""
     model, store = make_model(recipe.model, seed=seed), data.part("train")
@@ -128,7 +129,7 @@ def pretrain(
 
 
 def train_supervised(
-    data: Data, recipe: Recipe, out: Path, *, label: str, seed: int, device: str = "auto", progress: bool = True
+    data: Data, recipe: Recipe, out: Path, *, label: str, seed: int, device: str = "auto", progress: Shown = True
 ) -> Checkpoint:
     """Train each encoder alone with a linear layer on the training part's labels; both in one checkpoint.
 

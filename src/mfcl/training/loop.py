@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from mfcl.core.console import Shown
 from mfcl.core.console import progress as progress_bar
 from mfcl.core.distributed import barrier, is_main, processes, start
 from mfcl.errors import TrainingError
@@ -61,7 +62,7 @@ def fit(
     device: str = "auto",
     validate: Callable[[], dict[str, float]] | None = None,
     checkpoint_seconds: float = 60.0,
-    progress: bool = True,
+    progress: Shown = True,
 ) -> FitResult:
     """Train a task; its weights are the result, and `run` the record.
 
@@ -80,7 +81,7 @@ def fit(
         device: "auto", "cpu", "cuda", ...
         validate: Called in evaluation mode after each epoch; what it returns is recorded.
         checkpoint_seconds: Time between two saved states.
-        progress: Show progress.
+        progress: Show progress; "bar": the bar alone, without a line an epoch.
 
     Raises:
         CheckpointError: `run` is in use, or was begun with other choices or data, or its states are damaged.
@@ -90,7 +91,7 @@ def fit(
     where = start(device)
     plan = Plan(task.store.lengths, settings.batch, settings.epochs, seed)
     steps = plan.steps  # refuses too few recordings before anything is written
-    journal = Journal(run, writes=is_main(), shown=progress)
+    journal = Journal(run, writes=is_main(), shown=progress is True)
     config = {"seed": seed, **task.describe(), "settings": to_dict(settings), "recipe": to_dict(recipe)}
     data = {"fingerprint": fingerprint, "recordings": task.count}
     machine = describe_machine(where, processes())
@@ -121,7 +122,9 @@ def fit(
         )
         watch = Watch(done, lambda step, name, value: _fault(task, plan, step, name, value))
         saved = time.monotonic()
-        bar = progress_bar(total=steps, initial=done.step, what=run.name, unit="step", shown=progress and is_main())
+        bar = progress_bar(
+            total=steps, initial=done.step, what=run.name, unit="step", shown=bool(progress) and is_main()
+        )
         batches = _batches(task, plan, range(done.step, steps), where)
         with bar, contextlib.closing(batches):
             for step, batch in batches:

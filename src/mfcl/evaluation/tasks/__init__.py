@@ -2,14 +2,12 @@
 
 from mfcl.evaluation.tasks.geometry import measure_geometry
 from mfcl.evaluation.tasks.labels import LabelProbes, measure_efficiency, measure_labels, measure_under
-from mfcl.evaluation.tasks.measure import Measure, standardised
 from mfcl.evaluation.tasks.pictures import by_group, confusion, det, points
 from mfcl.evaluation.tasks.traits import measure_traits, traits
 from mfcl.evaluation.tasks.voices import measure_voices
 
 __all__ = [
     "LabelProbes",
-    "Measure",
     "by_group",
     "confusion",
     "det",
@@ -20,6 +18,5 @@ __all__ = [
     "measure_under",
     "measure_voices",
     "points",
-    "standardised",
     "traits",
 ]

@@ -9,12 +9,12 @@ from mfcl.embeddings.projection import drawn
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError
 from mfcl.evaluation.geometry import alignment, linear_cka, rankme, retrieved, uniformity
-from mfcl.evaluation.tasks.measure import Measure, Tested
+from mfcl.evaluation.result import Question, Result, Tested
 
 MOST = 4000
 """Test recordings that are looked at: all pairs of them are."""
 RANKS = (1, 5)
-TASK = "geometry, test recordings"
+SECTION = "geometry"
 
 
 def measure_geometry(
@@ -23,7 +23,7 @@ def measure_geometry(
     seed: int,
     *,
     speaker: str | None = None,
-) -> list[Measure]:
+) -> list[Result]:
     """Measure how the test part's embeddings lie in their space.
 
     RankMe is of the vectors as they are; uniformity of the whitened ones, like every cosine. Of two formats, linear
@@ -55,8 +55,8 @@ def measure_geometry(
             ranks = [k for k in RANKS if k <= len(chosen)]
             for k, right in zip(ranks, retrieved(wave, mel, ranks), strict=True):
                 about = Tested(part.ids, groups)
-                found.append(about.accuracy("geometry", TASK, right, seed=seed, metric=f"r_at_{k}"))
-    plain = [Measure("geometry", TASK, name, value, None, None, len(chosen)) for name, value in values.items()]
+                found.append(about.accuracy(Question(SECTION, f"r_at_{k}"), right, seed=seed))
+    plain = [Result(Question(SECTION, name), value, None, None, len(chosen)) for name, value in values.items()]
     return plain + found
 
 

@@ -1,6 +1,7 @@
 """How much of a label lies in embeddings: linear probes with all and with few labels, also under noise, and kNN."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -10,13 +11,13 @@ from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError
 from mfcl.evaluation.knn import knn_predict
 from mfcl.evaluation.linear_probe import FewLabelResult, Labelled, ProbeResult, few_label_probe, linear_probe
-from mfcl.evaluation.tasks.measure import Measure, Names, Tested, Vectors, standardised
+from mfcl.evaluation.result import CLEAN, KNN, LINEAR, Names, Question, Result, Tested, Vectors, standardised
+from mfcl.evaluation.wording import NEIGHBOURS
 
 FEW = 10
 """Labels a class of the few-label row."""
 COUNTS = (1, 5, 10, 50)
 """Labels a class along the curve of label efficiency."""
-NEIGHBOURS = 5
 
 
 class LabelProbes:
@@ -60,63 +61,77 @@ class LabelProbes:
         """Training recordings of the rarest class."""
         return int(np.unique(self.train[1], return_counts=True)[1].min())
 
-    def measures(self) -> list[Measure]:
-        """Return the table `labels`; see `measure_labels`."""
-        found = [self.by_all("labels", f"{self.label}, linear probe, all labels")]
+    def question(self, per_class: int | None = None) -> Question:
+        """Return what a linear probe that knows so many labels of each class is asked; None: all labels."""
+        return Question("labels", "accuracy", self.label, LINEAR, per_class)
+
+    def measures(self) -> list[Result]:
+        """Return the section `labels`; see `measure_labels`."""
+        found = [self.by_all()]
         if self.fewest >= FEW:
-            found.append(self.by_few("labels", f"{self.label}, linear probe, {FEW} labels a class", FEW))
+            found.append(self.by_few(FEW))
         whitened = self.embeddings.whitened
         known, valid, test = (
             labelled(self.embeddings, whitened, self.label, part) for part in ("train", "valid", "test")
         )
         vectors, names = (np.concatenate(pair) for pair in zip(known, valid, strict=True))
         nearest = knn_predict(vectors, names, test[0], min(NEIGHBOURS, len(names)))
-        found.append(self._accuracy("labels", f"{self.label}, {NEIGHBOURS}-NN, no training", nearest))
+        found.append(self._accuracy(Question("labels", "accuracy", self.label, KNN), nearest))
         return found
 
-    def efficiency(self, counts: Sequence[int] = COUNTS) -> list[Measure]:
-        """Return the table `efficiency`; see `measure_efficiency`."""
-        found = [
-            self.by_few("efficiency", f"{self.label}, {count} labels a class", count, x=float(count))
-            for count in counts
-            if count <= self.fewest
-        ]
+    def efficiency(self, counts: Sequence[int] = COUNTS) -> list[Result]:
+        """Return the section `efficiency`; see `measure_efficiency`."""
+        found = [self.by_few(count, x=float(count)) for count in counts if count <= self.fewest]
         mean = len(self.train[1]) / len(np.unique(self.train[1]))
-        return [*found, self.by_all("efficiency", f"{self.label}, all labels", x=mean)]
+        return [one.asked(section="efficiency") for one in (*found, self.by_all(x=mean))]
 
-    def by_all(self, table: str, task: str, *, x: float | None = None) -> Measure:
+    def by_all(self, *, x: float | None = None) -> Result:
         """Return the figure of the probe that knows all labels."""
-        return self._accuracy(table, task, self.all_labels.predictions, x=x)
+        return self._accuracy(self.question(), self.all_labels.predictions, x=x)
 
-    def by_few(self, table: str, task: str, per_class: int, *, x: float | None = None) -> Measure:
+    def by_few(self, per_class: int, *, x: float | None = None) -> Result:
         """Return the figure of the probes that know as many labels of each class, mean of their draws."""
-        return self.tested.accuracy(table, task, self.few(per_class).correct, seed=self.seed, x=x)
+        return self.tested.accuracy(self.question(per_class), self.few(per_class).correct, seed=self.seed, x=x)
 
-    def under(self, disturbed: Embeddings, *, task: str, x: float | None, per_class: int | None = None) -> Measure:
-        """Return what the probes fitted on these embeddings read from the test part of disturbed ones.
+    def clean(self, per_class: int | None = None) -> Result:
+        """Return the figure that `under` is compared with: of the test recordings as they are."""
+        found = self.by_all() if per_class is None else self.by_few(per_class)
+        return found.asked(section="robustness", condition=CLEAN)
+
+    def under(
+        self,
+        disturbed: Embeddings,
+        *,
+        condition: str,
+        value: float | None,
+        x: float | None,
+        per_class: int | None = None,
+    ) -> Result:
+        """Return the accuracy of clean-trained probes on the embeddings of disturbed test recordings.
 
         Args:
-            disturbed: Of the same recordings, made otherwise; standardised by the clean training part.
-            task: What was asked, in words.
+            disturbed: Of the same recordings, with noise or another gain; standardised by the clean training part.
+            condition: What was done to them; see `mfcl.evaluation.result.CONDITIONS`.
+            value: How much, in dB.
             x: Where the figure stands on the chart's axis, such as the dB of the noise.
             per_class: Labels of each class that the probe knows; all if left out.
         """
+        question = replace(self.question(per_class), section="robustness", condition=condition, condition_value=value)
         test = labelled(disturbed, standardised(disturbed, by=self.embeddings), self.label, "test")
         asked = tested(disturbed, self.label, self.speaker)
         if per_class is None:
             predicted = self.all_labels.classifier.predict(test[0])
-            right = predicted == test[1]
-            return asked.accuracy("robustness", task, right, seed=self.seed, x=x, predicted=predicted)
+            return asked.accuracy(question, predicted == test[1], seed=self.seed, x=x, predicted=predicted)
         rights = [found.predict(test[0]) == test[1] for found in self.few(per_class).classifiers]
-        return asked.accuracy("robustness", task, np.mean(rights, axis=0), seed=self.seed, x=x)
+        return asked.accuracy(question, np.mean(rights, axis=0), seed=self.seed, x=x)
 
     def _accuracy(
-        self, table: str, task: str, predicted: Shaped[np.ndarray, " items"], *, x: float | None = None
-    ) -> Measure:
-        return self.tested.accuracy(table, task, predicted == self.test[1], seed=self.seed, x=x, predicted=predicted)
+        self, question: Question, predicted: Shaped[np.ndarray, " items"], *, x: float | None = None
+    ) -> Result:
+        return self.tested.accuracy(question, predicted == self.test[1], seed=self.seed, x=x, predicted=predicted)
 
 
-def measure_labels(embeddings: Embeddings, label: str, speaker: str | None, *, seed: int) -> list[Measure]:
+def measure_labels(embeddings: Embeddings, label: str, speaker: str | None, *, seed: int) -> list[Result]:
     """Measure how much of a label lies in embeddings: linear probe with all and with few labels, and kNN.
 
     See `LabelProbes`, which also answers further questions without fitting again.
@@ -126,7 +141,7 @@ def measure_labels(embeddings: Embeddings, label: str, speaker: str | None, *, s
 
 def measure_efficiency(
     embeddings: Embeddings, label: str, speaker: str | None, *, counts: Sequence[int] = COUNTS, seed: int
-) -> list[Measure]:
+) -> list[Result]:
     """Measure how the linear probe grows with the labels that it knows: `counts` of each class, then all.
 
     Counts that the rarest class does not reach are left out. `x` is the labels a class, for all labels their mean.
@@ -140,13 +155,15 @@ def measure_under(
     label: str,
     speaker: str | None,
     *,
-    task: str,
+    condition: str,
+    value: float | None,
     x: float | None,
     seed: int,
     per_class: int | None = None,
-) -> Measure:
+) -> Result:
     """Measure what a linear probe of clean recordings reads from disturbed ones; see `LabelProbes.under`."""
-    return LabelProbes(clean, label, speaker, seed=seed).under(disturbed, task=task, x=x, per_class=per_class)
+    probes = LabelProbes(clean, label, speaker, seed=seed)
+    return probes.under(disturbed, condition=condition, value=value, x=x, per_class=per_class)
 
 
 def labelled(embeddings: Embeddings, vectors: Vectors, label: str, part: str) -> Labelled:

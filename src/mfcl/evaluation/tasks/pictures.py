@@ -12,37 +12,38 @@ from mfcl.embeddings.projection import MOST, drawn, project_2d
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError
 from mfcl.evaluation import metrics as scores
-from mfcl.evaluation.tasks.measure import Measure
+from mfcl.evaluation.result import Result
+from mfcl.evaluation.wording import task
 
 
-def confusion(measure: Measure, label: str) -> dict[str, Any]:
+def confusion(result: Result, label: str) -> dict[str, Any]:
     """Return how often each class (a row) was called each class (a column).
 
     Args:
-        measure: One with predictions: a linear probe of all labels, or kNN.
+        result: One with predictions: a linear probe of all labels, or kNN.
         label: The name of what was predicted.
 
     Raises:
-        MeasureError: the measure holds no predictions.
+        MeasureError: the result holds no predictions.
     """
-    truth, predicted = _wanted(measure, "truth"), _wanted(measure, "predicted")
+    truth, predicted = _wanted(result, "truth"), _wanted(result, "predicted")
     classes = np.array(_sorted(np.union1d(truth, predicted)))
     counts = scores.confusion(predicted, truth, classes)
     return {"label": label, "classes": classes.tolist(), "counts": counts.tolist()}
 
 
-def by_group(measure: Measure, label: str, by: str) -> dict[str, Any]:
+def by_group(result: Result, label: str, by: str) -> dict[str, Any]:
     """Return the accuracy of each group's items, in percent.
 
     Args:
-        measure: One with items that are right or wrong.
+        result: One with items that are right or wrong.
         label: The name of what was predicted.
         by: What the groups are, such as `speaker`.
 
     Raises:
-        MeasureError: the measure is not about single items.
+        MeasureError: the result is not about single items.
     """
-    correct, groups = _wanted(measure, "correct"), _wanted(measure, "groups")
+    correct, groups = _wanted(result, "correct"), _wanted(result, "groups")
     names, codes = np.unique(groups, return_inverse=True)
     counts = np.bincount(codes)
     accuracy = 100 * np.bincount(codes, weights=correct) / counts
@@ -55,18 +56,18 @@ def by_group(measure: Measure, label: str, by: str) -> dict[str, Any]:
     }
 
 
-def det(measure: Measure) -> dict[str, Any]:
+def det(result: Result) -> dict[str, Any]:
     """Return the errors of verification with enrolled clips at thresholds from the strictest on, shares of 1.
 
     Raises:
-        MeasureError: the measure is not of verification with enrolled clips.
+        MeasureError: the result is not of verification with enrolled clips.
     """
-    curve = _wanted(measure, "curve")
+    curve = _wanted(result, "curve")
     return {
-        "clips": measure.clips,
+        "clips": result.question.enrolled,
         "false_accept": curve.false_accept.round(6).tolist(),
         "false_reject": curve.false_reject.round(6).tolist(),
-        "eer": measure.value,
+        "eer": result.value,
     }
 
 
@@ -94,10 +95,10 @@ def points(embeddings: Embeddings, labels: Sequence[str], *, seed: int, most: in
     }
 
 
-def _wanted(measure: Measure, name: str) -> Any:
-    found = getattr(measure, name)
+def _wanted(result: Result, name: str) -> Any:
+    found = getattr(result.evidence, name, None)
     if found is None:
-        raise MeasureError(f"picture: a measure with {name!r} is wanted, but {measure.task!r} has none; give another")
+        raise MeasureError(f"picture: a result with {name!r} is wanted, but {task(result.question)!r} has none")
     return found
 
 

@@ -8,8 +8,8 @@ from jaxtyping import Shaped
 
 from mfcl.core.random import generator
 from mfcl.embeddings.table import Embeddings
+from mfcl.evaluation.result import Result
 from mfcl.evaluation.tasks.labels import LabelProbes
-from mfcl.evaluation.tasks.measure import Measure
 
 MOST_VALUES = 10
 FEWEST_SPEAKERS = 3
@@ -20,7 +20,7 @@ CHOOSING = 0.25
 
 def measure_traits(
     embeddings: Embeddings, label: str | None, speaker: str, *, others: Sequence[str], seed: int
-) -> list[Measure]:
+) -> list[Result]:
     """Measure how much of each trait of the speakers lies in embeddings, by a linear probe with all labels.
 
     Few validation speakers may all be of one value, so those to choose the probe's strength on are drawn anew from each
@@ -34,9 +34,9 @@ def measure_traits(
         seed: For the draw and the bootstrap.
     """
     return [
-        LabelProbes(redrawn(embeddings, speaker, name, seed=seed), name, speaker, seed=seed).by_all(
-            "traits", f"{name}, linear probe, all labels"
-        )
+        LabelProbes(redrawn(embeddings, speaker, name, seed=seed), name, speaker, seed=seed)
+        .by_all()
+        .asked(section="traits")
         for name in traits(embeddings, speaker, others)
         if name != label
     ]

@@ -1,21 +1,22 @@
 """How much of the speaker lies in embeddings of speakers never seen: identification and verification."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from mfcl.embeddings.table import Embeddings
+from mfcl.evaluation.result import ENROLLED, IDENTIFY, IDENTIFY_APART, PAIRS, Evidence, Question, Result, Tested
 from mfcl.evaluation.speaker import EnrolledResult, VerifyResult, verify, verify_enrolled
 from mfcl.evaluation.speaker.identification import identify, identify_apart
-from mfcl.evaluation.tasks.measure import Measure, Tested
 
-ENROLLED = (1, 5)
+CLIPS_ENROLLED = (1, 5)
 """Clips enrolled of each speaker."""
 
 
 def measure_voices(
-    embeddings: Embeddings, label: str | None, speaker: str, *, seed: int, enrolled: Sequence[int] = ENROLLED
-) -> list[Measure]:
+    embeddings: Embeddings, label: str | None, speaker: str, *, seed: int, enrolled: Sequence[int] = CLIPS_ENROLLED
+) -> list[Result]:
     """Measure how much of the speaker lies in embeddings of speakers never seen: identification and verification.
 
     Args:
@@ -32,32 +33,31 @@ def measure_voices(
     test = np.flatnonzero((embeddings.splits == "test") & (voices != ""))
     vectors, voices, ids = embeddings.whitened[test], voices[test], embeddings.ids[test]
     words = embeddings.label(label)[test] if label else np.full(len(test), "any")
-    named = [("voices, kNN, half of each enrolled", identify(vectors, voices, words, seed=seed))]
-    if len(np.unique(words)) > 1:
-        apart = identify_apart(vectors, voices, words)
-        named.append((f"voices, kNN, {label}s of enrolment and test apart", apart))
+    asked = Question("voices", "accuracy", speaker, IDENTIFY)
+    named = [(asked, identify(vectors, voices, words, seed=seed))]
+    if label and len(np.unique(words)) > 1:
+        apart = replace(asked, probe=IDENTIFY_APART, apart=label)
+        named.append((apart, identify_apart(vectors, voices, words)))
     found = [
-        Tested(ids[who.tested], who.speakers, who.speakers).accuracy("voices", task, who.correct, seed=seed)
-        for task, who in named
+        Tested(ids[who.tested], who.speakers, who.speakers).accuracy(question, who.correct, seed=seed)
+        for question, who in named
     ]
     centre = np.zeros(vectors.shape[1], dtype=np.float32)  # taken away already
     tested = Tested(ids, voices)
     pairs = verify(vectors, voices, centre, seed=seed)
-    found.append(_error_rate("voices, all pairs of unseen speakers", pairs, pairs.pairs, tested))
+    found.append(_error_rate(replace(asked, metric="eer", probe=PAIRS), pairs, pairs.pairs, tested))
     most = int(np.unique(voices, return_counts=True)[1].max())
     for clips in (count for count in enrolled if count < most):
         result = verify_enrolled(vectors, voices, words, centre, clips=clips, seed=seed)
-        task = f"voices, {clips} clip{'s' if clips > 1 else ''} enrolled"
-        found.append(_error_rate(task, result, result.trials, tested))
-        found.append(Measure("voices", task, "min_dcf", result.min_dcf, None, None, result.trials, ids=ids))
+        question = replace(asked, metric="eer", probe=ENROLLED, enrolled=clips)
+        found.append(_error_rate(question, result, result.trials, tested))
+        cost = replace(question, metric="min_dcf")
+        found.append(Result(cost, result.min_dcf, None, None, result.trials, evidence=Evidence(ids, voices)))
     return found
 
 
-def _error_rate(task: str, found: VerifyResult | EnrolledResult, n: int, tested: Tested) -> Measure:
+def _error_rate(question: Question, found: VerifyResult | EnrolledResult, n: int, tested: Tested) -> Result:
     eer, low, high = (100 * value for value in (found.eer, found.low, found.high))
-    curve, clips = (found.curve, found.clips) if isinstance(found, EnrolledResult) else (None, None)
-    return Measure(
-        "voices", task, "eer", eer, low, high, n,
-        ids=tested.ids, groups=tested.groups, resampled=100 * found.resampled,
-        curve=curve, clips=clips,
-    )  # fmt: skip
+    curve = found.curve if isinstance(found, EnrolledResult) else None
+    evidence = Evidence(tested.ids, tested.groups, resampled=100 * found.resampled, curve=curve)
+    return Result(question, eer, low, high, n, evidence=evidence)

@@ -1,0 +1,180 @@
+"""The end of a study on one screen: what was studied, the main figures with their controls, where the rest is."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mfcl.core.console import table
+from mfcl.evaluation import wording
+from mfcl.evaluation.result import (
+    BASELINE,
+    CONTENT,
+    ENROLLED,
+    IDENTIFY_APART,
+    KNN,
+    LINEAR,
+    NOISE,
+    PAIRS,
+    PRETRAINED,
+    SPEAKER,
+    SPEAKER_PROBES,
+    UNTRAINED,
+    Question,
+    Representation,
+)
+from mfcl.evaluation.result_file import differences_from, summaries_from
+from mfcl.evaluation.summary import Difference, Summary
+
+SHOWN = 6
+"""Figures of the closing screen."""
+FEW, NOISE_DB = 10, 10.0
+
+
+def closing_screen(folder: Path) -> str:
+    """Return the closing screen of a study that lies in a folder; see `closing`."""
+    found, apart, about = (
+        json.loads((folder / name).read_text(encoding="utf-8"))
+        for name in ("summaries.json", "differences.json", "about.json")
+    )
+    where = str(folder)
+    return closing(folder, summaries_from(found, where), differences_from(apart, where), about)
+
+
+def closing(folder: Path, found: Sequence[Summary], differences: Sequence[Difference], about: Mapping[str, Any]) -> str:
+    """Return the screen that a study ends with; it fits 24 lines of 80 columns where names are short.
+
+    Args:
+        folder: Where the study is kept.
+        found: All its figures over seeds.
+        differences: The paired differences of its pre-trained representations.
+        about: What was studied; see `about.json`.
+    """
+    lines = [_studied(about)]
+    ours = leading(found)
+    if ours:
+        rows = [_row(one, found, differences) for one in ours[:SHOWN]]
+        lines += ["", table(rows, ["measure, %", "pre-trained", "to untrained", "to the best baseline"]), ""]
+        lines += [verdicts(ours, found, differences)]
+        lines += ["In [ ] 95 % intervals over speakers and seeds; differences are paired, item by item."]
+    else:
+        lines += ["", "No pre-trained encoder was measured by a label: see the report for maps, geometry and training."]
+    lines += [*about.get("notes", ())][:3]
+    lines += ["", f"report      {folder / 'report.html'}", f"all tables  {folder / 'results.md'}, results.csv"]
+    return "\n".join(lines)
+
+
+def leading(found: Sequence[Summary]) -> list[Summary]:
+    """Return one pre-trained figure a question of the main sections, the questions that tell most first.
+
+    It is of the part that is made for the question, else of both formats, else of the single format.
+    """
+    groups: dict[Question, list[Summary]] = {}
+    for one in found:
+        about = one.representation
+        if about.kind == PRETRAINED and not about.variant and _matters(one.question):
+            groups.setdefault(one.question, []).append(one)
+    chosen = [min(own, key=lambda one: _view_rank(one.question, one.representation)) for own in groups.values()]
+    return sorted(chosen, key=lambda one: _rank(one.question))
+
+
+def verdicts(ours: Sequence[Summary], found: Sequence[Summary], differences: Sequence[Difference]) -> str:
+    """Count in how many measures the pre-trained figures are better, by paired intervals, and in how many worse."""
+    words = []
+    for name, rival in (("the best baseline", _best_baseline), ("the same encoders untrained", _untrained)):
+        judged = [_verdict(one, rival(one, found), differences) for one in ours]
+        known = [verdict for verdict in judged if verdict]
+        if known:
+            words.append(
+                f"against {name} better in {known.count('better')}, worse in {known.count('worse')}, "
+                f"open in {known.count('open')}"
+            )
+    return f"Of {len(ours)} measures: {'; '.join(words)}." if words else ""
+
+
+def _studied(about: Mapping[str, Any]) -> str:
+    sides = about.get("parts") or {}
+    recordings = sum(int(side.get("recordings", 0)) for side in sides.values())
+    test = sides.get("test", {})
+    speakers = f" of {test['speakers']} {about['speaker']}s" if "speakers" in test else ""
+    seeds = about.get("seeds") or []
+    return (
+        f"{about.get('data')}: {recordings:,} recordings, {test.get('recordings', 0):,}{speakers} for the test; "
+        f"recipe {about.get('recipe')}, {len(seeds)} seed{'s' * (len(seeds) != 1)}"
+    )
+
+
+def _matters(question: Question) -> bool:
+    if question.section == "robustness":
+        return question.condition == NOISE and question.condition_value == NOISE_DB
+    if question.metric not in ("accuracy", "eer"):
+        return False
+    return question.section in ("labels", "voices", "traits")
+
+
+def _rank(question: Question) -> int:
+    """Return where a question stands: few labels first, then kNN, noise, speakers, all labels."""
+    order = (
+        question.probe == LINEAR and question.labels_per_class == FEW and question.section == "labels",
+        question.probe == KNN,
+        question.section == "robustness" and question.labels_per_class == FEW,
+        question.probe == IDENTIFY_APART,
+        question.probe == ENROLLED and question.enrolled == 1,
+        question.probe == LINEAR and question.section == "labels",
+        question.probe == PAIRS,
+    )
+    return order.index(True) if True in order else len(order)
+
+
+def _view_rank(question: Question, about: Representation) -> int:
+    made_for = SPEAKER if question.probe in SPEAKER_PROBES or question.section == "traits" else CONTENT
+    return 0 if about.part == made_for else 1 if about.format == "both" and not about.part else 2
+
+
+def _row(one: Summary, found: Sequence[Summary], differences: Sequence[Difference]) -> list[str]:
+    interval = _ends(one.question.metric, one.low, one.high, sign=False)
+    untrained, baseline = (_gap(one, rival(one, found), differences) for rival in (_untrained, _best_baseline))
+    best = _best_baseline(one, found)
+    named = f"{wording.name(best.representation)} {baseline}" if best else "-"
+    error = " (error)" if one.question.metric == "eer" else ""
+    value = wording.figure(one.question.metric, one.value)
+    return [wording.task(one.question) + error, f"{value}{interval}", untrained, named]
+
+
+def _gap(one: Summary, rival: Summary | None, differences: Sequence[Difference]) -> str:
+    if rival is None:
+        return "-"
+    apart = _paired(one, rival, differences)
+    if apart is None:
+        return f"{one.value - rival.value:+.1f}"
+    verdict = f" {apart.verdict}" if apart.verdict in ("better", "worse") else ""
+    return f"{apart.value:+.1f}{_ends(one.question.metric, apart.low, apart.high, sign=True)}{verdict}"
+
+
+def _verdict(one: Summary, rival: Summary | None, differences: Sequence[Difference]) -> str:
+    apart = None if rival is None else _paired(one, rival, differences)
+    return "" if apart is None else apart.verdict
+
+
+def _paired(one: Summary, rival: Summary, differences: Sequence[Difference]) -> Difference | None:
+    key = (one.question, one.representation, rival.representation)
+    return next((apart for apart in differences if (apart.question, apart.first, apart.second) == key), None)
+
+
+def _untrained(one: Summary, found: Sequence[Summary]) -> Summary | None:
+    wanted = Representation(UNTRAINED, "", one.representation.format, one.representation.part)
+    return next((other for other in found if other.question == one.question and other.representation == wanted), None)
+
+
+def _best_baseline(one: Summary, found: Sequence[Summary]) -> Summary | None:
+    way = wording.metric(one.question.metric).best or 1
+    rivals = [other for other in found if other.question == one.question and other.representation.kind == BASELINE]
+    return max(rivals, key=lambda other: way * other.value, default=None)
+
+
+def _ends(metric: str, low: float | None, high: float | None, *, sign: bool) -> str:
+    if low is None or high is None:
+        return ""
+    if sign:
+        return f" [{low:+.1f}, {high:+.1f}]"
+    return f" [{wording.figure(metric, low)}, {wording.figure(metric, high)}]"
