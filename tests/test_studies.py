@@ -20,7 +20,7 @@ from mfcl.errors import MfclError
 from mfcl.studies import SECTIONS
 from mfcl.studies.evaluators import GAIN_DB
 from mfcl.studies.results import Row, tables
-from mfcl.studies.workspace import Bench
+from mfcl.studies.workspace import Workspace
 from tests.recipes import tiny_recipe
 from tests.small_study import CROPS, small_study, write_listed
 from tests.sounds import write_corpus
@@ -275,7 +275,7 @@ def test_a_second_call_computes_nothing_again(whole: tuple[Path, list[Row]], lis
     before = stamps(folder / "out")
     assert {name.split("/")[0] for name in before} == {"parts", "embeddings", "runs"}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Bench, "make", lambda *_: pytest.fail("a source was made again"))
+        patch.setattr(Workspace, "make", lambda *_: pytest.fail("a source was made again"))
         assert small_study(listed, folder, preset="default") == rows
     assert stamps(folder / "out") == before
 
@@ -325,7 +325,7 @@ def test_a_dry_run_prints_the_plan_and_does_nothing(
     whole: tuple[Path, list[Row]], listed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(Bench, "make", lambda *_: pytest.fail("a dry run made something"))
+    monkeypatch.setattr(Workspace, "make", lambda *_: pytest.fail("a dry run made something"))
     assert small_study(listed, tmp_path, dry_run=True, skip=["crops", "voices"]) == []
     assert not (tmp_path / "out").exists()
     said = capsys.readouterr().err
@@ -500,12 +500,18 @@ def test_beckers_protocol_is_five_rotations_each_with_test_speakers_of_its_own(
     data = write_corpus(tmp_path / "sixty", speakers=60, digits=2, takes=1, seconds=0.1)
     tested, fingerprints, whole = [], set(), mfcl.studies.parts
 
-    def parts(bench: Bench, recipe: object, preset: object, sections: object, seed: int, *more: object) -> object:
-        speakers = bench.data.part("test").manifest.column("speaker")
+    def parts(
+        workspace: Workspace, recipe: object, preset: object, sections: object, seed: int, *more: object
+    ) -> object:
+        speakers = workspace.data.part("test").manifest.column("speaker")
         tested.append((seed, {int(speaker) for speaker in speakers}))
-        assert set(bench.data.store.manifest.splits) == set(bench.data.manifest.splits) == {"train", "valid", "test"}
-        fingerprints.add(bench.fingerprint)
-        return whole(bench, recipe, preset, sections, seed, *more)
+        assert (
+            set(workspace.data.store.manifest.splits)
+            == set(workspace.data.manifest.splits)
+            == {"train", "valid", "test"}
+        )
+        fingerprints.add(workspace.fingerprint)
+        return whole(workspace, recipe, preset, sections, seed, *more)
 
     monkeypatch.setattr(mfcl.studies, "parts", parts)
     assert small_study(data, tmp_path, seeds=None, protocol="becker", only=["labels"], dry_run=True) == []

@@ -12,7 +12,7 @@ from mfcl.models.pair import make_model
 from mfcl.recipe import TrainSettings, load_recipe
 from mfcl.studies import fine_tuning as tuning
 from mfcl.studies.representations import Source
-from mfcl.studies.workspace import Bench
+from mfcl.studies.workspace import Workspace
 from mfcl.training.api import untrained
 from tests.recipes import tiny_recipe
 from tests.small_study import write_listed
@@ -21,18 +21,18 @@ SEED = 3
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory):
+def workspace(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tuning")
     data = write_listed(folder / "data", unlabelled=("3",))
     recipe = load_recipe(tiny_recipe(folder))
     opened = open_data(data, recipe.preparation, cache=folder / "cache", seed=SEED, progress=False)
-    made = Bench(opened, folder / "out", progress=False)
+    made = Workspace(opened, folder / "out", progress=False)
     made.make(source(made))
     return made
 
 
-def source(bench):
-    return Source("pre-trained", "pre-trained", SEED, load_recipe(bench.folder.parent / "tiny.yaml"))
+def source(workspace):
+    return Source("pre-trained", "pre-trained", SEED, load_recipe(workspace.folder.parent / "tiny.yaml"))
 
 
 @pytest.fixture
@@ -61,23 +61,23 @@ def same(one, other):
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_fine_tuning_begins_at_the_pre_trained_weights_and_hears_as_they_did(bench, seen):
-    rows = tuning.tuned(bench, source(bench), 1, start="fine-tuned")
+def test_fine_tuning_begins_at_the_pre_trained_weights_and_hears_as_they_did(workspace, seen):
+    rows = tuning.tuned(workspace, source(workspace), 1, start="fine-tuned")
     assert [row["representation"] for row in rows] == ["pre-trained, wave, fine-tuned", "pre-trained, mel, fine-tuned"]
-    learned = load_checkpoint(bench.run(source(bench))).model
-    fresh = untrained(bench.data, source(bench).recipe, seed=SEED)
+    learned = load_checkpoint(workspace.run(source(workspace))).model
+    fresh = untrained(workspace.data, source(workspace).recipe, seed=SEED)
     for (task, begun, _), name in zip(seen, ("wave", "mel"), strict=True):
         assert same(begun, getattr(learned, name).state_dict())  # front end and all
         assert not same(begun, getattr(fresh, name).state_dict())
         assert not same(begun, task.encoder.state_dict())  # and it went on from there
-    after = load_checkpoint(bench.run(source(bench))).model
+    after = load_checkpoint(workspace.run(source(workspace))).model
     assert same(after.state_dict(), learned.state_dict())  # which is left as it was
 
 
-def test_from_scratch_begins_at_the_same_random_weights_as_every_other_training(bench, seen):
-    rows = tuning.tuned(bench, source(bench), 1, start="from scratch")
+def test_from_scratch_begins_at_the_same_random_weights_as_every_other_training(workspace, seen):
+    rows = tuning.tuned(workspace, source(workspace), 1, start="from scratch")
     assert [row["representation"] for row in rows] == ["wave, from scratch", "mel, from scratch"]
-    random, learned = make_model(source(bench).recipe.model, seed=SEED), bench.model(source(bench))
+    random, learned = make_model(source(workspace).recipe.model, seed=SEED), workspace.model(source(workspace))
     for (_, begun, _), name in zip(seen, ("wave", "mel"), strict=True):
         for start, matters in ((random, True), (learned, False)):
             encoder = getattr(start, name).encoder.state_dict()
@@ -86,8 +86,8 @@ def test_from_scratch_begins_at_the_same_random_weights_as_every_other_training(
 
 
 @pytest.mark.parametrize(("per_class", "count"), [(1, 3), (5, 15), (0, 36)])
-def test_only_labelled_training_recordings_are_learned_from(bench, seen, per_class, count):
-    rows = tuning.tuned(bench, source(bench), per_class, start="from scratch")
+def test_only_labelled_training_recordings_are_learned_from(workspace, seen, per_class, count):
+    rows = tuning.tuned(workspace, source(workspace), per_class, start="from scratch")
     for task, _, _ in seen:
         heard = task.store.manifest
         assert set(heard.splits) == {"train"}
@@ -103,18 +103,18 @@ def test_only_labelled_training_recordings_are_learned_from(bench, seen, per_cla
         assert row["low"] - 1e-9 <= row["value"] <= row["high"] + 1e-9
 
 
-def test_the_same_recordings_are_known_in_both_formats_and_from_either_start(bench, seen):
+def test_the_same_recordings_are_known_in_both_formats_and_from_either_start(workspace, seen):
     for start in ("from scratch", "fine-tuned"):
-        tuning.tuned(bench, source(bench), 5, start=start)
+        tuning.tuned(workspace, source(workspace), 5, start=start)
     assert len(seen) == 4
     known = [task.store.manifest.ids.tolist() for task, _, _ in seen]
     assert all(ids == known[0] for ids in known)
 
 
-def test_a_training_that_is_done_is_not_done_again(bench, seen):
-    first = tuning.tuned(bench, source(bench), 1, start="fine-tuned")
+def test_a_training_that_is_done_is_not_done_again(workspace, seen):
+    first = tuning.tuned(workspace, source(workspace), 1, start="fine-tuned")
     begun = [begun for _, begun, _ in seen]
-    again = tuning.tuned(bench, source(bench), 1, start="fine-tuned")
+    again = tuning.tuned(workspace, source(workspace), 1, start="fine-tuned")
     assert [{**row, "seconds": 0} for row in first] == [{**row, "seconds": 0} for row in again]
     assert len(seen) == 4
     assert not any(weights for _, weights, _ in seen[2:]), "a finished run was prepared again"

@@ -11,7 +11,7 @@ from mfcl.studies import outputs as written
 from mfcl.studies.evaluators import Answer
 from mfcl.studies.planner import Part
 from mfcl.studies.representations import Source
-from mfcl.studies.workspace import Bench
+from mfcl.studies.workspace import Workspace
 from tests.recipes import tiny_recipe
 from tests.small_study import small_study, write_listed
 
@@ -22,23 +22,25 @@ ABOUT = {
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory):
+def workspace(tmp_path_factory):
     folder = tmp_path_factory.mktemp("written")
     data = write_listed(folder / "data", unlabelled=("3",))
     recipe = load_recipe(tiny_recipe(folder))
-    return Bench(open_data(data, recipe.preparation, cache=folder / "cache", progress=False), folder / "out")
+    return Workspace(open_data(data, recipe.preparation, cache=folder / "cache", progress=False), folder / "out")
 
 
-def part(bench, name, section="labels", *, kind="control", seed=0, value=50.0, notes=()):
+def part(workspace, name, section="labels", *, kind="control", seed=0, value=50.0, notes=()):
     """A part that makes nothing and answers one row."""
-    recipe = load_recipe(bench.folder.parent / "tiny.yaml")
+    recipe = load_recipe(workspace.folder.parent / "tiny.yaml")
     source = Source("MFCC statistics" if kind == "control" else name, kind, seed, recipe, ())
     row = {
         "table": section, "task": f"{section}, x", "representation": name, "metric": "accuracy", "value": value,
         "low": None, "high": None, "n": 1, "x": None,
     }  # fmt: skip
-    made = Part(section, name, source, bench, lambda *_: Answer([row], {"maps": [{"of": name}]}, list(notes)), 1.0, {})
-    bench.make = lambda _: {"seconds": 1.5}
+    made = Part(
+        section, name, source, workspace, lambda *_: Answer([row], {"maps": [{"of": name}]}, list(notes)), 1.0, {}
+    )
+    workspace.make = lambda _: {"seconds": 1.5}
     return made
 
 
@@ -56,9 +58,9 @@ def test_the_command_of_a_row_works_out_its_section_alone(command, expected):
     assert written.with_only(command, "maps") == expected
 
 
-def test_what_is_known_is_written_whatever_was_planned_now(bench, tmp_path):
+def test_what_is_known_is_written_whatever_was_planned_now(workspace, tmp_path):
     one, two, three = (
-        part(bench, name, section) for name, section in (("a", "labels"), ("b", "voices"), ("c", "maps"))
+        part(workspace, name, section) for name, section in (("a", "labels"), ("b", "voices"), ("c", "maps"))
     )
     assert written.write_results(tmp_path, [one, two], [one, two, three], ABOUT) == []
     two.answered()
@@ -76,8 +78,8 @@ def test_what_is_known_is_written_whatever_was_planned_now(bench, tmp_path):
     assert (about["done"], about["planned"]) == (1, 1)
 
 
-def test_a_note_is_told_once_after_those_of_the_study(bench, tmp_path):
-    noted = [part(bench, name, "cost", notes=["no voices", "first"]) for name in ("x", "y")]
+def test_a_note_is_told_once_after_those_of_the_study(workspace, tmp_path):
+    noted = [part(workspace, name, "cost", notes=["no voices", "first"]) for name in ("x", "y")]
     for one in noted:
         one.answered()
     written.write_results(tmp_path, noted, noted, ABOUT)
@@ -88,9 +90,9 @@ def test_a_note_is_told_once_after_those_of_the_study(bench, tmp_path):
     assert "- seeds: 0, 1" in page
 
 
-def test_a_training_shared_with_a_sweep_keeps_the_name_of_the_main_one(bench, tmp_path):
+def test_a_training_shared_with_a_sweep_keeps_the_name_of_the_main_one(workspace, tmp_path):
     main, same = (
-        part(bench, name, "geometry", kind="pre-trained", seed=4) for name in ("pre-trained", "augmented both")
+        part(workspace, name, "geometry", kind="pre-trained", seed=4) for name in ("pre-trained", "augmented both")
     )
     for one in (main, same):
         one.answered()
@@ -99,10 +101,10 @@ def test_a_training_shared_with_a_sweep_keeps_the_name_of_the_main_one(bench, tm
     assert [(curve["run"], curve["seed"]) for curve in curves] == [("pre-trained", 4)]
 
 
-def test_a_training_curve_is_an_epoch_a_point_with_the_loss_of_its_end(bench):
-    one = part(bench, "pre-trained", kind="pre-trained", seed=5)
+def test_a_training_curve_is_an_epoch_a_point_with_the_loss_of_its_end(workspace):
+    one = part(workspace, "pre-trained", kind="pre-trained", seed=5)
     assert written.curve(one)["epochs"] == []  # not begun
-    run = bench.run(one.source)
+    run = workspace.run(one.source)
     run.mkdir(parents=True)
     lines = []
     for epoch in (1, 2):
@@ -121,9 +123,9 @@ def test_a_training_curve_is_an_epoch_a_point_with_the_loss_of_its_end(bench):
     assert found["chance_knn"] == pytest.approx(100 / 3)  # no digit is no class
 
 
-def test_the_pictured_recording_has_both_formats_and_its_crops_lie_inside(bench):
-    recipe = load_recipe(bench.folder.parent / "tiny.yaml")
-    store = bench.data.part("test")
+def test_the_pictured_recording_has_both_formats_and_its_crops_lie_inside(workspace):
+    recipe = load_recipe(workspace.folder.parent / "tiny.yaml")
+    store = workspace.data.part("test")
     found = written.method_picture(store, recipe)
     assert found["id"] in store.manifest.ids
     place = store.manifest.ids.tolist().index(found["id"])

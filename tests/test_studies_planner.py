@@ -11,7 +11,7 @@ from mfcl.studies.estimates import Rates, measured_rates
 from mfcl.studies.evaluators import Answer
 from mfcl.studies.planner import left_out, parts, plan_table, seconds_left, spoken, to_make
 from mfcl.studies.sections import PRESETS, SECTIONS, SWEEPS
-from mfcl.studies.workspace import Bench
+from mfcl.studies.workspace import Workspace
 from tests.recipes import tiny_recipe
 from tests.small_study import write_listed
 
@@ -19,12 +19,12 @@ RATES = Rates({"wave": 0.02, "mel": 0.01}, 0.005, 96, 48, 3, 16)
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory):
+def workspace(tmp_path_factory):
     folder = tmp_path_factory.mktemp("plan")
     recipe = load_recipe(tiny_recipe(folder))
     data = write_listed(folder / "data")
     opened = open_data(data, recipe.preparation, cache=folder / "cache", progress=False)
-    return Bench(opened, folder / "out", progress=False)
+    return Workspace(opened, folder / "out", progress=False)
 
 
 @pytest.fixture
@@ -32,28 +32,28 @@ def recipe(tmp_path):
     return load_recipe(tiny_recipe(tmp_path))
 
 
-def planned(bench, recipe, *, sections=tuple(SECTIONS), preset="default", seed=0, rates=RATES, **data):
-    other = Bench(dataclasses.replace(bench.data, **data), bench.folder, progress=False)
+def planned(workspace, recipe, *, sections=tuple(SECTIONS), preset="default", seed=0, rates=RATES, **data):
+    other = Workspace(dataclasses.replace(workspace.data, **data), workspace.folder, progress=False)
     return parts(other, recipe, PRESETS[preset], sections, seed, rates, [["train.batch=7"]])
 
 
-def test_a_plan_holds_every_section_of_every_source(bench, recipe):
-    found = planned(bench, recipe)
+def test_a_plan_holds_every_section_of_every_source(workspace, recipe):
+    found = planned(workspace, recipe)
     assert {part.section for part in found} == set(SECTIONS)
     of_controls = {part.section for part in found if part.source.kind == "control"}
     assert of_controls == {"labels", "voices", "traits", "efficiency", "robustness"}
     of_pretrained = {part.section for part in found if part.name == "pre-trained"}
     assert of_pretrained == set(SECTIONS) - {*SWEEPS, "ablation"}
     assert len({part.key for part in found}) == len(found)
-    assert len({part.bench.ledger.path(part.key, part.basis) for part in found}) == len(found)
+    assert len({part.workspace.ledger.path(part.key, part.basis) for part in found}) == len(found)
     names = [part.source.name for part in found]  # a source's sections come together: it is read once
     assert [names[0], *(b for a, b in itertools.pairwise(names) if a != b)].count("supervised") == 1
 
 
-def test_trainings_with_few_labels_are_those_that_the_rarest_class_reaches(bench, recipe):
+def test_trainings_with_few_labels_are_those_that_the_rarest_class_reaches(workspace, recipe):
     def counts(fewest):
         rates = dataclasses.replace(RATES, fewest=fewest)
-        found = planned(bench, recipe, sections=("efficiency",), rates=rates)
+        found = planned(workspace, recipe, sections=("efficiency",), rates=rates)
         return {part.settings["count"] for part in found if part.settings}
 
     assert counts(16) == {1, 5, 10, 0}
@@ -61,14 +61,14 @@ def test_trainings_with_few_labels_are_those_that_the_rarest_class_reaches(bench
     assert counts(1) == {1, 0}
 
 
-def test_without_a_label_or_a_voice_what_needs_it_is_not_planned_and_is_named(bench, recipe):
+def test_without_a_label_or_a_voice_what_needs_it_is_not_planned_and_is_named(workspace, recipe):
     def sections(**data):
-        return {part.section for part in planned(bench, recipe, **data)}
+        return {part.section for part in planned(workspace, recipe, **data)}
 
     assert sections(label=None, speaker=None) == {"geometry", "maps", "cost"}
     assert sections(speaker=None) == set(SECTIONS) - {"voices", "traits"}
     assert sections(label=None) == set(SECTIONS) - {"labels", "efficiency", "robustness"}
-    assert not any(part.source.kind == "supervised" for part in planned(bench, recipe, label=None))
+    assert not any(part.source.kind == "supervised" for part in planned(workspace, recipe, label=None))
     every = tuple(SECTIONS)
     assert list(left_out(every, "digit", "speaker")) == []
     (voices,) = left_out(every, "digit", None)
@@ -81,21 +81,21 @@ def test_without_a_label_or_a_voice_what_needs_it_is_not_planned_and_is_named(be
     assert list(left_out(("geometry",), None, None)) == []
 
 
-def test_a_source_that_several_sections_ask_about_is_counted_once(bench, recipe):
-    found = planned(bench, recipe)
+def test_a_source_that_several_sections_ask_about_is_counted_once(workspace, recipe):
+    found = planned(workspace, recipe)
     made = to_make(found, RATES)
     kinds = [name.split("-seed")[0] for name in made]
     assert kinds.count("control") == 3
     assert kinds.count("supervised") == kinds.count("untrained") == 1
     alone = sum(part.seconds for part in found)
     assert seconds_left(found, RATES) == pytest.approx(alone + sum(made.values()))
-    one = planned(bench, recipe, sections=("labels",))
+    one = planned(workspace, recipe, sections=("labels",))
     assert seconds_left(one, RATES) < seconds_left(found, RATES)
     assert seconds_left([], RATES) == 0
 
 
-def test_what_is_done_takes_no_time(bench, recipe):
-    found = planned(bench, recipe, sections=("labels", "maps"), seed=17)
+def test_what_is_done_takes_no_time(workspace, recipe):
+    found = planned(workspace, recipe, sections=("labels", "maps"), seed=17)
     before = seconds_left(found, RATES)
     first = dataclasses.replace(found[0], ask=lambda *_: Answer(notes=["seen"]))
     assert not found[0].done
@@ -124,10 +124,10 @@ def test_longer_trainings_are_expected_to_take_longer(recipe):
     assert RATES.source(intra) > RATES.source(inter)
 
 
-def test_a_step_of_each_encoder_is_timed_on_sound_as_long_as_the_recordings(bench, recipe):
+def test_a_step_of_each_encoder_is_timed_on_sound_as_long_as_the_recordings(workspace, recipe):
     import torch
 
-    rates = measured_rates(bench.data, recipe, torch.device("cpu"))
+    rates = measured_rates(workspace.data, recipe, torch.device("cpu"))
     assert set(rates.train) == {"wave", "mel"}
     assert all(seconds > 0 for seconds in (*rates.train.values(), rates.embed))
     assert (rates.recordings, rates.trained, rates.classes, rates.fewest) == (96, 48, 3, 16)

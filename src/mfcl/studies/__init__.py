@@ -26,10 +26,10 @@ from mfcl.recipe import load_recipe, to_dict
 from mfcl.report import make_report
 from mfcl.studies.estimates import Rates, measured_rates
 from mfcl.studies.outputs import write_results
-from mfcl.studies.planner import Part, left_out, parts, plan_table, seconds_left, spoken
+from mfcl.studies.planner import Step, left_out, plan_table, seconds_left, spoken, steps
 from mfcl.studies.provenance import this_command
 from mfcl.studies.sections import ABLATION, PRESETS, SECTIONS, chosen_sections
-from mfcl.studies.workspace import Bench
+from mfcl.studies.workspace import Workspace
 
 __all__ = ["PRESETS", "SECTIONS", "study"]
 
@@ -64,7 +64,7 @@ def study(
 ) -> list[Result]:
     """Run the study: scan, split, train with and without labels, embed, measure, all beside the controls; report it.
 
-    Every part's answer is kept in `out` and not worked out again; a study that was stopped anywhere goes on when it is
+    Every step's answer is kept in `out` and not worked out again; a study that was stopped anywhere goes on when it is
     called again, and one more section or seed computes that alone. `results.json`, `results.csv`, `results.md` and
     `report.html` hold everything that is known, also while the study is under way.
 
@@ -116,13 +116,13 @@ def study(
     )  # fmt: skip
     numbers = range(seed, seed + (ROTATIONS if rotated else seeds or PRESETS[preset].seeds))
     rates = measured_rates(opened, chosen, pick_device(device))
-    everything: list[Part] = []
+    everything: list[Step] = []
     for place, number in enumerate(numbers):
         own = _rotation(opened, place) if rotated else opened
-        bench = Bench(own, folder, device=device, progress="bar" if progress and terminal() else False)
-        everything += parts(bench, chosen, PRESETS[preset], tuple(SECTIONS), number, rates, grids)
-    everything.sort(key=lambda part: part.rank)
-    planned = [part for part in everything if part.section in sections]
+        workspace = Workspace(own, folder, device=device, progress="bar" if progress and terminal() else False)
+        everything += steps(workspace, chosen, PRESETS[preset], tuple(SECTIONS), number, rates, grids)
+    everything.sort(key=lambda step: step.rank)
+    planned = [step for step in everything if step.section in sections]
     notes = list(left_out(sections, opened.label, opened.speaker))
     if progress or dry_run:
         _say(plan_table(planned, rates))
@@ -145,19 +145,19 @@ def study(
 
 
 def _work(
-    folder: Path, planned: Sequence[Part], everything: Sequence[Part], about: dict[str, Any], rates: Rates, *,
+    folder: Path, planned: Sequence[Step], everything: Sequence[Step], about: dict[str, Any], rates: Rates, *,
     progress: bool,
 ) -> list[Result]:  # fmt: skip
-    """Answer the planned parts and return the rows of everything that is known, also from calls before this one."""
+    """Work out the planned steps; return all results, also those of calls before this one."""
     begun, guessed = time.monotonic(), seconds_left(planned, rates)
     written = begun
     with StepsBar(len(planned), shown=progress) as line:
-        for part in planned:
-            if not part.done:
+        for step in planned:
+            if not step.done:
                 left, spent = seconds_left(planned, rates), time.monotonic() - begun
                 pace = spent / (guessed - left) if guessed - left > 0.1 * guessed else 1.0
-                line.tell(f"{part.section}: {part.name}, seed {part.source.seed}; about {spoken(left * pace)} left")
-                answer = part.answered()
+                line.tell(f"{step.section}: {step.name}, seed {step.source.seed}; about {spoken(left * pace)} left")
+                answer = step.answered()
                 for note in answer["notes"]:
                     line.note(note)
                 if time.monotonic() - written > 60:  # a person may look at what is known while the rest is worked out

@@ -22,7 +22,7 @@ from mfcl.evaluation.tasks import (
 from mfcl.evaluation.wording import name
 from mfcl.models.cost import cost
 from mfcl.studies.representations import Source
-from mfcl.studies.workspace import Bench, view_of
+from mfcl.studies.workspace import Workspace, view_of
 
 NOISE_DB = (20.0, 10.0, 0.0)
 GAIN_DB = (-10.0, 10.0)
@@ -54,26 +54,26 @@ class Answer:
         self.pictures.setdefault(kind, []).append(entry)
 
 
-def labels(bench: Bench, source: Source) -> Answer:
+def labels(workspace: Workspace, source: Source) -> Answer:
     """Measure how much of the label lies in each representation, and which speakers fare worst."""
     answer = Answer()
-    label = bench.data.label or ""
+    label = workspace.data.label or ""
     for one in source.representations:
-        found = bench.probes(source, one).measures()
+        found = workspace.probes(source, one).measures()
         answer.add(one, found)
         answer.picture("confusions", one, source, confusion(found[0], label))
-        if bench.data.speaker:
-            answer.picture("groups", one, source, by_group(found[0], label, bench.data.speaker))
+        if workspace.data.speaker:
+            answer.picture("groups", one, source, by_group(found[0], label, workspace.data.speaker))
     return answer
 
 
-def voices(bench: Bench, source: Source) -> Answer:
+def voices(workspace: Workspace, source: Source) -> Answer:
     """Measure how much of the speaker lies in each representation."""
     answer = Answer()
     for one in source.representations:
         try:
             found = measure_voices(
-                bench.view(source, one), bench.data.label, bench.data.speaker or "", seed=source.seed
+                workspace.view(source, one), workspace.data.label, workspace.data.speaker or "", seed=source.seed
             )
         except MeasureError as error:
             answer.notes.append(f"{name(one)}: voices are not measured: {error}")
@@ -85,38 +85,38 @@ def voices(bench: Bench, source: Source) -> Answer:
     return answer
 
 
-def traits(bench: Bench, source: Source) -> Answer:
+def traits(workspace: Workspace, source: Source) -> Answer:
     """Measure what is the same in all recordings of a speaker, such as gender."""
     answer = Answer()
-    data = bench.data
+    data = workspace.data
     others = [label for label in data.manifest.label_names if label not in (data.label, data.speaker)]
     for one in source.representations:
-        embeddings = bench.view(source, one)
+        embeddings = workspace.view(source, one)
         answer.add(one, measure_traits(embeddings, data.label, data.speaker or "", others=others, seed=source.seed))
     return answer
 
 
-def efficiency(bench: Bench, source: Source) -> Answer:
+def efficiency(workspace: Workspace, source: Source) -> Answer:
     """Measure what frozen embeddings are worth with few labels."""
     answer = Answer()
     for one in source.representations:
-        answer.add(one, bench.probes(source, one).efficiency())
+        answer.add(one, workspace.probes(source, one).efficiency())
     return answer
 
 
-def robustness(bench: Bench, source: Source) -> Answer:
+def robustness(workspace: Workspace, source: Source) -> Answer:
     """Measure the probes of clean sound on test recordings in noise and at another level."""
     answer = Answer()
-    test = bench.data.part("test")
+    test = workspace.data.part("test")
     heard = [
-        (condition, level, bench.disturbed(source, Disturbed(test, snr, gain, seed=source.seed)))
+        (condition, level, workspace.disturbed(source, Disturbed(test, snr, gain, seed=source.seed)))
         for condition, level, snr, gain in (
             *((NOISE, snr, snr, 0.0) for snr in NOISE_DB),
             *((GAIN, gain, None, gain) for gain in GAIN_DB),
         )
     ]
     for one in source.representations:
-        probes = bench.probes(source, one)
+        probes = workspace.probes(source, one)
         for per_class in (None, FEW) if probes.fewest >= FEW else (None,):
             answer.add(one, [probes.clean(per_class)])
             for condition, level, whole in heard:
@@ -127,52 +127,56 @@ def robustness(bench: Bench, source: Source) -> Answer:
     return answer
 
 
-def geometry(bench: Bench, source: Source) -> Answer:
+def geometry(workspace: Workspace, source: Source) -> Answer:
     """Ask how the test part's embeddings lie, and whether a waveform finds its own log-mel."""
     answer = Answer()
-    projections = bench.projections(source)
+    projections = workspace.projections(source)
     for one in source.representations:
         whole = one.format == "both" and not one.part
         with threadpool_limits(1):  # the last digits of a product depend on the number of threads
             found = measure_geometry(
-                bench.view(source, one), projections if whole else None, source.seed, speaker=bench.data.speaker
+                workspace.view(source, one), projections if whole else None, source.seed, speaker=workspace.data.speaker
             )
         answer.add(one, found)
     return answer
 
 
-def maps(bench: Bench, source: Source) -> Answer:
+def maps(workspace: Workspace, source: Source) -> Answer:
     """Draw the test recordings: near in the picture, near by cosine."""
     answer = Answer()
-    wanted = [label for label in (bench.data.label, bench.data.speaker) if label]
+    wanted = [label for label in (workspace.data.label, workspace.data.speaker) if label]
     for one in source.representations:
-        answer.picture("maps", one, source, points(bench.view(source, one), wanted, seed=source.seed))
+        answer.picture("maps", one, source, points(workspace.view(source, one), wanted, seed=source.seed))
     return answer
 
 
-def costs(bench: Bench, source: Source) -> Answer:
+def costs(workspace: Workspace, source: Source) -> Answer:
     """Ask what it took to have the encoders, and what embedding with them takes."""
     answer = Answer()
-    known = bench.make(source)
-    model = bench.model(source)
+    known = workspace.make(source)
+    model = workspace.model(source)
     for one in (one for one in source.representations if not one.part):
-        found = cost(model, bench.data.store.sample_rate, format=one.format)  # type: ignore[arg-type]
+        found = cost(model, workspace.data.store.sample_rate, format=one.format)  # type: ignore[arg-type]
         found["seconds"] = known["seconds"]
         answer.add(one, [Result(Question("cost", metric), value, None, None, 1) for metric, value in found.items()])
     return answer
 
 
-def sweep(section: str) -> Callable[[Bench, Source], Answer]:
+def sweep(section: str) -> Callable[[Workspace, Source], Answer]:
     """Return the question of a sweep: the label and the speaker from frozen embeddings."""
 
-    def ask(bench: Bench, source: Source) -> Answer:
+    def ask(workspace: Workspace, source: Source) -> Answer:
         answer = Answer()
         for one in source.representations:
-            found = bench.probes(source, one).measures() if bench.data.label else []
-            if bench.data.speaker:
+            found = workspace.probes(source, one).measures() if workspace.data.label else []
+            if workspace.data.speaker:
                 try:
                     found += measure_voices(
-                        bench.view(source, one), bench.data.label, bench.data.speaker, seed=source.seed, enrolled=()
+                        workspace.view(source, one),
+                        workspace.data.label,
+                        workspace.data.speaker,
+                        seed=source.seed,
+                        enrolled=(),
                     )
                 except MeasureError as error:
                     answer.notes.append(f"{name(one)}: voices are not measured: {error}")

@@ -15,7 +15,7 @@ from mfcl.models.pair import MultiFormatModel, make_model
 from mfcl.recipe import Recipe, TrainSettings
 from mfcl.studies.cache import slug
 from mfcl.studies.representations import Source
-from mfcl.studies.workspace import Bench
+from mfcl.studies.workspace import Workspace
 from mfcl.training import fit
 from mfcl.training.api import HEADS
 from mfcl.training.tasks.joint import Joint
@@ -46,19 +46,19 @@ class ContinueJoint(Joint):
         """Fit nothing: the encoders go on hearing sound as it was normalised then."""
 
 
-def jointly(bench: Bench, source: Source, per_class: int) -> list[Result]:
+def jointly(workspace: Workspace, source: Source, per_class: int) -> list[Result]:
     """Train the pre-trained pair on, by few labels and all recordings, and return what it tells of test speakers.
 
     Args:
-        bench: Data and folder.
+        workspace: Data and folder.
         source: The pre-trained encoders.
         per_class: Labels of each class.
     """
-    data = bench.data
+    data = workspace.data
     assert data.label is not None
     store, clock = data.part("train"), stopwatch()
     names, targets = known_classes(store, data.label, per_class, seed=source.seed)
-    model = bench.model(source).train()
+    model = workspace.model(source).train()
     epochs = min(JOINT_EPOCHS, source.recipe.train.epochs)
     settings = dataclasses.replace(
         source.recipe.train, epochs=epochs, learning_rate=JOINT_RATE * source.recipe.train.learning_rate
@@ -67,30 +67,30 @@ def jointly(bench: Bench, source: Source, per_class: int) -> list[Result]:
         source.recipe, train=settings, loss=dataclasses.replace(source.recipe.loss, searches=1)
     )
     task = ContinueJoint(model, store, targets, recipe, seed=source.seed)
-    task.heads.load_state_dict(load_file(bench.run(source) / HEADS))
-    out = bench.folder / "runs" / f"{bench.name(source)}-joint-{per_class}"
+    task.heads.load_state_dict(load_file(workspace.run(source) / HEADS))
+    out = workspace.folder / "runs" / f"{workspace.name(source)}-joint-{per_class}"
     fit(
         task, settings, out, recipe=recipe, fingerprint=data.manifest.fingerprint(), seed=source.seed,
-        resume=out.exists(), device=bench.device, progress=bench.progress,
+        resume=out.exists(), device=workspace.device, progress=workspace.progress,
     )  # fmt: skip
     test = data.part("test")
     test = test.select(np.flatnonzero(test.manifest.column(data.label) != ""))
     right = names[task.predict(test)] == test.manifest.column(data.label)
     question = Question("efficiency", "accuracy", data.label, NETWORK, per_class)
-    about = tested(bench.embeddings(source), data.label, data.speaker)
+    about = tested(workspace.embeddings(source), data.label, data.speaker)
     found = about.accuracy(question, right, seed=source.seed, x=float(per_class))
     return [found.about(Representation(JOINT, "", "both"), seconds=round(clock(), 1))]
 
 
 def tuned(
-    bench: Bench, source: Source, per_class: int, *, start: Literal["fine-tuned", "from scratch"]
+    workspace: Workspace, source: Source, per_class: int, *, start: Literal["fine-tuned", "from scratch"]
 ) -> list[Result]:
     """Train both encoders on labelled training recordings and return what their linear layers tell of test speakers.
 
     The last weights are measured: with one label a class there is nothing to choose by.
 
     Args:
-        bench: Data and folder.
+        workspace: Data and folder.
         source: The pre-trained encoders; from scratch takes its recipe alone.
         per_class: Labels of each class; 0 is all.
         start: Where the weights begin.
@@ -98,7 +98,7 @@ def tuned(
     Returns:
         A result for each format.
     """
-    data = bench.data
+    data = workspace.data
     assert data.label is not None
     store = data.part("train")
     names, targets = known_classes(store, data.label, per_class, seed=source.seed)
@@ -109,27 +109,27 @@ def tuned(
     test = test.select(np.flatnonzero(test.manifest.column(data.label) != ""))
     clock, found = stopwatch(), []
     for format in ("wave", "mel"):
-        model = begun(bench, source, recipe, start)
+        model = begun(workspace, source, recipe, start)
         kind = Continue if start == "fine-tuned" else Classify
         task = kind(model, format, store.select(chosen), targets[chosen], recipe, seed=source.seed)
-        out = bench.folder / "runs" / f"{bench.name(source)}-{slug(start)}-{per_class or 'all'}-{format}"
+        out = workspace.folder / "runs" / f"{workspace.name(source)}-{slug(start)}-{per_class or 'all'}-{format}"
         fit(
             task, settings, out, recipe=recipe, fingerprint=data.manifest.fingerprint(), seed=source.seed,
-            resume=out.exists(), device=bench.device, progress=bench.progress,
+            resume=out.exists(), device=workspace.device, progress=workspace.progress,
         )  # fmt: skip
         right = names[task.predict(test)] == test.manifest.column(data.label)
         x = float(per_class) if per_class else len(chosen) / len(names)
-        about = tested(bench.embeddings(source), data.label, data.speaker)
+        about = tested(workspace.embeddings(source), data.label, data.speaker)
         question = Question("efficiency", "accuracy", data.label, NETWORK, per_class or None)
         measured = about.accuracy(question, right, seed=source.seed, x=x)
         found.append(measured.about(Representation(start, "", format), seconds=round(clock(), 1)))
     return found
 
 
-def begun(bench: Bench, source: Source, recipe: Recipe, start: str) -> MultiFormatModel:
+def begun(workspace: Workspace, source: Source, recipe: Recipe, start: str) -> MultiFormatModel:
     """Return the model that training begins with."""
     if start == "fine-tuned":
-        return bench.model(source).train()
+        return workspace.model(source).train()
     return make_model(recipe.model, seed=source.seed)
 
 

@@ -17,7 +17,7 @@ from mfcl.evaluation.result_file import difference_row, summary_row, to_row
 from mfcl.evaluation.summary import differences, summaries
 from mfcl.models.frontends import LogMel
 from mfcl.recipe import Recipe
-from mfcl.studies.planner import Part
+from mfcl.studies.planner import Step
 from mfcl.studies.results import tables
 from mfcl.views.crops import crop_pair
 
@@ -30,7 +30,7 @@ RANGE = 8 * np.log(10)
 
 
 def write_results(
-    folder: Path, planned: Sequence[Part], everything: Sequence[Part], about: dict[str, Any]
+    folder: Path, planned: Sequence[Step], everything: Sequence[Step], about: dict[str, Any]
 ) -> list[Result]:
     """Write what is known of everything that could be planned, and return the results.
 
@@ -39,24 +39,24 @@ def write_results(
     results: list[Result] = []
     pictures: dict[str, list[Any]] = {}
     notes = list(about["notes"])
-    known = [part for part in everything if part.done]
-    for part in known:
-        answer = part.answered()
-        command = with_only(about["command"], part.section)
-        results += [dataclasses.replace(one, command=command) for one in part.results()]
+    known = [step for step in everything if step.done]
+    for step in known:
+        answer = step.answered()
+        command = with_only(about["command"], step.section)
+        results += [dataclasses.replace(one, command=command) for one in step.results()]
         for kind, entries in answer["pictures"].items():
             pictures.setdefault(kind, []).extend(entries)
         notes += answer["notes"]
-    sources: dict[str, Part] = {}
-    for part in known:  # a sweep may share the main training, which keeps its name
-        sources.setdefault(part.bench.name(part.source), part)
+    sources: dict[str, Step] = {}
+    for step in known:  # a sweep may share the main training, which keeps its name
+        sources.setdefault(step.workspace.name(step.source), step)
     about = {
         **about, "notes": list(dict.fromkeys(notes)), "planned": len(planned),
-        "done": sum(part.done for part in planned),
-        "seconds": round(sum(part.answered()["seconds"] for part in known), 1),
+        "done": sum(step.done for step in planned),
+        "seconds": round(sum(step.answered()["seconds"] for step in known), 1),
     }  # fmt: skip
-    curves = [curve(part) for part in sources.values() if part.source.kind == PRETRAINED]
-    method = method_picture(known[0].bench.data.part("test"), known[0].source.recipe) if known else None
+    curves = [curve(step) for step in sources.values() if step.source.kind == PRETRAINED]
+    method = method_picture(known[0].workspace.data.part("test"), known[0].source.recipe) if known else None
     summed = summaries(results)
     write_json(folder / "results.json", [to_row(one) for one in results])
     write_json(folder / "summaries.json", [summary_row(one) for one in summed])
@@ -82,13 +82,13 @@ def with_only(command: str, section: str) -> str:
     return shlex.join([*kept, "--only", section])
 
 
-def curve(part: Part) -> dict[str, Any]:
+def curve(step: Step) -> dict[str, Any]:
     """Return how a training went, epoch by epoch, from its `metrics.jsonl`."""
-    bench, source = part.bench, part.source
+    workspace, source = step.workspace, step.source
     epochs: list[dict[str, Any]] = []
     chance: float | None = None
     latest: dict[str, float] = {}
-    path = bench.run(source) / "metrics.jsonl"
+    path = workspace.run(source) / "metrics.jsonl"
     for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
         entry = json.loads(line)
         if "epoch" in entry:  # the line of the step before it has the loss
@@ -97,8 +97,8 @@ def curve(part: Part) -> dict[str, Any]:
         else:
             chance = entry.get("chance", chance)
             latest = {"loss": entry["loss"], "lr": entry["learning_rate"], "seconds": entry["seconds"]}
-    labels = bench.data.manifest.column(bench.data.label) if bench.data.label else np.zeros(0)
-    kinds = len(np.unique(labels[labels != ""])) if bench.data.label else 0
+    labels = workspace.data.manifest.column(workspace.data.label) if workspace.data.label else np.zeros(0)
+    kinds = len(np.unique(labels[labels != ""])) if workspace.data.label else 0
     return {
         "run": source.name, "seed": source.seed, "epochs": epochs,
         **({} if chance is None else {"chance_loss": chance}), **({"chance_knn": 100 / kinds} if kinds else {}),

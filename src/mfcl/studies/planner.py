@@ -1,4 +1,4 @@
-"""The parts of a study in the order in which they are done, and about how long each takes on this machine."""
+"""The steps of a study in the order in which they are done, and about how long each takes on this machine."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,9 +17,9 @@ from mfcl.studies.evaluators import Answer
 from mfcl.studies.fine_tuning import enough_steps, jointly, tuned
 from mfcl.studies.representations import Source, ablated, main_sources, swept
 from mfcl.studies.sections import ABLATION, SECTIONS, SWEEPS, UNLABELLED, Preset
-from mfcl.studies.workspace import Bench
+from mfcl.studies.workspace import Workspace
 
-Ask = Callable[[Bench, Source], Answer]
+Ask = Callable[[Workspace, Source], Answer]
 ASKED: dict[str, Ask] = {
     "labels": questions.labels,
     "voices": questions.voices,
@@ -34,14 +34,14 @@ ASKED: dict[str, Ask] = {
 
 
 @dataclass(frozen=True)
-class Part:
+class Step:
     """One thing that a study works out, kept by itself.
 
     Attributes:
         section: Where it belongs.
         name: What a person sees.
         source: What is asked about.
-        bench: The data of its seed.
+        workspace: The data of its seed.
         ask: The question.
         seconds: About how long it takes, without making the source.
         settings: What the answer depends on beside the source.
@@ -50,7 +50,7 @@ class Part:
     section: str
     name: str
     source: Source
-    bench: Bench
+    workspace: Workspace
     ask: Ask
     seconds: float
     settings: Mapping[str, Any]
@@ -58,15 +58,15 @@ class Part:
     @property
     def basis(self) -> dict[str, Any]:
         """Return everything that the answer depends on."""
-        data = self.bench.data
+        data = self.workspace.data
         return {
-            "source": self.bench.basis(self.source), "named": self.source.name, "section": self.section,
+            "source": self.workspace.basis(self.source), "named": self.source.name, "section": self.section,
             "label": data.label, "speaker": data.speaker, **self.settings,
         }  # fmt: skip
 
     @property
     def rank(self) -> int:
-        """Return when it is done: the main parts of all seeds, then trainings with few labels, then sweeps."""
+        """Return when it is done: the main steps of all seeds, then trainings with few labels, then sweeps."""
         return 2 if self.section in (*SWEEPS, ABLATION) else int("count" in self.settings)
 
     @property
@@ -77,24 +77,24 @@ class Part:
     @property
     def done(self) -> bool:
         """Whether the answer is known."""
-        return self.bench.cache.path(self.key, self.basis).is_file()
+        return self.workspace.cache.path(self.key, self.basis).is_file()
 
     def answered(self) -> dict[str, Any]:
         """Return the answer in plain values, worked out now or on an earlier day, with what its source cost."""
-        return self.bench.cache.once(self.key, self.basis, self._work)
+        return self.workspace.cache.once(self.key, self.basis, self._work)
 
     def results(self) -> list[Result]:
         """Return the answer's results with their evidence."""
-        data, where = self.bench.data, f"{self.bench.cache.path(self.key, self.basis)}"
+        data, where = self.workspace.data, f"{self.workspace.cache.path(self.key, self.basis)}"
         rows = [{"command": "", **row} for row in self.answered()["rows"]]
         found = from_rows(rows, where, labels=data.manifest.label_names, speaker=data.speaker)
-        evidence = self.bench.cache.evidence(self.key, self.basis, len(found))
+        evidence = self.workspace.cache.evidence(self.key, self.basis, len(found))
         return [replace(one, evidence=kept) for one, kept in zip(found, evidence, strict=True)]
 
     def _work(self) -> tuple[dict[str, Any], list[Evidence | None]]:
         clock = stopwatch()
-        known = self.bench.make(self.source)
-        answer = self.ask(self.bench, self.source)
+        known = self.workspace.make(self.source)
+        answer = self.ask(self.workspace, self.source)
         results = [
             replace(one, seconds=one.seconds or known["seconds"], seed=self.source.seed) for one in answer.results
         ]
@@ -102,22 +102,22 @@ class Part:
         return {**plain, "seconds": round(clock(), 1)}, [one.evidence for one in results]
 
 
-def parts(
-    bench: Bench,
+def steps(
+    workspace: Workspace,
     recipe: Recipe,
     preset: Preset,
     sections: Sequence[str],
     seed: int,
     rates: Rates,
     grids: Sequence[Sequence[str]] = (),
-) -> list[Part]:
-    """Return the parts of one seed: all sections of a source together, so that its embeddings are read once."""
-    data = bench.data
+) -> list[Step]:
+    """Return the steps of one seed: all sections of a source together, so that its embeddings are read once."""
+    data = workspace.data
     usable = [name for name in sections if _measurable(name, data.label, data.speaker)]
-    found: list[Part] = []
+    found: list[Step] = []
 
     def add(section: str, source: Source, ask: Ask, seconds: float, name: str = "", **settings: Any) -> None:
-        found.append(Part(section, name or source.name, source, bench, ask, seconds, settings))
+        found.append(Step(section, name or source.name, source, workspace, ask, seconds, settings))
 
     for source in main_sources(recipe, seed, labelled=data.label is not None):
         encoder = source.kind != BASELINE
@@ -146,12 +146,12 @@ def parts(
     return found
 
 
-def _tuned(bench: Bench, source: Source, *, per_class: int, start: Any) -> Answer:
-    return Answer(results=tuned(bench, source, per_class, start=start))
+def _tuned(workspace: Workspace, source: Source, *, per_class: int, start: Any) -> Answer:
+    return Answer(results=tuned(workspace, source, per_class, start=start))
 
 
-def _jointly(bench: Bench, source: Source, *, per_class: int) -> Answer:
-    return Answer(results=jointly(bench, source, per_class))
+def _jointly(workspace: Workspace, source: Source, *, per_class: int) -> Answer:
+    return Answer(results=jointly(workspace, source, per_class))
 
 
 def _measurable(section: str, label: str | None, speaker: str | None) -> bool:
@@ -164,32 +164,34 @@ def _measurable(section: str, label: str | None, speaker: str | None) -> bool:
     return label is not None
 
 
-def to_make(planned: Sequence[Part], rates: Rates) -> dict[str, float]:
+def to_make(planned: Sequence[Step], rates: Rates) -> dict[str, float]:
     """Return the sources that are not made yet, each once, and about how many seconds each takes."""
-    wanted = {part.bench.name(part.source): part for part in planned if not part.done}
-    return {name: rates.source(part.source) for name, part in wanted.items() if part.bench.about(part.source) is None}
+    wanted = {step.workspace.name(step.source): step for step in planned if not step.done}
+    return {
+        name: rates.source(step.source) for name, step in wanted.items() if step.workspace.about(step.source) is None
+    }
 
 
-def seconds_left(planned: Sequence[Part], rates: Rates) -> float:
-    """Return about how long the parts without an answer take, their sources included."""
-    return sum((part.seconds for part in planned if not part.done), sum(to_make(planned, rates).values(), 0.0))
+def seconds_left(planned: Sequence[Step], rates: Rates) -> float:
+    """Return about how long the steps without an answer take, their sources included."""
+    return sum((step.seconds for step in planned if not step.done), sum(to_make(planned, rates).values(), 0.0))
 
 
-def plan_table(planned: Sequence[Part], rates: Rates) -> str:
+def plan_table(planned: Sequence[Step], rates: Rates) -> str:
     """Return the plan: a line a section, what is done, what is to do and about how long it takes."""
     lines: list[tuple[str, str, int, int, str]] = []
     counted: set[str] = set()
-    for section in dict.fromkeys(part.section for part in sorted(planned, key=_order)):
-        own = [part for part in planned if part.section == section]
-        open_ = [part for part in own if not part.done]
+    for section in dict.fromkeys(step.section for step in sorted(planned, key=_order)):
+        own = [step for step in planned if step.section == section]
+        open_ = [step for step in own if not step.done]
         making = {name: cost for name, cost in to_make(own, rates).items() if name not in counted}
         counted |= set(making)
-        seconds = sum((part.seconds for part in open_), sum(making.values(), 0.0))
+        seconds = sum((step.seconds for step in open_), sum(making.values(), 0.0))
         lines.append((section, SECTIONS[section], len(own), len(own) - len(open_), spoken(seconds)))
     total = seconds_left(planned, rates)
     done = sum(line[3] for line in lines)
     lines.append(("all", "", len(planned), done, spoken(total)))
-    return table(lines, ["section", "what it asks", "parts", "done", "about"])
+    return table(lines, ["section", "what it asks", "steps", "done", "about"])
 
 
 def spoken(seconds: float) -> str:
@@ -206,8 +208,8 @@ def spoken(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def _order(part: Part) -> int:
-    return list(SECTIONS).index(part.section)
+def _order(step: Step) -> int:
+    return list(SECTIONS).index(step.section)
 
 
 def left_out(sections: Sequence[str], label: str | None, speaker: str | None) -> Iterator[str]:

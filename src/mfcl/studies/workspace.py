@@ -29,7 +29,7 @@ from mfcl.training.api import HEADS, pretrain, train_supervised, untrained
 from mfcl.training.tasks.contrastive import head_sizes, projections
 
 
-class Bench:
+class Workspace:
     """The data of one seed, the study's folder, and what was made last.
 
     Attributes:
