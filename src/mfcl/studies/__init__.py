@@ -24,6 +24,7 @@ from mfcl.evaluation.result import Result
 from mfcl.models.inference import pick_device
 from mfcl.recipe import load_recipe, to_dict
 from mfcl.report import make_report
+from mfcl.studies.cache import read_object
 from mfcl.studies.estimates import Rates, measured_rates
 from mfcl.studies.outputs import write_results
 from mfcl.studies.planner import Step, left_out, plan_table, seconds_left, spoken, steps
@@ -169,10 +170,26 @@ def _work(
 
 def _grids(folder: Path, ablate: Sequence[Sequence[str]]) -> list[list[str]]:
     """Return the choices asked for now and in calls before, so that what is known of them stays in the tables."""
-    path = folder / GRIDS
-    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    before = _kept_grids(folder / GRIDS)
     now = [list(grid) for grid in ablate]
     return before + [grid for grid in now if grid not in before]
+
+
+def _kept_grids(path: Path) -> list[list[str]]:
+    if not path.is_file():
+        return []
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(kept, list) and all(isinstance(one, list) and all(map(_is_text, one)) for one in kept):
+            return kept
+    except (OSError, ValueError, RecursionError):
+        pass
+    _say(f"{path}: damaged; choices asked for in earlier calls must be asked for again to be in the tables")
+    return []
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
 
 
 def _rotation(data: Data, rotation: int) -> Data:
@@ -204,7 +221,10 @@ def _check_free(folder: Path, settings: dict[str, Any]) -> None:
     """Refuse a folder that holds something else than this study."""
     mark = folder / "study.json"
     if mark.is_file():
-        if json.loads(mark.read_text(encoding="utf-8")) != json.loads(json.dumps(settings)):
+        kept = read_object(mark)
+        if kept is None:  # every answer is named by all that it depends on: none of another study can be taken
+            _say(f"{mark}: damaged; it is written again with the settings of this call")
+        elif kept != json.loads(json.dumps(settings)):
             raise MfclError(f"{folder}: holds a study of other data or settings; choose another --out, or delete it")
     elif folder.is_dir() and any(folder.iterdir()):
         raise MfclError(f"{folder}: wanted an empty or new folder, found other files; choose another --out")

@@ -3,6 +3,9 @@
 import hashlib
 import json
 import re
+import sys
+import zipfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,11 @@ from typing import Any
 import numpy as np
 
 from mfcl.core.files import replacing, write_json
+from mfcl.errors import MfclError
 from mfcl.evaluation.result import Evidence, Names
+
+ANSWER = {"rows": list, "pictures": dict, "notes": list, "seconds": int | float}
+"""What a kept answer must have."""
 
 
 class Cache:
@@ -22,6 +29,7 @@ class Cache:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._whole: set[Path] = set()  # answers that were read once and are not damaged
 
     def path(self, name: str, basis: Mapping[str, Any]) -> Path:
         """Return where the answer of this name that depends on `basis` is or will be."""
@@ -38,17 +46,59 @@ class Cache:
             work: Works it out: plain values, and the evidence of each of its results.
         """
         path = self.path(name, basis)
-        if not path.is_file():
+        if not self.known(name, basis):
             answer, evidence = work()
             save_evidence(path.with_suffix(".npz"), evidence)
             write_json(path, answer)  # last: an answer without its evidence is not known yet
-        kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        kept = read_object(path)
+        if kept is None:
+            raise MfclError(f"{path}: was damaged while the study was under way; run the same command again")
         return kept
+
+    def known(self, name: str, basis: Mapping[str, Any]) -> bool:
+        """Return whether an answer is there and whole; a damaged one is said in one line and made again."""
+        path = self.path(name, basis)
+        if path in self._whole:
+            return True
+        if not path.is_file():
+            return False
+        kept = read_object(path)
+        if kept is None or not all(isinstance(kept.get(key), kind) for key, kind in ANSWER.items()):
+            self.forget(name, basis, str(path))
+            return False
+        self._whole.add(path)
+        return True
+
+    def forget(self, name: str, basis: Mapping[str, Any], why: str) -> None:
+        """Delete a damaged answer, and say so in one line: it is worked out again."""
+        path = self.path(name, basis)
+        print(f"{why}: damaged; it is worked out again", file=sys.stderr)  # noqa: T201
+        self._whole.discard(path)
+        path.unlink(missing_ok=True)
 
     def evidence(self, name: str, basis: Mapping[str, Any], results: int) -> Sequence[Evidence | None]:
         """Return the evidence of an answer's results; none of what version 0.1 worked out."""
         path = self.path(name, basis).with_suffix(".npz")
-        return load_evidence(path, results) if path.is_file() else [None] * results
+        if not path.is_file():
+            return [None] * results
+        try:
+            return load_evidence(path, results)
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+            print(  # noqa: T201
+                f"{path}: damaged, so its differences have no interval; delete {path.with_suffix('.json')} "
+                "and run the same command again",
+                file=sys.stderr,
+            )
+            return [None] * results
+
+
+def read_object(path: Path) -> dict[str, Any] | None:
+    """Return the key: value pairs of a JSON file; None where it is missing, damaged or holds something else."""
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return kept if isinstance(kept, dict) else None
 
 
 def save_evidence(path: Path, evidence: Sequence[Evidence | None]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from mfcl.core.console import table
 from mfcl.core.machine import stopwatch
+from mfcl.errors import MfclError
 from mfcl.evaluation.result import BASELINE, Evidence, Result
 from mfcl.evaluation.result_file import from_rows, to_row
 from mfcl.recipe import Recipe
@@ -77,7 +78,7 @@ class Step:
     @property
     def done(self) -> bool:
         """Whether the answer is known."""
-        return self.workspace.cache.path(self.key, self.basis).is_file()
+        return self.workspace.cache.known(self.key, self.basis)
 
     def answered(self) -> dict[str, Any]:
         """Return the answer in plain values, worked out now or on an earlier day, with what its source cost."""
@@ -85,11 +86,18 @@ class Step:
 
     def results(self) -> list[Result]:
         """Return the answer's results with their evidence."""
-        data, where = self.workspace.data, f"{self.workspace.cache.path(self.key, self.basis)}"
-        rows = [{"command": "", **row} for row in self.answered()["rows"]]
-        found = from_rows(rows, where, labels=data.manifest.label_names, speaker=data.speaker)
+        try:
+            found = self._read(self.answered())
+        except MfclError as error:
+            self.workspace.cache.forget(self.key, self.basis, str(error))
+            found = self._read(self.answered())
         evidence = self.workspace.cache.evidence(self.key, self.basis, len(found))
         return [replace(one, evidence=kept) for one, kept in zip(found, evidence, strict=True)]
+
+    def _read(self, answer: Mapping[str, Any]) -> list[Result]:
+        data, where = self.workspace.data, str(self.workspace.cache.path(self.key, self.basis))
+        rows = [{"command": "", **row} if isinstance(row, dict) else row for row in answer["rows"]]
+        return from_rows(rows, where, labels=data.manifest.label_names, speaker=data.speaker)
 
     def _work(self) -> tuple[dict[str, Any], list[Evidence | None]]:
         clock = stopwatch()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from threadpoolctl import threadpool_limits
 
@@ -16,6 +17,7 @@ from mfcl.core.machine import stopwatch
 from mfcl.data.dataset import Data
 from mfcl.data.store import Store
 from mfcl.embeddings.table import Embeddings, load_embeddings
+from mfcl.errors import CheckpointError, MeasureError
 from mfcl.evaluation.noisy_store import Disturbed
 from mfcl.evaluation.result import BASELINE, Representation
 from mfcl.evaluation.tasks import LabelProbes
@@ -23,7 +25,7 @@ from mfcl.evaluation.wording import PART_WORDS
 from mfcl.models.heads import make_heads
 from mfcl.models.inference import embed_store, pick_device
 from mfcl.models.pair import MultiFormatModel
-from mfcl.studies.cache import Cache, digest, slug
+from mfcl.studies.cache import Cache, digest, read_object, slug
 from mfcl.studies.representations import BASELINES, Source
 from mfcl.training.api import HEADS, pretrain, train_supervised, untrained
 from mfcl.training.tasks.contrastive import head_sizes, projections
@@ -58,11 +60,8 @@ class Workspace:
 
     def about(self, source: Source) -> dict[str, Any] | None:
         """Return what is known about a source that was made: seconds; None if it was not made."""
-        path = self.folder / "embeddings" / f"{self.name(source)}.json"
-        if not path.is_file():
-            return None
-        known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return known
+        known = read_object(self.folder / "embeddings" / f"{self.name(source)}.json")
+        return known if known is not None and isinstance(known.get("seconds"), int | float) else None
 
     def make(self, source: Source) -> dict[str, Any]:
         """Embed all recordings, after whatever training it takes, unless that was done; return what is known."""
@@ -87,9 +86,19 @@ class Workspace:
         if self._last is None or self._last[0] != name:
             self._probes.clear()
             self._views.clear()
-            found = load_embeddings(self.folder / "embeddings" / f"{name}.npz")
-            self._last = (name, found)
+            self._last = (name, self._kept(source))
         return self._last[1]
+
+    def _kept(self, source: Source) -> Embeddings:
+        """Return the embeddings that are on the disk; damaged ones are made again, once."""
+        path = self.folder / "embeddings" / f"{self.name(source)}.npz"
+        try:
+            return load_embeddings(path)
+        except MeasureError as error:
+            print(f"{error}; they are made again", file=sys.stderr)  # noqa: T201
+            path.with_suffix(".json").unlink(missing_ok=True)
+            self.make(source)
+        return load_embeddings(path)
 
     def view(self, source: Source, one: Representation) -> Embeddings:
         """Return the embeddings of one of a source's representations: all columns, a format's or a part's."""
@@ -139,7 +148,12 @@ class Workspace:
         embeddings, shape = self.embeddings(source), source.recipe.model
         sizes = {name: end - start for name, (start, end) in embeddings.parts.items()}
         heads = make_heads(head_sizes(shape, sizes), source.recipe.head, seed=source.seed)
-        heads.load_state_dict(load_file(self.run(source) / HEADS))
+        file = self.run(source) / HEADS
+        try:
+            heads.load_state_dict(load_file(file))
+        except (OSError, SafetensorError, RuntimeError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise CheckpointError(f"{file}: damaged ({reason}); delete {file.parent} to train it again") from error
         return projections(embeddings, heads, shape.neck)
 
     def run(self, source: Source) -> Path:
