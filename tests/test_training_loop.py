@@ -275,8 +275,18 @@ def test_a_run_that_does_not_learn_is_warned_of(store, tmp_path):
 
 
 def test_collapse_is_a_spread_of_nothing_or_a_loss_at_its_chance_line():
-    assert "one point" in collapse({"loss": 2.0, "spread": 0.001}, 5.0)
-    assert "chance line" in collapse({"loss": 4.96, "spread": 0.9}, 5.0)
-    assert "chance line" in collapse({"loss": 6.0, "spread": 0.9}, 5.0)
-    assert collapse({"loss": 4.9, "spread": 0.9}, 5.0) is None
-    assert collapse({"loss": 0.1}, 2.3) is None
+    late = {"step": 100, "steps": 1000}
+    assert "one point" in collapse({"loss": 2.0, "spread": 0.001}, 5.0, **late)
+    assert "chance line" in collapse({"loss": 4.96, "spread": 0.9}, 5.0, **late)
+    assert "chance line" in collapse({"loss": 6.0, "spread": 0.9}, 5.0, **late)
+    assert collapse({"loss": 4.9, "spread": 0.9}, 5.0, **late) is None
+    assert collapse({"loss": 0.1}, 2.3, **late) is None
+
+
+def test_a_loss_at_its_chance_line_says_nothing_in_the_first_steps_and_a_short_run_is_called_short():
+    at_chance = {"loss": 5.0, "spread": 0.9}
+    assert collapse(at_chance, 5.0, step=99, steps=1000) is None
+    told = collapse(at_chance, 5.0, step=3, steps=3)
+    assert told.startswith("only 3 steps were made")
+    assert "larger batch" not in told
+    assert "one point" in collapse({"loss": 5.0, "spread": 0.001}, 5.0, step=1, steps=3)

@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
@@ -13,6 +13,8 @@ from mfcl.core.distributed import processes, rank
 from mfcl.views.batches import batch_indices
 
 T = TypeVar("T")
+KEPT = 2
+"""Epochs whose batches are kept: the last steps of one are made beside the first of the next."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +25,8 @@ class Plan:
     batch: int
     epochs: int
     seed: int
+    _made: dict[tuple[int, int], Int64[np.ndarray, "steps share"]] = field(default_factory=dict, repr=False)
+    """Batches of the latest epochs, by epoch and process; they go with the plan."""
 
     @functools.cached_property
     def epoch_steps(self) -> int:
@@ -44,9 +48,16 @@ class Plan:
         batch: Int64[np.ndarray, " batch"] = self._batches(epoch, rank() if of is None else of)[place]
         return batch
 
-    @functools.lru_cache(maxsize=2)  # noqa: B019  two epochs of one plan, gone with the run
     def _batches(self, epoch: int, process: int) -> Int64[np.ndarray, "steps share"]:
-        return batch_indices(self.lengths, self.batch, seed=self.seed, epoch=epoch, rank=process, processes=processes())
+        key = (epoch, process)
+        if key not in self._made:
+            made = batch_indices(
+                self.lengths, self.batch, seed=self.seed, epoch=epoch, rank=process, processes=processes()
+            )
+            while len(self._made) >= KEPT:
+                self._made.pop(next(iter(self._made)), None)
+            self._made[key] = made
+        return self._made[key]
 
 
 def ahead(make: Callable[[int], T], steps: range) -> Generator[tuple[int, T], None, None]:

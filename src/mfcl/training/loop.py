@@ -140,7 +140,7 @@ def fit(
                     journal.record({"step": done.step, "learning_rate": rate, "chance": task.chance_loss, **line})
                     bar.set_postfix_str(_short(done.latest, task.chance_loss))
                 if rest == 0:
-                    _end_epoch(journal, task, ema, done, epoch, validate)
+                    _end_epoch(journal, task, ema, done, epoch, steps, validate)
                     watch.restart_clock()
                 stop = stopping.asked(where)
                 if done.step < steps and (stop or time.monotonic() - saved > checkpoint_seconds):
@@ -205,6 +205,7 @@ def _end_epoch(
     ema: Ema | None,
     done: Progress,
     epoch: int,
+    steps: int,
     validate: Callable[[], dict[str, float]] | None,
 ) -> None:
     """Measure on validation recordings, record it, and warn if the run goes nowhere."""
@@ -218,7 +219,7 @@ def _end_epoch(
     journal.record({"step": done.step, "epoch": epoch, **figures})
     shown = "".join(f", {name} {value:.2f}" for name, value in figures.items())
     journal.say(f"epoch {epoch}: {_short(done.latest, task.chance_loss)}{shown}")
-    wrong = collapse(done.latest, task.chance_loss)
+    wrong = collapse(done.latest, task.chance_loss, step=done.step, steps=steps)
     if wrong is not None:
         journal.say(f"warning: epoch {epoch}: {wrong}")
 

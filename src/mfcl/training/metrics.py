@@ -10,6 +10,8 @@ from torch import Tensor
 
 from mfcl.training.resume_state import Progress
 
+ENOUGH_STEPS = 100
+"""Steps after which a loss at its chance line is a fault, not a beginning."""
 COLLAPSED = 0.01
 """A spread below this: all recordings are projected to one point."""
 
@@ -66,16 +68,32 @@ class Watch:
         return self.before + time.perf_counter() - self.since
 
 
-def collapse(figures: dict[str, float], chance: float) -> str | None:
+def collapse(figures: dict[str, float], chance: float, *, step: int, steps: int) -> str | None:
     """Return what is wrong if a loss is not below its chance line or all projections are one; None if all is well.
 
+    A loss near chance says nothing before `ENOUGH_STEPS` steps. A run that ends sooner is told that it was short.
+
+    Args:
+        figures: The latest of the run.
+        chance: The loss of a model that knows nothing.
+        step: Steps made.
+        steps: Steps of the whole run.
+
     Example:
-        >>> collapse({"loss": 2.0, "spread": 0.9}, 5.5) is None
+        >>> collapse({"loss": 2.0, "spread": 0.9}, 5.5, step=200, steps=200) is None
         True
+        >>> collapse({"loss": 5.5, "spread": 0.9}, 5.5, step=1, steps=3) is None
+        True
+        >>> print(collapse({"loss": 5.5, "spread": 0.9}, 5.5, step=3, steps=3))
+        only 3 steps were made, too few to learn from: set more train.epochs or a smaller train.batch
     """
-    advice = "try a lower learning rate, a larger batch or other crops"
+    advice = "try a lower train.learning_rate or other crops"
     if figures.get("spread", 1.0) < COLLAPSED:
         return f"collapse: all recordings are projected to one point (spread {figures['spread']:.4f}); {advice}"
-    if figures["loss"] >= 0.99 * chance:
+    if figures["loss"] < 0.99 * chance:
+        return None
+    if step >= ENOUGH_STEPS:
         return f"nothing is learned: loss {figures['loss']:.3f} is not below its chance line {chance:.3f}; {advice}"
-    return None
+    if step < steps:
+        return None
+    return f"only {step} steps were made, too few to learn from: set more train.epochs or a smaller train.batch"
