@@ -15,9 +15,10 @@ from mfcl.core.console import progress as progress_bar
 from mfcl.core.files import replacing
 from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest import Manifest, Recording
+from mfcl.embeddings.parts import matching
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import AudioError, CheckpointError, MfclError
-from mfcl.models.inference import Format, Listed, Part, Samples, embed_clips, part_bounds, pick_device
+from mfcl.models.inference import Format, Listed, Samples, embed_clips, part_bounds, pick_device
 
 CHUNK = 512
 """Recordings decoded at a time."""
@@ -28,7 +29,7 @@ def embed(
     recordings: str | Path | Manifest,
     *,
     format: Format = "both",
-    part: Part | None = None,
+    part: str | None = None,
     whiten: bool = False,
     batch: int = 64,
     failures: Path | None = None,
@@ -110,10 +111,10 @@ class Embedder:
         """The rate in Hz that sound is brought to before it is embedded."""
         return self.checkpoint.recipe.preparation.sample_rate
 
-    def dim(self, format: Format = "both", *, part: Part | None = None) -> int:
+    def dim(self, format: Format = "both", *, part: str | None = None) -> int:
         """Return how many values an embedding has that is not whitened."""
         bounds = part_bounds(self.checkpoint.model, format)
-        return sum(stop - start for name, (start, stop) in bounds.items() if part is None or part in name.split())
+        return sum(bounds[name][1] - bounds[name][0] for name in (bounds if part is None else matching(bounds, part)))
 
     def encode(
         self,
@@ -121,7 +122,7 @@ class Embedder:
         *,
         sample_rate: int | None = None,
         format: Format = "both",
-        part: Part | None = None,
+        part: str | None = None,
         whiten: bool = False,
         batch: int = 64,
         normalize: bool = False,
@@ -208,7 +209,7 @@ def load(folder: str | Path, *, device: str = "auto") -> Embedder:
     return Embedder(load_checkpoint(Path(folder)), device=device)
 
 
-def _wanted(found: Embeddings, checkpoint: Checkpoint, part: Part | None, *, whiten: bool) -> Embeddings:
+def _wanted(found: Embeddings, checkpoint: Checkpoint, part: str | None, *, whiten: bool) -> Embeddings:
     """Return a part of embeddings, or all of them, whitened or as they are."""
     chosen = found.only(part) if part else found
     if whiten and not checkpoint.whitening:

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float32, Int64, Shaped
 
 from mfcl.core.files import replacing
+from mfcl.embeddings.parts import Part, matching
 from mfcl.embeddings.whitening import Whitening, fit_whitening
 from mfcl.errors import MeasureError, one_of
 
@@ -33,7 +34,7 @@ class Embeddings:
     labels: Mapping[str, Shaped[np.ndarray, " _"]]
     """Columns of strings; "" where a recording has no such label."""
     parts: Mapping[str, tuple[int, int]]
-    """Where in a vector each format lies: its first column and the one after its last."""
+    """Where in a vector each part lies, by its name (see `Part`): its first column and the one after its last."""
     splits: Shaped[np.ndarray, " _"]
     """"train", "valid" or "test" for each item, or "" for none."""
 
@@ -71,11 +72,16 @@ class Embeddings:
             raise MeasureError(f"embeddings: {one_of('label', name, self.labels)}")
         return self.labels[name]
 
-    def part(self, name: str) -> Float32[np.ndarray, "items _"]:
-        """Return one format's columns of the vectors.
+    @property
+    def sizes(self) -> dict[Part, int]:
+        """Values in each part."""
+        return {Part.parse(name): stop - start for name, (start, stop) in self.parts.items()}
+
+    def part(self, name: str | Part) -> Float32[np.ndarray, "items _"]:
+        """Return one part's columns of the vectors.
 
         Raises:
-            MeasureError: the vectors hold no such format.
+            MeasureError: the vectors hold no such part.
 
         Example:
             >>> names = np.array(["a.wav"])
@@ -83,13 +89,13 @@ class Embeddings:
             >>> both.part("mel").tolist()
             [[1.0]]
         """
-        if name not in self.parts:
-            raise MeasureError(f"embeddings: {one_of('part', name, self.parts)}")
-        start, stop = self.parts[name]
+        if str(name) not in self.parts:
+            raise MeasureError(f"embeddings: {one_of('part', str(name), self.parts)}")
+        start, stop = self.parts[str(name)]
         return self.vectors[:, start:stop]
 
     def only(self, name: str) -> "Embeddings":
-        """Return the same items with some columns alone: those of the parts that have all words of a name in theirs.
+        """Return the same items with some columns alone: those of the parts that a name may mean; see `Part.matches`.
 
         Raises:
             MeasureError: there is no such part.
@@ -100,9 +106,7 @@ class Embeddings:
             >>> three.only("mel").vectors.tolist(), three.only("mel").parts
             ([[8.0, 9.0]], {'mel words': (0, 1), 'mel voices': (1, 2)})
         """
-        wanted = [part for part in self.parts if set(name.split()) <= set(part.split())]
-        if not wanted:
-            raise MeasureError(f"embeddings: {one_of('part', name, self.parts)}")
+        wanted = matching(self.parts, name)
         columns = [self.part(part) for part in wanted]
         edges = np.cumsum([0, *(column.shape[1] for column in columns)]).tolist()
         parts = dict(zip(wanted, itertools.pairwise(edges), strict=True))

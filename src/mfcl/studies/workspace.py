@@ -92,7 +92,7 @@ class Bench:
         whole = self.embeddings(source)
         if view not in self._views:
             alone = len(source.formats) == 1 and view not in source.formats
-            self._views[view] = view_of(whole, f"{source.formats[0]} {view}" if alone else view)
+            self._views[view] = view_of(whole.only(source.formats[0]) if alone else whole, view)
         return self._views[view]
 
     def probes(self, source: Source, view: str) -> LabelProbes:
@@ -134,8 +134,7 @@ class Bench:
         if source.kind != "pre-trained":
             return None
         embeddings, shape = self.embeddings(source), source.recipe.model
-        sizes = {name: end - start for name, (start, end) in embeddings.parts.items()}
-        heads = make_heads(head_sizes(shape, sizes), source.recipe.head, seed=source.seed)
+        heads = make_heads(head_sizes(shape, embeddings.sizes), source.recipe.head, seed=source.seed)
         heads.load_state_dict(load_file(self.run(source) / HEADS))
         return projections(embeddings, heads, shape.neck)
 
