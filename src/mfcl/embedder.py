@@ -15,6 +15,7 @@ from mfcl.core.console import progress as progress_bar
 from mfcl.core.files import replacing
 from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest import Manifest, Recording
+from mfcl.embeddings.linalg import unit_rows
 from mfcl.embeddings.parts import matching
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import AudioError, CheckpointError, MfclError
@@ -152,7 +153,7 @@ class Embedder:
         names = np.full(len(clips), "")
         plain = Embeddings(vectors, names, {}, part_bounds(model, format), names)
         wanted = _wanted(plain, self.checkpoint, part, whiten=whiten).vectors
-        return _unit(wanted) if normalize else wanted
+        return unit_rows(wanted, np.float32) if normalize else wanted
 
     def encode_frames(
         self,
@@ -189,7 +190,7 @@ class Embedder:
         self, a: Float32[np.ndarray, "items dim"], b: Float32[np.ndarray, "others dim"]
     ) -> Float32[np.ndarray, "items others"]:
         """Return the cosine of every vector of `a` with every vector of `b`."""
-        cosines: Float32[np.ndarray, "_ _"] = _unit(a) @ _unit(b).T
+        cosines: Float32[np.ndarray, "_ _"] = unit_rows(a, np.float32) @ unit_rows(b, np.float32).T
         return cosines
 
     def _prepared(self, sound: str | Path | np.ndarray, place: int, sample_rate: int | None) -> Samples:
@@ -227,11 +228,6 @@ def _decode(recordings: Sequence[Recording], preparation: Preparation) -> Iterab
 
     with ThreadPoolExecutor() as pool:  # libsndfile and soxr release the interpreter's lock
         return list(pool.map(decode, recordings))
-
-
-def _unit(vectors: Float32[np.ndarray, "items dim"]) -> Float32[np.ndarray, "items dim"]:
-    lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    return np.asarray(vectors / lengths, dtype=np.float32)
 
 
 def _report(failed: Sequence[tuple[str, str]], path: Path | None) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float32, Int64, Shaped
 
 from mfcl.core.files import replacing
+from mfcl.embeddings.linalg import unit_rows
 from mfcl.embeddings.parts import Part, matching
 from mfcl.embeddings.whitening import Whitening, fit_whitening
 from mfcl.errors import MeasureError, one_of
@@ -156,8 +157,7 @@ class Embeddings:
         """Return the same items with each format's part of each vector at length 1, so that none outweighs another."""
         vectors = self.vectors.copy()
         for start, stop in self._bounds().values():
-            lengths = np.linalg.norm(vectors[:, start:stop], axis=1, keepdims=True)
-            vectors[:, start:stop] /= np.maximum(lengths, np.finfo(np.float32).tiny)
+            vectors[:, start:stop] = unit_rows(vectors[:, start:stop], np.float32)
         return Embeddings(vectors, self.ids, self.labels, self.parts, self.splits)
 
     def save(self, path: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Int64
 
+from mfcl.audio.arrays import padded
 from mfcl.core.console import progress as progress_bar
 from mfcl.data.manifest import Manifest
 from mfcl.embeddings.parts import formats_of
@@ -165,8 +166,5 @@ def _plan(lengths: Int64[np.ndarray, " items"], longest: int, batch: int) -> Ite
 
 def _stack(clips: Sequence[Samples]) -> tuple[torch.Tensor, torch.Tensor | None]:
     counts = np.array([len(clip) for clip in clips], dtype=np.int64)
-    wave = np.zeros((len(clips), int(counts.max())), dtype=np.float32)
-    for row, clip in zip(wave, clips, strict=True):
-        row[: len(clip)] = clip
     full = bool((counts == counts.max()).all())
-    return torch.from_numpy(wave), None if full else torch.from_numpy(counts)
+    return torch.from_numpy(padded(clips, counts)), None if full else torch.from_numpy(counts)
