@@ -21,9 +21,11 @@ from mfcl.errors import MeasureError, one_of
 FILE_VERSION = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Embeddings:
     """One vector an item, in the order of the recordings they came from.
+
+    Two are equal if they are one object: arrays have no single answer to whether they are equal.
 
     Raises:
         MeasureError: ids, labels or splits differ in number from the vectors, or a part lies outside of them.
@@ -57,6 +59,23 @@ class Embeddings:
 
     def __len__(self) -> int:
         return len(self.vectors)
+
+    def __repr__(self) -> str:
+        """Return in one line what this holds.
+
+        Example:
+            >>> names = np.array(["a.wav", "b.wav"])
+            >>> Embeddings(np.zeros((2, 3), np.float32), names, {"digit": names}, {"wave": (0, 3)}, np.full(2, "train"))
+            <Embeddings: 2 items x 3; parts: wave 3; labels: digit; splits: train 2>
+        """
+        sides, counts = np.unique(self.splits, return_counts=True)
+        about = {
+            "parts": [f"{name} {stop - start}" for name, (start, stop) in self.parts.items()],
+            "labels": list(self.labels),
+            "splits": [f"{side or 'none'} {count}" for side, count in zip(sides, counts, strict=True)],
+        }
+        told = [f"{key}: {', '.join(values)}" for key, values in about.items() if values]
+        return f"<Embeddings: {'; '.join([f'{len(self)} items x {self.dim}', *told])}>"
 
     @property
     def dim(self) -> int:
@@ -160,8 +179,9 @@ class Embeddings:
             vectors[:, start:stop] = unit_rows(vectors[:, start:stop], np.float32)
         return Embeddings(vectors, self.ids, self.labels, self.parts, self.splits)
 
-    def save(self, path: Path) -> None:
+    def save(self, path: str | Path) -> None:
         """Write a NumPy archive that holds no code, whole or not at all; `.npz` is its usual ending."""
+        path = Path(path)
         names = list(self.labels)
         parts = {name: list(ends) for name, ends in self.parts.items()}
         about = {"version": FILE_VERSION, "labels": names, "parts": parts}
@@ -195,12 +215,13 @@ class Embeddings:
         return Embeddings(vectors, ids, labels, embeddings[0].parts, splits)
 
 
-def load_embeddings(path: Path) -> Embeddings:
+def load_embeddings(path: str | Path) -> Embeddings:
     """Read what `Embeddings.save` wrote; nothing in the file is ever run.
 
     Raises:
         MeasureError: the file is absent, cut short, of another kind, or of another version.
     """
+    path = Path(path)
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             about = json.loads(str(archive["about"]))

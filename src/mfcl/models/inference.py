@@ -100,6 +100,8 @@ def embed_clips(
         progress: Show a progress bar.
     """
     wanted = formats_of(format)
+    if batch < 1:
+        raise MfclError(f"batch: wanted 1 or more windows a step, got {batch}")
     dim = sum(model.dims[name] for name in wanted)
     totals = np.zeros((len(clips.lengths), dim), dtype=np.float64)
     weights = np.zeros(len(clips.lengths), dtype=np.float64)

@@ -54,7 +54,7 @@ class LossSettings:
         if not 0 < self.temperature < math.inf:
             raise RecipeError(f"loss.temperature must be above 0, but is {self.temperature}; the study uses 0.1")
         if not 0 < self.labels < math.inf:
-            raise RecipeError(f"loss.labels must be above 0, but is {self.labels}; leave --joint out to use no label")
+            raise RecipeError(f"loss.labels must be above 0, but is {self.labels}; train without joint to use no label")
         if not 0 < self.voices < math.inf:
             raise RecipeError(f"loss.voices must be above 0, but is {self.voices}; model.voices: null leaves them out")
         if self.neighbours and not (0 < self.neighbours <= self.ambiguous and self.searches > 0):
