@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mfcl.audio.mel import mel_edges
-from mfcl.models.encoders.base import Frames, Lengths, NewGrid, channels_last, initialise, whole_windows
+from mfcl.models.encoders.base import Frames, Lengths, NewGrid, WaveEncoder, channels_last, initialise, whole_windows
 from mfcl.models.encoders.norm import NormName, make_norm
 from mfcl.models.encoders.wave import Block, scaled
 
@@ -24,7 +24,7 @@ FLOOR = 1e-5
 """Of power, of sound at a level of 1: -50 dB."""
 
 
-class Filterbank1d(nn.Module):
+class Filterbank1d(WaveEncoder):
     """Learned filters, each a cosine and a sine of one frequency at first; their log power goes into a residual net.
 
     Most multiply-adds of a net on samples lie in its first layers. Here one matrix product takes sound to 200 frames a
