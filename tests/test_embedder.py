@@ -158,6 +158,9 @@ def test_training_returns_what_one_can_encode_with(corpus: Path, tmp_path: Path)
         corpus, tmp_path / "again", recipe=recipe, joint=True, per_class=1, cache=tmp_path / "cache", progress=False
     )
     assert again.info["facts"]["training"] == made.info["facts"]["training"]
+    assert len(mfcl.embed(checkpoint=again, recordings=corpus, progress=False)) == 36
+    with pytest.raises(MfclError, match="data and recordings are one argument"):
+        mfcl.embed(model=again, data=corpus, recordings=corpus)
 
 
 def test_windows_have_starts_and_ends_and_every_choice_of_encode(model: Embedder, tmp_path: Path) -> None:

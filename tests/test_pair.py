@@ -154,6 +154,14 @@ def test_an_unknown_pooling_for_voices_is_refused() -> None:
         make_model(dataclasses.replace(SMALL, voices="statistic"), seed=0)
 
 
+def test_saved_weights_keep_the_names_of_version_0_1() -> None:
+    learned = dataclasses.replace(VOICED, wave=EncoderSettings("res1dnet", "panns", width=0.125), voices="panns")
+    names = {name for name in make_model(learned, seed=0).state_dict() if ".poolings." in name and "weight" in name}
+    assert names == {f"{place}.fc1.weight" for place in (
+        "wave.poolings.words", "wave.poolings.voices", "mel.poolings.voices",
+    )}  # fmt: skip
+
+
 def test_a_neck_shortens_the_words_part_and_leaves_the_voices_alone() -> None:
     necked = dataclasses.replace(VOICED, neck=NeckSettings(layers=2, width=32, out=8, directions=4))
     model = fitted(necked).eval()

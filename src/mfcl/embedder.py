@@ -12,6 +12,7 @@ from mfcl.audio.arrays import Sound, listed, mono_samples, whole_rate
 from mfcl.audio.windows import array_windows, bounded, check_window, file_windows
 from mfcl.checkpoint import Checkpoint, load_checkpoint
 from mfcl.core.console import progress as progress_bar
+from mfcl.core.keywords import also_called
 from mfcl.data.decoding import LeftOut, recording_windows, whole_recordings
 from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest import Manifest, Recording
@@ -25,9 +26,10 @@ from mfcl.models.pair import MultiFormatModel
 from mfcl.recipe import Recipe
 
 
+@also_called(checkpoint="model", recordings="data")  # their names in version 0.1
 def embed(
-    checkpoint: "Checkpoint | Embedder | str | Path",
-    recordings: str | Path | Manifest | Sequence[str | Path] | np.ndarray,
+    model: "Embedder | Checkpoint | str | Path",
+    data: str | Path | Manifest | Sequence[str | Path] | np.ndarray,
     *,
     format: Format = "both",
     part: str | None = None,
@@ -49,8 +51,8 @@ def embed(
     `end` are its place in the file in seconds. Memory does not grow with the length of a recording.
 
     Args:
-        checkpoint: A trained model, or the folder of one or of a run.
-        recordings: What to embed.
+        model: A trained model, or the folder of one or of a run.
+        data: What to embed.
         format: The waveform encoder's embedding, the spectrogram encoder's, or both side by side.
         part: `words` (or `content`), or `voices` (or `speaker`), of a model that has both; all of it if left out.
         whiten: Make vectors ready for cosines, by what was learned from the training data.
@@ -67,10 +69,10 @@ def embed(
         MfclError: nothing could be embedded, or (`strict`) a file could not be read.
     """
     step = _step(window, hop)
-    loaded = _checkpoint(checkpoint)
+    loaded = _checkpoint(model)
     bounds = part_bounds(loaded.model, format)
-    manifest = recordings if isinstance(recordings, Manifest) else _manifest(recordings)
-    if not (isinstance(checkpoint, Embedder) and device == "auto"):  # that one is where its owner wants it
+    manifest = data if isinstance(data, Manifest) else _manifest(data)
+    if not (isinstance(model, Embedder) and device == "auto"):  # that one is where its owner wants it
         loaded.model.to(pick_device(device))
     preparation, left_out = loaded.recipe.preparation, LeftOut(strict)
     chunks = (
@@ -297,16 +299,14 @@ def _checkpoint(given: Checkpoint | Embedder | str | Path) -> Checkpoint:
     return given if isinstance(given, Checkpoint) else load_checkpoint(Path(given))
 
 
-def _manifest(recordings: str | Path | Sequence[str | Path] | np.ndarray) -> Manifest:
+def _manifest(data: str | Path | Sequence[str | Path] | np.ndarray) -> Manifest:
     """Return what lies at a path, or the files of a list, each named as it is given."""
-    if isinstance(recordings, str | Path):
-        return open_manifest(Path(recordings))
-    files = listed(recordings)
+    if isinstance(data, str | Path):
+        return open_manifest(Path(data))
+    files = listed(data)
     for place, file in enumerate(files):
         if not isinstance(file, str | Path):
-            raise AudioError(
-                f"recordings: wanted paths, got {type(file).__name__} as number {place}; encode takes arrays"
-            )
+            raise AudioError(f"data: wanted paths, got {type(file).__name__} as number {place}; encode takes arrays")
     return Manifest(tuple(Recording(str(file), Path(file)) for file in files), Path())
 
 

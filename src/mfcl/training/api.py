@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 
 from mfcl.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mfcl.core.files import replacing
+from mfcl.core.keywords import also_called
 from mfcl.core.machine import set_threads
 from mfcl.data.dataset import Data, open_data
 from mfcl.data.labels import known_classes
@@ -29,6 +30,7 @@ HEADS = "heads.safetensors"
 """The file of a pre-training run that holds its projection heads: what brings the two formats into one space."""
 
 
+@also_called(per_class="labels_per_class")  # its name in version 0.1
 def train(
     data: str | Path,
     out: str | Path,
@@ -49,7 +51,6 @@ def train(
     cache: Path | None = None,
     strict: bool = False,
     progress: bool = True,
-    per_class: int | None = None,
 ) -> Embedder:
     """Pre-train a pair of encoders on a folder, without labels, save them in a run folder, and return them for use.
 
@@ -75,7 +76,6 @@ def train(
         cache: Where decoded sound is kept.
         strict: Make the first bad file an error.
         progress: Show progress.
-        per_class: The name of `labels_per_class` in version 0.1.
 
     Returns:
         What `mfcl.load` gives for the run folder, on the device of the training.
@@ -87,8 +87,8 @@ def train(
         cache=cache, strict=strict, progress=progress,
     )  # fmt: skip
     made = pretrain(
-        opened, chosen, Path(out), joint=joint, per_class=labels_per_class if per_class is None else per_class,
-        seed=seed, resume=resume, overwrite=overwrite, device=device, progress=progress,
+        opened, chosen, Path(out), joint=joint, per_class=labels_per_class, seed=seed, resume=resume,
+        overwrite=overwrite, device=device, progress=progress,
     )  # fmt: skip
     return Embedder(made, device=device)
 
