@@ -2,6 +2,8 @@
 
 import csv
 import dataclasses
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 import soundfile
 
 import mfcl
+from mfcl.cli import main
 from mfcl.embedder import Embedder
 from mfcl.errors import AudioError, MfclError
 from mfcl.models.inference import Listed, embed_clips
@@ -136,3 +139,139 @@ def test_a_part_that_is_not_there_and_a_whitening_that_was_not_learned_are_said(
     bare = Embedder(dataclasses.replace(model.checkpoint, whitening={}))
     with pytest.raises(MfclError, match="no whitening was learned"):
         bare.encode(clip, whiten=True)
+
+
+def test_training_returns_what_one_can_encode_with(corpus: Path, tmp_path: Path) -> None:
+    recipe = load_recipe(tiny_recipe(tmp_path), ["train.epochs=1"])
+    made = mfcl.train(
+        corpus, tmp_path / "run", recipe=recipe, joint=True, labels_per_class=1, cache=tmp_path / "cache",
+        progress=False,
+    )  # fmt: skip
+    assert made.encode(tone()).shape == (1, made.dim())
+    assert made.folder == tmp_path / "run" / "model"
+    assert made.recipe == recipe
+    assert set(made.whitening) == {"wave", "mel"}
+    assert made.model is made.checkpoint.model
+    assert made.info["facts"]["training"].startswith("multi-format contrastive, 3 labels")
+    assert len(mfcl.embed(made, corpus, progress=False)) == 36
+    again = mfcl.train(
+        corpus, tmp_path / "again", recipe=recipe, joint=True, per_class=1, cache=tmp_path / "cache", progress=False
+    )
+    assert again.info["facts"]["training"] == made.info["facts"]["training"]
+    assert len(mfcl.embed(checkpoint=again, recordings=corpus, progress=False)) == 36
+    with pytest.raises(MfclError, match="data and recordings are one argument"):
+        mfcl.embed(model=again, data=corpus, recordings=corpus)
+
+
+def test_windows_have_starts_and_ends_and_every_choice_of_encode(model: Embedder, tmp_path: Path) -> None:
+    sound = tone(2.3, sample_rate=44100)
+    found = model.encode_windows(sound, sample_rate=44100, window=1.0, hop=0.5, format="mel", whiten=True)
+    np.testing.assert_allclose(found.starts, [0, 0.5, 1.0, 1.3])
+    np.testing.assert_allclose(found.ends, [1.0, 1.5, 2.0, 2.3])
+    soundfile.write(tmp_path / "a.wav", sound, 44100, subtype="FLOAT")
+    vectors, starts, ends = model.encode_windows(tmp_path / "a.wav", window=1.0, format="mel", part="mel", whiten=True)
+    np.testing.assert_allclose(vectors, found.vectors, atol=1e-3)
+    assert (starts.tolist(), ends.tolist()) == (found.starts.tolist(), found.ends.tolist())
+    old, places = model.encode_frames(tmp_path / "a.wav", format="mel")
+    assert places.tolist() == starts.tolist()
+    np.testing.assert_allclose(model.whitening["mel"](old), vectors, atol=1e-5)
+
+
+def test_one_vector_a_window_is_embedded_of_every_recording(model: Embedder, tmp_path: Path) -> None:
+    long = np.concatenate([word(0, digit, seconds=0.5) for digit in range(4)])  # 2 s
+    soundfile.write(tmp_path / "long.wav", long, 16000, subtype="FLOAT")
+    soundfile.write(tmp_path / "short.wav", long[:3200], 16000, subtype="FLOAT")
+    (tmp_path / "bad.wav").write_bytes(b"RIFF")
+    rows = ("long.wav,,,a,whole", "long.wav,0.5,1.75,b,part", "bad.wav,,,c,bad", "short.wav,,,d,short")
+    (tmp_path / "list.csv").write_text("\n".join(["path,start,end,kind,id", *rows]))
+    found = mfcl.embed(model, tmp_path / "list.csv", window=1.0, hop=0.5, format="mel", progress=False)
+    assert found.ids.tolist() == ["whole@0.0", "whole@0.5", "whole@1.0", "part@0.5", "part@0.75", "short@0.0"]
+    assert found.label("start").tolist() == ["0.0", "0.5", "1.0", "0.5", "0.75", "0.0"]
+    assert found.label("end").tolist() == ["1.0", "1.5", "2.0", "1.5", "1.75", "0.2"]
+    assert found.label("kind").tolist() == ["a", "a", "a", "b", "b", "d"]
+    own = model.encode_windows(tmp_path / "long.wav", window=1.0, hop=0.5, format="mel")
+    np.testing.assert_allclose(found.vectors[:3], own.vectors, rtol=1e-4, atol=1e-4)
+    part = model.encode_windows(long[8000:28000], window=1.0, hop=0.5, format="mel")
+    np.testing.assert_allclose(found.vectors[3:5], part.vectors, rtol=1e-3, atol=1e-3)
+    assert len(mfcl.embed(model, tmp_path / "short.wav", window=0.1, progress=False)) == 3  # a hop of half a window
+    for wrong in ({"hop": 1.0}, {"window": 0.0}, {"window": 1.0, "hop": float("nan")}):
+        with pytest.raises(AudioError, match="window"):
+            mfcl.embed(model, tmp_path / "list.csv", progress=False, **wrong)
+
+
+def test_a_list_of_files_is_embedded_in_its_order(model: Embedder, corpus: Path) -> None:
+    files = [corpus / "data" / "02" / "1_02_0.wav", corpus / "data" / "01" / "0_01_1.wav"]
+    found = mfcl.embed(model, [str(files[0]), files[1]], progress=False)
+    assert found.ids.tolist() == [str(file) for file in files]
+    np.testing.assert_allclose(
+        found.vectors, model.encode(np.array([str(file) for file in files])), rtol=1e-4, atol=1e-4
+    )
+
+
+def test_the_list_of_bad_files_is_never_that_of_an_earlier_call(model: Embedder, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "good.wav", tone(), 16000)
+    (tmp_path / "bad.wav").write_bytes(b"RIFF")
+    out = tmp_path / "out.failures.csv"
+    mfcl.embed(model, [tmp_path / "good.wav", tmp_path / "bad.wav"], failures=str(out), progress=False)
+    assert "bad.wav" in out.read_text()
+    mfcl.embed(model, [tmp_path / "good.wav"], failures=out, progress=False)
+    assert not out.exists()
+
+
+def test_sound_of_every_kind_is_taken_or_refused_in_one_line(run: Path) -> None:
+    code = f"""
+import numpy as np, torch, mfcl
+from mfcl.errors import MfclError
+model = mfcl.load({str(run)!r})
+clip = (0.4 * np.sin(np.arange(8000) / 7)).astype(np.float32)
+right = model.encode(clip)[0]
+same = [
+    torch.from_numpy(clip), clip.tolist(), clip[None], np.stack([clip, clip]), clip.astype(np.float64),
+    (clip * 32768).astype(np.int16), (clip.astype(np.float64) * 2**31).astype(np.int32),
+]
+for sound in same:
+    assert model.similarity(model.encode(sound), right[None])[0, 0] > 0.999, type(sound)
+assert model.encode([clip[None], clip.tolist()]).shape[0] == 2
+wrong = [
+    ("batch", lambda: model.encode(clip, batch=0)), ("batch", lambda: model.encode(clip, batch=-1)),
+    ("batch", lambda: model.encode_windows(clip, batch=0)),
+    ("no format is called 'words'", lambda: model.encode(clip, format="words")),
+    ("no format is called 'words'", lambda: mfcl.embed(model, [{str(run / "x.wav")!r}], format="words")),
+    ("no format is called 'words'", lambda: model.dim("words")),
+    ("no part is called 'wave words'", lambda: model.encode(clip, part="wave words")),
+    ("sample_rate", lambda: model.encode(clip, sample_rate=float("nan"))),
+    ("sample_rate", lambda: model.encode(clip, sample_rate=0)),
+    ("sample_rate", lambda: model.encode_windows(clip, sample_rate=-1)),
+    ("a peak of", lambda: model.encode(clip * 1e20)), ("list of clips", lambda: model.encode(np.stack([clip] * 3))),
+    ("wanted paths, got ndarray", lambda: mfcl.embed(model, [clip])),
+    ("got object", lambda: model.encode([None])), ("got bool", lambda: model.encode(clip > 0)),
+]
+for said, call in wrong:
+    try:
+        call()
+    except MfclError as error:
+        assert said in str(error) and len(str(error).splitlines()) == 1, error
+    else:
+        raise AssertionError(said)
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
+def test_the_command_embeds_windows_and_names_bad_files_after_its_output(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in").mkdir()
+    soundfile.write(tmp_path / "in" / "good.wav", tone(2.0), 16000)
+    (tmp_path / "in" / "bad.wav").write_bytes(b"RIFF")
+    options = ["--quiet", "--window", "1", "--hop", "0.5"]
+    for name, part in (("one.npz", ["--format", "mel"]), ("two.npz", [])):
+        command = ["embed", run, tmp_path / "in", "--out", tmp_path / name, *options, *part]
+        assert main([str(word) for word in command]) == 0
+        assert "3 windows" in capsys.readouterr().out
+        assert "bad.wav" in (tmp_path / name.replace(".npz", ".failures.csv")).read_text()
+    assert mfcl.load_embeddings(str(tmp_path / "one.npz")).label("end").tolist() == ["1.0", "1.5", "2.0"]
+    (tmp_path / "in" / "bad.wav").unlink()
+    assert main([str(word) for word in ("embed", run, tmp_path / "in", "--out", tmp_path / "one.npz", "--quiet")]) == 0
+    assert sorted(path.name for path in tmp_path.glob("*.csv")) == ["two.failures.csv"]
+    assert main(["info", str(tmp_path / "two.npz")]) == 0
+    assert "mel" in capsys.readouterr().out

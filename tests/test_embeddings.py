@@ -113,3 +113,13 @@ def test_a_file_of_another_version_is_refused(tmp_path: Path, monkeypatch: pytes
     monkeypatch.undo()
     with pytest.raises(MeasureError, match="version 1 are wanted, but these are 2"):
         load_embeddings(tmp_path / "new.npz")
+
+
+def test_embeddings_are_told_in_a_line_and_equal_only_themselves(tmp_path: Path) -> None:
+    one = make()
+    assert repr(one) == "<Embeddings: 4 items x 5; parts: wave 2, mel 3; labels: digit; splits: train 4>"
+    assert one == one
+    assert one != make()
+    assert len({one, make()}) == 2
+    one.save(str(tmp_path / "a.npz"))
+    assert equal(load_embeddings(str(tmp_path / "a.npz")), one)

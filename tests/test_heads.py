@@ -60,7 +60,7 @@ def test_a_neck_gives_the_main_directions_and_what_the_loss_sees():
     pooled = torch.from_numpy(wide)
     found = neck(pooled).detach()
     assert found.shape == (400, 7)
-    assert neck.dims == {"words": 3, "words projection": 4}
+    assert neck.dims == {"": 3, "projection": 4}
     torch.testing.assert_close(found[:, :3].mean(dim=0), torch.zeros(3), atol=1e-4, rtol=0)
     torch.testing.assert_close(torch.cov(found[:, :3].T), torch.eye(3), atol=0.02, rtol=0)
     seen = neck.project(pooled).detach()

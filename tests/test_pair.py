@@ -22,6 +22,10 @@ def noise(*shape: int, seed: int = 0) -> torch.Tensor:
     return 0.1 * torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
+def named(model: MultiFormatModel) -> dict[str, int]:
+    return {str(part): dim for part, dim in model.parts.items()}
+
+
 def fitted(settings: ModelSettings = SMALL, *, seed: int = 0) -> MultiFormatModel:
     model = make_model(settings, seed=seed)
     for encoder in (model.wave, model.mel):
@@ -125,8 +129,8 @@ VOICED = dataclasses.replace(SMALL, voices="statistics")
 def test_a_part_for_voices_stands_beside_that_of_words() -> None:
     model, plain = fitted(VOICED).eval(), fitted().eval()
     sound = noise(3, 9000)
-    assert model.parts == {"wave words": 256, "wave voices": 128, "mel words": 320, "mel voices": 160}
-    assert plain.parts == {"wave": 256, "mel": 320}
+    assert named(model) == {"wave words": 256, "wave voices": 128, "mel words": 320, "mel voices": 160}
+    assert named(plain) == {"wave": 256, "mel": 320}
     assert dict(model.dims) == {"wave": 384, "mel": 480}
     with torch.no_grad():
         both, words = model(sound), plain(sound)
@@ -150,12 +154,20 @@ def test_an_unknown_pooling_for_voices_is_refused() -> None:
         make_model(dataclasses.replace(SMALL, voices="statistic"), seed=0)
 
 
+def test_saved_weights_keep_the_names_of_version_0_1() -> None:
+    learned = dataclasses.replace(VOICED, wave=EncoderSettings("res1dnet", "panns", width=0.125), voices="panns")
+    names = {name for name in make_model(learned, seed=0).state_dict() if ".poolings." in name and "weight" in name}
+    assert names == {f"{place}.fc1.weight" for place in (
+        "wave.poolings.words", "wave.poolings.voices", "mel.poolings.voices",
+    )}  # fmt: skip
+
+
 def test_a_neck_shortens_the_words_part_and_leaves_the_voices_alone() -> None:
     necked = dataclasses.replace(VOICED, neck=NeckSettings(layers=2, width=32, out=8, directions=4))
     model = fitted(necked).eval()
     sound = noise(3, 9000)
     names = ["wave words", "wave words projection", "wave voices", "mel words", "mel words projection", "mel voices"]
-    assert model.parts == dict(zip(names, (4, 8, 128, 4, 8, 160), strict=True))
+    assert named(model) == dict(zip(names, (4, 8, 128, 4, 8, 160), strict=True))
     with torch.no_grad():
         found = model(sound)
         with pooled_whole(model):
@@ -163,7 +175,7 @@ def test_a_neck_shortens_the_words_part_and_leaves_the_voices_alone() -> None:
             whole = model(sound)
         for name, encoder in (("wave", model.wave), ("mel", model.mel)):
             assert found[name].shape == (3, encoder.dim)
-            words = encoder.pooled["words"]
+            words = encoder.pooled["content"]
             assert torch.equal(found[name][:, :12], encoder.neck(whole[name][:, :words]))
             assert torch.equal(found[name][:, 12:], whole[name][:, words:])
-    assert model.parts == dict(zip(names, (4, 8, 128, 4, 8, 160), strict=True))
+    assert named(model) == dict(zip(names, (4, 8, 128, 4, 8, 160), strict=True))

@@ -273,7 +273,7 @@ def test_recordings_alike_are_looked_for_evenly_over_the_run_and_as_what_was_lea
         found.append(len(asked))
     assert found == [1, 1, 2, 2, 3, 3, 3]
     most = len(store) - 1  # directions that so many recordings can differ in
-    pooled = [task.model.wave.pooled["words"], task.model.mel.pooled["words"]]
+    pooled = [task.model.wave.pooled["content"], task.model.mel.pooled["content"]]
     assert asked[0] == most + sum(min(dim, most) for dim in pooled)  # the picture and all that is pooled
     assert asked[1:] == [most + 8 + 8] * 2  # the picture and what the loss sees
     assert task.training

@@ -129,10 +129,15 @@ def parser() -> OneLineParser:
     embed.add_argument("model", type=Path, help="a run folder or a checkpoint folder")
     embed.add_argument("data", type=Path, help="a file, a folder or a manifest")
     embed.add_argument(
-        "--out", type=Path, required=True, help="an .npz file; bad files are named in failures.csv beside it"
+        "--out", type=Path, required=True, help="an .npz file; bad files are named beside it, in OUT.failures.csv"
     )
     embed.add_argument("--format", choices=("wave", "mel", "both"), default="both")
-    embed.add_argument("--part", choices=("words", "voices"), help="of a model that has both; all of it if left out")
+    embed.add_argument(
+        "--part", choices=("words", "voices", "content", "speaker"),
+        help="of a model that has both; all of it if left out; content and speaker are other names of words and voices",
+    )  # fmt: skip
+    embed.add_argument("--window", type=float, metavar="SECONDS", help="one row for each window of each recording")
+    embed.add_argument("--hop", type=float, metavar="SECONDS", help="from window to window; half a window if left out")
     embed.add_argument("--whiten", action="store_true", help="make vectors ready for cosines")
     embed.add_argument("--batch", type=int, default=64)
     embed.add_argument("--strict", action="store_true", help="make the first bad file an error")
@@ -207,27 +212,31 @@ def _scan(given: argparse.Namespace) -> None:
 
 def _train(given: argparse.Namespace) -> None:
     from mfcl.core.distributed import stop
+    from mfcl.core.machine import use_machine
     from mfcl.training.api import train
 
+    use_machine(given.threads)
     made = train(
         given.data, given.out, recipe=given.recipe, overrides=given.set, protocol=given.protocol,
         split_by=given.split_by, label=given.label, speaker=given.speaker, joint=given.joint,
-        per_class=given.labels_per_class, seed=given.seed, resume=given.resume, overwrite=given.overwrite,
-        device=given.device, threads=given.threads, cache=given.cache, strict=given.strict, progress=not given.quiet,
+        labels_per_class=given.labels_per_class, seed=given.seed, resume=given.resume, overwrite=given.overwrite,
+        device=given.device, cache=given.cache, strict=given.strict, progress=not given.quiet,
     )  # fmt: skip
     print(f"{made.folder}: a model for `mfcl embed` and `mfcl.load`")
     stop()  # under torchrun; alone it does nothing
 
 
 def _study(given: argparse.Namespace) -> None:
+    from mfcl.core.machine import use_machine
     from mfcl.studies import study
     from mfcl.studies.closing import closing_screen
 
+    use_machine(given.threads)
     study(
         given.data, given.out, preset=given.preset, recipe=given.recipe, overrides=given.set, protocol=given.protocol,
         split_by=given.split_by, label=given.label, speaker=given.speaker, seed=given.seed, seeds=given.seeds,
         only=given.only, skip=given.skip, ablate=given.ablate, dry_run=given.dry_run, device=given.device,
-        threads=given.threads, cache=given.cache, strict=given.strict, progress=not given.quiet,
+        cache=given.cache, strict=given.strict, progress=not given.quiet,
     )  # fmt: skip
     if not given.dry_run:
         print(closing_screen(given.out))
@@ -268,10 +277,13 @@ def _embed(given: argparse.Namespace) -> None:
     use_machine(given.threads)
     found = embed(
         given.model, given.data, format=given.format, part=given.part, whiten=given.whiten, batch=given.batch,
-        strict=given.strict, device=given.device, failures=given.out.parent / "failures.csv", progress=not given.quiet,
+        window=given.window, hop=given.hop, strict=given.strict, device=given.device,
+        failures=given.out.with_name(f"{given.out.name.removesuffix('.npz')}.failures.csv"),
+        progress=not given.quiet,
     )  # fmt: skip
     found.save(given.out)
-    print(f"{given.out}: {found.vectors.shape[0]} recordings x {found.vectors.shape[1]} values")
+    rows = "recordings" if given.window is None else "windows"
+    print(f"{given.out}: {found.vectors.shape[0]} {rows} x {found.vectors.shape[1]} values")
 
 
 def _probe(given: argparse.Namespace) -> None:
@@ -303,7 +315,13 @@ def _info(given: argparse.Namespace) -> None:
         from mfcl.embeddings.table import load_embeddings
 
         found = load_embeddings(given.path)
-        rows = [("recordings", len(found.ids)), ("values", found.vectors.shape[1]), ("labels", ", ".join(found.labels))]
+        parts = ", ".join(f"{part} {size}" for part, size in found.sizes.items())
+        rows = [
+            ("recordings", len(found)),
+            ("values", found.dim),
+            ("parts", parts),
+            ("labels", ", ".join(found.labels)),
+        ]
     else:
         from mfcl.checkpoint import load_checkpoint
 

@@ -14,19 +14,30 @@ from mfcl.errors import MfclError
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # the numbers of malloc.h
 
 
+def set_threads(threads: int | None) -> None:
+    """Set how many threads torch uses; none: leave them as they are.
+
+    Raises:
+        MfclError: fewer than one.
+    """
+    if threads is None:
+        return
+    if threads < 1:
+        raise MfclError(f"threads: wanted 1 or more, got {threads}; leave it out for as many as there are")
+    torch.set_num_threads(threads)
+
+
 def use_machine(threads: int | None) -> int:
-    """Settle how this process uses the machine; return its number of threads.
+    """Settle how this process uses the machine, which is for its owner to say, the command; return its threads.
 
     As many threads as asked for, else as OMP_NUM_THREADS says, else as the process may use: more would spin beside
     others at half the speed. And glibc is told to keep large blocks of memory: given back to the system after each
     layer they must be faulted in again, which doubles the time of a training step (measured; see
     `docs/decisions/0006-keep-large-blocks.md`).
     """
-    if threads is not None and threads < 1:
-        raise MfclError(f"--threads {threads}: wanted 1 or more; leave it out for as many as there are")
-    told = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
-    asked = threads or (int(told) if told.isdigit() else 0) or core_count()
-    torch.set_num_threads(asked)
+    told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    asked = ((int(told) if told.isdigit() else 0) or core_count()) if threads is None else threads
+    set_threads(asked)
     with contextlib.suppress(OSError, AttributeError):  # another C library: nothing to tell
         library = ctypes.CDLL("libc.so.6")
         for setting in (M_MMAP_THRESHOLD, M_TRIM_THRESHOLD):

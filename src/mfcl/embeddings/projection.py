@@ -5,7 +5,7 @@ from jaxtyping import Float, Float32, Float64, Int64
 from threadpoolctl import threadpool_limits
 
 from mfcl.core.random import generator
-from mfcl.embeddings.linalg import check_measurable, unit_rows
+from mfcl.embeddings.linalg import PrincipalAxes, check_measurable, unit_rows
 
 MOST = 2000
 """Points of a map: more cover each other."""
@@ -82,11 +82,7 @@ def principal(
 
     A direction's sign is such that the coordinate furthest from zero is positive.
     """
-    centred = rows - rows.mean(axis=0)
-    wide = centred.shape[1] > centred.shape[0]
-    squares, axes = np.linalg.eigh(centred @ centred.T if wide else centred.T @ centred)
-    kept = np.argsort(-squares, kind="stable")[:directions]
-    points = axes[:, kept] * np.sqrt(np.maximum(squares[kept], 0)) if wide else centred @ axes[:, kept]
+    points = PrincipalAxes(rows - rows.mean(axis=0)).coordinates(directions)
     furthest = np.take_along_axis(points, np.abs(points).argmax(axis=0)[None], axis=0)
     points = points * np.where(furthest < 0, -1.0, 1.0)
     return np.pad(points, ((0, 0), (0, max(0, 2 - points.shape[1]))))

@@ -13,15 +13,19 @@ import numpy as np
 from jaxtyping import Float32, Int64, Shaped
 
 from mfcl.core.files import replacing
+from mfcl.embeddings.linalg import unit_rows
+from mfcl.embeddings.parts import Part, matching
 from mfcl.embeddings.whitening import Whitening, fit_whitening
 from mfcl.errors import MeasureError, one_of
 
 FILE_VERSION = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Embeddings:
     """One vector an item, in the order of the recordings they came from.
+
+    Two are equal if they are one object: arrays have no single answer to whether they are equal.
 
     Raises:
         MeasureError: ids, labels or splits differ in number from the vectors, or a part lies outside of them.
@@ -33,7 +37,7 @@ class Embeddings:
     labels: Mapping[str, Shaped[np.ndarray, " _"]]
     """Columns of strings; "" where a recording has no such label."""
     parts: Mapping[str, tuple[int, int]]
-    """Where in a vector each format lies: its first column and the one after its last."""
+    """Where in a vector each part lies, by its name (see `Part`): its first column and the one after its last."""
     splits: Shaped[np.ndarray, " _"]
     """"train", "valid" or "test" for each item, or "" for none."""
 
@@ -56,6 +60,23 @@ class Embeddings:
     def __len__(self) -> int:
         return len(self.vectors)
 
+    def __repr__(self) -> str:
+        """Return in one line what this holds.
+
+        Example:
+            >>> names = np.array(["a.wav", "b.wav"])
+            >>> Embeddings(np.zeros((2, 3), np.float32), names, {"digit": names}, {"wave": (0, 3)}, np.full(2, "train"))
+            <Embeddings: 2 items x 3; parts: wave 3; labels: digit; splits: train 2>
+        """
+        sides, counts = np.unique(self.splits, return_counts=True)
+        about = {
+            "parts": [f"{name} {stop - start}" for name, (start, stop) in self.parts.items()],
+            "labels": list(self.labels),
+            "splits": [f"{side or 'none'} {count}" for side, count in zip(sides, counts, strict=True)],
+        }
+        told = [f"{key}: {', '.join(values)}" for key, values in about.items() if values]
+        return f"<Embeddings: {'; '.join([f'{len(self)} items x {self.dim}', *told])}>"
+
     @property
     def dim(self) -> int:
         """Values a vector."""
@@ -71,11 +92,16 @@ class Embeddings:
             raise MeasureError(f"embeddings: {one_of('label', name, self.labels)}")
         return self.labels[name]
 
-    def part(self, name: str) -> Float32[np.ndarray, "items _"]:
-        """Return one format's columns of the vectors.
+    @property
+    def sizes(self) -> dict[Part, int]:
+        """Values in each part."""
+        return {Part.parse(name): stop - start for name, (start, stop) in self.parts.items()}
+
+    def part(self, name: str | Part) -> Float32[np.ndarray, "items _"]:
+        """Return one part's columns of the vectors.
 
         Raises:
-            MeasureError: the vectors hold no such format.
+            MeasureError: the vectors hold no such part.
 
         Example:
             >>> names = np.array(["a.wav"])
@@ -83,13 +109,13 @@ class Embeddings:
             >>> both.part("mel").tolist()
             [[1.0]]
         """
-        if name not in self.parts:
-            raise MeasureError(f"embeddings: {one_of('part', name, self.parts)}")
-        start, stop = self.parts[name]
+        if str(name) not in self.parts:
+            raise MeasureError(f"embeddings: {one_of('part', str(name), self.parts)}")
+        start, stop = self.parts[str(name)]
         return self.vectors[:, start:stop]
 
     def only(self, name: str) -> "Embeddings":
-        """Return the same items with some columns alone: those of the parts that have all words of a name in theirs.
+        """Return the same items with some columns alone: those of the parts that a name may mean; see `Part.matches`.
 
         Raises:
             MeasureError: there is no such part.
@@ -100,9 +126,7 @@ class Embeddings:
             >>> three.only("mel").vectors.tolist(), three.only("mel").parts
             ([[8.0, 9.0]], {'mel words': (0, 1), 'mel voices': (1, 2)})
         """
-        wanted = [part for part in self.parts if set(name.split()) <= set(part.split())]
-        if not wanted:
-            raise MeasureError(f"embeddings: {one_of('part', name, self.parts)}")
+        wanted = matching(self.parts, name)
         columns = [self.part(part) for part in wanted]
         edges = np.cumsum([0, *(column.shape[1] for column in columns)]).tolist()
         parts = dict(zip(wanted, itertools.pairwise(edges), strict=True))
@@ -152,12 +176,12 @@ class Embeddings:
         """Return the same items with each format's part of each vector at length 1, so that none outweighs another."""
         vectors = self.vectors.copy()
         for start, stop in self._bounds().values():
-            lengths = np.linalg.norm(vectors[:, start:stop], axis=1, keepdims=True)
-            vectors[:, start:stop] /= np.maximum(lengths, np.finfo(np.float32).tiny)
+            vectors[:, start:stop] = unit_rows(vectors[:, start:stop], np.float32)
         return Embeddings(vectors, self.ids, self.labels, self.parts, self.splits)
 
-    def save(self, path: Path) -> None:
+    def save(self, path: str | Path) -> None:
         """Write a NumPy archive that holds no code, whole or not at all; `.npz` is its usual ending."""
+        path = Path(path)
         names = list(self.labels)
         parts = {name: list(ends) for name, ends in self.parts.items()}
         about = {"version": FILE_VERSION, "labels": names, "parts": parts}
@@ -191,12 +215,13 @@ class Embeddings:
         return Embeddings(vectors, ids, labels, embeddings[0].parts, splits)
 
 
-def load_embeddings(path: Path) -> Embeddings:
+def load_embeddings(path: str | Path) -> Embeddings:
     """Read what `Embeddings.save` wrote; nothing in the file is ever run.
 
     Raises:
         MeasureError: the file is absent, cut short, of another kind, or of another version.
     """
+    path = Path(path)
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             about = json.loads(str(archive["about"]))

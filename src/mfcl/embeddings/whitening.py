@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from mfcl.core.random import generator
+from mfcl.embeddings.linalg import PrincipalAxes, unit_rows
 from mfcl.errors import MeasureError
 
 FLOOR = 1e-3
@@ -38,9 +39,7 @@ class Whitening:
                 f"wanted vectors of {len(self.mean)} values like those to whiten by, got {vectors.shape[1]}; "
                 "embed both with one checkpoint"
             )
-        turned = (vectors - self.mean) @ self.directions
-        lengths = np.linalg.norm(turned, axis=1, keepdims=True)
-        return np.asarray(turned / np.maximum(lengths, np.finfo(np.float32).tiny), dtype=np.float32)
+        return unit_rows((vectors - self.mean) @ self.directions, np.float32)
 
 
 def fit_whitening(vectors: Float32[np.ndarray, "items dim"]) -> Whitening:
@@ -71,14 +70,12 @@ def fit_whitening(vectors: Float32[np.ndarray, "items dim"]) -> Whitening:
     mean = exact.mean(axis=0)
     deviation = np.maximum(exact.std(axis=0), 1e-6 * max(1e-6, float(exact.std())))
     scaled = (exact - mean) / deviation
-    # of two matrices with the same variances, items x items and values x values, the smaller one
-    tall = len(scaled) > scaled.shape[1]
-    variances, axes = np.linalg.eigh((scaled.T @ scaled if tall else scaled @ scaled.T) / len(scaled))
-    kept = np.flatnonzero(variances > 1e-9 * max(variances.sum(), 1e-300))[::-1][:MOST_DIRECTIONS]
-    if not len(kept):  # all alike: nothing to turn
+    axes = PrincipalAxes(scaled, over=len(scaled))
+    whole = axes.squares.sum()
+    kept = min(int((axes.squares > 1e-9 * max(whole, 1e-300)).sum()), MOST_DIRECTIONS)
+    if not kept:  # all alike: nothing to turn
         return Whitening(mean.astype(np.float32), np.zeros((len(mean), 1), dtype=np.float32))
-    variance = variances[kept]
-    turn = axes[:, kept] if tall else scaled.T @ axes[:, kept] / np.sqrt(len(scaled) * variance)
-    turn *= np.sign(turn[np.abs(turn).argmax(axis=0), np.arange(len(kept))])  # a direction has two: one of them, always
-    weights = 1 / np.sqrt(variance + FLOOR * variances.sum())
+    turn = axes.directions(kept)
+    turn = turn * np.sign(turn[np.abs(turn).argmax(axis=0), np.arange(kept)])  # a direction has two: one, always
+    weights = 1 / np.sqrt(axes.squares[:kept] + FLOOR * whole)
     return Whitening(mean.astype(np.float32), (turn * weights / deviation[:, None]).astype(np.float32))

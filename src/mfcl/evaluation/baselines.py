@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int64
 from numpy.lib.stride_tricks import sliding_window_view
 
+from mfcl.audio.mel import mel_edges, mel_triangles
 from mfcl.core.random import generator
 from mfcl.errors import MeasureError
 
@@ -172,22 +173,8 @@ def log_mel(
 
 @functools.lru_cache(maxsize=8)
 def mel_filters(sample_rate: int, size: int, bands: int) -> Float64[np.ndarray, "{bands} bins"]:
-    """Return triangles of equal area, evenly spaced on Slaney's mel scale from 0 Hz to half the rate.
-
-    Source: Slaney, "Auditory Toolbox", 1998: linear below 1,000 Hz, logarithmic above.
-    """
-    step = np.log(6.4) / 27
-    highest = sample_rate / 2
-    top = 15 + np.log(highest / 1000) / step if highest > 1000 else highest * 3 / 200
-    mels = np.linspace(0, top, bands + 2)
-    corners = np.where(mels < 15, mels * 200 / 3, 1000 * np.exp(step * (mels - 15)))
-    bins = np.arange(size // 2 + 1) * sample_rate / size
-    widths = np.diff(corners)
-    rising = (bins - corners[:-2, None]) / widths[:-1, None]
-    falling = (corners[2:, None] - bins) / widths[1:, None]
-    triangles = np.maximum(0, np.minimum(rising, falling))
-    filters: Float64[np.ndarray, "bands bins"] = triangles * (2 / (corners[2:] - corners[:-2]))[:, None]
-    return filters
+    """Return triangles of equal area, evenly spaced on Slaney's mel scale from 0 Hz to half the rate."""
+    return mel_triangles(sample_rate, size, mel_edges(0.0, sample_rate / 2, bands))
 
 
 def resized(values: Float64[np.ndarray, "bands frames"], columns: int) -> Float64[np.ndarray, "bands {columns}"]:

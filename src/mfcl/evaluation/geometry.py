@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float
 
-from mfcl.embeddings.linalg import check_measurable, unit_rows
+from mfcl.embeddings.linalg import check_measurable, smaller_gram, unit_rows
 from mfcl.embeddings.nearest import top_k
 from mfcl.errors import MeasureError
 
@@ -86,8 +86,7 @@ def rankme(vectors: Float[np.ndarray, "_ _"]) -> float:
     _check(vectors, "RankMe")
     rows = vectors.astype(np.float64)
     rows = rows / max(float(np.abs(rows).max()), np.finfo(np.float64).tiny)  # the figure has no scale
-    wide = rows.shape[1] > rows.shape[0]
-    squares = np.linalg.eigvalsh(rows @ rows.T if wide else rows.T @ rows)  # of the smaller side: far quicker
+    squares = np.linalg.eigvalsh(smaller_gram(rows))
     values = np.sqrt(np.maximum(squares, 0))
     shares = values / max(float(values.sum()), np.finfo(np.float64).tiny) + EPSILON
     return float(np.exp(-(shares * np.log(shares)).sum()))

@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
+from mfcl.audio.arrays import padded
 from mfcl.core.random import generator
 from mfcl.data.manifest import Manifest
 from mfcl.data.store import Store
@@ -94,11 +95,8 @@ class Disturbed:
         """
         if np.any((starts < 0) | (counts < 0) | (starts + counts > self.lengths[indices])):
             raise IndexError("a piece reaches beyond its recording")
-        rows = np.zeros((len(indices), int(counts.max(initial=0))), dtype=np.float32)
-        pieces = zip(rows, indices.tolist(), starts.tolist(), counts.tolist(), strict=True)
-        for row, index, start, count in pieces:
-            row[:count] = self.clip(index)[start : start + count]
-        return rows
+        pieces = zip(indices.tolist(), starts.tolist(), counts.tolist(), strict=True)
+        return padded((self.clip(index)[start : start + count] for index, start, count in pieces), counts)
 
 
 def noise_for(

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from mfcl.embeddings.parts import WORDS
 from mfcl.evaluation.result import (
     CLEAN,
-    CONTENT,
     ENROLLED,
     FINE_TUNED,
     FROM_SCRATCH,
@@ -17,14 +17,13 @@ from mfcl.evaluation.result import (
     NOISE,
     PAIRS,
     PRETRAINED,
-    SPEAKER,
     Question,
     Representation,
 )
 
 NEIGHBOURS = 5
 """Neighbours that vote on a label."""
-PART_WORDS = {CONTENT: "words", SPEAKER: "voices", "": ""}
+PART_WORDS: dict[str, str] = {"": "", **WORDS}
 """Parts as recipes, the command and the tables call them."""
 
 

@@ -7,7 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from mfcl.models.inference import FORMATS, Format
+from mfcl.embeddings.parts import FORMATS, formats_of
+from mfcl.models.inference import Format
 from mfcl.models.pair import MultiFormatModel
 
 CLIPS = 64
@@ -30,7 +31,7 @@ def cost(model: MultiFormatModel, sample_rate: int, *, format: Format = "both") 
         `parameters`; `multiply_adds` per second of sound (of convolutions and matrix products; those of the log-mel's
         Fourier transform are not counted); `clips_per_second`, of batches of 64 clips of 0.64 seconds.
     """
-    formats = FORMATS if format == "both" else (format,)
+    formats = formats_of(format)
     was_training = model.training
     model.eval()
     try:

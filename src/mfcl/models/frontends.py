@@ -7,15 +7,16 @@ embedding and serving. A clip's features depend on that clip alone.
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float64, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mfcl.audio.mel import Scale, mel_edges, mel_triangles
 from mfcl.errors import RecipeError
+from mfcl.models.encoders.base import within
 
 BANDS_AT_ONCE = 20
 """Bands of a piece of the filterbank: fewer leave out more zeros, and make products too small to be fast."""
@@ -39,7 +40,7 @@ class MelSettings:
     """Where the lowest band starts."""
     high_hz: float | None = None
     """Where the highest band ends; None is half the sample rate."""
-    scale: Literal["slaney", "htk"] = "slaney"
+    scale: Scale = "slaney"
     """`slaney`: linear below 1 kHz, bands of equal area. `htk`: logarithmic throughout, bands of equal height."""
     floor: float = 1e-6
     """Power below this counts as this."""
@@ -69,8 +70,6 @@ def mel_filterbank(settings: MelSettings, sample_rate: int) -> Float[Tensor, "ba
     Raises:
         RecipeError: the bands reach beyond half the sample rate.
 
-    Source: Slaney, "Auditory Toolbox", 1998 (`slaney`); Young et al., "The HTK Book" (`htk`, 2595 log10(1 + f/700)).
-
     Example:
         >>> mel_filterbank(MelSettings(fft=512, bands=40), 16000).shape
         torch.Size([40, 257])
@@ -81,14 +80,8 @@ def mel_filterbank(settings: MelSettings, sample_rate: int) -> Float[Tensor, "ba
             f"mel_format: bands from {settings.low_hz:g} to {high:g} Hz do not fit below half the sample rate "
             f"({sample_rate / 2:g} Hz); lower high_hz or raise preparation.sample_rate"
         )
-    hz = np.arange(settings.fft // 2 + 1) * sample_rate / settings.fft  # of each bin, (bins,)
-    low, top = _mel(np.array([settings.low_hz, high]), settings.scale)
-    edges = _hertz(np.linspace(low, top, settings.bands + 2), settings.scale)  # (bands + 2,)
-    rising = (hz - edges[:-2, None]) / np.diff(edges)[:-1, None]
-    falling = (edges[2:, None] - hz) / np.diff(edges)[1:, None]
-    bank = np.clip(np.minimum(rising, falling), 0, None)  # (bands, bins)
-    if settings.scale == "slaney":
-        bank *= 2 / (edges[2:] - edges[:-2])[:, None]
+    edges = mel_edges(settings.low_hz, high, settings.bands, settings.scale)
+    bank = mel_triangles(sample_rate, settings.fft, edges, equal_area=settings.scale == "slaney")
     return torch.from_numpy(bank.astype(np.float32))
 
 
@@ -171,7 +164,7 @@ class LogMel(nn.Module):
             lengths: Frames of each clip; None if all fill the width.
         """
         scaled = (mel - self.mean[:, None]) / self.deviation[:, None]
-        return scaled if lengths is None else scaled * _within(lengths, mel.shape[2])[:, None]
+        return scaled if lengths is None else scaled * within(lengths, mel.shape[2])[:, None]
 
     @torch.no_grad()
     def fit_normalisation(self, clips: Iterable[tuple[Tensor, Tensor | None]]) -> None:
@@ -183,9 +176,9 @@ class LogMel(nn.Module):
         total = torch.zeros(3, self.settings.bands, dtype=torch.float64)  # frames, their sum, their squares' sum
         for wave, lengths in clips:
             mel, frames = self.log_power(wave, lengths)
-            within = torch.ones_like(mel[:, 0]) if frames is None else _within(frames, mel.shape[2])
-            mel = mel.double() * within[:, None]
-            moments = (within.double().sum().expand(len(self.mean)), mel.sum((0, 2)), mel.square().sum((0, 2)))
+            own = torch.ones_like(mel[:, 0]) if frames is None else within(frames, mel.shape[2])
+            mel = mel.double() * own[:, None]
+            moments = (own.double().sum().expand(len(self.mean)), mel.sum((0, 2)), mel.square().sum((0, 2)))
             total += torch.stack(moments).cpu()
         count, mean = total[0].clamp(min=1), total[1] / total[0].clamp(min=1)
         self.mean.copy_(mean)
@@ -233,26 +226,3 @@ def _pieces(filterbank: Float[Tensor, "bands bins"]) -> list[tuple[slice, int, i
         heard = filterbank[bands].any(dim=0).nonzero()[:, 0]  # a band of a few hertz may hear no bin at all
         found.append((bands, int(heard[0]), int(heard[-1]) + 1) if len(heard) else (bands, 0, 1))
     return found
-
-
-def _within(lengths: Int64[Tensor, " batch"], frames: int) -> Float[Tensor, "batch frames"]:
-    """Return 1 for a clip's own frames and 0 for padding."""
-    return (torch.arange(frames, device=lengths.device) < lengths[:, None]).float()
-
-
-_LINEAR_HZ, _MELS_PER_HZ = 1000.0, 3 / 200
-_MELS_PER_E = 27 / math.log(6.4)  # 27 mels a factor of 6.4 above 1 kHz
-
-
-def _mel(hz: Float64[np.ndarray, " edges"], scale: str) -> Float64[np.ndarray, " edges"]:
-    if scale == "htk":
-        return 2595 * np.log10(1 + hz / 700)
-    above = _LINEAR_HZ * _MELS_PER_HZ + _MELS_PER_E * np.log(np.maximum(hz, _LINEAR_HZ) / _LINEAR_HZ)
-    return np.where(hz < _LINEAR_HZ, hz * _MELS_PER_HZ, above)
-
-
-def _hertz(mel: Float64[np.ndarray, " edges"], scale: str) -> Float64[np.ndarray, " edges"]:
-    if scale == "htk":
-        return 700 * (10 ** (mel / 2595) - 1)
-    knee = _LINEAR_HZ * _MELS_PER_HZ
-    return np.where(mel < knee, mel / _MELS_PER_HZ, _LINEAR_HZ * np.exp((np.maximum(mel, knee) - knee) / _MELS_PER_E))

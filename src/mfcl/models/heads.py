@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mfcl.embeddings.parts import Stage
 from mfcl.embeddings.whitening import Whitening
 from mfcl.errors import RecipeError
 
@@ -81,7 +82,7 @@ class Neck(nn.Module):
 
     Attributes:
         project: The projection head; the loss sees what it returns.
-        dims: Values of each part of what comes out, by its name; cosines weigh the parts alike.
+        dims: Values of what comes out, by stage: the main directions, and the projection; cosines weigh them alike.
 
     Source: Bordes et al., "Guillotine regularization", arXiv:2206.13378, measure what each layer of a head forgets.
     """
@@ -92,7 +93,7 @@ class Neck(nn.Module):
     def __init__(self, dim: int, settings: NeckSettings) -> None:
         super().__init__()
         self.project = ProjectionHead(dim, settings)
-        self.dims = {"words": settings.directions, "words projection": settings.out}
+        self.dims: dict[Stage, int] = {"": settings.directions, "projection": settings.out}
         self.register_buffer("mean", torch.zeros(dim))
         self.register_buffer("directions", torch.zeros(dim, settings.directions))  # until they are known
 

@@ -9,15 +9,15 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Int64
 
+from mfcl.audio.arrays import padded
 from mfcl.core.console import progress as progress_bar
 from mfcl.data.manifest import Manifest
+from mfcl.embeddings.parts import formats_of
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MfclError
 from mfcl.models.pair import MultiFormatModel
 
 Format = Literal["wave", "mel", "both"]
-FORMATS = ("wave", "mel")
-Part = Literal["words", "voices"]
 LONGEST_SECONDS = 10.0
 """A longer recording is embedded in windows of this length: memory stays bounded for an hour of sound."""
 Samples = Float32[np.ndarray, " _"]
@@ -99,7 +99,9 @@ def embed_clips(
         batch: Windows a step.
         progress: Show a progress bar.
     """
-    wanted = FORMATS if format == "both" else (format,)
+    wanted = formats_of(format)
+    if batch < 1:
+        raise MfclError(f"batch: wanted 1 or more windows a step, got {batch}")
     dim = sum(model.dims[name] for name in wanted)
     totals = np.zeros((len(clips.lengths), dim), dtype=np.float64)
     weights = np.zeros(len(clips.lengths), dtype=np.float64)
@@ -139,11 +141,15 @@ def pick_device(device: str) -> torch.device:
 
 
 def part_bounds(model: MultiFormatModel, format: Format) -> dict[str, tuple[int, int]]:
-    """Return where the values of each of `MultiFormatModel.parts` lie in an embedding: name -> (start, stop)."""
-    bounds, start = {}, 0
-    for name, dim in model.parts.items():
-        if format in ("both", name.split()[0]):
-            bounds[name] = (start, start + dim)
+    """Return where the values of each of `MultiFormatModel.parts` lie in an embedding: name -> (start, stop).
+
+    Raises:
+        MfclError: there is no such format.
+    """
+    bounds, start, formats = {}, 0, formats_of(format)
+    for part, dim in model.parts.items():
+        if part.format in formats:
+            bounds[str(part)] = (start, start + dim)
             start += dim
     return bounds
 
@@ -162,8 +168,5 @@ def _plan(lengths: Int64[np.ndarray, " items"], longest: int, batch: int) -> Ite
 
 def _stack(clips: Sequence[Samples]) -> tuple[torch.Tensor, torch.Tensor | None]:
     counts = np.array([len(clip) for clip in clips], dtype=np.int64)
-    wave = np.zeros((len(clips), int(counts.max())), dtype=np.float32)
-    for row, clip in zip(wave, clips, strict=True):
-        row[: len(clip)] = clip
     full = bool((counts == counts.max()).all())
-    return torch.from_numpy(wave), None if full else torch.from_numpy(counts)
+    return torch.from_numpy(padded(clips, counts)), None if full else torch.from_numpy(counts)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mfcl.core.distributed import gather
-from mfcl.errors import RecipeError, one_of
+from mfcl.errors import RecipeError, TrainingError, one_of
 
 TERMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "inter": (("wave",), ("mel",)),
@@ -54,7 +54,7 @@ class LossSettings:
         if not 0 < self.temperature < math.inf:
             raise RecipeError(f"loss.temperature must be above 0, but is {self.temperature}; the study uses 0.1")
         if not 0 < self.labels < math.inf:
-            raise RecipeError(f"loss.labels must be above 0, but is {self.labels}; leave --joint out to use no label")
+            raise RecipeError(f"loss.labels must be above 0, but is {self.labels}; train without joint to use no label")
         if not 0 < self.voices < math.inf:
             raise RecipeError(f"loss.voices must be above 0, but is {self.voices}; model.voices: null leaves them out")
         if self.neighbours and not (0 < self.neighbours <= self.ambiguous and self.searches > 0):
@@ -92,6 +92,47 @@ def nt_xent(
     itself = torch.eye(2 * items, dtype=torch.bool, device=logits.device)
     partners = torch.arange(2 * items, device=logits.device).roll(items)  # i <-> i + items
     return functional.cross_entropy(logits.masked_fill(itself, -math.inf), partners)
+
+
+class NTXentLoss(nn.Module):
+    """NT-Xent of two views of the same items, for a training loop of one's own on one process.
+
+    With z the 2N views at length 1, j(i) the other view of the item of view i, and t the temperature:
+
+        loss = mean over i of  -log( exp(z_i . z_j(i) / t) / sum over k != i of exp(z_i . z_k / t) )
+
+    Views of no information cost log(2N - 1), see `chance_loss`. `ContrastiveLoss` is what recipes train with: several
+    formats, several processes, a temperature that may be learned.
+
+    Args:
+        temperature: Above 0; cosines are divided by it.
+
+    Raises:
+        RecipeError: a temperature that is not above 0.
+        TrainingError: in use, views that are not two tables of one shape with at least two rows.
+
+    Source: Chen et al., "A simple framework for contrastive learning of visual representations",
+        arXiv:2002.05709, equation 1.
+
+    Example:
+        >>> round(float(NTXentLoss(temperature=0.5)(torch.eye(2), torch.eye(2))), 4)
+        0.2395
+    """
+
+    def __init__(self, temperature: float = 0.1) -> None:
+        super().__init__()
+        if not 0 < temperature < math.inf:
+            raise RecipeError(f"temperature: wanted a number above 0, got {temperature}; 0.1 is usual")
+        self.temperature = temperature
+
+    def forward(self, first: Float[Tensor, "..."], second: Float[Tensor, "..."]) -> Float[Tensor, ""]:
+        """Return the loss of two views (items, dim): row i of one and row i of the other attract each other."""
+        if first.ndim != 2 or first.shape != second.shape or len(first) < 2:
+            raise TrainingError(
+                f"NT-Xent: wanted two views of one shape (items, dim), at least 2 items, got {tuple(first.shape)} and "
+                f"{tuple(second.shape)}"
+            )
+        return nt_xent(first, second, self.temperature)
 
 
 @dataclass(frozen=True)

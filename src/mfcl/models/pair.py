@@ -3,11 +3,13 @@
 import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from mfcl.embeddings.parts import FORMATS, WORDS, Part, Role, Stage
 from mfcl.models.encoders import EncoderSettings, Frames, make_encoder
 from mfcl.models.encoders.base import Lengths
 from mfcl.models.frontends import LogMel, MelSettings, Waveform
@@ -36,28 +38,44 @@ class FormatEncoder(nn.Module):
     Attributes:
         front: From waveforms to the format.
         encoder: From the format to frames.
-        poolings: From frames to each part of an embedding: "words" and perhaps "voices".
-        neck: What the words' part keeps of what is pooled; None: all of it.
+        poolings: From frames to each part of an embedding, by the part's word in a recipe: "words", perhaps "voices".
+        neck: What the content part keeps of what is pooled; None: all of it.
         dim: Values in an embedding.
     """
 
     def __init__(
-        self, front: Waveform | LogMel, encoder: nn.Module, poolings: Mapping[str, Pooling], neck: NeckSettings | None
+        self, front: Waveform | LogMel, encoder: nn.Module, poolings: Mapping[Role, Pooling], neck: NeckSettings | None
     ) -> None:
         super().__init__()
-        self.front, self.encoder, self.poolings = front, encoder, nn.ModuleDict(dict(poolings))
-        self.neck = Neck(self.pooled["words"], neck) if neck is not None else None
+        self.front, self.encoder = front, encoder
+        # the words of a recipe, not the roles: saved weights are named by them
+        self.poolings = nn.ModuleDict({WORDS[role]: pooling for role, pooling in poolings.items()})
+        self.neck = Neck(self.pooled["content"], neck) if neck is not None else None
+
+    def pooling(self, role: Role) -> Pooling:
+        """Return the pooling of one part."""
+        return cast(Pooling, self.poolings[WORDS[role]])
 
     @property
-    def pooled(self) -> dict[str, int]:
+    def roles(self) -> tuple[Role, ...]:
+        """What the parts of an embedding are for: "content", and "speaker" where there are two."""
+        return tuple(role for role, word in WORDS.items() if word in self.poolings)
+
+    @property
+    def pooled(self) -> dict[Role, int]:
         """Values that are pooled for each part of an embedding."""
-        return {name: int(pooling.dim) for name, pooling in self.poolings.items()}  # type: ignore[arg-type]
+        return {role: self.pooling(role).dim for role in self.roles}
 
     @property
-    def dims(self) -> dict[str, int]:
-        """Values in each part of an embedding; a neck makes two of the words'."""
-        others = {name: dim for name, dim in self.pooled.items() if name != "words"}
-        return self.pooled if self.neck is None else self.neck.dims | others
+    def dims(self) -> dict[tuple[Role, Stage], int]:
+        """Values in each part of an embedding, by its role and stage; a neck makes two parts of the content."""
+        found: dict[tuple[Role, Stage], int] = {}
+        for role, dim in self.pooled.items():
+            stages: Mapping[Stage, int] = {"": dim}
+            if self.neck is not None and role == "content":
+                stages = self.neck.dims
+            found |= {(role, stage): size for stage, size in stages.items()}
+        return found
 
     @property
     def dim(self) -> int:
@@ -80,9 +98,9 @@ class FormatEncoder(nn.Module):
 
     def pool(self, frames: Frames) -> Float[Tensor, "batch _"]:
         """Return the embeddings of frames: their parts side by side, in float32."""
-        parts = {name: pooling(frames) for name, pooling in self.poolings.items()}
+        parts: dict[Role, Tensor] = {role: self.pooling(role)(frames) for role in self.roles}
         if self.neck is not None:
-            parts["words"] = self.neck(parts["words"])
+            parts["content"] = self.neck(parts["content"])
         return torch.cat(list(parts.values()), dim=1)
 
     def forward(self, wave: Float[Tensor, "batch samples"], lengths: Lengths = None) -> Float[Tensor, "batch _"]:
@@ -107,8 +125,10 @@ class MultiFormatModel(nn.Module):
             chosen: EncoderSettings = getattr(settings, name)
             encoder = make_encoder(chosen, name, bands=bands)  # type: ignore[arg-type]
             features = int(encoder.features)  # type: ignore[arg-type]
-            poolings = {"words": chosen.pooling} | ({"voices": settings.voices} if settings.voices else {})
-            made = {part: Pooling(pooling, features) for part, pooling in poolings.items()}
+            poolings: dict[Role, str] = {"content": chosen.pooling}
+            if settings.voices:
+                poolings["speaker"] = settings.voices
+            made = {role: Pooling(pooling, features) for role, pooling in poolings.items()}
             setattr(self, name, FormatEncoder(front, encoder, made, settings.neck))
 
     wave: FormatEncoder
@@ -120,17 +140,18 @@ class MultiFormatModel(nn.Module):
         return {"wave": self.wave.dim, "mel": self.mel.dim}
 
     @property
-    def parts(self) -> dict[str, int]:
-        """Values in each part of an embedding, by its name: the format's, with the part's where there are two.
+    def parts(self) -> dict[Part, int]:
+        """Values in each part of an embedding; a format's only part has no role.
 
         Example:
-            >>> MultiFormatModel(ModelSettings(voices="statistics")).parts
+            >>> {str(part): dim for part, dim in MultiFormatModel(ModelSettings(voices="statistics")).parts.items()}
             {'wave words': 1536, 'wave voices': 768, 'mel words': 2560, 'mel voices': 1280}
         """
-        found: dict[str, int] = {}
-        for name in ("wave", "mel"):
-            dims = getattr(self, name).dims
-            found |= {f"{name} {part}" if len(dims) > 1 else name: dim for part, dim in dims.items()}
+        found: dict[Part, int] = {}
+        for format in FORMATS:
+            encoder: FormatEncoder = getattr(self, format)
+            for (role, stage), dim in encoder.dims.items():
+                found[Part(format, role, stage) if len(encoder.dims) > 1 else Part(format)] = dim
         return found
 
     def forward(

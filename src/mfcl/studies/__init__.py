@@ -15,7 +15,7 @@ import torch
 import mfcl
 from mfcl.core.console import StepsBar, terminal
 from mfcl.core.files import write_json, write_text
-from mfcl.core.machine import use_machine
+from mfcl.core.machine import set_threads
 from mfcl.data.dataset import Data, open_data
 from mfcl.data.manifest_csv import write_manifest
 from mfcl.data.splits import split
@@ -87,7 +87,7 @@ def study(
             and measured in the section `ablation`; no other section is done unless `only` asks for it.
         dry_run: Print the plan with its time, and do nothing.
         device: `auto`, `cpu`, `cuda`, ...
-        threads: Processor threads; as many as the process may use if left out.
+        threads: Processor threads of torch; as they are if left out.
         cache: Where decoded sound is kept.
         strict: Make the first bad file an error.
         progress: Show progress.
@@ -96,8 +96,7 @@ def study(
     Raises:
         MfclError: bad input, in one line.
     """
-    if threads is not None:
-        use_machine(threads)
+    set_threads(threads)
     wanted = [*(only or ()), *([ABLATION] if ablate else [])]
     sections = chosen_sections(preset, wanted or None, list(skip or ()))
     chosen, folder = load_recipe(recipe or preset, overrides), Path(out)

@@ -129,7 +129,7 @@ def compare_files(
     speaker = speaker or next((name for name in SPEAKER_NAMES if name in whole[0].labels), None)
     if label is None and speaker is None:
         raise MeasureError(f"{files[0]}: no label to measure by; give --label or --speaker")
-    held = [any(set(part.split()) <= set(name.split()) for name in view.parts) for view in whole]
+    held = [any(own.matches(part) for own in view.sizes) for view in whole]
     views = [view.only(part) if part and has else view for view, has in zip(whole, held, strict=True)]
     found = [_measures(view, label, speaker, seed) for view in in_common(views)]
     return paired(dict(zip(names, found, strict=True)))

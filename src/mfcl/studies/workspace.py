@@ -146,8 +146,7 @@ class Workspace:
         if source.kind != "pre-trained":
             return None
         embeddings, shape = self.embeddings(source), source.recipe.model
-        sizes = {name: end - start for name, (start, end) in embeddings.parts.items()}
-        heads = make_heads(head_sizes(shape, sizes), source.recipe.head, seed=source.seed)
+        heads = make_heads(head_sizes(shape, embeddings.sizes), source.recipe.head, seed=source.seed)
         file = self.run(source) / HEADS
         try:
             heads.load_state_dict(load_file(file))

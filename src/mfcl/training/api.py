@@ -10,10 +10,12 @@ from safetensors.torch import save_file
 from mfcl.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mfcl.core.console import Shown
 from mfcl.core.files import replacing
-from mfcl.core.machine import use_machine
+from mfcl.core.keywords import also_called
+from mfcl.core.machine import set_threads
 from mfcl.data.dataset import Data, open_data
 from mfcl.data.labels import known_classes
 from mfcl.data.manifest_csv import write_manifest
+from mfcl.embedder import Embedder
 from mfcl.embeddings.whitening import MOST_ITEMS, Whitening
 from mfcl.models.inference import embed_store
 from mfcl.models.pair import MultiFormatModel, make_model
@@ -29,6 +31,7 @@ HEADS = "heads.safetensors"
 """The file of a pre-training run that holds its projection heads: what brings the two formats into one space."""
 
 
+@also_called(per_class="labels_per_class")  # its name in version 0.1
 def train(
     data: str | Path,
     out: str | Path,
@@ -40,7 +43,7 @@ def train(
     label: str | None = None,
     speaker: str | None = None,
     joint: bool = False,
-    per_class: int = 0,
+    labels_per_class: int = 0,
     seed: int = 0,
     resume: bool = False,
     overwrite: bool = False,
@@ -49,8 +52,8 @@ def train(
     cache: Path | None = None,
     strict: bool = False,
     progress: bool = True,
-) -> Checkpoint:
-    """Pre-train a pair of encoders on a folder, without labels, and save them in a run folder.
+) -> Embedder:
+    """Pre-train a pair of encoders on a folder, without labels, save them in a run folder, and return them for use.
 
     Every recording that the split does not call `test` or `valid` is trained on; the validation part shows a live
     figure each epoch and is never trained on. With `joint` those recordings that have a label teach it too.
@@ -65,26 +68,30 @@ def train(
         label: For the live figure, and for `joint`.
         speaker: The label to split by where nothing else is said.
         joint: Learn by the labels that are there as well, however few.
-        per_class: Use only so many of the labels of each class; 0: all.
+        labels_per_class: Use only so many of the labels of each class; 0: all.
         seed: Of the split, the weights, the crops and the augmentations.
         resume: Go on with the run that is in `out`, exactly.
         overwrite: Delete what is in `out`.
         device: `auto`, `cpu`, `cuda`, ...
-        threads: Processor threads; as many as the process may use if left out.
+        threads: Processor threads of torch; as they are if left out.
         cache: Where decoded sound is kept.
         strict: Make the first bad file an error.
         progress: Show progress.
+
+    Returns:
+        What `mfcl.load` gives for the run folder, on the device of the training.
     """
-    use_machine(threads)
+    set_threads(threads)
     chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides)
     opened = open_data(
         data, chosen.preparation, protocol=protocol, split_by=split_by, label=label, speaker=speaker, seed=seed,
         cache=cache, strict=strict, progress=progress,
     )  # fmt: skip
-    return pretrain(
-        opened, chosen, Path(out), joint=joint, per_class=per_class, seed=seed, resume=resume, overwrite=overwrite,
-        device=device, progress=progress,
+    made = pretrain(
+        opened, chosen, Path(out), joint=joint, per_class=labels_per_class, seed=seed, resume=resume,
+        overwrite=overwrite, device=device, progress=progress,
     )  # fmt: skip
+    return Embedder(made, device=device)
 
 
 def pretrain(

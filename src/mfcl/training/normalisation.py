@@ -19,7 +19,7 @@ LONGEST = 2.0
 def fit_front(encoder: FormatEncoder, store: ClipStore, *, seed: int, batch: int = 64) -> None:
     """Set a front end's normalisation from up to 2,000 training recordings, drawn by the seed."""
     drawn = generator(seed, "normalisation").permutation(len(store.lengths))[:FITTED]
-    device = next(encoder.parameters()).device
+    device = next(encoder.front.buffers()).device  # an encoder may have no weights
 
     def clips() -> Iterator[tuple[Tensor, Tensor | None]]:
         for places in length_batches(store.lengths[drawn], batch):

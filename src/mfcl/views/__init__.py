@@ -1,1 +1,53 @@
-"""Views of recordings: crops, batches of them, and augmentations."""
+"""Views of recordings: crops, batches of them, and augmentations. Names load when they are first used."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mfcl.views.augment import AugmentSettings, augment_mel, augment_wave
+    from mfcl.views.crops import CropSettings, crop_pair
+    from mfcl.views.transforms import (
+        amplified,
+        faded,
+        hidden,
+        mixed,
+        noisy,
+        resized,
+        shifted,
+        silenced,
+        tilted,
+        white_noise,
+    )
+
+_HOMES = {
+    "augment": ("AugmentSettings", "augment_mel", "augment_wave"),
+    "crops": ("CropSettings", "crop_pair"),
+    "transforms": (
+        *("amplified", "faded", "hidden", "mixed", "noisy", "resized", "shifted", "silenced", "tilted", "white_noise"),
+    ),
+}
+
+__all__ = [
+    "AugmentSettings",
+    "CropSettings",
+    "amplified",
+    "augment_mel",
+    "augment_wave",
+    "crop_pair",
+    "faded",
+    "hidden",
+    "mixed",
+    "noisy",
+    "resized",
+    "shifted",
+    "silenced",
+    "tilted",
+    "white_noise",
+]
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"mfcl.views.{home}"), name)
+    raise AttributeError(f"module 'mfcl.views' has no attribute {name!r}")

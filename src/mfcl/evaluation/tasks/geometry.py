@@ -46,7 +46,7 @@ def measure_geometry(
     part = embeddings.select(chosen)
     values = {"rankme": rankme(part.vectors), "uniformity": uniformity(embeddings.whitened[chosen])}
     found = []
-    if {"wave", "mel"} == {name.split()[0] for name in part.parts}:
+    if {"wave", "mel"} == {one.format for one in part.sizes}:
         values["cka"] = linear_cka(part.only("wave").vectors, part.only("mel").vectors)
         if projections is not None:
             wave, mel = (_projected(projections, name, len(embeddings))[chosen] for name in ("wave", "mel"))

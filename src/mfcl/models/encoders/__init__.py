@@ -1,26 +1,47 @@
 """Encoders by name: a waveform or a log-mel in, frames out."""
 
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from torch import nn
 
 from mfcl.errors import RecipeError, one_of
-from mfcl.models.encoders.base import Frames
+from mfcl.models.encoders.base import Frames, MelEncoder, WaveEncoder
 from mfcl.models.encoders.filterbank import Filterbank1d
 from mfcl.models.encoders.mel import MelCnn, ResNet18
 from mfcl.models.encoders.norm import NormName
 from mfcl.models.encoders.wave import Reference1d, Res1dNet, Res1dNet31
 
-__all__ = ["MEL_ENCODERS", "WAVE_ENCODERS", "EncoderSettings", "Frames", "make_encoder"]
+__all__ = [
+    "MEL_ENCODERS",
+    "WAVE_ENCODERS",
+    "EncoderSettings",
+    "Frames",
+    "MelEncoder",
+    "WaveEncoder",
+    "make_encoder",
+    "register_encoder",
+]
 
-WAVE_ENCODERS = {
+EncoderFactory = Callable[..., nn.Module]
+"""Called by keyword: `width` and `norm` of `EncoderSettings`, and `bands` for log-mels."""
+
+
+def _resnet18(*, bands: int, width: float, norm: NormName) -> ResNet18:
+    """Return one for any number of bands: it takes the mean over frequency."""
+    del bands
+    return ResNet18(width=width, norm=norm)
+
+
+WAVE_ENCODERS: dict[str, EncoderFactory] = {
     "filterbank1d": Filterbank1d,
     "res1dnet": Res1dNet,
     "res1dnet31": Res1dNet31,
     "reference1d": Reference1d,
 }
-MEL_ENCODERS = {"resnet18": ResNet18, "melcnn": MelCnn}
+MEL_ENCODERS: dict[str, EncoderFactory] = {"resnet18": _resnet18, "melcnn": MelCnn}
 
 
 @dataclass(frozen=True)
@@ -28,7 +49,8 @@ class EncoderSettings:
     """Which encoder, and how its frames become one embedding."""
 
     name: str
-    """Waveforms: `filterbank1d`, `res1dnet`, `res1dnet31`, `reference1d`. Log-mels: `melcnn`, `resnet18`."""
+    """Waveforms: `filterbank1d`, `res1dnet`, `res1dnet31`, `reference1d`. Log-mels: `melcnn`, `resnet18`.
+    Or one of your own: see `register_encoder`."""
     pooling: str = "mean"
     """`mean`, `mean_max`, `thirds_max` (keeps the order of time), `statistics`, `panns`."""
     width: float = 1.0
@@ -42,18 +64,73 @@ class EncoderSettings:
             raise RecipeError(f"width: wanted a number above 0 and up to 16, got {self.width}")
 
 
+def register_encoder(name: str, format: str, factory: EncoderFactory) -> None:
+    """Let recipes name an encoder of your own: `model.wave.name` or `model.mel.name`.
+
+    A checkpoint keeps the name and the weights, not the code: register the encoder before you load one.
+
+    Args:
+        name: What a recipe calls it.
+        format: `wave` or `mel`.
+        factory: A class or a function. It is called with the keywords `width` and `norm` of `EncoderSettings`, and
+            with `bands` for log-mels; it may ignore them. It returns a module like `WaveEncoder` or `MelEncoder`: an
+            attribute `features`, and a `forward` that returns `Frames`.
+
+    Raises:
+        RecipeError: the name is taken, there is no such format, or the factory cannot be called like this.
+
+    Example:
+        >>> class Loudness(WaveEncoder):
+        ...     features = 1
+        ...
+        ...     def __init__(self, *, width: float, norm: str) -> None:
+        ...         super().__init__()
+        ...
+        ...     def forward(self, wave, lengths=None):
+        ...         pieces = wave.abs().unfold(1, 160, 160).mean(dim=2)
+        ...         return Frames(pieces[:, :, None], None if lengths is None else lengths // 160)
+        >>> register_encoder("loudness", "wave", Loudness)
+        >>> make_encoder(EncoderSettings("loudness"), "wave", bands=80).features
+        1
+        >>> del WAVE_ENCODERS["loudness"]
+    """
+    formats = {"wave": WAVE_ENCODERS, "mel": MEL_ENCODERS}
+    if format not in formats:
+        raise RecipeError(f"register_encoder: {one_of('format', str(format), formats)}")
+    if not isinstance(name, str) or not name:
+        raise RecipeError(f"register_encoder: wanted a name for recipes, got {name!r}")
+    if formats[format].get(name, factory) is not factory:
+        raise RecipeError(f"register_encoder: an encoder of format {format} is called {name!r} already; choose a name")
+    if not callable(factory):
+        raise RecipeError(f"register_encoder: wanted a class or a function for {name!r}, got {type(factory).__name__}")
+    given: dict[str, Any] = {"width": 1.0, "norm": "batch"} | ({"bands": 80} if format == "mel" else {})
+    try:
+        inspect.signature(factory).bind(**given)
+    except TypeError as error:
+        raise RecipeError(
+            f"register_encoder: {name!r} must take the keywords {', '.join(given)}, but does not ({error})"
+        ) from error
+    formats[format][name] = factory
+
+
 def make_encoder(settings: EncoderSettings, format: Literal["wave", "mel"], *, bands: int) -> nn.Module:
     """Return an encoder with random weights of torch's current generator; `features` tells the size of its frames.
 
     Raises:
-        RecipeError: no encoder of this format has that name.
+        RecipeError: no encoder of this format has that name, or it is not what `register_encoder` asks for.
     """
-    if format == "wave":
-        if settings.name not in WAVE_ENCODERS:
-            raise RecipeError(f"model.wave.name: {one_of('encoder of waveforms', settings.name, WAVE_ENCODERS)}")
-        return WAVE_ENCODERS[settings.name](width=settings.width, norm=settings.norm)
-    if settings.name not in MEL_ENCODERS:
-        raise RecipeError(f"model.mel.name: {one_of('encoder of log-mels', settings.name, MEL_ENCODERS)}")
-    if settings.name == "melcnn":
-        return MelCnn(bands, width=settings.width, norm=settings.norm)
-    return ResNet18(width=settings.width, norm=settings.norm)
+    known, kind = (WAVE_ENCODERS, "waveforms") if format == "wave" else (MEL_ENCODERS, "log-mels")
+    if settings.name not in known:
+        raise RecipeError(
+            f"model.{format}.name: {one_of(f'encoder of {kind}', settings.name, known)}; "
+            "your own must be given to mfcl.models.register_encoder before"
+        )
+    sizes = {"bands": bands} if format == "mel" else {}
+    made = known[settings.name](width=settings.width, norm=settings.norm, **sizes)
+    features = getattr(made, "features", None)
+    if not isinstance(made, nn.Module) or not isinstance(features, int) or features < 1:
+        raise RecipeError(
+            f"model.{format}.name: encoder {settings.name!r} must be an nn.Module with `features`, the values in a "
+            f"frame, but is {type(made).__name__} with {features!r}"
+        )
+    return made

@@ -6,6 +6,7 @@ clip's end in a batch what it sees there when the clip is alone, and so a clip a
 Norms put the zeros back (`mfcl.models.encoders.norm`); ReLU, GELU, sums and `pool` keep them.
 """
 
+import abc
 from typing import NamedTuple
 
 import torch
@@ -25,6 +26,50 @@ class Frames(NamedTuple):
     values: Float[Tensor, "batch frames features"]
     lengths: Int64[Tensor, " batch"] | None
     """Frames of each clip; zeros follow. None: all fill the width."""
+
+
+class WaveEncoder(nn.Module, abc.ABC):
+    """What an encoder of waveforms is.
+
+    Attributes:
+        features: Values in a frame; set when it is made.
+    """
+
+    features: int
+
+    @abc.abstractmethod
+    def forward(self, wave: Float[Tensor, "batch samples"], lengths: Lengths = None) -> Frames:
+        """Return the frames of each waveform, at least one.
+
+        A clip's frames must depend on that clip alone, not on what it is padded with.
+
+        Args:
+            wave: Waveforms, zeros after each clip's end.
+            lengths: Samples of each clip; None if all fill the width.
+
+        Returns:
+            Values (batch, frames, features), zero after each clip's last frame, and the frames of each clip; None in
+            place of these if `lengths` is None.
+        """
+
+
+class MelEncoder(nn.Module, abc.ABC):
+    """What an encoder of log-mel spectrograms is.
+
+    Attributes:
+        features: Values in a frame; set when it is made.
+    """
+
+    features: int
+
+    @abc.abstractmethod
+    def forward(self, mel: Float[Tensor, "batch bands frames"], lengths: Lengths = None) -> Frames:
+        """Return the frames of each spectrogram; see `WaveEncoder.forward`.
+
+        Args:
+            mel: Normalised log-mels, zeros after each clip's end.
+            lengths: Frames of each clip; None if all fill the width.
+        """
 
 
 def lengths_of(frames: Frames) -> Int64[Tensor, " batch"]:

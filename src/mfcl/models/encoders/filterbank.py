@@ -7,7 +7,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mfcl.models.encoders.base import Frames, Lengths, NewGrid, channels_last, initialise, whole_windows
+from mfcl.audio.mel import mel_edges
+from mfcl.models.encoders.base import Frames, Lengths, NewGrid, WaveEncoder, channels_last, initialise, whole_windows
 from mfcl.models.encoders.norm import NormName, make_norm
 from mfcl.models.encoders.wave import Block, scaled
 
@@ -23,7 +24,7 @@ FLOOR = 1e-5
 """Of power, of sound at a level of 1: -50 dB."""
 
 
-class Filterbank1d(nn.Module):
+class Filterbank1d(WaveEncoder):
     """Learned filters, each a cosine and a sine of one frequency at first; their log power goes into a residual net.
 
     Most multiply-adds of a net on samples lie in its first layers. Here one matrix product takes sound to 200 frames a
@@ -80,8 +81,7 @@ def gabor_filters(filters: int, kernel: int) -> Float[Tensor, "{2*filters} {kern
     A filter's power at its own frequency is a quarter of the sound's squared amplitude.
     """
     rate = 16000.0  # mel is a scale of hertz: the filters are those of 16 kHz, and at other rates as many samples long
-    mels = torch.linspace(_mel(LOWEST * rate), _mel(HIGHEST * rate), filters + 2, dtype=torch.float64)
-    edges = 700 * (10 ** (mels / 2595) - 1) / rate  # cycles a sample
+    edges = torch.tensor(mel_edges(LOWEST * rate, HIGHEST * rate, filters, "htk")) / rate  # cycles a sample
     centres, widths = edges[1:-1, None], (edges[2:] - edges[:-2])[:, None] / 2
     time = torch.arange(kernel, dtype=torch.float64) - (kernel - 1) / 2
     deviation = (math.sqrt(2 * math.log(2)) / (math.pi * widths)).clamp(max=kernel / 5)
@@ -89,7 +89,3 @@ def gabor_filters(filters: int, kernel: int) -> Float[Tensor, "{2*filters} {kern
     bell = bell / bell.sum(dim=1, keepdim=True)
     turns = 2 * math.pi * centres * time
     return torch.cat([bell * torch.cos(turns), bell * torch.sin(turns)]).float()
-
-
-def _mel(hertz: float) -> float:
-    return 2595 * math.log10(1 + hertz / 700)

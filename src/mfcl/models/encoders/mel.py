@@ -6,11 +6,22 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mfcl.models.encoders.base import Frames, Grid, Lengths, NewGrid, channels_last, initialise, pool, silence_, windows
+from mfcl.models.encoders.base import (
+    Frames,
+    Grid,
+    Lengths,
+    MelEncoder,
+    NewGrid,
+    channels_last,
+    initialise,
+    pool,
+    silence_,
+    windows,
+)
 from mfcl.models.encoders.norm import NormName, make_norm
 
 
-class MelCnn(nn.Module):
+class MelCnn(MelEncoder):
     """Three small convolutions; each band of each channel stays a feature of its own.
 
     A frame of 32 x bands / 4 values for every 4 frames of the spectrogram. Pooling over frequency would throw away what
@@ -78,7 +89,7 @@ class BasicBlock(nn.Module):
         return (grid + shortcut).relu_(), lengths
 
 
-class ResNet18(nn.Module):
+class ResNet18(MelEncoder):
     """ResNet18 on a picture of one channel: 11.2 million parameters, torchvision's keys without `fc`.
 
     A frame of 512 values, the mean over frequency, for every 32 frames of the spectrogram.

@@ -13,6 +13,7 @@ from mfcl.models.encoders.base import (
     Grid,
     Lengths,
     NewGrid,
+    WaveEncoder,
     at_least,
     channels_last,
     initialise,
@@ -61,7 +62,7 @@ class Block(nn.Module):
         return (inner + shortcut).relu_(), inner_lengths
 
 
-class Res1dNet(nn.Module):
+class Res1dNet(WaveEncoder):
     """A residual net over time after PANNs' Res1dNet31: most parameters where few frames are left.
 
     At width 1 and 16 kHz: 11 million parameters, a frame of 512 values every 32 ms.
@@ -125,7 +126,7 @@ class Res1dNet31(Res1dNet):
     WHOLE = False
 
 
-class Reference1d(nn.Module):
+class Reference1d(WaveEncoder):
     """The reference study's 1D encoder: 4.7 million parameters, a frame of 512 values every 40 samples.
 
     Three residual blocks of two convolutions with a GELU; each halves the frames by their maximum.

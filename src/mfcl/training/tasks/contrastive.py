@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from mfcl.core.distributed import broadcast, gather, is_main
 from mfcl.data.store import Store
 from mfcl.embeddings.linalg import unit_rows
+from mfcl.embeddings.parts import Part, Role
 from mfcl.embeddings.table import Embeddings
 from mfcl.embeddings.whitening import MOST_ITEMS, fit_whitening
 from mfcl.evaluation.baselines import log_mel_picture
@@ -117,7 +118,7 @@ class Pretrain(Task):
             embeddings = embed_store(self.model, self.some(MOST_ITEMS))
         for format in ("wave", "mel"):
             neck: Neck = getattr(self.model, format).neck
-            neck.turn(fit_whitening(embeddings.part(self._part(format, "words"))))
+            neck.turn(fit_whitening(embeddings.part(self._part(format, "content"))))
 
     def begin(self, epoch: int, epochs: int) -> None:
         """Look for the recordings most alike, if it is time to."""
@@ -157,7 +158,7 @@ class Pretrain(Task):
             {format: self._frames(format, represented) for format, represented in view.items()}
             for view in (batch.first, batch.second)
         )
-        loss, figures = self.loss(*self._projected("words", first, second), self._related(batch))
+        loss, figures = self.loss(*self._projected("content", first, second), self._related(batch))
         if self.recipe.model.voices is not None:
             heard, of_voices = self._voices(first, second)
             weight = self.recipe.loss.voices
@@ -166,7 +167,7 @@ class Pretrain(Task):
         return loss, figures
 
     def projections(self, embeddings: Embeddings) -> dict[str, Float32[np.ndarray, "items _"]]:
-        """Return what the loss sees of the words' part of embeddings, by format."""
+        """Return what the loss sees of the content part of embeddings, by format."""
         return projections(embeddings, self.heads, self.recipe.model.neck)
 
     def _related(self, batch: Seen) -> Related | None:
@@ -183,7 +184,7 @@ class Pretrain(Task):
         losses, figures = [], {}
         parts = [{format: halves(frames) for format, frames in view.items()} for view in views]
         sides = [{format: both[side] for format, both in view.items()} for view in parts for side in (0, 1)]
-        projected = self._projected("voices", *sides)
+        projected = self._projected("speaker", *sides)
         for early, late in zip(projected[::2], projected[1::2], strict=True):
             for format, other in zip(early, reversed(late), strict=True):  # across formats, where there are two
                 loss, figures = self.loss({format: early[format]}, {other: late[other]})
@@ -205,7 +206,7 @@ class Pretrain(Task):
         else:
             with pooled_whole(self.model):
                 embeddings = embed_store(self.model, store)
-            words = (embeddings.part(self._part(format, "words")) for format in self.formats)
+            words = (embeddings.part(self._part(format, "content")) for format in self.formats)
             heard += [fit_whitening(vectors)(vectors) for vectors in words]
         return np.concatenate(heard, axis=1, dtype=np.float32)
 
@@ -218,11 +219,11 @@ class Pretrain(Task):
         weight = self.recipe.loss.voices if self.recipe.model.voices is not None else 0.0
         return (words + weight * voices) / (1 + weight)
 
-    def _part(self, format: str, part: str) -> str:
-        """Return the name of a part of a format's embedding."""
-        return f"{format} {part}" if len(getattr(self.model, format).poolings) > 1 else format
+    def _part(self, format: str, role: Role) -> Part:
+        """Return a part of a format's embedding as it is pooled: the only one has no role."""
+        return Part(format, role) if len(getattr(self.model, format).roles) > 1 else Part(format)
 
-    def _projected(self, part: str, *views: Mapping[str, Frames]) -> list[dict[str, Float[Tensor, "batch out"]]]:
+    def _projected(self, role: Role, *views: Mapping[str, Frames]) -> list[dict[str, Float[Tensor, "batch out"]]]:
         """Return the projections of one part of the embeddings of frames: for each view, by format.
 
         A head sees all views of its format at once: its weights are read, and their gradient is written, one time.
@@ -230,10 +231,10 @@ class Pretrain(Task):
         found: list[dict[str, Tensor]] = [{} for _ in views]
         for format in dict.fromkeys(format for view in views for format in view):
             encoder: FormatEncoder = getattr(self.model, format)
-            necked = part == "words" and encoder.neck is not None
-            head = encoder.neck.project if necked else self.heads[self._part(format, part)]  # type: ignore[union-attr]
+            neck = encoder.neck if role == "content" else None
+            head = self.heads[str(self._part(format, role))] if neck is None else neck.project
             places = [place for place, view in enumerate(views) if format in view]
-            pooled = torch.cat([encoder.poolings[part](views[place][format]) for place in places])
+            pooled = torch.cat([encoder.pooling(role)(views[place][format]) for place in places])
             for place, projected in zip(places, head(pooled).chunk(len(places)), strict=True):
                 found[place][format] = projected
         return found
@@ -281,16 +282,16 @@ class Pretrain(Task):
         return next(self.parameters()).device
 
 
-def head_sizes(settings: ModelSettings, parts: Mapping[str, int]) -> dict[str, int]:
-    """Return the parts of embeddings that need a head, with their values: a neck has its own."""
-    return {name: dim for name, dim in parts.items() if settings.neck is None or name.endswith("voices")}
+def head_sizes(settings: ModelSettings, parts: Mapping[Part, int]) -> dict[str, int]:
+    """Return the names of the parts of embeddings that need a head, with their values: a neck has its own."""
+    return {str(part): dim for part, dim in parts.items() if settings.neck is None or part.role == "speaker"}
 
 
 @torch.no_grad()
 def projections(
     embeddings: Embeddings, heads: nn.ModuleDict, neck: NeckSettings | None
 ) -> dict[str, Float32[np.ndarray, "items _"]]:
-    """Return what the loss sees of the words' part of embeddings, by format: where there is a neck, what it projected.
+    """Return what the loss sees of the content part of embeddings, by format: where there is a neck, what it projected.
 
     Args:
         embeddings: Of a model.
@@ -299,10 +300,12 @@ def projections(
     """
     device = next((weight.device for weight in heads.parameters()), torch.device("cpu"))
     found = {}
-    for name in reversed(list(embeddings.parts)):  # of each format the first part
-        format = name.split()[0]
-        if neck is not None:
-            found[format] = embeddings.part(f"{format} words projection")
-        else:
-            found[format] = heads[name](torch.from_numpy(embeddings.part(name).copy()).to(device)).cpu().numpy()
+    for part in embeddings.sizes:
+        if part.role == "speaker":
+            continue
+        own = embeddings.part(part)
+        if neck is None:
+            found[part.format] = heads[str(part)](torch.from_numpy(own.copy()).to(device)).cpu().numpy()
+        elif part.stage == "projection":
+            found[part.format] = own
     return found

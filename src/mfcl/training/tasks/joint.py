@@ -65,7 +65,7 @@ class Joint(Pretrain):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.linears = nn.ModuleDict(
-                {name: nn.Linear(getattr(model, name).pooled["words"], classes) for name in self.formats}
+                {name: nn.Linear(getattr(model, name).pooled["content"], classes) for name in self.formats}
             )
         self.chance_loss += self.recipe.loss.labels * float(np.log(classes))
 
@@ -121,7 +121,7 @@ class Joint(Pretrain):
     def _named(self, frames: Mapping[str, Frames]) -> list[Float[Tensor, "batch classes"]]:
         """Return what each format's linear layer says of clips."""
         return [
-            self.linears[format](getattr(self.model, format).poolings["words"](own)) for format, own in frames.items()
+            self.linears[format](getattr(self.model, format).pooling("content")(own)) for format, own in frames.items()
         ]
 
 

@@ -50,7 +50,7 @@ class Classify(Task):
         self.chance_loss = float(np.log(self.classes))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.linear = nn.Linear(self.encoder.pooled["words"], self.classes)
+            self.linear = nn.Linear(self.encoder.pooled["content"], self.classes)
 
     @property
     def partial(self) -> bool:
@@ -94,5 +94,5 @@ class Classify(Task):
     def _logits(self, clips: Clips) -> Float[Tensor, "batch classes"]:
         represented, lengths = self.encoder.front(*on_device(clips, self.linear.weight.device))
         frames = self.frames(self.encoder, self.format, represented, lengths)
-        logits: Tensor = self.linear(self.encoder.poolings["words"](frames))
+        logits: Tensor = self.linear(self.encoder.pooling("content")(frames))
         return logits

@@ -1,0 +1,148 @@
+"""Sound in arrays: what a caller hands over, checked where it enters; and clips side by side."""
+
+import math
+import numbers
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, Int64, Shaped
+
+from mfcl.errors import AudioError
+
+LOUDEST = 8.0
+"""Peak of float sound, where full scale is 1: mixes and filters overshoot by a few dB, and 18 dB is room for that. \
+Whole numbers that were only cast to float (16-bit sound) have peaks of hundreds and more."""
+MOST_CHANNELS = 8
+LEAST_RATIO = 16
+"""Samples for each channel, at least: of an array that is nearly square nobody can tell which axis is time."""
+LOWEST_RATE, HIGHEST_RATE = 100, 10_000_000
+"""Hz: from seismometers to ultrasound; what lies outside is a mistake, and resampling from it would not end."""
+OFFSETS = {"int16": 0, "int32": 0, "uint8": 128}
+"""Integer types that sound is kept in, and the value that stands for silence."""
+ACCEPTED = "(samples,), (samples, channels), (1, samples) or (2, samples)"
+
+Sound = Any
+"""A path, or samples: an array, a list of numbers, or anything that turns into an array, such as a tensor. \
+`mono_samples` says what it takes of these, in one line where a type check would give a page."""
+
+
+def listed(sounds: Sound) -> list[Any]:
+    """Return the single sounds of what a caller gave: one sound, or several of them.
+
+    One sound is a path, an array of numbers (a tensor too), or a list of numbers. An array of text is several paths.
+
+    Example:
+        >>> listed("a.wav"), listed(["a.wav", "b.wav"]), listed([0.0, 0.5])
+        (['a.wav'], ['a.wav', 'b.wav'], [[0.0, 0.5]])
+    """
+    if isinstance(sounds, str | Path):
+        return [sounds]
+    if isinstance(sounds, np.ndarray) and (sounds.dtype.kind == "U" or _holds_paths(sounds)):
+        return [entry if isinstance(entry, Path) else str(entry) for entry in sounds.ravel().tolist()]
+    if hasattr(sounds, "__array__"):
+        return [sounds]
+    found = list(sounds)
+    return [found] if found and all(isinstance(entry, numbers.Number) for entry in found) else found
+
+
+def mono_samples(sound: Sound, *, name: str = "array") -> Float32[np.ndarray, " samples"]:
+    """Return an array of sound as one channel in float32, full scale 1.
+
+    Whole numbers of 16 or 32 bits, and of 8 without sign, are scaled by the range of their type. Floats are taken as
+    they are. Of two axes the one of at most two entries, or the last one of at most eight, is the channels.
+
+    Args:
+        sound: Samples: an array, a tensor (its values are copied to the processor), or a list of numbers.
+        name: What the message calls it.
+
+    Raises:
+        AudioError: no sound, of another type or shape, or with values that are NaN, infinite or far above full scale.
+    """
+    samples = _array(sound, name)
+    kind = samples.dtype.name
+    if samples.dtype.kind != "f" and kind not in OFFSETS:
+        raise AudioError(f"{name}: wanted samples as floats, int16, int32 or uint8, got {kind}; convert them first")
+    samples = _channels_last(samples, name)
+    if kind in OFFSETS:
+        full_scale = np.iinfo(np.int8 if kind == "uint8" else kind).max + 1
+        samples = ((samples.astype(np.float64) - OFFSETS[kind]) / full_scale).astype(np.float32)
+    else:
+        _check_level(samples, name)
+        samples = samples.astype(np.float32, copy=False)
+    return samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1, dtype=np.float32)
+
+
+def whole_rate(sample_rate: Any) -> int:
+    """Return a sample rate that a caller gave, in Hz.
+
+    Raises:
+        AudioError: it is no whole number, or one that no sound has.
+
+    Example:
+        >>> whole_rate(44100.0)
+        44100
+    """
+    given = isinstance(sample_rate, numbers.Real) and not isinstance(sample_rate, bool)
+    if not (given and math.isfinite(sample_rate) and sample_rate == int(sample_rate)) or not (
+        LOWEST_RATE <= sample_rate <= HIGHEST_RATE
+    ):
+        raise AudioError(
+            f"sample_rate: wanted a whole number of Hz from {LOWEST_RATE} to {HIGHEST_RATE}, got {sample_rate!r}"
+        )
+    return int(sample_rate)
+
+
+def padded(
+    clips: Iterable[Float32[np.ndarray, " _"]], counts: Int64[np.ndarray, " batch"]
+) -> Float32[np.ndarray, "batch samples"]:
+    """Return clips as the rows of one table, zeros after their ends.
+
+    Args:
+        clips: Taken one at a time.
+        counts: Samples of each.
+    """
+    rows = np.zeros((len(counts), int(counts.max(initial=0))), dtype=np.float32)
+    for row, clip in zip(rows, clips, strict=True):
+        row[: len(clip)] = clip
+    return rows
+
+
+def _holds_paths(sounds: Shaped[np.ndarray, "..."]) -> bool:
+    return sounds.dtype.kind == "O" and all(isinstance(entry, str | Path) for entry in sounds.ravel().tolist())
+
+
+def _array(sound: Any, name: str) -> Shaped[np.ndarray, "..."]:
+    if hasattr(sound, "detach"):  # a tensor that may have a gradient or lie on a GPU
+        sound = sound.detach().cpu()
+    try:
+        return np.asarray(sound)
+    except (TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise AudioError(f"{name}: cannot be read as an array of samples ({reason}); give floats or int16") from error
+
+
+def _channels_last(samples: Shaped[np.ndarray, "..."], name: str) -> Shaped[np.ndarray, "samples channels"]:
+    """Return samples with the channels behind, where it is beyond doubt which axis they are."""
+    if samples.size == 0:
+        raise AudioError(f"{name}: wanted samples, got an empty array of shape {samples.shape}; leave it out")
+    if samples.ndim == 1:
+        return samples[:, None]
+    if samples.ndim == 2:
+        for table, most in ((samples, MOST_CHANNELS), (samples.T, 2)):  # three rows and more may be clips in a batch
+            frames, channels = table.shape
+            if channels == 1 or (channels <= most and frames >= LEAST_RATIO * channels):
+                return table
+    raise AudioError(f"{name}: wanted the shape {ACCEPTED}, got {samples.shape}; give several clips as a list of clips")
+
+
+def _check_level(samples: Shaped[np.ndarray, "samples channels"], name: str) -> None:
+    highest, lowest = float(samples.max()), float(samples.min())  # NaN stays NaN, and no copy is made
+    if not (math.isfinite(highest) and math.isfinite(lowest)):
+        raise AudioError(f"{name}: wanted finite samples, got NaN or infinity; write it again or leave it out")
+    peak = max(highest, -lowest)
+    if peak > LOUDEST:
+        raise AudioError(
+            f"{name}: wanted samples from -1 to 1, got a peak of {peak:g}; divide by the full scale (32768 for 16 bits)"
+        )

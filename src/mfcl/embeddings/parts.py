@@ -1,0 +1,88 @@
+"""The parts of an embedding: of which format, what for, and how far along; and their names in files and tables."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from mfcl.errors import MeasureError, MfclError, one_of
+
+FORMATS = ("wave", "mel")
+Role = Literal["", "content", "speaker"]
+Stage = Literal["", "projection", "pooled"]
+WORDS: dict[Role, str] = {"content": "words", "speaker": "voices"}
+"""Role -> its word in recipes, saved files and tables."""
+_ROLES: dict[str, Role] = {word: role for role, word in WORDS.items()}
+_STAGES: dict[str, Stage] = {"projection": "projection", "pooled": "pooled"}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of an embedding.
+
+    Example:
+        >>> str(Part("mel", "content", "projection")), Part.parse("mel words")
+        ('mel words projection', Part(format='mel', role='content', stage=''))
+    """
+
+    format: str
+    """`wave` or `mel`; or the name of a baseline, which has one part."""
+    role: Role = ""
+    """`content` (what is said) or `speaker` (who says it), of a model that has both; "" where there is one part."""
+    stage: Stage = ""
+    """`projection`: what the loss sees. `pooled`: what comes before a neck. "": the embedding itself."""
+
+    def __str__(self) -> str:
+        """Return the part's name in files and tables."""
+        return " ".join(word for word in (self.format, WORDS.get(self.role, ""), self.stage) if word)
+
+    @classmethod
+    def parse(cls, name: str) -> "Part":
+        """Return the part of that name; a name of no model's part is that of a baseline. `str` gives the name back."""
+        format, *words = name.split(" ")
+        if format not in FORMATS:
+            return cls(name)
+        role = _ROLES.get(words[0], "") if words else ""
+        rest = words[1:] if role else words
+        stage = _STAGES.get(rest[0], "") if rest else ""
+        part = cls(format, role, stage)
+        return part if str(part) == name else cls(name)
+
+    def matches(self, name: str) -> bool:
+        """Say whether this part is meant by a name that may leave something out: `mel`, `words`, `mel speaker`.
+
+        `content` and `words` mean the same, and so do `speaker` and `voices`; the order of the words does not count.
+        """
+        return _words(name) <= _words(str(self))
+
+
+def matching(names: Iterable[str], wanted: str) -> list[str]:
+    """Return which of some parts' names are meant by a name that may leave something out; see `Part.matches`.
+
+    Raises:
+        MeasureError: none is.
+
+    Example:
+        >>> matching(["wave words", "mel words", "mel voices"], "content")
+        ['wave words', 'mel words']
+    """
+    names = list(names)
+    found = [name for name in names if Part.parse(name).matches(wanted)]
+    if not found:
+        raise MeasureError(f"embeddings: {one_of('part', wanted, names)}")
+    return found
+
+
+def formats_of(choice: str) -> tuple[str, ...]:
+    """Return the formats that `wave`, `mel` or `both` stands for.
+
+    Raises:
+        MfclError: another word.
+    """
+    if choice not in ("both", *FORMATS):
+        hint = f"; give {choice!r} as part" if isinstance(choice, str) and _words(choice) & set(WORDS) else ""
+        raise MfclError(f"{one_of('format', str(choice), ('both', *FORMATS))}{hint}")
+    return FORMATS if choice == "both" else (choice,)
+
+
+def _words(name: str) -> set[str]:
+    return {_ROLES.get(word, word) for word in name.split()}
