@@ -87,7 +87,8 @@ class Step:
         """Return the answer's results with their evidence."""
         data, where = self.workspace.data, f"{self.workspace.cache.path(self.key, self.basis)}"
         rows = [{"command": "", **row} for row in self.answered()["rows"]]
-        found = from_rows(rows, where, labels=data.manifest.label_names, speaker=data.speaker)
+        about = self.source.representations
+        found = from_rows(rows, where, labels=data.manifest.label_names, speaker=data.speaker, about=about)
         evidence = self.workspace.cache.evidence(self.key, self.basis, len(found))
         return [replace(one, evidence=kept) for one, kept in zip(found, evidence, strict=True)]
 

@@ -58,7 +58,7 @@ class Workspace:
 
     def about(self, source: Source) -> dict[str, Any] | None:
         """Return what is known about a source that was made: seconds; None if it was not made."""
-        path = self.folder / "embeddings" / f"{self.name(source)}.json"
+        path = self._file(source).with_suffix(".json")
         if not path.is_file():
             return None
         known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -75,7 +75,7 @@ class Workspace:
         else:
             model = self.model(source)
             embeddings = embed_store(model.to(pick_device(self.device)), self.data.store, progress=bool(self.progress))
-        file = self.folder / "embeddings" / f"{self.name(source)}.npz"
+        file = self._file(source)
         embeddings.save(file)
         known = {"seconds": round(spent + clock(), 1)}
         write_json(file.with_suffix(".json"), known)
@@ -87,7 +87,7 @@ class Workspace:
         if self._last is None or self._last[0] != name:
             self._probes.clear()
             self._views.clear()
-            found = load_embeddings(self.folder / "embeddings" / f"{name}.npz")
+            found = load_embeddings(self._file(source))
             self._last = (name, found)
         return self._last[1]
 
@@ -145,6 +145,13 @@ class Workspace:
     def run(self, source: Source) -> Path:
         """Return the run folder of a source's training."""
         return self.folder / "runs" / self.name(source)
+
+    def _file(self, source: Source) -> Path:
+        """Return where a source's embeddings are or will be; version 0.1 named those of every baseline `control`."""
+        name = self.name(source)
+        old = self.folder / "embeddings" / f"control-seed{source.seed}-{digest(self.basis(source))}.npz"
+        known = source.kind == BASELINE and old.with_suffix(".json").is_file()
+        return old if known else self.folder / "embeddings" / f"{name}.npz"
 
     def _spent(self, source: Source) -> float:
         """Return the seconds of training before now, of a study that was stopped in the midst of it."""
