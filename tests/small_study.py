@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from mfcl.evaluation import wording
+from mfcl.evaluation.result import Result
 from mfcl.evaluation.tasks import voices
 from mfcl.studies import fine_tuning as tuning
 from mfcl.studies import representations as sources
 from mfcl.studies import sections as presets
 from mfcl.studies import study
-from mfcl.studies.results import Row
 from tests.recipes import tiny_recipe
 from tests.sounds import write_corpus
 
@@ -66,12 +67,27 @@ def shrink(patch: pytest.MonkeyPatch) -> None:
 
 def small_study(
     data: Path, folder: Path, *, seeds: int | None = 1, progress: bool = False, **changes: object
-) -> list[Row]:
+) -> list[Result]:
     """A study kept in `folder / "out"`; what is decoded lies beside it."""
     given: dict[str, object] = {"recipe": tiny_recipe(folder), "cache": folder / "cache", **changes}
     with pytest.MonkeyPatch.context() as patch:
         shrink(patch)
         return study(data, folder / "out", seeds=seeds, progress=progress, command="mfcl study", **given)
+
+
+def task(one: Result) -> str:
+    """What was asked, as the tables say it."""
+    return wording.task(one.question)
+
+
+def section(one: Result) -> str:
+    """The section that it belongs to."""
+    return one.question.section
+
+
+def called(one: Result) -> str:
+    """What it was asked of, as the tables say it."""
+    return wording.name(one.representation, one.question.section)
 
 
 if __name__ == "__main__":

@@ -10,10 +10,12 @@ from mfcl.data.manifest_csv import write_manifest
 from mfcl.data.splits import split
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError
-from mfcl.evaluation.tasks import Measure, measure_labels, measure_voices
+from mfcl.evaluation.result import ENROLLED, KNN, Question, Result
+from mfcl.evaluation.tasks import measure_labels, measure_voices
 from mfcl.models.pair import make_model
 from mfcl.studies.comparing import Compared, compare, compare_files, compare_tables, in_common, paired, run_names
 from tests.small_run import tiny
+from tests.small_study import task
 from tests.sounds import write_corpus
 from tests.test_tasks import corpus as vectors
 
@@ -36,12 +38,13 @@ def test_checkpoints_are_measured_alike_and_beside_the_first(runs: list[Path], t
     names = [one.run for one in found]
     assert names == ["one"] * names.count("one") + ["two"] * names.count("one")
     first, second = ([one for one in found if one.run == name] for name in ("one", "two"))
-    assert {one.measure.table for one in found} == {"labels", "voices"}
+    assert {one.result.question.section for one in found} == {"labels", "voices"}
     for one, other in zip(first, second, strict=True):
-        assert (one.measure.task, one.measure.metric) == (other.measure.task, other.measure.metric)
+        assert one.result.question == other.result.question
         assert (one.difference, one.low, one.high) == (None, None, None)
-        assert other.difference == other.measure.value - one.measure.value
-        assert (other.low is None) == (other.measure.metric == "min_dcf")
+        assert other.difference == other.result.value - one.result.value
+        lacking = other.result.question.metric in ("min_dcf", "eer")  # two test speakers: each draw of both is the same
+        assert (other.low is None) == lacking
     assert any(one.difference for one in second)
     text = compare_tables(found)
     assert "difference to one" in text
@@ -53,7 +56,9 @@ def test_checkpoints_are_measured_alike_and_beside_the_first(runs: list[Path], t
 def test_other_data_can_be_named(runs: list[Path], tmp_path: Path) -> None:
     new = write_corpus(tmp_path / "new", speakers=6, digits=2, takes=4, seconds=0.2)
     found = compare(runs, new, label="digit", cache=tmp_path / "cache", device="cpu", progress=False)
-    assert {one.measure.n for one in found if one.measure.table == "labels"} == {16}  # a quarter of 6 speakers: 2
+    assert {one.result.n for one in found if one.result.question.section == "labels"} == {
+        16
+    }  # a quarter of 6 speakers: 2
 
 
 def test_recordings_that_a_run_was_trained_on_are_no_test(runs: list[Path], tmp_path: Path) -> None:
@@ -74,14 +79,14 @@ def test_runs_without_a_list_want_data(runs: list[Path], tmp_path: Path) -> None
         compare([runs[0], runs[0] / "model"], progress=False)
 
 
-def by_name(**found: list[Measure]) -> dict[str, dict[str, Compared]]:
+def by_name(**found: list[Result]) -> dict[str, dict[str, Compared]]:
     return {
-        name: {f"{one.measure.task}, {one.measure.metric}": one for one in paired(found, seed=0) if one.run == name}
+        name: {f"{task(one.result)}, {one.result.question.metric}": one for one in paired(found) if one.run == name}
         for name in found
     }
 
 
-def everything(embeddings: Embeddings) -> list[Measure]:
+def everything(embeddings: Embeddings) -> list[Result]:
     found = measure_labels(embeddings, "digit", "speaker", seed=0)
     return found + measure_voices(embeddings, "digit", "speaker", seed=0)
 
@@ -91,13 +96,13 @@ def test_files_of_embeddings_are_compared_whole_or_by_a_part(tmp_path: Path) -> 
     files = [tmp_path / "plain.npz", tmp_path / "better.npz"]
     for file, one in zip(files, (plain, better), strict=True):
         one.save(file)
-    whole = {(one.run, one.measure.task): one for one in compare_files(files)}
-    task = "digit, 5-NN, no training"
-    assert whole[("better.npz", task)].difference > 0
-    assert whole[("better.npz", task)].low > 0
-    alone = {(one.run, one.measure.task): one for one in compare_files(files, part="wave")}
-    by_hand = {m.task: m.value for m in measure_labels(plain.only("wave"), "digit", "speaker", seed=0)}
-    assert alone[("plain.npz", task)].measure.value == by_hand[task] != whole[("plain.npz", task)].measure.value
+    whole = {(one.run, one.result.question): one for one in compare_files(files)}
+    asked = Question("labels", "accuracy", "digit", KNN)
+    assert whole[("better.npz", asked)].difference > 0
+    assert whole[("better.npz", asked)].low > 0
+    alone = {(one.run, one.result.question): one for one in compare_files(files, part="wave")}
+    by_hand = {m.question: m.value for m in measure_labels(plain.only("wave"), "digit", "speaker", seed=0)}
+    assert alone[("plain.npz", asked)].result.value == by_hand[asked] != whole[("plain.npz", asked)].result.value
     unnamed = dataclasses.replace(plain, labels={})
     unnamed.save(files[0])
     with pytest.raises(MeasureError, match=r"plain\.npz: no label to measure by"):
@@ -123,8 +128,8 @@ def test_a_paired_interval_is_narrower_than_that_of_two_figures() -> None:
     near = dataclasses.replace(plain, vectors=(plain.vectors + noise).astype(np.float32))
     found = by_name(a=everything(plain), b=everything(near))
     name = "voices, all pairs of unseen speakers, eer"
-    one, other = found["a"][name].measure, found["b"][name]
-    assert other.high - other.low < 0.7 * (one.high - one.low + other.measure.high - other.measure.low)
+    one, other = found["a"][name].result, found["b"][name]
+    assert other.high - other.low < 0.7 * (one.high - one.low + other.result.high - other.result.low)
 
 
 def test_only_what_all_could_read_is_compared() -> None:
@@ -138,13 +143,18 @@ def test_only_what_all_could_read_is_compared() -> None:
 
 
 def test_a_table_has_a_column_a_run_and_a_dash_where_nothing_was_measured() -> None:
-    figure = Measure("labels", "digit", "accuracy", 90.0, 88.0, 92.0, 10)
-    cost = Measure("voices", "enrolled", "min_dcf", 0.5, None, None, 10)
+    figure = Result(Question("labels", "accuracy", "digit", KNN), 90.0, 88.0, 92.0, 10)
+    cost = Result(Question("voices", "min_dcf", "speaker", ENROLLED, enrolled=1), 0.5, None, None, 10)
     found = [Compared("a", figure), Compared("a", cost), Compared("b", figure, 1.5, 0.5, 2.5)]
     lines = compare_tables(found, style="github").splitlines()
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")]
     assert cells[0] == ["task", "metric", "a", "b"]
-    assert cells[1] == ["digit", "accuracy", "90.0 [88.0, 92.0]", "90.0 [88.0, 92.0] (+1.5 [+0.5, +2.5])"]
-    assert cells[3] == ["enrolled", "min_dcf", "0.500", "-"]
+    assert cells[1] == [
+        "digit, 5-NN, no training",
+        "accuracy",
+        "90.0 [88.0, 92.0]",
+        "90.0 [88.0, 92.0] (+1.5 [+0.5, +2.5])",
+    ]
+    assert cells[3] == ["voices, 1 clip enrolled", "min_dcf", "0.500", "-"]
     assert found[2].row()["difference_low"] == 0.5
     assert run_names([Path("x/one/model"), Path("y/one"), Path("y/two")]) == ["x/one", "y/one", "y/two"]

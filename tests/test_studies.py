@@ -1,6 +1,7 @@
 """The main job from end to end on a tiny corpus: every section, resumed, extended, and what needs labels left out."""
 
 import csv
+import dataclasses
 import json
 import math
 import shutil
@@ -17,12 +18,16 @@ import mfcl.studies
 from mfcl.data.demo import make_demo
 from mfcl.data.splits import BECKER_FOLDS
 from mfcl.errors import MfclError
+from mfcl.evaluation import wording
+from mfcl.evaluation.result import ENROLLED, KNN, LINEAR, Question, Representation, Result
+from mfcl.evaluation.result_file import COLUMNS, from_rows, to_row
+from mfcl.evaluation.summary import summaries
+from mfcl.evaluation.tables import tables
 from mfcl.studies import SECTIONS
 from mfcl.studies.evaluators import GAIN_DB
-from mfcl.studies.results import Row, tables
 from mfcl.studies.workspace import Workspace
 from tests.recipes import tiny_recipe
-from tests.small_study import CROPS, small_study, write_listed
+from tests.small_study import CROPS, called, section, small_study, task, write_listed
 from tests.sounds import write_corpus
 
 ROOT = Path(__file__).parents[1]
@@ -38,7 +43,10 @@ WITHOUT_INTERVAL = {
 MEASURED_TIME = {"seconds", "clips_per_second"}
 """Metrics of the cost section that no two runs share."""
 
+LABELS = {"labels": ["digit", "speaker", "gender"], "speaker": "speaker"}
+
 Stamps = dict[str, int]
+Whole = tuple[Path, list[Result]]
 
 
 def stamps(out: Path) -> Stamps:
@@ -61,12 +69,9 @@ def figures(rows: list[dict[str, object]]) -> list[dict[str, object]]:
     ]
 
 
-def representations(rows: list[Row], table: str, **wanted: object) -> list[str]:
+def representations(rows: list[Result], table: str, about: str = "") -> list[str]:
     """The representations of a table in the order of its rows, each once."""
-    own = [row for row in rows if row.table == table]
-    return list(
-        dict.fromkeys(row.representation for row in own if all(getattr(row, k) == v for k, v in wanted.items()))
-    )
+    return list(dict.fromkeys(called(row) for row in rows if section(row) == table and about in ("", task(row))))
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +80,7 @@ def listed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def whole(listed: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Row]]:
+def whole(listed: Path, tmp_path_factory: pytest.TempPathFactory) -> Whole:
     """The folder and the rows of a study of every section."""
     folder = tmp_path_factory.mktemp("whole")
     return folder, small_study(listed, folder, preset="default")
@@ -100,59 +105,63 @@ def grown(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
 # What a whole study holds
 
 
-def test_every_section_of_the_default_preset_has_its_rows_or_its_pictures(whole: tuple[Path, list[Row]]) -> None:
+def test_every_section_of_the_default_preset_has_its_rows_or_its_pictures(whole: Whole) -> None:
     folder, rows = whole
-    assert {row.table for row in rows} == set(SECTIONS) - {"maps", "ablation"}
+    assert {section(row) for row in rows} == set(SECTIONS) - {"maps", "ablation"}
     pictures = json.loads((folder / "out" / "pictures.json").read_text())
     assert [entry["representation"] for entry in pictures["maps"]] == ENCODERS
 
 
-def test_every_control_stands_beside_every_encoder(whole: tuple[Path, list[Row]]) -> None:
+def test_every_control_stands_beside_every_encoder(whole: Whole) -> None:
     _, rows = whole
     for table in ("labels", "voices", "traits", "robustness"):
-        tasks = {row.task for row in rows if row.table == table}
+        tasks = {task(row) for row in rows if section(row) == table}
         assert tasks
-        for task in tasks:
-            assert representations(rows, table, task=task) == [*CONTROLS, *ENCODERS], task
-    assert {row.task for row in rows if row.table == "traits"} == {"gender, linear probe, all labels"}
-    assert {row.task for row in rows if row.table == "labels"} == {
+        for text in tasks:
+            assert representations(rows, table, text) == [*CONTROLS, *ENCODERS], text
+    assert {task(row) for row in rows if section(row) == "traits"} == {"gender, linear probe, all labels"}
+    assert {task(row) for row in rows if section(row) == "labels"} == {
         *("digit, linear probe, all labels", "digit, linear probe, 10 labels a class", "digit, 5-NN, no training"),
     }
 
 
-def test_label_efficiency_has_the_curves_of_frozen_fine_tuned_and_from_scratch(whole: tuple[Path, list[Row]]) -> None:
+def test_label_efficiency_has_the_curves_of_frozen_fine_tuned_and_from_scratch(
+    whole: Whole,
+) -> None:
     _, rows = whole
     trained = [f"pre-trained, {name}, fine-tuned" for name in ("wave", "mel")]
     trained += [f"{name}, from scratch" for name in ("wave", "mel")]
     frozen = [f"{name}, frozen" for name in ENCODERS]
     assert set(representations(rows, "efficiency")) == {*CONTROLS, *frozen, *trained, "pre-trained, both, joint"}
-    joint = [row for row in rows if row.representation == "pre-trained, both, joint"]
-    assert [(row.x, row.task) for row in joint] == [(1, "digit, 1 labels a class"), (10, "digit, 10 labels a class")]
+    joint = [row for row in rows if called(row) == "pre-trained, both, joint"]
+    assert [(row.x, task(row)) for row in joint] == [(1, "digit, 1 labels a class"), (10, "digit, 10 labels a class")]
     for name, counts in ((trained[0], [1, 16]), (trained[3], [1, 16]), (frozen[3], [1, 5, 10, 16])):
-        own = [row for row in rows if row.table == "efficiency" and row.representation == name]
+        own = [row for row in rows if section(row) == "efficiency" and called(row) == name]
         assert [row.x for row in own] == counts  # 4 speakers with 4 takes are all labels of a class
-        assert own[0].task == "digit, 1 labels a class"
-        assert own[-1].task == "digit, all labels"
+        assert task(own[0]) == "digit, 1 labels a class"
+        assert task(own[-1]) == "digit, all labels"
 
 
-def test_robustness_is_told_clean_and_at_every_level_of_noise(whole: tuple[Path, list[Row]]) -> None:
+def test_robustness_is_told_clean_and_at_every_level_of_noise(whole: Whole) -> None:
     _, rows = whole
-    own = [row for row in rows if row.table == "robustness" and row.representation == "pre-trained, both"]
-    at = {row.task.removeprefix("digit, linear probe, all labels, "): row.x for row in own if "all labels" in row.task}
+    own = [row for row in rows if section(row) == "robustness" and called(row) == "pre-trained, both"]
+    at = {
+        task(row).removeprefix("digit, linear probe, all labels, "): row.x for row in own if "all labels" in task(row)
+    }
     levels = {f"gain {gain:+g} dB": None for gain in GAIN_DB}
     assert levels
     assert at == {"clean": None, "noise at 20 dB": 20, "noise at 10 dB": 10, "noise at 0 dB": 0, **levels}
-    clean = next(row for row in own if row.task.endswith("all labels, clean"))
-    label = next(row for row in rows if row.table == "labels" and row.representation == "pre-trained, both")
+    clean = next(row for row in own if task(row).endswith("all labels, clean"))
+    label = next(row for row in rows if section(row) == "labels" and called(row) == "pre-trained, both")
     assert (clean.value, clean.low, clean.high) == (label.value, label.low, label.high)  # one probe, one figure
 
 
-def test_geometry_is_of_every_view_and_retrieval_of_what_has_heads(whole: tuple[Path, list[Row]]) -> None:
+def test_geometry_is_of_every_view_and_retrieval_of_what_has_heads(whole: Whole) -> None:
     _, rows = whole
     found = defaultdict(set)
     for row in rows:
-        if row.table == "geometry":
-            found[row.representation].add(row.metric)
+        if section(row) == "geometry":
+            found[called(row)].add(row.question.metric)
     assert list(found) == ENCODERS
     for name, metrics in found.items():
         wanted = {"rankme", "uniformity"}
@@ -161,18 +170,22 @@ def test_geometry_is_of_every_view_and_retrieval_of_what_has_heads(whole: tuple[
         assert metrics == wanted, name
 
 
-def test_cost_is_told_of_every_encoder(whole: tuple[Path, list[Row]]) -> None:
+def test_cost_is_told_of_every_encoder(whole: Whole) -> None:
     _, rows = whole
     assert representations(rows, "cost") == ENCODERS
     both, wave = (
-        {row.metric: row.value for row in rows if row.table == "cost" and row.representation == f"pre-trained, {view}"}
+        {
+            row.question.metric: row.value
+            for row in rows
+            if section(row) == "cost" and called(row) == f"pre-trained, {view}"
+        }
         for view in ("both", "wave")
     )
     assert set(both) == {"seconds", "parameters", "multiply_adds", "clips_per_second"}
     assert both["parameters"] > wave["parameters"] > 0
 
 
-def test_sweeps_have_their_names_and_their_places(whole: tuple[Path, list[Row]]) -> None:
+def test_sweeps_have_their_names_and_their_places(whole: Whole) -> None:
     _, rows = whole
     views = ("wave", "mel", "both")
     assert representations(rows, "formats") == [
@@ -182,36 +195,39 @@ def test_sweeps_have_their_names_and_their_places(whole: tuple[Path, list[Row]])
     assert representations(rows, "augmentation") == [
         f"pre-trained, augmented {setting}, {view}" for setting in ("none", "wave", "mel", "both") for view in views
     ]
-    crops = {(row.representation, row.x) for row in rows if row.table == "crops"}
+    crops = {(called(row), row.x) for row in rows if section(row) == "crops"}
     assert CROPS == ((45, 45, "disjoint"), (80, 100, "free"))
     placed = {"pre-trained, crops 45 % disjoint": 45.0, "pre-trained, crops 80-100 % free": 90.0}
     assert crops == {(f"{name}, {view}", x) for name, x in placed.items() for view in views}
-    tasks = {row.task for row in rows if row.table == "crops"}
+    tasks = {task(row) for row in rows if section(row) == "crops"}
     assert {"digit, linear probe, all labels", "digit, 5-NN, no training"} < tasks
-    assert any(task.startswith("voices, ") for task in tasks)
+    assert any(text.startswith("voices, ") for text in tasks)
 
 
-def test_results_are_written_as_the_fields_that_are_promised(whole: tuple[Path, list[Row]]) -> None:
+def test_results_are_written_as_the_fields_that_are_promised(whole: Whole) -> None:
     folder, rows = whole
     found = written(folder / "out")
-    assert [Row(**row) for row in found] == rows
-    assert all(set(row) == set(FIELDS) for row in found)
+    assert from_rows(found, "results.json") == rows
+    assert from_rows([{key: row[key] for key in FIELDS} for row in found], "results.json", **LABELS) == [
+        dataclasses.replace(row, evidence=None) for row in rows
+    ]
+    assert all(set(row) == set(COLUMNS) > set(FIELDS) for row in found)
     for row in rows:
         assert math.isfinite(row.value), row
-        if row.metric in WITHOUT_INTERVAL:
+        if row.question.metric in WITHOUT_INTERVAL:
             assert row.low is None, row
             assert row.high is None, row
         else:
             assert 0 <= row.low <= row.high <= 100, row
-            assert row.metric == "eer" or row.low - 1e-9 <= row.value <= row.high + 1e-9, row
-        assert row.command == f"mfcl study --only {row.table}"
+            assert row.question.metric == "eer" or row.low - 1e-9 <= row.value <= row.high + 1e-9, row
+        assert row.command == f"mfcl study --only {section(row)}"
         assert row.n > 0
     page = (folder / "out" / "results.md").read_text()
     for text in ("pre-trained, both", "- command: `", "- data: ", "- seeds: 0", "- seconds: ", "- machine: "):
         assert text in page
 
 
-def test_about_tells_what_the_study_was(whole: tuple[Path, list[Row]], listed: Path) -> None:
+def test_about_tells_what_the_study_was(whole: Whole, listed: Path) -> None:
     folder, _ = whole
     about = json.loads((folder / "out" / "about.json").read_text())
     assert about["parts"] == {
@@ -231,7 +247,7 @@ def test_about_tells_what_the_study_was(whole: tuple[Path, list[Row]], listed: P
     assert {"command", "fingerprint", "machine", "version", "notes"} <= set(about)
 
 
-def test_pictures_show_the_test_recordings_and_every_training(whole: tuple[Path, list[Row]]) -> None:
+def test_pictures_show_the_test_recordings_and_every_training(whole: Whole) -> None:
     folder, rows = whole
     pictures = json.loads((folder / "out" / "pictures.json").read_text())
     assert set(pictures) == {"maps", "confusions", "groups", "det", "training", "method"}
@@ -243,7 +259,7 @@ def test_pictures_show_the_test_recordings_and_every_training(whole: tuple[Path,
         assert [sum(row) for row in entry["counts"]] == [8, 8, 8]
     for entry in pictures["groups"]:
         assert (entry["label"], entry["by"], entry["names"]) == ("digit", "speaker", ["04", "08"])
-        row = next(row for row in rows if row.table == "labels" and row.representation == entry["representation"])
+        row = next(row for row in rows if section(row) == "labels" and called(row) == entry["representation"])
         assert sum(entry["accuracy"]) / 2 == pytest.approx(row.value, abs=0.01)
     for entry in pictures["det"]:
         assert entry["clips"] in (1, 5)
@@ -260,7 +276,7 @@ def test_pictures_show_the_test_recordings_and_every_training(whole: tuple[Path,
     assert main["epochs"][0]["seconds"] < main["epochs"][1]["seconds"]
 
 
-def test_the_report_and_its_table_lie_beside_the_figures(whole: tuple[Path, list[Row]]) -> None:
+def test_the_report_and_its_table_lie_beside_the_figures(whole: Whole) -> None:
     folder, rows = whole
     assert "pre-trained" in (folder / "out" / "report.html").read_text(encoding="utf-8")
     with (folder / "out" / "results.csv").open(newline="", encoding="utf-8") as file:
@@ -270,7 +286,7 @@ def test_the_report_and_its_table_lie_beside_the_figures(whole: tuple[Path, list
 # Going on
 
 
-def test_a_second_call_computes_nothing_again(whole: tuple[Path, list[Row]], listed: Path) -> None:
+def test_a_second_call_computes_nothing_again(whole: Whole, listed: Path) -> None:
     folder, rows = whole
     before = stamps(folder / "out")
     assert {name.split("/")[0] for name in before} == {"parts", "embeddings", "runs"}
@@ -315,14 +331,14 @@ def test_no_speaker_is_on_two_sides(grown: tuple[Path, list[Stamps], list[list[d
     assert set().union(*speakers.values()) == {"train", "valid", "test"}
 
 
-def test_a_study_of_other_settings_is_refused_in_the_same_folder(whole: tuple[Path, list[Row]], listed: Path) -> None:
+def test_a_study_of_other_settings_is_refused_in_the_same_folder(whole: Whole, listed: Path) -> None:
     folder, _ = whole
     with pytest.raises(MfclError, match="other data or settings"):
         small_study(listed, folder, overrides=["train.epochs=3"])
 
 
 def test_a_dry_run_prints_the_plan_and_does_nothing(
-    whole: tuple[Path, list[Row]], listed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    whole: Whole, listed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(Workspace, "make", lambda *_: pytest.fail("a dry run made something"))
@@ -345,14 +361,14 @@ def test_a_dry_run_prints_the_plan_and_does_nothing(
 
 def test_an_ablation_adds_its_rows_and_a_later_one_keeps_them(corpus: Path, tmp_path: Path) -> None:
     first = small_study(corpus, tmp_path, seeds=1, ablate=[["model.voices=statistics"]])
-    assert {row.table for row in first} == {"ablation"}
-    names = {row.representation for row in first}
+    assert {section(row) for row in first} == {"ablation"}
+    names = {called(row) for row in first}
     voiced = "pre-trained, model.voices=statistics"
     assert {f"{voiced}, {view}" for view in ("wave", "mel", "both", "words", "voices")} <= names
     assert {"untrained, model.voices=statistics, both", "pre-trained, as it is, both"} <= names
     second = small_study(corpus, tmp_path, seeds=1, ablate=[["train.batch=6"]])
-    assert {row.representation for row in second} > names
-    assert any("train.batch=6" in row.representation for row in second)
+    assert {called(row) for row in second} > names
+    assert any("train.batch=6" in called(row) for row in second)
 
 
 def test_an_ablation_without_choices_is_refused(corpus: Path, tmp_path: Path) -> None:
@@ -372,7 +388,7 @@ def test_a_section_that_does_not_exist_is_named_before_anything_is_done(tmp_path
 
 
 STOPS = (
-    "embeddings/control-*.npz",
+    "embeddings/MFCC-statistics-*.npz",
     "runs/pre-trained-seed0-????????????/metrics.jsonl",
     "embeddings/pre-trained-*.npz",
     "runs/*-from-scratch-*-mel",
@@ -382,9 +398,7 @@ STOPS = (
 
 
 @pytest.mark.slow
-def test_a_study_killed_anywhere_ends_with_the_same_figures(
-    whole: tuple[Path, list[Row]], listed: Path, tmp_path: Path
-) -> None:
+def test_a_study_killed_anywhere_ends_with_the_same_figures(whole: Whole, listed: Path, tmp_path: Path) -> None:
     folder, rows = whole
     sections = ("efficiency", "geometry", "formats")
     shutil.copytree(folder / "cache", tmp_path / "cache")
@@ -405,7 +419,7 @@ def test_a_study_killed_anywhere_ends_with_the_same_figures(
         assert early, f"ended before {pattern}: {(tmp_path / 'said.txt').read_text()}"
     assert not (tmp_path / "out" / "report.html").exists()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=ROOT)
-    expected = [vars(row) for row in rows if row.table in sections]
+    expected = [to_row(row) for row in rows if section(row) in sections]
     assert figures(written(tmp_path / "out")) == figures(expected)
     assert (tmp_path / "out" / "report.html").is_file()
 
@@ -422,8 +436,8 @@ def test_labels_without_voices_are_measured_and_it_is_said_what_voices_would_add
         (folder / kind).mkdir(parents=True, exist_ok=True)
         shutil.copy(path, folder / kind / path.name)
     rows = small_study(folder, tmp_path, only=["labels", "voices", "traits"])
-    assert {row.table for row in rows} == {"labels"}
-    assert {row.representation for row in rows} == {*CONTROLS, *ENCODERS}
+    assert {section(row) for row in rows} == {"labels"}
+    assert {called(row) for row in rows} == {*CONTROLS, *ENCODERS}
     assert "no label names the voice" in capsys.readouterr().err
     assert not json.loads((tmp_path / "out" / "pictures.json").read_text()).get("groups")
     assert "would add voices and traits" in (tmp_path / "out" / "results.md").read_text()
@@ -441,9 +455,9 @@ def test_without_any_label_geometry_maps_cost_retrieval_and_training_are_there(
     assert len(said) == 2
     for word in ("labels", "efficiency", "robustness", "formats", "supervised", "--label"):
         assert word in said[0]
-    assert {row.table for row in rows} == {"geometry", "cost"}
-    assert {row.representation for row in rows} == {name for name in ENCODERS if not name.startswith("supervised")}
-    assert {"r_at_1", "r_at_5", "alignment"} <= {row.metric for row in rows}
+    assert {section(row) for row in rows} == {"geometry", "cost"}
+    assert {called(row) for row in rows} == {name for name in ENCODERS if not name.startswith("supervised")}
+    assert {"r_at_1", "r_at_5", "alignment"} <= {row.question.metric for row in rows}
     pictures = json.loads((tmp_path / "out" / "pictures.json").read_text())
     assert {len(entry["ids"]) for entry in pictures["maps"]} == {9}
     assert [entry["run"] for entry in pictures["training"]] == ["pre-trained"]
@@ -471,9 +485,11 @@ def test_an_unlabelled_recording_is_never_a_class(tmp_path: Path) -> None:
     for entry in pictures["confusions"]:
         assert entry["classes"] == ["0", "1", "2"]
         assert sum(map(sum, entry["counts"])) == 18
-    assert {row.n for row in rows if row.table != "geometry"} == {18}  # a fourth of the 24 test recordings has no label
-    assert {row.n for row in rows if row.table == "geometry"} == {24}  # which asks for none
-    assert {row.x for row in rows if row.table == "efficiency" and row.task.endswith("all labels")} == {12}
+    assert {row.n for row in rows if section(row) != "geometry"} == {
+        18
+    }  # a fourth of the 24 test recordings has no label
+    assert {row.n for row in rows if section(row) == "geometry"} == {24}  # which asks for none
+    assert {row.x for row in rows if section(row) == "efficiency" and task(row).endswith("all labels")} == {12}
     for config in (tmp_path / "out" / "runs").rglob("config.yaml"):
         text = config.read_text()
         assert "task: classify" not in text or "\nclasses: 3\n" in text
@@ -489,7 +505,7 @@ def test_one_clip_of_each_speaker_leaves_voices_out_and_says_so(
         if int(path.name[0]) != (number // 2) % 2:
             path.unlink()
     rows = small_study(source, tmp_path, only=["labels", "voices", "traits"])
-    assert {row.table for row in rows} == {"labels"}
+    assert {section(row) for row in rows} == {"labels"}
     assert "voices are not measured" in capsys.readouterr().err
     assert "voices are not measured" in (tmp_path / "out" / "about.json").read_text()
 
@@ -498,9 +514,9 @@ def test_beckers_protocol_is_five_rotations_each_with_test_speakers_of_its_own(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = write_corpus(tmp_path / "sixty", speakers=60, digits=2, takes=1, seconds=0.1)
-    tested, fingerprints, whole = [], set(), mfcl.studies.parts
+    tested, fingerprints, whole = [], set(), mfcl.studies.steps
 
-    def parts(
+    def steps(
         workspace: Workspace, recipe: object, preset: object, sections: object, seed: int, *more: object
     ) -> object:
         speakers = workspace.data.part("test").manifest.column("speaker")
@@ -513,7 +529,7 @@ def test_beckers_protocol_is_five_rotations_each_with_test_speakers_of_its_own(
         fingerprints.add(workspace.fingerprint)
         return whole(workspace, recipe, preset, sections, seed, *more)
 
-    monkeypatch.setattr(mfcl.studies, "parts", parts)
+    monkeypatch.setattr(mfcl.studies, "steps", steps)
     assert small_study(data, tmp_path, seeds=None, protocol="becker", only=["labels"], dry_run=True) == []
     assert [seed for seed, _ in tested] == [0, 1, 2, 3, 4]
     folds = [set(fold) for fold in BECKER_FOLDS]
@@ -521,7 +537,7 @@ def test_beckers_protocol_is_five_rotations_each_with_test_speakers_of_its_own(
     assert set().union(*(speakers for _, speakers in tested)) == set(range(1, 61))
     assert len(fingerprints) == 5  # nothing of one rotation is taken for another's
     lines = [line.split() for line in capsys.readouterr().err.splitlines() if line.startswith("labels")]
-    assert lines[0][-4:-2] == ["30", "0"]  # parts: 3 controls and 3 kinds of encoders, five times; done: none
+    assert lines[0][-4:-2] == ["30", "0"]  # steps: 3 controls and 3 kinds of encoders, five times; done: none
 
 
 def test_beckers_protocol_on_other_speakers_is_refused(corpus: Path, tmp_path: Path) -> None:
@@ -534,8 +550,8 @@ def test_the_demo_corpus_from_end_to_end(tmp_path: Path) -> None:
     pytest.importorskip("espeakng_loader", reason="the extra `demo` is not installed")
     make_demo(tmp_path / "demo", voices=9, takes=2, progress=False)
     rows = small_study(tmp_path / "demo", tmp_path, only=["labels", "voices"], recipe=tiny_recipe(tmp_path))
-    assert {row.representation for row in rows} == {*CONTROLS, *ENCODERS}
-    best = max(row.value for row in rows if "all labels" in row.task)
+    assert {called(row) for row in rows} == {*CONTROLS, *ENCODERS}
+    best = max(row.value for row in rows if "all labels" in task(row))
     assert best > 50  # of 10 digits by voices never heard: chance is 10
 
 
@@ -548,35 +564,43 @@ def test_beckers_rotations_are_the_seeds(corpus: Path, tmp_path: Path) -> None:
 
 
 def test_tables_show_the_mean_over_seeds_and_a_dash_where_nothing_was_measured() -> None:
-    def row(task: str, who: str, value: float, seed: int, low: float | None, high: float | None) -> Row:
-        return Row("labels", task, who, "accuracy", value, low, high, 10, None, seed, 2.0, "mfcl study x")
+    every, few, near = (
+        Question("labels", "accuracy", "digit", probe, count)
+        for probe, count in ((LINEAR, None), (LINEAR, 10), (KNN, None))
+    )
 
-    rows = [row("digit, all", "a", 90.0, 0, 89.0, 91.0), row("digit, all", "a", 80.0, 1, 79.0, 81.0)]
-    rows += [row("digit, few", "b", 70.0, 0, 69.0, 71.0), row("digit, none", "b", 60.0, 0, None, None)]
-    lines = tables(rows, style="github").splitlines()
-    assert lines[0].startswith("labels, digit: ")
-    assert "mean of 2 seed(s)" in lines[0]
+    def row(asked: Question, who: str, value: float, seed: int, low: float | None, high: float | None) -> Result:
+        about = Representation("baseline", who)
+        return Result(asked, value, low, high, 10, None, about, seed, 2.0, "mfcl study x")
+
+    rows = [row(every, "a", 90.0, 0, 89.0, 91.0), row(every, "a", 80.0, 1, 79.0, 81.0)]
+    rows += [row(few, "b", 70.0, 0, 69.0, 71.0), row(near, "b", 60.0, 0, None, None)]
+    summed = [dataclasses.replace(one, low=84.0, high=86.0) if len(one.seeds) == 2 else one for one in summaries(rows)]
+    lines = tables(summed, style="github").splitlines()
+    assert lines[0] == "labels: mean of 2 seed(s), 95 % interval over speakers and seeds"
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
-    assert cells[0] == ["representation", "all, %", "few, %", "none, %", "seconds"]
+    heads = [f"{text}: accuracy, %" for text in map(wording.task, (every, few, near))]
+    assert cells[0] == ["representation", *heads, "seconds"]
     assert cells[2:] == [["a", "85.0 [84.0, 86.0]", "-", "-", "2"], ["b", "-", "70.0 [69.0, 71.0]", "60.0", "2"]]
+    plain = tables(rows, style="github")
+    assert "| a | 85.0 |" in " ".join(plain.split())  # nothing is known of the items, so no interval over seeds
 
 
 def test_each_table_has_its_own_block_and_a_figure_its_own_unit() -> None:
-    def row(table: str, task: str, metric: str, value: float) -> Row:
-        return Row(table, task, "a", metric, value, None, None, 10, None, 0, 2.0, "mfcl study x")
+    def row(asked: Question, value: float) -> Result:
+        about = Representation("baseline", "a")
+        return Result(asked, value, None, None, 10, None, about, 0, 2.0, "mfcl study x")
 
     rows = [
-        row("voices", "voices, 5 clips enrolled", "eer", 4.0),
-        row("voices", "voices, 5 clips enrolled", "min_dcf", 0.25),
-    ]
-    rows += [
-        row("cost", "cost", "parameters", 1234567.0),
-        row("geometry", "geometry, test recordings", "rankme", 150.25),
+        row(Question("voices", "eer", "speaker", ENROLLED, enrolled=5), 4.0),
+        row(Question("voices", "min_dcf", "speaker", ENROLLED, enrolled=5), 0.25),
+        row(Question("cost", "parameters"), 1234567.0),
+        row(Question("geometry", "rankme"), 150.25),
     ]
     text = tables(rows, style="github")
     blocks = text.split("\n\n")
-    assert [block.split(":")[0].split(",")[0] for block in blocks[::2]] == ["voices", "cost", "geometry"]
-    assert "5 clips enrolled, EER %" in blocks[1]
+    assert [block.split(":")[0] for block in blocks[::2]] == ["voices", "cost", "geometry"]
+    assert "5 clips enrolled: equal error rate, %" in blocks[1]
     assert [cell.strip() for cell in blocks[1].splitlines()[-1].split("|")[2:4]] == ["4.0", "0.250"]
     assert "1,234,567" in blocks[3]
     assert "150.2" in blocks[5]

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from mfcl.studies.cache import Ledger, digest, slug
+from mfcl.studies.cache import Cache, digest, slug
 
 
 def test_a_result_is_worked_out_once_and_read_from_its_file_after(tmp_path):
@@ -10,41 +10,41 @@ def test_a_result_is_worked_out_once_and_read_from_its_file_after(tmp_path):
 
     def work():
         calls.append(1)
-        return {"rows": [1.5, None, "ü"]}
+        return {"rows": [1.5, None, "ü"]}, []
 
-    first = Ledger(tmp_path / "parts").once("labels, wave", {"seed": 0}, work)
-    again = Ledger(tmp_path / "parts").once("labels, wave", {"seed": 0}, work)  # another day, another process
+    first = Cache(tmp_path / "parts").once("labels, wave", {"seed": 0}, work)
+    again = Cache(tmp_path / "parts").once("labels, wave", {"seed": 0}, work)  # another day, another process
     assert first == again == {"rows": [1.5, None, "ü"]}
     assert calls == [1]
     assert [path.parent.name for path in tmp_path.rglob("*.json")] == ["parts"]
 
 
 def test_whatever_a_result_depends_on_gives_it_a_file_of_its_own(tmp_path):
-    ledger = Ledger(tmp_path)
+    cache = Cache(tmp_path)
     bases = [{"seed": 0}, {"seed": 1}, {"seed": 0, "recipe": {"epochs": 2}}, {"seed": 0, "recipe": {"epochs": 3}}]
     for number, basis in enumerate(bases):
-        assert ledger.once("a", basis, lambda number=number: {"n": number}) == {"n": number}
-    assert ledger.once("b", bases[0], lambda: {"n": 9}) == {"n": 9}
-    assert len({ledger.path(name, basis) for name in "ab" for basis in bases}) == 8
-    assert len(list(tmp_path.iterdir())) == 5
+        assert cache.once("a", basis, lambda number=number: ({"n": number}, [])) == {"n": number}
+    assert cache.once("b", bases[0], lambda: ({"n": 9}, [])) == {"n": 9}
+    assert len({cache.path(name, basis) for name in "ab" for basis in bases}) == 8
+    assert len(list(tmp_path.glob("*.json"))) == len(list(tmp_path.glob("*.npz"))) == 5
 
 
 def test_a_result_that_fails_leaves_nothing_behind(tmp_path):
-    ledger = Ledger(tmp_path)
+    cache = Cache(tmp_path)
 
     def fails():
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        ledger.once("a", {}, fails)
+        cache.once("a", {}, fails)
     assert not list(tmp_path.iterdir())
-    assert ledger.once("a", {}, lambda: {"n": 1}) == {"n": 1}
+    assert cache.once("a", {}, lambda: ({"n": 1}, [])) == {"n": 1}
 
 
 def test_what_is_returned_is_what_is_written_so_that_a_later_call_cannot_differ(tmp_path):
-    found = Ledger(tmp_path).once("a", {}, lambda: {"pair": (1, 2), "text": "x"})
+    found = Cache(tmp_path).once("a", {}, lambda: ({"pair": (1, 2), "text": "x"}, []))
     assert found == {"pair": [1, 2], "text": "x"}  # JSON knows no tuples
-    assert json.loads(next(tmp_path.iterdir()).read_text()) == found
+    assert json.loads(next(tmp_path.glob("*.json")).read_text()) == found
 
 
 def test_a_digest_knows_values_and_not_their_order():

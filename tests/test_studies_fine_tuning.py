@@ -1,6 +1,7 @@
 """Encoders trained with few labels: where they begin, what they hear, and how long they learn."""
 
 import copy
+import dataclasses
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 
 from mfcl.checkpoint import load_checkpoint
 from mfcl.data.dataset import open_data
+from mfcl.evaluation.result import NETWORK, Question
 from mfcl.models.pair import make_model
 from mfcl.recipe import TrainSettings, load_recipe
 from mfcl.studies import fine_tuning as tuning
@@ -15,7 +17,8 @@ from mfcl.studies.representations import Source
 from mfcl.studies.workspace import Workspace
 from mfcl.training.api import untrained
 from tests.recipes import tiny_recipe
-from tests.small_study import write_listed
+from tests.small_study import called, write_listed
+from tests.small_study import task as asked
 
 SEED = 3
 
@@ -32,7 +35,7 @@ def workspace(tmp_path_factory):
 
 
 def source(workspace):
-    return Source("pre-trained", "pre-trained", SEED, load_recipe(workspace.folder.parent / "tiny.yaml"))
+    return Source("pre-trained", "", SEED, load_recipe(workspace.folder.parent / "tiny.yaml"))
 
 
 @pytest.fixture
@@ -63,7 +66,7 @@ def same(one, other):
 
 def test_fine_tuning_begins_at_the_pre_trained_weights_and_hears_as_they_did(workspace, seen):
     rows = tuning.tuned(workspace, source(workspace), 1, start="fine-tuned")
-    assert [row["representation"] for row in rows] == ["pre-trained, wave, fine-tuned", "pre-trained, mel, fine-tuned"]
+    assert [called(row) for row in rows] == ["pre-trained, wave, fine-tuned", "pre-trained, mel, fine-tuned"]
     learned = load_checkpoint(workspace.run(source(workspace))).model
     fresh = untrained(workspace.data, source(workspace).recipe, seed=SEED)
     for (task, begun, _), name in zip(seen, ("wave", "mel"), strict=True):
@@ -76,7 +79,7 @@ def test_fine_tuning_begins_at_the_pre_trained_weights_and_hears_as_they_did(wor
 
 def test_from_scratch_begins_at_the_same_random_weights_as_every_other_training(workspace, seen):
     rows = tuning.tuned(workspace, source(workspace), 1, start="from scratch")
-    assert [row["representation"] for row in rows] == ["wave, from scratch", "mel, from scratch"]
+    assert [called(row) for row in rows] == ["wave, from scratch", "mel, from scratch"]
     random, learned = make_model(source(workspace).recipe.model, seed=SEED), workspace.model(source(workspace))
     for (_, begun, _), name in zip(seen, ("wave", "mel"), strict=True):
         for start, matters in ((random, True), (learned, False)):
@@ -97,10 +100,11 @@ def test_only_labelled_training_recordings_are_learned_from(workspace, seen, per
         assert len(set(heard.ids)) == count
         assert task.classes == 3
     for row in rows:
-        assert row["n"] == 18  # the test recordings that have a label
-        assert row["x"] == (per_class or 12)
-        assert row["task"] == ("digit, all labels" if not per_class else f"digit, {per_class} labels a class")
-        assert row["low"] - 1e-9 <= row["value"] <= row["high"] + 1e-9
+        assert row.n == 18  # the test recordings that have a label
+        assert row.x == (per_class or 12)
+        assert row.question == Question("efficiency", "accuracy", "digit", NETWORK, per_class or None)
+        assert asked(row) == ("digit, all labels" if not per_class else f"digit, {per_class} labels a class")
+        assert row.low - 1e-9 <= row.value <= row.high + 1e-9
 
 
 def test_the_same_recordings_are_known_in_both_formats_and_from_either_start(workspace, seen):
@@ -115,7 +119,9 @@ def test_a_training_that_is_done_is_not_done_again(workspace, seen):
     first = tuning.tuned(workspace, source(workspace), 1, start="fine-tuned")
     begun = [begun for _, begun, _ in seen]
     again = tuning.tuned(workspace, source(workspace), 1, start="fine-tuned")
-    assert [{**row, "seconds": 0} for row in first] == [{**row, "seconds": 0} for row in again]
+    assert [dataclasses.replace(row, seconds=0.0) for row in first] == [
+        dataclasses.replace(row, seconds=0.0) for row in again
+    ]
     assert len(seen) == 4
     assert not any(weights for _, weights, _ in seen[2:]), "a finished run was prepared again"
     assert len(begun) == 2

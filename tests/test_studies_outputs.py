@@ -6,14 +6,15 @@ import shutil
 import pytest
 
 from mfcl.data.dataset import open_data
+from mfcl.evaluation.result import KNN, Question, Representation, Result
 from mfcl.recipe import load_recipe
 from mfcl.studies import outputs as written
 from mfcl.studies.evaluators import Answer
-from mfcl.studies.planner import Part
+from mfcl.studies.planner import Step
 from mfcl.studies.representations import Source
 from mfcl.studies.workspace import Workspace
 from tests.recipes import tiny_recipe
-from tests.small_study import small_study, write_listed
+from tests.small_study import called, small_study, write_listed
 
 ABOUT = {
     "command": "mfcl study clips --out a", "notes": ["first"], "parts": {"train": {"recordings": 48, "speakers": 4}},
@@ -29,16 +30,15 @@ def workspace(tmp_path_factory):
     return Workspace(open_data(data, recipe.preparation, cache=folder / "cache", progress=False), folder / "out")
 
 
-def part(workspace, name, section="labels", *, kind="control", seed=0, value=50.0, notes=()):
-    """A part that makes nothing and answers one row."""
+def step(workspace, name, section="labels", *, kind="baseline", variant="", seed=0, value=50.0, notes=()):
+    """A step that makes nothing and answers one result."""
     recipe = load_recipe(workspace.folder.parent / "tiny.yaml")
-    source = Source("MFCC statistics" if kind == "control" else name, kind, seed, recipe, ())
-    row = {
-        "table": section, "task": f"{section}, x", "representation": name, "metric": "accuracy", "value": value,
-        "low": None, "high": None, "n": 1, "x": None,
-    }  # fmt: skip
-    made = Part(
-        section, name, source, workspace, lambda *_: Answer([row], {"maps": [{"of": name}]}, list(notes)), 1.0, {}
+    baseline = kind == "baseline"
+    source = Source(kind, "MFCC statistics" if baseline else variant, seed, recipe, () if baseline else ("wave",))
+    about = Representation(kind, name if baseline else variant)
+    one = Result(Question(section, "accuracy", "digit", KNN), value, None, None, 1, representation=about)
+    made = Step(
+        section, name, source, workspace, lambda *_: Answer([one], {"maps": [{"of": name}]}, list(notes)), 1.0, {}
     )
     workspace.make = lambda _: {"seconds": 1.5}
     return made
@@ -60,12 +60,12 @@ def test_the_command_of_a_row_works_out_its_section_alone(command, expected):
 
 def test_what_is_known_is_written_whatever_was_planned_now(workspace, tmp_path):
     one, two, three = (
-        part(workspace, name, section) for name, section in (("a", "labels"), ("b", "voices"), ("c", "maps"))
+        step(workspace, name, section) for name, section in (("a", "labels"), ("b", "voices"), ("c", "maps"))
     )
     assert written.write_results(tmp_path, [one, two], [one, two, three], ABOUT) == []
     two.answered()
     rows = written.write_results(tmp_path, [one], [one, two, three], ABOUT)
-    assert [(row.representation, row.seconds, row.seed) for row in rows] == [("b", 1.5, 0)]
+    assert [(called(row), row.seconds, row.seed) for row in rows] == [("b", 1.5, 0)]
     assert rows[0].command == "mfcl study clips --out a --only voices"
     about = json.loads((tmp_path / "about.json").read_text())
     assert (about["done"], about["planned"]) == (0, 1)
@@ -79,7 +79,7 @@ def test_what_is_known_is_written_whatever_was_planned_now(workspace, tmp_path):
 
 
 def test_a_note_is_told_once_after_those_of_the_study(workspace, tmp_path):
-    noted = [part(workspace, name, "cost", notes=["no voices", "first"]) for name in ("x", "y")]
+    noted = [step(workspace, name, "cost", notes=["no voices", "first"]) for name in ("x", "y")]
     for one in noted:
         one.answered()
     written.write_results(tmp_path, noted, noted, ABOUT)
@@ -92,7 +92,8 @@ def test_a_note_is_told_once_after_those_of_the_study(workspace, tmp_path):
 
 def test_a_training_shared_with_a_sweep_keeps_the_name_of_the_main_one(workspace, tmp_path):
     main, same = (
-        part(workspace, name, "geometry", kind="pre-trained", seed=4) for name in ("pre-trained", "augmented both")
+        step(workspace, name, "geometry", kind="pre-trained", variant=variant, seed=4)
+        for name, variant in (("pre-trained", ""), ("pre-trained, augmented both", "augmented both"))
     )
     for one in (main, same):
         one.answered()
@@ -102,16 +103,16 @@ def test_a_training_shared_with_a_sweep_keeps_the_name_of_the_main_one(workspace
 
 
 def test_a_training_curve_is_an_epoch_a_point_with_the_loss_of_its_end(workspace):
-    one = part(workspace, "pre-trained", kind="pre-trained", seed=5)
+    one = step(workspace, "pre-trained", kind="pre-trained", seed=5)
     assert written.curve(one)["epochs"] == []  # not begun
     run = workspace.run(one.source)
     run.mkdir(parents=True)
     lines = []
     for epoch in (1, 2):
-        for step in (1, 2):
-            seconds = 10.0 * epoch + step
-            figures = {"loss": 5 - epoch - step / 10, "seconds": seconds, "learning_rate": 0.1 / epoch, "chance": 3.5}
-            lines.append({"step": 2 * epoch + step, **figures})
+        for number in (1, 2):
+            seconds = 10.0 * epoch + number
+            figures = {"loss": 5 - epoch - number / 10, "seconds": seconds, "learning_rate": 0.1 / epoch, "chance": 3.5}
+            lines.append({"step": 2 * epoch + number, **figures})
         lines.append({"step": 2 * epoch, "epoch": epoch, "valid_knn": 50.0 + epoch})
     (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     found = written.curve(one)
@@ -161,8 +162,8 @@ def test_the_seconds_of_a_training_that_was_stopped_are_those_of_all_attempts(tm
                 line["seconds"] = 500.0
         path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     again = small_study(data, tmp_path, only=["cost"])
-    seconds = {row.representation: row.value for row in again if row.metric == "seconds"}
+    seconds = {called(row): row.value for row in again if row.question.metric == "seconds"}
     assert 500 <= seconds["pre-trained, both"] < 520
     assert 1000 <= seconds["supervised, both"] < 1020  # one training a format
     assert seconds["untrained, both"] < 20
-    assert all(row.value < 60 for row in rows if row.metric == "seconds")
+    assert all(row.value < 60 for row in rows if row.question.metric == "seconds")

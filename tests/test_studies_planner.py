@@ -7,9 +7,11 @@ import pytest
 
 from mfcl.data.dataset import open_data
 from mfcl.recipe import load_recipe
+from mfcl.studies.cache import slug
 from mfcl.studies.estimates import Rates, measured_rates
 from mfcl.studies.evaluators import Answer
-from mfcl.studies.planner import left_out, parts, plan_table, seconds_left, spoken, to_make
+from mfcl.studies.planner import left_out, plan_table, seconds_left, spoken, steps, to_make
+from mfcl.studies.representations import BASELINES
 from mfcl.studies.sections import PRESETS, SECTIONS, SWEEPS
 from mfcl.studies.workspace import Workspace
 from tests.recipes import tiny_recipe
@@ -34,19 +36,19 @@ def recipe(tmp_path):
 
 def planned(workspace, recipe, *, sections=tuple(SECTIONS), preset="default", seed=0, rates=RATES, **data):
     other = Workspace(dataclasses.replace(workspace.data, **data), workspace.folder, progress=False)
-    return parts(other, recipe, PRESETS[preset], sections, seed, rates, [["train.batch=7"]])
+    return steps(other, recipe, PRESETS[preset], sections, seed, rates, [["train.batch=7"]])
 
 
 def test_a_plan_holds_every_section_of_every_source(workspace, recipe):
     found = planned(workspace, recipe)
-    assert {part.section for part in found} == set(SECTIONS)
-    of_controls = {part.section for part in found if part.source.kind == "control"}
+    assert {step.section for step in found} == set(SECTIONS)
+    of_controls = {step.section for step in found if step.source.kind == "baseline"}
     assert of_controls == {"labels", "voices", "traits", "efficiency", "robustness"}
-    of_pretrained = {part.section for part in found if part.name == "pre-trained"}
+    of_pretrained = {step.section for step in found if step.name == "pre-trained"}
     assert of_pretrained == set(SECTIONS) - {*SWEEPS, "ablation"}
-    assert len({part.key for part in found}) == len(found)
-    assert len({part.workspace.ledger.path(part.key, part.basis) for part in found}) == len(found)
-    names = [part.source.name for part in found]  # a source's sections come together: it is read once
+    assert len({step.key for step in found}) == len(found)
+    assert len({step.workspace.cache.path(step.key, step.basis) for step in found}) == len(found)
+    names = [step.source.name for step in found]  # a source's sections come together: it is read once
     assert [names[0], *(b for a, b in itertools.pairwise(names) if a != b)].count("supervised") == 1
 
 
@@ -54,7 +56,7 @@ def test_trainings_with_few_labels_are_those_that_the_rarest_class_reaches(works
     def counts(fewest):
         rates = dataclasses.replace(RATES, fewest=fewest)
         found = planned(workspace, recipe, sections=("efficiency",), rates=rates)
-        return {part.settings["count"] for part in found if part.settings}
+        return {step.settings["count"] for step in found if step.settings}
 
     assert counts(16) == {1, 5, 10, 0}
     assert counts(50) == {1, 5, 10, 50, 0}
@@ -63,12 +65,12 @@ def test_trainings_with_few_labels_are_those_that_the_rarest_class_reaches(works
 
 def test_without_a_label_or_a_voice_what_needs_it_is_not_planned_and_is_named(workspace, recipe):
     def sections(**data):
-        return {part.section for part in planned(workspace, recipe, **data)}
+        return {step.section for step in planned(workspace, recipe, **data)}
 
     assert sections(label=None, speaker=None) == {"geometry", "maps", "cost"}
     assert sections(speaker=None) == set(SECTIONS) - {"voices", "traits"}
     assert sections(label=None) == set(SECTIONS) - {"labels", "efficiency", "robustness"}
-    assert not any(part.source.kind == "supervised" for part in planned(workspace, recipe, label=None))
+    assert not any(step.source.kind == "supervised" for step in planned(workspace, recipe, label=None))
     every = tuple(SECTIONS)
     assert list(left_out(every, "digit", "speaker")) == []
     (voices,) = left_out(every, "digit", None)
@@ -85,9 +87,9 @@ def test_a_source_that_several_sections_ask_about_is_counted_once(workspace, rec
     found = planned(workspace, recipe)
     made = to_make(found, RATES)
     kinds = [name.split("-seed")[0] for name in made]
-    assert kinds.count("control") == 3
+    assert [slug(name) for name in BASELINES] == kinds[:3]
     assert kinds.count("supervised") == kinds.count("untrained") == 1
-    alone = sum(part.seconds for part in found)
+    alone = sum(step.seconds for step in found)
     assert seconds_left(found, RATES) == pytest.approx(alone + sum(made.values()))
     one = planned(workspace, recipe, sections=("labels",))
     assert seconds_left(one, RATES) < seconds_left(found, RATES)
@@ -112,14 +114,14 @@ def test_longer_trainings_are_expected_to_take_longer(recipe):
 
     def seconds(kind, **changed):
         train = dataclasses.replace(recipe.train, **changed)
-        return RATES.source(Source("x", kind, 0, dataclasses.replace(recipe, train=train)))
+        return RATES.source(Source(kind, "x", 0, dataclasses.replace(recipe, train=train)))
 
     assert seconds("pre-trained", epochs=20) > 5 * seconds("pre-trained", epochs=2)
     assert seconds("pre-trained") > seconds("untrained") > 0
     both = dataclasses.replace(recipe.loss, terms="inter+intra")
     inter, intra = (
-        Source("x", "pre-trained", 0, recipe),
-        Source("x", "pre-trained", 0, dataclasses.replace(recipe, loss=both)),
+        Source("pre-trained", "x", 0, recipe),
+        Source("pre-trained", "x", 0, dataclasses.replace(recipe, loss=both)),
     )
     assert RATES.source(intra) > RATES.source(inter)
 

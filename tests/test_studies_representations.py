@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 from mfcl.errors import RecipeError
+from mfcl.evaluation.result import Representation
+from mfcl.evaluation.wording import PART_WORDS, name
 from mfcl.recipe import changed, load_recipe, to_dict
-from mfcl.studies.representations import AUGMENTED, CONTROLS, CROPS, Source, ablated, main_sources, swept
+from mfcl.studies.representations import AUGMENTED, BASELINES, CROPS, Source, ablated, main_sources, swept
 from tests.recipes import tiny_recipe
 
 EPOCHS = 3
@@ -27,6 +29,11 @@ def differences(one, other, name=""):
     return set() if one == other else {name}
 
 
+def views(source):
+    """What is measured of a source, as the tables call it."""
+    return tuple(PART_WORDS[one.part] or one.format for one in source.representations)
+
+
 @pytest.mark.parametrize("section", CHOICES)
 def test_a_sweep_differs_from_the_main_training_in_its_epochs_and_the_choice_that_it_is_named_for(section, recipe):
     main = to_dict(recipe)
@@ -44,7 +51,7 @@ def test_a_sweep_differs_from_the_main_training_in_its_epochs_and_the_choice_tha
 def test_the_trainings_of_a_sweep_are_those_they_are_called(recipe):
     parts = ("words", "voices") if recipe.model.voices else ()
     formats = {source.name: source for source in swept("formats", recipe, 0, EPOCHS)}
-    assert {name: (source.recipe.loss.terms, source.views) for name, source in formats.items()} == {
+    assert {name: (source.recipe.loss.terms, views(source)) for name, source in formats.items()} == {
         "pre-trained, wave-wave": ("wave-wave", ("wave", *parts)),
         "pre-trained, mel-mel": ("mel-mel", ("mel", *parts)),
         "pre-trained, wave-mel": ("inter", ("wave", "mel", "both", *parts)),
@@ -61,26 +68,30 @@ def test_the_trainings_of_a_sweep_are_those_they_are_called(recipe):
         assert crops.most_seconds == recipe.crops.most_seconds
 
 
-def test_the_main_sources_are_the_controls_and_three_kinds_of_the_same_encoders(recipe):
+def test_the_main_sources_are_the_baselines_and_three_kinds_of_the_same_encoders(recipe):
     found = list(main_sources(recipe, 7, labelled=True))
-    assert [source.name for source in found] == [*CONTROLS, "untrained", "pre-trained", "supervised"]
+    assert [source.name for source in found] == [*BASELINES, "untrained", "pre-trained", "supervised"]
     assert all(source.recipe == recipe and source.seed == 7 for source in found)
     names = [source.name for source in main_sources(recipe, 7, labelled=False)]
-    assert names == [*CONTROLS, "untrained", "pre-trained"]
+    assert names == [*BASELINES, "untrained", "pre-trained"]
 
 
-def test_a_control_is_one_view_and_a_pair_three():
+def test_a_baseline_is_one_representation_and_a_pair_three():
     recipe = load_recipe("quick")
-    control, pair = Source("MFCC statistics", "control", 0, recipe, ()), Source("pre-trained", "pre-trained", 0, recipe)
-    assert [control.called(view) for view in control.views] == ["MFCC statistics"]
-    assert [pair.called(view) for view in pair.views] == ["pre-trained, wave", "pre-trained, mel", "pre-trained, both"]
+    baseline, pair = Source("baseline", "MFCC statistics", 0, recipe, ()), Source("pre-trained", "", 0, recipe)
+    assert baseline.representations == (Representation("baseline", "MFCC statistics"),)
+    assert pair.representations == tuple(Representation("pre-trained", "", view) for view in ("wave", "mel", "both"))
+    assert [name(one) for one in baseline.representations] == ["MFCC statistics"]
+    assert [name(one) for one in pair.representations] == [
+        *("pre-trained, wave", "pre-trained, mel", "pre-trained, both"),
+    ]
 
 
 def test_vectors_depend_on_what_makes_them_and_on_nothing_else():
     recipe = load_recipe("quick")
 
-    def basis(kind, changed=recipe, *, name="x", seed=0, data="f", label="digit"):
-        return Source(name, kind, seed, changed).basis(data, label)
+    def basis(kind, changed=recipe, *, variant="x", seed=0, data="f", label="digit"):
+        return Source(kind, variant, seed, changed).basis(data, label)
 
     train = dataclasses.replace(recipe, train=dataclasses.replace(recipe.train, epochs=99))
     supervised = dataclasses.replace(recipe, supervised=dataclasses.replace(recipe.supervised, epochs=99))
@@ -89,16 +100,16 @@ def test_vectors_depend_on_what_makes_them_and_on_nothing_else():
     assert basis("supervised") != basis("supervised", supervised)
     assert basis("supervised") == basis("supervised", train)
     assert basis("untrained") == basis("untrained", train) == basis("untrained", supervised)
-    for kind in ("control", "untrained", "pre-trained", "supervised"):
+    for kind in ("baseline", "untrained", "pre-trained", "supervised"):
         assert basis(kind) != basis(kind, seed=1)
         assert basis(kind) != basis(kind, data="g")
     assert basis("supervised") != basis("supervised", label="word")
     assert basis("pre-trained") == basis("pre-trained", label="word")  # no label teaches it
-    assert basis("control") != basis("control", name="y")
-    assert basis("pre-trained") == basis("pre-trained", name="y")  # a sweep does not train again what is there
+    assert basis("baseline") != basis("baseline", variant="y")
+    assert basis("pre-trained") == basis("pre-trained", variant="y")  # a sweep does not train again what is there
 
 
-def test_every_control_gives_a_vector_a_clip(tmp_path):
+def test_every_baseline_gives_a_vector_a_clip(tmp_path):
     class Clips(list):
         def clip(self, index):
             return self[index]
@@ -106,11 +117,11 @@ def test_every_control_gives_a_vector_a_clip(tmp_path):
     from tests.sounds import word
 
     clips = Clips(word(speaker, 1, seconds=0.2) for speaker in range(3))
-    for name, control in CONTROLS.items():
-        vectors = control(clips, 16000, 0)
-        assert len(vectors) == 3, name
-        assert np.isfinite(vectors).all(), name
-        assert not np.array_equal(vectors[0], vectors[1]), name
+    for called, baseline in BASELINES.items():
+        vectors = baseline(clips, 16000, 0)
+        assert len(vectors) == 3, called
+        assert np.isfinite(vectors).all(), called
+        assert not np.array_equal(vectors[0], vectors[1]), called
 
 
 def test_an_ablation_tries_every_combination_beside_the_recipe_as_it_is(recipe):
@@ -133,7 +144,7 @@ def test_an_ablation_tries_every_combination_beside_the_recipe_as_it_is(recipe):
 
 def test_an_ablation_of_one_format_is_measured_in_it_alone(recipe):
     *_, last = ablated(recipe, 0, [["loss.terms=mel-mel"]])
-    assert last.views == ("mel", *(("words", "voices") if recipe.model.voices else ()))
+    assert views(last) == ("mel", *(("words", "voices") if recipe.model.voices else ()))
 
 
 @pytest.mark.parametrize(
@@ -146,7 +157,7 @@ def test_a_choice_that_cannot_be_made_is_refused_in_one_line(recipe, entry, said
     assert "\n" not in str(error.value)
 
 
-def test_two_parts_are_two_views_more(recipe):
+def test_two_parts_are_two_representations_more(recipe):
     voiced = changed(recipe, ["model.voices=statistics"])
-    assert Source("x", "untrained", 0, voiced).views == ("wave", "mel", "both", "words", "voices")
-    assert Source("x", "untrained", 0, voiced, ("mel",)).views == ("mel", "words", "voices")
+    assert views(Source("untrained", "x", 0, voiced)) == ("wave", "mel", "both", "words", "voices")
+    assert views(Source("untrained", "x", 0, voiced, ("mel",))) == ("mel", "words", "voices")

@@ -8,10 +8,21 @@ import pytest
 
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError
+from mfcl.evaluation import result as results
 from mfcl.evaluation.geometry import alignment, linear_cka, rankme, retrieval, uniformity
+from mfcl.evaluation.result import (
+    ENROLLED,
+    KNN,
+    LINEAR,
+    NOISE,
+    Evidence,
+    Question,
+    Result,
+    standardised,
+)
+from mfcl.evaluation.result_file import to_row
 from mfcl.evaluation.tasks import (
     LabelProbes,
-    Measure,
     by_group,
     confusion,
     det,
@@ -22,11 +33,10 @@ from mfcl.evaluation.tasks import (
     measure_under,
     measure_voices,
     points,
-    standardised,
     traits,
 )
-from mfcl.evaluation.tasks import measure as measuring
 from mfcl.evaluation.tasks.traits import redrawn
+from tests.small_study import task
 
 SPEAKERS, DIGITS, TAKES = 12, 4, 4
 
@@ -51,7 +61,7 @@ def corpus(*, digit: float = 0.0, voice: float = 0.0, scale: float = 1.0) -> Emb
 def by_task(embeddings: Embeddings) -> dict[str, float]:
     found = measure_labels(embeddings, "digit", "speaker", seed=0)
     found += measure_voices(embeddings, "digit", "speaker", seed=0)
-    return {measure.task: measure.value for measure in found if measure.metric != "min_dcf"}
+    return {task(one): one.value for one in found if one.question.metric != "min_dcf"}
 
 
 def labelled(embeddings: Embeddings, **labels: np.ndarray) -> Embeddings:
@@ -60,11 +70,11 @@ def labelled(embeddings: Embeddings, **labels: np.ndarray) -> Embeddings:
 
 def test_what_lies_in_the_vectors_is_found_and_nothing_else() -> None:
     words, voices = by_task(corpus(digit=2.0)), by_task(corpus(voice=2.0))
-    labels = [task for task in words if task.startswith("digit")]
+    labels = [text for text in words if text.startswith("digit")]
     assert len(labels) == 3
-    assert all(words[task] > 90 for task in labels)
-    assert all(voices[task] < 50 for task in labels)
-    same, apart, pairs = (next(task for task in voices if word in task) for word in ("half", "apart", "pairs"))
+    assert all(words[text] > 90 for text in labels)
+    assert all(voices[text] < 50 for text in labels)
+    same, apart, pairs = (next(text for text in voices if word in text) for word in ("half", "apart", "pairs"))
     assert voices[same] > 90
     assert words[same] < 50
     assert voices[apart] > 90
@@ -111,48 +121,53 @@ def test_what_cannot_be_measured_is_said_in_one_line() -> None:
         measure_voices(one, "digit", "speaker", seed=0)
 
 
-def test_a_measure_is_written_without_its_evidence() -> None:
-    for measure in measure_labels(corpus(digit=1.0), "digit", "speaker", seed=0):
-        row = json.loads(json.dumps(measure.row()))
-        assert row == {
-            "table": "labels", "task": measure.task, "metric": "accuracy", "value": measure.value,
-            "low": measure.low, "high": measure.high, "n": measure.n, "x": None,
+def test_a_result_is_written_without_its_evidence() -> None:
+    for one in measure_labels(corpus(digit=1.0), "digit", "speaker", seed=0):
+        row = json.loads(json.dumps(to_row(one)))
+        old = {
+            "table": "labels", "task": task(one), "metric": "accuracy", "value": one.value,
+            "low": one.low, "high": one.high, "n": one.n, "x": None,
         }  # fmt: skip
+        assert {key: row[key] for key in old} == old
+        assert not {"evidence", "ids", "correct", "groups"} & set(row)
 
 
 def test_the_evidence_is_what_the_figure_was_made_of() -> None:
     whole = corpus(digit=0.5, voice=0.5)
     place = {name: at for at, name in enumerate(whole.ids.tolist())}
     found = measure_labels(whole, "digit", "speaker", seed=0) + measure_voices(whole, "digit", "speaker", seed=0)
-    for measure in found:
-        assert measure.ids is not None
-        own = [place[name] for name in measure.ids.tolist()]
+    for one in found:
+        behind = one.evidence
+        assert behind is not None
+        own = [place[name] for name in behind.ids.tolist()]
         assert set(whole.splits[own]) == {"test"}
-        if measure.groups is not None:
-            assert measure.groups.tolist() == whole.labels["speaker"][own].tolist()
-        if measure.correct is not None:
-            assert measure.value == pytest.approx(100 * measure.correct.mean())
-            assert len(measure.correct) == measure.n
-        if measure.predicted is not None:
-            assert (measure.predicted == measure.truth).tolist() == measure.correct.tolist()
-        if measure.resampled is not None:
-            assert np.nanquantile(measure.resampled, 0.025) == pytest.approx(measure.low)
-    assert sum(measure.predicted is not None for measure in found) == 2
-    assert sum(measure.resampled is not None for measure in found) == 3
-    assert [measure.metric for measure in found if measure.low is None] == ["min_dcf", "min_dcf"]
+        assert behind.groups.tolist() == whole.labels["speaker"][own].tolist()
+        if behind.correct is not None:
+            assert one.value == pytest.approx(100 * behind.correct.mean())
+            assert len(behind.correct) == one.n
+        if behind.predicted is not None:
+            assert (behind.predicted == behind.truth).tolist() == behind.correct.tolist()
+        if behind.resampled is not None:
+            assert np.nanquantile(behind.resampled, 0.025) == pytest.approx(one.low)
+    assert sum(one.evidence.predicted is not None for one in found) == 2
+    assert sum(one.evidence.resampled is not None for one in found) == 3
+    assert [one.question.metric for one in found if one.low is None] == ["min_dcf", "min_dcf"]
 
 
 def test_speakers_enrolled_with_more_clips_are_told_better() -> None:
-    found = {(m.task, m.metric): m for m in measure_voices(corpus(voice=0.6), "digit", "speaker", seed=0)}
-    one, five = (found[f"voices, {clips} enrolled", "eer"] for clips in ("1 clip", "5 clips"))
+    measured = measure_voices(corpus(voice=0.6), "digit", "speaker", seed=0)
+    found = {(m.question.enrolled, m.question.metric): m for m in measured if m.question.probe == ENROLLED}
+    one, five = (found[clips, "eer"] for clips in (1, 5))
+    assert [task(m) for m in (one, five)] == ["voices, 1 clip enrolled", "voices, 5 clips enrolled"]
     assert five.value < one.value < 40
     assert one.low <= one.value <= one.high
-    assert 0 < found["voices, 5 clips enrolled", "min_dcf"].value <= 1
+    assert 0 < found[5, "min_dcf"].value <= 1
     picture = det(five)
     assert (picture["clips"], picture["eer"]) == (5, five.value)
     assert len(picture["false_accept"]) == len(picture["false_reject"]) <= 200
     few = corpus(voice=0.6).select(np.arange(0, SPEAKERS * DIGITS * TAKES, 4))  # 4 clips of each speaker
-    assert {m.task for m in measure_voices(few, "digit", "speaker", seed=0) if "enrolled" in m.task} == {
+    told = {task(m) for m in measure_voices(few, "digit", "speaker", seed=0)}
+    assert {text for text in told if "enrolled" in text} == {
         "voices, kNN, half of each enrolled",
         "voices, 1 clip enrolled",
     }
@@ -175,7 +190,8 @@ def test_traits_are_labels_of_the_person_and_found_where_they_are() -> None:
     whole = labelled(dataclasses.replace(plain, vectors=vectors), **columns)
     assert traits(whole, "speaker", [*columns, "speaker", "digit"]) == ["gender"]
     (found,) = measure_traits(whole, "digit", "speaker", others=[*columns, "speaker", "digit"], seed=0)
-    assert (found.table, found.task) == ("traits", "gender, linear probe, all labels")
+    assert found.question == Question("traits", "accuracy", "gender", LINEAR)
+    assert task(found) == "gender, linear probe, all labels"
     assert found.value > 90
     (chance,) = measure_traits(labelled(plain, **columns), "digit", "speaker", others=["gender"], seed=0)
     assert chance.value < 80
@@ -208,13 +224,15 @@ def test_a_trait_may_be_unknown_of_some() -> None:
 def test_efficiency_grows_with_the_labels_that_are_known() -> None:
     whole = corpus(digit=0.6)
     found = measure_efficiency(whole, "digit", "speaker", counts=(1, 5, 10, 50), seed=0)
-    assert [measure.task for measure in found] == [
+    assert [task(one) for one in found] == [
         *(f"digit, {count} labels a class" for count in (1, 5, 10)),
         "digit, all labels",
     ]  # of 24 in training
-    assert [measure.x for measure in found] == [1, 5, 10, 24]
+    assert [one.x for one in found] == [1, 5, 10, 24]
+    assert [one.question.labels_per_class for one in found] == [1, 5, 10, None]
+    assert {one.question.section for one in found} == {"efficiency"}
     assert found[0].value < found[1].value < found[3].value
-    labels = {m.task: m.value for m in measure_labels(whole, "digit", "speaker", seed=0)}
+    labels = {task(m): m.value for m in measure_labels(whole, "digit", "speaker", seed=0)}
     assert found[2].value == labels["digit, linear probe, 10 labels a class"]
     assert found[3].value == labels["digit, linear probe, all labels"]
 
@@ -233,15 +251,15 @@ def test_no_classifier_is_fitted_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     probes.measures()
     probes.efficiency((1, 10))
     for x in (10.0, 0.0):
-        probes.under(clean, task="noise", x=x)
-        probes.under(clean, task="noise", x=x, per_class=10)
+        probes.under(clean, condition=NOISE, value=x, x=x)
+        probes.under(clean, condition=NOISE, value=x, x=x, per_class=10)
     assert sorted(map(str, asked)) == ["1", "10", "all"]
 
 
 def test_what_was_fitted_on_clean_recordings_is_asked_of_disturbed_ones() -> None:
     clean = corpus(digit=1.0)
     rng = np.random.default_rng(3)
-    known = {m.task: m for m in measure_labels(clean, "digit", "speaker", seed=0)}
+    known = {task(m): m for m in measure_labels(clean, "digit", "speaker", seed=0)}
     for per_class, words in ((None, "all labels"), (10, "10 labels a class")):
         found = []
         for noise in (0.0, 1.0, 20.0):
@@ -249,16 +267,28 @@ def test_what_was_fitted_on_clean_recordings_is_asked_of_disturbed_ones() -> Non
             vectors[clean.splits != "test"] = 1e6  # of the disturbed ones only the test part is looked at
             disturbed = dataclasses.replace(clean, vectors=vectors)
             found.append(
-                measure_under(clean, disturbed, "digit", "speaker", task="noise", x=noise, seed=0, per_class=per_class)
+                measure_under(
+                    clean,
+                    disturbed,
+                    "digit",
+                    "speaker",
+                    condition=NOISE,
+                    value=noise,
+                    x=noise,
+                    seed=0,
+                    per_class=per_class,
+                )
             )
-        assert [(measure.table, measure.task, measure.x) for measure in found] == [
-            ("robustness", "noise", noise) for noise in (0.0, 1.0, 20.0)
+        asked = Question("robustness", "accuracy", "digit", LINEAR, per_class, condition=NOISE)
+        assert [(one.question, one.x) for one in found] == [
+            (dataclasses.replace(asked, condition_value=noise), noise) for noise in (0.0, 1.0, 20.0)
         ]
+        assert task(found[2]) == f"digit, linear probe, {words}, noise at 20 dB"
         assert found[0].value == known[f"digit, linear probe, {words}"].value
         assert found[0].value > found[1].value > found[2].value
         assert found[2].value < 45
     with pytest.raises(MeasureError, match="wanted vectors of 24 values like those to standardise by, got 16"):
-        measure_under(clean, clean.only("wave"), "digit", "speaker", task="noise", x=0.0, seed=0)
+        measure_under(clean, clean.only("wave"), "digit", "speaker", condition=NOISE, value=0.0, x=0.0, seed=0)
 
 
 def test_geometry_is_of_the_test_part() -> None:
@@ -267,8 +297,8 @@ def test_geometry_is_of_the_test_part() -> None:
     rng = np.random.default_rng(4)
     wave = rng.standard_normal((len(whole), 6)).astype(np.float32)
     mel = (wave + 0.8 * rng.standard_normal((len(whole), 6))).astype(np.float32)
-    found = {m.metric: m for m in measure_geometry(whole, {"wave": wave, "mel": mel}, 0, speaker="speaker")}
-    assert {measure.table for measure in found.values()} == {"geometry"}
+    found = {m.question.metric: m for m in measure_geometry(whole, {"wave": wave, "mel": mel}, 0, speaker="speaker")}
+    assert {one.question.section for one in found.values()} == {"geometry"}
     expected = {
         "rankme": rankme(whole.vectors[test]),
         "uniformity": uniformity(whole.whitened[test]),
@@ -280,8 +310,8 @@ def test_geometry_is_of_the_test_part() -> None:
     assert {name: measure.value for name, measure in found.items()} == pytest.approx(expected)
     assert found["r_at_1"].low <= found["r_at_1"].value <= found["r_at_1"].high
     assert 5 < found["r_at_1"].value < found["r_at_5"].value < 100
-    assert [m.metric for m in measure_geometry(whole.only("mel"), None, 0)] == ["rankme", "uniformity"]
-    assert [m.metric for m in measure_geometry(whole, None, 0)] == ["rankme", "uniformity", "cka"]
+    assert [m.question.metric for m in measure_geometry(whole.only("mel"), None, 0)] == ["rankme", "uniformity"]
+    assert [m.question.metric for m in measure_geometry(whole, None, 0)] == ["rankme", "uniformity", "cka"]
     with pytest.raises(MeasureError, match="projections 'wave' of 192 recordings are wanted, but came 10 rows"):
         measure_geometry(whole, {"wave": wave[:10], "mel": mel}, 0)
 
@@ -294,7 +324,7 @@ def test_pictures_say_what_the_figures_say() -> None:
     assert picture["classes"] == ["10", "11", "12", "13"]
     assert counts.sum(axis=1).tolist() == [4 * TAKES] * DIGITS
     assert 100 * np.trace(counts) / counts.sum() == pytest.approx(found[0].value)
-    truth, predicted = found[0].truth, found[0].predicted
+    truth, predicted = found[0].evidence.truth, found[0].evidence.predicted
     for row, kind in zip(counts, picture["classes"], strict=True):
         assert row.tolist() == [int(((truth == kind) & (predicted == other)).sum()) for other in picture["classes"]]
     groups = by_group(found[1], "digit", "speaker")
@@ -302,15 +332,16 @@ def test_pictures_say_what_the_figures_say() -> None:
     assert groups["n"] == [DIGITS * TAKES] * 4
     assert np.mean(groups["accuracy"]) == pytest.approx(found[1].value, abs=1e-2)
     json.dumps([picture, groups])
-    with pytest.raises(MeasureError, match="a measure with 'predicted' is wanted"):
+    with pytest.raises(MeasureError, match="a result with 'predicted' is wanted"):
         confusion(found[1], "digit")
-    with pytest.raises(MeasureError, match="a measure with 'curve' is wanted"):
+    with pytest.raises(MeasureError, match="a result with 'curve' is wanted"):
         det(found[0])
 
 
 def test_classes_that_are_numbers_stand_in_their_order() -> None:
     truth = np.array(["10", "9", "9"])
-    one = Measure("labels", "digit", "accuracy", 100.0, None, None, 3, truth=truth, predicted=truth)
+    behind = Evidence(truth, truth, truth=truth, predicted=truth)
+    one = Result(Question("labels", "accuracy", "digit", KNN), 100.0, None, None, 3, evidence=behind)
     assert confusion(one, "digit")["classes"] == ["9", "10"]
 
 
@@ -332,6 +363,6 @@ def test_a_map_is_of_the_test_part_with_its_labels() -> None:
 
 
 def test_one_group_alone_has_no_interval() -> None:
-    about = measuring.Tested(np.array(["a", "b"]), np.array(["s", "s"]))
-    found = about.accuracy("labels", "digit", np.array([True, False]), seed=0)
+    about = results.Tested(np.array(["a", "b"]), np.array(["s", "s"]))
+    found = about.accuracy(Question("labels", "accuracy", "digit", KNN), np.array([True, False]), seed=0)
     assert (found.value, found.low, found.high) == (50.0, None, None)

@@ -1,3 +1,3 @@
-"""The path of version 0.1 for `mfcl.studies.results`."""
+"""The path of version 0.1 for `mfcl.evaluation.tables`."""
 
-from mfcl.studies.results import *  # noqa: F403
+from mfcl.evaluation.tables import *  # noqa: F403

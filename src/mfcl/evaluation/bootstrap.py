@@ -9,6 +9,8 @@ from mfcl.core.random import generator
 from mfcl.errors import MeasureError
 
 DRAWS_AT_ONCE = 128  # bounds the memory of a bootstrap over many groups
+DRAWN_BY = 0
+"""The seed of draws that several figures share: draw number d holds the same groups in all of them."""
 
 
 def resampled(groups: int, *, seed: int, draws: int) -> Iterator[Float64[np.ndarray, "block groups"]]:

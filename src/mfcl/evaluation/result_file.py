@@ -15,6 +15,7 @@ from mfcl.evaluation import wording
 from mfcl.evaluation.result import (
     BASELINE,
     CLEAN,
+    CONDITIONS,
     CONTENT,
     ENROLLED,
     FINE_TUNED,
@@ -81,7 +82,14 @@ def to_row(one: Result) -> dict[str, Any]:
     return {column: row[column] for column in COLUMNS}
 
 
-def from_rows(rows: Any, where: str, *, labels: Iterable[str] = (), speaker: str | None = None) -> list[Result]:
+def from_rows(
+    rows: Any,
+    where: str,
+    *,
+    labels: Iterable[str] = (),
+    speaker: str | None = None,
+    about: Iterable[Representation] = (),
+) -> list[Result]:
     """Return the results that rows hold.
 
     Args:
@@ -89,40 +97,46 @@ def from_rows(rows: Any, where: str, *, labels: Iterable[str] = (), speaker: str
         where: The file, to name in a message.
         labels: Label columns that the rows may be about; for rows of version 0.1.
         speaker: The column that names the speakers; for rows of version 0.1.
+        about: Representations that the rows are likely to be of; for rows of version 0.1, whose names do not tell the
+            format of a part.
 
     Raises:
         MfclError: not rows, or a value of the wrong kind; the message names file, row and key.
     """
-    known = [*labels]
+    known, likely = [*labels], [*about]
     return [
-        result_of(row, f"{where}, row {place}", known, speaker or "")
+        result_of(row, f"{where}, row {place}", known, speaker or "", likely)
         for place, row in enumerate(listed(rows, where), 1)
     ]
 
 
-def result_of(row: Mapping[str, Any], where: str, labels: Sequence[str] = (), speaker: str = "") -> Result:
+def result_of(
+    row: Mapping[str, Any],
+    where: str,
+    labels: Sequence[str] = (),
+    speaker: str = "",
+    about: Sequence[Representation] = (),
+) -> Result:
     """Return the result of one row; see `from_rows`."""
     if "kind" in row:
         question, representation = question_of(row, where), view_of(row, where)
     else:
-        representation = old_view(row, where)
+        representation = old_view(row, where, about)
         question = old_question(row, where, labels, speaker, trained=representation.kind in TRAINED_HEADS)
     return Result(
         question, number(row, "value", where), optional(row, "low", where), optional(row, "high", where),
-        int(number(row, "n", where)) if row.get("n") is not None else 0, optional(row, "x", where), representation,
-        int(number(row, "seed", where)), optional(row, "seconds", where) or 0.0, text(row, "command", where),
+        optional_whole(row, "n", where) or 0, optional(row, "x", where), representation, whole(row, "seed", where),
+        optional(row, "seconds", where) or 0.0, text(row, "command", where),
         text(row, "note", where) if "note" in row else "",
     )  # fmt: skip
 
 
 def question_of(row: Mapping[str, Any], where: str) -> Question:
     """Return the question that a row's fields hold."""
-    count = optional(row, "labels_per_class", where)
-    enrolled = optional(row, "enrolled", where)
     return Question(
         text(row, "table", where), text(row, "metric", where), text(row, "label", where),
-        chosen(row, "probe", PROBES, where), None if count is None else int(count), text(row, "apart", where),
-        None if enrolled is None else int(enrolled), text(row, "condition", where),
+        chosen(row, "probe", PROBES, where), optional_whole(row, "labels_per_class", where), text(row, "apart", where),
+        optional_whole(row, "enrolled", where), chosen(row, "condition", CONDITIONS, where),
         optional(row, "condition_value", where),
     )  # fmt: skip
 
@@ -132,7 +146,7 @@ def view_of(row: Mapping[str, Any], where: str) -> Representation:
     if "kind" not in row:
         return old_view(row, where)
     return Representation(
-        chosen(row, "kind", KINDS, where), text(row, "variant", where),
+        chosen(row, "kind", ("", *KINDS), where), text(row, "variant", where),
         chosen(row, "format", ("", *FORMATS), where), chosen(row, "part", ("", CONTENT, SPEAKER), where),
     )  # fmt: skip
 
@@ -160,7 +174,7 @@ def summaries_from(rows: Any, where: str) -> list[Summary]:
                 number(row, "value", here),
                 optional(row, "low", here),
                 optional(row, "high", here),
-                int(number(row, "n", here)),
+                whole(row, "n", here),
                 optional(row, "x", here),
                 seeds,
                 number(row, "seconds", here),
@@ -253,12 +267,31 @@ def optional(row: Mapping[str, Any], key: str, where: str) -> float | None:
     return None if row.get(key) is None else number(row, key, where)
 
 
-def old_view(row: Mapping[str, Any], where: str) -> Representation:
-    """Return the representation of a row of version 0.1, whose name is all that it has."""
+def whole(row: Mapping[str, Any], key: str, where: str) -> int:
+    """Return a whole number."""
+    value = number(row, key, where)
+    if value != int(value):
+        raise _wrong(f"{where}, {key!r}", "a whole number", value)
+    return int(value)
+
+
+def optional_whole(row: Mapping[str, Any], key: str, where: str) -> int | None:
+    """Return a whole number, or None where there is none."""
+    return None if row.get(key) is None else whole(row, key, where)
+
+
+def old_view(row: Mapping[str, Any], where: str, about: Sequence[Representation] = ()) -> Representation:
+    """Return the representation of a row of version 0.1, whose name is all that it has.
+
+    Args:
+        row: It.
+        where: The file and the row, to name in a message.
+        about: Representations that are tried first.
+    """
     named = text(row, "representation", where)
     frozen = ", frozen"
     for suffix in ("", frozen):  # encoders beside trained networks were called so
-        for one in _old_views():
+        for one in (*about, *_old_views()):
             if wording.name(one) + suffix == named:
                 return one
     for kind, view in itertools.product((PRETRAINED, UNTRAINED), _VIEWS):
@@ -316,7 +349,7 @@ def _old_questions(
         yield Question(section, metric, speaker, ENROLLED, enrolled=enrolled)
 
 
-def _finite(value: float) -> bool:
+def _finite(value: int | float) -> bool:
     try:
         return math.isfinite(value)
     except OverflowError:  # a whole number of more digits than a float holds

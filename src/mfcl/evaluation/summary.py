@@ -1,23 +1,22 @@
 """Results over seeds: means with intervals over speakers and seeds together, and paired differences.
 
 A figure of several seeds is uncertain in two ways: other speakers might have been tested, and other seeds drawn. Each
-bootstrap draw takes speakers and seeds with replacement; speakers are drawn once for all seeds of a draw.
+bootstrap draw takes speakers and seeds with replacement; speakers are drawn once for all seeds of a draw. Seeds that
+were tested by other speakers, such as the rotations of a protocol, have draws of their own.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float64
 
 from mfcl.core.random import generator
-from mfcl.evaluation.bootstrap import percentiles, resampled
+from mfcl.evaluation.bootstrap import DRAWN_BY, percentiles, resampled
 from mfcl.evaluation.result import BASELINE, PRETRAINED, UNTRAINED, Question, Representation, Result, grouped
 from mfcl.evaluation.wording import metric
 
 DRAWS = 1000
-SEED = 0
-"""Of all intervals over seeds: every figure of a study is drawn with the same speakers."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ def difference(ours: Sequence[Result], theirs: Sequence[Result]) -> Difference:
 def differences(results: Sequence[Result]) -> list[Difference]:
     """Return the paired differences of every pre-trained representation to what it must be compared with.
 
-    That is: each baseline, and the same format and part of the untrained and the supervised encoders.
+    That is: each baseline, and the untrained and the supervised encoders of the same variant, format and part.
     """
     groups = grouped(results)
     found = []
@@ -129,8 +128,8 @@ def differences(results: Sequence[Result]) -> list[Difference]:
         if representation.kind != PRETRAINED:
             continue
         for (asked, other), theirs in groups.items():
-            same_view = (other.format, other.part) == (representation.format, representation.part)
-            if asked == question and other.kind != PRETRAINED and (other.kind == BASELINE or same_view):
+            alike = replace(other, kind=PRETRAINED) == representation
+            if asked == question and other.kind != PRETRAINED and (other.kind == BASELINE or alike):
                 found.append(difference(own, theirs))
     return found
 
@@ -142,7 +141,7 @@ def control_kinds() -> tuple[str, ...]:
 
 def _interval(own: Sequence[Result]) -> tuple[float | None, float | None]:
     """Return the 95 % interval of the mean over seeds; none where the evidence was not kept."""
-    draws = _draws([_per_draw(one) for one in own])
+    draws = _draws([_per_draw(one) for one in own], own)
     return (None, None) if draws is None else _ends(draws)
 
 
@@ -152,7 +151,7 @@ def _paired_draws(pairs: Sequence[tuple[Result, Result]]) -> Float64[np.ndarray,
     for one, rival in pairs:
         mine, theirs = _matched(one, rival)
         gaps.append(None if mine is None or theirs is None else mine - theirs)
-    return _draws(gaps)
+    return _draws(gaps, [one for one, _ in pairs])
 
 
 def _matched(
@@ -179,27 +178,48 @@ def _per_draw(one: Result) -> Float64[np.ndarray, " draws"] | None:
     sums = np.bincount(codes, weights=100.0 * evidence.correct)
     counts = np.bincount(codes).astype(np.float64)
     means: Float64[np.ndarray, " draws"] = np.concatenate(
-        [(weights @ sums) / (weights @ counts) for weights in resampled(len(names), seed=SEED, draws=DRAWS)]
+        [(weights @ sums) / (weights @ counts) for weights in resampled(len(names), seed=DRAWN_BY, draws=DRAWS)]
     )
     return means
 
 
-def _draws(by_seed: Sequence[Float64[np.ndarray, " draws"] | None]) -> Float64[np.ndarray, " draws"] | None:
-    """Return the mean over as many seeds, drawn with replacement, in each draw; one seed is itself."""
+def _draws(
+    by_seed: Sequence[Float64[np.ndarray, " draws"] | None], of: Sequence[Result]
+) -> Float64[np.ndarray, " draws"] | None:
+    """Return the mean over as many seeds, drawn with replacement, in each draw; one seed is itself.
+
+    Args:
+        by_seed: The figure of each seed in each draw of its groups.
+        of: The result that each is of.
+    """
     known = [draws for draws in by_seed if draws is not None]
     if not known or len(known) < len(by_seed) or len({len(draws) for draws in known}) > 1:
         return None
-    table = np.stack(known)  # (seeds, draws)
-    if len(table) == 1:
+    if len(known) == 1:
         return known[0]
-    chosen = generator(SEED, "seeds drawn").integers(len(table), size=table.shape)
+    groups = [_groups(one) for one in of]
+    first = [groups.index(own) for own in groups]  # the first seed with the same groups
+    table = np.stack([_reordered(draws, place) for draws, place in zip(known, first, strict=True)])  # (seeds, draws)
+    chosen = generator(DRAWN_BY, "seeds drawn").integers(len(table), size=table.shape)
     means: Float64[np.ndarray, " draws"] = np.take_along_axis(table, chosen, axis=0).mean(axis=0)
     return means
 
 
+def _groups(one: Result) -> tuple[str, ...]:
+    return () if one.evidence is None else tuple(np.unique(one.evidence.groups).tolist())
+
+
+def _reordered(draws: Float64[np.ndarray, " draws"], place: int) -> Float64[np.ndarray, " draws"]:
+    """Return draws in another order for other groups, whose luck has nothing to do with that of the first ones."""
+    return generator(DRAWN_BY, "other groups", place).permutation(draws) if place else draws
+
+
 def _ends(draws: Float64[np.ndarray, " draws"]) -> tuple[float, float] | tuple[None, None]:
-    """Return the 95 % interval of draws; none where fewer than half have a figure, or all have the same one."""
+    """Return the 95 % interval of draws; none where fewer than half have a figure.
+
+    Nor where some have none and the others all the same: of two speakers, every draw with a figure holds both.
+    """
     known = draws[~np.isnan(draws)]
-    if 2 * len(known) < len(draws) or np.ptp(known) == 0:
+    if 2 * len(known) < len(draws) or (len(known) < len(draws) and np.ptp(known) == 0):
         return None, None
     return percentiles(known, level=0.95)

@@ -23,7 +23,7 @@ from mfcl.evaluation.result import (
 
 NEIGHBOURS = 5
 """Neighbours that vote on a label."""
-PART_WORDS: dict[str, str] = {"": "", **WORDS}
+PART_WORDS: dict[str, str] = {"": "", **{str(role): word for role, word in WORDS.items()}}
 """Parts as recipes, the command and the tables call them."""
 
 

@@ -54,13 +54,13 @@ def closing(folder: Path, found: Sequence[Summary], differences: Sequence[Differ
     ours = leading(found)
     if ours:
         rows = [_row(one, found, differences) for one in ours[:SHOWN]]
-        lines += ["", table(rows, ["measure, %", "pre-trained", "to untrained", "to the best baseline"]), ""]
-        lines += [verdicts(ours, found, differences)]
-        lines += ["In [ ] 95 % intervals over speakers and seeds; differences are paired, item by item."]
+        heads = ["measure, %", "pre-trained", "to untrained", "to the best", "baseline"]
+        lines += ["", table(rows, heads), "", *verdicts(ours, found, differences)]
+        lines += ["In [ ] 95 % intervals over speakers and seeds; differences are paired by item."]
     else:
         lines += ["", "No pre-trained encoder was measured by a label: see the report for maps, geometry and training."]
     lines += [*about.get("notes", ())][:3]
-    lines += ["", f"report      {folder / 'report.html'}", f"all tables  {folder / 'results.md'}, results.csv"]
+    lines += [f"report      {folder / 'report.html'}", f"all tables  {folder / 'results.md'}, results.csv"]
     return "\n".join(lines)
 
 
@@ -78,18 +78,22 @@ def leading(found: Sequence[Summary]) -> list[Summary]:
     return sorted(chosen, key=lambda one: _rank(one.question))
 
 
-def verdicts(ours: Sequence[Summary], found: Sequence[Summary], differences: Sequence[Difference]) -> str:
-    """Count in how many measures the pre-trained figures are better, by paired intervals, and in how many worse."""
+def verdicts(ours: Sequence[Summary], found: Sequence[Summary], differences: Sequence[Difference]) -> list[str]:
+    """Count in how many measures the pre-trained figures are better, by paired intervals, and in how many worse.
+
+    Returns:
+        A line a rival; none for a rival that nothing is known of.
+    """
     words = []
-    for name, rival in (("the best baseline", _best_baseline), ("the same encoders untrained", _untrained)):
+    for name, rival in (("the best baseline", _best_baseline), ("untrained encoders", _untrained)):
         judged = [_verdict(one, rival(one, found), differences) for one in ours]
         known = [verdict for verdict in judged if verdict]
         if known:
             words.append(
-                f"against {name} better in {known.count('better')}, worse in {known.count('worse')}, "
-                f"open in {known.count('open')}"
+                f"Of {len(ours)} measures against {name}: better in {known.count('better')}, "
+                f"worse in {known.count('worse')}, open in {known.count('open')}."
             )
-    return f"Of {len(ours)} measures: {'; '.join(words)}." if words else ""
+    return words
 
 
 def _studied(about: Mapping[str, Any]) -> str:
@@ -132,13 +136,14 @@ def _view_rank(question: Question, about: Representation) -> int:
 
 
 def _row(one: Summary, found: Sequence[Summary], differences: Sequence[Difference]) -> list[str]:
+    """Return a line of the table; its figures stand above their intervals, so that it is narrow."""
     interval = _ends(one.question.metric, one.low, one.high, sign=False)
-    untrained, baseline = (_gap(one, rival(one, found), differences) for rival in (_untrained, _best_baseline))
     best = _best_baseline(one, found)
-    named = f"{wording.name(best.representation)} {baseline}" if best else "-"
+    untrained, baseline = (_gap(one, rival, differences) for rival in (_untrained(one, found), best))
+    named = wording.name(best.representation).replace(" ", "\n", 1) if best else "-"
     error = " (error)" if one.question.metric == "eer" else ""
     value = wording.figure(one.question.metric, one.value)
-    return [wording.task(one.question) + error, f"{value}{interval}", untrained, named]
+    return [wording.task(one.question) + error, f"{value}{interval}", untrained, baseline, named]
 
 
 def _gap(one: Summary, rival: Summary | None, differences: Sequence[Difference]) -> str:
@@ -148,7 +153,7 @@ def _gap(one: Summary, rival: Summary | None, differences: Sequence[Difference])
     if apart is None:
         return f"{one.value - rival.value:+.1f}"
     verdict = f" {apart.verdict}" if apart.verdict in ("better", "worse") else ""
-    return f"{apart.value:+.1f}{_ends(one.question.metric, apart.low, apart.high, sign=True)}{verdict}"
+    return f"{apart.value:+.1f}{verdict}{_ends(one.question.metric, apart.low, apart.high, sign=True)}"
 
 
 def _verdict(one: Summary, rival: Summary | None, differences: Sequence[Difference]) -> str:
@@ -176,5 +181,5 @@ def _ends(metric: str, low: float | None, high: float | None, *, sign: bool) -> 
     if low is None or high is None:
         return ""
     if sign:
-        return f" [{low:+.1f}, {high:+.1f}]"
-    return f" [{wording.figure(metric, low)}, {wording.figure(metric, high)}]"
+        return f"\n[{low:+.1f}, {high:+.1f}]"
+    return f"\n[{wording.figure(metric, low)}, {wording.figure(metric, high)}]"

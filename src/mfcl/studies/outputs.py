@@ -15,10 +15,10 @@ from mfcl.data.store import Store
 from mfcl.evaluation.result import PRETRAINED, Result
 from mfcl.evaluation.result_file import difference_row, summary_row, to_row
 from mfcl.evaluation.summary import differences, summaries
+from mfcl.evaluation.tables import tables
 from mfcl.models.frontends import LogMel
 from mfcl.recipe import Recipe
 from mfcl.studies.planner import Step
-from mfcl.studies.results import tables
 from mfcl.views.crops import crop_pair
 
 COLUMNS = 400

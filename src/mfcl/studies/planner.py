@@ -97,7 +97,8 @@ class Step:
     def _read(self, answer: Mapping[str, Any]) -> list[Result]:
         data, where = self.workspace.data, str(self.workspace.cache.path(self.key, self.basis))
         rows = [{"command": "", **row} if isinstance(row, dict) else row for row in answer["rows"]]
-        return from_rows(rows, where, labels=data.manifest.label_names, speaker=data.speaker)
+        about = self.source.representations
+        return from_rows(rows, where, labels=data.manifest.label_names, speaker=data.speaker, about=about)
 
     def _work(self) -> tuple[dict[str, Any], list[Evidence | None]]:
         clock = stopwatch()

@@ -60,7 +60,7 @@ class Workspace:
 
     def about(self, source: Source) -> dict[str, Any] | None:
         """Return what is known about a source that was made: seconds; None if it was not made."""
-        known = read_object(self.folder / "embeddings" / f"{self.name(source)}.json")
+        known = read_object(self._file(source).with_suffix(".json"))
         return known if known is not None and isinstance(known.get("seconds"), int | float) else None
 
     def make(self, source: Source) -> dict[str, Any]:
@@ -74,7 +74,7 @@ class Workspace:
         else:
             model = self.model(source)
             embeddings = embed_store(model.to(pick_device(self.device)), self.data.store, progress=bool(self.progress))
-        file = self.folder / "embeddings" / f"{self.name(source)}.npz"
+        file = self._file(source)
         embeddings.save(file)
         known = {"seconds": round(spent + clock(), 1)}
         write_json(file.with_suffix(".json"), known)
@@ -91,7 +91,7 @@ class Workspace:
 
     def _kept(self, source: Source) -> Embeddings:
         """Return the embeddings that are on the disk; damaged ones are made again, once."""
-        path = self.folder / "embeddings" / f"{self.name(source)}.npz"
+        path = self._file(source)
         try:
             return load_embeddings(path)
         except MeasureError as error:
@@ -158,6 +158,13 @@ class Workspace:
     def run(self, source: Source) -> Path:
         """Return the run folder of a source's training."""
         return self.folder / "runs" / self.name(source)
+
+    def _file(self, source: Source) -> Path:
+        """Return where a source's embeddings are or will be; version 0.1 named those of every baseline `control`."""
+        name = self.name(source)
+        old = self.folder / "embeddings" / f"control-seed{source.seed}-{digest(self.basis(source))}.npz"
+        known = source.kind == BASELINE and old.with_suffix(".json").is_file()
+        return old if known else self.folder / "embeddings" / f"{name}.npz"
 
     def _spent(self, source: Source) -> float:
         """Return the seconds of training before now, of a study that was stopped in the midst of it."""

@@ -48,6 +48,7 @@ def verify_enrolled(
     clips: int,
     seed: int,
     draws: int = 1000,
+    drawn_by: int | None = None,
     enrolments: int = 5,
 ) -> EnrolledResult:
     """Enrol each speaker with a few clips, and score every other clip against every enrolled speaker.
@@ -61,8 +62,9 @@ def verify_enrolled(
         word: What is said: the clips enrolled are of as many different words as can be.
         centre: The mean of the training vectors.
         clips: How many are enrolled of each speaker.
-        seed: Draws the clips and, for the interval, the speakers.
-        draws: How often the speakers are drawn.
+        seed: Draws the clips.
+        draws: How often the speakers are drawn, for the interval.
+        drawn_by: The seed that draws the speakers; `seed` if left out.
         enrolments: How often the clips are drawn.
 
     Raises:
@@ -77,7 +79,7 @@ def verify_enrolled(
             f"{counts.max()}; enrol fewer (1 at least)"
         )
     rows = unit_rows(x.astype(np.float64) - centre)
-    drawn = speaker_draws(len(counts), seed=seed, draws=draws)
+    drawn = speaker_draws(len(counts), seed=seed if drawn_by is None else drawn_by, draws=draws)
     rates, costs, together = [], [], np.zeros((2, 1, BINS))
     for enrolment in range(enrolments):
         enrolled = enrolled_clips(codes, word, clips, seed=seed, draw=enrolment) & (counts > clips)[codes]

@@ -1,0 +1,154 @@
+"""The screen that a study ends with."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mfcl.core import console
+from mfcl.evaluation.result import (
+    ENROLLED,
+    IDENTIFY,
+    IDENTIFY_APART,
+    KNN,
+    LINEAR,
+    NOISE,
+    PAIRS,
+    Question,
+    Representation,
+)
+from mfcl.evaluation.result_file import difference_row, summary_row
+from mfcl.evaluation.summary import Difference, Summary
+from mfcl.studies.closing import SHOWN, closing, closing_screen, leading
+
+FEW = Question("labels", "accuracy", "digit", LINEAR, 10)
+NEAR = Question("labels", "accuracy", "digit", KNN)
+NOISY = Question("robustness", "accuracy", "digit", LINEAR, 10, condition=NOISE, condition_value=10.0)
+APART = Question("voices", "accuracy", "speaker", IDENTIFY_APART, apart="digit")
+ONE_CLIP = Question("voices", "eer", "speaker", ENROLLED, enrolled=1)
+EVERY = Question("labels", "accuracy", "digit", LINEAR)
+FACES = Question("voices", "eer", "speaker", PAIRS)
+FOLDER = Path("runs/demo-quick")
+QUESTIONS = [FACES, EVERY, Question("voices", "accuracy", "speaker", IDENTIFY), ONE_CLIP, APART, NOISY, NEAR, FEW]
+"""Those that matter least first."""
+OURS, UNTRAINED = Representation("pre-trained", "", "both"), Representation("untrained", "", "both")
+BASELINES = [Representation("baseline", "MFCC statistics"), Representation("baseline", "log-mel picture")]
+ABOUT = {
+    "data": "demo", "speaker": "speaker", "seeds": [0], "recipe": "quick", "notes": [],
+    "parts": {"train": {"recordings": 1200}, "valid": {"recordings": 300}, "test": {"recordings": 450, "speakers": 15}},
+}  # fmt: skip
+
+
+def figure(asked, about=OURS, value=90.0):
+    return Summary(asked, about, value, value - 5, value + 5, 450, None, (0,), 3.0, "mfcl study demo")
+
+
+def apart(asked, second, value, low, high, first=OURS):
+    return Difference(asked, first, second, value, low, high)
+
+
+FOUND = [
+    figure(asked, about, value)
+    for asked in QUESTIONS
+    for about, value in ((OURS, 90.0), (UNTRAINED, 80.0), (BASELINES[0], 70.0), (BASELINES[1], 75.0))
+]
+ALL_BETTER = [apart(asked, other, 15.0, 12.5, 18.5) for asked in QUESTIONS for other in (UNTRAINED, *BASELINES)]
+
+
+@pytest.fixture
+def screen(monkeypatch):
+    """A terminal of 80 columns."""
+    monkeypatch.setattr(console, "width", lambda: 80)
+
+
+def test_it_fits_a_terminal_of_24_lines_and_80_columns(screen):
+    text = closing(FOLDER, FOUND, ALL_BETTER, ABOUT)
+    lines = text.splitlines()
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 80
+    assert lines[0] == "demo: 1,950 recordings, 450 of 15 speakers for the test; recipe quick, 1 seed"
+    assert str(FOLDER / "report.html") in text
+    assert str(FOLDER / "results.md") in text
+
+
+def test_it_shows_six_figures_those_that_tell_most_first():
+    ours = leading(FOUND)
+    assert [one.question for one in ours[:SHOWN]] == [FEW, NEAR, NOISY, APART, ONE_CLIP, EVERY]
+    assert len(ours) == len(QUESTIONS)
+    text = closing(FOLDER, FOUND, ALL_BETTER, ABOUT)
+    shown = ["digit, 5-NN", "noise at 10 dB", "digits of enrolment", "voices, 1 clip enrolled (error)", "all labels"]
+    places = [text.index("digit, linear probe, 10 labels a class  "), *map(text.index, shown)]
+    assert places == sorted(places)
+    assert text.count("[85.0, 95.0]") == SHOWN == 6
+    assert "all pairs" not in text
+    assert "half of each" not in text
+
+
+def test_a_figure_stands_beside_the_untrained_encoders_and_the_best_baseline():
+    gaps = [apart(FEW, UNTRAINED, 10.0, 8.0, 12.0), apart(FEW, BASELINES[1], -3.0, -5.5, 1.5)]
+    gaps.append(apart(FEW, BASELINES[0], 20.0, 18.0, 22.0))
+    text = closing(FOLDER, [one for one in FOUND if one.question == FEW], gaps, ABOUT)
+    assert "+10.0 better" in text
+    assert "[+8.0, +12.0]" in text
+    assert "-3.0 " in text
+    assert "-3.0 worse" not in text
+    assert "[-5.5, +1.5]" in text
+    assert "log-mel" in text  # 75 is the best; MFCC statistics have 70
+    assert "MFCC" not in text
+
+
+def test_of_errors_the_best_baseline_has_the_lowest():
+    found = [one for one in FOUND if one.question == ONE_CLIP]
+    text = closing(FOLDER, found, [apart(ONE_CLIP, BASELINES[0], 20.0, 18.0, 22.0)], ABOUT)
+    assert "MFCC" in text
+    assert "+20.0 worse" in text
+
+
+def test_better_worse_and_open_are_counted_against_each_rival():
+    gaps = [
+        apart(FEW, UNTRAINED, 10.0, 8.0, 12.0),
+        apart(NEAR, UNTRAINED, 1.0, -1.0, 3.0),
+        apart(ONE_CLIP, UNTRAINED, -4.0, -6.0, -2.0),  # a lower error is better
+        apart(EVERY, UNTRAINED, -4.0, -6.0, -2.0),
+        apart(NOISY, UNTRAINED, 4.0, None, None),  # not known in single items
+        apart(FEW, BASELINES[1], -10.0, -12.0, -8.0),
+        apart(NEAR, BASELINES[0], 10.0, 8.0, 12.0),  # not the best one
+        apart(FACES, BASELINES[0], 4.0, 2.0, 6.0),
+    ]
+    text = closing(FOLDER, FOUND, gaps, ABOUT)
+    assert "Of 8 measures against untrained encoders: better in 2, worse in 1, open in 1." in text
+    assert "Of 8 measures against the best baseline: better in 0, worse in 2, open in 0." in text
+
+
+def test_without_differences_nothing_is_counted_and_the_gaps_have_no_interval():
+    text = closing(FOLDER, FOUND, [], ABOUT)
+    assert "better in" not in text
+    assert "+10.0" in text
+    assert "[+" not in text
+
+
+def test_a_question_is_told_of_the_part_that_is_made_for_it():
+    parts = [Representation("pre-trained", "", "both", part) for part in ("content", "speaker")]
+    single = Representation("pre-trained", "", "mel")
+    every = [single, OURS, *parts, Representation("pre-trained", "as it is", "both")]
+    found = [figure(asked, about) for asked in (FEW, ONE_CLIP) for about in every]
+    assert [one.representation for one in leading(found)] == parts
+    assert [one.representation for one in leading(found[1:2])] == [OURS]
+    assert [one.representation for one in leading(found[:1])] == [single]
+
+
+def test_where_nothing_is_measured_by_a_label_it_says_so(screen):
+    found = [figure(Question("geometry", "rankme")), figure(Question("cost", "seconds"))]
+    about = {**ABOUT, "seeds": [0, 1], "parts": {"train": {"recordings": 9}}, "notes": ["no label to measure by"]}
+    text = closing(FOLDER, found, [], about)
+    assert "No pre-trained encoder was measured by a label" in text
+    assert "demo: 9 recordings, 0 for the test; recipe quick, 2 seeds" in text
+    assert "no label to measure by" in text
+    assert "pre-trained  " not in text
+
+
+def test_it_is_read_from_a_studys_folder(tmp_path):
+    (tmp_path / "summaries.json").write_text(json.dumps([summary_row(one) for one in FOUND]))
+    (tmp_path / "differences.json").write_text(json.dumps([difference_row(one) for one in ALL_BETTER]))
+    (tmp_path / "about.json").write_text(json.dumps(ABOUT))
+    assert closing_screen(tmp_path) == closing(tmp_path, FOUND, ALL_BETTER, ABOUT)

@@ -1,0 +1,153 @@
+"""What a person watches: tables folded to the terminal, one line of steps, plain lines in a log."""
+
+import io
+import re
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mfcl.core import console
+from mfcl.core.console import NARROWEST, StepsBar, progress, table, terminal
+
+
+class Screen(io.StringIO):
+    """A stand-in for standard error; `live` says whether it is a terminal."""
+
+    def __init__(self, *, live):
+        super().__init__()
+        self.live = live
+
+    def isatty(self):
+        return self.live
+
+
+def watched(patch, *, live):
+    """Put such a standard error in place; called by the test itself, since pytest puts its own in place before it."""
+    made = Screen(live=live)
+    patch.setattr(sys, "stderr", made)
+    return made
+
+
+ROWS = [("digit, linear probe, 10 labels a class", "93.0 [85.0, 95.0]", 450), ("digit, 5-NN", "90.1\n[80.0, 95.5]", 1)]
+HEADS = ["task", "accuracy, %", "n"]
+
+
+# Tables
+
+
+@pytest.mark.parametrize("columns", [40, 48, 60, 66, 80, 120])
+def test_no_line_of_a_table_is_wider_than_the_terminal(columns, monkeypatch):
+    whole = table(ROWS, HEADS)
+    monkeypatch.setattr(console, "width", lambda: columns)
+    folded = table(ROWS, HEADS)
+    assert max(map(len, folded.splitlines())) <= columns
+    assert sorted(re.sub("-+", "", folded).split()) == sorted(re.sub("-+", "", whole).split())  # nothing is lost
+    assert (folded == whole) == (columns >= max(map(len, whole.splitlines())))
+
+
+def test_a_terminal_too_narrow_for_words_keeps_a_few_characters_a_column(monkeypatch):
+    monkeypatch.setattr(console, "width", lambda: 10)
+    assert max(map(len, table([("a" * 40, "b" * 40)], ["x", "y"]).splitlines())) == 2 * NARROWEST + 2
+
+
+def test_a_table_for_a_file_is_not_folded(monkeypatch):
+    monkeypatch.setattr(console, "width", lambda: 30)
+    assert max(map(len, table(ROWS, HEADS, style="github").splitlines())) > 30
+    monkeypatch.undo()
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    assert console.width() is None
+    assert max(map(len, table(ROWS, HEADS).splitlines())) > 60
+
+
+@given(st.lists(st.tuples(st.text("ab ", max_size=60), st.text("ab ", max_size=60)), min_size=1), st.integers(14, 130))
+def test_the_widest_columns_give_way_first(rows, most):
+    widths = console._column_widths(rows, ["one", "two"], most)
+    wanted = [max(map(len, column)) for column in zip(("one", "two"), *rows, strict=True)]
+    assert sum(widths) + 2 <= most
+    assert all(width <= asked for width, asked in zip(widths, wanted, strict=True))
+    if widths != wanted:
+        assert sum(widths) + 2 == most
+        narrowed = [place for place in (0, 1) if widths[place] < wanted[place]]
+        assert all(widths[place] >= max(widths) - 1 for place in narrowed)
+
+
+# Steps
+
+
+def test_on_a_terminal_steps_are_one_line_that_is_drawn_over_and_gone_at_the_end(monkeypatch):
+    screen = watched(monkeypatch, live=True)
+    assert terminal()
+    with StepsBar(3, shown=True) as line:
+        line.tell("labels: untrained")
+        line.note("voices are not measured")
+        line.step()
+        line.tell("maps: untrained")
+        line.step()
+    said = screen.getvalue()
+    assert "labels: untrained" in said
+    assert "maps: untrained" in said
+    assert "[0 of 3" in said
+    assert "\r" in said
+    assert [text for text in said.split("\r") if "\n" in text] == ["voices are not measured\n"]  # the one that stays
+    assert said.rsplit("\r", 2)[1].strip() == ""
+
+
+def test_in_a_log_each_step_is_a_plain_line_with_its_number(monkeypatch):
+    screen = watched(monkeypatch, live=False)
+    assert not terminal()
+    with StepsBar(3, shown=True) as line:
+        line.step()  # was done on an earlier day
+        line.tell("labels: untrained")
+        line.note("voices are not measured")
+        line.step()
+        line.tell("maps: untrained")
+        line.step()
+    assert screen.getvalue() == "[2 of 3] labels: untrained\nvoices are not measured\n[3 of 3] maps: untrained\n"
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_a_quiet_work_says_its_notes_alone(live, monkeypatch):
+    screen = watched(monkeypatch, live=live)
+    with StepsBar(2, shown=False) as line:
+        line.tell("labels: untrained")
+        line.note("voices are not measured")
+        line.step()
+    assert screen.getvalue().strip("\r\n ") == "voices are not measured"
+
+
+# Bars
+
+
+def test_in_a_log_progress_is_plain_lines_without_carriage_returns(monkeypatch):
+    screen = watched(monkeypatch, live=False)
+    monkeypatch.setattr(console, "LOG_SECONDS", 0.0)
+    assert list(progress(range(3), what="embed", unit="clip")) == [0, 1, 2]
+    said = screen.getvalue()
+    assert "\r" not in said
+    assert "\x1b" not in said
+    lines = said.splitlines()
+    assert all(re.fullmatch(r"embed: \d of 3 clip, .*, .* left", line) for line in lines), lines
+    assert "embed: 3 of 3 clip" in lines[-1]
+
+
+def test_on_a_terminal_a_bar_is_gone_when_its_work_is_done(monkeypatch):
+    screen = watched(monkeypatch, live=True)
+    assert list(progress(range(3), what="embed", unit="clip")) == [0, 1, 2]
+    said = screen.getvalue()
+    assert "embed" in said
+    assert "\n" not in said
+    assert said.rsplit("\r", 2)[1].strip() == ""
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_a_bar_that_is_not_shown_says_nothing(live, monkeypatch):
+    screen = watched(monkeypatch, live=live)
+    assert list(progress(range(3), what="embed", unit="clip", shown=False)) == [0, 1, 2]
+    assert screen.getvalue() == ""
+
+
+def test_without_standard_error_there_is_no_terminal(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    assert not terminal()
