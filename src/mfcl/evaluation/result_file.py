@@ -5,6 +5,7 @@ of. A row of version 0.1 has only those; its fields are found by making every te
 wording`) and looking the row's up among them.
 """
 
+import dataclasses
 import functools
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
@@ -340,6 +341,10 @@ def old_question(row: Mapping[str, Any], where: str, labels: Sequence[str], spea
     question = _old_texts(section, metric, tuple(labels), speaker, optional(row, "x", where), trained).get(asked)
     if question is not None:
         return question
+    endings = _old_texts(section, metric, ("",), speaker, optional(row, "x", where), trained)
+    for ending, question in sorted(endings.items(), key=lambda entry: -len(entry[0])):
+        if question.label == "" and ending and asked.endswith(ending) and len(asked) > len(ending):
+            return dataclasses.replace(question, label=asked[: -len(ending)])  # a column that the folder does not name
     raise MfclError(f"{where}: {asked[:80]!r} is no question that this version knows; run `mfcl study` again")
 
 

@@ -189,9 +189,9 @@ def _draws(by_seed: Sequence[Float64[np.ndarray, " draws"] | None]) -> Float64[n
     known = [draws for draws in by_seed if draws is not None]
     if not known or len(known) < len(by_seed) or len({len(draws) for draws in known}) > 1:
         return None
+    if len(known) == 1:
+        return known[0]
     table = np.stack(known)  # (seeds, draws)
-    if len(table) == 1:
-        return table[0]
     chosen = generator(SEED, "seeds drawn").integers(len(table), size=table.shape)
     means: Float64[np.ndarray, " draws"] = np.take_along_axis(table, chosen, axis=0).mean(axis=0)
     return means
