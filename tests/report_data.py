@@ -31,6 +31,7 @@ from mfcl.evaluation.result import (
     Question,
     Representation,
     Result,
+    grouped,
 )
 from mfcl.evaluation.result_file import COLUMNS, difference_row, summary_row, to_row, view_row
 from mfcl.evaluation.summary import differences, summaries
@@ -67,6 +68,7 @@ class Rows:
 
     def add(self, asked: Question, whose: Representation, level, *, half=2.0, x=None, n=783, top=100.0, seconds=449.0):
         """Add a result a seed, near `level`."""
+        x = None if x is None else float(x)
         for seed in range(self.seeds):
             value = float(np.clip(level + self.rng.normal() * half / 4, 0, top))
             low, high = (max(value - half, 0.0), min(value + half, top)) if half else (None, None)
@@ -133,8 +135,7 @@ def write_study(
 def over_seeds(results):
     """Return the summaries, with the mean of the ends in place of an interval that would need evidence."""
     found = []
-    for one in summaries(results):
-        own = [r for r in results if (r.question, r.representation) == (one.question, one.representation)]
+    for one, own in zip(summaries(results), grouped(results).values(), strict=True):
         if own[0].low is not None:
             low, high = (float(np.mean([getattr(r, end) for r in own])) for end in ("low", "high"))
             one = dataclasses.replace(one, low=low, high=high)

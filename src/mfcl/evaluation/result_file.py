@@ -59,7 +59,7 @@ ITEMS: dict[type, str] = {str: "texts", int: "whole numbers", float: "finite num
 LARGEST = 1e18
 """No figure is further from 0; what is has been damaged, and its sums would not be finite."""
 T = TypeVar("T")
-Numbers = Shaped[np.ndarray, "rows columns"]
+Numbers = Shaped[np.ndarray, "_ _"]
 
 
 def view_row(one: Representation) -> dict[str, Any]:
@@ -231,7 +231,7 @@ def items(row: Mapping[str, Any], key: str, kind: type[T], where: str) -> list[T
     value = row.get(key)
     if not isinstance(value, list) or not all(_is(one, kind) for one in value):
         raise _wrong(f"{where}, {key!r}", f"a list of {ITEMS.get(kind, kind.__name__)}", value)
-    return value
+    return [kind(one) for one in value] if kind is float else value  # type: ignore[call-arg]
 
 
 def table(row: Mapping[str, Any], key: str, where: str, *, width: int | None = None) -> Numbers:
@@ -308,7 +308,8 @@ def number(row: Mapping[str, Any], key: str, where: str) -> float:
 
 def is_number(value: Any) -> TypeGuard[int | float]:
     """Say whether a value is a finite number that a figure can be; True and False are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and _finite(value)
+    # NaN is not below any number; whole numbers may have more digits than a float holds
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
 
 
 def optional(row: Mapping[str, Any], key: str, where: str) -> float | None:
@@ -392,10 +393,6 @@ def _old_questions(
         yield Question(section, metric, speaker, IDENTIFY_APART, apart=apart)
     for enrolled in range(1, 51):
         yield Question(section, metric, speaker, ENROLLED, enrolled=enrolled)
-
-
-def _finite(value: float) -> bool:
-    return abs(value) <= LARGEST  # NaN is not; whole numbers may have more digits than a float holds
 
 
 def _is(value: Any, kind: type) -> bool:

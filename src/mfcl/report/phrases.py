@@ -30,7 +30,7 @@ def listed(words: Sequence[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
 
 
-def counted(number: float, word: str) -> str:
+def counted(number: int | float, word: str) -> str:
     """Return how many there are of something.
 
     Example:

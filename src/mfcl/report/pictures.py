@@ -22,7 +22,7 @@ from mfcl.evaluation.result_file import (
     view_of,
 )
 
-Numbers = Shaped[np.ndarray, "rows columns"]
+Numbers = Shaped[np.ndarray, "_ _"]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from mfcl.evaluation.result import CLEAN, FROM_SCRATCH, NOISE, PRETRAINED, SUPER
 from mfcl.evaluation.summary import Summary
 from mfcl.report.phrases import counted, shortened
 from mfcl.report.selection import best, by_question, exceeds, leading
-from mfcl.report.text import NO_INTERVAL, Differences, compare, named, task_words, value
+from mfcl.report.text import NO_INTERVAL, Differences, compare, condition_words, named, task_words, value
 
 
 def efficiency(figures: Iterable[Summary]) -> list[str]:
@@ -78,7 +78,7 @@ def variants(figures: Iterable[Summary]) -> list[str]:
         if len(ordered) < 2:
             continue
         first, last = ordered[0], ordered[-1]
-        less = " (less is better)" if wording.metric(question.metric).best < 0 else ""
+        less = ", where less is better," if wording.metric(question.metric).best < 0 else ""
         texts.append(
             f"On {task_words(question)}{less} the highest figure is {_figure(first)} "
             f"and the lowest {_figure(last)}; {NO_INTERVAL}."
@@ -102,7 +102,7 @@ def robustness(figures: Iterable[Summary], differences: Differences) -> list[str
     for quiet in found:
         if quiet.question == calm and quiet.representation == ours.representation:
             texts.append(
-                f"From clean clips to {wording.condition(asked)} the figure of {named(ours.representation)} goes from "
+                f"From clean clips to {condition_words(asked)} the figure of {named(ours.representation)} goes from "
                 f"{value(quiet)} to {value(ours)}."
             )
     return [*texts, compare(here, differences)]

@@ -7,6 +7,7 @@ from mfcl.evaluation.summary import Summary
 from mfcl.report import charts, picture_charts, picture_text, section_text
 from mfcl.report.charts import Plot
 from mfcl.report.load import Study
+from mfcl.report.selection import COMPARED
 from mfcl.report.tables import Table, tables
 from mfcl.report.text import of_section
 
@@ -56,6 +57,8 @@ def sections(study: Study) -> list[Section]:
         note = NOTES.get(table.name, "")
         if table.name == "efficiency" and table.intervals:
             note += " Bands are 95 % intervals."
+        if table.name in (*COMPARED, "robustness") and study.differences:
+            note += " In brackets stands the 95 % interval of a paired difference."
         words, plots = _words(table.name, own, study), _plots(table.name, own, study)
         made.append(Section(anchor, table.title, note, tuple(words), tuple(plots), table))
     return made

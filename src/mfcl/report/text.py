@@ -41,9 +41,14 @@ def task_words(question: Question) -> str:
         'voices (1 clip enrolled)'
     """
     amount = wording.amount(question)
-    rest = [shortened(word) for word in (wording.reading(question), wording.condition(question)) if word]
+    rest = [shortened(word) for word in (wording.reading(question), condition_words(question)) if word]
     what = shortened(wording.subject(question))
     return what + (f" with {amount}" if amount else "") + (f" ({', '.join(rest)})" if rest else "")
+
+
+def condition_words(question: Question) -> str:
+    """Return what the test recordings were made to sound like, with a minus sign where the value has one."""
+    return wording.condition(question).replace("-", "\N{MINUS SIGN}")
 
 
 def named(one: Representation, *, like: Representation | None = None) -> str:
@@ -115,11 +120,10 @@ def _beside(ours: Summary, rival: Summary, differences: Differences) -> str:
     metric = ours.question.metric
     amount = wording.figure(metric, abs(found.value))
     points = f"{amount} points" if wording.metric(metric).unit == "%" else amount
-    ends = f"95 % interval {wording.figure(metric, found.low)} to {wording.figure(metric, found.high)}"
-    judged = {"better": "better", "worse": "worse", "open": "open which is better"}[found.verdict]
+    judged = f"({found.verdict}: {wording.figure(metric, found.low)} to {wording.figure(metric, found.high)})"
     if amount == wording.figure(metric, 0.0):
-        return f"the same as {what} ({judged}, {ends})"
-    return f"{points} {'above' if found.value > 0 else 'below'} {what} ({judged}, {ends})"
+        return f"the same as {what} {judged}"
+    return f"{points} {'above' if found.value > 0 else 'below'} {what} {judged}"
 
 
 def _reach(ours: Summary) -> str:
@@ -168,7 +172,7 @@ def tally(study: Study) -> str:
         return f"Nothing is called better or worse here: {unknown}" if counts[""] else ""
     text = (
         f"Of {counted(judged, 'measure')}, the pre-trained encoders are better than the best that needs no training "
-        f"in {counts['better']}, worse in {counts['worse']}, and it is open in {counts['open']} "
-        "(95 % interval of the paired difference)."
+        f"in {counts['better']}, worse in {counts['worse']}, and it is open in {counts['open']}. In brackets stands "
+        "the 95 % interval of the paired difference."
     )
     return f"{text} {unknown[:1].upper() + unknown[1:]}" if counts[""] else text

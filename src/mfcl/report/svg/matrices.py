@@ -14,7 +14,7 @@ NUMBERED = 12
 
 
 def matrix(
-    name: str, classes: Sequence[str], counts: Shaped[np.ndarray, "rows columns"], shown: Sequence[str]
+    name: str, classes: Sequence[str], counts: Shaped[np.ndarray, "classes classes"], shown: Sequence[str]
 ) -> Markup:
     """Return a matrix for any screen; the shade and the number of a cell are the percent of its row.
 
