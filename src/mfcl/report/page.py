@@ -1,5 +1,6 @@
 """The report of a study: read its folder, draw, write one page."""
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -67,12 +68,7 @@ def render(study: Study, *, with_audio: bool = False) -> str:
         maps["sounds"] = {place: sounds.addresses[name] for place, name in enumerate(ids) if name in sounds.addresses}
         notes += [f"Sound: {sounds.note}."] if sounds.note else []
     method = study.pictures.method
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("mfcl.report", "template"), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters["short"] = shortened
-    return environment.get_template("page.html").render(
+    return _template().render(
         about=study.about, version=mfcl.__version__, title=facts.title(study), facts=facts.first(study),
         headline=text.headline(study), tally=text.tally(study), tiles=tiles(study.summaries), maps=maps,
         map_json=in_script(maps) if maps else None, audio=bool(maps and maps["sounds"]), sections=sections(study),
@@ -95,6 +91,16 @@ def in_script(value: Any) -> Markup:
     for sign in "<>&":  # none of them is JSON's own: they stand in texts only, where an escape means the same
         text = text.replace(sign, f"\\u{ord(sign):04x}")
     return Markup(text)  # noqa: S704  # nothing is left that ends the element
+
+
+@functools.cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("mfcl.report", "template"), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters["short"] = shortened
+    return environment.get_template("page.html")
 
 
 def _bound(text: str) -> str:
