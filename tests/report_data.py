@@ -1,6 +1,7 @@
 """A study's folder made of plausible random numbers, as `mfcl study` would leave it; nothing is trained."""
 
 import csv
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -10,36 +11,68 @@ import numpy as np
 from scipy.stats import norm
 
 from mfcl.audio import write_audio
+from mfcl.evaluation.result import (
+    BASELINE,
+    CLEAN,
+    ENROLLED,
+    FINE_TUNED,
+    FROM_SCRATCH,
+    GAIN,
+    IDENTIFY,
+    IDENTIFY_APART,
+    KNN,
+    LINEAR,
+    NETWORK,
+    NOISE,
+    PAIRS,
+    PRETRAINED,
+    SUPERVISED,
+    UNTRAINED,
+    Question,
+    Representation,
+    Result,
+    grouped,
+)
+from mfcl.evaluation.result_file import COLUMNS, difference_row, summary_row, to_row, view_row
+from mfcl.evaluation.summary import differences, summaries
 from tests.sounds import word
 
-CONTROLS = {"MFCC statistics": 66.0, "log-mel picture": 86.4, "Hydra-like features": 63.0}
+OLD_COLUMNS = COLUMNS[: COLUMNS.index("kind")]
+"""Of `results.json` in version 0.1."""
+CONTROLS = {
+    Representation(BASELINE, name): level
+    for name, level in (("MFCC statistics", 66.0), ("log-mel picture", 86.4), ("Hydra-like features", 63.0))
+}
 ENCODERS = {
-    "untrained, wave": 51.0, "untrained, mel": 84.0, "untrained, both": 85.0,
-    "pre-trained, wave": 72.0, "pre-trained, mel": 92.0, "pre-trained, both": 95.1,
-    "supervised, wave": 88.0, "supervised, mel": 91.0, "supervised, both": 94.0,
-}  # fmt: skip
+    Representation(kind, "", part): level
+    for kind, levels in (
+        (UNTRAINED, (51.0, 84.0, 85.0)),
+        (PRETRAINED, (72.0, 92.0, 95.1)),
+        (SUPERVISED, (88.0, 91.0, 94.0)),
+    )
+    for part, level in zip(("wave", "mel", "both"), levels, strict=True)
+}
+EVERYTHING = {**CONTROLS, **ENCODERS}
+OURS = Representation(PRETRAINED, "", "both")
+LOG_MEL = Representation(BASELINE, "log-mel picture")
 COMMAND = "mfcl study data/audiomnist --preset default --out runs/full"
 
 
 class Rows:
-    """Rows of `results.json`, gathered."""
+    """Results, gathered."""
 
     def __init__(self, seeds: int, rng: np.random.Generator) -> None:
-        self.rows: list[dict[str, Any]] = []
+        self.results: list[Result] = []
         self.seeds = seeds
         self.rng = rng
 
-    def add(self, table, task, representation, metric, level, *, half=2.0, x=None, n=783, top=100.0, seconds=449.0):
-        """Add a row a seed, near `level`."""
+    def add(self, asked: Question, whose: Representation, level, *, half=2.0, x=None, n=783, top=100.0, seconds=449.0):
+        """Add a result a seed, near `level`."""
+        x = None if x is None else float(x)
         for seed in range(self.seeds):
             value = float(np.clip(level + self.rng.normal() * half / 4, 0, top))
             low, high = (max(value - half, 0.0), min(value + half, top)) if half else (None, None)
-            self.rows.append(
-                {
-                    "table": table, "task": task, "representation": representation, "metric": metric, "value": value,
-                    "low": low, "high": high, "n": n, "x": x, "seed": seed, "seconds": seconds, "command": COMMAND,
-                }
-            )  # fmt: skip
+            self.results.append(Result(asked, value, low, high, n, x, whose, seed, seconds, COMMAND))
 
 
 def write_study(
@@ -51,8 +84,22 @@ def write_study(
     sounds: bool = False,
     nasty: bool = False,
     done: int = 40,
+    label: str = "digit",
+    old: bool = False,
 ) -> Path:
-    """Write the files of a study; `nasty` puts signs of HTML, quotes and other scripts into names."""
+    """Write the files of a study.
+
+    Args:
+        folder: Where.
+        seeds: How many.
+        speakers: Of the test part.
+        takes: Of each digit by each speaker.
+        sounds: Write sound and a manifest too.
+        nasty: Put signs of HTML, quotes and other scripts into names.
+        done: Parts that are done, of 40.
+        label: The label column.
+        old: As version 0.1 did: no fields, no summaries, no differences.
+    """
     rng = np.random.default_rng(5)
     folder.mkdir(parents=True, exist_ok=True)
     names = [f"{number:02d}" for number in range(1, speakers + 1)]
@@ -62,123 +109,166 @@ def write_study(
     ids = [f"data/{speaker:02d}/{digit}_{speaker:02d}_{take}.wav" for speaker, digit, take in clips]
     if nasty:
         ids[0] = "data/</script><img src=x onerror=alert(2)>.wav"
-    results = Rows(seeds, rng)
-    fill(results)
-    (folder / "results.json").write_text(json.dumps(results.rows), encoding="utf-8")
-    (folder / "pictures.json").write_text(json.dumps(pictures(rng, clips, ids, names, seeds)), encoding="utf-8")
-    (folder / "about.json").write_text(json.dumps(about(seeds, done)), encoding="utf-8")
+    gathered = Rows(seeds, rng)
+    fill(gathered, label)
+    drawn = pictures(rng, clips, ids, names, seeds, label)
+    files: dict[str, Any] = {
+        "results.json": [to_row(one) for one in gathered.results],
+        "pictures.json": drawn,
+        "about.json": {**about(seeds, done), "label": label},
+        "summaries.json": [summary_row(one) for one in over_seeds(gathered.results)],
+        "differences.json": [difference_row(one) for one in paired(gathered.results)],
+    }
+    if old:
+        files = {name: files[name] for name in ("results.json", "pictures.json", "about.json")}
+        files["results.json"] = [{key: row[key] for key in OLD_COLUMNS} for row in files["results.json"]]
+        for one in (entry for kind in ("maps", "confusions", "groups", "det") for entry in drawn[kind]):
+            for key in ("kind", "variant", "format", "part"):
+                del one[key]
+    for name, value in files.items():
+        (folder / name).write_text(json.dumps(value), encoding="utf-8")
     if sounds:
         write_sounds(folder, clips, ids, names)
     return folder
 
 
-def fill(rows: Rows) -> None:
+def over_seeds(results):
+    """Return the summaries, with the mean of the ends in place of an interval that would need evidence."""
+    found = []
+    for one, own in zip(summaries(results), grouped(results).values(), strict=True):
+        if own[0].low is not None:
+            low, high = (float(np.mean([getattr(r, end) for r in own])) for end in ("low", "high"))
+            one = dataclasses.replace(one, low=low, high=high)
+        found.append(one)
+    return found
+
+
+def paired(results):
+    """Return the paired differences, with an interval of 3 to each side."""
+    return [
+        dataclasses.replace(one, low=one.value - 3, high=one.value + 3) if one.question.section in TOLD else one
+        for one in differences(results)
+    ]
+
+
+TOLD = ("labels", "voices", "traits", "robustness")
+
+
+def fill(rows: Rows, label: str = "digit") -> None:
     """Add every table of a whole study."""
-    everything = {**CONTROLS, **ENCODERS}
-    for name, level in everything.items():
+    for name, level in EVERYTHING.items():
         seconds = 2.0 if name in CONTROLS else 449.0
-        rows.add("labels", "digit, linear probe, all labels", name, "accuracy", min(level + 4, 99), seconds=seconds)
-        rows.add("labels", "digit, linear probe, 10 labels a class", name, "accuracy", level, seconds=seconds)
-        rows.add("labels", "digit, 5-NN, no training", name, "accuracy", level - 3, half=4, seconds=seconds)
+        rows.add(Question("labels", "accuracy", label, LINEAR), name, min(level + 4, 99), seconds=seconds)
+        rows.add(Question("labels", "accuracy", label, LINEAR, 10), name, level, seconds=seconds)
+        rows.add(Question("labels", "accuracy", label, KNN), name, level - 3, half=4, seconds=seconds)
         voice = 95 - abs(level - 70) / 2
-        rows.add("voices", "voices, kNN, half of each enrolled", name, "accuracy", voice, half=5)
-        rows.add("voices", "voices, kNN, digits of enrolment and test apart", name, "accuracy", voice - 30, half=7)
-        rows.add("voices", "voices, all pairs of unseen speakers", name, "eer", 55 - voice / 3, half=6, n=305_000)
+        rows.add(Question("voices", "accuracy", "speaker", IDENTIFY), name, voice, half=5)
+        rows.add(Question("voices", "accuracy", "speaker", IDENTIFY_APART, apart=label), name, voice - 30, half=7)
+        rows.add(Question("voices", "eer", "speaker", PAIRS), name, 55 - voice / 3, half=6, n=305_000)
         for clips in (1, 5):
-            task = f"voices, {clips} clip{'s' if clips > 1 else ''} enrolled"
-            rows.add("voices", task, name, "eer", 52 - voice / 3 - clips * 2, half=6)
-            rows.add("voices", task, name, "min_dcf", 0.95 - clips * 0.06 + level / 1500, half=0.04, top=1.0)
-        rows.add("traits", "gender, linear probe, all labels", name, "accuracy", 80 + level / 10, half=6)
-        rows.add("traits", "accent, linear probe, all labels", name, "accuracy", 40 + level / 8, half=11)
-        rows.add("geometry", "digit", name, "alignment", 0.3 + level / 900, half=0, top=9)
-        rows.add("geometry", "digit", name, "uniformity", 1.8, half=0, top=9)
-        rows.add("geometry", "digit", name, "rankme", 30 + level, half=0, top=999)
+            asked = Question("voices", "eer", "speaker", ENROLLED, enrolled=clips)
+            rows.add(asked, name, 52 - voice / 3 - clips * 2, half=6)
+            asked = dataclasses.replace(asked, metric="min_dcf")
+            rows.add(asked, name, 0.95 - clips * 0.06 + level / 1500, half=0.04, top=1.0)
+        rows.add(Question("traits", "accuracy", "gender", LINEAR), name, 80 + level / 10, half=6)
+        rows.add(Question("traits", "accuracy", "accent", LINEAR), name, 40 + level / 8, half=11)
+        rows.add(Question("geometry", "alignment"), name, 0.3 + level / 900, half=0, top=9)
+        rows.add(Question("geometry", "uniformity"), name, 1.8, half=0, top=9)
+        rows.add(Question("geometry", "rankme"), name, 30 + level, half=0, top=999)
+        clean = Question("robustness", "accuracy", label, LINEAR, condition=CLEAN)
         for snr in (20, 10, 5, 0, -5):
-            drop = (20 - snr) * (0.6 if "trained" in name else 1.4)
-            rows.add("robustness", f"digit, linear probe, noise at {snr} dB", name, "accuracy", level - drop, x=snr)
-        rows.add("robustness", "digit, linear probe, clean", name, "accuracy", level + 1)
-        rows.add("robustness", "digit, linear probe, gain +6 dB", name, "accuracy", level - 1, x=6)
-        rows.add("robustness", "digit, linear probe, gain -6 dB", name, "accuracy", level - 2, x=-6)
+            drop = (20 - snr) * (0.6 if name.kind in (PRETRAINED, UNTRAINED) else 1.4)
+            asked = dataclasses.replace(clean, condition=NOISE, condition_value=float(snr))
+            rows.add(asked, name, level - drop, x=snr)
+        rows.add(clean, name, level + 1)
+        for gain in (10.0, -10.0):
+            rows.add(dataclasses.replace(clean, condition=GAIN, condition_value=gain), name, level - 1.5 + gain / 12)
     for part in ("wave", "mel"):
-        rows.add("geometry", "retrieval across formats", f"pre-trained, {part}", "r_at_1", 61, half=0)
-        rows.add("geometry", "retrieval across formats", f"pre-trained, {part}", "r_at_5", 84, half=0)
-        rows.add("geometry", "wave and mel", f"pre-trained, {part}", "cka", 0.71, half=0, top=1)
-    efficiency(rows)
-    variants(rows)
-    for name in ("pre-trained, wave", "pre-trained, mel", "pre-trained, both"):
-        rows.add("cost", "training", name, "seconds", 449, half=0, top=1e9)
-        rows.add("cost", "encoder", name, "parameters", 3_214_567, half=0, top=1e12)
-        rows.add("cost", "encoder", name, "multiply_adds", 812_345_678, half=0, top=1e12)
-        rows.add("cost", "embedding", name, "clips_per_second", 312, half=0, top=1e9)
+        whose = Representation(PRETRAINED, "", part)
+        rows.add(Question("geometry", "r_at_1"), whose, 61, half=0)
+        rows.add(Question("geometry", "r_at_5"), whose, 84, half=0)
+        rows.add(Question("geometry", "cka"), whose, 0.71, half=0, top=1)
+    efficiency(rows, label)
+    variants(rows, label)
+    for part in ("wave", "mel", "both"):
+        whose = Representation(PRETRAINED, "", part)
+        rows.add(Question("cost", "seconds"), whose, 449, half=0, top=1e9)
+        rows.add(Question("cost", "parameters"), whose, 3_214_567, half=0, top=1e12)
+        rows.add(Question("cost", "multiply_adds"), whose, 812_345_678, half=0, top=1e12)
+        rows.add(Question("cost", "clips_per_second"), whose, 312, half=0, top=1e9)
 
 
-def efficiency(rows: Rows) -> None:
-    """Add accuracy against labels a class; training from scratch overtakes where labels are many."""
-    curves = {
-        "pre-trained, both, frozen": (60, 13), "pre-trained, mel, frozen": (58, 12.6),
-        "pre-trained, mel, fine-tuned": (52, 16.5), "mel, from scratch": (30, 24), "wave, from scratch": (18, 24),
-        "untrained, both, frozen": (47, 13), "MFCC statistics": (41, 15), "log-mel picture": (50, 14),
-    }  # fmt: skip
-    for count in (1, 2, 5, 10, 20, 50, 132.9):
-        for name, (start, slope) in curves.items():
-            task = f"digit, {count} labels a class" if count < 100 else "digit, all labels"
-            level = 99 - (99 - start) * math.exp(-slope * math.log10(count) / 14)
-            rows.add("efficiency", task, name, "accuracy", level, x=count, half=9 / math.sqrt(count) + 0.7)
-
-
-TASKS = {
-    "digit, linear probe, 10 labels a class": ("accuracy", 90.0), "digit, 5-NN, no training": ("accuracy", 86.0),
-    "voices, all pairs of unseen speakers": ("eer", 31.0),
+CURVES: dict[Representation, tuple[float, float]] = {
+    OURS: (60, 13), Representation(PRETRAINED, "", "mel"): (58, 12.6),
+    Representation(FINE_TUNED, "", "mel"): (52, 16.5), Representation(FROM_SCRATCH, "", "mel"): (30, 24),
+    Representation(FROM_SCRATCH, "", "wave"): (18, 24), Representation(UNTRAINED, "", "both"): (47, 13),
+    Representation(SUPERVISED, "", "both"): (80, 15), Representation(BASELINE, "MFCC statistics"): (41, 15),
+    Representation(BASELINE, "log-mel picture"): (50, 14),
 }  # fmt: skip
 
 
-def variants(rows: Rows) -> None:
+def efficiency(rows: Rows, label: str) -> None:
+    """Add accuracy against labels a class; training from scratch overtakes where labels are many."""
+    for count in (1, 2, 5, 10, 20, 50, None):
+        for name, (start, slope) in CURVES.items():
+            probe = NETWORK if name.kind in (FINE_TUNED, FROM_SCRATCH) else LINEAR
+            many = count or 132.9
+            level = 99 - (99 - start) * math.exp(-slope * math.log10(many) / 14)
+            asked = Question("efficiency", "accuracy", label, probe, count)
+            rows.add(asked, name, level, x=many, half=9 / math.sqrt(many) + 0.7)
+
+
+def variants(rows: Rows, label: str) -> None:
     """Add what differs by augmentation, crops and formats."""
-    for task, (metric, level) in TASKS.items():
-        for gain, kind in enumerate(("none", "wave", "mel", "both")):
-            for offset, part in enumerate(("wave", "mel", "both")):
-                name = f"pre-trained, augmented {kind}, {part}"
-                rows.add("augmentation", task, name, metric, level - 6 + 3 * offset + 1.4 * gain, half=2.5)
-        for share in (15, 30, 45, 60, 75):
-            for ways in ("disjoint", "overlapping"):
-                for offset, part in enumerate(("wave", "mel", "both")):
-                    bend = -abs(share - 45) / 7 - (3 if ways == "overlapping" else 0)
-                    name = f"pre-trained, crops {share} % {ways}, {part}"
-                    rows.add("crops", task, name, metric, level - 4 + 2 * offset + bend, x=share, half=2.5)
-        for offset, name in enumerate(("wave-wave, wave", "mel-mel, mel", "wave-mel, wave", "wave-mel, both")):
-            rows.add("formats", task, f"pre-trained, {name}", metric, level - 5 + 2 * offset, half=3)
+    tasks = ((LINEAR, 10, "accuracy", 90.0), (KNN, None, "accuracy", 86.0), (PAIRS, None, "eer", 31.0))
+    for probe, count, metric, level in tasks:
+        about = "speaker" if probe == PAIRS else label
+        augmentation, crops, formats = (
+            Question(section, metric, about, probe, count) for section in ("augmentation", "crops", "formats")
+        )
+        for offset, part in enumerate(("wave", "mel", "both")):
+            for gain, kind in enumerate(("none", "wave", "mel", "both")):
+                whose = Representation(PRETRAINED, f"augmented {kind}", part)
+                rows.add(augmentation, whose, level - 6 + 3 * offset + 1.4 * gain, half=2.5)
+            for share, ways in ((30, "disjoint"), (45, "disjoint"), (60, "overlapping"), (90, "free")):
+                whose = Representation(PRETRAINED, f"crops {share} % {ways}", part)
+                rows.add(crops, whose, level - 4 + 2 * offset - abs(share - 45) / 7, x=share, half=2.5)
+        for offset, (kind, part) in enumerate(
+            (("wave-wave", "wave"), ("mel-mel", "mel"), ("wave-mel", "wave"), ("wave-mel", "both"))
+        ):
+            rows.add(formats, Representation(PRETRAINED, kind, part), level - 5 + 2 * offset, half=3)
 
 
-def pictures(rng, clips, ids, names, seeds) -> dict[str, Any]:
+def pictures(rng, clips, ids, names, seeds, label="digit") -> dict[str, Any]:
     """Return `pictures.json`."""
     digits = [str(digit) for _, digit, _ in clips]
     voices = [names[speaker] for speaker, _, _ in clips]
-    labels = {"digit": digits, "speaker": voices}
+    labels = {label: digits, "speaker": voices}
     maps = []
-    for name in (*ENCODERS, "log-mel picture"):
-        spread = 0.35 + (100 - {**CONTROLS, **ENCODERS}[name]) / 20
+    for name in (*ENCODERS, LOG_MEL):
+        spread = 0.35 + (100 - EVERYTHING[name]) / 20
         angle = np.array([int(digit) for digit in digits]) / 10 * 2 * np.pi
         shift = np.array([[math.cos(speaker), math.sin(speaker * 1.7)] for speaker, _, _ in clips])
         spots = 6 * np.stack([np.cos(angle), np.sin(angle)], 1) + shift + rng.normal(size=(len(clips), 2)) * spread
         maps.append(
-            {"representation": name, "seed": 0, "ids": ids, "x": spots[:, 0].tolist(), "y": spots[:, 1].tolist(),
+            {**view_row(name), "seed": 0, "ids": ids, "x": spots[:, 0].tolist(), "y": spots[:, 1].tolist(),
              "labels": labels}
         )  # fmt: skip
-    chosen = ["log-mel picture", "untrained, both", "pre-trained, wave", "pre-trained, both", "supervised, both"]
+    chosen = [LOG_MEL, *(one for one in ENCODERS if one.format == "both"), Representation(PRETRAINED, "", "wave")]
     confusions, groups, det = [], [], []
     for seed in range(seeds):
         for name in chosen:
-            level = {**CONTROLS, **ENCODERS}[name] / 100
+            level = EVERYTHING[name] / 100
             counts = rng.binomial(3, (1 - level) / 4, (10, 10))
             np.fill_diagonal(counts, 78 - counts.sum(1))
             counts[9, 5] += 9
             confusions.append(
-                {"representation": name, "seed": seed, "label": "digit", "classes": [str(d) for d in range(10)],
+                {**view_row(name), "seed": seed, "label": label, "classes": [str(d) for d in range(10)],
                  "counts": counts.tolist()}
             )  # fmt: skip
             accuracy = np.clip(level * 100 + rng.normal(size=len(names)) * 5, 20, 100)
             groups.append(
-                {"representation": name, "seed": seed, "label": "digit", "by": "speaker", "names": names,
+                {**view_row(name), "seed": seed, "label": label, "by": "speaker", "names": names,
                  "accuracy": accuracy.tolist(), "n": [52] * len(names)}
             )  # fmt: skip
             for number in (1, 5):
@@ -186,7 +276,7 @@ def pictures(rng, clips, ids, names, seeds) -> dict[str, Any]:
                 accept = np.geomspace(0.002, 0.9, 60)
                 reject = norm.cdf(2 * norm.ppf(eer) - norm.ppf(accept))
                 det.append(
-                    {"representation": name, "seed": seed, "clips": number, "false_accept": accept.tolist(),
+                    {**view_row(name), "seed": seed, "clips": number, "false_accept": accept.tolist(),
                      "false_reject": reject.tolist(), "eer": eer * 100}
                 )  # fmt: skip
     return {

@@ -3,6 +3,7 @@
 import base64
 import builtins
 import csv
+import dataclasses
 import io
 import itertools
 import json
@@ -12,22 +13,48 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mfcl.errors import MfclError
+from mfcl.evaluation.result import (
+    BASELINE,
+    CLEAN,
+    FROM_SCRATCH,
+    KNN,
+    LINEAR,
+    NETWORK,
+    NOISE,
+    PAIRS,
+    PRETRAINED,
+    SUPERVISED,
+    UNTRAINED,
+    Question,
+    Representation,
+)
+from mfcl.evaluation.summary import Difference, Summary
+from mfcl.evaluation.wording import figure as written
 from mfcl.report import make_report
-from mfcl.report.aggregate import Mean, mean, shown
 from mfcl.report.audio import clip_sounds, evenly
+from mfcl.report.charts import crops
 from mfcl.report.embedding_maps import map_data
-from mfcl.report.load import Figure, read_study
+from mfcl.report.load import Study, read_study
+from mfcl.report.picture_text import worst
+from mfcl.report.pictures import Groups, Pictures
+from mfcl.report.section_text import efficiency, robustness, variants
+from mfcl.report.selection import leading, shown
 from mfcl.report.svg.scales import Scale, span
 from mfcl.report.svg.spectrogram import png
 from mfcl.report.tables import tables
-from mfcl.report.text import compare, efficiency, headline, robustness, tally, variants
-from mfcl.report.units import write
+from mfcl.report.text import compare, headline, tally
 from tests.report_data import write_study
 
 TASK = "digit, linear probe, 10 labels a class"
+FEW = Question("labels", "accuracy", "digit", LINEAR, 10)
+EER = Question("voices", "eer", "speaker", PAIRS)
+OURS, THEIRS = Representation(PRETRAINED, "", "both"), Representation(UNTRAINED, "", "both")
+MEL = Representation(PRETRAINED, "", "mel")
+MFCC, LOG_MEL = Representation(BASELINE, "MFCC statistics"), Representation(BASELINE, "log-mel picture")
 
 
 @pytest.fixture(scope="module")
@@ -40,144 +67,255 @@ def page(folder: Path) -> str:
     return make_report(folder).read_text(encoding="utf-8")
 
 
-def figure(name, value, *, task=TASK, metric="accuracy", half=1.0, seed=0, x=None, table="labels") -> Figure:
+def figure(whose, value, *, asked=FEW, half: float | None = 1.0, x=None, seeds=(0,)) -> Summary:
     low, high = (None, None) if half is None else (value - half, value + half)
-    return Figure(table, task, name, metric, value, low, high, 100, x, seed, 1.0, "mfcl study")
+    return Summary(asked, whose, value, low, high, 100, x, seeds, 1.0, "mfcl study")
 
 
-def average(name, value, *, metric="accuracy", half=1.0) -> Mean:
-    return mean([figure(name, value, metric=metric, half=half)])
+def paired(found, *, half: float | None = 1.0):
+    """Return the differences of the first figure to the others."""
+    ours = found[0]
+    pairs = {}
+    for other in found[1:]:
+        value = ours.value - other.value
+        ends = (None, None) if half is None else (value - half, value + half)
+        key = (ours.question, ours.representation, other.representation)
+        pairs[key] = Difference(*key, value, *ends)
+    return pairs
 
 
 # --- words
 
 
-def test_a_gain_is_told_with_its_size_and_whether_intervals_overlap() -> None:
-    text = compare(
-        [average("pre-trained, both", 95.1), average("untrained, both", 91.9), average("log-mel picture", 94.6)]
-    )
-    assert text == (
-        "On digit with 10 labels a class (linear probe) the pre-trained pair (both) reaches 95.1 %, 3.2 points above "
-        "the same encoders untrained (intervals do not overlap) and 0.5 points above the log-mel "
-        "picture (intervals overlap)."
+def test_a_gain_is_told_with_its_size_and_its_paired_interval() -> None:
+    found = [figure(OURS, 95.1), figure(THEIRS, 91.9), figure(LOG_MEL, 94.6)]
+    assert compare(found, paired(found)) == (
+        "On digit with 10 labels a class (linear probe) the pre-trained encoders (both formats) reach 95.1 %: "
+        "3.2 points above the same encoders untrained (better: 2.2 to 4.2) and 0.5 points above the log-mel picture "
+        "(open: \N{MINUS SIGN}0.5 to 1.5)."
     )
 
 
 def test_a_loss_to_a_control_is_told_as_plainly() -> None:
-    text = compare(
-        [average("pre-trained, both", 86.1), average("untrained, both", 89.1), average("MFCC statistics", 95.0)]
-    )
-    assert "3.0 points below the same encoders untrained (intervals do not overlap)" in text
-    assert "8.9 points below MFCC statistics (intervals do not overlap)" in text
+    found = [figure(OURS, 86.1), figure(THEIRS, 89.1), figure(MFCC, 95.0)]
+    text = compare(found, paired(found))
+    assert "3.0 points below the same encoders untrained (worse: " in text
+    assert "8.9 points below MFCC statistics (worse: " in text
     assert "above" not in text
 
 
 def test_of_errors_less_is_better() -> None:
-    found = [
-        average(name, value, metric="eer") for name, value in (("pre-trained, both", 20.0), ("MFCC statistics", 15.0))
-    ]
-    assert "5.0 points above MFCC statistics (worse, intervals do not overlap)" in compare(found)
-    found = [
-        average(name, value, metric="eer") for name, value in (("pre-trained, both", 10.0), ("MFCC statistics", 15.0))
-    ]
-    assert "5.0 points below MFCC statistics (better, intervals do not overlap)" in compare(found)
+    for ours, words in ((20.0, "above MFCC statistics (worse: 4.0 to 6.0)"),
+                        (10.0, "below MFCC statistics (better: \N{MINUS SIGN}6.0 to \N{MINUS SIGN}4.0)")):  # fmt: skip
+        found = [figure(OURS, ours, asked=EER), figure(MFCC, 15.0, asked=EER)]
+        assert words in compare(found, paired(found))
+
+
+def test_intervals_that_do_not_overlap_are_no_verdict() -> None:
+    found = [figure(OURS, 95.0, half=0.1), figure(THEIRS, 80.0, half=0.1)]
+    for known in ({}, paired(found, half=None)):
+        text = compare(found, known)
+        assert text.endswith(
+            "reach 95.0 %. Shown beside (no paired interval): the same encoders untrained with 80.0 %."
+        )
+        assert not any(word in text for word in ("better", "worse", "above", "below", "overlap"))
+
+
+def test_intervals_that_overlap_may_differ_in_pairs() -> None:
+    found = [figure(OURS, 95.0, half=9.0), figure(THEIRS, 92.0, half=9.0)]
+    assert "3.0 points above the same encoders untrained (better: 2.0 to 4.0)" in compare(found, paired(found))
 
 
 def test_with_nothing_beside_it_nothing_is_compared() -> None:
-    assert compare([average("pre-trained, both", 95.1)]).endswith("reaches 95.1 %; nothing was measured beside it.")
-    assert compare([average("untrained, both", 95.1)]) == ""
-    assert "nothing to compare" in headline([])
-    assert tally([]) == ""
+    assert compare([figure(OURS, 95.1)], {}).endswith("reach 95.1 %; nothing was measured beside it.")
+    assert compare([figure(THEIRS, 95.1)], {}) == ""
+    assert "nothing to compare" in headline(study([]))
+    assert tally(study([])) == ""
 
 
 def test_equal_figures_are_called_the_same() -> None:
-    text = compare([average("pre-trained, both", 90.0), average("untrained, both", 90.02)])
-    assert "the same as the same encoders untrained" in text
+    found = [figure(OURS, 90.0), figure(THEIRS, 90.02)]
+    assert "the same as the same encoders untrained (open: " in compare(found, paired(found))
 
 
-def test_without_intervals_no_overlap_is_claimed() -> None:
-    text = compare([average("pre-trained, mel", 90.0, half=None), average("log-mel picture", 80.0)])
-    assert text.endswith("the pre-trained mel encoder reaches 90.0 %, 10.0 points above the log-mel picture.")
+def test_a_higher_format_is_named_after_the_pair() -> None:
+    text = compare([figure(OURS, 80.0), figure(MEL, 88.0), figure(THEIRS, 70.0)], {})
+    assert text.endswith("The highest of all is 88.0 %, of the pre-trained mel encoder.")
+    text = compare([figure(OURS, 20.0, asked=EER), figure(MEL, 12.0, asked=EER), figure(MFCC, 30.0, asked=EER)], {})
+    assert text.endswith("The lowest of all is 12.0 %, of the pre-trained mel encoder.")
 
 
-def test_a_better_format_is_named_after_the_pair() -> None:
-    text = compare(
-        [average("pre-trained, both", 80.0), average("pre-trained, mel", 88.0), average("untrained, both", 70.0)]
+def test_few_labels_beside_encoders_that_saw_all_say_so() -> None:
+    found = [figure(OURS, 80.0), figure(Representation(SUPERVISED, "", "both"), 88.0)]
+    assert "Supervised encoders saw all labels in training." in compare(found, paired(found))
+
+
+def study(found, known=None, **more) -> Study:
+    return Study(Path(), (), tuple(found), known or {}, **more)
+
+
+def test_the_tally_counts_paired_verdicts_alone() -> None:
+    found, known = [], {}
+    for label, ours, half in (("a", 90.0, 1.0), ("b", 50.0, 1.0), ("c", 70.5, 1.0), ("d", 99.0, None)):
+        asked = Question("labels", "accuracy", label, KNN)
+        own = [figure(OURS, ours, asked=asked), figure(THEIRS, 70.0, asked=asked)]
+        found += own
+        known.update(paired(own, half=half))
+    text = tally(study(found, known))
+    assert text.startswith(
+        "Of 3 measures, the pre-trained encoders are better than the best that needs no training in 1, worse in 1, "
+        "and it is open in 1."
     )
-    assert text.endswith("The best of all is the pre-trained mel encoder with 88.0 %.")
+    assert text.endswith("1 measure has no paired interval.")
+    assert tally(study(found)) == "Nothing is called better or worse here: 4 measures have no paired interval."
 
 
-def test_the_tally_counts_clear_wins_clear_losses_and_ties() -> None:
-    rows = []
-    for task, ours in (("a, x", 90.0), ("b, x", 50.0), ("c, x", 70.5)):
-        rows += [figure("pre-trained, both", ours, task=task), figure("untrained, both", 70.0, task=task)]
-    text = tally(rows)
-    assert "Of 3 measures" in text
-    assert "clearly better than the best that needs no training in 1, clearly worse in 1" in text
-    assert text.endswith("within overlapping intervals in 1.")
-
-
-def test_catching_up_from_scratch_is_found_where_the_curves_cross() -> None:
-    rows = [
-        figure(name, value, x=x, table="efficiency", task=f"digit, {x:.0f} labels a class")
+def curves(label="digit"):
+    return [
+        figure(whose, value, x=x, asked=Question("efficiency", "accuracy", label, probe, int(x)))
         for x, ours, theirs in ((1.0, 60.0, 20.0), (5.0, 80.0, 79.0), (50.0, 90.0, 95.0))
-        for name, value in (("pre-trained, both, frozen", ours), ("mel, from scratch", theirs))
+        for whose, value, probe in ((OURS, ours, LINEAR), (Representation(FROM_SCRATCH, "", "mel"), theirs, NETWORK))
     ]
-    assert efficiency(rows)[-1] == "Training from scratch catches up with the frozen encoders at 50 labels a class."
-    assert efficiency(rows[:4])[-1] == "Training from scratch nowhere catches up with the frozen encoders."
+
+
+def test_training_from_scratch_is_compared_where_both_were_measured() -> None:
+    assert efficiency(curves())[-1] == (
+        "Training from scratch first has as high a figure as frozen encoders at 50 labels a class: 95.0 % beside "
+        "90.0 % (no paired interval)."
+    )
+    more = figure(OURS, 99.0, x=133.0, asked=Question("efficiency", "accuracy", "digit", LINEAR))
+    assert efficiency([*curves()[:4], more])[-1] == (
+        "Up to 5 labels a class, training from scratch has a lower figure than frozen encoders wherever both were "
+        "measured: 79.0 % beside 80.0 % at the last (no paired interval)."
+    )
     assert efficiency([]) == []
 
 
+def test_encoders_that_saw_all_labels_do_not_lead_with_the_fewest() -> None:
+    asked = Question("efficiency", "accuracy", "digit", LINEAR, 1)
+    texts = efficiency([*curves(), figure(Representation(SUPERVISED, "", "both"), 99.0, x=1.0, asked=asked)])
+    assert texts[0].startswith("With the fewest labels of digit (1 label a class) the highest figure is 60.0 % (pre-tr")
+    assert "Supervised encoders are left out of this order: they saw all labels in training." in texts
+
+
 def test_noise_costs_what_the_loudest_noise_costs() -> None:
-    rows = [figure("pre-trained, both", 95.0, task="digit, linear probe, clean")]
+    clean = Question("robustness", "accuracy", "digit", LINEAR, condition=CLEAN)
+    found = [figure(OURS, 95.0, asked=clean)]
     for level, value in ((20.0, 93.0), (-5.0, 60.0)):
-        rows.append(figure("pre-trained, both", value, task=f"digit, linear probe, noise at {level:.0f} dB", x=level))
-        rows.append(figure("MFCC statistics", 70.0, task=f"digit, linear probe, noise at {level:.0f} dB", x=level))
-    first, second = robustness(rows)
-    assert first.endswith("is left with 60.0 %, 35.0 points less than without noise.")
-    assert "\N{MINUS SIGN}5 dB" in first
-    assert second == "Best in this noise is MFCC statistics with 70.0 %."
+        asked = dataclasses.replace(clean, condition=NOISE, condition_value=level)
+        found += [figure(OURS, value, asked=asked), figure(MFCC, 70.0, asked=asked)]
+    first, second = robustness(found, paired(found[-2:]))
+    assert first == (
+        "From clean clips to noise at \N{MINUS SIGN}5 dB the figure of the pre-trained encoders (both formats) goes "
+        "from 95.0 % to 60.0 %."
+    )
+    assert "10.0 points below MFCC statistics (worse: " in second
 
 
-def test_of_errors_the_best_choice_is_the_lowest() -> None:
-    rows = [
-        figure(f"pre-trained, augmented {name}, both", value, metric="eer", task="voices, all pairs of unseen speakers")
+def test_a_sweep_names_its_highest_and_lowest_figure_and_no_winner() -> None:
+    found = [
+        figure(Representation(PRETRAINED, f"augmented {name}", "both"), value, asked=EER)
         for name, value in (("none", 30.0), ("both", 20.0))
     ]
-    (text,) = variants(rows, "augmentation")
-    assert "the best augmentation is both, both with 20.0 %" in text
-    assert "the last is none, both with 30.0 % (intervals do not overlap)" in text
+    assert variants(found) == [
+        "On voices (all pairs of unseen speakers), where less is better, the highest figure is 30.0 % (pre-trained, "
+        "augmented none, both) and the lowest 20.0 % (pre-trained, augmented both, both); no paired interval."
+    ]
+
+
+def test_where_every_speaker_is_told_alike_none_is_the_lowest() -> None:
+    def groups(*accuracy: float) -> Pictures:
+        names = [str(place) for place in range(len(accuracy))]
+        return Pictures(groups=(Groups(OURS, "speaker", names, accuracy, [1] * len(names)),))
+
+    assert worst(groups(100.0, 100.0)) == [
+        "With the pre-trained encoders (both formats) every one of the 2 speakers has the same accuracy, 100.0 %."
+    ]
+    assert "the lowest accuracy is 1: 50.0 % of 1 clip, 50.0 points below" in worst(groups(100.0, 50.0, 100.0))[0]
+    assert worst(groups(100.0)) == []
+
+
+@pytest.mark.parametrize("label", ["voices", "both", "mel", "noise at 10 dB", "digit, linear probe", "all labels"])
+def test_a_label_column_of_any_name_is_a_label_column(label: str) -> None:
+    few = Question("labels", "accuracy", label, LINEAR, 10)
+    words = Representation(PRETRAINED, "", "both", "content")
+    voices = Representation(PRETRAINED, "", "both", "speaker")
+    own = [figure(one, 50.0, asked=few) for one in (MEL, voices, words, MFCC)]
+    assert leading(own, PRETRAINED) is own[2]
+    assert compare(own, {}).startswith(
+        f"On {label} with 10 labels a class (linear probe) the pre-trained encoders (the"
+    )
+    assert efficiency(curves(label))[0].startswith(f"With the fewest labels of {label} (1 label a class)")
+    (table,) = tables(own)
+    assert [column.task for column in table.columns] == [f"{label}, linear probe, 10 labels a class"]
+
+
+@pytest.mark.parametrize("label", ["voices", "noise at 10 dB", "digit, linear probe"])
+def test_the_page_of_any_label_column_has_the_same_charts(tmp_path: Path, label: str) -> None:
+    pages = [
+        make_report(write_study(tmp_path / str(place), seeds=1, speakers=3, takes=1, label=name)).read_text("utf-8")
+        for place, name in enumerate(("digit", label))
+    ]
+    first, second = ([tag for tag, _ in elements(page)] for page in pages)
+    assert first == second
 
 
 # --- figures
 
 
-def test_a_figure_is_the_mean_over_seeds_and_so_are_its_ends() -> None:
-    found = mean([figure("a", 80.0, seed=0), figure("a", 90.0, seed=1, half=3.0)])
-    assert (found.value, found.low, found.high, found.seeds) == (85.0, 83.0, 87.0, 2)
-    assert mean([figure("a", 80.0), figure("a", 90.0, half=None, seed=1)]).low is None
-
-
 def test_tables_hold_every_representation_and_task(folder: Path) -> None:
     study = read_study(folder)
-    found = {table.name: table for table in tables(study.figures)}
-    assert set(found) == {figure.table for figure in study.figures}
+    found = {table.name: table for table in tables(study.summaries)}
+    assert set(found) == {one.question.section for one in study.results}
     labels = found["labels"]
     assert len(labels.lines) == 12
     assert [column.task for column in labels.columns][1] == TASK
     row = next(line for line in labels.lines if line.representation == "pre-trained, both")
-    own = [f.value for f in study.figures if f.representation == row.representation and f.task == TASK]
+    own = [one.value for one in study.results if one.representation == OURS and one.question == FEW]
     assert row.cells[1].text == f"{sum(own) / 3:.1f}"
 
 
 def test_the_best_of_a_column_is_the_lowest_error_and_of_cost_there_is_none() -> None:
-    rows = [
-        figure(name, value, metric=metric)
+    found = [
+        figure(whose, value, asked=Question("cost", metric))
         for metric in ("eer", "parameters")
-        for name, value in (("a", 9.0), ("b", 5.0))
+        for whose, value in ((MFCC, 9.0), (OURS, 5.0))
     ]
-    (table,) = tables(rows)
+    (table,) = tables(found)
     assert [[cell.best for cell in line.cells] for line in table.lines] == [[False, False], [True, False]]
+
+
+def test_an_interval_is_spoken_of_only_where_there_is_one(tmp_path: Path) -> None:
+    page = make_report(write_study(tmp_path, seeds=2, speakers=3, takes=1)).read_text("utf-8")
+
+    def origin(section: str) -> str:
+        return page.partition(f'<section id="table-{section}">')[2].partition("</table>")[0]
+
+    assert "95&nbsp;% interval over speakers and seeds" in origin("labels")
+    assert "interval" not in origin("cost")
+
+
+def test_the_terms_of_the_field_are_explained_on_hover(page: str) -> None:
+    for words, text in (("effective rank", "How many directions the vectors use"), ("CKA, 0 to 1", "How alike"),
+                        ("minDCF, 0 to 1", "The lowest detection cost"), ("equal error rate, %", "as many impostors"),
+                        ("Hydra-like features", "random convolution kernels"), ("linear probe", "Logistic regression"),
+                        ("half of each enrolled", "Half of a speaker"), ("5-NN, no training", "nearest")):  # fmt: skip
+        assert re.search(rf'class="term" title="[^"]*{text}[^"]*">[^<]*{words}', page), words
+        assert text in page.partition('<section id="terms">')[2]
+
+
+def test_crops_of_one_length_that_lie_in_two_ways_are_not_joined_by_a_line() -> None:
+    found = [
+        figure(Representation(PRETRAINED, f"crops {share:.0f} % {ways}", "both"), 80.0 + share / 9, x=share)
+        for share, ways in ((30.0, "disjoint"), (45.0, "disjoint"), (45.0, "overlapping"))
+    ]
+    (joined,), (rows,) = crops(found[:2]), crops(found)
+    assert [one.name for one in joined.chart.series] == ["both"]
+    assert [name for name, _ in rows.chart.rows] == [
+        "crops 30 % disjoint",
+        "crops 45 % disjoint",
+        "crops 45 % overlapping",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -190,7 +328,7 @@ def test_the_best_of_a_column_is_the_lowest_error_and_of_cost_there_is_none() ->
     ],
 )
 def test_every_metric_has_its_own_unit(metric: str, value: float, text: str) -> None:
-    assert write(metric, float(value)) == text
+    assert written(metric, float(value)) == text
 
 
 def test_the_csv_holds_every_row_of_the_results(folder: Path, page: str) -> None:
@@ -205,17 +343,9 @@ def test_the_csv_holds_every_row_of_the_results(folder: Path, page: str) -> None
 
 
 def test_a_chart_shows_one_format_of_untrained_and_supervised_encoders() -> None:
-    names = [
-        "MFCC statistics",
-        *(f"{kind}, {part}" for kind in ("untrained", "pre-trained") for part in ("wave", "mel", "both")),
-    ]
-    assert shown(names) == [
-        "MFCC statistics",
-        "untrained, both",
-        "pre-trained, wave",
-        "pre-trained, mel",
-        "pre-trained, both",
-    ]
+    kinds = (UNTRAINED, PRETRAINED)
+    found = [MFCC, *(Representation(kind, "", part) for kind in kinds for part in ("wave", "mel", "both"))]
+    assert shown(found) == [MFCC, THEIRS, Representation(PRETRAINED, "", "wave"), MEL, OURS]
 
 
 def test_normal_deviate_axes_are_symmetric_and_stay_within_their_ends() -> None:
@@ -230,7 +360,7 @@ def test_normal_deviate_axes_are_symmetric_and_stay_within_their_ends() -> None:
 
 def test_a_spectrogram_is_a_picture_with_the_low_band_below() -> None:
     image = pytest.importorskip("matplotlib.image", reason="reads the picture")
-    data = base64.b64decode(png([[0, 0, 0], [255, 255, 255]]).partition(",")[2])
+    data = base64.b64decode(png(np.array([[0, 0, 0], [255, 255, 255]])).partition(",")[2])
     pixels = image.imread(io.BytesIO(data))
     assert pixels.shape[:2] == (2, 3)
     assert pixels[0].sum() > pixels[1].sum()
@@ -312,7 +442,8 @@ def test_a_study_without_labels_or_voices_has_a_page(tmp_path: Path) -> None:
     rows = [row for row in json.loads((tmp_path / "results.json").read_text()) if row["table"] in ("cost", "geometry")]
     (tmp_path / "about.json").write_text(json.dumps(about), encoding="utf-8")
     (tmp_path / "results.json").write_text(json.dumps(rows), encoding="utf-8")
-    (tmp_path / "pictures.json").unlink()
+    for name in ("pictures.json", "summaries.json", "differences.json"):
+        (tmp_path / name).unlink()
     assert "There is nothing to compare yet" in make_report(tmp_path).read_text(encoding="utf-8")
 
 
@@ -358,13 +489,13 @@ def test_a_map_keeps_its_shape(folder: Path) -> None:
     assert data is not None
     drawn = data["maps"][data["first"]]
     assert drawn["name"] == "pre-trained, both"
-    source = next(one for one in study.pictured("maps") if one["representation"] == drawn["name"])
-    left = min(range(len(source["x"])), key=lambda place: source["x"][place])
-    high = max(range(len(source["y"])), key=lambda place: source["y"][place])
+    source = next(one for one in study.pictures.maps if one.representation == OURS)
+    left = min(range(len(source.x)), key=lambda place: source.x[place])
+    high = max(range(len(source.y)), key=lambda place: source.y[place])
     assert drawn["x"].index(min(drawn["x"])) == left
     assert drawn["y"][high] == min(drawn["y"])  # up on the map is up on the screen
     assert max(max(drawn["x"]) - min(drawn["x"]), max(drawn["y"]) - min(drawn["y"])) == 1000
-    assert [data["labels"][0]["values"][value] for value in data["labels"][0]["of"]] == source["labels"]["digit"]
+    assert [data["labels"][0]["values"][value] for value in data["labels"][0]["of"]] == source.labels["digit"]
 
 
 def test_sound_is_in_the_page_only_if_asked_for(folder: Path, page: str) -> None:

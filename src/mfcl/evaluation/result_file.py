@@ -5,10 +5,14 @@ of. A row of version 0.1 has only those; its fields are found by making every te
 wording`) and looking the row's up among them.
 """
 
+import dataclasses
+import functools
 import itertools
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
+
+import numpy as np
+from jaxtyping import Shaped
 
 from mfcl.errors import MfclError
 from mfcl.evaluation import wording
@@ -50,7 +54,12 @@ COLUMNS = (
 """Of `results.json` and `results.csv`; those of version 0.1 come first."""
 TRAINED_HEADS = (FINE_TUNED, FROM_SCRATCH, JOINT)
 """Kinds that answer by an output layer of their own."""
+ITEMS: dict[type, str] = {str: "texts", int: "whole numbers", float: "finite numbers", dict: "key: value pairs"}
+"""Kind of value in a list -> how a message calls it."""
+LARGEST = 1e18
+"""No figure is further from 0; what is has been damaged, and its sums would not be finite."""
 T = TypeVar("T")
+Numbers = Shaped[np.ndarray, "_ _"]
 
 
 def view_row(one: Representation) -> dict[str, Any]:
@@ -133,11 +142,14 @@ def result_of(
 
 def question_of(row: Mapping[str, Any], where: str) -> Question:
     """Return the question that a row's fields hold."""
+    probe = chosen(row, "probe", PROBES, where)
+    condition = chosen(row, "condition", CONDITIONS, where)
+    enrolled = whole(row, "enrolled", where) if probe == ENROLLED else optional_whole(row, "enrolled", where)
+    level = number if condition in (NOISE, GAIN) else optional  # their texts hold the value
     return Question(
-        text(row, "table", where), text(row, "metric", where), text(row, "label", where),
-        chosen(row, "probe", PROBES, where), optional_whole(row, "labels_per_class", where), text(row, "apart", where),
-        optional_whole(row, "enrolled", where), chosen(row, "condition", CONDITIONS, where),
-        optional(row, "condition_value", where),
+        text(row, "table", where), text(row, "metric", where), text(row, "label", where), probe,
+        optional_whole(row, "labels_per_class", where), text(row, "apart", where), enrolled, condition,
+        level(row, "condition_value", where),
     )  # fmt: skip
 
 
@@ -232,10 +244,57 @@ def mapping(row: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
 def items(row: Mapping[str, Any], key: str, kind: type[T], where: str) -> list[T]:
     """Return a list of values of one kind; whole numbers pass for numbers."""
     value = row.get(key)
-    wanted: Any = (int, float) if kind is float else kind
-    if not isinstance(value, list) or not all(isinstance(one, wanted) and not isinstance(one, bool) for one in value):
-        raise _wrong(f"{where}, {key!r}", f"a list of {kind.__name__}", value)
-    return value
+    if not isinstance(value, list) or not all(_is(one, kind) for one in value):
+        raise _wrong(f"{where}, {key!r}", f"a list of {ITEMS.get(kind, kind.__name__)}", value)
+    return [kind(one) for one in value] if kind is float else value  # type: ignore[call-arg]
+
+
+def table(row: Mapping[str, Any], key: str, where: str, *, width: int | None = None) -> Numbers:
+    """Return rows of finite numbers, all of one length.
+
+    Args:
+        row: What holds it.
+        key: Its key.
+        where: The file, to name in a message.
+        width: Numbers in each row; None: any, but the same.
+
+    Raises:
+        MfclError: not such a table.
+    """
+    value = row.get(key)
+    try:
+        found = np.asarray(value)
+        whole = found.dtype.kind in "iuf" and found.ndim == 2 and bool(np.all(np.abs(found) <= LARGEST))
+    except (ValueError, OverflowError, RecursionError):  # rows of different lengths, or too deep
+        whole = False
+    if value == []:
+        found, whole = np.zeros((0, width or 0)), True
+    if not isinstance(value, list) or not whole or (width is not None and found.shape[1] != width):
+        raise _wrong(f"{where}, {key!r}", f"rows of {width if width is not None else 'equally many'} numbers", value)
+    return found
+
+
+def optional_text(row: Mapping[str, Any], key: str, where: str) -> str:
+    """Return a text, "" where there is none."""
+    return "" if row.get(key) is None else text(row, key, where)
+
+
+def optional_items(row: Mapping[str, Any], key: str, kind: type[T], where: str) -> list[T]:
+    """Return a list of values of one kind, an empty one where there is none."""
+    return [] if row.get(key) is None else items(row, key, kind, where)
+
+
+def optional_mapping(row: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
+    """Return key: value pairs, none where there are none."""
+    return {} if row.get(key) is None else mapping(row, key, where)
+
+
+def same_length(row: Mapping[str, Any], keys: Sequence[str], where: str) -> None:
+    """Refuse lists of one thing that are of different lengths."""
+    lengths = [len(row[key]) for key in keys]
+    if len(set(lengths)) > 1:
+        named = ", ".join(f"{length} {key}" for key, length in zip(keys, lengths, strict=True))
+        raise MfclError(f"{where}: wanted as many of each, got {named}; run `mfcl study` again")
 
 
 def text(row: Mapping[str, Any], key: str, where: str) -> str:
@@ -255,11 +314,17 @@ def chosen(row: Mapping[str, Any], key: str, choices: Sequence[str], where: str)
 
 
 def number(row: Mapping[str, Any], key: str, where: str) -> float:
-    """Return a finite number."""
+    """Return a finite number that a figure can be; see `LARGEST`."""
     value = row.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not _finite(value):
+    if not is_number(value):
         raise _wrong(f"{where}, {key!r}", "a finite number", value)
     return float(value)
+
+
+def is_number(value: Any) -> TypeGuard[int | float]:
+    """Say whether a value is a finite number that a figure can be; True and False are none."""
+    # NaN is not below any number; whole numbers may have more digits than a float holds
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
 
 
 def optional(row: Mapping[str, Any], key: str, where: str) -> float | None:
@@ -308,9 +373,13 @@ def old_question(row: Mapping[str, Any], where: str, labels: Sequence[str], spea
         MfclError: no question has that text.
     """
     section, asked, metric = (text(row, key, where) for key in ("table", "task", "metric"))
-    for question in _old_questions(section, metric, labels, speaker, optional(row, "x", where), trained):
-        if wording.task(question) == asked:
-            return question
+    question = _old_texts(section, metric, tuple(labels), speaker, optional(row, "x", where), trained).get(asked)
+    if question is not None:
+        return question
+    endings = _old_texts(section, metric, ("",), speaker, optional(row, "x", where), trained)
+    for ending, question in sorted(endings.items(), key=lambda entry: -len(entry[0])):
+        if question.label == "" and ending and asked.endswith(ending) and len(asked) > len(ending):
+            return dataclasses.replace(question, label=asked[: -len(ending)])  # a column that the folder does not name
     raise MfclError(f"{where}: {asked[:80]!r} is no question that this version knows; run `mfcl study` again")
 
 
@@ -322,6 +391,17 @@ _LEVELS = (20.0, 10.0, 0.0, 15.0, 5.0, -5.0, -10.0)
 def _old_views() -> Iterable[Representation]:
     for kind, view in itertools.product((UNTRAINED, PRETRAINED, SUPERVISED, FINE_TUNED, FROM_SCRATCH, JOINT), _VIEWS):
         yield Representation(kind, "", *view)
+
+
+@functools.lru_cache(maxsize=256)
+def _old_texts(
+    section: str, metric: str, labels: tuple[str, ...], speaker: str, x: float | None, trained: bool
+) -> Mapping[str, Question]:
+    """Return every text that a question of version 0.1 can have; of two questions of one text the first."""
+    found: dict[str, Question] = {}
+    for question in _old_questions(section, metric, labels, speaker, x, trained):
+        found.setdefault(wording.task(question), question)
+    return found
 
 
 def _old_questions(
@@ -349,14 +429,16 @@ def _old_questions(
         yield Question(section, metric, speaker, ENROLLED, enrolled=enrolled)
 
 
-def _finite(value: int | float) -> bool:
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # a whole number of more digits than a float holds
-        return False
+def _is(value: Any, kind: type) -> bool:
+    if kind in (int, float):
+        return is_number(value) and (kind is float or isinstance(value, int))
+    return isinstance(value, kind)
 
 
 def _wrong(where: str, wanted: str, value: Any) -> MfclError:
-    came = repr(value)
+    try:
+        came = repr(value)
+    except (RecursionError, ValueError):  # lists in lists without end, or a number of thousands of digits
+        came = f"a {type(value).__name__} that cannot be shown"
     came = f"{came[:60]}..." if len(came) > 64 else came
     return MfclError(f"{where}: wanted {wanted}, got {came}; run `mfcl study` again")

@@ -13,7 +13,7 @@ from jaxtyping import Float64
 
 from mfcl.core.random import generator
 from mfcl.evaluation.bootstrap import DRAWN_BY, percentiles, resampled
-from mfcl.evaluation.result import BASELINE, PRETRAINED, UNTRAINED, Question, Representation, Result, grouped
+from mfcl.evaluation.result import BASELINE, PRETRAINED, Question, Representation, Result, grouped
 from mfcl.evaluation.wording import metric
 
 DRAWS = 1000
@@ -132,11 +132,6 @@ def differences(results: Sequence[Result]) -> list[Difference]:
             if asked == question and other.kind != PRETRAINED and (other.kind == BASELINE or alike):
                 found.append(difference(own, theirs))
     return found
-
-
-def control_kinds() -> tuple[str, ...]:
-    """Return the kinds of representation that learn from no recording."""
-    return (BASELINE, UNTRAINED)
 
 
 def _interval(own: Sequence[Result]) -> tuple[float | None, float | None]:

@@ -17,6 +17,7 @@ from mfcl.evaluation.result import (
     NOISE,
     PAIRS,
     PRETRAINED,
+    SPEAKER_PROBES,
     Question,
     Representation,
 )
@@ -105,18 +106,32 @@ def task(question: Question) -> str:
         return "cost"
     if not question.probe:
         return f"{question.section}, test recordings"
-    words = {
-        LINEAR: [question.label, "linear probe", amount(question)],
-        KNN: [question.label, f"{NEIGHBOURS}-NN, no training"],
-        NETWORK: [question.label, amount(question)],
-        IDENTIFY: ["voices", "kNN, half of each enrolled"],
-        IDENTIFY_APART: ["voices", f"kNN, {question.apart}s of enrolment and test apart"],
-        PAIRS: ["voices", "all pairs of unseen speakers"],
-        ENROLLED: ["voices", f"{question.enrolled} clip{'s' if question.enrolled != 1 else ''} enrolled"],
-    }[question.probe]
+    words = (subject(question), reading(question), amount(question), condition(question))
+    return ", ".join(word for place, word in enumerate(words) if word or not place)
+
+
+def subject(question: Question) -> str:
+    """Return what is told: the label, or voices."""
+    return "voices" if question.probe in SPEAKER_PROBES else question.label
+
+
+def reading(question: Question) -> str:
+    """Return how the answer is read from embeddings, "" where the task does not name it.
+
+    Example:
+        >>> reading(Question("labels", "accuracy", "digit", KNN))
+        '5-NN, no training'
+    """
     if question.section == "efficiency":
-        words = [question.label, amount(question)]
-    return ", ".join([*words, *([condition(question)] if question.condition else [])])
+        return ""
+    return {
+        LINEAR: "linear probe",
+        KNN: f"{NEIGHBOURS}-NN, no training",
+        IDENTIFY: "kNN, half of each enrolled",
+        IDENTIFY_APART: f"kNN, {question.apart}s of enrolment and test apart",
+        PAIRS: "all pairs of unseen speakers",
+        ENROLLED: f"{question.enrolled} clip{'s' if question.enrolled != 1 else ''} enrolled",
+    }.get(question.probe, "")
 
 
 def name(one: Representation, section: str = "") -> str:
@@ -127,7 +142,7 @@ def name(one: Representation, section: str = "") -> str:
         section: Of the table it stands in: beside trained networks, frozen encoders are called so.
 
     Example:
-        >>> name(Representation("pre-trained", "crops 45 % disjoint", "both", CONTENT))
+        >>> name(Representation("pre-trained", "crops 45 % disjoint", "both", "content"))
         'pre-trained, crops 45 % disjoint, words'
     """
     if one.kind == "baseline":

@@ -1,18 +1,20 @@
 """From a study's figures to its charts."""
 
-import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from mfcl.report.aggregate import Mean, kind, means, number_in, shown, view
-from mfcl.report.load import Figure
+from mfcl.evaluation import wording
+from mfcl.evaluation.result import CLEAN, GAIN, NOISE, Question, Representation
+from mfcl.evaluation.summary import Summary
+from mfcl.report.phrases import counted, shortened
+from mfcl.report.selection import by_question, shown, view
 from mfcl.report.svg.dots import Dot, DotChart
 from mfcl.report.svg.lines import Axis, LineChart, Point, Series
 from mfcl.report.svg.scales import span, tick_text
-from mfcl.report.svg.styles import Style, by_format, style
-from mfcl.report.units import PERCENT, head, with_unit, write
+from mfcl.report.svg.styles import Style, by_view, style
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Plot:
         title: Above it, empty where the section's own is enough.
         drawings: The same for wide and narrow screens, or one for any.
         legend: (name, looks) of its series.
-        chart: What is drawn, for other ways to draw it; none for a matrix.
+        chart: What is drawn, for other ways to draw it; None for a matrix.
     """
 
     title: str
@@ -41,166 +43,192 @@ def plot_lines(chart: LineChart, title: str = "", *, small: bool = False, square
     return Plot(title, drawings, tuple((one.name, one.style) for one in chart.series), chart)
 
 
-def said(one: Mean, place: str = "") -> str:
+def called(one: Representation, section: str = "") -> str:
+    """Return a representation's name, as long as a chart has room for."""
+    return shortened(wording.name(one, section))
+
+
+def said(one: Summary, place: str = "") -> str:
     """Return what is shown on hover over a figure."""
+    metric = one.question.metric
     interval = (
-        f" [{write(one.metric, one.low)}, {write(one.metric, one.high)}]"
+        f" [{wording.figure(metric, one.low)}, {wording.figure(metric, one.high)}]"
         if one.low is not None and one.high is not None
         else ""
     )
-    return f"{one.representation}{place}: {with_unit(one.metric, one.value)}{interval}"
+    name = called(one.representation, one.question.section)
+    return f"{name}{place}: {wording.figure_with_unit(metric, one.value)}{interval}"
 
 
-def percent_axis(found: Sequence[Mean]) -> Axis:
+def figure_axis(found: Sequence[Summary]) -> Axis:
     """Return the axis that holds all figures and their intervals."""
     ends = [end for one in found for end in (one.value, one.low, one.high) if end is not None]
-    metric = found[0].metric
-    top = 100.0 if metric in PERCENT else float("inf")
-    low, high = span(ends, floor=0.0, top=top, least=4.0 if metric in PERCENT else 0.05)
-    return Axis(head(metric), low, high)
+    about = wording.metric(found[0].question.metric)
+    percent = about.unit == "%"
+    low, high = span(ends, floor=0.0, top=100.0 if percent else float("inf"), least=4.0 if percent else 0.05)
+    return Axis(about.head, low, high)
 
 
-def _series(name: str, found: Iterable[Mean], looks: Style, unit: str | None) -> Series:
-    """Return a line; on hover a point says where it lies in `unit`, or where there is none in its task's last words."""
-    points = []
-    for one in sorted((one for one in found if one.x is not None), key=lambda one: one.x or 0.0):
-        where = f" at {tick_text(one.x or 0.0)} {unit}" if unit else f", {one.task.rpartition(', ')[2]}"
-        points.append(Point(one.x or 0.0, one.value, one.low, one.high, said(one, where)))
-    return Series(name, tuple(points), looks)
-
-
-def efficiency(figures: Sequence[Figure]) -> list[Plot]:
+def efficiency(figures: Iterable[Summary]) -> list[Plot]:
     """Return accuracy against labels a class, a chart for every label."""
     plots = []
-    found = [one for one in means(figures) if one.x is not None and one.x > 0]
-    for label in dict.fromkeys(one.task.split(", ")[0] for one in found):
-        own = [one for one in found if one.task.split(", ")[0] == label]
+    found = [one for one in figures if one.x is not None and one.x > 0]
+    for label in dict.fromkeys(one.question.label for one in found):
+        own = [one for one in found if one.question.label == label]
         counts = sorted({one.x for one in own if one.x is not None})
         if len(counts) < 2:
             continue
-        names = shown(one.representation for one in own)
-        series = tuple(
-            _series(name, [one for one in own if one.representation == name], style(name), "labels a class")
-            for name in names
-        )
+        series = _lines(own, style, lambda one: one.x, lambda one: f", {wording.amount(one.question)}")
         x = Axis("labels a class", counts[0], counts[-1], "log", tuple((count, f"{count:.0f}") for count in counts))
-        text = f"{len(series)} curves from {counts[0]:.0f} to {counts[-1]:.0f} labels a class."
-        plots.append(plot_lines(LineChart(f"{label}: accuracy by labels a class", text, x, percent_axis(own), series)))
-    return plots
+        text = f"{counted(len(series), 'curve')} from {counts[0]:.0f} to {counts[-1]:.0f} labels a class."
+        name = f"{shortened(label)}: accuracy by labels a class"
+        plots.append(plot_lines(LineChart(name, text, x, figure_axis(own), series), name))
+    return plots if len(plots) > 1 else [dataclasses.replace(plot, title="") for plot in plots]
 
 
-def crops(figures: Sequence[Figure]) -> list[Plot]:
-    """Return each task's figure against the length of the crops."""
+def crops(figures: Sequence[Summary]) -> list[Plot]:
+    """Return each question's figure against the length of the crops.
+
+    Where crops of one length lie in several ways, no line can join them: each choice has a row instead.
+    """
     plots = []
-    found = [one for one in means(figures) if one.x is not None]
-    for task, own in _by_task(found).items():
+    found = [one for one in figures if one.x is not None]
+    for title, own in titled(found):
         places = sorted({one.x for one in own if one.x is not None})
-        if len(places) < 2:
-            continue
-        groups: dict[str, list[Mean]] = {}
-        for one in own:
-            groups.setdefault(_without_number(one.representation), []).append(one)
-        series = tuple(_series(name, group, by_format(name), "%") for name, group in groups.items())
-        x = Axis(
-            "length of a crop, % of the clip",
-            places[0],
-            places[-1],
-            ticks=tuple((place, f"{place:g}") for place in places),
-        )
-        plots.append(
-            plot_lines(LineChart(task, f"{len(series)} curves.", x, percent_axis(own), series), task, small=True)
-        )
+        if len({(one.x, view(one.representation)) for one in own}) < len(own):
+            plots += choices(own)
+        elif len(places) > 1:
+            variants = [dataclasses.replace(one.representation, variant="") for one in own]
+            series = tuple(
+                _line([one for one in own if view(one.representation) == view(whose)], wording.name(
+                    dataclasses.replace(whose, kind="")), by_view(whose), lambda one: one.x, lambda one: "")
+                for whose in dict.fromkeys(variants)
+            )  # fmt: skip
+            x = Axis("length of a crop, % of the recording", places[0], places[-1],
+                     ticks=tuple((place, f"{place:g}") for place in places))  # fmt: skip
+            chart = LineChart(title, f"{counted(len(series), 'curve')}.", x, figure_axis(own), series)
+            plots.append(plot_lines(chart, title, small=True))
     return plots
 
 
-def _without_number(representation: str) -> str:
-    """Return a crop's words without the length and what all have in common.
+def choices(figures: Sequence[Summary]) -> list[Plot]:
+    """Return a chart a question with a row a choice (of augmentation, of formats) and a mark a format."""
+    plots = []
+    for title, own in titled(figures):
+        rows: dict[str, list[Dot]] = {}
+        legend: dict[str, Style] = {}
+        for one in sorted(own, key=lambda one: one.x or 0.0):
+            mark = called(dataclasses.replace(one.representation, kind="", variant="")) or "baseline"
+            legend[mark] = by_view(one.representation)
+            rows.setdefault(choice(one.representation), []).append(_dot(one, legend[mark], mark))
+        if len(rows) < 2:
+            continue
+        lines = tuple((name, tuple(dots)) for name, dots in rows.items())
+        text = f"{counted(len(lines), 'row')}; the figures are in the table below."
+        chart = DotChart(title, text, figure_axis(own), lines)
+        plots.append(Plot(title, (chart.draw(348, "any"),), tuple(legend.items()), chart))
+    return plots
+
+
+def choice(one: Representation) -> str:
+    """Return the choice that a representation of a sweep is made with.
 
     Example:
-        >>> _without_number("pre-trained, crops 45 % disjoint, both")
-        'disjoint, both'
+        >>> choice(Representation("pre-trained", "augmented none", "mel")), choice(Representation("untrained", "a=1"))
+        ('augmented none', 'untrained, a=1')
     """
-    words = re.sub(r"\d+(\.\d+)? ?% ?", "", representation).removeprefix("pre-trained, ")
-    return words.removeprefix("crops ").strip(" ,") or representation
+    changed = dataclasses.replace(one, format="", part="")
+    return one.variant if one.variant and one.kind == "pre-trained" else called(changed)
 
 
-def choices(figures: Sequence[Figure]) -> list[Plot]:
-    """Return a chart a task with a row a choice (of augmentation, of formats) and a mark a format."""
-    plots = []
-    for task, own in _by_task(means(figures)).items():
-        rows: dict[str, list[Mean]] = {}
-        for one in own:
-            rows.setdefault(kind(one.representation).removeprefix("pre-trained, "), []).append(one)
-        lines = tuple(
-            (name, tuple(_dot(one, by_format(one.representation)) for one in group)) for name, group in rows.items()
-        )
-        if len(lines) < 2:
-            continue
-        names = dict.fromkeys(dot.name for _, dots in lines for dot in dots)
-        chart = DotChart(task, f"{len(lines)} rows; the figures are in the table below.", percent_axis(own), lines)
-        plots.append(Plot(task, (chart.draw(348, "any"),), tuple((name, by_format(name)) for name in names), chart))
-    return plots
-
-
-def _dot(one: Mean, looks: Style) -> Dot:
-    return Dot(view(one.representation) or one.representation, one.value, one.low, one.high, looks, said(one))
-
-
-def robustness(figures: Sequence[Figure]) -> list[Plot]:
-    """Return a chart a task of figures against noise, and one against gain where it was measured."""
-    groups: dict[tuple[str, str], list[Mean]] = {}
-    for one in means(figures):
-        groups.setdefault((one.task.rpartition(", ")[0], one.metric), []).append(one)
+def robustness(figures: Iterable[Summary]) -> list[Plot]:
+    """Return a chart a question of figures against noise, and one against gain where it was measured."""
+    groups: dict[Question, list[Summary]] = {}
+    for one in figures:
+        groups.setdefault(dataclasses.replace(one.question, condition="", condition_value=None), []).append(one)
     return [
         plot
-        for (task, _), found in groups.items()
-        for unit, title in (("noise", "signal to noise, dB"), ("gain", "gain, dB"))
-        for plot in _disturbed(task, found, unit, title)
+        for question, found in groups.items()
+        for kind, axis in ((NOISE, "signal to noise, dB"), (GAIN, "gain, dB"))
+        for plot in _disturbed(shortened(wording.task(question)), found, kind, axis)
     ]
 
 
-def _disturbed(task: str, found: Sequence[Mean], unit: str, title: str) -> list[Plot]:
-    own = [placed for one in found if unit in one.task for placed in [_placed(one)] if placed.x is not None]
-    levels = sorted({one.x for one in own if one.x is not None})
+def _disturbed(task: str, found: Sequence[Summary], kind: str, axis: str) -> list[Plot]:
+    own = [one for one in found if one.question.condition == kind]
+    levels = sorted({one.question.condition_value for one in own if one.question.condition_value is not None})
     if len(levels) < 2:
         return []
-    clean = [one for one in found if one.task.endswith("clean")]
+    clean = [one for one in found if one.question.condition == CLEAN]
     # what was not disturbed stands one step beyond the quietest noise, and in the middle of the gains
-    beyond = levels[-1] + (levels[-1] - levels[-2]) if unit == "noise" else 0.0
-    own += [replace(one, x=beyond) for one in clean]
+    beyond = levels[-1] + (levels[-1] - levels[-2]) if kind == NOISE else 0.0
     ticks = {level: tick_text(level) for level in levels}
-    ticks.update({beyond: "clean" if unit == "noise" else "0"} if clean else {})
+    ticks.update({beyond: "clean" if kind == NOISE else "0"} if clean else {})
     places = sorted(ticks)
-    series = tuple(
-        _series(name, [one for one in own if one.representation == name], style(name), None)
-        for name in shown(one.representation for one in own)
-    )
-    x = Axis(title, places[0], places[-1], ticks=tuple((place, ticks[place]) for place in places))
-    chart = LineChart(f"{task} under {unit}", f"{len(series)} curves.", x, percent_axis(own), series)
-    return [plot_lines(chart, f"{task}, {unit}")]
+    series = _lines(
+        [*own, *clean], style,
+        lambda one: beyond if one.question.condition == CLEAN else one.question.condition_value,
+        lambda one: f", {wording.condition(one.question)}",
+    )  # fmt: skip
+    x = Axis(axis, places[0], places[-1], ticks=tuple((place, ticks[place]) for place in places))
+    text = f"{counted(len(series), 'curve')}."
+    chart = LineChart(f"{task} under {kind}", text, x, figure_axis([*own, *clean]), series)
+    return [plot_lines(chart, f"{task}, {kind}")]
 
 
-def _placed(one: Mean) -> Mean:
-    return one if one.x is not None else replace(one, x=number_in(one.task, "dB"))
-
-
-def standing(figures: Sequence[Figure]) -> list[Plot]:
-    """Return a chart a task with every representation in a row of its own."""
+def standing(figures: Sequence[Summary]) -> list[Plot]:
+    """Return a chart a question with every representation in a row of its own."""
     plots = []
-    for task, own in _by_task(means(figures)).items():
-        rows = tuple((one.representation, (_dot(one, style(one.representation)),)) for one in own)
+    for title, own in titled(figures):
+        rows = tuple((called(one.representation), (_dot(one, style(one.representation)),)) for one in own)
         if len(rows) > 1:
-            chart = DotChart(task, "; ".join(said(one) for one in own), percent_axis(own), rows)
-            plots.append(Plot(task, (chart.draw(348, "any"),), (), chart))
+            chart = DotChart(title, "; ".join(said(one) for one in own), figure_axis(own), rows)
+            plots.append(Plot(title, (chart.draw(348, "any"),), (), chart))
     return plots
 
 
-def _by_task(found: Iterable[Mean]) -> dict[str, list[Mean]]:
-    """Return task -> its figures; a task of two metrics is two tasks."""
-    groups: dict[tuple[str, str], list[Mean]] = {}
-    for one in found:
-        groups.setdefault((one.task, one.metric), []).append(one)
-    several = [task for task, _ in groups]
-    return {
-        task if several.count(task) == 1 else f"{task}, {head(metric)}": own for (task, metric), own in groups.items()
-    }
+def titled(figures: Iterable[Summary]) -> list[tuple[str, list[Summary]]]:
+    """Return (title, figures) of every question; the metric is named where one task has several."""
+    groups = by_question(figures)
+    tasks = [wording.task(question) for question in groups]
+    return [
+        (
+            shortened(task, 80)
+            if tasks.count(task) == 1
+            else f"{shortened(task, 80)}, {wording.metric(question.metric).head}",
+            own,
+        )
+        for task, (question, own) in zip(tasks, groups.items(), strict=True)
+    ]
+
+
+def _lines(
+    found: Sequence[Summary],
+    looks: Callable[[Representation], Style],
+    place: Callable[[Summary], float | None],
+    words: Callable[[Summary], str],
+) -> tuple[Series, ...]:
+    """Return a line for every representation that a chart has room for."""
+    section = found[0].question.section
+    return tuple(
+        _line([one for one in found if one.representation == whose], called(whose, section), looks(whose), place, words)
+        for whose in shown(one.representation for one in found)
+    )
+
+
+def _line(
+    own: Iterable[Summary],
+    name: str,
+    looks: Style,
+    place: Callable[[Summary], float | None],
+    words: Callable[[Summary], str],
+) -> Series:
+    """Return a line whose points say on hover what they are."""
+    placed = [(x, one) for one in own if (x := place(one)) is not None]
+    placed.sort(key=lambda entry: entry[0])
+    points = tuple(Point(x, one.value, one.low, one.high, said(one, words(one))) for x, one in placed)
+    return Series(name, points, looks)
+
+
+def _dot(one: Summary, looks: Style, name: str = "") -> Dot:
+    return Dot(name or called(one.representation), one.value, one.low, one.high, looks, said(one))

@@ -1,63 +1,20 @@
-"""What a study left in its folder, read for the report."""
+"""A study as its folder holds it, read for the report: every value is checked before anything is drawn."""
 
+import csv
 import json
-import math
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mfcl.errors import MfclError
+from mfcl.evaluation.result import Question, Representation, Result
+from mfcl.evaluation.result_file import differences_from, from_rows, mapping, summaries_from
+from mfcl.evaluation.summary import Difference, Summary, summaries
+from mfcl.report.about import About, about_from
+from mfcl.report.pictures import Pictures, pictures_from
 
-FIELDS = (
-    *("table", "task", "representation", "metric", "value", "low", "high", "n"),
-    *("x", "seed", "seconds", "command"),
-)
-"""The columns of `results.json` and `results.csv`, in order."""
-
-PICTURES: dict[str, tuple[str, ...]] = {
-    "maps": ("representation", "seed", "ids", "x", "y"),
-    "confusions": ("representation", "classes", "counts"),
-    "groups": ("representation", "names", "accuracy", "n"),
-    "det": ("representation", "seed", "clips", "false_accept", "false_reject", "eer"),
-    "training": ("run", "seed", "epochs"),
-}
-"""Kind of picture -> what each of its kind must have."""
-
-METHOD = ("id", "seconds", "bands", "mel")
-"""What the picture of the method must have."""
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One row of `results.json`: one figure of one seed.
-
-    Attributes:
-        table: What kind of question, such as `labels` or `voices`.
-        task: What was asked.
-        representation: What was asked about.
-        metric: What the value is, such as `accuracy` (percent) or `min_dcf` (0 to 1).
-        value: The figure.
-        low: Lower end of the 95 % interval, none where there is no interval.
-        high: Upper end.
-        n: Test items or pairs behind it.
-        x: Its place on a chart's horizontal axis, none where it has none.
-        seed: Of the weights, the draws and the bootstrap.
-        seconds: To make the representation.
-        command: What to type to have it again.
-    """
-
-    table: str
-    task: str
-    representation: str
-    metric: str
-    value: float
-    low: float | None
-    high: float | None
-    n: int | None
-    x: float | None
-    seed: int
-    seconds: float | None
-    command: str
+Pair = tuple[Question, Representation, Representation]
 
 
 @dataclass(frozen=True)
@@ -66,97 +23,97 @@ class Study:
 
     Attributes:
         folder: Where it is.
-        figures: Every row of `results.json`.
-        pictures: `pictures.json`, empty where there is none.
-        about: `about.json`.
+        results: Every row of `results.json`.
+        summaries: The figures over seeds.
+        differences: (question, first, second) -> their paired difference; empty where none are known.
+        pictures: What was drawn.
+        about: What the study was.
+        over_seeds: Whether the folder has figures over seeds; one of version 0.1 has only those of each seed.
+        heard: Speakers of the test part that are in training too; None where the folder does not tell.
+        speakers: Of the whole manifest; 0 where the folder does not tell.
     """
 
     folder: Path
-    figures: tuple[Figure, ...]
-    pictures: dict[str, Any]
-    about: dict[str, Any]
+    results: tuple[Result, ...]
+    summaries: tuple[Summary, ...]
+    differences: Mapping[Pair, Difference] = field(default_factory=dict)
+    pictures: Pictures = field(default_factory=Pictures)
+    about: About = field(default_factory=About)
+    over_seeds: bool = True
+    heard: int | None = None
+    speakers: int = 0
 
-    def pictured(self, name: str) -> list[dict[str, Any]]:
-        """Return the pictures of one kind, none where the study made none."""
-        return list(self.pictures.get(name) or [])
-
-    @property
-    def label(self) -> str | None:
-        """What was told apart, such as `digit`."""
-        return self.about.get("label") or None
-
-    @property
-    def speaker(self) -> str | None:
-        """The label that names the voice."""
-        return self.about.get("speaker") or None
+    def section(self, name: str) -> list[Summary]:
+        """Return the figures of one section."""
+        return [one for one in self.summaries if one.question.section == name]
 
 
 def read_study(folder: Path) -> Study:
-    """Read a study's folder; `pictures.json` may be missing.
+    """Read a study's folder; only `results.json` and `about.json` must be there.
 
     Raises:
-        MfclError: no study there, or files that are not a study's.
+        MfclError: no study there, or a file that is not a study's; the message names file and key.
     """
-    figures = _json(folder / "results.json")
-    about = _json(folder / "about.json")
-    pictures = _json(folder / "pictures.json") if (folder / "pictures.json").is_file() else {}
-    if not isinstance(figures, list) or not isinstance(about, dict) or not isinstance(pictures, dict):
-        raise MfclError(f"{folder}: its JSON files are not those of a study; run `mfcl study` again")
-    _check_pictures(pictures, folder / "pictures.json")
-    rows = tuple(_figure(row, f"{folder / 'results.json'}, row {place}") for place, row in enumerate(figures, start=1))
-    return Study(folder, rows, pictures, about)
+    rows = _json(folder / "results.json")
+    about = about_from(_keyed(folder / "about.json"), str(folder / "about.json"))
+    pictures = Pictures()
+    if (folder / "pictures.json").is_file():
+        pictures = pictures_from(_keyed(folder / "pictures.json"), str(folder / "pictures.json"))
+    columns, people = _manifest(folder / "manifest.csv", about.speaker)
+    results = from_rows(
+        rows, str(folder / "results.json"), labels=_labels(about, pictures, columns), speaker=about.speaker or None
+    )
+    summed = folder / "summaries.json"
+    found = summaries_from(_json(summed), str(summed)) if summed.is_file() else summaries(results)
+    paired = folder / "differences.json"
+    differences = differences_from(_json(paired), str(paired)) if paired.is_file() else []
+    test = people.get("test")
+    return Study(
+        folder, tuple(results), tuple(found), {(one.question, one.first, one.second): one for one in differences},
+        pictures, about, summed.is_file(), len(test & people.get("train", set())) if test else None,
+        len(set().union(*people.values())),
+    )  # fmt: skip
+
+
+def _labels(about: About, pictures: Pictures, columns: Sequence[str]) -> list[str]:
+    """Return the label columns that results of version 0.1 can be about; they name them in texts only."""
+    drawn = [name for one in pictures.maps for name in one.labels]
+    method = list(pictures.method.labels) if pictures.method else []
+    return list(dict.fromkeys(name for name in (about.label, about.speaker, *columns, *drawn, *method) if name))
+
+
+def _manifest(path: Path, speaker: str) -> tuple[list[str], dict[str, set[str]]]:
+    """Return the label columns of a study's manifest, and the speakers of each part of its split."""
+    if not path.is_file():
+        return [], {}
+    people: dict[str, set[str]] = {}
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            table = csv.DictReader(file)
+            columns = [name for name in table.fieldnames or [] if name]
+            for row in table if speaker in columns and "split" in columns else ():
+                if row[speaker]:
+                    people.setdefault(row["split"] or "", set()).add(row[speaker])
+    except (OSError, ValueError, csv.Error) as error:
+        raise MfclError(f"{path}: cannot be read as a table ({error}); run `mfcl study` again") from error
+    return [name for name in columns if name not in ("path", "id", "start", "end", "split")], people
+
+
+def _keyed(path: Path) -> Mapping[str, Any]:
+    return mapping({path.name: _json(path)}, path.name, str(path.parent))
 
 
 def _json(path: Path) -> Any:
+    """Return what a JSON file holds; characters that no text file can hold are replaced."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        value = json.loads(text)
+        if "\\ud" in text.lower():  # half a character, which could not be written into the page
+            value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
     except OSError as error:
         reason = error.strerror or str(error)
         raise MfclError(f"{path}: cannot be read ({reason}); run `mfcl study` with --out {path.parent}") from error
-    except ValueError as error:
-        raise MfclError(f"{path}: not JSON ({error}); run `mfcl study` again") from error
-
-
-def _check_pictures(pictures: dict[str, Any], path: Path) -> None:
-    """Refuse pictures that lack what is drawn; a kind may be missing or empty."""
-    wanted = [(kind, one, names) for kind, names in PICTURES.items() for one in pictures.get(kind) or []]
-    wanted += [("method", pictures["method"], METHOD)] if pictures.get("method") else []
-    for kind, one, names in wanted:
-        missing = [name for name in names if not isinstance(one, dict) or name not in one]
-        if missing:
-            raise MfclError(f"{path}: {kind} without {missing[0]!r}; run `mfcl study` again")
-
-
-def _figure(row: Any, where: str) -> Figure:
-    optional = ("x", "low", "high", "n", "seconds")
-    missing = [name for name in FIELDS if name not in optional and (not isinstance(row, dict) or name not in row)]
-    if missing:
-        raise MfclError(f"{where}: {missing[0]!r} is missing; run `mfcl study` again")
-    try:
-        return Figure(
-            str(row["table"]),
-            str(row["task"]),
-            str(row["representation"]),
-            str(row["metric"]),
-            _number(row["value"]),
-            _optional(row.get("low")),
-            _optional(row.get("high")),
-            None if row.get("n") is None else int(row["n"]),
-            _optional(row.get("x")),
-            int(row["seed"]),
-            _optional(row.get("seconds")),
-            str(row["command"]),
-        )
-    except (TypeError, ValueError) as error:
-        raise MfclError(f"{where}: a figure is no number ({error}); run `mfcl study` again") from error
-
-
-def _number(value: Any) -> float:
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(f"{number} is not finite")
-    return number
-
-
-def _optional(value: Any) -> float | None:
-    return None if value is None else _number(value)
+    except (ValueError, RecursionError) as error:
+        reason = "lists in lists too deep" if isinstance(error, RecursionError) else str(error)
+        raise MfclError(f"{path}: not JSON ({reason}); run `mfcl study` again") from error
+    return value

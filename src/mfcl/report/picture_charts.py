@@ -2,62 +2,90 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-from mfcl.report.aggregate import CONTROLS, shown
-from mfcl.report.charts import Plot, plot_lines
-from mfcl.report.load import Study
-from mfcl.report.picture_text import by_group, foremost, summed
+import numpy as np
+
+from mfcl.evaluation.result import BASELINE, PRETRAINED, SUPERVISED, UNTRAINED, Representation
+from mfcl.report.charts import Plot, called, plot_lines
+from mfcl.report.phrases import counted, shortened
+from mfcl.report.picture_text import by_group, summed
+from mfcl.report.pictures import Det, Epoch, Pictures, Training
+from mfcl.report.selection import pictured, shown
 from mfcl.report.svg.dots import Dot, DotChart
 from mfcl.report.svg.lines import Axis, LineChart, Point, Series
 from mfcl.report.svg.matrices import matrix
 from mfcl.report.svg.scales import RATES, span
 from mfcl.report.svg.styles import Style, style
 
+MOST_CLASSES = 30
+"""Classes of a drawn matrix; of more, those that take part in the most mistakes."""
+LOWEST = 8
+"""Groups drawn: those with the lowest accuracy."""
+CURVES: tuple[tuple[str, str, str], ...] = (
+    ("loss", "loss", "chance_loss"), ("valid_knn", "validation kNN, %", "chance_knn"),
+    ("valid_pairing", "validation pairing, %", ""),
+)  # fmt: skip
+"""Of a training: what is drawn by epoch, its words, and the field that holds the figure of guessing."""
 
-def confusions(study: Study) -> list[Plot]:
-    """Return the matrices of the pre-trained, supervised and untrained encoders and of one control, seeds added."""
-    pictures = study.pictured("confusions")
-    names = [foremost(pictures, made) for made in ("pre-trained", "supervised", "untrained", *CONTROLS)]
+
+def confusions(pictures: Pictures) -> list[Plot]:
+    """Return the matrices of the pre-trained, supervised and untrained encoders and of one baseline, seeds added.
+
+    All of them show the same classes: the most confused ones of the first matrix.
+    """
+    whose = [picture.representation for picture in pictures.confusions]
+    wanted = [pictured(whose, kind) for kind in (PRETRAINED, SUPERVISED, UNTRAINED, BASELINE)]
     plots = []
-    for name in [name for name in names if name][:4]:
-        classes, counts = summed(study, name)
-        plots.append(Plot(f"Confusions, {name}", (matrix(name, classes, counts),)))
+    kept: list[str] = []
+    for one in [one for one in wanted if one is not None]:
+        classes, counts = summed(pictures, one)
+        if counts is None or not counts.size:
+            continue
+        if not set(kept) & set(classes):
+            wrong = counts - np.diag(np.diag(counts))
+            order = np.argsort(-(wrong.sum(axis=0) + wrong.sum(axis=1)), kind="stable")[:MOST_CLASSES]
+            kept = [classes[place] for place in sorted(order)]
+        some = f", {len(kept)} most confused of {len(classes):,} classes" if len(kept) < len(classes) else ""
+        plots.append(Plot(f"Confusions, {called(one)}{some}", (matrix(called(one) + some, classes, counts, kept),)))
     return plots
 
 
-def groups(study: Study, lowest: int = 8) -> list[Plot]:
+def groups(pictures: Pictures) -> list[Plot]:
     """Return the groups that fare worst with the pre-trained encoders, and how they fare with others."""
-    pictures = study.pictured("groups")
-    first = foremost(pictures)
+    whose = [picture.representation for picture in pictures.groups]
+    first = pictured(whose)
     if first is None:
         return []
-    rivals = [foremost(pictures, made) for made in ("supervised", "untrained", *CONTROLS)]
-    columns = {name: by_group(study, name) for name in [first, *[rival for rival in rivals if rival][:2]]}
-    by = str(pictures[0].get("by", "group"))
+    rivals = [one for kind in (SUPERVISED, UNTRAINED, BASELINE) if (one := pictured(whose, kind)) is not None]
+    columns = {one: by_group(pictures, one) for one in [first, *rivals[:2]]}
+    by = shortened(pictures.groups[0].by)
     rows = []
-    for group in list(columns[first])[:lowest]:
-        dots = [(name, *found[group]) for name, found in columns.items() if group in found]
-        rows.append(
-            (group, tuple(Dot(name, value, None, None, style(name), f"{group}, {name}: {value:.1f} % of {count} clips")
-                          for name, value, count in dots))
-        )  # fmt: skip
+    for group in list(columns[first])[:LOWEST]:
+        dots = tuple(_group_dot(one, group, *found[group]) for one, found in columns.items() if group in found)
+        rows.append((shortened(group), dots))
     values = [dot.value for _, dots in rows for dot in dots]
+    if not values:
+        return []
     low, high = span(values, floor=0.0, top=100.0)
     text = f"The {len(rows)} lowest of {len(columns[first])}; {rows[0][0]} is the lowest."
     chart = DotChart(f"Lowest accuracy by {by}", text, Axis("accuracy, %", low, high), tuple(rows))
-    legend = tuple((name, style(name)) for name in columns)
+    legend = tuple((called(one), style(one)) for one in columns)
     return [Plot(f"Lowest {by}s", (chart.draw(348, "any"),), legend, chart)]
 
 
-def det(study: Study) -> list[Plot]:
+def _group_dot(one: Representation, group: str, accuracy: float, count: int) -> Dot:
+    text = f"{shortened(group)}, {called(one)}: {accuracy:.1f} % of {counted(count, 'clip')}"
+    return Dot(called(one), accuracy, None, None, style(one), text)
+
+
+def det(pictures: Pictures) -> list[Plot]:
     """Return false rejections against false acceptances on normal-deviate axes, a chart a number of clips enrolled."""
     plots = []
-    seed = min((one["seed"] for one in study.pictured("det")), default=0)
-    for clips in sorted({int(one["clips"]) for one in study.pictured("det")}):
-        own = [one for one in study.pictured("det") if int(one["clips"]) == clips and one["seed"] == seed]
-        names = shown(str(one["representation"]) for one in own)
-        series = tuple(_det_series(one) for one in own if one["representation"] in names)
+    seed = min((one.seed for one in pictures.det), default=0)
+    for clips in sorted({one.clips for one in pictures.det}):
+        own = [one for one in pictures.det if one.clips == clips and one.seed == seed]
+        kept = shown(one.representation for one in own)
+        series = tuple(_det_series(one) for one in own if one.representation in kept)
         series = tuple(one for one in series if one.points)
         if not series:
             continue
@@ -68,7 +96,7 @@ def det(study: Study) -> list[Plot]:
         series = tuple(_within(one, low, high) for one in series)
         marks = tuple((rate, f"{100 * rate:g}") for rate in RATES)
         x, y = (Axis(words, low, high, "probit", marks) for words in ("false acceptances, %", "false rejections, %"))
-        title = f"{clips} clip{'s' if clips != 1 else ''} enrolled, seed {seed}"
+        title = f"{counted(clips, 'clip')} enrolled, seed {seed}"
         chart = LineChart(
             f"Detection error trade-off, {title}", "; ".join(one.name for one in series), x, y, series, diagonal=True
         )
@@ -76,11 +104,14 @@ def det(study: Study) -> list[Plot]:
     return plots
 
 
-def _det_series(one: dict[str, Any]) -> Series:
+def _det_series(one: Det) -> Series:
     """Return a representation's curve with a mark where its two errors are equal."""
-    name, eer = str(one["representation"]), float(one["eer"])
-    spot = Point(eer / 100, eer / 100, text=f"{name}: equal error rate {eer:.1f} %")
-    return Series(f"{name} (EER {eer:.1f} %)", _det_points(one), style(name), marked=False, spot=spot)
+    name = called(one.representation)
+    spot = Point(one.eer / 100, one.eer / 100, text=f"{name}: equal error rate {one.eer:.1f} %")
+    pairs = sorted(zip(one.false_accept, one.false_reject, strict=True))
+    # the ends are infinitely far on these axes
+    points = tuple(Point(float(x), float(y)) for x, y in pairs if 0 < x < 1 and 0 < y < 1)
+    return Series(f"{name} (EER {one.eer:.1f} %)", points, style(one.representation), marked=False, spot=spot)
 
 
 def _within(one: Series, low: float, high: float) -> Series:
@@ -89,50 +120,42 @@ def _within(one: Series, low: float, high: float) -> Series:
     return replace(one, points=kept or one.points[:1])
 
 
-def _det_points(one: dict[str, Any]) -> tuple[Point, ...]:
-    accepts, rejects = one["false_accept"], one["false_reject"]
-    if not isinstance(accepts, list) or not isinstance(rejects, list):
-        return ()
-    pairs = sorted((float(x), float(y)) for x, y in zip(accepts, rejects, strict=False))
-    inside = [Point(x, y) for x, y in pairs if 0 < x < 1 and 0 < y < 1]  # the ends are infinitely far on these axes
-    return tuple(inside)
-
-
-def training(study: Study) -> list[Plot]:
+def training(pictures: Pictures) -> list[Plot]:
     """Return loss and validation figures by epoch, each beside chance; a thin line a seed."""
     plots = []
-    runs = [one for one in study.pictured("training") if one.get("epochs")]
-    for run in dict.fromkeys(str(one["run"]) for one in runs):
-        own = [one for one in runs if one["run"] == run]
-        for field, words, chance in (
-            ("loss", "loss", "chance_loss"),
-            ("valid_knn", "validation kNN, %", "chance_knn"),
-            ("valid_pairing", "validation pairing, %", None),
-        ):
-            chart = _training_chart(f"{run}: {words}", own, field, words, own[0].get(chance) if chance else None)
+    runs = [one for one in pictures.training if one.epochs]
+    for run in dict.fromkeys(one.run for one in runs):
+        own = [one for one in runs if one.run == run]
+        for field, words, chance in CURVES:
+            title = f"{shortened(run)}: {words}"
+            chart = _training_chart(title, own, field, words, getattr(own[0], chance) if chance else None)
             if chart is not None:
-                plots.append(plot_lines(chart, f"{run}: {words}", small=True))
+                plots.append(plot_lines(chart, title, small=True))
     return plots
 
 
 def _training_chart(
-    name: str, runs: Sequence[dict[str, Any]], field: str, words: str, chance: float | None
+    name: str, runs: Sequence[Training], field: str, words: str, chance: float | None
 ) -> LineChart | None:
     series = []
     dashes = (None, "8 4", "2 3.5")
     for place, run in enumerate(runs):
-        epochs = run["epochs"] if isinstance(run["epochs"], list) else []
-        points = tuple(Point(float(one["epoch"]), float(one[field])) for one in epochs if one.get(field) is not None)
-        looks = Style(style(str(run["run"])).colour, "circle", dashes[place % 3])
-        series.append(Series(f"seed {run['seed']}", points, looks, marked=len(points) == 1))
+        points = tuple(Point(float(one.epoch), value) for one in run.epochs if (value := _at(one, field)) is not None)
+        looks = Style("--blue", "circle", dashes[place % 3])
+        series.append(Series(f"seed {run.seed}", points, looks, marked=len(points) == 1))
     values = [point.y for one in series for point in one.points]
     if not values:
         return None
-    ends = [*values, *([float(chance)] if chance is not None else [])]
-    low, high = span(ends, least=0.5, floor=0.0, top=100.0 if "%" in words else float("inf"))
+    ends = [*values, *([chance] if chance is not None else [])]
+    low, high = span(ends, least=0.5, floor=0.0, top=100.0 if field != "loss" else float("inf"))
     last = max(point.x for one in series for point in one.points)
     x = Axis("epoch", min(1.0, last - 1), last)
-    references = ((float(chance), "chance"),) if chance is not None else ()
+    references = ((chance, "chance"),) if chance is not None else ()
     return LineChart(
         name, f"From {values[0]:.2f} to {values[-1]:.2f}.", x, Axis(words, low, high), tuple(series), references
     )
+
+
+def _at(one: Epoch, field: str) -> float | None:
+    found: float | None = getattr(one, field)
+    return found

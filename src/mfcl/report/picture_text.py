@@ -1,99 +1,100 @@
-"""What the pictures say, in words: confusions, the worst speakers, and how training went."""
+"""What the pictures say, in words: confusions, the speakers that are told worst, and how training went."""
 
-from typing import Any
-
-from mfcl.report.aggregate import VIEWS, kind, view
-from mfcl.report.load import Study
-from mfcl.report.text import PRETRAINED, named
-
-
-def foremost(pictures: list[dict[str, Any]], made: str = PRETRAINED) -> str | None:
-    """Return the representation of a kind that stands for it in pictures: its words, else both formats, mel or wave."""
-    names = [str(picture["representation"]) for picture in pictures]
-    own = [name for choice in ("words", *VIEWS, None) for name in names if kind(name) == made and view(name) == choice]
-    return own[0] if own else None
+from mfcl.evaluation.result import Representation
+from mfcl.report.phrases import counted, shortened
+from mfcl.report.pictures import Numbers, Pictures, Training
+from mfcl.report.selection import pictured
+from mfcl.report.text import named
 
 
-def summed(study: Study, representation: str) -> tuple[list[str], list[list[int]]]:
-    """Return the classes and the confusions of a representation, added over seeds; no classes where none were kept."""
-    own = [one for one in study.pictured("confusions") if one["representation"] == representation]
-    classes = [str(name) for name in own[0]["classes"]] if own else []
-    same = [one["counts"] for one in own if [str(name) for name in one["classes"]] == classes]
-    size = range(len(classes))
-    return classes, [[sum(int(counts[row][column]) for counts in same) for column in size] for row in size]
+def summed(pictures: Pictures, one: Representation) -> tuple[list[str], Numbers | None]:
+    """Return the classes and the confusions of a representation, added over seeds; None where none were kept."""
+    own = [picture for picture in pictures.confusions if picture.representation == one]
+    if not own:
+        return [], None
+    same = [picture.counts for picture in own if picture.classes == own[0].classes]
+    return list(own[0].classes), sum(same[1:], start=same[0])
 
 
-def confused(study: Study) -> list[str]:
+def confused(pictures: Pictures) -> list[str]:
     """Name the commonest mistake of the pre-trained encoders."""
-    name = foremost(study.pictured("confusions"))
-    if name is None:
+    whose = pictured(picture.representation for picture in pictures.confusions)
+    if whose is None:
         return []
-    classes, counts = summed(study, name)
-    errors = [
-        (counts[row][column], row, column)
-        for row in range(len(classes))
-        for column in range(len(classes))
-        if row != column
-    ]
-    total = sum(count for count, _, _ in errors)
+    classes, counts = summed(pictures, whose)
+    if counts is None or not counts.size:
+        return []
+    who = _upper(named(whose))
+    wrong = counts.copy()
+    wrong[range(len(classes)), range(len(classes))] = 0
+    total = int(wrong.sum())
     if not total:
-        return [f"{_upper(named(name))} confuses no two of the {len(classes)} classes."]
-    count, row, column = max(errors)
-    share = 100 * count / max(sum(counts[row]), 1)
+        return [f"{who} take none of the {len(classes)} classes for another."]
+    row, column = divmod(int(wrong.argmax()), len(classes))
+    count = int(wrong[row, column])
+    truth, said = shortened(classes[row]), shortened(classes[column])
     return [
-        f"The commonest mistake of {named(name)}: {classes[row]} taken for {classes[column]}, in {share:.1f} % of the "
-        f"clips of {classes[row]} and {100 * count / total:.0f} % of all its mistakes."
+        f"The commonest mistake of {named(whose)}: {truth} taken for {said}, in "
+        f"{100 * count / int(counts[row].sum()):.1f} % of the clips of {truth}. "
+        f"That is {100 * count / total:.0f} % of all mistakes."
     ]
 
 
-def by_group(study: Study, representation: str) -> dict[str, tuple[float, int]]:
+def by_group(pictures: Pictures, one: Representation) -> dict[str, tuple[float, int]]:
     """Return group -> (accuracy in percent, clips), averaged over seeds, the lowest first."""
     sums: dict[str, list[tuple[float, int]]] = {}
-    for one in study.pictured("groups"):
-        if one["representation"] == representation:
-            for name, accuracy, count in zip(one["names"], one["accuracy"], one["n"], strict=False):
-                sums.setdefault(str(name), []).append((float(accuracy), int(count)))
+    for picture in pictures.groups:
+        if picture.representation == one:
+            for name, accuracy, count in zip(picture.names, picture.accuracy, picture.n, strict=True):
+                sums.setdefault(name, []).append((accuracy, count))
     means = {name: (sum(value for value, _ in own) / len(own), own[0][1]) for name, own in sums.items()}
     return dict(sorted(means.items(), key=lambda item: (item[1][0], item[0])))
 
 
-def worst(study: Study) -> list[str]:
-    """Name the group that fares worst with the pre-trained encoders, and how far it is behind the middle one."""
-    pictures = study.pictured("groups")
-    name = foremost(pictures)
-    if name is None:
+def worst(pictures: Pictures) -> list[str]:
+    """Name the group that fares worst with the pre-trained encoders, and how far it is below the middle one."""
+    whose = pictured(picture.representation for picture in pictures.groups)
+    found = list(by_group(pictures, whose).items()) if whose is not None else []
+    if whose is None or len(found) < 2:
         return []
-    found = list(by_group(study, name).items())
-    by = str(pictures[0].get("by", "group"))
+    by = shortened(pictures.groups[0].by)
     lowest, (accuracy, count) = found[0]
+    if accuracy >= found[-1][1][0]:
+        return [f"With {named(whose)} every one of the {len(found)} {by}s has the same accuracy, {accuracy:.1f} %."]
     middle = sorted(value for _, (value, _) in found)[len(found) // 2]
     return [
-        f"With {named(name)} the lowest {by} is {lowest}: {accuracy:.1f} % of {count} clips, "
-        f"{middle - accuracy:.1f} points below the middle one of {len(found)}."
+        f"With {named(whose)} the {by} with the lowest accuracy is {shortened(lowest)}: {accuracy:.1f} % of "
+        f"{counted(count, 'clip')}, {middle - accuracy:.1f} points below the middle one of {len(found)}."
     ]
 
 
-def trained(study: Study) -> list[str]:
+def trained(pictures: Pictures) -> list[str]:
     """Say where each run's loss and validation figure ended, beside chance."""
     texts = []
-    for run in dict.fromkeys(str(one["run"]) for one in study.pictured("training")):
-        own = [one for one in study.pictured("training") if one["run"] == run and one.get("epochs")]
-        if not own:
-            continue
-        lasts = [one["epochs"][-1] for one in own]
-        loss = sum(float(last["loss"]) for last in lasts) / len(lasts)
-        chance = own[0].get("chance_loss")
-        against = f" (chance: {chance:.2f})" if chance is not None else ""
-        text = f"{_upper(run)}: the loss ends at {loss:.2f}{against} after {len(own[0]['epochs'])} epochs"
-        valid = [[epoch["valid_knn"] for epoch in one["epochs"] if epoch.get("valid_knn") is not None] for one in own]
-        ends = [values[-1] for values in valid if values]
-        if ends:
-            knn = own[0].get("chance_knn")
-            text += f", validation kNN at {sum(ends) / len(ends):.1f} %" + (
-                f" (chance: {knn:.1f} %)" if knn is not None else ""
-            )
-        texts.append(text + ".")
+    runs = [one for one in pictures.training if one.epochs]
+    for run in dict.fromkeys(one.run for one in runs):
+        text = _ended([one for one in runs if one.run == run])
+        if text:
+            texts.append(f"{_upper(shortened(run))}: {text}.")
     return texts
+
+
+def _ended(own: list[Training]) -> str:
+    """Return where the runs of one name ended, averaged over seeds."""
+    losses = [one.epochs[-1].loss for one in own]
+    known = [loss for loss in losses if loss is not None]
+    ends = [values[-1] for one in own if (values := [e.valid_knn for e in one.epochs if e.valid_knn is not None])]
+    parts = []
+    if known:
+        chance = own[0].chance_loss
+        against = f" (chance: {chance:.2f})" if chance is not None else ""
+        epochs = counted(len(own[0].epochs), "epoch")
+        parts.append(f"the loss ends at {sum(known) / len(known):.2f}{against} after {epochs}")
+    if ends:
+        knn = own[0].chance_knn
+        against = f" (chance: {knn:.1f} %)" if knn is not None else ""
+        parts.append(f"validation kNN at {sum(ends) / len(ends):.1f} %{against}")
+    return ", ".join(parts)
 
 
 def _upper(text: str) -> str:

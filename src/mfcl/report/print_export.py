@@ -8,10 +8,10 @@ from typing import Any, cast
 
 from mfcl.core.files import replacing
 from mfcl.errors import MfclError
-from mfcl.report import charts
-from mfcl.report import picture_charts as pictures
+from mfcl.report import charts, picture_charts
 from mfcl.report.embedding_maps import map_data
 from mfcl.report.load import Study
+from mfcl.report.phrases import shortened
 from mfcl.report.svg.dots import DotChart
 from mfcl.report.svg.lines import Axis, LineChart
 
@@ -22,6 +22,8 @@ COLOURS: dict[str, str] = {
 MARKS: dict[str, str] = {
     "circle": "o", "square": "s", "triangle": "^", "diamond": "D", "cross": "P", "down": "v", "bar": "_", "star": "*",
 }  # fmt: skip
+LOOKS, KEYS = 64, 30
+"""Pairs of colour and mark there are; values in a map's legend where it has more values than that."""
 SETTINGS: dict[str, Any] = {
     "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.3,
     "svg.hashsalt": "mfcl", "svg.fonttype": "none", "legend.frameon": False, "legend.fontsize": 7.5,
@@ -53,15 +55,12 @@ def _drawn(study: Study) -> Iterator[tuple[str, Any]]:
     maps = map_data(study)
     for one in maps["maps"] if maps else []:
         yield f"map-{_file_name(one['name'])}", _map(one, maps or {})
-    of_table = {
-        name: [row for row in study.figures if row.table == name] for name in ("efficiency", "crops", "augmentation")
-    }
     for name, plots in (
-        ("efficiency", charts.efficiency(of_table["efficiency"])),
-        ("crops", charts.crops(of_table["crops"])),
-        ("augmentation", charts.choices(of_table["augmentation"])),
-        ("det", pictures.det(study)),
-        ("training", pictures.training(study)),
+        ("efficiency", charts.efficiency(study.section("efficiency"))),
+        ("crops", charts.crops(study.section("crops"))),
+        ("augmentation", charts.choices(study.section("augmentation"))),
+        ("det", picture_charts.det(study.pictures)),
+        ("training", picture_charts.training(study.pictures)),
     ):
         for place, plot in enumerate(plots, start=1):
             if plot.chart is not None:
@@ -103,7 +102,8 @@ def _map(one: dict[str, Any], maps: dict[str, Any]) -> Any:
             colours, shapes = list(COLOURS.values()), ["o", "s", "^", "D", "P", "v", "X", "*"]
             axes.scatter(
                 [one["x"][place] for place in places], [-one["y"][place] for place in places], s=9, linewidths=0,
-                c=colours[value % 8], marker=shapes[(value + value // 8) % 8], label=_plain(text),
+                c=colours[value % 8], marker=shapes[(value + value // 8) % 8],
+                label=_plain(shortened(text, 30)) if value < KEYS or len(label["values"]) <= LOOKS else None,
             )  # fmt: skip
         axes.set(xticks=[], yticks=[], aspect="equal", title=_plain(f"{one['name']}, by {label['name']}"))
         axes.spines[:].set_visible(False)

@@ -3,28 +3,28 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mfcl.report import charts
-from mfcl.report import picture_charts as pictures
-from mfcl.report import picture_text as pictured
-from mfcl.report import text as sentences
+from mfcl.evaluation.summary import Summary
+from mfcl.report import charts, picture_charts, picture_text, section_text
 from mfcl.report.charts import Plot
-from mfcl.report.load import Figure, Study
+from mfcl.report.load import Study
+from mfcl.report.selection import COMPARED
 from mfcl.report.tables import Table, tables
+from mfcl.report.text import of_section
 
 NOTES: dict[str, str] = {
-    "efficiency": "Accuracy by how many labelled clips of each class were used; bands are 95 % intervals.",
-    "labels": "What a simple reader makes of the vectors: a linear probe, or the nearest neighbours.",
-    "voices": "Telling voices apart, and verifying that clips are of one voice.",
-    "traits": "What else is known of the speakers, read from the same vectors.",
-    "augmentation": "The same training with less or more disturbed crops.",
+    "efficiency": "Accuracy by the number of labelled clips of each class.",
+    "labels": "The label predicted from frozen vectors by a linear probe or by nearest neighbours.",
+    "voices": "Naming the speaker of a clip, and verifying that clips are of one speaker.",
+    "traits": "What else is known of the speakers, predicted from the same vectors.",
+    "augmentation": "The same training with other augmentation of the crops.",
     "crops": "The same training with crops of other lengths and places.",
     "ablation": "The recipe with some of its choices changed.",
     "formats": "The same training with other pairs of formats.",
-    "geometry": "How the vectors lie, and how well the two formats of a clip find each other.",
-    "robustness": "The same readers on test clips that were disturbed.",
-    "cost": "What an encoder takes.",
+    "geometry": "How the vectors are spread, and how often the two formats of a clip find each other.",
+    "robustness": "The probes trained on clean clips, tested on clips in noise and at other levels.",
+    "cost": "Time to train, size, and speed of the encoders.",
 }
-"""Table -> what is asked in it."""
+"""Section -> what is asked in it."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Section:
         note: What is asked.
         words: What the figures say.
         plots: Its charts.
-        table: Its figures, none where it has only pictures.
+        table: Its figures.
     """
 
     id: str
@@ -45,50 +45,44 @@ class Section:
     note: str
     words: tuple[str, ...]
     plots: tuple[Plot, ...]
-    table: Table | None
+    table: Table
 
 
 def sections(study: Study) -> list[Section]:
     """Return a section for every table that a study has."""
     made = []
-    for table in tables(study.figures):
-        own = [figure for figure in study.figures if figure.table == table.name]
-        made.append(
-            Section(
-                f"table-{table.name.replace(' ', '-')}",
-                table.title,
-                NOTES.get(table.name, ""),
-                tuple(_words(table.name, own, study)),
-                tuple(_plots(table.name, own, study)),
-                table,
-            )
-        )
+    for place, table in enumerate(tables(study.summaries)):
+        own = study.section(table.name)
+        anchor = f"table-{table.name if table.name in NOTES else place}"
+        note = NOTES.get(table.name, "")
+        if table.name == "efficiency" and table.intervals:
+            note += " Bands are 95 % intervals."
+        if table.name in (*COMPARED, "robustness") and study.differences:
+            note += " In brackets stands the 95 % interval of a paired difference."
+        words, plots = _words(table.name, own, study), _plots(table.name, own, study)
+        made.append(Section(anchor, table.title, note, tuple(words), tuple(plots), table))
     return made
 
 
-def _words(name: str, figures: Sequence[Figure], study: Study) -> list[str]:
+def _words(name: str, figures: Sequence[Summary], study: Study) -> list[str]:
     if name == "labels":
-        return [*sentences.of_table(figures), *pictured.confused(study), *pictured.worst(study)]
+        drawn = [*picture_text.confused(study.pictures), *picture_text.worst(study.pictures)]
+        return [*of_section(figures, study.differences), *drawn]
     if name in ("voices", "traits"):
-        return sentences.of_table(figures)
+        return of_section(figures, study.differences)
     if name == "efficiency":
-        return sentences.efficiency(figures)
+        return section_text.efficiency(figures)
     if name == "robustness":
-        return sentences.robustness(figures)
-    what = {
-        "augmentation": "augmentation",
-        "crops": "length and place of crops",
-        "formats": "pair of formats",
-        "ablation": "choice",
-    }.get(name)
-    return sentences.variants(figures, what) if what else []
+        return section_text.robustness(figures, study.differences)
+    return section_text.variants(figures) if name in ("augmentation", "crops", "formats", "ablation") else []
 
 
-def _plots(name: str, figures: Sequence[Figure], study: Study) -> list[Plot]:
+def _plots(name: str, figures: Sequence[Summary], study: Study) -> list[Plot]:
     if name == "labels":
-        return [*charts.standing(figures), *pictures.groups(study), *pictures.confusions(study)]
+        drawn = [*picture_charts.groups(study.pictures), *picture_charts.confusions(study.pictures)]
+        return [*charts.standing(figures), *drawn]
     if name == "voices":
-        return pictures.det(study)
+        return picture_charts.det(study.pictures)
     if name == "traits":
         return charts.standing(figures)
     if name == "efficiency":

@@ -1,16 +1,19 @@
-"""The tables of a study: a line a representation, a column a task, the mean over seeds with its interval."""
+"""The tables of a study: a line a representation, a column a question, the mean over seeds with its interval."""
 
 import csv
-import dataclasses
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mfcl.core.files import write_text
-from mfcl.report.aggregate import best, means
-from mfcl.report.load import FIELDS, Figure
-from mfcl.report.units import BEST, head, write
+from mfcl.evaluation import wording
+from mfcl.evaluation.result import Question, Representation, Result
+from mfcl.evaluation.result_file import COLUMNS, to_row
+from mfcl.evaluation.summary import Summary
+from mfcl.report import glossary
+from mfcl.report.phrases import WHOLE, shortened
+from mfcl.report.selection import best, by_question
 
 TITLES: dict[str, str] = {
     "labels": "Labels", "voices": "Voices", "traits": "Traits of the speaker", "efficiency": "Few labels, many labels",
@@ -18,7 +21,7 @@ TITLES: dict[str, str] = {
     "ablation": "Choices of the recipe",
     "geometry": "Geometry of the vectors", "robustness": "Noise and loudness", "cost": "Cost",
 }  # fmt: skip
-"""Table -> its title, in the order of the page; a table of another name comes last under its own."""
+"""Section -> its title, in the order of the page; a section of another name comes last under its own."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Cell:
     Attributes:
         text: The figure.
         interval: Its 95 % interval as text, empty where there is none.
-        order: What to sort by, none where there is no figure.
+        order: What to sort by, None where there is no figure.
         best: Whether it is the best of its column.
     """
 
@@ -40,9 +43,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Line:
-    """One representation of a table."""
+    """One representation of a table; `meaning` is shown on hover over its name."""
 
     representation: str
+    meaning: str
     cells: tuple[Cell, ...]
     seconds: Cell
     command: str
@@ -50,78 +54,106 @@ class Line:
 
 @dataclass(frozen=True)
 class Column:
-    """The head of a column: the task, and what the figures are."""
+    """The head of a column: the question and what the figures are, with what is shown on hover over each."""
 
     task: str
+    meaning: str
     metric: str
+    unit: str
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table as the page shows it."""
+    """A table as the page shows it.
+
+    Attributes:
+        name: Its section.
+        title: Above it.
+        columns: A question each.
+        lines: A representation each.
+        seeds: Those that any figure has.
+        intervals: Whether any figure has an interval.
+    """
 
     name: str
     title: str
     columns: tuple[Column, ...]
     lines: tuple[Line, ...]
     seeds: tuple[int, ...]
+    intervals: bool
 
 
 EMPTY = Cell("–", "", None, best=False)  # noqa: RUF001  # a dash for what was not measured
 
 
-def tables(figures: Sequence[Figure]) -> list[Table]:
+def tables(found: Sequence[Summary]) -> list[Table]:
     """Return every table of a study in the page's order."""
-    names = list(dict.fromkeys(figure.table for figure in figures))
+    names = list(dict.fromkeys(one.question.section for one in found))
     known = [name for name in TITLES if name in names]
     ordered = [*known, *(name for name in names if name not in TITLES)]
-    return [_table(name, [figure for figure in figures if figure.table == name]) for name in ordered]
+    return [_table(name, [one for one in found if one.question.section == name]) for name in ordered]
 
 
-def _table(name: str, figures: Sequence[Figure]) -> Table:
-    found = means(figures)
-    columns = list(dict.fromkeys((one.task, one.metric) for one in found))
-    cells: dict[tuple[str, str, str], Cell] = {}
-    for task, metric in columns:
-        own = [one for one in found if (one.task, one.metric) == (task, metric)]
-        winner = best(own)
-        for one in own:
-            top = metric in BEST and len(own) > 1 and winner is not None
-            shown = winner is not None and write(metric, one.value) == write(metric, winner.value)
-            interval = (
-                f"{write(metric, one.low)} to {write(metric, one.high)}"
-                if one.low is not None and one.high is not None
-                else ""
-            )
-            cells[one.representation, task, metric] = Cell(write(metric, one.value), interval, one.value, top and shown)
-    lines = []
-    for representation in dict.fromkeys(figure.representation for figure in figures):
-        own_rows = [figure for figure in figures if figure.representation == representation]
-        lines.append(
-            Line(
-                representation,
-                tuple(cells.get((representation, *column), EMPTY) for column in columns),
-                _seconds(own_rows),
-                own_rows[0].command,
-            )
+def interval_text(one: Summary) -> str:
+    """Return the interval of a figure, "" where it has none."""
+    if one.low is None or one.high is None:
+        return ""
+    metric = one.question.metric
+    return f"{wording.figure(metric, one.low)} to {wording.figure(metric, one.high)}"
+
+
+def _table(name: str, found: Sequence[Summary]) -> Table:
+    questions = by_question(found)
+    cells = {(one.representation, question): _cell(one, own) for question, own in questions.items() for one in own}
+    groups: dict[Representation, list[Summary]] = {}
+    for one in found:
+        groups.setdefault(one.representation, []).append(one)
+    lines = tuple(
+        Line(
+            shortened(wording.name(whose, name)), _hover(wording.name(whose, name), glossary.of_representation(whose)),
+            tuple(cells.get((whose, question), EMPTY) for question in questions), _seconds(own), own[0].command,
         )
-    seeds = tuple(sorted({figure.seed for figure in figures}))
-    heads = tuple(Column(task, head(metric)) for task, metric in columns)
-    return Table(name, TITLES.get(name, name), heads, tuple(lines), seeds)
+        for whose, own in groups.items()
+    )  # fmt: skip
+    seeds = tuple(sorted({seed for one in found for seed in one.seeds}))
+    intervals = any(cell.interval for cell in cells.values())
+    title = shortened(TITLES.get(name, name))
+    return Table(name, title, tuple(_column(question) for question in questions), lines, seeds, intervals)
 
 
-def _seconds(figures: Sequence[Figure]) -> Cell:
-    known = [figure.seconds for figure in figures if figure.seconds is not None]
-    if not known:
-        return EMPTY
-    value = sum(known) / len(known)
-    return Cell(write("seconds", value), "", value, best=False)
+def _column(question: Question) -> Column:
+    task = wording.task(question)
+    metric = question.metric
+    return Column(
+        shortened(task, 90), _hover(task, glossary.of_question(question), 90),
+        shortened(wording.metric(metric).head), glossary.of_metric(metric),
+    )  # fmt: skip
 
 
-def write_csv(path: Path, figures: Sequence[Figure]) -> None:
-    """Write every figure as a line of CSV, one a seed, empty where there is no value."""
+def _cell(one: Summary, own: Sequence[Summary]) -> Cell:
+    metric = one.question.metric
+    text = wording.figure(metric, one.value)
+    winner = best(own)
+    top = winner is not None and len(own) > 1 and wording.metric(metric).best != 0
+    return Cell(
+        text, interval_text(one), one.value, top and winner is not None and wording.figure(metric, winner.value) == text
+    )
+
+
+def _seconds(own: Sequence[Summary]) -> Cell:
+    value = sum(one.seconds for one in own) / len(own)
+    return Cell(wording.figure("seconds", value), "", value, best=False) if value > 0 else EMPTY
+
+
+def _hover(text: str, meaning: str, room: int = 60) -> str:
+    """Return what is shown on hover: the whole text where it was shortened, and what it means."""
+    return ". ".join([*([shortened(text, WHOLE)] if len(text) > room else []), *([meaning] if meaning else [])])
+
+
+def write_csv(path: Path, results: Sequence[Result]) -> None:
+    """Write every result as a line of CSV, one a seed, empty where there is no value."""
     text = io.StringIO(newline="")
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(FIELDS)
-    table.writerows([["" if value is None else value for value in dataclasses.astuple(figure)] for figure in figures])
+    table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    table.writeheader()
+    table.writerows([{key: "" if value is None else value for key, value in to_row(one).items()} for one in results])
     write_text(path, text.getvalue())

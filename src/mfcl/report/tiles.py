@@ -3,11 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mfcl.report.aggregate import CONTROLS, Mean, best, leading, means, view
-from mfcl.report.load import Figure
+from mfcl.evaluation import wording
+from mfcl.evaluation.result import KNN, PRETRAINED, SPEAKER_PROBES, Question
+from mfcl.evaluation.summary import Summary
+from mfcl.report import glossary
+from mfcl.report.charts import called
+from mfcl.report.phrases import shortened
+from mfcl.report.selection import COMPARED, beside, by_question, leading
 from mfcl.report.svg.styles import style
-from mfcl.report.text import PRETRAINED
-from mfcl.report.units import PERCENT, write
+from mfcl.report.tables import interval_text
+
+WORSE: dict[str, str] = {"eer": "equal error rate, less is better", "min_dcf": "minDCF, less is better"}
+"""Metric of errors -> what a tile says of it."""
 
 
 @dataclass(frozen=True)
@@ -16,6 +23,7 @@ class Bar:
 
     Attributes:
         name: Who.
+        meaning: How it is made, shown on hover.
         text: The figure.
         share: Length of its bar in percent.
         colour: A CSS variable of the page.
@@ -23,6 +31,7 @@ class Bar:
     """
 
     name: str
+    meaning: str
     text: str
     share: float
     colour: str
@@ -31,72 +40,55 @@ class Bar:
 
 @dataclass(frozen=True)
 class Tile:
-    """One task of the first screen."""
+    """One question of the first screen; `meaning` is shown on hover over its title."""
 
     title: str
     detail: str
+    meaning: str
     text: str
     unit: str
     interval: str
-    representation: str
     bars: tuple[Bar, ...]
 
 
-def tiles(figures: Sequence[Figure], most: int = 4) -> list[Tile]:
-    """Return the tasks that matter most, of those on which pre-trained encoders were measured."""
-    found = means(figure for figure in figures if figure.table in ("labels", "voices", "traits"))
-    groups: dict[tuple[str, str], list[Mean]] = {}
-    for one in found:
-        groups.setdefault((one.task, one.metric), []).append(one)
-    ready = {key: own for key, own in groups.items() if leading(own, PRETRAINED)}
-    made = [_tile(ready[key]) for key in _chosen(list(ready))[:most]]
+def tiles(found: Sequence[Summary], most: int = 4) -> list[Tile]:
+    """Return the questions that matter most, of those on which pre-trained encoders were measured."""
+    groups = by_question(one for one in found if one.question.section in COMPARED)
+    ready = {question: own for question, own in groups.items() if leading(own, PRETRAINED)}
+    made = [_tile(ready[question]) for question in _chosen(list(ready))[:most]]
     return [tile for tile in made if tile is not None]
 
 
-def _chosen(keys: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return tasks in the order in which they matter: few labels, neighbours, voices, verification, then the rest."""
-    voices = [key for key in keys if key[0].startswith("voices")]
+def _chosen(questions: list[Question]) -> list[Question]:
+    """Return questions in the order in which they matter: few labels, neighbours, voices, verification, the rest."""
+    voices = [one for one in questions if one.probe in SPEAKER_PROBES]
     wishes = (
-        [key for key in keys if "labels a class" in key[0]][:1],
-        [key for key in keys if "NN, no training" in key[0]][:1],
-        [key for key in voices if key[1] == "accuracy"][:1],
-        [key for key in voices if key[1] == "eer"][:1],
+        [one for one in questions if one.labels_per_class is not None][:1],
+        [one for one in questions if one.probe == KNN][:1],
+        [one for one in voices if one.metric == "accuracy"][:1],
+        [one for one in voices if one.metric == "eer"][:1],
     )
-    return list(dict.fromkeys([key for wish in wishes for key in wish] + keys))
+    return list(dict.fromkeys([one for wish in wishes for one in wish] + questions))
 
 
-def _tile(found: Sequence[Mean]) -> Tile | None:
+def _tile(found: Sequence[Summary]) -> Tile | None:
     ours = leading(found, PRETRAINED)
     if ours is None:
         return None
-    format = view(ours.representation)
-    beside = [
-        leading(found, "untrained", format),
-        best([one for one in found if one.representation in CONTROLS]),
-        leading(found, "supervised", format),
-    ]
-    full = (
-        100.0 if ours.metric == "accuracy" else 50.0 if ours.metric == "eer" else max(one.value for one in found) or 1.0
-    )
+    asked = ours.question
+    full = {"accuracy": 100.0, "eer": 50.0}.get(asked.metric, max(abs(one.value) for one in found) or 1.0)
     bars = tuple(
         Bar(
-            one.representation,
-            write(one.metric, one.value),
-            min(100 * one.value / full, 100.0),
-            style(one.representation).colour,
-            one is ours,
+            called(one.representation), glossary.of_representation(one.representation),
+            wording.figure(asked.metric, one.value), min(max(100 * one.value / full, 0.0), 100.0),
+            style(one.representation).colour, one is ours,
         )
-        for one in (ours, *beside)
-        if one is not None
-    )
-    title, _, detail = ours.task.partition(", ")
-    interval = (
-        f"{write(ours.metric, ours.low)} to {write(ours.metric, ours.high)}"
-        if ours.low is not None and ours.high is not None
-        else ""
-    )
-    error = " · equal error rate, less is better" if ours.metric == "eer" else ""
+        for one in (ours, *beside(found, ours))
+    )  # fmt: skip
+    meanings = (glossary.of_question(asked), glossary.of_metric(asked.metric))
+    words = (wording.reading(asked), wording.amount(asked), WORSE.get(asked.metric, ""))
     return Tile(
-        title, detail + error, write(ours.metric, ours.value), "%" if ours.metric in PERCENT else "", interval,
-        ours.representation, bars,
+        shortened(wording.subject(asked), 30), ", ".join(shortened(word) for word in words if word),
+        " ".join(meaning for meaning in meanings if meaning), wording.figure(asked.metric, ours.value),
+        wording.metric(asked.metric).unit, interval_text(ours), bars,
     )  # fmt: skip

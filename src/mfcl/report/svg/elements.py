@@ -64,9 +64,11 @@ def polyline(points: Sequence[tuple[float, float]], **attributes: object) -> Mar
     )
 
 
-def label(x: float, y: float, text: str, *, anchor: str = "start", style: str = "tick") -> Markup:
-    """Return a text whose baseline is at `y`."""
-    return tag("text", {"x": x, "y": y, "text-anchor": anchor, "class": style}, text)
+def label(
+    x: float, y: float, text: str, *, anchor: str = "start", style: str = "tick", title: Markup | None = None
+) -> Markup:
+    """Return a text whose baseline is at `y`; a title is shown on hover."""
+    return tag("text", {"x": x, "y": y, "text-anchor": anchor, "class": style}, *([title] if title else []), text)
 
 
 def mark(x: float, y: float, shape: str, colour: str, title: str = "", *, series: str | None = None) -> Markup:

@@ -2,52 +2,74 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+from jaxtyping import Shaped
 from markupsafe import Markup
 
+from mfcl.report.phrases import WHOLE, distinct, shortened
 from mfcl.report.svg.elements import label, picture, tag
 
 NUMBERED = 12
 """Classes up to which every cell has its number."""
 
 
-def matrix(name: str, classes: Sequence[str], counts: Sequence[Sequence[int]]) -> Markup:
-    """Return a matrix for any screen; the shade and the number of a cell are the percent of its row."""
-    size, left, top = 340, 46.0, 12.0
-    cell = (size - left - 6) / max(len(classes), 1)
-    parts = []
-    for row, truth in enumerate(classes):
-        total = max(sum(counts[row]), 1)
-        if _worded(row, len(classes)):
-            parts.append(label(left - 8, top + cell * (row + 0.5) + 4, _short(truth), anchor="end"))
-            parts.append(
-                label(left + cell * (row + 0.5), top + cell * len(classes) + 16, _short(truth), anchor="middle")
-            )
-        for column, taken in enumerate(classes):
-            share = 100 * counts[row][column] / total
-            title = f"{truth} taken for {taken}: {counts[row][column]} clips, {share:.1f} %"
+def matrix(
+    name: str, classes: Sequence[str], counts: Shaped[np.ndarray, "classes classes"], shown: Sequence[str]
+) -> Markup:
+    """Return a matrix for any screen; the shade and the number of a cell are the percent of its row.
+
+    Args:
+        name: Whose confusions.
+        classes: Of the counts.
+        counts: Recordings of the class of a row that were taken for the class of a column.
+        shown: The classes to draw, in order; those that are not among `classes` are left out.
+    """
+    places = {one: place for place, one in enumerate(classes)}
+    drawn = [one for one in shown if one in places]
+    totals = np.maximum(counts.sum(axis=1), 1)
+    size, top = 340, 12.0
+    rows, columns = distinct(drawn, 9), distinct(drawn, 4)
+    left = 18.0 + 6.6 * max([len(word) for word in rows], default=0)
+    cell = (size - left - 6) / max(len(drawn), 1)
+    # one shape behind all cells; only what happened has an element of its own
+    parts = [tag("path", {"class": "empty", "d": _squares(len(drawn), left, top, cell)})]
+    for row, truth in enumerate(drawn):
+        middle = cell * (row + 0.5)
+        if _worded(row, len(drawn)):
+            whole = tag("title", {}, shortened(truth, WHOLE))
+            parts.append(label(left - 8, top + middle + 4, rows[row], anchor="end", title=whole))
+            parts.append(label(left + middle, top + cell * len(drawn) + 16, columns[row], anchor="middle", title=whole))
+        for column, taken in enumerate(drawn):
+            count = int(counts[places[truth], places[taken]])
+            if not count:
+                continue
+            share = 100 * count / int(totals[places[truth]])
+            title = f"{shortened(truth)} taken for {shortened(taken)}: {count:,} clips, {share:.1f} %"
             parts.append(_cell(left + cell * column, top + cell * row, cell, share, title, row == column))
-            if len(classes) <= NUMBERED and share >= 0.5:
+            if len(drawn) <= NUMBERED and share >= 0.5:
                 looks = "cell strong" if share > 55 else "cell"
-                parts.append(
-                    label(
-                        left + cell * (column + 0.5),
-                        top + cell * (row + 0.5) + 4,
-                        f"{share:.0f}",
-                        anchor="middle",
-                        style=looks,
-                    )
-                )
-    right = sum(counts[place][place] for place in range(len(classes)))
-    text = f"{right} of {sum(map(sum, counts))} clips right. Rows are the truth, columns what was said."
-    height = top + cell * len(classes) + 44
-    parts.append(
-        label(left + cell * len(classes) / 2, height - 8, "taken for, % of the row", anchor="middle", style="axis")
-    )
+                x, y = left + cell * (column + 0.5), top + middle + 4
+                parts.append(label(x, y, f"{share:.0f}", anchor="middle", style=looks))
+    right, total = int(np.trace(counts)), int(counts.sum())
+    text = f"{right:,} of {total:,} clips right. Rows are the truth, columns what was said."
+    height = top + cell * len(drawn) + 44
+    middle = left + cell * len(drawn) / 2
+    parts.append(label(middle, height - 8, "taken for, % of the row", anchor="middle", style="axis"))
     return picture(size, round(height), f"Confusions of {name}", text, parts, size="any")
 
 
+def _squares(count: int, left: float, top: float, cell: float) -> str:
+    """Return the path of every cell."""
+    side = cell - 1.5
+    return "".join(
+        f"M{left + cell * column + 0.75:.1f} {top + cell * row + 0.75:.1f}h{side:.1f}v{side:.1f}h{-side:.1f}z"
+        for row in range(count)
+        for column in range(count)
+    )
+
+
 def _cell(x: float, y: float, size: float, share: float, title: str, right: bool) -> Markup:
-    shade = 0 if share == 0 else 0.06 + 0.94 * (share / 100) ** 0.7
+    shade = 0.06 + 0.94 * (share / 100) ** 0.7
     return tag(
         "rect",
         {"class": "hit" if right else "miss", "x": x + 0.75, "y": y + 0.75, "width": size - 1.5, "height": size - 1.5,
@@ -58,7 +80,3 @@ def _cell(x: float, y: float, size: float, share: float, title: str, right: bool
 
 def _worded(place: int, count: int) -> bool:
     return count <= NUMBERED or place % -(-count // NUMBERED) == 0
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 4 else text[:3] + "…"

@@ -31,6 +31,8 @@ class Scale:
         """Return a value's pixel; what is outside the axis lies on its end."""
         bounded = min(max(value, self.low), self.high)
         first, here, last = (_bend(self.kind, one) for one in (self.low, bounded, self.high))
+        if first == last:  # an axis without width, such as one of figures beyond its end
+            return self.start
         return self.start + (self.end - self.start) * (here - first) / (last - first)
 
 
@@ -50,6 +52,7 @@ def span(
         (50.0, 100.0)
     """
     low, high = min(values), max(values)
+    least = max(least, 1e-6 * max(abs(low), abs(high)))  # less than that cannot be told apart on an axis
     if high - low < least:
         low, high = (low + high - least) / 2, (low + high + least) / 2
         low, high = (low - max(high - top, 0), min(high, top)) if high > top else (low, high)
@@ -64,6 +67,8 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
         >>> ticks(50.0, 100.0)
         [50.0, 60.0, 70.0, 80.0, 90.0, 100.0]
     """
+    if high <= low:
+        return [low]
     step = _step(high - low, count)
     first = math.ceil(low / step - 1e-9)
     return [place * step for place in range(first, math.floor(high / step + 1e-9) + 1)]

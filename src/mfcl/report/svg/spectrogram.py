@@ -3,11 +3,13 @@
 import base64
 import struct
 import zlib
-from collections.abc import Sequence
-from typing import Any
 
+import numpy as np
+from jaxtyping import Shaped
 from markupsafe import Markup
 
+from mfcl.report.phrases import shortened
+from mfcl.report.pictures import Method
 from mfcl.report.svg.elements import label, number, picture, tag
 from mfcl.report.svg.scales import Scale, spaced, tick_text, ticks
 
@@ -18,19 +20,19 @@ ANCHORS = (
 """Colours from quiet to loud, rising in lightness so that they are told apart without hue."""
 
 
-def method_picture(method: dict[str, Any], width: int, size: str) -> Markup:
+def method_picture(method: Method, width: int, size: str) -> Markup:
     """Return the clip with its crops for one size of screen."""
     left, right = 14.0, 14.0
-    across = Scale("linear", 0.0, float(method["seconds"]), left, width - right)
+    across = Scale("linear", 0.0, method.seconds, left, width - right)
     top, tall, low = 34.0, 150.0, 84.0  # the spectrogram, and the waveform below it
     below = top + tall + 16
-    name = f"{method['id']} as log-mel spectrogram and as waveform"
-    crops = [(float(start), float(end)) for start, end in method.get("crops") or []]
+    name = f"{shortened(method.id)} as log-mel spectrogram and as waveform"
+    crops = [(float(start), float(end)) for start, end in method.crops]
     text = " ".join(f"Crop {letter}: {a:.2f} to {b:.2f} s." for letter, (a, b) in zip("ABCDEF", crops, strict=False))
     parts = [
-        tag("image", {"href": png(method["mel"]), "x": left, "y": top, "width": across.end - left, "height": tall,
+        tag("image", {"href": png(method.mel), "x": left, "y": top, "width": across.end - left, "height": tall,
                       "preserveAspectRatio": "none"}),
-        _wave(method.get("wave") or [], across, below, low),
+        _wave(method.wave, across, below, low),
         *_ticks(across, below + low),
     ]  # fmt: skip
     for place, (start, end) in enumerate(crops):
@@ -38,9 +40,9 @@ def method_picture(method: dict[str, Any], width: int, size: str) -> Markup:
     return picture(width, round(below + low) + 46, name, text, parts, size=size)
 
 
-def _wave(columns: Sequence[Sequence[float]], across: Scale, top: float, height: float) -> Markup:
+def _wave(columns: Shaped[np.ndarray, "columns 2"], across: Scale, top: float, height: float) -> Markup:
     middle, half = top + height / 2, height / 2 - 3
-    loudest = max([abs(float(end)) for column in columns for end in column] or [1.0]) or 1.0
+    loudest = float(np.abs(columns).max(initial=0.0)) or 1.0
     step = (across.end - across.start) / max(len(columns), 1)
     upper = [
         (across.start + step * (place + 0.5), middle - half * float(high) / loudest)
@@ -76,14 +78,15 @@ def _crop(place: int, start: float, end: float, upper: tuple[float, float], lowe
     return tag("g", {"class": "cropped"}, *boxes, words)
 
 
-def png(rows: Sequence[Sequence[int]]) -> str:
+def png(rows: Shaped[np.ndarray, "bands frames"]) -> str:
     """Return a spectrogram, the low band first, as the data address of a picture with the low band at the bottom.
 
     Args:
-        rows: 0 to 255, one list a band.
+        rows: 0 to 255.
     """
-    width, height = len(rows[0]), len(rows)
-    lines = b"".join(b"\0" + bytes(min(max(int(value), 0), 255) for value in row) for row in reversed(rows))
+    height, width = rows.shape
+    shades = np.clip(rows[::-1], 0, 255).astype(np.uint8)
+    lines = np.insert(shades, 0, 0, axis=1).tobytes()  # each line begins with the sign of "not filtered"
     header = struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)
     parts = (
         _chunk(b"IHDR", header),

@@ -2,12 +2,39 @@
 
 from dataclasses import dataclass
 
-from mfcl.report.aggregate import kind, view
+from mfcl.evaluation.result import (
+    BASELINE,
+    CONTENT,
+    FINE_TUNED,
+    FROM_SCRATCH,
+    JOINT,
+    PRETRAINED,
+    SPEAKER,
+    SUPERVISED,
+    UNTRAINED,
+    Representation,
+)
 
-DASHES: dict[str | None, str | None] = {
-    "both": None, "words": "14 4", "voices": "10 3 2 3", "mel": "8 4", "wave": "2 3.5", None: None,
+DASHES: dict[tuple[str, str], str] = {
+    ("both", CONTENT): "14 4", ("both", SPEAKER): "10 3 2 3", ("mel", ""): "8 4", ("wave", ""): "2 3.5",
 }  # fmt: skip
-"""View -> dashes of its line."""
+"""Format and part -> dashes of its line; the others are unbroken."""
+KINDS: dict[str, tuple[str, str]] = {
+    FINE_TUNED: ("--sky", "diamond"), JOINT: ("--grey", "circle"), FROM_SCRATCH: ("--vermilion", "square"),
+    SUPERVISED: ("--vermilion", "square"), UNTRAINED: ("--orange", "triangle"), BASELINE: ("--grey", "bar"),
+}  # fmt: skip
+"""Kind of representation -> colour and mark."""
+BASELINES: dict[str, tuple[str, str]] = {
+    "MFCC statistics": ("--purple", "down"), "log-mel picture": ("--green", "cross"),
+    "Hydra-like features": ("--yellow", "star"),
+}  # fmt: skip
+"""Name of a baseline -> colour and mark."""
+VIEWS: dict[tuple[str, str], tuple[str, str, str]] = {
+    ("both", ""): ("circle", "--blue", "circle"), ("mel", ""): ("bar", "--green", "cross"),
+    ("wave", ""): ("diamond", "--orange", "triangle"), ("both", CONTENT): ("square", "--sky", "square"),
+    ("both", SPEAKER): ("triangle", "--vermilion", "star"),
+}  # fmt: skip
+"""Format and part -> mark of the pre-trained encoders; colour and mark where all series are pre-trained."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +44,7 @@ class Style:
     Attributes:
         colour: A CSS variable of the page.
         shape: A key of `mfcl.report.svg.elements.SHAPES`.
-        dash: An SVG dash array, none for an unbroken line.
+        dash: An SVG dash array, None for an unbroken line.
     """
 
     colour: str
@@ -25,34 +52,18 @@ class Style:
     dash: str | None
 
 
-def style(representation: str) -> Style:
+def style(one: Representation) -> Style:
     """Return a representation's looks, the same in every chart."""
-    made = kind(representation)
-    format = view(representation)
-    for words, colour, shape in (
-        ("fine-tuned", "--sky", "diamond"),
-        ("joint", "--grey", "circle"),
-        ("scratch", "--vermilion", "square"),
-        ("supervised", "--vermilion", "square"),
-        ("untrained", "--orange", "triangle"),
-        ("MFCC", "--purple", "down"),
-        ("log-mel", "--green", "cross"),
-        ("Hydra", "--yellow", "star"),
-    ):
-        if words in made:
-            return Style(colour, shape, DASHES[format])
-    return Style(
-        "--blue",
-        {"mel": "bar", "wave": "diamond", "words": "square", "voices": "triangle"}.get(format or "", "circle"),
-        DASHES[format],
-    )
+    view = (one.format, one.part)
+    if one.kind == PRETRAINED:
+        return Style("--blue", VIEWS.get(view, VIEWS["both", ""])[0], DASHES.get(view))
+    colour, shape = KINDS.get(one.kind, KINDS[BASELINE])
+    if one.kind == BASELINE:
+        colour, shape = BASELINES.get(one.variant, (colour, shape))
+    return Style(colour, shape, DASHES.get(view))
 
 
-def by_format(representation: str) -> Style:
-    """Return the looks where all series are pre-trained and differ by format alone."""
-    looks = {
-        "both": ("--blue", "circle"), "mel": ("--green", "cross"), "wave": ("--orange", "triangle"),
-        "words": ("--sky", "square"), "voices": ("--vermilion", "star"),
-    }  # fmt: skip
-    colour, shape = looks.get(view(representation) or "", ("--purple", "down"))
-    return Style(colour, shape, "8 4" if "overlap" in representation else None)
+def by_view(one: Representation) -> Style:
+    """Return the looks where series differ by format and part alone."""
+    _, colour, shape = VIEWS.get((one.format, one.part), ("", "--purple", "down"))
+    return Style(colour, shape, None)

@@ -17,6 +17,10 @@
     return made;
   };
 
+  const LOOKS = 64; // pairs of colour and shape there are
+  const KEYS = 30; // values in a legend where there are more than that
+  const short = (text, room) => (text.length <= room ? text : `${text.slice(0, room - 1).trimEnd()}\u2026`);
+
   const median = (values) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
   const names = (svg, map, label) => { // a class's name in its middle, where it covers no other
@@ -26,12 +30,12 @@
       if (!own.length) return;
       const x = median(own.map((place) => map.x[place]));
       const y = median(own.map((place) => map.y[place]));
-      const half = 14 + 13 * text.length;
+      const half = 14 + 13 * Math.min(text.length, 20);
       const apart = median(own.map((place) => Math.hypot(map.x[place] - x, map.y[place] - y)));
       if (apart > 130) return; // strewn over the map, it has no middle to speak of
       if (x < half || x > 1000 - half || placed.some((one) => Math.abs(one.y - y) < 56 && Math.abs(one.x - x) < one.half + half)) return;
       placed.push({ x, y, half });
-      element("text", { x, y }, svg).textContent = text;
+      element("text", { x, y }, svg).textContent = short(text, 20);
     });
   };
 
@@ -61,16 +65,18 @@
   const keys = (panel) => {
     const label = data.labels[Number(panel.dataset.label)];
     const box = panel.querySelector(".keys");
-    label.values.forEach((text, value) => {
+    const shown = label.values.length > LOOKS ? KEYS : label.values.length;
+    label.values.slice(0, shown).forEach((text, value) => {
       const button = document.createElement("button");
       button.type = "button";
       button.setAttribute("aria-pressed", "false");
       const icon = element("svg", { viewBox: "-6 -6 12 12", "aria-hidden": "true" }, button);
       element("path", { d: shape(value), fill: colour(value) }, icon);
-      button.append(text);
+      button.append(short(text, 40));
+      if (text.length > 40) button.title = text;
       const press = () => {
         panel.held = panel.held === value ? -1 : value;
-        for (const other of box.children) other.setAttribute("aria-pressed", String(other === button && panel.held === value));
+        for (const other of box.querySelectorAll("button")) other.setAttribute("aria-pressed", String(other === button && panel.held === value));
         light(panel, panel.held);
       };
       button.addEventListener("click", press);
@@ -78,6 +84,12 @@
       button.addEventListener("pointerleave", () => light(panel, panel.held ?? -1));
       box.append(button);
     });
+    if (shown < label.values.length) {
+      const more = document.createElement("span");
+      more.className = "more";
+      more.textContent = `and ${label.values.length - shown} more`;
+      box.append(more);
+    }
   };
 
   const ring = (panel, clip) => {
@@ -96,7 +108,7 @@
     if (place < 0) return;
     const title = document.createElement("b");
     title.textContent = data.clips[clip];
-    const known = data.labels.map((label) => `${label.name} ${label.values[label.of[clip]]}`).join(", ");
+    const known = data.labels.map((label) => `${label.name} ${short(label.values[label.of[clip]], 60)}`).join(", ");
     tip.replaceChildren(title, known);
     const field = panel.querySelector(".field");
     const unit = field.clientWidth / 1060;

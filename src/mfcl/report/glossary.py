@@ -1,0 +1,91 @@
+"""What the words of the field mean: shown on hover over heads and names, and as a list at the end of the page."""
+
+from mfcl.evaluation.result import (
+    BASELINE,
+    ENROLLED,
+    FINE_TUNED,
+    FROM_SCRATCH,
+    IDENTIFY,
+    IDENTIFY_APART,
+    JOINT,
+    KNN,
+    LINEAR,
+    PAIRS,
+    PRETRAINED,
+    SUPERVISED,
+    UNTRAINED,
+    Question,
+    Representation,
+)
+from mfcl.evaluation.wording import NEIGHBOURS
+
+METRICS: dict[str, tuple[str, str]] = {
+    "eer": ("EER, equal error rate",
+            "The share of wrong decisions at the threshold where as many impostors are accepted as true speakers are "
+            "rejected. Less is better; guessing has 50 %."),
+    "min_dcf": ("minDCF",
+                "The lowest detection cost over all thresholds, with true speakers taken to be rare. "
+                "Less is better; 1 is the cost of always saying no."),
+    "r_at_1": ("Found first, R@1", "How often a waveform's vector is nearest to that of its own log-mel spectrogram."),
+    "r_at_5": ("Found among five, R@5", "How often a waveform's own log-mel spectrogram is among its five nearest."),
+    "alignment": ("Alignment", "The mean squared distance between the two formats of a clip, scaled to length 1: "
+                  "0 together, 4 opposite."),
+    "uniformity": ("Uniformity", "How evenly vectors cover the unit sphere: 0 where all are one, about \u22124 where "
+                   "they are spread."),
+    "rankme": ("RankMe, effective rank", "How many directions the vectors use: the exponent of the entropy of their "
+               "singular values."),
+    "cka": ("CKA, centred kernel alignment", "How alike the vectors of the two formats are: 0 not at all, 1 equal up "
+            "to rotation and scale."),
+}  # fmt: skip
+"""Metric -> its term and what it means."""
+PROBES: dict[str, tuple[str, str]] = {
+    LINEAR: ("Linear probe", "Logistic regression from frozen vectors to labels: encoders are not trained further."),
+    KNN: ("kNN, nearest neighbours", f"The label that most of the {NEIGHBOURS} nearest training clips have. Nothing is "
+          "trained."),
+    IDENTIFY: ("Half of each enrolled", "Half of a speaker's test clips are known by name. Each other clip gets the "
+               "name of the nearest known ones."),
+    IDENTIFY_APART: ("Enrolment and test apart", "As with half of each enrolled, but known clips and tested clips say "
+                     "different things. Only the voice can help."),
+    PAIRS: ("All pairs", "Every two test clips are compared: are they of one speaker?"),
+    ENROLLED: ("Clips enrolled", "A speaker is known by the mean vector of so many clips. Other clips are accepted or "
+               "rejected as this speaker."),
+}  # fmt: skip
+"""How a figure is read from vectors -> its term and what it means."""
+BASELINES: dict[str, tuple[str, str]] = {
+    "MFCC statistics": ("MFCC statistics", "Mean and deviation over time of mel-frequency cepstral coefficients and of "
+                        "their slopes. Nothing is learned."),
+    "log-mel picture": ("Log-mel picture", "The log-mel spectrogram itself, resized in time. Nothing is learned."),
+    "Hydra-like features": ("Hydra-like features", "How often each of many random convolution kernels answers "
+                            "strongest. They are like Hydra, not Hydra itself. Nothing is learned."),
+}  # fmt: skip
+"""Name of a baseline -> its term and what it means."""
+KINDS: dict[str, tuple[str, str]] = {
+    PRETRAINED: ("Pre-trained", "Encoders trained without labels by contrastive learning, then frozen."),
+    UNTRAINED: ("Untrained", "The same encoders with their random first weights."),
+    SUPERVISED: ("Supervised", "The same encoders trained on all labels of the training part, then frozen."),
+    FINE_TUNED: ("Fine-tuned", "Pre-trained encoders that are trained further with the labels."),
+    FROM_SCRATCH: ("From scratch", "The same encoders trained with the same labels from random weights."),
+    JOINT: ("Joint", "Encoders trained with a few labels and with all recordings at once."),
+}  # fmt: skip
+"""Kind of representation -> its term and what it means."""
+
+
+def of_question(question: Question) -> str:
+    """Return what is asked, "" where there is nothing to explain."""
+    return PROBES.get(question.probe, ("", ""))[1]
+
+
+def of_metric(metric: str) -> str:
+    """Return what a metric says, "" where its name says it."""
+    return METRICS.get(metric, ("", ""))[1]
+
+
+def of_representation(one: Representation) -> str:
+    """Return how a representation is made, "" where that is not known."""
+    found = BASELINES.get(one.variant) if one.kind == BASELINE else KINDS.get(one.kind)
+    return found[1] if found else ""
+
+
+def terms() -> list[tuple[str, str]]:
+    """Return every term with what it means."""
+    return [entry for group in (KINDS, BASELINES, PROBES, METRICS) for entry in group.values()]
