@@ -30,6 +30,7 @@ def watched(patch, *, live):
     return made
 
 
+TWO = ["one", "a longer head"]
 ROWS = [("digit, linear probe, 10 labels a class", "93.0 [85.0, 95.0]", 450), ("digit, 5-NN", "90.1\n[80.0, 95.5]", 1)]
 HEADS = ["task", "accuracy, %", "n"]
 
@@ -61,16 +62,29 @@ def test_a_table_for_a_file_is_not_folded(monkeypatch):
     assert max(map(len, table(ROWS, HEADS).splitlines())) > 60
 
 
-@given(st.lists(st.tuples(st.text("ab ", max_size=60), st.text("ab ", max_size=60)), min_size=1), st.integers(14, 130))
-def test_the_widest_columns_give_way_first(rows, most):
-    widths = console._column_widths(rows, ["one", "two"], most)
-    wanted = [max(map(len, column)) for column in zip(("one", "two"), *rows, strict=True)]
+CELLS = st.text("ab ", max_size=60)
+
+
+@given(st.lists(st.tuples(CELLS, CELLS), min_size=1), st.integers(23, 130))
+def test_the_widest_columns_give_way_first_and_heads_are_never_folded(rows, most):
+    widths = console._column_widths(rows, TWO, most)
+    heads = [len(head) + 2 for head in TWO]  # as `tabulate` sets them
+    wanted = [max(head, *map(len, column)) for head, column in zip(heads, zip(*rows, strict=True), strict=True)]
     assert sum(widths) + 2 <= most
-    assert all(width <= asked for width, asked in zip(widths, wanted, strict=True))
+    assert all(head <= width <= asked for head, width, asked in zip(heads, widths, wanted, strict=True))
     if widths != wanted:
         assert sum(widths) + 2 == most
-        narrowed = [place for place in (0, 1) if widths[place] < wanted[place]]
-        assert all(widths[place] >= max(widths) - 1 for place in narrowed)
+        for place in (0, 1):
+            if widths[place] < wanted[place]:  # gave way: the other one is no wider, or is its head
+                other = 1 - place
+                assert widths[other] <= widths[place] + 1 or widths[other] == heads[other]
+
+
+@given(st.lists(st.tuples(st.text("ab-", max_size=60), st.text("ab-", max_size=60)), min_size=1), st.integers(23, 90))
+def test_whatever_the_cells_no_line_is_wider_than_the_terminal(rows, most):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(console, "width", lambda: most)
+        assert max(map(len, table(rows, TWO).splitlines())) <= most
 
 
 # Steps

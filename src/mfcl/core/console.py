@@ -14,6 +14,8 @@ LOG_SECONDS = 30.0
 """Between two lines of progress in a log file."""
 NARROWEST = 6
 """Columns of a table are not folded to fewer characters."""
+HEAD_PADDING = 2
+"""Characters by which `tabulate` makes a column wider than its head."""
 
 
 def progress(
@@ -136,14 +138,24 @@ def table(rows: Iterable[Sequence[Any]], headers: Sequence[str], *, style: str =
 def _column_widths(lines: Sequence[Sequence[Any]], headers: Sequence[str], most: int) -> list[int]:
     """Return how wide each column may be so that a table is at most `most` wide; the widest give way first.
 
+    A column is no narrower than its head, which is not folded.
+
     Example:
-        >>> _column_widths([("a long text", "x")], ["name", "n"], 10)
-        [7, 1]
+        >>> _column_widths([("a long text", "x")], ["name", "n"], 12)
+        [7, 3]
     """
+    heads = [_longest_line(head) + HEAD_PADDING for head in headers]
+    least = [max(head, NARROWEST) for head in heads]
     widths = [
-        max(len(part) for text in (head, *(line[place] for line in lines)) for part in str(text).split("\n"))
-        for place, head in enumerate(headers)
-    ]
-    while sum(widths) + 2 * (len(widths) - 1) > most and max(widths) > NARROWEST:
-        widths[widths.index(max(widths))] -= 1
+        max([head, *(_longest_line(line[place]) for line in lines)]) for place, head in enumerate(heads)
+    ]  # fmt: skip
+    while sum(widths) + 2 * (len(widths) - 1) > most:
+        foldable = [place for place, width in enumerate(widths) if width > least[place]]
+        if not foldable:
+            break
+        widths[max(foldable, key=lambda place: widths[place])] -= 1
     return widths
+
+
+def _longest_line(cell: Any) -> int:
+    return max(len(line) for line in str(cell).split("\n"))
