@@ -229,7 +229,7 @@ def test_where_every_speaker_is_told_alike_none_is_the_lowest() -> None:
         return Pictures(groups=(Groups(OURS, "speaker", names, accuracy, [1] * len(names)),))
 
     assert worst(groups(100.0, 100.0)) == [
-        "With the pre-trained encoders (both formats) every one of the 2 speakers has the same accuracy, 100.0 %."
+        "With the pre-trained encoders (both formats) every speaker of 2 has the same accuracy, 100.0 %."
     ]
     assert "the lowest accuracy is 1: 50.0 % of 1 clip, 50.0 points below" in worst(groups(100.0, 50.0, 100.0))[0]
     assert worst(groups(100.0)) == []
@@ -283,6 +283,15 @@ def test_the_best_of_a_column_is_the_lowest_error_and_of_cost_there_is_none() ->
     ]
     (table,) = tables(found)
     assert [[cell.best for cell in line.cells] for line in table.lines] == [[False, False], [True, False]]
+
+
+def test_trained_networks_stand_in_one_column_with_the_linear_probe() -> None:
+    (table,) = tables(curves())
+    assert len(table.columns) == 3
+    assert [[cell.text for cell in line.cells] for line in table.lines] == [
+        ["60.0", "80.0", "90.0"],
+        ["20.0", "79.0", "95.0"],
+    ]
 
 
 def test_an_interval_is_spoken_of_only_where_there_is_one(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from mfcl.report import make_report
 from tests.report_data import COMMAND, write_study
+from tests.test_report_size import many
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -232,6 +233,37 @@ def test_no_two_speakers_look_alike(browser: Any, nasty: str) -> None:
             .evaluate_all("all => all.map(p => p.getAttribute('d') + p.getAttribute('fill'))")
         )
         assert len(looks) == len(set(looks)) == 60
+
+
+def test_the_name_in_a_tip_can_be_read_on_every_map(browser: Any, address: str) -> None:
+    for scheme in ("light", "dark"):
+        with Watched(browser, address, 1280, scheme) as page:
+            for panel in range(3):
+                page.locator(".panel").nth(panel).scroll_into_view_if_needed()
+                page.mouse.click(*place_of(page, panel, 5))
+                ink, ground = (
+                    page.locator(".panel")
+                    .nth(panel)
+                    .locator(".tip")
+                    .evaluate(
+                        "tip => [getComputedStyle(tip.querySelector('b')).color, getComputedStyle(tip).backgroundColor]"
+                    )
+                )
+                assert ink != ground
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_legend_of_many_values_is_cut_and_counted(browser: Any, tmp_path: Path, width: int) -> None:
+    many(tmp_path, 300, long=True)
+    with Watched(browser, make_report(tmp_path).as_uri(), width) as page:
+        for panel in range(page.locator(".panel").count()):
+            keys = page.locator(".panel").nth(panel).locator(".keys")
+            shown = 10 if panel == 0 else 30
+            assert keys.locator("button").count() == shown
+            assert keys.locator(".more").inner_text() == f"and {300 - shown} more"
+            assert max(map(len, keys.locator("button").all_inner_texts())) <= 40
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate(OVERLAPS, ".chart") == []
 
 
 def test_print_has_whole_tables_and_no_buttons(browser: Any, address: str, tmp_path: Path) -> None:

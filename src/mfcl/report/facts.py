@@ -26,10 +26,9 @@ def first(study: Study) -> list[tuple[str, str]]:
         name = f"{shortened(about.speaker, 30)}s"
         found.append((name, f"{study.speakers or sum(side.speakers for side in about.sides.values()):,}"))
         if test:
-            tested += f" of {test.speakers:,} {name}"
-            tested += {None: "", 0: ", none of them in training"}.get(
-                study.heard, f", {study.heard or 0:,} of them in training too"
-            )
+            unseen = "unseen " if study.heard == 0 else ""
+            tested += f" of {test.speakers:,} {unseen}{name}"
+            tested += f", {study.heard:,} of them in training too" if study.heard else ""
     found.append(("tested on", tested))
     found += [("label", shortened(about.label))] if about.label else []
     found.append(("recipe", shortened(about.recipe) or NOTHING))

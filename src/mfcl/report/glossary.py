@@ -32,7 +32,7 @@ METRICS: dict[str, tuple[str, str]] = {
                   "0 together, 4 opposite."),
     "uniformity": ("Uniformity", "How evenly vectors cover the unit sphere: 0 where all are one, about \u22124 where "
                    "they are spread."),
-    "rankme": ("RankMe, effective rank", "How many directions the vectors use: the exponent of the entropy of their "
+    "rankme": ("RankMe, effective rank", "How many directions the vectors use: the exponential of the entropy of their "
                "singular values."),
     "cka": ("CKA, centred kernel alignment", "How alike the vectors of the two formats are: 0 not at all, 1 equal up "
             "to rotation and scale."),

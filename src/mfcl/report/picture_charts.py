@@ -70,7 +70,7 @@ def groups(pictures: Pictures) -> list[Plot]:
     text = f"The {len(rows)} lowest of {len(columns[first])}; {rows[0][0]} is the lowest."
     chart = DotChart(f"Lowest accuracy by {by}", text, Axis("accuracy, %", low, high), tuple(rows))
     legend = tuple((called(one), style(one)) for one in columns)
-    return [Plot(f"Lowest {by}s", (chart.draw(348, "any"),), legend, chart)]
+    return [Plot(f"Lowest accuracy by {by}", (chart.draw(348, "any"),), legend, chart)]
 
 
 def _group_dot(one: Representation, group: str, accuracy: float, count: int) -> Dot:

@@ -36,7 +36,7 @@ def confused(pictures: Pictures) -> list[str]:
     return [
         f"The commonest mistake of {named(whose)}: {truth} taken for {said}, in "
         f"{100 * count / int(counts[row].sum()):.1f} % of the clips of {truth}. "
-        f"That is {100 * count / total:.0f} % of all mistakes."
+        f"That is {100 * count / total:.1f} % of all mistakes."
     ]
 
 
@@ -60,7 +60,7 @@ def worst(pictures: Pictures) -> list[str]:
     by = shortened(pictures.groups[0].by)
     lowest, (accuracy, count) = found[0]
     if accuracy >= found[-1][1][0]:
-        return [f"With {named(whose)} every one of the {len(found)} {by}s has the same accuracy, {accuracy:.1f} %."]
+        return [f"With {named(whose)} every {by} of {len(found):,} has the same accuracy, {accuracy:.1f} %."]
     middle = sorted(value for _, (value, _) in found)[len(found) // 2]
     return [
         f"With {named(whose)} the {by} with the lowest accuracy is {shortened(lowest)}: {accuracy:.1f} % of "

@@ -1,6 +1,7 @@
 """The tables of a study: a line a representation, a column a question, the mean over seeds with its interval."""
 
 import csv
+import dataclasses
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,12 +9,12 @@ from pathlib import Path
 
 from mfcl.core.files import write_text
 from mfcl.evaluation import wording
-from mfcl.evaluation.result import Question, Representation, Result
+from mfcl.evaluation.result import LINEAR, NETWORK, Question, Representation, Result
 from mfcl.evaluation.result_file import COLUMNS, to_row
 from mfcl.evaluation.summary import Summary
 from mfcl.report import glossary
 from mfcl.report.phrases import WHOLE, shortened
-from mfcl.report.selection import best, by_question
+from mfcl.report.selection import best
 
 TITLES: dict[str, str] = {
     "labels": "Labels", "voices": "Voices", "traits": "Traits of the speaker", "efficiency": "Few labels, many labels",
@@ -103,7 +104,11 @@ def interval_text(one: Summary) -> str:
 
 
 def _table(name: str, found: Sequence[Summary]) -> Table:
-    questions = by_question(found)
+    questions: dict[Question, list[Summary]] = {}
+    for one in found:
+        # trained networks answer by their own output layer, and stand in one column with the linear probe
+        probe = LINEAR if one.question.probe == NETWORK else one.question.probe
+        questions.setdefault(dataclasses.replace(one.question, probe=probe), []).append(one)
     cells = {(one.representation, question): _cell(one, own) for question, own in questions.items() for one in own}
     groups: dict[Representation, list[Summary]] = {}
     for one in found:

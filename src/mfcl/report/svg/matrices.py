@@ -1,5 +1,6 @@
 """Confusion matrices: rows are the truth, shades are shares of a row."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -31,14 +32,18 @@ def matrix(
     rows, columns = distinct(drawn, 9), distinct(drawn, 4)
     left = 18.0 + 6.6 * max([len(word) for word in rows], default=0)
     cell = (size - left - 6) / max(len(drawn), 1)
+    every = -(-len(drawn) // NUMBERED)  # rows a name
+    wide = 1 if every == 1 and max(map(len, columns), default=0) < 4 else math.ceil(42 / cell)  # columns a name
     # one shape behind all cells; only what happened has an element of its own
     parts = [tag("path", {"class": "empty", "d": _squares(len(drawn), left, top, cell)})]
     for row, truth in enumerate(drawn):
         middle = cell * (row + 0.5)
-        if _worded(row, len(drawn)):
-            whole = tag("title", {}, shortened(truth, WHOLE))
+        whole = tag("title", {}, shortened(truth, WHOLE))
+        if row % every == 0:
             parts.append(label(left - 8, top + middle + 4, rows[row], anchor="end", title=whole))
-            parts.append(label(left + middle, top + cell * len(drawn) + 16, columns[row], anchor="middle", title=whole))
+        if row % wide == 0:
+            below = top + cell * len(drawn) + 16
+            parts.append(label(left + middle, below, columns[row], anchor="middle", title=whole))
         for column, taken in enumerate(drawn):
             count = int(counts[places[truth], places[taken]])
             if not count:
@@ -76,7 +81,3 @@ def _cell(x: float, y: float, size: float, share: float, title: str, right: bool
          "rx": min(3.0, size / 6), "style": f"--shade:{shade:.3f}"},
         tag("title", {}, title),
     )  # fmt: skip
-
-
-def _worded(place: int, count: int) -> bool:
-    return count <= NUMBERED or place % -(-count // NUMBERED) == 0

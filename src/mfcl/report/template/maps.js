@@ -18,7 +18,8 @@
   };
 
   const LOOKS = 64; // pairs of colour and shape there are
-  const KEYS = 30; // values in a legend where there are more than that
+  const KEYS = 30; // values in a legend where there are more than LOOKS
+  const FIRST = 10; // of the map on the first screen
   const short = (text, room) => (text.length <= room ? text : `${text.slice(0, room - 1).trimEnd()}\u2026`);
 
   const median = (values) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)];
@@ -65,7 +66,8 @@
   const keys = (panel) => {
     const label = data.labels[Number(panel.dataset.label)];
     const box = panel.querySelector(".keys");
-    const shown = label.values.length > LOOKS ? KEYS : label.values.length;
+    const most = "follow" in panel.dataset ? KEYS : FIRST;
+    const shown = label.values.length > LOOKS ? most : label.values.length;
     label.values.slice(0, shown).forEach((text, value) => {
       const button = document.createElement("button");
       button.type = "button";
