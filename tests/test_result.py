@@ -31,8 +31,9 @@ from mfcl.evaluation.result import (
     Result,
     grouped,
 )
-from mfcl.evaluation.result_file import LARGEST, (
+from mfcl.evaluation.result_file import (
     COLUMNS,
+    LARGEST,
     difference_row,
     differences_from,
     from_rows,
