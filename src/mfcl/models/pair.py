@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from mfcl.core.settings import bounded, check_settings
 from mfcl.models.encoders import EncoderSettings, Frames, make_encoder
 from mfcl.models.encoders.base import Lengths
 from mfcl.models.frontends import LogMel, MelSettings, Waveform
@@ -19,7 +20,7 @@ from mfcl.models.pooling import Pooling
 class ModelSettings:
     """A model's shape: the log-mel, and an encoder for each format."""
 
-    sample_rate: int = 16000
+    sample_rate: int = bounded(16000, 1000, 384000)
     """Of the waveforms it takes, in Hz; the same as the preparation's."""
     mel_format: MelSettings = field(default_factory=MelSettings)
     wave: EncoderSettings = field(default_factory=lambda: EncoderSettings("filterbank1d", "thirds_max"))
@@ -28,6 +29,9 @@ class ModelSettings:
     """A pooling for a second part of each embedding, the voice's, such as `statistics`; None: there is one part."""
     neck: NeckSettings | None = None
     """What the words' part keeps of what is pooled; None: all of it."""
+
+    def __post_init__(self) -> None:
+        check_settings(self, "model")
 
 
 class FormatEncoder(nn.Module):

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 import mfcl
-from mfcl.errors import RecipeError
+from mfcl.errors import RecipeError, shown
 from mfcl.evaluation.baselines import Clips, log_mel_picture, mfcc_statistics, random_features
 from mfcl.models.losses import TERMS
 from mfcl.recipe import Recipe, changed, to_dict
@@ -130,7 +130,7 @@ def combinations(grid: Sequence[str]) -> Iterator[tuple[str, ...]]:
     for entry in grid:
         key, sign, values = entry.partition("=")
         if not (key and sign and values):
-            raise RecipeError(f"--ablate {entry}: wanted key=a,b,c, such as loss.temperature=0.05,0.1")
+            raise RecipeError(f"the choices {shown(entry)}: wanted key=a,b,c, such as loss.temperature=0.05,0.1")
         choices.append([f"{key}={value}" for value in values.split(",")])
     yield from itertools.product(*choices)
 

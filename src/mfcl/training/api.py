@@ -75,7 +75,7 @@ def train(
         progress: Show progress.
     """
     use_machine(threads)
-    chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides)
+    chosen = load_recipe(recipe, overrides)
     opened = open_data(
         data, chosen.preparation, protocol=protocol, split_by=split_by, label=label, speaker=speaker, seed=seed,
         cache=cache, strict=strict, progress=progress,

@@ -5,6 +5,7 @@ from typing import Literal
 
 from torch import nn
 
+from mfcl.core.settings import bounded, check_settings
 from mfcl.errors import RecipeError, one_of
 from mfcl.models.encoders.base import Frames
 from mfcl.models.encoders.filterbank import Filterbank1d
@@ -31,15 +32,13 @@ class EncoderSettings:
     """Waveforms: `filterbank1d`, `res1dnet`, `res1dnet31`, `reference1d`. Log-mels: `melcnn`, `resnet18`."""
     pooling: str = "mean"
     """`mean`, `mean_max`, `thirds_max` (keeps the order of time), `statistics`, `panns`."""
-    width: float = 1.0
+    width: float = bounded(1.0, 0.001, 16.0)
     """Share of the usual number of channels."""
     norm: NormName = "batch"
     """What the layers are normalised by: `batch`, or the clip alone: `group`, `instance`."""
 
     def __post_init__(self) -> None:
-        """Refuse a width that leaves nothing."""
-        if not 0 < self.width <= 16:
-            raise RecipeError(f"width: wanted a number above 0 and up to 16, got {self.width}")
+        check_settings(self)
 
 
 def make_encoder(settings: EncoderSettings, format: Literal["wave", "mel"], *, bands: int) -> nn.Module:
