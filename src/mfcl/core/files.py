@@ -134,12 +134,13 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_json(path: Path, *, do: str, error: type[MfclError] = MfclError) -> dict[str, Any]:
-    """Read a JSON file that holds an object.
+def read_json(path: Path, *, do: str, kind: type[Any] = dict, error: type[MfclError] = MfclError) -> Any:
+    """Read a JSON file that holds an object, or a list.
 
     Args:
         path: The file.
         do: What to do if it is damaged, as the end of the message.
+        kind: `dict` or `list`.
         error: What to raise.
 
     Raises:
@@ -154,8 +155,8 @@ def read_json(path: Path, *, do: str, error: type[MfclError] = MfclError) -> dic
     except (OSError, ValueError, RecursionError) as reason:
         told = " ".join(str(getattr(reason, "strerror", None) or reason).split())[:200]
         raise error(f"{path}: wanted JSON, cannot read it ({told}); {do}") from reason
-    if not isinstance(value, dict):
-        raise error(f"{path}: wanted JSON of the form {{...}}, got {type(value).__name__}; {do}")
+    if not isinstance(value, kind):
+        raise error(f"{path}: wanted JSON that is a {kind.__name__}, got {type(value).__name__}; {do}")
     return value
 
 
@@ -176,7 +177,7 @@ def _told(path: Path) -> Iterator[None]:
     except OSError as error:
         raise MfclError(f"{path}: cannot be written ({error.strerror or error}); {advice(error)}") from error
     except UnicodeEncodeError as error:
-        named = ascii(error.object)[:80]
+        named = ascii(error.object[max(error.start - 40, 0) : error.start + 1])
         raise MfclError(
             f"{path}: cannot be written as UTF-8 ({named}); rename the file or folder of that name"
         ) from error

@@ -3,13 +3,15 @@
 import contextlib
 import ctypes
 import os
+import re
 import time
 from collections.abc import Callable
 
 import torch
 
+from mfcl.core.limits import MOST_THREADS
 from mfcl.core.parallel import core_count
-from mfcl.errors import MfclError
+from mfcl.errors import check_number
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # the numbers of malloc.h
 
@@ -22,10 +24,10 @@ def use_machine(threads: int | None) -> int:
     layer they must be faulted in again, which doubles the time of a training step (measured; see
     `docs/decisions/0006-keep-large-blocks.md`).
     """
-    if threads is not None and threads < 1:
-        raise MfclError(f"--threads {threads}: wanted 1 or more; leave it out for as many as there are")
+    if threads is not None:
+        check_number("threads", threads, 1, MOST_THREADS, whole=True)
     told = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
-    asked = threads or (int(told) if told.isdigit() else 0) or core_count()
+    asked = threads or (min(int(told), MOST_THREADS) if re.fullmatch("[0-9]{1,9}", told) else 0) or core_count()
     torch.set_num_threads(asked)
     with contextlib.suppress(OSError, AttributeError):  # another C library: nothing to tell
         library = ctypes.CDLL("libc.so.6")

@@ -10,9 +10,10 @@ import torch
 from jaxtyping import Float32, Int64
 
 from mfcl.core.console import progress as progress_bar
+from mfcl.core.limits import MOST_BATCH
 from mfcl.data.manifest import Manifest
 from mfcl.embeddings.table import Embeddings
-from mfcl.errors import MfclError
+from mfcl.errors import MfclError, check_number
 from mfcl.models.pair import MultiFormatModel
 
 Format = Literal["wave", "mel", "both"]
@@ -98,7 +99,11 @@ def embed_clips(
         format: See `embed`.
         batch: Windows a step.
         progress: Show a progress bar.
+
+    Raises:
+        MfclError: a batch of no windows, or of absurdly many.
     """
+    check_number("batch", batch, 1, MOST_BATCH, whole=True)
     wanted = FORMATS if format == "both" else (format,)
     dim = sum(model.dims[name] for name in wanted)
     totals = np.zeros((len(clips.lengths), dim), dtype=np.float64)

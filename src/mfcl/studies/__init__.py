@@ -13,14 +13,16 @@ import numpy as np
 import torch
 
 import mfcl
-from mfcl.core.files import write_json, write_text
+from mfcl.core.files import check_folder_place, entries, read_json, write_json, write_text
+from mfcl.core.limits import MOST_SEEDS
 from mfcl.core.machine import use_machine
+from mfcl.core.random import check_seed
 from mfcl.data.dataset import Data, open_data
 from mfcl.data.manifest_csv import write_manifest
 from mfcl.data.splits import split
-from mfcl.errors import MfclError
+from mfcl.errors import MfclError, check_number
 from mfcl.models.inference import pick_device
-from mfcl.recipe import load_recipe, to_dict
+from mfcl.recipe import Recipe, load_recipe, to_dict
 from mfcl.report import make_report
 from mfcl.studies.estimates import Rates, measured_rates
 from mfcl.studies.outputs import write_results
@@ -42,7 +44,7 @@ def study(
     out: str | Path,
     *,
     preset: str = "quick",
-    recipe: str | Path | None = None,
+    recipe: str | Path | Recipe | None = None,
     overrides: Sequence[str] = (),
     protocol: str | None = None,
     split_by: str | None = None,
@@ -71,7 +73,7 @@ def study(
         data: A folder of sound, a corpus or a manifest.
         out: Where the study is kept.
         preset: `quick`, `default` or `reference`: a recipe, sections and a number of seeds.
-        recipe: Another recipe than the preset's.
+        recipe: Another recipe than the preset's: a name, a path, or a `Recipe`.
         overrides: Single settings of the recipe, such as `train.epochs=5`.
         protocol: See `mfcl.data.dataset.open_data`, as for the next three; `becker` is its five rotations, one a seed.
         split_by: A label no value of which is on two sides.
@@ -94,19 +96,22 @@ def study(
     Raises:
         MfclError: bad input, in one line.
     """
+    if seeds is not None:
+        check_number("seeds", seeds, 1, MOST_SEEDS, whole=True)
+    check_seed(seed)
+    check_folder_place(Path(out))
     use_machine(threads)
     wanted = [*(only or ()), *([ABLATION] if ablate else [])]
     sections = chosen_sections(preset, wanted or None, list(skip or ()))
     chosen, folder = load_recipe(recipe or preset, overrides), Path(out)
-    grids = _grids(folder, ablate or ())
-    if ABLATION in sections and not grids:
-        raise MfclError("--only ablation: wanted choices to try; add --ablate, such as --ablate train.batch=64,128")
-    if seeds is not None and seeds < 1:
-        raise MfclError(f"--seeds {seeds}: wanted 1 or more")
+    check_seed(seed + max(seeds or PRESETS[preset].seeds, ROTATIONS) - 1)  # the last that may be used
     if seeds is not None and protocol == "becker":
-        raise MfclError("--seeds: protocol becker has one seed for each of its five rotations; leave it out")
+        raise MfclError("seeds: protocol becker has one seed for each of its five rotations; leave it out")
     settings = {"data": str(data), "recipe": to_dict(chosen), "protocol": protocol, "split_by": split_by, "seed": seed}
     _check_free(folder, settings)
+    grids = _grids(folder, ablate or ())
+    if ABLATION in sections and not grids:
+        raise MfclError("section ablation: wanted choices to try; give ablate, such as train.batch=64,128")
     rotated = protocol == "becker"
     opened = open_data(
         data, chosen.preparation, protocol="becker-0" if rotated else protocol, split_by=split_by, label=label,
@@ -170,7 +175,7 @@ def _work(
 def _grids(folder: Path, ablate: Sequence[Sequence[str]]) -> list[list[str]]:
     """Return the choices asked for now and in calls before, so that what is known of them stays in the tables."""
     path = folder / GRIDS
-    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    before = read_json(path, do="delete it", kind=list) if path.is_file() else []
     now = [list(grid) for grid in ablate]
     return before + [grid for grid in now if grid not in before]
 
@@ -204,10 +209,11 @@ def _check_free(folder: Path, settings: dict[str, Any]) -> None:
     """Refuse a folder that holds something else than this study."""
     mark = folder / "study.json"
     if mark.is_file():
-        if json.loads(mark.read_text(encoding="utf-8")) != json.loads(json.dumps(settings)):
-            raise MfclError(f"{folder}: holds a study of other data or settings; choose another --out, or delete it")
-    elif folder.is_dir() and any(folder.iterdir()):
-        raise MfclError(f"{folder}: wanted an empty or new folder, found other files; choose another --out")
+        known = read_json(mark, do="choose another folder, or delete this one")
+        if known != json.loads(json.dumps(settings)):
+            raise MfclError(f"{folder}: holds a study of other data or settings; choose another folder, or delete it")
+    elif entries(folder):
+        raise MfclError(f"{folder}: wanted an empty or new folder, found other files; choose another folder")
 
 
 def _say(line: str) -> None:

@@ -8,12 +8,15 @@ import numpy as np
 from safetensors.torch import save_file
 
 from mfcl.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from mfcl.core.files import replacing
+from mfcl.core.files import check_folder_place, replacing
+from mfcl.core.limits import MOST_PER_CLASS
 from mfcl.core.machine import use_machine
+from mfcl.core.random import check_seed
 from mfcl.data.dataset import Data, open_data
 from mfcl.data.labels import known_classes
 from mfcl.data.manifest_csv import write_manifest
 from mfcl.embeddings.whitening import MOST_ITEMS, Whitening
+from mfcl.errors import check_number
 from mfcl.models.inference import embed_store
 from mfcl.models.pair import MultiFormatModel, make_model
 from mfcl.recipe import Recipe, load_recipe
@@ -73,7 +76,13 @@ def train(
         cache: Where decoded sound is kept.
         strict: Make the first bad file an error.
         progress: Show progress.
+
+    Raises:
+        MfclError: bad input, in one line.
     """
+    check_seed(seed)
+    check_number("per_class", per_class, 0, MOST_PER_CLASS, whole=True)
+    check_folder_place(Path(out))
     use_machine(threads)
     chosen = load_recipe(recipe, overrides)
     opened = open_data(
