@@ -163,3 +163,9 @@ def make_model(settings: ModelSettings, *, seed: int) -> MultiFormatModel:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return MultiFormatModel(settings)
+
+
+def outline(settings: ModelSettings) -> MultiFormatModel:
+    """Return a model that has shapes and kinds of numbers but no values, and takes no memory for weights."""
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        return MultiFormatModel(settings)
