@@ -18,7 +18,7 @@ def progress(
     shown: bool = True,
 ) -> "tqdm[Any]":
     """Return a progress bar on standard error with rate and time left; every ten seconds where it is no terminal."""
-    live = sys.stderr is not None and sys.stderr.isatty()
+    live = sys.stderr.isatty()
     return tqdm(
         items,
         total=total,
@@ -26,7 +26,7 @@ def progress(
         unit=unit,
         unit_scale=unit == "B",
         initial=initial,
-        disable=not shown or sys.stderr is None,
+        disable=not shown,
         dynamic_ncols=live,
         mininterval=0.2 if live else 10.0,
         maxinterval=1.0 if live else 10.0,

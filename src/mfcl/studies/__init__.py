@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 import mfcl
-from mfcl.core.files import check_folder_place, entries, read_json, write_json, write_text
+from mfcl.core.files import check_folder_place, write_json, write_text
 from mfcl.core.limits import MOST_SEEDS
 from mfcl.core.machine import use_machine
 from mfcl.core.random import check_seed
@@ -96,22 +96,22 @@ def study(
     Raises:
         MfclError: bad input, in one line.
     """
+    check_seed(seed)
     if seeds is not None:
         check_number("seeds", seeds, 1, MOST_SEEDS, whole=True)
-    check_seed(seed)
     check_folder_place(Path(out))
     use_machine(threads)
     wanted = [*(only or ()), *([ABLATION] if ablate else [])]
     sections = chosen_sections(preset, wanted or None, list(skip or ()))
-    chosen, folder = load_recipe(recipe or preset, overrides), Path(out)
     check_seed(seed + max(seeds or PRESETS[preset].seeds, ROTATIONS) - 1)  # the last that may be used
+    chosen, folder = load_recipe(recipe or preset, overrides), Path(out)
+    grids = _grids(folder, ablate or ())
+    if ABLATION in sections and not grids:
+        raise MfclError("section ablation: wanted choices to try; give ablate, such as train.batch=64,128")
     if seeds is not None and protocol == "becker":
         raise MfclError("seeds: protocol becker has one seed for each of its five rotations; leave it out")
     settings = {"data": str(data), "recipe": to_dict(chosen), "protocol": protocol, "split_by": split_by, "seed": seed}
     _check_free(folder, settings)
-    grids = _grids(folder, ablate or ())
-    if ABLATION in sections and not grids:
-        raise MfclError("section ablation: wanted choices to try; give ablate, such as train.batch=64,128")
     rotated = protocol == "becker"
     opened = open_data(
         data, chosen.preparation, protocol="becker-0" if rotated else protocol, split_by=split_by, label=label,
@@ -175,7 +175,7 @@ def _work(
 def _grids(folder: Path, ablate: Sequence[Sequence[str]]) -> list[list[str]]:
     """Return the choices asked for now and in calls before, so that what is known of them stays in the tables."""
     path = folder / GRIDS
-    before = read_json(path, do="delete it", kind=list) if path.is_file() else []
+    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
     now = [list(grid) for grid in ablate]
     return before + [grid for grid in now if grid not in before]
 
@@ -209,11 +209,10 @@ def _check_free(folder: Path, settings: dict[str, Any]) -> None:
     """Refuse a folder that holds something else than this study."""
     mark = folder / "study.json"
     if mark.is_file():
-        known = read_json(mark, do="choose another folder, or delete this one")
-        if known != json.loads(json.dumps(settings)):
-            raise MfclError(f"{folder}: holds a study of other data or settings; choose another folder, or delete it")
-    elif entries(folder):
-        raise MfclError(f"{folder}: wanted an empty or new folder, found other files; choose another folder")
+        if json.loads(mark.read_text(encoding="utf-8")) != json.loads(json.dumps(settings)):
+            raise MfclError(f"{folder}: holds a study of other data or settings; choose another --out, or delete it")
+    elif folder.is_dir() and any(folder.iterdir()):
+        raise MfclError(f"{folder}: wanted an empty or new folder, found other files; choose another --out")
 
 
 def _say(line: str) -> None:

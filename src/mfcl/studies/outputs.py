@@ -1,7 +1,6 @@
 """The files of a study that others read: rows, tables, pictures, and what it was."""
 
 import dataclasses
-import json
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from mfcl.models.frontends import LogMel
 from mfcl.recipe import Recipe
 from mfcl.studies.planner import Part
 from mfcl.studies.results import Row, tables
+from mfcl.training.run_log import read_metrics
 from mfcl.views.crops import crop_pair
 
 COLUMNS = 400
@@ -82,11 +82,9 @@ def curve(part: Part) -> dict[str, Any]:
     epochs: list[dict[str, Any]] = []
     chance: float | None = None
     latest: dict[str, float] = {}
-    path = bench.run(source) / "metrics.jsonl"
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
-        entry = json.loads(line)
+    for entry in read_metrics(bench.run(source)):
         if "epoch" in entry:  # the line of the step before it has the loss
-            kept = {key: entry[key] for key in ("epoch", "valid_knn", "valid_pairing") if key in entry}
+            kept: dict[str, Any] = {k: entry[k] for k in ("epoch", "valid_knn", "valid_pairing") if k in entry}
             epochs.append({**kept, **latest})
         else:
             chance = entry.get("chance", chance)

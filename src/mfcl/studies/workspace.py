@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.torch import load_file
 from threadpoolctl import threadpool_limits
 
 from mfcl.checkpoint import load_checkpoint
@@ -20,9 +19,11 @@ from mfcl.evaluation.tasks import LabelProbes
 from mfcl.models.heads import make_heads
 from mfcl.models.inference import embed_store, pick_device
 from mfcl.models.pair import MultiFormatModel
+from mfcl.models.weights_file import read_weights
 from mfcl.studies.cache import Ledger, digest
 from mfcl.studies.representations import CONTROLS, Source
 from mfcl.training.api import HEADS, pretrain, train_supervised, untrained
+from mfcl.training.run_log import read_metrics
 from mfcl.training.tasks.contrastive import head_sizes, projections
 
 
@@ -136,7 +137,8 @@ class Bench:
         embeddings, shape = self.embeddings(source), source.recipe.model
         sizes = {name: end - start for name, (start, end) in embeddings.parts.items()}
         heads = make_heads(head_sizes(shape, sizes), source.recipe.head, seed=source.seed)
-        heads.load_state_dict(load_file(self.run(source) / HEADS))
+        file = self.run(source) / HEADS
+        heads.load_state_dict(read_weights(file, heads.state_dict(), do=f"delete {file.parent} to train it again"))
         return projections(embeddings, heads, shape.neck)
 
     def run(self, source: Source) -> Path:
@@ -147,8 +149,7 @@ class Bench:
         """Return the seconds of training before now, of a study that was stopped in the midst of it."""
         last = 0.0
         for path in self.run(source).rglob("metrics.jsonl"):
-            times = [json.loads(line).get("seconds", 0.0) for line in path.read_text(encoding="utf-8").splitlines()]
-            last += max(times, default=0.0)
+            last += max((entry.get("seconds", 0.0) for entry in read_metrics(path.parent)), default=0.0)
         return last
 
     def say(self, line: str) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from safetensors.torch import save_file
 
 from mfcl.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from mfcl.core.files import check_folder_place, replacing
+from mfcl.core.files import replacing
 from mfcl.core.limits import MOST_PER_CLASS
 from mfcl.core.machine import use_machine
 from mfcl.core.random import check_seed
@@ -21,14 +21,13 @@ from mfcl.models.inference import embed_store
 from mfcl.models.pair import MultiFormatModel, make_model
 from mfcl.recipe import Recipe, load_recipe
 from mfcl.training import fit
+from mfcl.training.run_folder import HEADS as HEADS  # its usual place
+from mfcl.training.run_folder import check_place
 from mfcl.training.tasks.base import Task
 from mfcl.training.tasks.contrastive import Pretrain
 from mfcl.training.tasks.joint import Joint
 from mfcl.training.tasks.supervised import Classify
 from mfcl.training.validation import live_figures
-
-HEADS = "heads.safetensors"
-"""The file of a pre-training run that holds its projection heads: what brings the two formats into one space."""
 
 
 def train(
@@ -82,7 +81,7 @@ def train(
     """
     check_seed(seed)
     check_number("per_class", per_class, 0, MOST_PER_CLASS, whole=True)
-    check_folder_place(Path(out))
+    check_place(Path(out), resume=resume, overwrite=overwrite)
     use_machine(threads)
     chosen = load_recipe(recipe, overrides)
     opened = open_data(

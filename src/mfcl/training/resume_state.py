@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from mfcl.core.files import replacing
 from mfcl.errors import CheckpointError
 from mfcl.training.optim import Ema
-from mfcl.training.run_log import STATES
+from mfcl.training.run_folder import STATES
 
 VERSION = "1"
 NAME, PREVIOUS = STATES
