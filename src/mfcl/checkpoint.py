@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 import mfcl
 from mfcl.core.distributed import barrier, is_main
 from mfcl.core.files import read_json, replacing
+from mfcl.core.machine import survive_fork
 from mfcl.embeddings.whitening import Whitening
 from mfcl.errors import CheckpointError, MfclError, one_of, shown
 from mfcl.models.pair import MultiFormatModel, make_model, outline
@@ -86,6 +87,7 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     Raises:
         CheckpointError: something is missing, damaged, of another version, or does not fit together.
     """
+    survive_fork()
     path = _resolve(Path(folder))
     config = _config(path / CONFIG)
     try:

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import functools
 import os
 import re
 import time
@@ -29,11 +30,23 @@ def use_machine(threads: int | None) -> int:
     told = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
     asked = threads or (min(int(told), MOST_THREADS) if re.fullmatch("[0-9]{1,9}", told) else 0) or core_count()
     torch.set_num_threads(asked)
+    survive_fork()
     with contextlib.suppress(OSError, AttributeError):  # another C library: nothing to tell
         library = ctypes.CDLL("libc.so.6")
         for setting in (M_MMAP_THRESHOLD, M_TRIM_THRESHOLD):
             library.mallopt(setting, 2**30)
     return asked
+
+
+@functools.cache
+def survive_fork() -> None:
+    """Let a forked child of this process compute, with one thread.
+
+    The child has none of its parent's threads, but torch's OpenMP would wait for them for ever. `fork` is how
+    `multiprocessing` starts workers on Linux up to Python 3.13.
+    """
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=functools.partial(torch.set_num_threads, 1))
 
 
 def stopwatch() -> Callable[[], float]:

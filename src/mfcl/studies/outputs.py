@@ -1,7 +1,6 @@
 """The files of a study that others read: rows, tables, pictures, and what it was."""
 
 import dataclasses
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from mfcl.data.store import Store
 from mfcl.models.frontends import LogMel
 from mfcl.recipe import Recipe
 from mfcl.studies.planner import Part
+from mfcl.studies.provenance import with_only
 from mfcl.studies.results import Row, tables
 from mfcl.training.run_log import read_metrics
 from mfcl.views.crops import crop_pair
@@ -59,21 +59,6 @@ def write_results(
     write_json(folder / "about.json", about)
     write_text(folder / "results.md", f"{origin(about)}\n\n{tables(rows, style='github')}\n")
     return rows
-
-
-def with_only(command: str, section: str) -> str:
-    """Return the command that works out one section.
-
-    Example:
-        >>> with_only("mfcl study clips --out a --only voices --seed 1", "crops")
-        'mfcl study clips --out a --seed 1 --only crops'
-    """
-    words, kept, after = shlex.split(command), [], False
-    for word in words:
-        after = word in ("--only", "--skip") or (after and not word.startswith("-"))
-        if not after:
-            kept.append(word)
-    return shlex.join([*kept, "--only", section])
 
 
 def curve(part: Part) -> dict[str, Any]:
