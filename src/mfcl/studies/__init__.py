@@ -31,6 +31,7 @@ from mfcl.studies.provenance import this_command
 from mfcl.studies.results import Row
 from mfcl.studies.sections import ABLATION, PRESETS, SECTIONS, chosen_sections
 from mfcl.studies.workspace import Bench
+from mfcl.training.memory import check_memory
 
 __all__ = ["PRESETS", "SECTIONS", "study"]
 
@@ -118,6 +119,7 @@ def study(
         speaker=speaker, seed=seed, cache=cache, strict=strict, progress=progress,
     )  # fmt: skip
     numbers = range(seed, seed + (ROTATIONS if rotated else seeds or PRESETS[preset].seeds))
+    check_memory(chosen, opened.part("train").lengths, device=device)
     rates = measured_rates(opened, chosen, pick_device(device))
     everything: list[Part] = []
     for place, number in enumerate(numbers):

@@ -21,6 +21,7 @@ from mfcl.models.inference import embed_store
 from mfcl.models.pair import MultiFormatModel, make_model
 from mfcl.recipe import Recipe, load_recipe
 from mfcl.training import fit
+from mfcl.training.memory import check_memory
 from mfcl.training.run_folder import HEADS as HEADS  # its usual place
 from mfcl.training.run_folder import check_place
 from mfcl.training.tasks.base import Task
@@ -108,7 +109,8 @@ def pretrain(
     progress: bool = True,
 ) -> Checkpoint:
     """Pre-train a pair on the training part of opened data; see `train`."""
-    model, store = make_model(recipe.model, seed=seed), data.part("train")
+    store = data.part("train")
+    model = check_memory(recipe, store.lengths, seed=seed, device=device)
     task = (
         Joint(model, store, known_classes(store, data.label, per_class, seed=seed)[1], recipe, seed=seed)
         if joint
