@@ -247,10 +247,10 @@ def test_clips_of_a_few_samples_are_no_trouble(length: int) -> None:
         (WaveAugment, {"noise_probability": 1.5}, "from 0 to 1"),
         (WaveAugment, {"noise_snr_db_low": 50.0}, "noise_snr_db_high"),
         (WaveAugment, {"mask_seconds": float("nan")}, "augment.wave.mask_seconds"),
-        (MelAugment, {"mix": 1.0}, "below 1"),
+        (MelAugment, {"mix": 1.0}, "mix: wanted a number from 0 to 0.999"),
         (MelAugment, {"mask_bands": -1}, "augment.mel.mask_bands"),
         (MelAugment, {"resize_time_low": 2.0}, "resize_time_high"),
-        (MelAugment, {"resize_bands_low": 0.0}, "above 0"),
+        (MelAugment, {"resize_bands_low": 0.0}, "resize_bands_low: wanted a number from 0.01"),
         (MelAugment, {"resize_probability": 2.0}, "from 0 to 1"),
     ],
 )
@@ -283,5 +283,5 @@ def test_noise_for_log_mels_comes_as_often_as_said() -> None:
     clips = waves([200] * 500)
     found = noise_for_mel(clips, None, asked, seed=0, epoch=0, recordings=np.arange(500))
     assert 110 < int((found != clips).any(dim=1).sum()) < 190
-    with pytest.raises(RecipeError, match=r"augment\.mel\.noise_probability is a share from 0 to 1"):
+    with pytest.raises(RecipeError, match=r"augment\.mel\.noise_probability: wanted a number from 0 to 1"):
         MelAugment(noise_probability=1.2)

@@ -2,11 +2,12 @@ import builtins
 import errno
 import json
 import pickle
+import random
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from mfcl import checkpoint
 from mfcl.checkpoint import CARD, CONFIG, WEIGHTS, WHITENING, load_checkpoint, save_checkpoint
@@ -30,6 +31,13 @@ def saved(tmp_path):
 def edit(folder, **entries):
     config = json.loads((folder / CONFIG).read_text())
     (folder / CONFIG).write_text(json.dumps({**config, **entries}))
+
+
+def forget_digests(folder):
+    """Make the checkpoint as version 0.1 wrote it."""
+    config = json.loads((folder / CONFIG).read_text())
+    del config["digests"]
+    (folder / CONFIG).write_text(json.dumps(config))
 
 
 def refused(folder):
@@ -180,5 +188,122 @@ def test_a_whitening_travels_with_the_model_and_a_damaged_one_is_refused(saved):
     content = (folder / WHITENING).read_bytes()
     (folder / WHITENING).write_bytes(content[: len(content) // 2])
     assert WHITENING in refused(folder)
+    forget_digests(folder)
     save_file({"wave.mean": torch.zeros(4)}, folder / WHITENING)
     assert "wave.directions" in refused(folder)
+
+
+def test_one_flipped_bit_is_noticed_and_a_checkpoint_without_digests_still_loads(saved):
+    model, folder = saved
+    save_checkpoint(model, tiny(), folder, whitening={"wave": fit_whitening(np.eye(4, dtype=np.float32))})
+    draw = random.Random(0)
+    for name in (WEIGHTS, WHITENING):
+        whole = (folder / name).read_bytes()
+        for _ in range(10):
+            place = draw.randrange(len(whole))
+            damaged = bytearray(whole)
+            damaged[place] ^= 1 << draw.randrange(8)
+            (folder / name).write_bytes(damaged)
+            assert name in refused(folder)
+        (folder / name).write_bytes(whole)
+    (folder / WHITENING).rename(folder / "elsewhere")
+    assert "missing" in refused(folder)
+    (folder / "elsewhere").rename(folder / WHITENING)
+    forget_digests(folder)
+    assert set(load_checkpoint(folder).whitening) == {"wave"}
+    save_checkpoint(model, tiny(), folder)
+    save_file({"wave.mean": torch.zeros(4), "wave.directions": torch.zeros(4, 1)}, folder / WHITENING)
+    assert "of another model" in refused(folder)
+
+
+def altered(folder, change):
+    """Change one weight's tensor, in a checkpoint of version 0.1."""
+    forget_digests(folder)
+    weights = load_file(folder / WEIGHTS)
+    name = next(name for name, value in weights.items() if value.is_floating_point() and value.ndim > 1)
+    weights[name] = change(weights[name])
+    save_file(weights, folder / WEIGHTS)
+    return name
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 1e38])
+def test_weights_that_would_give_no_finite_vectors_are_refused(saved, value):
+    name = altered(saved[1], lambda weight: weight.index_fill(0, torch.tensor([0]), value))
+    text = refused(saved[1])
+    assert name in text
+    assert "not finite" in text
+
+
+def test_weights_of_another_kind_of_number_are_refused_and_half_precision_is_not(saved):
+    name = altered(saved[1], lambda weight: weight.half())
+    load_checkpoint(saved[1])
+    weights = load_file(saved[1] / WEIGHTS)
+    save_file({**weights, name: weights[name].to(torch.int32)}, saved[1] / WEIGHTS)
+    assert f"wanted {name} of torch.float32, got torch.int32" in refused(saved[1])
+
+
+def test_a_variance_below_zero_is_refused(saved):
+    forget_digests(saved[1])
+    weights = load_file(saved[1] / WEIGHTS)
+    name = next(name for name in weights if name.endswith("running_var"))
+    save_file({**weights, name: weights[name] - 5}, saved[1] / WEIGHTS)
+    assert name in refused(saved[1])
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        {"wave.mean": torch.full((4,), float("nan")), "wave.directions": torch.zeros(4, 2)},
+        {"wave.mean": torch.zeros(4), "wave.directions": torch.zeros(5, 2)},
+        {"wave.mean": torch.zeros(4, 1), "wave.directions": torch.zeros(4, 2)},
+        {"wave.mean": torch.zeros(4, dtype=torch.int32), "wave.directions": torch.zeros(4, 2)},
+        {"wave.directions": torch.zeros(4, 2)},
+        {"wave": torch.zeros(4, 2)},
+    ],
+)
+def test_a_whitening_that_cannot_be_used_is_refused(saved, tensors):
+    forget_digests(saved[1])
+    save_file(tensors, saved[1] / WHITENING)
+    assert WHITENING in refused(saved[1])
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"recipe": []},
+        {"recipe": {"name": "a", "model": 3}},
+        {"recipe": {"name": "a", "model": {"wave": {"name": "res1dnet", "width": 1e300}}}},
+        {"dims": 3},
+        {"dims": {"wave": 1, "mel": 2}},
+        {"facts": None},
+        {"mfcl_version": 1},
+        {"digests": 3},
+        {"digests": {}},
+        {"digests": {WEIGHTS: ["a"]}},
+        {"format": 10**30},
+        {"format": [[]]},
+        {"\ud800": 1},
+    ],
+)
+def test_entries_of_another_kind_are_refused(saved, entries):
+    edit(saved[1], **entries)
+    assert CONFIG in refused(saved[1])
+
+
+def test_a_config_that_asks_for_a_huge_model_takes_no_memory_for_it(saved):
+    recipe = json.loads((saved[1] / CONFIG).read_text())["recipe"]
+    recipe["model"]["mel"] = {"name": "resnet18", "width": 16.0, "pooling": "mean", "norm": "batch"}
+    edit(saved[1], recipe=recipe, dims={"wave": recipe_dim(saved[0]), "mel": 8192})
+    assert "of shape" in refused(saved[1])  # 11 GB of weights were asked for
+
+
+def recipe_dim(model):
+    return model.dims["wave"]
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, '{"format": ' + "9" * 5000 + "}", '{"format": 1, "recipe": ' + "[" * 5000]
+)
+def test_a_config_that_is_deep_or_long_is_refused(saved, text):
+    (saved[1] / CONFIG).write_text(text)
+    assert CONFIG in refused(saved[1])

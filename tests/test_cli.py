@@ -1,6 +1,7 @@
 """The command line on bad input: one line, exit code 2, nothing half-written; and its help, without torch."""
 
 import errno
+import os
 import signal
 import subprocess
 import sys
@@ -57,7 +58,7 @@ def test_help_and_half_the_library_never_load_torch() -> None:
 
 
 def test_words_off_the_list_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    for words in (["scna"], ["scan"], ["fetch", "imagenet", "x"], ["study", "x", "--preset", "huge", "--out", "y"], []):
+    for words in (["scna"], ["scan"], ["fetch", "imagenet", "x"], ["study", "x", "--preset", "huge", "--out", "y"]):
         with pytest.raises(SystemExit, match="2"):
             cli.main(words)
         assert len(capsys.readouterr().err.strip().splitlines()) == 1
@@ -218,3 +219,107 @@ def test_sound_of_any_kind_passes_through_a_scan(tmp_path: Path, capsys: pytest.
     listed = (tmp_path / "list.csv").read_text()
     for name in ("short.wav", "eight-bit.wav", "high.flac", "stereo.ogg"):
         assert name in listed
+
+
+def test_the_command_alone_prints_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([]) == 0
+    assert "commands:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("embed", "m", "x", "--out", "z.npz", "--batch", "-1"),
+        ("embed", "m", "x", "--out", "z.npz", "--batch", "9" * 5000),
+        ("embed", "m", "x", "--out", "z.npz", "--threads", "0"),
+        ("embed", "m", "x", "--out", ""),
+        ("train", "x", "--out", "y", "--seed", "-1"),
+        ("train", "x", "--out", "y", "--seed", str(2**32)),
+        ("train", "x", "--out", "y", "--labels-per-class", "-3"),
+        ("study", "x", "--out", "y", "--seeds", "0"),
+        ("compare", "x", "--threads", "1.5"),
+        ("demo", "x", "--voices", "0"),
+        ("demo", "x", "--takes", "-3"),
+        ("demo", "x", "--takes", "\u0663"),
+        ("probe", "x", "--seed", "1e3"),
+        ("scan", ""),
+    ],
+)
+def test_numbers_out_of_range_and_empty_paths_are_refused_where_they_enter(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(list(words))
+    line = capsys.readouterr().err
+    assert "wanted" in line
+    assert len(line.strip().splitlines()) == 1
+    assert len(line) < 300
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["scan", "embed", "compare", "train", "study", "demo", "fetch"])
+def test_a_wrong_place_to_write_is_one_line_before_any_work(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "folder").mkdir()
+    folders = {"train", "study", "demo", "fetch"}
+    for place in ("file" if command in folders else "folder", "file/inside"):
+        out = tmp_path / place
+        before = {"demo": [], "fetch": ["fsdd"]}.get(command)
+        words = (
+            [command, *before, out]
+            if before is not None
+            else [command, "nowhere", "nowhere"][: 2 + (command == "embed")]
+        )
+        line = refused(capsys, *words, *([] if before is not None else ["--out", out]))
+        assert str(out) in line
+        assert "file" in line or "folder" in line
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def run(shell: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command through a shell, for its redirections."""
+    command = f"{sys.executable} -m mfcl {shell}"
+    given = {**os.environ, **environment}
+    return subprocess.run(["sh", "-c", command], env=given, capture_output=True, text=True, check=False, timeout=100)
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_hinder_nothing_and_nothing_is_printed_into_files(closed: str, tmp_path: Path) -> None:
+    data = write_corpus(tmp_path / "corpus", takes=1)
+    (data / "data" / "01" / "bad.wav").write_bytes(b"RIFF not a wave")
+    done = run(f"scan {data} --out {tmp_path / 'list.csv'} {closed}")
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False)
+    listed = (tmp_path / "list.csv").read_text().splitlines()
+    assert listed[0].startswith("path")
+    assert len(listed) == 13
+
+
+def test_a_full_standard_output_is_one_line(tmp_path: Path) -> None:
+    done = run(f"scan {write_corpus(tmp_path / 'corpus', takes=1)} --quiet >/dev/full")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "No space left on device; free some space" in done.stderr
+
+
+@pytest.mark.parametrize("environment", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}])
+def test_names_that_the_terminal_cannot_show_are_shown_in_some_way(environment: dict[str, str], tmp_path: Path) -> None:
+    data = write_corpus(tmp_path / "corpus", takes=1)
+    (data / "data" / "01" / "schwül.wav").write_bytes(b"RIFF not a wave")
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/corp\xffus"))
+    data.rename(folder)
+    done = run(f"scan {tmp_path}/corp*us --quiet", **environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "schw" in done.stdout
+    done = run(f"scan {tmp_path}/corp*us --quiet --out {tmp_path}/list.csv", **environment)
+    assert "Traceback" not in done.stderr
+
+
+def test_the_schema_of_a_recipe_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["info", "--recipe", "quick"]) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("train.epochs "))
+    assert line.split()[1:6] == ["int", "10", "1", "to", "1000000"]
+    assert cli.main(["info", "--recipe"]) == 0
+    assert "--recipe" in refused(capsys, "info")

@@ -163,14 +163,14 @@ def test_seed_and_epoch_move_the_crops() -> None:
     [
         ({"unit": "second"}, "did you mean 'seconds'"),
         ({"placement": "apart"}, "disjoint"),
-        ({"length": 0.0}, "above 0"),
+        ({"length": 0.0}, "length: wanted a number from 0.0001 to 3600, got 0.0"),
         ({"length": 0.4, "longest": 0.3}, "longest"),
         ({"length": 0.6}, "overlapping"),
         ({"length": 0.45, "gap": 0.2}, "do not fit"),
         ({"length": 1.5, "placement": "free"}, "unit: seconds"),
-        ({"gap": -0.1}, "0 or more"),
+        ({"gap": -0.1}, "gap: wanted a number from 0 to 3600, got -0.1"),
         ({"gap": 0.1, "placement": "free"}, "set it to 0"),
-        ({"length": float("nan")}, "above 0"),
+        ({"length": float("nan")}, "length: wanted a number .* got nan"),
     ],
 )
 def test_wrong_settings_are_refused_in_one_line(wrong: dict[str, object], word: str) -> None:

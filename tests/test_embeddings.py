@@ -1,3 +1,7 @@
+import io
+import json
+import random
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -123,3 +127,117 @@ def test_embeddings_are_told_in_a_line_and_equal_only_themselves(tmp_path: Path)
     assert len({one, make()}) == 2
     one.save(str(tmp_path / "a.npz"))
     assert equal(load_embeddings(str(tmp_path / "a.npz")), one)
+
+
+def refused(path: Path) -> str:
+    """What the error of reading a file says, on one short line."""
+    with pytest.raises(MeasureError) as raised:
+        load_embeddings(path)
+    text = str(raised.value)
+    assert "\n" not in text
+    assert len(text) < 600
+    return text
+
+
+def test_no_other_array_than_what_was_saved_is_in_the_file(tmp_path: Path) -> None:
+    make().save(tmp_path / "a.npz")
+    with np.load(tmp_path / "a.npz") as archive:
+        assert sorted(archive.files) == ["about", "ids", "label_0", "splits", "vectors"]
+
+
+def npy(header: str, content: bytes = b"") -> bytes:
+    """An array's bytes with a header of one's own."""
+    text = header.encode("latin1") + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + content
+
+
+def with_entry(path: Path, name: str, content: bytes, *, method: int = zipfile.ZIP_STORED) -> Path:
+    """Put another content in place of one entry of saved embeddings."""
+    plain = io.BytesIO()
+    make().save(path)
+    with zipfile.ZipFile(path) as whole, zipfile.ZipFile(plain, "w", method) as other:
+        for entry in whole.namelist():
+            other.writestr(entry, content if entry == name else whole.read(entry))
+    path.write_bytes(plain.getvalue())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "said"),
+    [
+        ("vectors.npy", "{'descr': '<f4', 'fortran_order': False, 'shape': (1000000, 1000000)}", "claims the shape"),
+        ("vectors.npy", "{'descr': '<f4', 'fortran_order': False, 'shape': (-1, -5)}", "claims the shape"),
+        ("vectors.npy", "{'descr': '<f4', 'fortran_order': False, 'shape': (True, 0)}", "not a whole file"),
+        ("vectors.npy", "{'descr': '|O', 'fortran_order': False, 'shape': (4, 5)}", "holds"),
+        ("vectors.npy", "{'descr': '<M8[s]', 'fortran_order': False, 'shape': (0,)}", "holds"),
+        ("vectors.npy", "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (0,)}", "holds"),
+        ("vectors.npy", "{'descr': ('<f4', (2,)), 'fortran_order': False, 'shape': (0, 5)}", "not a whole file"),
+        ("vectors.npy", "{'descr': '<U9999999999', 'fortran_order': False, 'shape': (0,)}", "not a whole file"),
+        ("vectors.npy", "{'descr': '<f4'}", "not a whole file"),
+        ("vectors.npy", "(" * 5000, "not a whole file"),
+        ("about.npy", "{'descr': '<f4', 'fortran_order': False, 'shape': (0,)}", "not a whole file"),
+        ("ids.npy", "{'descr': '<f4', 'fortran_order': False, 'shape': (0,)}", "wanted text"),
+    ],
+)
+def test_a_header_that_claims_what_is_not_there_is_refused_before_memory_is_taken(
+    name: str, header: str, said: str, tmp_path: Path
+) -> None:
+    assert said in refused(with_entry(tmp_path / "a.npz", name, npy(header)))
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        *({}, [], 3, {"version": 1}, {"version": [1]}),
+        {"version": 1, "labels": "digit", "parts": {}},
+        {"version": 1, "labels": [["a"]], "parts": {}},
+        {"version": 1, "labels": ["a", "a"], "parts": {}},
+        {"version": 1, "labels": ["a", "b"], "parts": {}},
+        {"version": 1, "labels": [], "parts": []},
+        {"version": 1, "labels": [], "parts": {"wave": [0, 10**400]}},
+        {"version": 1, "labels": [], "parts": {"wave": [0.0, 1.5]}},
+        {"version": 1, "labels": [], "parts": {"wave": ["0", "2"]}},
+        {"version": 1, "labels": [], "parts": {"wave": [0, 1, 2]}},
+    ],
+)
+def test_a_description_of_another_form_is_refused(about: object, tmp_path: Path) -> None:
+    content = io.BytesIO()
+    np.save(content, np.array(json.dumps(about)))
+    refused(with_entry(tmp_path / "a.npz", "about.npy", content.getvalue()))
+
+
+def test_a_description_that_is_very_deep_is_refused(tmp_path: Path) -> None:
+    content = io.BytesIO()
+    np.save(content, np.array("[" * 100_000))
+    refused(with_entry(tmp_path / "a.npz", "about.npy", content.getvalue()))
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_packing_that_numpy_does_not_use_is_refused_and_a_usual_one_is_read(method: int, tmp_path: Path) -> None:
+    content = io.BytesIO()
+    np.save(content, make().vectors)
+    plain = with_entry(tmp_path / "a.npz", "vectors.npy", content.getvalue(), method=zipfile.ZIP_DEFLATED)
+    assert equal(load_embeddings(plain), make())
+    assert "method" in refused(with_entry(tmp_path / "a.npz", "vectors.npy", content.getvalue(), method=method))
+
+
+def test_vectors_that_are_not_finite_are_named(tmp_path: Path) -> None:
+    some = make()
+    some.vectors[2, 1] = np.nan
+    some.save(tmp_path / "a.npz")
+    assert "1 vectors are not finite, the first that of 'clips/2.wav'" in refused(tmp_path / "a.npz")
+
+
+def test_damaged_bytes_are_noticed_and_refused_in_one_line(tmp_path: Path) -> None:
+    path, draw = tmp_path / "a.npz", random.Random(0)
+    make().save(path)
+    whole = path.read_bytes()
+    for _ in range(300):
+        damaged = bytearray(whole)
+        for _ in range(draw.randrange(1, 4)):
+            damaged[draw.randrange(len(whole))] = draw.randrange(256)
+        path.write_bytes(damaged)
+        try:
+            assert equal(load_embeddings(path), make())  # what does not matter, such as a date
+        except MeasureError as error:
+            assert len(str(error).splitlines()) == 1  # noqa: PT017

@@ -342,7 +342,7 @@ def test_an_unknown_encoder_names_those_of_its_format(format: str, name: str) ->
 
 
 def test_a_width_that_leaves_nothing_is_refused() -> None:
-    with pytest.raises(RecipeError, match="width: wanted a number above 0"):
+    with pytest.raises(RecipeError, match=r"width: wanted a number from 0.001 to 16, got 0"):
         EncoderSettings("melcnn", width=0.0)
 
 

@@ -1,10 +1,16 @@
 import errno
 import json
+import os
+import stat
+import sys
+import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
-from mfcl.core.files import replacing, write_json
+from mfcl.core.files import check_folder_place, entries, read_json, replacing, write_json, write_text
 from mfcl.errors import MfclError
 
 
@@ -37,3 +43,97 @@ def test_json_refuses_what_json_cannot_hold_and_keeps_the_old_file(tmp_path: Pat
     with pytest.raises(ValueError, match="Out of range"):
         write_json(path, {"a": float("nan")})
     assert json.loads(path.read_text(encoding="utf-8")) == {"a": "é", "b": 1}
+
+
+def refused(path: Path) -> str:
+    """Write to a place where no file can be: return the one line."""
+    with pytest.raises(MfclError) as caught:
+        write_text(path, "text")
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_each_kind_of_wrong_place_is_one_line_with_the_right_advice(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    assert "it is a folder; give a file" in refused(tmp_path / "folder")
+    assert "it is a folder; give a file" in refused(Path())
+    for inside in ("file/x", "file/x/y"):
+        assert "a part of the path is a file" in refused(tmp_path / inside)
+    assert "link that leads to itself" in refused(tmp_path / "loop")
+    assert "shorter name" in refused(tmp_path / ("n" * 300))
+    assert "cannot be written as UTF-8" in refused_text(tmp_path / "text", "\udcff")
+    assert (tmp_path / "file").read_text() == "mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder", "loop"]
+
+
+def refused_text(path: Path, text: str) -> str:
+    """Write what is no text: return the one line."""
+    with pytest.raises(MfclError) as caught:
+        write_text(path, text)
+    return str(caught.value)
+
+
+def test_a_link_is_followed_and_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "far").mkdir()
+    for name in ("old", "new"):  # one that is there, one that is not yet
+        link = tmp_path / f"link to {name}"
+        link.symlink_to(tmp_path / "far" / name)
+    (tmp_path / "far" / "old").write_text("old")
+    for name in ("old", "new"):
+        write_text(tmp_path / f"link to {name}", "fresh")
+        assert (tmp_path / f"link to {name}").is_symlink()
+        assert (tmp_path / "far" / name).read_text() == "fresh"
+
+
+def test_a_device_and_a_pipe_are_written_to_and_stay(tmp_path: Path) -> None:
+    write_text(Path("/dev/null"), "gone")
+    assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+    pipe, found = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: found.append(pipe.read_text()))
+    reader.start()
+    write_text(pipe, "through")
+    reader.join(timeout=10)
+    assert found == ["through"]
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert list(tmp_path.iterdir()) == [pipe]
+
+
+def test_what_goes_to_standard_output_comes_after_what_was_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    print("first")
+    sys.stdout.flush()
+    write_text(Path("/dev/stdout"), "second")
+    assert capfd.readouterr().out == "first\nsecond"
+
+
+def test_every_file_has_the_rights_that_the_users_umask_gives(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        with replacing(tmp_path / "weights") as temporary:
+            save_file({"a": np.zeros(2, dtype=np.float32)}, temporary)
+        write_text(tmp_path / "text", "text")
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("weights", "text")] == [0o640, 0o640]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[1]", b"\xff", b"[" * 100_000, b'{"a": ' * 5000, b'{"a": ' + b"9" * 5000 + b"}"]
+)
+def test_json_that_is_damaged_is_one_short_line(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(MfclError, match=r"a\.json: wanted JSON.*; delete it") as caught:
+        read_json(tmp_path / "a.json", do="delete it")
+    assert len(str(caught.value)) < 400
+
+
+def test_a_file_is_no_folder_and_what_a_kill_left_does_not_fill_one(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    for path in (tmp_path / "file", tmp_path / "file" / "x"):
+        with pytest.raises(MfclError, match="is a file"):
+            check_folder_place(path)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".data.json.123.0123abcd.tmp").write_text("half")
+    assert entries(tmp_path / "run") == entries(tmp_path / "absent") == []

@@ -128,10 +128,10 @@ def test_a_waveform_is_scaled_by_the_training_datas_own_level() -> None:
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"hop": 0}, "hop: wanted 1 or more, got 0"),
+        ({"hop": 0}, "hop: wanted a whole number from 8 to 65536, got 0"),
         ({"fft": 401}, "fft: wanted an even number of samples, got 401"),
         ({"fft": 256}, "window: wanted at most fft"),
-        ({"floor": 0.0}, "floor: wanted a power above 0"),
+        ({"floor": 0.0}, "floor: wanted a number from 1e-30"),
         ({"ceiling": 1e-9}, "ceiling: wanted more than the floor"),
         ({"low_hz": 4000.0, "high_hz": 300.0}, "wanted 0 <= low_hz < high_hz"),
     ],

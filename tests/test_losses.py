@@ -166,7 +166,7 @@ def test_spread_is_one_all_around_the_sphere_and_the_least_of_all_views() -> Non
     ("wrong", "word"),
     [
         ({"terms": "intra"}, "inter"),
-        ({"temperature": 0.0}, "above 0"),
+        ({"temperature": 0.0}, "loss.temperature: wanted a number from 0.0001 to 100"),
         ({"learned": True, "temperature": 2.0}, "loss.highest"),
         ({"learned": True, "lowest": 0.1}, "loss.lowest"),
     ],

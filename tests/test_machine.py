@@ -1,5 +1,8 @@
-"""Who says how the machine is used: the command, or whoever gives a number of threads; never the library by itself."""
+"""How the package lives with the process it runs in: threads, forks, and what a figure's command is called."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,8 +10,65 @@ import torch
 
 import mfcl
 from mfcl import cli
+from mfcl.checkpoint import save_checkpoint
 from mfcl.core import machine
+from mfcl.core.machine import use_machine
 from mfcl.errors import MfclError
+from mfcl.models.pair import make_model
+from mfcl.studies.provenance import this_command
+from tests.small_run import tiny
+
+FORKED = """
+import multiprocessing, sys
+import numpy as np, mfcl
+model = mfcl.load(sys.argv[1])
+clips = [np.random.default_rng(place).normal(0, 0.1, 16000).astype("f4") for place in range(8)]
+before = model.encode(clips)  # torch's threads are there now
+with multiprocessing.get_context("fork").Pool(2) as pool:
+    for found in pool.map_async(model.encode, [clips, clips]).get(timeout=60):
+        assert np.allclose(found, before, atol=1e-4)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_worker_encodes_after_its_parent_has(tmp_path: Path) -> None:
+    save_checkpoint(make_model(tiny().model, seed=0), tiny(), tmp_path / "model")
+    environment = {**os.environ, "OMP_NUM_THREADS": "2"}
+    command = [sys.executable, "-W", "ignore", "-c", FORKED, str(tmp_path / "model")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=200)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("threads", [0, -1, 10**9])
+def test_threads_out_of_range_are_refused(threads: int) -> None:
+    with pytest.raises(MfclError, match="threads: wanted a whole number from 1 to 1024"):
+        use_machine(threads)
+
+
+@pytest.mark.parametrize("told", ["99999999999999999999", "²", "-1", "", "2,3"])
+def test_an_odd_number_of_threads_in_the_environment_is_no_trouble(told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", told)
+    asked: list[int] = []
+    monkeypatch.setattr("torch.set_num_threads", asked.append)
+    assert 1 <= use_machine(None) <= 1024
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["/usr/bin/mfcl", "study", "my clips"], "mfcl study 'my clips'"),
+        (["/site-packages/ipykernel_launcher.py", "-f", "kernel-1.json"], "mfcl.study(...)  # in a notebook"),
+        ([""], "mfcl.study(...)  # in a Python session"),
+        (["-c"], "mfcl.study(...)  # in a Python session"),
+        (["paper.py", "--fast"], "paper.py --fast"),
+    ],
+)
+def test_the_command_beside_a_figure_is_what_a_person_can_run(
+    words: list[str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", words)
+    assert this_command() == said
 
 
 @pytest.fixture
@@ -24,7 +84,7 @@ def test_a_function_leaves_the_threads_alone_unless_told(verb, told: list[int], 
         with pytest.raises(MfclError, match="nowhere"):
             verb(tmp_path / "nowhere", tmp_path / "out", threads=threads)
         assert told == set_to
-    with pytest.raises(MfclError, match=r"^threads: wanted 1 or more, got 0"):
+    with pytest.raises(MfclError, match="^threads: wanted a whole number from 1 to 1024, got 0"):
         verb(tmp_path / "nowhere", tmp_path / "out", threads=0)
 
 
@@ -38,7 +98,8 @@ def test_the_command_uses_the_threads_that_are_allowed(
     assert cli.main(words) == 2
     assert cli.main([*words, "--threads", "2"]) == 2
     assert told == [5, 2]
-    assert cli.main([*words, "--threads", "0"]) == 2
+    with pytest.raises(SystemExit, match="2"):
+        cli.main([*words, "--threads", "0"])
     assert told == [5, 2]
 
 

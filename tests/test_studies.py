@@ -372,7 +372,7 @@ def test_an_ablation_adds_its_rows_and_a_later_one_keeps_them(corpus: Path, tmp_
 
 
 def test_an_ablation_without_choices_is_refused(corpus: Path, tmp_path: Path) -> None:
-    with pytest.raises(MfclError, match="add --ablate"):
+    with pytest.raises(MfclError, match="give ablate, such as"):
         small_study(corpus, tmp_path, only=["ablation"])
 
 

@@ -1,7 +1,10 @@
 import errno
+import json
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import nn
 
 from mfcl.errors import CheckpointError, MfclError
@@ -158,3 +161,60 @@ def test_a_finished_run_keeps_its_weights_and_no_moments(tmp_path):
     other, other_optimiser, other_ema = parts(seed=1)
     assert load_state(tmp_path, other, other_optimiser, other_ema, say=never).finished
     assert same(net.state_dict(), other.state_dict())
+
+
+def resaved(path, change):
+    """Write a state again with other tensors and another header."""
+    with safe_open(path, framework="pt") as file:
+        header, tensors = dict(file.metadata()), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    change(header, tensors)
+    save_file(tensors, path, metadata=header)
+
+
+def progress_with(**entries):
+    def change(header, _tensors):
+        header["progress"] = json.dumps({**json.loads(header["progress"]), **entries})
+
+    return change
+
+
+def tensor_with(**entries):
+    def change(_header, tensors):
+        for name, value in entries.items():
+            tensors.pop(name, None)
+            if value is not None:
+                tensors[name] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *(progress_with(step=step) for step in (-1, 1.5, "3", None, True, [])),
+        *(progress_with(lines=-1), progress_with(seconds="long"), progress_with(finished=1), progress_with(other=1)),
+        *(progress_with(recent=3), progress_with(recent=[3]), progress_with(latest=[])),
+        lambda header, _: header.update(progress="[" * 100_000),
+        lambda header, _: header.update(progress="[]"),
+        lambda header, _: header.pop("progress"),
+        *(tensor_with(**{"task.layers.0.weight": value}) for value in (None, torch.zeros(4, 1, 3, 3).int())),
+        tensor_with(**{"task.layers.0.weight": torch.full((4, 1, 3, 3), float("nan"))}),
+        *(tensor_with(**{"optimiser.0.exp_avg": value}) for value in (None, torch.zeros(2))),
+        *(
+            tensor_with(**{name: torch.zeros(1)})
+            for name in ("optimiser.99.exp_avg", "optimiser.x.step", "other", "ema.x")
+        ),
+        tensor_with(**{"ema.layers.0.weight": None}),
+    ],
+)
+def test_a_state_of_another_form_is_not_used_and_nothing_of_it_is_taken(tmp_path, change):
+    save_state(tmp_path, Progress(step=1), *parts(steps=1))
+    resaved(tmp_path / NAME, change)
+    net, optimiser, ema = parts(seed=1)
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    said = []
+    with pytest.raises(CheckpointError, match=f"delete {NAME}"):
+        load_state(tmp_path, net, optimiser, ema, say=said.append)
+    assert len(said) == 1
+    assert "\n" not in said[0]
+    assert same(net.state_dict(), before)

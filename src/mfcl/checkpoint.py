@@ -10,15 +10,16 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import save_file as save_numpy
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from safetensors.torch import save_file
 
 import mfcl
 from mfcl.core.distributed import barrier, is_main
-from mfcl.core.files import replacing
+from mfcl.core.files import read_json, replacing
+from mfcl.core.machine import survive_fork
 from mfcl.embeddings.whitening import Whitening
-from mfcl.errors import CheckpointError, MfclError, one_of
-from mfcl.models.pair import MultiFormatModel, make_model
+from mfcl.errors import CheckpointError, MfclError, one_of, shown
+from mfcl.models.pair import MultiFormatModel, make_model, outline
+from mfcl.models.weights_file import check_values, digest, read_tensors, read_weights
 from mfcl.recipe import Recipe, from_dict, to_dict
 
 FORMAT = 1
@@ -26,7 +27,12 @@ FORMAT = 1
 CONFIG, WEIGHTS, CARD = FILES = ("config.json", "model.safetensors", "README.md")
 WHITENING = "whitening.safetensors"
 """Beside them, where one was learned: for each part of an embedding a mean and directions."""
-KEYS = ("format", "mfcl_version", "dims", "recipe", "facts")
+KEYS: dict[str, type] = {"format": int, "mfcl_version": str, "dims": dict, "recipe": dict, "facts": dict}
+DIGESTS = "digests"
+"""An entry that version 0.1 did not write: the SHA-256 of each file of numbers."""
+LARGEST_DIRECTION = 1e15
+"""In a whitening: of a direction that hardly varies the reciprocal is large, and right."""
+DAMAGED = "copy the checkpoint again"
 
 
 @dataclass(frozen=True)
@@ -81,21 +87,24 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     Raises:
         CheckpointError: something is missing, damaged, of another version, or does not fit together.
     """
+    survive_fork()
     path = _resolve(Path(folder))
     config = _config(path / CONFIG)
     try:
         recipe = from_dict(Recipe, config["recipe"], where=str(path / CONFIG))
-        model = make_model(recipe.model, seed=0)
+        wanted = outline(recipe.model)
     except MfclError as error:
         raise CheckpointError(
             f"{error}; it was written by mfcl {config['mfcl_version']}, this is {mfcl.__version__}"
         ) from error
-    weights = _weights(path / WEIGHTS)
-    _check(model.state_dict(), weights, path / WEIGHTS)
+    _check_digests(path, config.get(DIGESTS))
+    weights = read_weights(path / WEIGHTS, wanted.state_dict(), do=DAMAGED)
+    if config["dims"] != (dims := dict(wanted.dims)):
+        raise CheckpointError(f"{path / CONFIG}: wanted dims {dims}, got {shown(config['dims'])}; {DAMAGED}")
+    model = make_model(recipe.model, seed=0)  # no larger than the file, which fits it
     model.load_state_dict(weights)
-    return Checkpoint(
-        model.eval(), recipe, path, {key: config[key] for key in KEYS if key != "recipe"}, _whitening(path)
-    )
+    info = {key: config[key] for key in KEYS if key != "recipe"}
+    return Checkpoint(model.eval(), recipe, path, info, _whitening(path / WHITENING))
 
 
 def _write(
@@ -112,15 +121,16 @@ def _write(
     try:
         with contextlib.ExitStack() as stack:
             places = {name: stack.enter_context(replacing(folder / name)) for name in FILES}
-            places[CONFIG].write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
             places[CARD].write_text(_card(model, recipe, facts), encoding="utf-8")
             try:
                 save_file(weights, places[WEIGHTS], metadata={"format": "pt"})
                 if whitening:
-                    place = stack.enter_context(replacing(folder / WHITENING))
-                    save_numpy(_arrays(whitening), place)
+                    places[WHITENING] = stack.enter_context(replacing(folder / WHITENING))
+                    save_numpy(_arrays(whitening), places[WHITENING])
             except SafetensorError as error:  # its wrapping of the system's own errors, a full disk among them
                 raise OSError(str(error)) from error
+            config[DIGESTS] = {name: digest(places[name]) for name in (WEIGHTS, WHITENING) if name in places}
+            places[CONFIG].write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         if not whitening:  # that of an earlier model must not stay beside this one
             (folder / WHITENING).unlink(missing_ok=True)
     except CheckpointError:
@@ -138,35 +148,41 @@ def _resolve(folder: Path) -> Path:
 
 
 def _config(path: Path) -> dict[str, Any]:
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: wanted JSON, cannot read it ({error}); copy the checkpoint again") from error
-    if not isinstance(config, dict) or config.get("format") != FORMAT:
-        given = config.get("format") if isinstance(config, dict) else type(config).__name__
+    config: dict[str, Any] = read_json(path, do=DAMAGED, error=CheckpointError)
+    if config.get("format") != FORMAT:
         raise CheckpointError(
-            f"{path}: wanted a checkpoint of format {FORMAT}, got {given!r}; use the version of mfcl that wrote it"
+            f"{path}: wanted a checkpoint of format {FORMAT}, got {shown(config.get('format'))}; "
+            "use the version of mfcl that wrote it"
         )
     for key in config:
-        if key not in KEYS:
+        if key not in (*KEYS, DIGESTS):
             raise CheckpointError(
-                f"{path}: {one_of('entry of a checkpoint', key, KEYS)}; it was written by mfcl "
-                f"{config.get('mfcl_version', '(unknown)')}, this is {mfcl.__version__}"
+                f"{path}: {one_of('entry of a checkpoint', shown(key)[1:-1], KEYS)}; it was written by mfcl "
+                f"{shown(config.get('mfcl_version', '(unknown)')).strip(chr(39))}, this is {mfcl.__version__}"
             )
-    for key in KEYS:
+    for key, kind in KEYS.items():
         if key not in config:
-            raise CheckpointError(f"{path}: wanted the entry {key!r}, it is missing; copy the checkpoint again")
+            raise CheckpointError(f"{path}: wanted the entry {key!r}, it is missing; {DAMAGED}")
+        if not isinstance(config[key], kind):
+            raise CheckpointError(f"{path}: wanted {key!r} as {kind.__name__}, got {shown(config[key])}; {DAMAGED}")
     return config
 
 
-def _weights(path: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(path)
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{path}: the weights are missing; copy the checkpoint again") from error
-    except (SafetensorError, OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise CheckpointError(f"{path}: wanted safetensors, cannot read it ({reason}); copy it again") from error
+def _check_digests(folder: Path, wanted: Any) -> None:
+    """Refuse files of numbers that are not those that `config.json` was written with; 0.1 wrote no digests."""
+    if wanted is None:
+        return
+    if not isinstance(wanted, dict) or WEIGHTS not in wanted:
+        raise CheckpointError(f"{folder / CONFIG}: wanted the digests of the weights, got {shown(wanted)}; {DAMAGED}")
+    for name in (WEIGHTS, WHITENING):
+        path = folder / name
+        if not path.is_file():
+            if name in wanted and name != WEIGHTS:  # the weights are asked for in any case
+                raise CheckpointError(f"{path}: it is missing, although config.json names it; {DAMAGED}")
+        elif name not in wanted:
+            raise CheckpointError(f"{path}: it is of another model, config.json does not name it; delete it")
+        elif digest(path) != wanted[name]:
+            raise CheckpointError(f"{path}: its bytes are not those that were written with config.json; {DAMAGED}")
 
 
 def _arrays(whitening: Mapping[str, Whitening]) -> dict[str, np.ndarray]:
@@ -178,28 +194,23 @@ def _arrays(whitening: Mapping[str, Whitening]) -> dict[str, np.ndarray]:
 
 
 def _whitening(path: Path) -> dict[str, Whitening]:
-    if not (path / WHITENING).is_file():
+    if not path.is_file():
         return {}
-    found = {name: value.numpy() for name, value in _weights(path / WHITENING).items()}
-    try:
-        return {
-            name.removesuffix(".mean"): Whitening(mean, found[name.removesuffix("mean") + "directions"])
-            for name, mean in found.items()
-            if name.endswith(".mean")
-        }
-    except KeyError as error:
-        raise CheckpointError(
-            f"{path / WHITENING}: wanted {error}, it is missing; copy the checkpoint again"
-        ) from error
-
-
-def _check(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], path: Path) -> None:
-    for name in [*wanted, *(name for name in found if name not in wanted)]:
-        sizes = [str(tuple(side[name].shape)) if name in side else "nothing" for side in (wanted, found)]
-        if sizes[0] != sizes[1]:
-            raise CheckpointError(
-                f"{path}: wanted {name} of shape {sizes[0]}, got {sizes[1]}; config.json is of another model"
-            )
+    found, made = read_tensors(path, do=DAMAGED), {}
+    for name, value in found.items():
+        check_values(path, name, value, LARGEST_DIRECTION, do=DAMAGED)
+        part, _, kind = name.rpartition(".")
+        if kind not in ("mean", "directions"):
+            raise CheckpointError(f"{path}: wanted mean and directions of each part, got {shown(name)}; {DAMAGED}")
+        for other in (f"{part}.mean", f"{part}.directions"):
+            if other not in found:
+                raise CheckpointError(f"{path}: wanted {other!r}, it is missing; {DAMAGED}")
+        mean, directions = found[f"{part}.mean"], found[f"{part}.directions"]
+        if mean.ndim != 1 or directions.ndim != 2 or len(mean) != len(directions):
+            sizes = f"{tuple(mean.shape)} and {tuple(directions.shape)}"
+            raise CheckpointError(f"{path}: wanted {part!r} of shapes (dim,) and (dim, kept), got {sizes}; {DAMAGED}")
+        made[part] = Whitening(mean.float().numpy(), directions.float().numpy())
+    return made
 
 
 def _card(model: MultiFormatModel, recipe: Recipe, facts: Mapping[str, str]) -> str:

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union
 
-import yaml
-
 from mfcl.audio import Preparation
-from mfcl.errors import RecipeError, one_of
+from mfcl.core.settings import Described, bounded, check_settings, check_text, described
+from mfcl.core.yaml_text import MOST_LETTERS, read_yaml
+from mfcl.errors import RecipeError, one_of, shown
 from mfcl.models.heads import HeadSettings
 from mfcl.models.losses import LossSettings
 from mfcl.models.pair import ModelSettings
@@ -25,22 +25,27 @@ Precision = Literal["fp32", "bf16", "auto"]
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """How weights are moved: the optimiser, its schedule and its arithmetic."""
+    """How weights are moved: the optimiser, its schedule and its arithmetic.
 
-    epochs: int = 10
+    Raises:
+        RecipeError: a value out of range.
+    """
+
+    epochs: int = bounded(10, 1, 1_000_000)
     """Times that each recording is seen."""
-    batch: int = 128
+    batch: int = bounded(128, 1, 65_536)
     """Recordings a step, over all processes."""
     optimiser: Literal["adamw", "adam"] = "adamw"
-    learning_rate: float = 1e-3
+    """AdamW, or Adam without weight decay."""
+    learning_rate: float = bounded(1e-3, 1e-12, 100.0)
     """The highest one: after the warm-up, before the cosine."""
-    weight_decay: float = 0.01
+    weight_decay: float = bounded(0.01, 0.0, 1000.0)
     """Of matrices and kernels; norms and biases have none. Adam has none at all."""
-    warmup: float = 0.1
+    warmup: float = bounded(0.1, 0.0, 0.999)
     """Share of all steps in which the learning rate rises."""
-    clip: float = 5.0
+    clip: float = bounded(5.0, 0.0, 1e9)
     """Largest norm of the gradient; 0 leaves it as it is."""
-    ema: float = 0.0
+    ema: float = bounded(0.0, 0.0, 0.999999)
     """Decay of the averaged weights that are kept at the end; 0 keeps the last ones."""
     wave_precision: Precision = "fp32"
     """Arithmetic of the 1D encoder; `auto` is bf16 where the processor has it."""
@@ -48,20 +53,7 @@ class TrainSettings:
     """Arithmetic of the 2D encoder."""
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be trained with."""
-        for name in ("epochs", "batch"):
-            if getattr(self, name) < 1:
-                raise RecipeError(f"{name}: wanted 1 or more, got {getattr(self, name)}")
-        if not self.learning_rate > 0:
-            raise RecipeError(f"learning_rate: wanted a number above 0, got {self.learning_rate}")
-        for name, top in (
-            ("warmup", 1.0),
-            ("ema", 1.0),
-            ("weight_decay", float("inf")),
-            ("clip", float("inf")),
-        ):
-            if not 0 <= getattr(self, name) < top:
-                raise RecipeError(f"{name}: wanted 0 or more and below {top:g}, got {getattr(self, name)}")
+        check_settings(self)
 
 
 @dataclass(frozen=True)
@@ -69,6 +61,7 @@ class Recipe:
     """A whole run: how sound is prepared, cropped and changed, the model, the loss, and two ways to train it."""
 
     name: str
+    """What the recipe is called in tables and on the model card."""
     preparation: Preparation = field(default_factory=Preparation)
     model: ModelSettings = field(default_factory=ModelSettings)
     crops: CropSettings = field(default_factory=CropSettings)
@@ -82,6 +75,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Refuse a model that would hear another rate than sound is brought to."""
+        check_settings(self)
         if self.model.sample_rate != self.preparation.sample_rate:
             raise RecipeError(
                 f"model.sample_rate is {self.model.sample_rate} Hz and preparation.sample_rate "
@@ -94,45 +88,39 @@ def recipe_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in _shipped().glob("*.yaml")))
 
 
-def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+def load_recipe(name_or_path: str | Path | Recipe, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe that comes with the package, or a YAML file, and change single values of it.
 
     Args:
-        name_or_path: `default`, `quick`, `reference`, or a path that ends in .yaml or .yml.
+        name_or_path: `default`, `quick`, `reference`, a path that ends in .yaml or .yml, or a `Recipe`.
         overrides: Each `key=value`, the key dotted, the value in YAML: `train.epochs=5`, `model.wave.pooling=mean`.
 
     Raises:
         RecipeError: no such recipe, unreadable YAML, an unknown key, or a value of the wrong kind or range.
+
+    Example:
+        >>> load_recipe(load_recipe("quick"), ["train.epochs=3"]).train.epochs
+        3
     """
-    path = Path(name_or_path)
-    if path.suffix not in (".yaml", ".yml"):
-        if path.name not in recipe_names() or len(path.parts) > 1:
-            raise RecipeError(f"{one_of('recipe', str(name_or_path), recipe_names())}; or give a .yaml file")
-        path = _shipped() / f"{path.name}.yaml"
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise RecipeError(f"{path}: wanted a recipe in YAML, cannot read it ({reason})") from error
-    if not isinstance(values, dict):
-        raise RecipeError(f"{path}: wanted a recipe in YAML (key: value), got {type(values).__name__}")
-    values.setdefault("name", path.stem)
+    if isinstance(name_or_path, Recipe):
+        values, where = to_dict(name_or_path), name_or_path.name
+    else:
+        values, where = _read(Path(name_or_path))
+    if isinstance(overrides, str):
+        raise RecipeError(f"overrides: wanted a list such as ['train.epochs=5'], got the text {shown(overrides)}")
     for override in overrides:
         _set(values, override)
-    return from_dict(Recipe, values, where=str(path))
+    return from_dict(Recipe, values, where=where)
 
 
 def changed(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
-    """Return a recipe with single values changed, as `load_recipe` changes them.
+    """Return a recipe with single values changed, as `load_recipe` changes them."""
+    return load_recipe(recipe, overrides)
 
-    Example:
-        >>> changed(load_recipe("quick"), ["train.epochs=3"]).train.epochs
-        3
-    """
-    values = to_dict(recipe)
-    for override in overrides:
-        _set(values, override)
-    return from_dict(Recipe, values, where=recipe.name)
+
+def schema(recipe: Recipe) -> list[Described]:
+    """Return every setting of a recipe: its key, type, value, bounds, and what it means."""
+    return list(described(recipe))
 
 
 def to_dict(value: Any) -> dict[str, Any]:
@@ -140,7 +128,7 @@ def to_dict(value: Any) -> dict[str, Any]:
     return {entry.name: _plain(getattr(value, entry.name)) for entry in dataclasses.fields(value)}
 
 
-def from_dict(kind: type[T], values: Mapping[str, Any], *, where: str) -> T:
+def from_dict(kind: type[T], values: Mapping[Any, Any], *, where: str) -> T:
     """Build a settings dataclass from plain values, strictly.
 
     Args:
@@ -159,44 +147,63 @@ def from_dict(kind: type[T], values: Mapping[str, Any], *, where: str) -> T:
         ...
         mfcl.errors.RecipeError: here: no setting is called 'epoch'; use one of batch, clip, ema, epochs, ...
     """
+    return _built(kind, values, where, "")
+
+
+def _built(kind: type[T], values: Any, where: str, group: str) -> T:
+    """Build the settings dataclass of a group of settings (a dotted key; "": the whole)."""
+    at = f"{where}: {group}" if group else where
+    if not isinstance(values, Mapping):
+        raise RecipeError(f"{at}: wanted settings (key: value), got {shown(values)}")
     hints = typing.get_type_hints(kind)
     names = [entry.name for entry in dataclasses.fields(kind)]  # type: ignore[arg-type]
     for key in values:
         if key not in names:
-            raise RecipeError(f"{where}: {one_of('setting', str(key), names)}")
+            raise RecipeError(f"{at}: {one_of('setting', _key(key, at), names)}")
+    typed = {key: _typed(hints[key], value, where, f"{group}.{key}" if group else key) for key, value in values.items()}
     try:
-        return kind(**{key: _typed(hints[key], value, f"{where}: {key}") for key, value in values.items()})
+        return kind(**typed)
     except RecipeError as error:
-        text = str(error)
-        raise RecipeError(text if text.startswith(where) else f"{where}: {text}") from error
+        raise RecipeError(f"{where}: {_located(group, str(error))}") from error
     except TypeError as error:  # a key without a default is missing
-        raise RecipeError(f"{where}: {error}") from error
+        raise RecipeError(f"{at}: {error}") from error
 
 
-def _typed(hint: Any, value: Any, where: str) -> Any:
+def _located(group: str, text: str) -> str:
+    """Return a message about a group's settings with the group's whole key, which the dataclass knows in part."""
+    last = group.rpartition(".")[2]
+    if not group or text.startswith(group):
+        return text
+    return group + text[len(last) :] if text.startswith((f"{last}.", f"{last}:")) else f"{group}.{text}"
+
+
+def _typed(hint: Any, value: Any, where: str, key: str) -> Any:
     """Return a plain value as what a field's type asks for, or say what was wanted."""
     origin, choices = typing.get_origin(hint), typing.get_args(hint)
+    at = f"{where}: {key}"
     if dataclasses.is_dataclass(hint):
-        if not isinstance(value, Mapping):
-            raise RecipeError(f"{where}: wanted settings (key: value), got {value!r}")
-        return from_dict(typing.cast(type[Any], hint), value, where=where)
+        return _built(typing.cast(type[Any], hint), value, where, key)
     if origin in (Union, types.UnionType):  # only `kind | None` is used
-        return None if value is None else _typed(next(c for c in choices if c is not types.NoneType), value, where)
+        kind = next(c for c in choices if c is not types.NoneType)
+        return None if value is None else _typed(kind, value, where, key)
     if origin is Literal:
-        if value not in choices:
-            raise RecipeError(f"{where}: {one_of('choice', str(value), map(str, choices))}")
+        if not isinstance(value, str) or value not in choices:
+            raise RecipeError(f"{at}: {one_of('choice', value if isinstance(value, str) else shown(value), choices)}")
         return value
-    if origin is tuple:
-        if not isinstance(value, list | tuple):
-            raise RecipeError(f"{where}: wanted a list, got {value!r}")
-        return tuple(_typed(choices[0], entry, where) for entry in value)
-    if hint is float and isinstance(value, str) and re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", value):
+    if hint is float and isinstance(value, str) and re.fullmatch(r"[-+]?\d{1,20}(\.\d{0,20})?[eE][-+]?\d{1,4}", value):
         value = float(value)  # YAML reads 1e-4, which has no point, as text
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+    if hint is float and isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**1000:
         return float(value)
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
-        raise RecipeError(f"{where}: wanted {hint.__name__}, got {value!r}")
+        raise RecipeError(f"{at}: wanted {hint.__name__}, got {shown(value)}")
     return value
+
+
+def _key(key: object, where: str) -> str:
+    """Return a key that is no setting's name, as a message may quote it."""
+    text = key if isinstance(key, str) else shown(key)
+    check_text(f"{where}: a setting's name", text)
+    return text
 
 
 def _plain(value: Any) -> Any:
@@ -205,19 +212,43 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _set(values: dict[str, Any], override: str) -> None:
-    key, sign, text = override.partition("=")
-    if not sign or not key:
-        raise RecipeError(f"--set {override}: wanted key=value, such as train.epochs=5")
+def _read(path: Path) -> tuple[dict[Any, Any], str]:
+    """Return the plain values of a recipe and where they stand; a file without a name has its own."""
+    if path.suffix not in (".yaml", ".yml"):
+        if path.name not in recipe_names() or len(path.parts) > 1:
+            raise RecipeError(f"{one_of('recipe', shown(str(path))[1:-1], recipe_names())}; or give a .yaml file")
+        path = _shipped() / f"{path.name}.yaml"
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"--set {override}: the value is not YAML") from error
+        if path.exists() and not path.is_file():
+            raise RecipeError("it is no file")
+        with path.open("rb") as file:
+            content = file.read(4 * MOST_LETTERS + 1)
+        values = read_yaml(content.decode("utf-8"))
+    except (OSError, ValueError, RecipeError) as error:
+        told = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())
+        raise RecipeError(f"{path}: wanted a recipe in YAML, cannot read it ({told})") from error
+    if not isinstance(values, dict):
+        raise RecipeError(f"{path}: wanted a recipe in YAML (key: value), got {type(values).__name__}")
+    values.setdefault("name", path.stem)
+    return values, str(path)
+
+
+def _set(values: dict[Any, Any], override: str) -> None:
+    key, sign, text = override.partition("=")
+    told = f"the override {shown(override)}"
+    if not sign or not key:
+        raise RecipeError(f"{told}: wanted key=value, such as train.epochs=5")
+    try:
+        value = read_yaml(text)
+    except RecipeError as error:
+        raise RecipeError(f"{told}: the value cannot be read as YAML ({error})") from error
     *groups, last = key.split(".")
     for group in groups:
-        values = values.setdefault(group, {})
+        if values.get(group) is None:  # left out, or null: the group's defaults
+            values[group] = {}
+        values = values[group]
         if not isinstance(values, dict):
-            raise RecipeError(f"--set {override}: {group} is a single value, not a group of settings")
+            raise RecipeError(f"{told}: {group} is a single value, not a group of settings")
     values[last] = value
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import soxr
 from jaxtyping import Float32
 
-from mfcl.errors import AudioError, RecipeError
+from mfcl.core.settings import bounded, check_settings
+from mfcl.errors import AudioError
 
 SILENCE_DB = -90.0
 """Below this level, about one step of 16-bit sound, a recording holds nothing."""
@@ -23,26 +24,17 @@ class Preparation:
         RecipeError: a value out of range.
     """
 
-    sample_rate: int = 16000
+    sample_rate: int = bounded(16000, 1000, 384000)
     """Rate that all sound is brought to, in Hz."""
     remove_dc: bool = True
     """Subtract the recording's mean."""
-    trim_db: float | None = None
+    trim_db: float | None = bounded(None, 0.001, 200.0)
     """Cut from both ends what is quieter than the loudest 10 ms by this many dB, such as 40; none: keep all."""
-    level_db: float | None = None
+    level_db: float | None = bounded(None, -80.0, 0.0)
     """Bring the root mean square to this many dB relative to full scale, such as -25; peaks stay below full scale."""
 
     def __post_init__(self) -> None:
-        if not 1000 <= self.sample_rate <= 384000:
-            raise RecipeError(f"preparation.sample_rate is {self.sample_rate} Hz; give 1000 to 384000")
-        if self.trim_db is not None and not self.trim_db > 0:
-            raise RecipeError(
-                f"preparation.trim_db is {self.trim_db} dB; give a number above 0, such as 40, or leave it out"
-            )
-        if self.level_db is not None and not -80 <= self.level_db <= 0:
-            raise RecipeError(
-                f"preparation.level_db is {self.level_db} dB; give -80 to 0, such as -25, or leave it out"
-            )
+        check_settings(self, "preparation")
 
 
 def level_db(samples: Float32[np.ndarray, " samples"], *, mean: float = 0.0) -> float:

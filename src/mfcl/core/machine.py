@@ -2,14 +2,17 @@
 
 import contextlib
 import ctypes
+import functools
 import os
+import re
 import time
 from collections.abc import Callable
 
 import torch
 
+from mfcl.core.limits import MOST_THREADS
 from mfcl.core.parallel import core_count
-from mfcl.errors import MfclError
+from mfcl.errors import check_number
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # the numbers of malloc.h
 
@@ -18,12 +21,11 @@ def set_threads(threads: int | None) -> None:
     """Set how many threads torch uses; none: leave them as they are.
 
     Raises:
-        MfclError: fewer than one.
+        MfclError: fewer than one, or absurdly many.
     """
     if threads is None:
         return
-    if threads < 1:
-        raise MfclError(f"threads: wanted 1 or more, got {threads}; leave it out for as many as there are")
+    check_number("threads", threads, 1, MOST_THREADS, whole=True)
     torch.set_num_threads(threads)
 
 
@@ -36,13 +38,26 @@ def use_machine(threads: int | None) -> int:
     `docs/decisions/0006-keep-large-blocks.md`).
     """
     told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
-    asked = ((int(told) if told.isdigit() else 0) or core_count()) if threads is None else threads
+    allowed = (min(int(told), MOST_THREADS) if re.fullmatch("[0-9]{1,9}", told) else 0) or core_count()
+    asked = allowed if threads is None else threads
     set_threads(asked)
+    survive_fork()
     with contextlib.suppress(OSError, AttributeError):  # another C library: nothing to tell
         library = ctypes.CDLL("libc.so.6")
         for setting in (M_MMAP_THRESHOLD, M_TRIM_THRESHOLD):
             library.mallopt(setting, 2**30)
     return asked
+
+
+@functools.cache
+def survive_fork() -> None:
+    """Let a forked child of this process compute, with one thread.
+
+    The child has none of its parent's threads, but torch's OpenMP would wait for them for ever. `fork` is how
+    `multiprocessing` starts workers on Linux up to Python 3.13.
+    """
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=functools.partial(torch.set_num_threads, 1))
 
 
 def stopwatch() -> Callable[[], float]:

@@ -11,16 +11,28 @@ import numpy as np
 from jaxtyping import Float64, Int64, UInt64
 from scipy.special import ndtri
 
+from mfcl.core.limits import LARGEST_SEED
+from mfcl.errors import MfclError, check_number
+
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+def check_seed(seed: int, *, error: type[MfclError] = MfclError) -> None:
+    """Refuse a seed that some library would not take."""
+    check_number("seed", seed, 0, LARGEST_SEED, whole=True, error=error)
 
 
 def generator(seed: int, *stream: int | str) -> np.random.Generator:
     """Return a generator of its own for a named stream, for draws that are made once (a split, a permutation).
 
+    Raises:
+        MfclError: the seed is negative or too large.
+
     Example:
         >>> int(generator(0, "split").integers(1000)) == int(generator(0, "split").integers(1000))
         True
     """
+    check_seed(seed)
     words = [zlib.crc32(part.encode()) if isinstance(part, str) else part for part in stream]
     return np.random.default_rng([seed, *words])
 

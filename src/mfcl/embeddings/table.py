@@ -2,21 +2,20 @@
 
 import itertools
 import json
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Int64, Shaped
 
-from mfcl.core.files import replacing
 from mfcl.embeddings.linalg import unit_rows
+from mfcl.embeddings.npz_file import FAULTS, read_npz, write_npz
 from mfcl.embeddings.parts import Part, matching
 from mfcl.embeddings.whitening import Whitening, fit_whitening
-from mfcl.errors import MeasureError, one_of
+from mfcl.errors import MeasureError, one_of, shown
 
 FILE_VERSION = 1
 
@@ -188,8 +187,7 @@ class Embeddings:
         arrays = {f"label_{place}": self.labels[name].astype(np.str_) for place, name in enumerate(names)}
         arrays |= {"ids": self.ids.astype(np.str_), "splits": self.splits.astype(np.str_)}
         arrays["about"] = np.array(json.dumps(about))
-        with replacing(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, allow_pickle=False, vectors=self.vectors, **arrays)
+        write_npz(Path(path), {"vectors": self.vectors, **arrays})
 
     @staticmethod
     def concatenate(embeddings: Sequence["Embeddings"]) -> "Embeddings":
@@ -219,33 +217,52 @@ def load_embeddings(path: str | Path) -> Embeddings:
     """Read what `Embeddings.save` wrote; nothing in the file is ever run.
 
     Raises:
-        MeasureError: the file is absent, cut short, of another kind, or of another version.
+        MeasureError: the file is absent, cut short, of another kind, or of another version, or a vector is not finite.
     """
     path = Path(path)
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            about = json.loads(str(archive["about"]))
-            if about["version"] != FILE_VERSION:
-                raise MeasureError(
-                    f"{path}: embeddings of version {FILE_VERSION} are wanted, but these are {about['version']}; "
-                    "run `mfcl embed` again"
-                )
-            labels = {name: archive[f"label_{place}"] for place, name in enumerate(about["labels"])}
-            parts = {name: (int(start), int(stop)) for name, (start, stop) in about["parts"].items()}
-            return Embeddings(archive["vectors"], archive["ids"], labels, parts, archive["splits"])
+        arrays = read_npz(path, ("about", "vectors", "ids", "splits", "label_"))
+        about = json.loads(str(arrays["about"]))
+        if about["version"] != FILE_VERSION:
+            raise MeasureError(
+                f"{path}: embeddings of version {FILE_VERSION} are wanted, but these are {shown(about['version'])}; "
+                "run `mfcl embed` again"
+            )
+        found = _built(arrays, about)
     except FileNotFoundError:
         raise MeasureError(
             f"{path}: embeddings are wanted, but there is no such file; write them with `mfcl embed`"
         ) from None
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        EOFError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    except FAULTS as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise MeasureError(f"{path}: not a whole file of embeddings ({reason}); run `mfcl embed` again") from None
+    finite = np.isfinite(found.vectors).all(axis=1)
+    if not finite.all():
+        first = shown(str(found.ids[int(np.argmin(finite))]))
+        raise MeasureError(
+            f"{path}: {int((~finite).sum())} vectors are not finite, the first that of {first}; "
+            "leave these recordings out, or embed them with another model"
+        )
+    return found
+
+
+def _built(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Embeddings:
+    """Return what the arrays of a file say.
+
+    Raises:
+        ValueError: they are not what such a file holds; or KeyError, TypeError.
+    """
+    names, vectors = about["labels"], arrays["vectors"]
+    if not isinstance(names, list) or len(set(names)) < len(names) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"the names of the labels are {shown(names)}")
+    labels = {name: arrays[f"label_{place}"] for place, name in enumerate(names)}
+    for name, column in {"ids": arrays["ids"], "splits": arrays["splits"], **labels}.items():
+        if column.dtype.kind != "U":
+            raise ValueError(f"{shown(name)} is {column.dtype}, wanted text")
+    if vectors.dtype.kind != "f":
+        raise ValueError(f"the vectors are {vectors.dtype}, wanted float32")
+    parts = {name: tuple(ends) for name, ends in about["parts"].items()}
+    if not all(len(ends) == 2 and all(type(end) is int for end in ends) for ends in parts.values()):
+        raise ValueError(f"the parts are {shown(parts)}, wanted first and last columns")
+    columns = {name: (ends[0], ends[1]) for name, ends in parts.items()}
+    return Embeddings(vectors.astype(np.float32, copy=False), arrays["ids"], labels, columns, arrays["splits"])

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mfcl.audio.mel import Scale, mel_edges, mel_triangles
+from mfcl.core.settings import bounded, check_settings
 from mfcl.errors import RecipeError
 from mfcl.models.encoders.base import within
 
@@ -28,39 +29,35 @@ QUIETEST = 1e-5
 class MelSettings:
     """How a waveform becomes a log-mel spectrogram; samples are at the model's own rate."""
 
-    fft: int = 1024
+    fft: int = bounded(1024, 16, 65536)
     """Samples of the Fourier transform; the window is padded to it with zeros."""
-    window: int = 400
+    window: int = bounded(400, 2, 65536)
     """Samples under the Hann window."""
-    hop: int = 160
+    hop: int = bounded(160, 8, 65536)
     """Samples from frame to frame."""
-    bands: int = 80
+    bands: int = bounded(80, 1, 1024)
     """Mel bands."""
-    low_hz: float = 0.0
+    low_hz: float = bounded(0.0, 0.0, 192000.0)
     """Where the lowest band starts."""
-    high_hz: float | None = None
+    high_hz: float | None = bounded(None, 1.0, 192000.0)
     """Where the highest band ends; None is half the sample rate."""
     scale: Scale = "slaney"
     """`slaney`: linear below 1 kHz, bands of equal area. `htk`: logarithmic throughout, bands of equal height."""
-    floor: float = 1e-6
+    floor: float = bounded(1e-6, 1e-30, 1000000.0)
     """Power below this counts as this."""
-    ceiling: float | None = None
+    ceiling: float | None = bounded(None, 1e-30, 1e30)
     """Power above this counts as this; None is no limit."""
 
     def __post_init__(self) -> None:
         """Refuse what is no spectrogram."""
-        for name in ("fft", "window", "hop", "bands"):
-            if getattr(self, name) < 1:
-                raise RecipeError(f"mel_format.{name}: wanted 1 or more, got {getattr(self, name)}")
+        check_settings(self, "mel_format")
         if self.fft % 2:
             raise RecipeError(f"mel_format.fft: wanted an even number of samples, got {self.fft}")
         if self.window > self.fft:
             raise RecipeError(f"mel_format.window: wanted at most fft ({self.fft}) samples, got {self.window}")
-        if not self.floor > 0:
-            raise RecipeError(f"mel_format.floor: wanted a power above 0, got {self.floor}")
         if self.ceiling is not None and not self.ceiling > self.floor:
             raise RecipeError(f"mel_format.ceiling: wanted more than the floor ({self.floor}), got {self.ceiling}")
-        if self.low_hz < 0 or (self.high_hz is not None and not self.low_hz < self.high_hz):
+        if self.high_hz is not None and not self.low_hz < self.high_hz:
             raise RecipeError(f"mel_format: wanted 0 <= low_hz < high_hz, got {self.low_hz} and {self.high_hz}")
 
 

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mfcl.core.settings import bounded, check_settings
 from mfcl.embeddings.parts import Stage
 from mfcl.embeddings.whitening import Whitening
 from mfcl.errors import RecipeError
@@ -18,34 +19,31 @@ from mfcl.errors import RecipeError
 class HeadSettings:
     """The shape of a projection head."""
 
-    layers: int = 2
+    layers: int = bounded(2, 0, 16)
     """Linear layers; 0 puts the loss on the embedding itself, as the reference study does."""
-    width: int = 1024
+    width: int = bounded(1024, 1, 16384)
     """Values between the layers."""
-    out: int = 128
+    out: int = bounded(128, 1, 16384)
     """Values that the loss sees."""
 
     def __post_init__(self) -> None:
-        if self.layers < 0:
-            raise RecipeError(f"head.layers must be 0 or more, but is {self.layers}; 0 is no head")
-        if self.width < 1 or self.out < 1:
-            raise RecipeError(f"head.width and head.out must be 1 or more, but are {self.width} and {self.out}")
+        check_settings(self, "head")
 
 
 @dataclass(frozen=True)
 class NeckSettings(HeadSettings):
     """The shape of a neck: of its projection, and how much of what is pooled is kept beside it."""
 
-    directions: int = 64
+    directions: int = bounded(64, 1, 16384)
     """Main directions of what is pooled."""
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         if self.layers < 1 or self.directions < 1:
             raise RecipeError(
                 f"neck.layers and neck.directions must be 1 or more, but are {self.layers} and {self.directions}; "
                 "neck: null keeps what is pooled as it is"
             )
+        check_settings(self, "neck")
 
 
 class ProjectionHead(nn.Module):

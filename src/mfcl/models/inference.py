@@ -11,10 +11,11 @@ from jaxtyping import Float32, Int64
 
 from mfcl.audio.arrays import padded
 from mfcl.core.console import progress as progress_bar
+from mfcl.core.limits import MOST_BATCH
 from mfcl.data.manifest import Manifest
 from mfcl.embeddings.parts import formats_of
 from mfcl.embeddings.table import Embeddings
-from mfcl.errors import MfclError
+from mfcl.errors import MfclError, check_number
 from mfcl.models.pair import MultiFormatModel
 
 Format = Literal["wave", "mel", "both"]
@@ -98,10 +99,12 @@ def embed_clips(
         format: See `embed`.
         batch: Windows a step.
         progress: Show a progress bar.
+
+    Raises:
+        MfclError: a batch of no windows, or of absurdly many.
     """
+    check_number("batch", batch, 1, MOST_BATCH, whole=True)
     wanted = formats_of(format)
-    if batch < 1:
-        raise MfclError(f"batch: wanted 1 or more windows a step, got {batch}")
     dim = sum(model.dims[name] for name in wanted)
     totals = np.zeros((len(clips.lengths), dim), dtype=np.float64)
     weights = np.zeros(len(clips.lengths), dtype=np.float64)

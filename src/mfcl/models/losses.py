@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mfcl.core.distributed import gather
+from mfcl.core.settings import bounded, check_settings
 from mfcl.errors import RecipeError, TrainingError, one_of
 
 TERMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -29,40 +30,35 @@ class LossSettings:
     terms: str = "inter"
     """"inter": one crop's waveform with the other crop's log-mel. "inter+intra": both formats of both crops.
     "wave-wave", "mel-mel": one format alone, to see what the other one adds."""
-    temperature: float = 0.1
+    temperature: float = bounded(0.1, 0.0001, 100.0)
     """Cosines are divided by it; where it starts if it is learned."""
     learned: bool = False
     """Learn the temperature with the weights."""
-    lowest: float = 0.01
+    lowest: float = bounded(0.01, 1e-06, 100.0)
     """A learned temperature stays above this."""
-    highest: float = 1.0
+    highest: float = bounded(1.0, 0.0001, 1000.0)
     """A learned temperature stays below this."""
-    voices: float = 1.0
+    voices: float = bounded(1.0, 1e-06, 1000000.0)
     """How much the voices' part counts beside the words', where the model has one."""
-    labels: float = 1.0
+    labels: float = bounded(1.0, 1e-06, 1000000.0)
     """How much labels count beside all else, where some recordings have them and are to be learned by them."""
-    neighbours: int = 0
+    neighbours: int = bounded(0, 0, 100000)
     """How many of the recordings most alike attract a recording's words as its own crops do; 0: its own crops alone."""
-    ambiguous: int = 60
+    ambiguous: int = bounded(60, 0, 1000000)
     """How many of those most alike never repel it: they may say the same. Not less than `neighbours`."""
-    searches: int = 4
+    searches: int = bounded(4, 0, 10000)
     """How often the recordings most alike are looked for: before the first epoch, and then evenly over the run."""
 
     def __post_init__(self) -> None:
+        check_settings(self, "loss")
         if self.terms not in TERMS:
             raise RecipeError(f"loss.terms: {one_of('loss', self.terms, TERMS)}")
-        if not 0 < self.temperature < math.inf:
-            raise RecipeError(f"loss.temperature must be above 0, but is {self.temperature}; the study uses 0.1")
-        if not 0 < self.labels < math.inf:
-            raise RecipeError(f"loss.labels must be above 0, but is {self.labels}; train without joint to use no label")
-        if not 0 < self.voices < math.inf:
-            raise RecipeError(f"loss.voices must be above 0, but is {self.voices}; model.voices: null leaves them out")
-        if self.neighbours and not (0 < self.neighbours <= self.ambiguous and self.searches > 0):
+        if self.neighbours and not (self.neighbours <= self.ambiguous and self.searches > 0):
             raise RecipeError(
                 f"loss.neighbours {self.neighbours} must be 0, or from 1 to loss.ambiguous {self.ambiguous}, and "
                 f"loss.searches {self.searches} 1 or more"
             )
-        if self.learned and not 0 < self.lowest < self.temperature < self.highest < math.inf:
+        if self.learned and not self.lowest < self.temperature < self.highest:
             bounds = f"loss.lowest {self.lowest} and loss.highest {self.highest}"
             raise RecipeError(
                 f"loss.temperature {self.temperature} must lie between {bounds} to be learned; change one"

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from mfcl.core.settings import bounded, check_settings
 from mfcl.embeddings.parts import FORMATS, WORDS, Part, Role, Stage
 from mfcl.models.encoders import EncoderSettings, Frames, make_encoder
 from mfcl.models.encoders.base import Lengths
@@ -21,7 +22,7 @@ from mfcl.models.pooling import Pooling
 class ModelSettings:
     """A model's shape: the log-mel, and an encoder for each format."""
 
-    sample_rate: int = 16000
+    sample_rate: int = bounded(16000, 1000, 384000)
     """Of the waveforms it takes, in Hz; the same as the preparation's."""
     mel_format: MelSettings = field(default_factory=MelSettings)
     wave: EncoderSettings = field(default_factory=lambda: EncoderSettings("filterbank1d", "thirds_max"))
@@ -30,6 +31,9 @@ class ModelSettings:
     """A pooling for a second part of each embedding, the voice's, such as `statistics`; None: there is one part."""
     neck: NeckSettings | None = None
     """What the words' part keeps of what is pooled; None: all of it."""
+
+    def __post_init__(self) -> None:
+        check_settings(self, "model")
 
 
 class FormatEncoder(nn.Module):
@@ -179,4 +183,10 @@ def make_model(settings: ModelSettings, *, seed: int) -> MultiFormatModel:
     """Return a model whose random weights depend on the seed alone; torch's own generator is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
+        return MultiFormatModel(settings)
+
+
+def outline(settings: ModelSettings) -> MultiFormatModel:
+    """Return a model that has shapes and kinds of numbers but no values, and takes no memory for weights."""
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
         return MultiFormatModel(settings)

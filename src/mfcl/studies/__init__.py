@@ -14,15 +14,17 @@ import torch
 
 import mfcl
 from mfcl.core.console import StepsBar, terminal
-from mfcl.core.files import write_json, write_text
+from mfcl.core.files import check_folder_place, write_json, write_text
+from mfcl.core.limits import MOST_SEEDS
 from mfcl.core.machine import set_threads
+from mfcl.core.random import check_seed
 from mfcl.data.dataset import Data, open_data
 from mfcl.data.manifest_csv import write_manifest
 from mfcl.data.splits import split
-from mfcl.errors import MfclError
+from mfcl.errors import MfclError, check_number
 from mfcl.evaluation.result import Result
 from mfcl.models.inference import pick_device
-from mfcl.recipe import load_recipe, to_dict
+from mfcl.recipe import Recipe, load_recipe, to_dict
 from mfcl.report import make_report
 from mfcl.studies.cache import read_object
 from mfcl.studies.estimates import Rates, measured_rates
@@ -31,6 +33,7 @@ from mfcl.studies.planner import Step, left_out, plan_table, seconds_left, spoke
 from mfcl.studies.provenance import this_command
 from mfcl.studies.sections import ABLATION, PRESETS, SECTIONS, chosen_sections
 from mfcl.studies.workspace import Workspace
+from mfcl.training.memory import check_memory
 
 __all__ = ["PRESETS", "SECTIONS", "study"]
 
@@ -44,7 +47,7 @@ def study(
     out: str | Path,
     *,
     preset: str = "quick",
-    recipe: str | Path | None = None,
+    recipe: str | Path | Recipe | None = None,
     overrides: Sequence[str] = (),
     protocol: str | None = None,
     split_by: str | None = None,
@@ -73,7 +76,7 @@ def study(
         data: A folder of sound, a corpus or a manifest.
         out: Where the study is kept.
         preset: `quick`, `default` or `reference`: a recipe, sections and a number of seeds.
-        recipe: Another recipe than the preset's.
+        recipe: Another recipe than the preset's: a name, a path, or a `Recipe`.
         overrides: Single settings of the recipe, such as `train.epochs=5`.
         protocol: See `mfcl.data.dataset.open_data`, as for the next three; `becker` is its five rotations, one a seed.
         split_by: A label no value of which is on two sides.
@@ -96,17 +99,20 @@ def study(
     Raises:
         MfclError: bad input, in one line.
     """
+    check_seed(seed)
+    if seeds is not None:
+        check_number("seeds", seeds, 1, MOST_SEEDS, whole=True)
+    check_folder_place(Path(out))
     set_threads(threads)
     wanted = [*(only or ()), *([ABLATION] if ablate else [])]
     sections = chosen_sections(preset, wanted or None, list(skip or ()))
+    check_seed(seed + max(seeds or PRESETS[preset].seeds, ROTATIONS) - 1)  # the last that may be used
     chosen, folder = load_recipe(recipe or preset, overrides), Path(out)
     grids = _grids(folder, ablate or ())
     if ABLATION in sections and not grids:
-        raise MfclError("--only ablation: wanted choices to try; add --ablate, such as --ablate train.batch=64,128")
-    if seeds is not None and seeds < 1:
-        raise MfclError(f"--seeds {seeds}: wanted 1 or more")
+        raise MfclError("section ablation: wanted choices to try; give ablate, such as train.batch=64,128")
     if seeds is not None and protocol == "becker":
-        raise MfclError("--seeds: protocol becker has one seed for each of its five rotations; leave it out")
+        raise MfclError("seeds: protocol becker has one seed for each of its five rotations; leave it out")
     settings = {"data": str(data), "recipe": to_dict(chosen), "protocol": protocol, "split_by": split_by, "seed": seed}
     _check_free(folder, settings)
     rotated = protocol == "becker"
@@ -115,6 +121,7 @@ def study(
         speaker=speaker, seed=seed, cache=cache, strict=strict, progress=progress,
     )  # fmt: skip
     numbers = range(seed, seed + (ROTATIONS if rotated else seeds or PRESETS[preset].seeds))
+    check_memory(chosen, opened.part("train").lengths, device=device)
     rates = measured_rates(opened, chosen, pick_device(device))
     everything: list[Step] = []
     for place, number in enumerate(numbers):

@@ -1,8 +1,6 @@
 """The files of a study that others read: rows, tables, pictures, and what it was."""
 
 import dataclasses
-import json
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,8 @@ from mfcl.evaluation.tables import tables
 from mfcl.models.frontends import LogMel
 from mfcl.recipe import Recipe
 from mfcl.studies.planner import Step
+from mfcl.studies.provenance import with_only
+from mfcl.training.run_log import read_metrics
 from mfcl.views.crops import crop_pair
 
 COLUMNS = 400
@@ -67,32 +67,15 @@ def write_results(
     return results
 
 
-def with_only(command: str, section: str) -> str:
-    """Return the command that works out one section.
-
-    Example:
-        >>> with_only("mfcl study clips --out a --only voices --seed 1", "crops")
-        'mfcl study clips --out a --seed 1 --only crops'
-    """
-    words, kept, after = shlex.split(command), [], False
-    for word in words:
-        after = word in ("--only", "--skip") or (after and not word.startswith("-"))
-        if not after:
-            kept.append(word)
-    return shlex.join([*kept, "--only", section])
-
-
 def curve(step: Step) -> dict[str, Any]:
     """Return how a training went, epoch by epoch, from its `metrics.jsonl`."""
     workspace, source = step.workspace, step.source
     epochs: list[dict[str, Any]] = []
     chance: float | None = None
     latest: dict[str, float] = {}
-    path = workspace.run(source) / "metrics.jsonl"
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
-        entry = json.loads(line)
+    for entry in read_metrics(workspace.run(source)):
         if "epoch" in entry:  # the line of the step before it has the loss
-            kept = {key: entry[key] for key in ("epoch", "valid_knn", "valid_pairing") if key in entry}
+            kept: dict[str, Any] = {k: entry[k] for k in ("epoch", "valid_knn", "valid_pairing") if k in entry}
             epochs.append({**kept, **latest})
         else:
             chance = entry.get("chance", chance)

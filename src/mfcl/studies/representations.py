@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mfcl.errors import RecipeError
+from mfcl.errors import RecipeError, shown
 from mfcl.evaluation.baselines import Clips, log_mel_picture, mfcc_statistics, random_features
 from mfcl.evaluation.result import BASELINE, CONTENT, SPEAKER, Representation
 from mfcl.models.losses import TERMS
@@ -143,7 +143,7 @@ def combinations(grid: Sequence[str]) -> Iterator[tuple[str, ...]]:
     for entry in grid:
         key, sign, values = entry.partition("=")
         if not (key and sign and values):
-            raise RecipeError(f"--ablate {entry}: wanted key=a,b,c, such as loss.temperature=0.05,0.1")
+            raise RecipeError(f"the choices {shown(entry)}: wanted key=a,b,c, such as loss.temperature=0.05,0.1")
         choices.append([f"{key}={value}" for value in values.split(",")])
     yield from itertools.product(*choices)
 

@@ -1,13 +1,10 @@
 """Where a study's work is done: embeddings are made once, kept, and asked for by whatever measures them."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from threadpoolctl import threadpool_limits
 
 from mfcl.checkpoint import load_checkpoint
@@ -17,7 +14,7 @@ from mfcl.core.machine import stopwatch
 from mfcl.data.dataset import Data
 from mfcl.data.store import Store
 from mfcl.embeddings.table import Embeddings, load_embeddings
-from mfcl.errors import CheckpointError, MeasureError
+from mfcl.errors import MeasureError
 from mfcl.evaluation.noisy_store import Disturbed
 from mfcl.evaluation.result import BASELINE, Representation
 from mfcl.evaluation.tasks import LabelProbes
@@ -25,9 +22,11 @@ from mfcl.evaluation.wording import PART_WORDS
 from mfcl.models.heads import make_heads
 from mfcl.models.inference import embed_store, pick_device
 from mfcl.models.pair import MultiFormatModel
+from mfcl.models.weights_file import read_weights
 from mfcl.studies.cache import Cache, digest, read_object, slug
 from mfcl.studies.representations import BASELINES, Source
 from mfcl.training.api import HEADS, pretrain, train_supervised, untrained
+from mfcl.training.run_log import read_metrics
 from mfcl.training.tasks.contrastive import head_sizes, projections
 
 
@@ -148,11 +147,7 @@ class Workspace:
         embeddings, shape = self.embeddings(source), source.recipe.model
         heads = make_heads(head_sizes(shape, embeddings.sizes), source.recipe.head, seed=source.seed)
         file = self.run(source) / HEADS
-        try:
-            heads.load_state_dict(load_file(file))
-        except (OSError, SafetensorError, RuntimeError, ValueError) as error:
-            reason = str(error).splitlines()[0]
-            raise CheckpointError(f"{file}: damaged ({reason}); delete {file.parent} to train it again") from error
+        heads.load_state_dict(read_weights(file, heads.state_dict(), do=f"delete {file.parent} to train it again"))
         return projections(embeddings, heads, shape.neck)
 
     def run(self, source: Source) -> Path:
@@ -170,8 +165,7 @@ class Workspace:
         """Return the seconds of training before now, of a study that was stopped in the midst of it."""
         last = 0.0
         for path in self.run(source).rglob("metrics.jsonl"):
-            times = [json.loads(line).get("seconds", 0.0) for line in path.read_text(encoding="utf-8").splitlines()]
-            last += max(times, default=0.0)
+            last += max((entry.get("seconds", 0.0) for entry in read_metrics(path.parent)), default=0.0)
         return last
 
     def say(self, line: str) -> None:

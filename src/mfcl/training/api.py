@@ -11,24 +11,27 @@ from mfcl.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mfcl.core.console import Shown
 from mfcl.core.files import replacing
 from mfcl.core.keywords import also_called
+from mfcl.core.limits import MOST_PER_CLASS
 from mfcl.core.machine import set_threads
+from mfcl.core.random import check_seed
 from mfcl.data.dataset import Data, open_data
 from mfcl.data.labels import known_classes
 from mfcl.data.manifest_csv import write_manifest
 from mfcl.embedder import Embedder
 from mfcl.embeddings.whitening import MOST_ITEMS, Whitening
+from mfcl.errors import check_number
 from mfcl.models.inference import embed_store
 from mfcl.models.pair import MultiFormatModel, make_model
 from mfcl.recipe import Recipe, load_recipe
 from mfcl.training import fit
+from mfcl.training.memory import check_memory
+from mfcl.training.run_folder import HEADS as HEADS  # its usual place
+from mfcl.training.run_folder import check_place
 from mfcl.training.tasks.base import Task
 from mfcl.training.tasks.contrastive import Pretrain
 from mfcl.training.tasks.joint import Joint
 from mfcl.training.tasks.supervised import Classify
 from mfcl.training.validation import live_figures
-
-HEADS = "heads.safetensors"
-"""The file of a pre-training run that holds its projection heads: what brings the two formats into one space."""
 
 
 @also_called(per_class="labels_per_class")  # its name in version 0.1
@@ -80,9 +83,15 @@ def train(
 
     Returns:
         What `mfcl.load` gives for the run folder, on the device of the training.
+
+    Raises:
+        MfclError: bad input, in one line.
     """
+    check_seed(seed)
+    check_number("labels_per_class", labels_per_class, 0, MOST_PER_CLASS, whole=True)
+    check_place(Path(out), resume=resume, overwrite=overwrite)
     set_threads(threads)
-    chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides)
+    chosen = load_recipe(recipe, overrides)
     opened = open_data(
         data, chosen.preparation, protocol=protocol, split_by=split_by, label=label, speaker=speaker, seed=seed,
         cache=cache, strict=strict, progress=progress,
@@ -108,7 +117,8 @@ def pretrain(
     progress: Shown = True,
 ) -> Checkpoint:
     """Pre-train a pair on the training part of opened data; see `train`."""
-    model, store = make_model(recipe.model, seed=seed), data.part("train")
+    store = data.part("train")
+    model = check_memory(recipe, store.lengths, seed=seed, device=device)
     task = (
         Joint(model, store, known_classes(store, data.label, per_class, seed=seed)[1], recipe, seed=seed)
         if joint

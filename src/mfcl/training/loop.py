@@ -99,7 +99,10 @@ def fit(
     if is_main():
         journal.open(config, data, {**machine, "precision": precision}, resume=resume, overwrite=overwrite)
     barrier()
-    task.precision = journal.environment().get("precision", precision)  # as at the start, wherever it goes on
+    kept = journal.environment().get("precision")
+    if isinstance(kept, dict) and all(kept.get(name) in ("fp32", "bf16") for name in precision):
+        precision = kept  # as at the start, wherever it goes on
+    task.precision = precision
     task.to(where).train()
     optimiser = make_optimiser(task, settings)
     ema = Ema(task, settings.ema) if settings.ema else None
@@ -114,7 +117,7 @@ def fit(
         journal.cut(done.lines)
         journal.say(_opening(run, task, plan, done, where))
         if done.finished:
-            return FitResult(done.step, done.seconds, done.latest["loss"], done.latest)
+            return FitResult(done.step, done.seconds, done.latest.get("loss", math.nan), done.latest)
         runner = (
             DistributedDataParallel(task, broadcast_buffers=False, find_unused_parameters=task.partial)
             if processes() > 1

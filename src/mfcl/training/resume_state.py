@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -15,9 +16,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from mfcl.core.files import replacing
-from mfcl.errors import CheckpointError
+from mfcl.errors import CheckpointError, shown
 from mfcl.training.optim import Ema
-from mfcl.training.run_log import STATES
+from mfcl.training.run_folder import STATES
 
 VERSION = "1"
 NAME, PREVIOUS = STATES
@@ -86,13 +87,18 @@ def load_state(
         try:
             tensors, progress = _read(path)
             _check(tensors, task, path)
+            if progress.finished:
+                tensors = {name: value for name, value in tensors.items() if name.startswith("task.")}
+            else:
+                _check_moments(tensors, optimiser, ema, path)
         except CheckpointError as error:
             say(f"warning: {error}")
             continue
         _restore(tensors, task, optimiser, ema)
         return progress
     if paths:
-        raise CheckpointError(f"{run}: no state file of this run is whole; delete the run folder and begin again")
+        names = " and ".join(path.name for path in paths)
+        raise CheckpointError(f"{run}: no state file of this run is whole; delete {names} there and begin again")
     return None
 
 
@@ -106,19 +112,64 @@ def _read(path: Path) -> tuple[dict[str, Tensor], Progress]:
                     "resume with the version of mfcl that began the run"
                 )
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
-        return tensors, Progress(**json.loads(header["progress"]))
-    except (SafetensorError, OSError, ValueError, TypeError, KeyError) as error:
-        raise CheckpointError(f"{path}: damaged ({' '.join(str(error).split())}); it is not used") from error
+        return tensors, _progress(json.loads(header["progress"]))
+    except (SafetensorError, OSError, ValueError, TypeError, KeyError, RecursionError, RuntimeError) as error:
+        raise CheckpointError(f"{path}: damaged ({' '.join(str(error).split())[:200]}); it is not used") from error
+
+
+def _progress(kept: Any) -> Progress:
+    """Return how far a run had come.
+
+    Raises:
+        ValueError: an entry is of the wrong kind; or TypeError, one is missing or unknown.
+    """
+    progress = Progress(**kept)
+    figures = [*progress.recent, progress.latest] if isinstance(progress.recent, list) else []
+    numbers = [progress.seconds, *(value for line in figures for value in dict(line).values())]
+    if not (
+        figures
+        and all(type(count) is int and count >= 0 for count in (progress.step, progress.lines))
+        and all(type(number) in (int, float) for number in numbers)
+        and progress.seconds >= 0
+        and type(progress.finished) is bool
+    ):
+        raise ValueError(f"the progress is {shown(kept)}")
+    return progress
 
 
 def _check(tensors: Mapping[str, Tensor], task: nn.Module, path: Path) -> None:
-    wanted = {f"task.{name}": value.shape for name, value in task.state_dict().items()}
+    state = {f"task.{name}": value for name, value in task.state_dict().items()}
+    wanted = {name: value.shape for name, value in state.items()}
     found = {name: value.shape for name, value in tensors.items() if name.startswith("task.")}
     if wanted != found:
         name = next(name for name in [*wanted, *found] if wanted.get(name) != found.get(name))
         raise CheckpointError(
             f"{path}: wanted {name} of shape {_shape(wanted.get(name))}, got {_shape(found.get(name))}; it is not used"
         )
+    for name, value in state.items():
+        if tensors[name].dtype != value.dtype:
+            raise CheckpointError(f"{path}: wanted {name} of {value.dtype}, got {tensors[name].dtype}; it is not used")
+
+
+def _check_moments(
+    tensors: Mapping[str, Tensor], optimiser: torch.optim.Optimizer, ema: Ema | None, path: Path
+) -> None:
+    """Refuse moments and averages that are not those of these weights."""
+    for place, weight in enumerate(_weights(optimiser)):
+        start = f"optimiser.{place}."
+        found = {name.removeprefix(start): value.shape for name, value in tensors.items() if name.startswith(start)}
+        wanted = {"step": torch.Size([]), "exp_avg": weight.shape, "exp_avg_sq": weight.shape}
+        if found and found != wanted:  # a weight without a gradient has none
+            raise CheckpointError(f"{path}: wanted other moments of weight {place}, got {shown(found)}; it is not used")
+    known = {f"optimiser.{place}" for place in range(len(_weights(optimiser)))}
+    averages = {f"ema.{name}": value.shape for name, value in (ema.average if ema is not None else {}).items()}
+    for name, value in tensors.items():
+        whole = name.startswith("task.") or name.rpartition(".")[0] in known or averages.get(name) == value.shape
+        if not whole or not torch.isfinite(value).all():
+            raise CheckpointError(f"{path}: {shown(name)} is not of this run, or not finite; it is not used")
+    for name in averages:
+        if name not in tensors:
+            raise CheckpointError(f"{path}: wanted {name}, it is missing; it is not used")
 
 
 def _restore(tensors: Mapping[str, Tensor], task: nn.Module, optimiser: torch.optim.Optimizer, ema: Ema | None) -> None:

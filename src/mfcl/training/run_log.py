@@ -15,13 +15,10 @@ import yaml
 from tqdm import tqdm
 
 import mfcl
-from mfcl.checkpoint import FILES as MODEL
-from mfcl.core.files import write_json, write_text
-from mfcl.errors import CheckpointError, TrainingError
-
-BEGUN = ("config.yaml", "data.json", "environment.json")
-FILES = (*BEGUN, "metrics.jsonl", "train.log")
-STATES = ("state.safetensors", "state.previous.safetensors")
+from mfcl.core.files import read_json, write_json, write_text
+from mfcl.core.yaml_text import read_yaml
+from mfcl.errors import CheckpointError, MfclError, TrainingError, advice, shown
+from mfcl.training.run_folder import ENVIRONMENT, LOG, MARK, METRICS, check_place, clear, marked
 
 
 class Journal:
@@ -53,22 +50,15 @@ class Journal:
             overwrite: Delete the files of an earlier run, and no others.
 
         Raises:
-            CheckpointError: the folder is in use and neither is asked, or holds another run than this one.
+            CheckpointError: the folder is in use and neither is asked, or holds another run than this one, or none.
         """
-        used = self.run.exists() and (not self.run.is_dir() or any(self.run.iterdir()))
-        if resume and all((self.run / name).exists() for name in BEGUN):
+        if check_place(self.run, resume=resume, overwrite=overwrite):
             self.check(config, data)
             return
-        if used and not resume and not overwrite:
-            raise CheckpointError(
-                f"{self.run}: wanted a new or empty run folder, found something there; "
-                "go on with it (--resume), replace it (--overwrite) or choose another"
-            )
-        for name in (*FILES, *STATES, *(f"model/{name}" for name in MODEL)):
-            (self.run / name).unlink(missing_ok=True)
+        clear(self.run)
+        write_json(self.run / ENVIRONMENT, marked(environment))  # first: from here on the folder is known as a run's
         write_text(self.run / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False))
         write_json(self.run / "data.json", data)
-        write_json(self.run / "environment.json", environment)
 
     def check(self, config: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         """Refuse to continue a run with other choices or other data than it was begun with.
@@ -79,41 +69,42 @@ class Journal:
         for name, now in (("config.yaml", config), ("data.json", data)):
             path = self.run / name
             try:
-                was = yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML
-            except (OSError, ValueError, yaml.YAMLError) as error:
+                was = read_yaml(path.read_text(encoding="utf-8"))  # JSON is YAML
+            except (OSError, ValueError, MfclError) as error:
+                told = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
                 raise CheckpointError(
-                    f"{path}: cannot be read, so the run cannot be continued; begin another"
+                    f"{path}: cannot be read ({told}), so the run cannot be continued; begin another"
                 ) from error
-            for key, old, new in _differences(was, yaml.safe_load(yaml.safe_dump(dict(now)))):
+            for key, old, new in _differences(was, read_yaml(yaml.safe_dump(dict(now)))):
                 raise CheckpointError(
-                    f"{path}: the run was begun with {key} = {old!r}, got {new!r}; "
+                    f"{path}: the run was begun with {shown(key)[1:-1]} = {shown(old)}, got {shown(new)}; "
                     "resume with what it was begun with, or begin another run folder"
                 )
 
     def environment(self) -> dict[str, Any]:
-        """Return what `environment.json` holds; nothing if it is gone."""
+        """Return the machine that `environment.json` tells of; nothing if it is gone."""
         try:
-            kept = json.loads((self.run / "environment.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            kept = read_json(self.run / ENVIRONMENT, do="")
+        except MfclError:
             return {}
-        return kept if isinstance(kept, dict) else {}
+        return {key: value for key, value in kept.items() if key != MARK}
 
     def record(self, entry: Mapping[str, Any]) -> None:
         """Add a line of figures to `metrics.jsonl`; a figure that is no number becomes null."""
         plain = {
             key: None if isinstance(value, float) and not np.isfinite(value) else value for key, value in entry.items()
         }
-        self._append("metrics.jsonl", json.dumps(plain, ensure_ascii=False))
+        self._append(METRICS, json.dumps(plain, ensure_ascii=False))
 
     def say(self, line: str) -> None:
         """Add a line to `train.log` and show it."""
-        self._append("train.log", f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}")
+        self._append(LOG, f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}")
         if self.shown and self.writes:
             tqdm.write(line, file=sys.stderr)
 
     def lines(self) -> int:
         """Return how many lines `metrics.jsonl` has, after making sure that they are on the disk."""
-        path = self.run / "metrics.jsonl"
+        path = self.run / METRICS
         if not path.exists():
             return 0
         with path.open("rb") as written:
@@ -122,7 +113,7 @@ class Journal:
 
     def cut(self, lines: int) -> None:
         """Drop the lines after the first `lines`: a resumed run writes them again."""
-        path = self.run / "metrics.jsonl"
+        path = self.run / METRICS
         if self.writes and path.exists():
             kept = path.read_bytes().splitlines(keepends=True)[:lines]
             write_text(path, b"".join(kept).decode("utf-8", errors="replace"))
@@ -136,8 +127,36 @@ class Journal:
         except OSError as error:
             reason = error.strerror or str(error)
             raise TrainingError(
-                f"{self.run / name}: cannot be written ({reason}); free some space, then resume"
+                f"{self.run / name}: cannot be written ({reason}); {advice(error)}, then resume"
             ) from error
+
+
+def read_metrics(run: Path) -> list[dict[str, Any]]:
+    """Return the lines of a run's `metrics.jsonl`; none if it is not there.
+
+    A last line that a full disk or a kill has cut is left out: a resumed run writes it again.
+
+    Raises:
+        CheckpointError: another line is damaged.
+    """
+    path = run / METRICS
+    try:
+        lines = path.read_bytes().split(b"\n") if path.exists() else []
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror or error}); {advice(error)}") from error
+    found = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            entry = json.loads(line) if line else None
+            if entry is not None and not isinstance(entry, dict):
+                raise ValueError("no figures")
+        except (ValueError, RecursionError) as error:
+            if number == len(lines):
+                break
+            raise CheckpointError(f"{path}: line {number} is damaged; delete this file and go on") from error
+        if entry is not None:
+            found.append(entry)
+    return found
 
 
 def describe_machine(device: torch.device, processes: int) -> dict[str, Any]:

@@ -3,13 +3,14 @@
 What is drawn for a clip depends on (seed, epoch, recording, view) alone: not on its batch, its padding or the process.
 """
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from mfcl.core.settings import bounded, check_settings
 from mfcl.errors import RecipeError, one_of
 from mfcl.views import transforms as effects
 from mfcl.views.random_draws import Draws, cells, known
@@ -21,62 +22,55 @@ SETTINGS = ("none", "wave", "mel", "both")
 class WaveAugment:
     """How far waveforms are changed; 0 leaves an effect out. In this order: shift, fades, noise, mask, gain."""
 
-    shift_seconds: float = 0.02
+    shift_seconds: float = bounded(0.02, 0.0, 3600.0)
     """Furthest shift, either way; at most half of the clip."""
-    fade_seconds: float = 0.1
+    fade_seconds: float = bounded(0.1, 0.0, 3600.0)
     """Longest fade-in and longest fade-out, drawn apart; at most half of the clip each."""
-    noise_probability: float = 0.5
+    noise_probability: float = bounded(0.5, 0.0, 1.0)
     """How often white noise is added."""
-    noise_snr_db_low: float = 10.0
+    noise_snr_db_low: float = bounded(10.0, -100.0, 200.0)
     """Loudest noise: the clip is so many dB above it."""
-    noise_snr_db_high: float = 40.0
+    noise_snr_db_high: float = bounded(40.0, -100.0, 200.0)
     """Softest noise."""
-    mask_seconds: float = 0.1
+    mask_seconds: float = bounded(0.1, 0.0, 3600.0)
     """Longest piece that is silenced; at most half of the clip."""
-    gain_db: float = 6.0
+    gain_db: float = bounded(6.0, 0.0, 120.0)
     """Largest gain, either way."""
 
     def __post_init__(self) -> None:
-        _not_negative("augment.wave", self, but="noise_snr_db_low noise_snr_db_high")
+        check_settings(self, "augment.wave")
         _rising("augment.wave", self, "noise_snr_db_low", "noise_snr_db_high")
-        _probability("augment.wave.noise_probability", self.noise_probability)
 
 
 @dataclass(frozen=True)
 class MelAugment:
     """How far log-mels are changed. In this order: noise in their waveform, mixing, resize-crop, fader, masks."""
 
-    noise_probability: float = 0.0
+    noise_probability: float = bounded(0.0, 0.0, 1.0)
     """How often white noise is added to the waveform that becomes a log-mel, as loud as the waveforms' settings say."""
-    mix: float = 0.2
+    mix: float = bounded(0.2, 0.0, 0.999)
     """Largest share of another recording's power that is mixed in; 0 mixes nothing."""
-    resize_probability: float = 0.5
+    resize_probability: float = bounded(0.5, 0.0, 1.0)
     """How often a window is cut out and stretched to full size."""
-    resize_bands_low: float = 0.9
+    resize_bands_low: float = bounded(0.9, 0.01, 100.0)
     """Least height of the window, as a share of the bands."""
-    resize_bands_high: float = 1.1
+    resize_bands_high: float = bounded(1.1, 0.01, 100.0)
     """Greatest height; above 1 the picture shrinks and its rim shows the data's mean."""
-    resize_time_low: float = 0.8
+    resize_time_low: float = bounded(0.8, 0.01, 100.0)
     """Least width of the window, as a share of the clip."""
-    resize_time_high: float = 1.2
+    resize_time_high: float = bounded(1.2, 0.01, 100.0)
     """Greatest width."""
-    fader_db: float = 4.0
+    fader_db: float = bounded(4.0, 0.0, 120.0)
     """Largest change of level at either end of the clip, linear in dB between; 0 leaves it out."""
-    mask_bands: int = 15
+    mask_bands: int = bounded(15, 0, 1024)
     """Most neighbouring bands that are hidden; at most half of them."""
-    mask_seconds: float = 0.1
+    mask_seconds: float = bounded(0.1, 0.0, 3600.0)
     """Longest time that is hidden; at most half of the clip."""
 
     def __post_init__(self) -> None:
-        _not_negative("augment.mel", self)
+        check_settings(self, "augment.mel")
         _rising("augment.mel", self, "resize_bands_low", "resize_bands_high")
         _rising("augment.mel", self, "resize_time_low", "resize_time_high")
-        _probability("augment.mel.noise_probability", self.noise_probability)
-        _probability("augment.mel.resize_probability", self.resize_probability)
-        if self.mix >= 1:
-            raise RecipeError(f"augment.mel.mix is a share below 1, but is {self.mix}; 0.2 is mild, 0.4 strong")
-        if not (self.resize_bands_low > 0 and self.resize_time_low > 0):
-            raise RecipeError("augment.mel.resize_bands_low and resize_time_low must be above 0; use 1 for no change")
 
 
 @dataclass(frozen=True)
@@ -89,6 +83,7 @@ class AugmentSettings:
     mel: MelAugment = field(default_factory=MelAugment)
 
     def __post_init__(self) -> None:
+        check_settings(self, "augment")
         if self.setting not in SETTINGS:
             raise RecipeError(f"augment.setting: {one_of('setting', self.setting, SETTINGS)}")
 
@@ -254,19 +249,7 @@ def _resized(
     )
 
 
-def _not_negative(where: str, settings: WaveAugment | MelAugment, *, but: str = "") -> None:
-    for one in fields(settings):
-        value = getattr(settings, one.name)
-        if one.name not in but.split() and not 0 <= value < np.inf:
-            raise RecipeError(f"{where}.{one.name} must be 0 or more, but is {value}; 0 switches it off")
-
-
 def _rising(where: str, settings: WaveAugment | MelAugment, low: str, high: str) -> None:
     values = getattr(settings, low), getattr(settings, high)
-    if not values[0] <= values[1] < np.inf:
+    if values[0] > values[1]:
         raise RecipeError(f"{where}.{low} {values[0]} must not be above {where}.{high} {values[1]}")
-
-
-def _probability(where: str, value: float) -> None:
-    if value > 1:
-        raise RecipeError(f"{where} is a share from 0 to 1, but is {value}")

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from mfcl.core.random import uniforms
+from mfcl.core.settings import bounded, check_settings
 from mfcl.errors import AudioError, RecipeError, one_of
 
 UNITS = ("fraction", "seconds")
@@ -16,35 +17,32 @@ PLACEMENTS = ("disjoint", "overlapping", "free")
 class CropSettings:
     """How long the two crops of a recording are and how they lie to each other."""
 
-    length: float = 0.45
+    length: float = bounded(0.45, 0.0001, 3600.0)
     """Length of a crop, in `unit`."""
-    longest: float | None = None
+    longest: float | None = bounded(None, 0.0001, 3600.0)
     """If set, each recording draws its crops' length evenly between `length` and this, anew in every epoch."""
     unit: str = "fraction"
     """"fraction" of the recording, or "seconds"."""
     placement: str = "disjoint"
     """"disjoint": no sample in both; "overlapping": at least one in both; "free": each anywhere."""
-    gap: float = 0.0
+    gap: float = bounded(0.0, 0.0, 3600.0)
     """Least distance between disjoint crops, in `unit`."""
-    shortest_seconds: float = 0.05
+    shortest_seconds: float = bounded(0.05, 0.0, 3600.0)
     """Crops are made at least this long where the recording and the placement allow it."""
-    most_seconds: float = 5.0
+    most_seconds: float = bounded(5.0, 0.01, 3600.0)
     """Crops are never longer: a fraction of an hour of sound would not fit into memory."""
 
     def __post_init__(self) -> None:
+        check_settings(self, "crops")
         for name, choice, allowed in (("unit", self.unit, UNITS), ("placement", self.placement, PLACEMENTS)):
             if choice not in allowed:
                 raise RecipeError(f"crops.{name}: {one_of(name, choice, allowed)}")
         longest = self.length if self.longest is None else self.longest
-        if not 0 < self.length <= longest < np.inf:
-            raise RecipeError(f"crops.length {self.length} must be above 0 and at most crops.longest {longest}")
-        if not 0 <= self.gap < np.inf or not 0 <= self.shortest_seconds < np.inf:
+        if self.length > longest:
+            raise RecipeError(f"crops.length {self.length} must be at most crops.longest {longest}")
+        if self.shortest_seconds > self.most_seconds:
             raise RecipeError(
-                f"crops.gap {self.gap} and crops.shortest_seconds {self.shortest_seconds} must be 0 or more"
-            )
-        if not max(self.shortest_seconds, 0.01) <= self.most_seconds < np.inf:
-            raise RecipeError(
-                f"crops.most_seconds is {self.most_seconds}; give at least {max(self.shortest_seconds, 0.01)}"
+                f"crops.most_seconds is {self.most_seconds}; give at least shortest_seconds {self.shortest_seconds}"
             )
         if self.unit == "seconds" and longest > self.most_seconds:
             raise RecipeError(

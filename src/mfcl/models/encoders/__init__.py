@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from torch import nn
 
+from mfcl.core.settings import bounded, check_settings
 from mfcl.errors import RecipeError, one_of
 from mfcl.models.encoders.base import Frames, MelEncoder, WaveEncoder
 from mfcl.models.encoders.filterbank import Filterbank1d
@@ -53,15 +54,13 @@ class EncoderSettings:
     Or one of your own: see `register_encoder`."""
     pooling: str = "mean"
     """`mean`, `mean_max`, `thirds_max` (keeps the order of time), `statistics`, `panns`."""
-    width: float = 1.0
+    width: float = bounded(1.0, 0.001, 16.0)
     """Share of the usual number of channels."""
     norm: NormName = "batch"
     """What the layers are normalised by: `batch`, or the clip alone: `group`, `instance`."""
 
     def __post_init__(self) -> None:
-        """Refuse a width that leaves nothing."""
-        if not 0 < self.width <= 16:
-            raise RecipeError(f"width: wanted a number above 0 and up to 16, got {self.width}")
+        check_settings(self)
 
 
 def register_encoder(name: str, format: str, factory: EncoderFactory) -> None:

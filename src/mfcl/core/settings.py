@@ -1,0 +1,126 @@
+"""What all settings have: a default, bounds beside it, a docstring; checked wherever a value is made."""
+
+import ast
+import dataclasses
+import inspect
+import itertools
+import textwrap
+import types
+import typing
+from collections.abc import Iterator
+from typing import Any, Literal, NamedTuple
+
+from mfcl.errors import RecipeError, check_number, one_of, shown, spoken_number
+
+BOUNDS = "bounds"
+LONGEST_TEXT = 200
+"""Characters of a setting that is text."""
+
+
+def bounded(default: Any, low: int | float, high: int | float) -> Any:
+    """Return a dataclass field for a number, with the smallest and the largest that make sense beside its default."""
+    return dataclasses.field(default=default, metadata={BOUNDS: (low, high)})
+
+
+def check_settings(settings: Any, group: str = "") -> None:
+    """Refuse a settings dataclass with a value of the wrong kind or out of its bounds.
+
+    Args:
+        settings: A frozen dataclass; its numbers are made with `bounded`.
+        group: The name of the group of settings, where it has but one.
+
+    Raises:
+        RecipeError: names the first field that is wrong, what was wanted and what came.
+    """
+    hints = typing.get_type_hints(type(settings))
+    for field in dataclasses.fields(settings):
+        name = f"{group}.{field.name}" if group else field.name
+        _check(name, getattr(settings, field.name), hints[field.name], field.metadata.get(BOUNDS))
+
+
+def check_text(name: str, text: str) -> None:
+    """Refuse a text that cannot be written to a file, is not one line, or is very long."""
+    if len(text) > LONGEST_TEXT or any(not (sign.isprintable() or sign == "\u200d") for sign in text):
+        raise RecipeError(f"{name}: wanted one line of at most {LONGEST_TEXT} letters, got {shown(text)}")
+
+
+class Described(NamedTuple):
+    """One setting, as a table shows it."""
+
+    key: str
+    type: str
+    value: str
+    bounds: str
+    meaning: str
+
+
+def described(settings: Any, group: str = "", *, unset: str = "") -> Iterator[Described]:
+    """Yield every setting of a dataclass and of those in it: key, type, value, bounds and docstring.
+
+    Groups that are left out (None) are shown with what they would be.
+    """
+    hints, said = typing.get_type_hints(type(settings)), _docstrings(type(settings))
+    for field in dataclasses.fields(settings):
+        key = f"{group}.{field.name}" if group else field.name
+        hint, value = hints[field.name], getattr(settings, field.name)
+        inner = next((kind for kind in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(kind)), None)
+        if inner is not None:
+            if inner is not hint:
+                yield Described(key, "settings", "null" if value is None else "set", "", said.get(field.name, ""))
+            made = typing.cast(type[Any], inner)() if value is None else value
+            yield from described(made, key, unset=" (if set)" if value is None else unset)
+            continue
+        bounds = field.metadata.get(BOUNDS)
+        limits = f"{spoken_number(bounds[0])} to {spoken_number(bounds[1])}" if bounds else ""
+        yield Described(key, _type_name(hint), _spoken(value) + unset, limits, said.get(field.name, ""))
+
+
+def _check(name: str, value: Any, hint: Any, bounds: tuple[Any, Any] | None) -> None:
+    choices = typing.get_args(hint)
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        if value is None:
+            return
+        hint = next(kind for kind in choices if kind is not types.NoneType)
+        choices = typing.get_args(hint)
+    if hint in (int, float):
+        low, high = bounds if bounds is not None else (float("-inf"), float("inf"))
+        check_number(name, value, low, high, whole=hint is int, error=RecipeError)
+    elif typing.get_origin(hint) is Literal:
+        if not isinstance(value, str) or value not in choices:
+            raise RecipeError(f"{name}: {one_of('choice', str(shown(value)), map(str, choices))}")
+    elif isinstance(hint, type) and not isinstance(value, hint):
+        raise RecipeError(f"{name}: wanted {hint.__name__}, got {shown(value)}")
+    elif hint is str:
+        check_text(name, value)
+
+
+def _type_name(hint: Any) -> str:
+    if typing.get_origin(hint) is Literal:
+        return " | ".join(map(str, typing.get_args(hint)))
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return " | ".join(_type_name(kind) for kind in typing.get_args(hint))
+    return "null" if hint is types.NoneType else str(hint.__name__)
+
+
+def _spoken(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _docstrings(kind: type) -> dict[str, str]:
+    """Return the docstring under each field of a dataclass, those of the classes that it comes from included."""
+    found: dict[str, str] = {}
+    for one in reversed(kind.__mro__):
+        if not dataclasses.is_dataclass(one):
+            continue
+        try:
+            tree = ast.parse(textwrap.dedent(inspect.getsource(one)))
+        except (OSError, TypeError):  # a program without its source: the table has no meanings then
+            continue
+        body = typing.cast(ast.ClassDef, tree.body[0]).body
+        for line, after in itertools.pairwise(body):
+            text = after.value.value if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) else None
+            if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) and isinstance(text, str):
+                found[line.target.id] = " ".join(text.split())
+    return found

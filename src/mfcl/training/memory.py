@@ -1,0 +1,111 @@
+"""About how much memory a training takes, told before it begins: what cannot fit is refused with the estimate."""
+
+import itertools
+
+import numpy as np
+import torch
+from jaxtyping import Int64
+from torch import Tensor, nn
+
+from mfcl.core.memory import memory_bytes
+from mfcl.errors import RecipeError
+from mfcl.models.inference import pick_device
+from mfcl.models.losses import TERMS
+from mfcl.models.pair import MultiFormatModel, make_model, outline
+from mfcl.recipe import Recipe
+from mfcl.training.tasks.contrastive import head_sizes
+
+FLOAT = 4
+"""Bytes of a number."""
+COPIES = 4
+"""Of each parameter: itself, its gradient and two moments."""
+MEASURED_SECONDS = 0.5
+"""Length of the clip whose activations are counted."""
+
+
+def check_memory(
+    recipe: Recipe, lengths: Int64[np.ndarray, " items"], *, seed: int = 0, device: str = "auto"
+) -> MultiFormatModel:
+    """Return the recipe's model at random weights, or refuse a pre-training that cannot fit into memory.
+
+    The estimate is a low one, about half of what a step takes at its peak. A GPU's own memory is not looked at.
+
+    Args:
+        recipe: What is to be trained.
+        lengths: Samples of the recordings it is trained on.
+        seed: Of the weights.
+        device: Where.
+
+    Raises:
+        RecipeError: tells the estimate and what to lower.
+    """
+    most = memory_bytes()
+    weights = parameter_bytes(recipe)
+    if weights > most:
+        _refuse("the parameters", weights, most, "model.wave.width, model.mel.width and head.width")
+    model = make_model(recipe.model, seed=seed)
+    batch = min(recipe.train.batch, len(lengths))
+    step = weights + activation_bytes(recipe, model, batch=batch, seconds=crop_seconds(recipe, lengths))
+    if step > most and pick_device(device).type == "cpu":
+        _refuse("a step of this batch", step, most, "train.batch and crops.most_seconds, or raise mel_format.hop")
+    return model
+
+
+def parameter_bytes(recipe: Recipe) -> float:
+    """Return what the parameters take with their gradients and moments; no memory is taken to tell it."""
+    model, head = outline(recipe.model), recipe.head
+    count = sum(weight.numel() for weight in model.parameters())
+    for dim in head_sizes(recipe.model, model.parts).values():
+        widths = [dim, *[head.width] * (head.layers - 1), head.out] if head.layers else []
+        count += sum(size_in * size_out for size_in, size_out in itertools.pairwise(widths))
+    return float(FLOAT * COPIES * count)
+
+
+def activation_bytes(recipe: Recipe, model: MultiFormatModel, *, batch: int, seconds: float) -> float:
+    """Return what a step keeps of each layer for its backward pass, counted on a short clip.
+
+    Args:
+        recipe: Which crops each encoder sees.
+        model: Its model; left in the mode that it was in.
+        batch: Recordings a step.
+        seconds: Length of the crops.
+    """
+    rate, mel = recipe.model.sample_rate, recipe.model.mel_format
+    samples = round(MEASURED_SECONDS * rate)
+    counted = 0
+
+    def count(_module: nn.Module, _given: tuple[object, ...], made: object) -> None:
+        nonlocal counted
+        tensors = made if isinstance(made, tuple) else (made,)
+        counted += sum(one.numel() for one in tensors if isinstance(one, Tensor))
+
+    was_training = model.training
+    layers = [module for module in model.eval().modules() if not list(module.children())]
+    hooks = [layer.register_forward_hook(count) for layer in layers]
+    try:
+        with torch.no_grad():
+            model(torch.zeros(1, samples))
+    finally:
+        for hook in hooks:
+            hook.remove()
+        model.train(was_training)
+    first, second = TERMS[recipe.loss.terms]
+    views = max(len(first), len(second))  # crops that each encoder sees of a recording
+    fourier = 2 * (rate / mel.hop) * (mel.fft // 2 + 1)
+    return FLOAT * batch * views * seconds * (counted / MEASURED_SECONDS + fourier)
+
+
+def crop_seconds(recipe: Recipe, lengths: Int64[np.ndarray, " items"]) -> float:
+    """Return the mean length of a crop of these recordings."""
+    crops = recipe.crops
+    longest = crops.length if crops.longest is None else (crops.length + crops.longest) / 2
+    clips = lengths / recipe.preparation.sample_rate
+    asked = longest * clips if crops.unit == "fraction" else np.minimum(longest, clips)
+    return float(np.minimum(asked, crops.most_seconds).mean()) if len(clips) else 0.0
+
+
+def _refuse(what: str, needed: float, most: int, lower: str) -> None:
+    asked, there = (f"{size / 2**30:.1f} GiB" for size in (needed, most))
+    raise RecipeError(
+        f"{what} would take about {asked} of memory or more, and {there} is all there is here; lower {lower}"
+    )
