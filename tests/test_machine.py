@@ -84,7 +84,7 @@ def test_a_function_leaves_the_threads_alone_unless_told(verb, told: list[int], 
         with pytest.raises(MfclError, match="nowhere"):
             verb(tmp_path / "nowhere", tmp_path / "out", threads=threads)
         assert told == set_to
-    with pytest.raises(MfclError, match="^threads: wanted a whole number from 1 to 1024, got 0"):
+    with pytest.raises(MfclError, match=r"^threads: wanted a whole number from 1 to 1024, got 0"):
         verb(tmp_path / "nowhere", tmp_path / "out", threads=0)
 
 
