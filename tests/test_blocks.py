@@ -135,6 +135,11 @@ def test_the_rooms_hand_out_their_blocks() -> None:
         views.shift  # noqa: B018
 
 
+def test_the_rooms_of_blocks_load_when_they_are_first_used() -> None:
+    code = "import mfcl; mfcl.models.register_encoder; mfcl.views.noisy"
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
 def test_crops_come_without_torch() -> None:
-    code = "import sys, mfcl.views; mfcl.views.CropSettings; sys.exit('torch' in sys.modules)"
+    code = "import sys, mfcl; mfcl.views.CropSettings; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,5 +1,6 @@
 """Windows of a recording: where they lie, and that a file in pieces gives what the whole of it gives."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -35,13 +36,14 @@ def test_windows_of_a_sound_in_blocks_are_those_of_the_formula(samples: int, siz
 def test_a_file_in_pieces_gives_what_the_whole_of_it_gives(
     rate: int, level_db: float | None, part: tuple[float | None, float | None], tmp_path: Path
 ) -> None:
-    sound = 0.2 + 0.1 * np.random.default_rng(0).standard_normal((3 * rate, 2)).astype(np.float32)
-    soundfile.write(tmp_path / "a.wav", sound, rate, subtype="FLOAT")
-    preparation = Preparation(level_db=level_db, trim_db=20.0)
+    sound = 0.1 * np.random.default_rng(0).standard_normal((3 * rate, 2)).astype(np.float32)
+    sound[: int(0.9 * rate)] *= 0.001  # what trimming would cut
+    soundfile.write(tmp_path / "a.wav", sound + np.float32(0.2), rate, subtype="FLOAT")
+    preparation = Preparation(level_db=level_db, trim_db=20.0, remove_dc=rate == 16000)
     start, end = part
     found = list(file_windows(tmp_path / "a.wav", preparation, window=0.5, hop=0.3, start=start, end=end))
     samples, own = read_audio(tmp_path / "a.wav", start=start, end=end)
-    whole = prepare(samples, own, Preparation(level_db=level_db))
+    whole = prepare(samples, own, dataclasses.replace(preparation, trim_db=None))
     alike = list(array_windows(samples, own, preparation, window=0.5, hop=0.3))
     assert [first for first, _ in found] == [first for first, _ in alike]
     assert found[-1][0] == len(whole) - 8000

@@ -44,6 +44,9 @@ _HOMES = {
     "train": "training.api",
 }
 
+_ROOMS = ("models", "views")
+"""Packages of blocks, which load like names: `mfcl.models.LogMel`."""
+
 __all__ = [
     "Checkpoint",
     "Embedder",
@@ -71,6 +74,8 @@ def __getattr__(name: str) -> Any:
         value = getattr(importlib.import_module(f"mfcl.{_HOMES[name]}"), name)
         globals()[name] = value  # over the module of the same name, which importing it has just put there
         return value
+    if name in _ROOMS:
+        return importlib.import_module(f"mfcl.{name}")
     raise AttributeError(f"module 'mfcl' has no attribute {name!r}")
 
 

@@ -90,6 +90,7 @@ def embed(
                 end = piece.start + len(piece.samples) / preparation.sample_rate
                 places.append((piece.recording, piece.start, end))
             bar.update(pieces[-1].recording + 1 - bar.n)
+            del pieces, clips  # before the next ones are decoded: one chunk in memory, not two
         bar.update(len(manifest) - bar.n)  # the last ones may have been left out
     left_out.write(None if failures is None else Path(failures))
     if not vectors:
@@ -98,7 +99,7 @@ def embed(
     chosen = np.array([recording for recording, _, _ in places], dtype=np.int64)
     ids, labels = manifest.ids[chosen], {name: manifest.column(name)[chosen] for name in manifest.label_names}
     if window is not None:
-        starts, ends = (np.array([repr(round(place[side], 6)) for place in places]) for side in (1, 2))
+        starts, ends = (np.array([repr(round(float(place[side]), 6)) for place in places]) for side in (1, 2))
         ids = np.array([f"{name}@{start}" for name, start in zip(ids, starts, strict=True)])
         labels |= {"start": starts, "end": ends}
     found = Embeddings(np.concatenate(vectors), ids, labels, bounds, manifest.splits[chosen])

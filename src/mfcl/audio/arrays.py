@@ -84,7 +84,7 @@ def whole_rate(sample_rate: Any) -> int:
         >>> whole_rate(44100.0)
         44100
     """
-    given = isinstance(sample_rate, numbers.Real) and not isinstance(sample_rate, bool)
+    given = isinstance(sample_rate, numbers.Real)
     if not (given and math.isfinite(sample_rate) and sample_rate == int(sample_rate)) or not (
         LOWEST_RATE <= sample_rate <= HIGHEST_RATE
     ):
