@@ -152,6 +152,8 @@ class _BoundedStream:
         self._most = most_bytes
         self.header_left: int | None = HEADER_BYTES
         """Bytes that may still be read before the next member; None while a member's contents are read."""
+        self.last = b""
+        """What was read last."""
 
     def tell(self) -> int:
         return self._stream.tell()
@@ -162,7 +164,8 @@ class _BoundedStream:
         if size > BLOCK or (self.header_left is not None and self.header_left < 0):
             raise RefusedArchiveError(f"{self._archive}: a header is too long; refused, not unpacked")
         self._check(self.tell() + size)
-        return self._stream.read(size)
+        self.last = self._stream.read(size)
+        return self.last
 
     def seek(self, place: int) -> int:
         self._check(place)
@@ -204,6 +207,8 @@ def _tar_members(stream: _BoundedStream, tar: tarfile.TarFile) -> Iterator[_Memb
         yield _tar_member(tar, info)
         tar.members.clear()  # type: ignore[attr-defined]  # tarfile keeps every header that it has read
         stream.header_left = HEADER_BYTES
+    if stream.last.strip(b"\0"):  # the end is zeros; tarfile takes a spoilt header for the end too
+        raise EOFError("a header makes no sense")
 
 
 def _tar_member(tar: tarfile.TarFile, info: tarfile.TarInfo) -> _Member:
