@@ -35,7 +35,7 @@ def spoil(folder: Path, chance: Random) -> None:
     path = folder / LIST
     text = path.read_text(encoding="utf-8")
     rows = list(csv.reader(io.StringIO(text)))
-    if chance.random() < 0.05:
+    if chance.random() < 0.01:
         os.mkfifo(folder / "pipe.wav")
         rows[2][0] = "pipe.wav"
     if chance.random() < 0.75:
