@@ -8,11 +8,13 @@ How sure the pinned commits are (looked up, never downloaded, when this was writ
 - `fsdd`, d6938f9b: two independent public projects name it as the commit of the tag v1.0.10; one of them records 3,000
   clips (6 speakers x 10 digits x takes 0 to 49) and 16,419,872 bytes.
 
-The check of the clips after the download does not rest on these records.
+The check of the clips after the download does not rest on these records. AudioMNIST's contents are compared with a
+digest a speaker (`digests.py`); of FSDD no digest is known, so its clips are counted and read.
 """
 
 import contextlib
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +24,15 @@ from filelock import FileLock, Timeout
 from mfcl import audio
 from mfcl.core import console
 from mfcl.data.fetch.archives import DamagedArchiveError, RefusedArchiveError, unpack
+from mfcl.data.fetch.digests import Digest, differences, read_digests
 from mfcl.data.fetch.transfer import discard, download
 from mfcl.errors import AudioError, FetchError, one_of
 
 DOWNLOADS = 2  # of an archive that arrives damaged although its length is right
+BESIDE = 1000
+"""Files and folders that an archive holds beside its clips, at most; twice of all that is expected is unpacked."""
+LONGEST_CLIP = 60 * 48_000  # samples; a spoken digit takes a second, a clip that claims hours would fill the memory
+DIFFERENT = 3  # speakers that a message names
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,8 @@ class Corpus:
     """About what it takes unpacked; an archive of twice that is refused."""
     digits: int = 10
     takes: int = 50
+    digested: bool = False
+    """The package has a digest for each speaker, in `<name>.json`."""
 
     @property
     def url(self) -> str:
@@ -61,6 +70,11 @@ class Corpus:
             30000
         """
         return len(self.speakers) * self.digits * self.takes
+
+    @property
+    def digests(self) -> dict[str, Digest]:
+        """What each speaker's clips should be; empty where it is not known."""
+        return read_digests(self.name) if self.digested else {}
 
     def paths(self) -> Iterator[str]:
         """Yield every clip's path, relative to the folder.
@@ -84,6 +98,7 @@ CORPORA = {
         speakers=tuple(f"{number:02d}" for number in range(1, 61)),
         archive_bytes=996_621_372,
         unpacked_bytes=1_900_000_000,
+        digested=True,
     ),
     "fsdd": Corpus(
         name="fsdd",
@@ -103,6 +118,9 @@ def fetch(name: str, folder: Path, *, url: str | None = None, progress: bool = T
     A folder that holds the corpus already is returned at once. What an interrupted download brought is kept beside the
     folder, as `<folder>.part`, and the next call goes on from there. The folder itself appears whole or not at all.
 
+    After unpacking, each speaker's clips are compared with a known digest, where there is one. Speakers that differ are
+    named on standard error and kept: the digests are those of a public copy, which may be older than the archive.
+
     Args:
         name: "audiomnist" (30,000 clips, 1 GB to download, 2 GB unpacked) or "fsdd" (3,000 clips, 16 MB).
         folder: Where the corpus goes; it must not exist, or be empty.
@@ -113,14 +131,20 @@ def fetch(name: str, folder: Path, *, url: str | None = None, progress: bool = T
         The folder.
 
     Raises:
-        FetchError: an unknown name, a folder with something else in it, a server or connection that fails, an archive
-            that is damaged or would leave the folder, clips that are missing or unreadable, a full disk.
+        FetchError: an unknown name, a folder with something else in it, a server or connection that fails or is too
+            slow, an archive that is too large, damaged or would leave the folder, clips that are missing, unreadable or
+            too long, a full disk.
     """
     if name not in CORPORA:
         raise FetchError(one_of("corpus", name, CORPORA))
     corpus, folder = CORPORA[name], Path(folder)
-    if _is_there(corpus, folder):
-        return folder
+    if "\0" in str(folder):
+        raise FetchError(f"{str(folder)!r}: no folder can have this name; choose another folder")
+    try:
+        if _is_there(corpus, folder):
+            return folder
+    except OSError as error:
+        raise FetchError(f"{folder}: cannot be read ({error.strerror or error}); choose another folder") from error
     target = folder.absolute()
     with _alone(target):
         _check_space(corpus, target)
@@ -202,8 +226,15 @@ def _unpack_and_check(corpus: Corpus, part: Path, target: Path, progress: bool) 
     unpacked = target.with_name(f".{target.name}.unpacking")
     shutil.rmtree(unpacked, ignore_errors=True)  # of a call that was killed
     try:
-        unpack(part, unpacked, most_bytes=2 * corpus.unpacked_bytes, shown=progress)
+        unpack(
+            part,
+            unpacked,
+            most_bytes=2 * corpus.unpacked_bytes,
+            most_members=2 * (corpus.clips + BESIDE),
+            shown=progress,
+        )
         _check_clips(corpus, unpacked, progress)
+        _compare(corpus, unpacked)
         if target.exists():
             target.rmdir()  # empty, as was checked
         unpacked.rename(target)
@@ -215,11 +246,29 @@ def _check_clips(corpus: Corpus, folder: Path, progress: bool) -> None:
     faults = []
     for path in console.progress(corpus.paths(), total=corpus.clips, what="checking", unit="clip", shown=progress):
         try:
-            audio.read_audio(folder / path)
+            with audio.open_audio(folder / path) as file:
+                frames = file.frames
+            if frames > LONGEST_CLIP:
+                faults.append(path)
+            else:
+                audio.read_audio(folder / path)
         except AudioError:
             faults.append(path)
     if faults:
         raise _IncompleteError(
             f"{corpus.name}: {len(faults):,} of the {corpus.clips:,} clips in the archive are missing or unreadable, "
             f"the first {faults[0]}; fetch again, or give another address"
+        )
+
+
+def _compare(corpus: Corpus, folder: Path) -> None:
+    """Name the speakers whose clips are not the known ones."""
+    found = differences(folder, corpus.clip, corpus.digests)
+    if found:
+        named = "; ".join(f"{speaker} ({text})" for speaker, text in list(found.items())[:DIFFERENT])
+        more = f"; and {len(found) - DIFFERENT} more" if len(found) > DIFFERENT else ""
+        print(  # noqa: T201
+            f"{corpus.name}: the clips of {len(found)} of {len(corpus.digests)} speakers are not those whose digests "
+            f"are known: {named}{more}",
+            file=sys.stderr,
         )

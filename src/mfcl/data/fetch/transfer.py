@@ -10,21 +10,22 @@ import json
 import re
 import time
 import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mfcl.core import console, files
+from mfcl.data.fetch.connection import check_address, one_line, open_answer
 from mfcl.errors import FetchError
 
 TRIES = 5
 PAUSE_SECONDS = 1.0  # before the second try; twice as long before each further one
-TIMEOUT_SECONDS = 60.0  # without a single byte
 BLOCK = 1 << 16
 WORTHWHILE = 1 << 20  # a try that brought this many bytes further makes the count of tries begin again
 PASSING = frozenset([408, 425, 429, 500, 502, 503, 504])  # answers that may be another one in a moment
+LONGEST_NOTE = 1 << 16  # bytes of the JSON file
+NUMBER = r"\d{1,18}"  # more digits than any length has, few enough for int()
+VALIDATOR = re.compile(r'"[!#-~\x80-\xff]{0,500}"|[A-Z][ -~]{1,99}')  # a strong ETag, or a date
 
 
 @dataclass(frozen=True)
@@ -48,14 +49,15 @@ def download(url: str, part: Path, *, expected_bytes: int, shown: bool = True) -
     Args:
         url: An http or https address.
         part: Where the bytes go; kept, with its JSON file beside it, when this fails or is interrupted.
-        expected_bytes: For the progress bar where the server names no length.
+        expected_bytes: About the file's length; an answer of more than twice that is refused.
         shown: Show progress.
 
     Raises:
-        FetchError: a refusal by the server, a connection that fails again and again, or a full disk.
+        FetchError: an address that cannot be asked, a refusal by the server, an answer that is too long, a connection
+            that fails, falls silent or is too slow again and again, or a full disk.
     """
-    if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
-        raise FetchError(f"{url}: an address beginning with http:// or https:// was wanted")
+    check_address(url)
+    _check_places(part)
     tries, furthest = 0, _size(part)
     while True:
         try:
@@ -87,28 +89,48 @@ def _size(part: Path) -> int:
     return part.stat().st_size if part.exists() else 0
 
 
-def _known(part: Path, url: str) -> _Version:
+def _check_places(part: Path) -> None:
+    """Refuse to write where something other than a file is: a folder cannot be written, a pipe would wait for ever."""
+    for path in (part, _beside(part)):
+        if path.exists() and not (path.is_file() or path.is_char_device()):
+            raise FetchError(f"{path}: a file is to be written here, but this is none; move it away")
+
+
+def _known(part: Path, url: str, most_bytes: int) -> _Version:
     """Read what a part is of; of another address or a damaged note nothing is known."""
     nothing = _Version(url, None, None)
-    with contextlib.suppress(OSError, ValueError, TypeError):
-        version = _Version(**json.loads(_beside(part).read_text(encoding="utf-8")))
-        return version if version.url == url else nothing
-    return nothing
+    try:
+        with _beside(part).open("rb") as file:
+            note = json.loads(file.read(LONGEST_NOTE))
+    except (OSError, ValueError, RecursionError):
+        return nothing
+    if not isinstance(note, dict) or set(note) != set(asdict(nothing)) or note["url"] != url:
+        return nothing
+    validator, total = note["validator"], note["total"]
+    valid = validator is None or (isinstance(validator, str) and VALIDATOR.fullmatch(validator) is not None)
+    whole = total is None or (type(total) is int and 0 <= total <= most_bytes)
+    return _Version(url, validator, total) if valid and whole else nothing
 
 
 def _try_once(url: str, part: Path, expected_bytes: int, shown: bool) -> None:
-    version, size = _known(part, url), _size(part)
+    most = 2 * expected_bytes
+    version, size = _known(part, url, most), _size(part)
     if version.total is not None and size == version.total:
         return  # an earlier call was interrupted after the last byte
-    start = size if version.validator and (version.total is None or size < version.total) else 0
-    with _open(version, start, part) as response:
+    start = size if version.validator and size < (most if version.total is None else version.total) else 0
+    with _open(version, start, part, most) as response:
         if response.status == 206:
             version = _continued(response, version, start, part)
         else:  # the whole file: the first time, the server cannot continue, or the file is another by now
             start, version = 0, _Version(url, _validator(response), _length(response))
+        if version.total is not None and version.total > most:
+            raise FetchError(
+                f"{url}: a file of {version.total:,} bytes is announced, more than twice the {expected_bytes:,} of the "
+                "archive; check the address, or give another"
+            )
         total = version.total or expected_bytes
         with console.progress(total=total, what=part.stem, unit="B", initial=start, shown=shown) as bar:
-            _store(response, part, version, start, bar.update)
+            _store(response, part, version, start, most, bar.update)
     size = _size(part)
     if version.total is not None and size < version.total:
         raise _CutError(f"the connection ended after {size:,} of {version.total:,} bytes")
@@ -119,22 +141,20 @@ def _try_once(url: str, part: Path, expected_bytes: int, shown: bool) -> None:
 
 
 @contextlib.contextmanager
-def _open(version: _Version, start: int, part: Path) -> Iterator[http.client.HTTPResponse]:
+def _open(version: _Version, start: int, part: Path, most_bytes: int) -> Iterator[http.client.HTTPResponse]:
     headers = {"User-Agent": "mfcl", "Accept-Encoding": "identity"}
     if start and version.validator:
         headers |= {"Range": f"bytes={start}-", "If-Range": version.validator}
-    request = urllib.request.Request(version.url, headers=headers)  # noqa: S310  # the scheme was checked
     try:
-        response = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)  # noqa: S310
+        response = open_answer(version.url, headers, most_bytes=most_bytes)
     except urllib.error.HTTPError as error:
         error.close()
+        answer = f"the server answered {error.code} {one_line(error.reason)}".rstrip()
         if error.code == 416:  # what is kept is longer than the file
             discard(part)
         elif error.code not in PASSING:
-            raise FetchError(
-                f"{version.url}: the server answered {error.code} {error.reason}; check the address, or give another"
-            ) from error
-        raise _CutError(f"the server answered {error.code} {error.reason}") from error
+            raise FetchError(f"{version.url}: {answer}; check the address, or give another") from error
+        raise _CutError(answer) from error
     except (OSError, http.client.HTTPException) as error:
         raise _CutError(_reason(error)) from error
     with response:
@@ -143,7 +163,9 @@ def _open(version: _Version, start: int, part: Path) -> Iterator[http.client.HTT
 
 def _continued(response: http.client.HTTPResponse, version: _Version, start: int, part: Path) -> _Version:
     """Check that the rest is the rest of what is kept."""
-    span = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", "").strip())
+    span = re.fullmatch(
+        rf"bytes ({NUMBER})-{NUMBER}/({NUMBER}|\*)", response.headers.get("Content-Range", "").strip(), re.ASCII
+    )
     total = int(span[2]) if span and span[2] != "*" else None
     same_total = None in (total, version.total) or total == version.total
     if not span or int(span[1]) != start or not start or not same_total or _changed(response, version):
@@ -158,30 +180,48 @@ def _changed(response: http.client.HTTPResponse, version: _Version) -> bool:
 
 def _validator(response: http.client.HTTPResponse) -> str | None:
     """Return what proves that two answers are the same bytes; a weak ETag does not (RFC 9110, section 13.1.5)."""
-    tag = response.headers.get("ETag", "")
-    return tag if tag.startswith('"') else response.headers.get("Last-Modified")
+    for name, begin in (("ETag", '"'), ("Last-Modified", "")):
+        text = response.headers.get(name, "")
+        if text.startswith(begin) and VALIDATOR.fullmatch(text):
+            return text
+    return None
 
 
 def _length(response: http.client.HTTPResponse) -> int | None:
     text = response.headers.get("Content-Length", "")
-    return int(text) if text.isdecimal() and not response.chunked else None
+    return int(text) if re.fullmatch(NUMBER, text, re.ASCII) and not response.chunked else None
 
 
 def _store(
-    response: http.client.HTTPResponse, part: Path, version: _Version, start: int, arrived: Callable[[int], object]
+    response: http.client.HTTPResponse,
+    part: Path,
+    version: _Version,
+    start: int,
+    most_bytes: int,
+    arrived: Callable[[int], object],
 ) -> None:
+    kept = start
     try:
         if not start:
             _beside(part).unlink(missing_ok=True)  # first, so that a kill in between leaves nothing to continue
         with part.open("ab" if start else "wb") as file:
             files.write_json(_beside(part), asdict(version))
             for block in _blocks(response):
+                kept += len(block)
+                if kept > most_bytes:
+                    break
                 file.write(block)
                 arrived(len(block))
     except OSError as error:
         raise FetchError(
             f"{part}: cannot be written ({error.strerror}); free some space and run the same command to go on"
         ) from error
+    if kept > most_bytes:
+        discard(part)  # no whole archive begins like this, so there is nothing to go on from
+        raise FetchError(
+            f"{version.url}: more than {most_bytes:,} bytes came, twice what the archive has; "
+            "check the address, or give another"
+        )
 
 
 def _blocks(response: http.client.HTTPResponse) -> Iterator[bytes]:
@@ -194,4 +234,4 @@ def _blocks(response: http.client.HTTPResponse) -> Iterator[bytes]:
 
 def _reason(error: Exception) -> str:
     reason = getattr(error, "reason", None) or error
-    return f"the connection failed ({' '.join(str(reason).split()) or type(error).__name__})"
+    return f"the connection failed ({one_line(reason) or type(error).__name__})"
