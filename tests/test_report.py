@@ -433,6 +433,40 @@ def test_a_study_under_way_says_so(tmp_path: Path) -> None:
     assert "12 of 40 parts are done" in page
 
 
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_a_folder_of_version_0_1_has_its_page_and_no_verdict(tmp_path: Path, seeds: int) -> None:
+    for name, old in (("new", False), ("old", True)):
+        make_report(write_study(tmp_path / name, seeds=seeds, speakers=3, takes=1, old=old))
+    new, page = ((tmp_path / name / "report.html").read_text("utf-8") for name in ("new", "old"))
+    assert "Nothing is called better or worse here" in page
+    assert not re.search(r"\((better|worse|open): ", page)
+    assert "kept no paired differences" in page or "no interval of a mean over seeds and no paired differences" in page
+    # the mean of the ends of several seeds is no interval of their mean
+    assert ("95&nbsp;% interval over" in page) == (seeds == 1)
+    titles = [re.findall(r"<figcaption>[^<]*", text) for text in (new, page)]
+    assert titles[0] == titles[1]
+    assert (tmp_path / "new" / "results.csv").read_bytes() == (tmp_path / "old" / "results.csv").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("training", "words"), [("07", "30 of 2 unseen speakers"), ("01", "30 of 2 speakers, 1 of them in training too")]
+)
+def test_the_first_screen_says_whether_speakers_are_unseen_and_shows_the_notes(
+    tmp_path: Path, training: str, words: str
+) -> None:
+    write_study(tmp_path, seeds=1, speakers=3, takes=1)
+    about = json.loads((tmp_path / "about.json").read_text("utf-8"))
+    about["parts"]["test"] = {"recordings": 30, "speakers": 2}
+    about["notes"] = [f"note {place}" for place in range(5)]
+    (tmp_path / "about.json").write_text(json.dumps(about), encoding="utf-8")
+    rows = ["path,split,digit,speaker", f"a.wav,train,1,{training}", "b.wav,test,1,01", "c.wav,test,2,02"]
+    (tmp_path / "manifest.csv").write_text("\n".join(rows), encoding="utf-8")
+    screen = make_report(tmp_path).read_text("utf-8").partition("</header>")[0]
+    assert f"<dd>{words}</dd>" in screen
+    assert [f"note {place}" in screen for place in range(5)] == [True, True, True, False, False]
+    assert "2 more notes" in screen
+
+
 @pytest.mark.parametrize("left", [{}, {"maps": []}, {"training": [], "confusions": None}, "none"])
 def test_pictures_may_be_missing(tmp_path: Path, left: object) -> None:
     write_study(tmp_path, seeds=1, speakers=3, takes=1)

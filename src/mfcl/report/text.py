@@ -85,8 +85,8 @@ def compare(found: Sequence[Summary], differences: Differences) -> str:
         A few sentences, "" where pre-trained encoders were not measured.
 
     Example:
-        >>> asked = Question("labels", "accuracy", "digit", "knn")
-        >>> compare([Summary(asked, Representation("pre-trained", "", "mel"), 95.1, 93, 97, 9, None, (0,), 1, "")], {})
+        >>> asked, whose = Question("labels", "accuracy", "digit", "knn"), Representation("pre-trained", "", "mel")
+        >>> compare([Summary(asked, whose, 95.1, 93.0, 97.0, 9, None, (0,), 1.0, "")], {})
         'On digit (5-NN, no training) the pre-trained mel encoder reaches 95.1 %; nothing was measured beside it.'
     """
     ours = leading(found, PRETRAINED)
