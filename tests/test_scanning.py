@@ -169,7 +169,7 @@ def test_the_tables_say_what_there_is(tmp_path):
         "recordings     26 (25 usable)",
         "hours          0.00",
         "seconds each   0.50 to 0.50, median 0.50",
-        "rates (Hz)     16000: 25",
+        "rates          16000 Hz: 25",
         "channels       1: 25",
         "label speaker  13 values; 2 to 2 each",
         "label digit    2 values; 0: 13, 1: 13",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from mfcl import __version__
+from mfcl.core.console import printable
 from mfcl.errors import MfclError
 
 INTERRUPTED = 130
@@ -17,8 +18,6 @@ STUDIED = (
     *("formats", "augmentation", "crops", "ablation"),
 )
 """The sections of a study; told here so that help needs no torch."""
-SHOWN = 30
-"""Problems that a scan prints."""
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -38,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given.run(given)
         sys.stdout.flush()
     except MfclError as error:
-        print(f"mfcl: {error}", file=sys.stderr)
+        print(f"mfcl: {printable(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as error:
         text = str(error) or "interrupted; nothing is half-written, the same command goes on or starts again"
@@ -78,7 +77,7 @@ def parser() -> OneLineParser:
     scan = command("scan", _scan, "look at every recording; print a table and every problem, write a manifest")
     scan.add_argument("data", type=Path)
     scan.add_argument("--out", type=Path, help="manifest CSV of the usable recordings")
-    scan.add_argument("--all", action="store_true", help=f"print every problem, not only {SHOWN}")
+    scan.add_argument("--all", action="store_true", help="print every recording that has a problem, not only the kinds")
     scan.add_argument("--strict", action="store_true", help="leave with 2 if a recording cannot be used")
     _quiet(scan)
 
@@ -194,9 +193,9 @@ def _scan(given: argparse.Namespace) -> None:
 
     report = scan(open_manifest(given.data), progress=not given.quiet)
     print(report.table())
-    problems = report.problems_table(None if given.all else SHOWN)
+    problems = report.problems_table() if given.all else report.kinds_table()
     if problems:
-        print(f"\n{problems}" + ("; --all prints them" if "... and " in problems.splitlines()[-1] else ""))
+        print(f"\n{problems}" + ("" if given.all else "\n\n--all prints every recording that has a problem"))
     if report.failures and given.strict:
         name, reason = report.failures[0]
         raise MfclError(f"{name}: {reason}; {len(report.failures)} recordings cannot be used")

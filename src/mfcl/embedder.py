@@ -1,26 +1,38 @@
 """From a checkpoint and recordings to embeddings: input order, bounded memory, bad files named and left out."""
 
+import contextlib
 import csv
+import logging
 import sys
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from mfcl.audio import Preparation, prepare, read_audio
+from mfcl.audio import LongSound, Preparation, Sound, heard, prepare, read_prepared
 from mfcl.checkpoint import Checkpoint, load_checkpoint
+from mfcl.core.console import printable
 from mfcl.core.console import progress as progress_bar
 from mfcl.core.files import replacing
+from mfcl.core.parallel import in_parallel
 from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest import Manifest, Recording
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import AudioError, CheckpointError, MfclError
-from mfcl.models.inference import Format, Listed, Part, Samples, embed_clips, part_bounds, pick_device
+from mfcl.models.inference import Format, Listed, Part, Windows, embed_clips, part_bounds, pick_device
+
+log = logging.getLogger(__name__)
 
 CHUNK = 512
-"""Recordings decoded at a time."""
+"""Recordings embedded at a time, at the most."""
+MOST_SAMPLES = 1 << 25
+"""Samples held at a time, or one recording more: 128 MiB."""
+FEW_LONG = 8
+"""Long recordings at a time: each is an open file."""
+Decoded = TypeVar("Decoded")
 
 
 def embed(
@@ -48,7 +60,8 @@ def embed(
         part: The words' part or the voices', of a model that has both; all of it if left out.
         whiten: Make vectors ready for cosines, by what was learned from the training data.
         batch: Recordings a step; memory is bounded by `mfcl.models.inference.LONGEST_SECONDS` of sound each.
-        failures: Where to write a CSV of the files left out (`id,reason`); written only if there are any.
+        failures: Where to write a CSV of the files left out and of those with something wrong (`id,reason,kind`, the
+            kind being `failure` or `notice`); written only if there are any.
         strict: Make the first bad file an error.
         device: `auto`, `cpu`, `cuda`, ...
         progress: Show a progress bar.
@@ -63,22 +76,29 @@ def embed(
     vectors: list[Float32[np.ndarray, "items dim"]] = []
     kept: list[int] = []
     failed: list[tuple[str, str]] = []
-    with progress_bar(total=len(manifest), what="embedding", unit="clips", shown=progress) as bar:
-        for first in range(0, len(manifest), CHUNK):
-            chunk = manifest.recordings[first : first + CHUNK]
-            clips: list[Samples] = []
-            for offset, outcome in enumerate(_decode(chunk, preparation)):
+    noticed: list[tuple[str, str]] = []
+    decoded = in_parallel(partial(_decode, preparation=preparation), manifest.recordings, what="decoding", shown=False)
+    with (
+        contextlib.closing(decoded),
+        progress_bar(total=len(manifest), what="embedding", unit="clips", shown=progress) as bar,
+    ):
+        for first, chunk in _chunks(decoded):
+            clips: list[Sound] = []
+            for place, outcome in enumerate(chunk, start=first):
+                name = manifest.recordings[place].id
                 if isinstance(outcome, MfclError):
                     if strict:
                         raise outcome
-                    failed.append((chunk[offset].id, str(outcome)))
-                else:
-                    clips.append(outcome)
-                    kept.append(first + offset)
+                    failed.append((name, str(outcome)))
+                    continue
+                sound, notices = outcome
+                clips.append(sound)
+                kept.append(place)
+                noticed += [(name, notice) for notice in notices]
             if clips:
                 vectors.append(embed_clips(model, Listed(clips), preparation.sample_rate, format=format, batch=batch))
             bar.update(len(chunk))
-    _report(failed, failures)
+    _report(failed, noticed, failures)
     if not vectors:
         raise AudioError(
             f"{manifest.root}: no recording could be read; the first: {failed[0][1] if failed else 'none'}"
@@ -143,12 +163,17 @@ class Embedder:
             AudioError: a file or array that cannot be used; the message names it.
         """
         listed = [sounds] if isinstance(sounds, str | Path | np.ndarray) else list(sounds)
-        clips = [self._prepared(sound, place, sample_rate) for place, sound in enumerate(listed)]
-        if not clips:
+        if not listed:
             return np.zeros((0, self.dim(format, part=part)), dtype=np.float32)
         model = self.checkpoint.model
-        vectors = embed_clips(model, Listed(clips), self.sample_rate, format=format, batch=batch, progress=progress)
-        names = np.full(len(clips), "")
+        prepared = (self._prepared(sound, place, sample_rate) for place, sound in enumerate(listed))
+        vectors = np.concatenate(
+            [
+                embed_clips(model, Listed(clips), self.sample_rate, format=format, batch=batch, progress=progress)
+                for _, clips in _chunks(prepared, most=len(listed))
+            ]
+        )
+        names = np.full(len(listed), "")
         plain = Embeddings(vectors, names, {}, part_bounds(model, format), names)
         wanted = _wanted(plain, self.checkpoint, part, whiten=whiten).vectors
         return _unit(wanted) if normalize else wanted
@@ -180,7 +205,7 @@ class Embedder:
         starts = np.arange(0, max(1, len(samples) - size + 1), step)
         if starts[-1] + size < len(samples):
             starts = np.append(starts, len(samples) - size)
-        windows = Listed([samples[start : start + size] for start in starts])
+        windows = Windows(samples, starts, size)
         vectors = embed_clips(self.checkpoint.model, windows, self.sample_rate, format=format, batch=batch)
         return vectors, starts / self.sample_rate
 
@@ -191,16 +216,18 @@ class Embedder:
         cosines: Float32[np.ndarray, "_ _"] = _unit(a) @ _unit(b).T
         return cosines
 
-    def _prepared(self, sound: str | Path | np.ndarray, place: int, sample_rate: int | None) -> Samples:
+    def _prepared(self, sound: str | Path | np.ndarray, place: int, sample_rate: int | None) -> Sound:
         preparation = self.checkpoint.recipe.preparation
         if isinstance(sound, str | Path):
-            samples, rate = read_audio(Path(sound))
-            return prepare(samples, rate, preparation)
+            read, notices = read_prepared(Path(sound), preparation)
+            for notice in notices:
+                log.warning("%s: %s", printable(str(sound)), notice)
+            return heard(read)
         samples = np.asarray(sound, dtype=np.float32)
         samples = samples.mean(axis=1) if samples.ndim == 2 else samples
         if samples.ndim != 1 or len(samples) == 0 or not np.isfinite(samples).all():
             raise AudioError(f"array {place}: wanted finite samples of shape (samples,) or (samples, channels)")
-        return prepare(samples, sample_rate or preparation.sample_rate, preparation)
+        return heard(prepare(samples, sample_rate or preparation.sample_rate, preparation))
 
 
 def load(folder: str | Path, *, device: str = "auto") -> Embedder:
@@ -216,16 +243,29 @@ def _wanted(found: Embeddings, checkpoint: Checkpoint, part: Part | None, *, whi
     return chosen.whiten(checkpoint.whitening) if whiten else chosen
 
 
-def _decode(recordings: Sequence[Recording], preparation: Preparation) -> Iterable[Samples | MfclError]:
-    def decode(recording: Recording) -> Samples | MfclError:
-        try:
-            samples, rate = read_audio(recording.path, start=recording.start, end=recording.end)
-            return prepare(samples, rate, preparation)
-        except MfclError as error:
-            return error
+def _decode(recording: Recording, preparation: Preparation) -> tuple[Sound, tuple[str, ...]] | MfclError:
+    try:
+        sound, notices = read_prepared(recording.path, preparation, start=recording.start, end=recording.end)
+    except MfclError as error:
+        return error
+    return heard(sound), notices
 
-    with ThreadPoolExecutor() as pool:  # libsndfile and soxr release the interpreter's lock
-        return list(pool.map(decode, recordings))
+
+def _chunks(decoded: Iterable[Decoded], *, most: int = CHUNK) -> Iterator[tuple[int, list[Decoded]]]:
+    """Yield what was decoded some at a time, and the place of the first; what is held counts, not only how many."""
+    first, chunk, samples = 0, [], 0
+    for one in decoded:
+        sound = one[0] if isinstance(one, tuple) else one
+        chunk.append(one)
+        if isinstance(sound, LongSound):
+            samples += MOST_SAMPLES // FEW_LONG
+        elif isinstance(sound, np.ndarray):
+            samples += sound.size
+        if len(chunk) == most or samples >= MOST_SAMPLES:
+            yield first, chunk
+            first, chunk, samples = first + len(chunk), [], 0
+    if chunk:
+        yield first, chunk
 
 
 def _unit(vectors: Float32[np.ndarray, "items dim"]) -> Float32[np.ndarray, "items dim"]:
@@ -233,11 +273,17 @@ def _unit(vectors: Float32[np.ndarray, "items dim"]) -> Float32[np.ndarray, "ite
     return np.asarray(vectors / lengths, dtype=np.float32)
 
 
-def _report(failed: Sequence[tuple[str, str]], path: Path | None) -> None:
-    if not failed:
+def _report(failed: Sequence[tuple[str, str]], noticed: Sequence[tuple[str, str]], path: Path | None) -> None:
+    """Print how many files are left out and how many have something wrong, and write all of them down."""
+    if not failed and not noticed:
         return
-    where = "" if path is None else f"; all of them in {path}"
-    print(f"{len(failed)} recordings left out, the first: {failed[0][1]}{where}", file=sys.stderr)  # noqa: T201
+    where = "" if path is None else f"; all of them in {printable(str(path))}"
+    if failed:
+        print(f"{len(failed)} recordings left out, the first: {printable(failed[0][1])}{where}", file=sys.stderr)  # noqa: T201
+    if noticed:
+        count, first = len({name for name, _ in noticed}), printable(": ".join(noticed[0]))
+        print(f"{count} recordings used although something is wrong, the first: {first}{where}", file=sys.stderr)  # noqa: T201
     if path is not None:
+        rows = [(*one, kind) for kind, some in (("failure", failed), ("notice", noticed)) for one in some]
         with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as out:
-            csv.writer(out).writerows([("id", "reason"), *failed])
+            csv.writer(out).writerows([("id", "reason", "kind"), *rows])

@@ -81,6 +81,10 @@ class Disturbed:
             clean = clean + noise_for(clean, self.snr_db, self.seed, recording, self.colour)
         return clean * np.float32(10 ** (self.gain_db / 20))
 
+    def piece(self, index: int, start: int, stop: int) -> Float32[np.ndarray, " samples"]:
+        """Return the samples of one recording from `start` to `stop`, disturbed."""
+        return self.clip(index)[start:stop]
+
     def gather(
         self,
         indices: Int64[np.ndarray, " batch"],

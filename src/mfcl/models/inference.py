@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Int64
 
+from mfcl.audio import Sound
 from mfcl.core.console import progress as progress_bar
 from mfcl.data.manifest import Manifest
 from mfcl.embeddings.table import Embeddings
@@ -25,14 +26,14 @@ Samples = Float32[np.ndarray, " _"]
 
 @runtime_checkable
 class Clips(Protocol):
-    """Clips by number: a `Store`, or anything with lengths in samples and a way to read one clip."""
+    """Clips by number: a `Store`, or anything with lengths in samples and a way to read a piece of one."""
 
     @property
     def lengths(self) -> Int64[np.ndarray, " items"]:
         """Return the clips' lengths in samples."""
 
-    def clip(self, index: int) -> Samples:
-        """Return one clip."""
+    def piece(self, index: int, start: int, stop: int) -> Samples:
+        """Return the samples of one clip from `start` to `stop`."""
         ...
 
 
@@ -65,18 +66,37 @@ def embed_store(
 
 @dataclass(frozen=True)
 class Listed:
-    """Clips in a list."""
+    """Clips in a list: arrays, or long recordings that are read where they are asked for."""
 
-    clips: Sequence[Samples]
+    clips: Sequence[Sound]
 
     @property
     def lengths(self) -> Int64[np.ndarray, " items"]:
         """Return the clips' lengths in samples."""
         return np.array([len(clip) for clip in self.clips], dtype=np.int64)
 
-    def clip(self, index: int) -> Samples:
-        """Return one clip."""
-        return self.clips[index]
+    def piece(self, index: int, start: int, stop: int) -> Samples:
+        """Return the samples of one clip from `start` to `stop`."""
+        return self.clips[index][start:stop]
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows of one recording as clips, each read where it is asked for."""
+
+    sound: Sound
+    starts: Int64[np.ndarray, " windows"]
+    size: int
+
+    @property
+    def lengths(self) -> Int64[np.ndarray, " windows"]:
+        """Return the windows' lengths in samples."""
+        return np.asarray(np.minimum(self.size, len(self.sound) - self.starts), dtype=np.int64)
+
+    def piece(self, index: int, start: int, stop: int) -> Samples:
+        """Return the samples of one window from `start` to `stop`."""
+        first = int(self.starts[index])
+        return np.asarray(self.sound[first + start : first + stop])
 
 
 @torch.inference_mode()
@@ -111,7 +131,7 @@ def embed_clips(
         bar = progress_bar(total=len(weights), what="embedding", unit="clips", shown=progress)
         with bar:
             for windows in plan:
-                wave, lengths = _stack([clips.clip(item)[start:stop] for item, start, stop in windows])
+                wave, lengths = _stack([clips.piece(item, start, stop) for item, start, stop in windows])
                 output = [
                     getattr(model, name)(wave.to(device), None if lengths is None else lengths.to(device)).float()
                     for name in wanted

@@ -42,9 +42,13 @@ class Store:
 
     def clip(self, index: int) -> Float32[np.ndarray, " samples"]:
         """Return one whole recording."""
+        return self.piece(index, 0, int(self.lengths[index]))
+
+    def piece(self, index: int, start: int, stop: int) -> Float32[np.ndarray, " samples"]:
+        """Return the samples of one recording from `start` to `stop`; no others are read."""
         first = int(self.offsets[index])
-        last = first + int(self.lengths[index])
-        return np.asarray(self.samples[first:last] * self.scales[index], dtype=np.float32)
+        last = first + min(stop, int(self.lengths[index]))
+        return np.asarray(self.samples[first + start : last] * self.scales[index], dtype=np.float32)
 
     def gather(
         self,
