@@ -18,9 +18,10 @@ from mfcl.errors import MfclError
 
 DONE = {
     **FAILURES,
+    **{kind: done for kind, done in NOTICES.items() if kind != "DC offset"},
     "duplicate": "used as it is",
     "label missing": "used where the label is not needed",
-    **NOTICES,
+    "DC offset": NOTICES["DC offset"],
 }
 """Kinds of problems, the worst first, and what is done about each."""
 

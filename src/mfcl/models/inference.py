@@ -21,6 +21,8 @@ FORMATS = ("wave", "mel")
 Part = Literal["words", "voices"]
 LONGEST_SECONDS = 10.0
 """A longer recording is embedded in windows of this length: memory stays bounded for an hour of sound."""
+MOST_SAMPLES = 6 << 20
+"""Samples of a step at the most, padding counted: what the layers hold grows with them, to about 400 MB."""
 Samples = Float32[np.ndarray, " _"]
 
 
@@ -116,7 +118,7 @@ def embed_clips(
         clips: Mono clips at the model's rate, already prepared.
         sample_rate: Theirs, in Hz.
         format: See `embed`.
-        batch: Windows a step.
+        batch: Windows a step; fewer where they are long (`MOST_SAMPLES`).
         progress: Show a progress bar.
     """
     wanted = FORMATS if format == "both" else (format,)
@@ -176,8 +178,14 @@ def _plan(lengths: Int64[np.ndarray, " items"], longest: int, batch: int) -> Ite
         edges = [length * piece // pieces for piece in range(pieces + 1)]
         windows += [(item, start, stop) for start, stop in pairwise(edges)]
     windows.sort(key=lambda window: (window[2] - window[1], window))
-    for first in range(0, len(windows), batch):
-        yield windows[first : first + batch]
+    first = 0
+    while first < len(windows):
+        some = windows[first : first + batch]
+        widest = [stop - start for _, start, stop in some]  # rising: a batch is as wide as its last window
+        while len(some) > 1 and len(some) * widest[len(some) - 1] > MOST_SAMPLES:
+            some.pop()
+        yield some
+        first += len(some)
 
 
 def _stack(clips: Sequence[Samples]) -> tuple[torch.Tensor, torch.Tensor | None]:
