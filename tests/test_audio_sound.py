@@ -1,5 +1,7 @@
 """Long recordings are prepared in pieces, and nothing tells them from the same sound prepared whole."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile
@@ -110,3 +112,28 @@ def test_a_long_recording_of_which_nothing_is_left_is_an_error(tmp_path, monkeyp
     monkeypatch.setattr("mfcl.audio.judging.HELD", 0)
     with pytest.raises(AudioError, match=r"it\.wav: nothing is left at 16000 Hz"):
         read_prepared(tmp_path / "it.wav", Preparation())
+
+
+def test_what_is_read_of_a_long_recording_does_not_stay_in_memory(tmp_path, monkeypatch):
+    (tmp_path / "in").mkdir()
+    write(tmp_path / "in" / "a.wav", seconds=60.0, rate=16000)
+    store = open_store(open_manifest(tmp_path / "in"), Preparation(), cache=tmp_path / "cache", progress=False)
+
+    def resident():
+        """Bytes of the store's file that this process has in memory."""
+        maps = Path("/proc/self/smaps").read_text(encoding="utf-8").split(str(tmp_path / "cache"))[1]
+        return int(maps.split("Rss:")[1].split()[0]) * 1024
+
+    def read():
+        for start in range(0, 900_000, 100_000):
+            store.piece(0, start, start + 100_000)
+            store.gather(np.array([0]), np.array([start]), np.array([90_000]))
+
+    if not Path("/proc/self/smaps").exists():
+        pytest.skip("the system does not say what is in memory")
+    whole = store.clip(0)
+    assert resident() > 1_500_000
+    monkeypatch.setattr("mfcl.data.store.clips.LONG", 1000)
+    read()
+    assert resident() < 500_000
+    np.testing.assert_array_equal(store.clip(0), whole)

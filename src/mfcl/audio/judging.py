@@ -131,8 +131,10 @@ def _judge(
             if sums.frames > most:
                 kept = None
         channel, problems = sums.outcome()
-        digest = (sums.raw_digest if channel is not None else sums.digest).copy()
+        digest = sums.digest.copy()
         digest.update(str(file.sample_rate).encode())
+        if channel is not None:  # of channels that cancel the mean says little
+            digest.update(sums.first_digest.digest())
         return Judgement(
             frames=sums.frames,
             sample_rate=file.sample_rate,
@@ -190,7 +192,7 @@ class _Sums:
     bad: int = 0
     clipped: int = 0
     digest: "hashlib.blake2b" = field(default_factory=lambda: hashlib.blake2b(digest_size=16))
-    raw_digest: "hashlib.blake2b" = field(default_factory=lambda: hashlib.blake2b(digest_size=16))
+    first_digest: "hashlib.blake2b" = field(default_factory=lambda: hashlib.blake2b(digest_size=16))
 
     @classmethod
     def of(cls, channels: int) -> "_Sums":
@@ -206,12 +208,12 @@ class _Sums:
         self.peak = max(self.peak, float(block.max()), -float(block.min()))
         exact = wave.astype(np.float64)
         self.mono_total += float(exact.sum())
-        self.mono_power += float(np.square(exact).sum())
+        self.mono_power += float(exact @ exact)
         if block.shape[1] > 1:
-            self.raw_digest.update(block.tobytes())
-            each = block.astype(np.float64)
-            self.totals += each.sum(axis=0)
-            self.powers += np.square(each).sum(axis=0)
+            self.first_digest.update(block[:, 0].tobytes())
+            for number, channel in enumerate(block.T.astype(np.float64)):
+                self.totals[number] += channel.sum()
+                self.powers[number] += channel @ channel
         if self.peak >= NEAR_FULL_SCALE:
             self.clipped += _clipped_places(block)
 

@@ -1,5 +1,6 @@
 """What a store holds and gives: pieces of many recordings at once."""
 
+import mmap
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,8 @@ from jaxtyping import Float32, Int16, Int64
 
 from mfcl.data.manifest import Manifest
 
+LONG = 1 << 22
+"""Samples; what is read of a longer recording is let go of at once."""
 Samples = Int16[np.ndarray, " samples"] | Float32[np.ndarray, " samples"]
 
 
@@ -48,7 +51,20 @@ class Store:
         """Return the samples of one recording from `start` to `stop`; no others are read."""
         first = int(self.offsets[index])
         last = first + min(stop, int(self.lengths[index]))
-        return np.asarray(self.samples[first + start : last] * self.scales[index], dtype=np.float32)
+        found = np.asarray(self.samples[first + start : last] * self.scales[index], dtype=np.float32)
+        if self.lengths[index] > LONG:
+            self._let_go(first + start, last)
+        return found
+
+    def _let_go(self, first: int, last: int) -> None:
+        """Take samples that were read out of this process's memory again; the system may keep them for the next time.
+
+        Pages of a file that is mapped stay, once read: of a day of sound, all of it.
+        """
+        mapped, size = getattr(self.samples.base, "obj", None), self.samples.itemsize
+        if isinstance(mapped, mmap.mmap) and hasattr(mapped, "madvise"):
+            begin = first * size // mmap.PAGESIZE * mmap.PAGESIZE
+            mapped.madvise(mmap.MADV_DONTNEED, begin, last * size - begin)
 
     def gather(
         self,
@@ -66,8 +82,10 @@ class Store:
         rows = np.zeros((len(indices), int(counts.max(initial=0))), dtype=np.float32)
         firsts = self.offsets[indices] + starts
         # a copy a row is faster than an index a sample: rows lie in one piece in the file
-        for row, first, count in zip(rows, firsts.tolist(), counts.tolist(), strict=True):
+        for row, first, count, index in zip(rows, firsts.tolist(), counts.tolist(), indices.tolist(), strict=True):
             row[:count] = self.samples[first : first + count]
+            if self.lengths[index] > LONG:
+                self._let_go(first, first + count)
         rows *= self.scales[indices][:, None]
         return rows
 
@@ -77,7 +95,9 @@ def load(place: Path, manifest: Manifest, sample_rate: int, dtype: str) -> Store
     try:
         with (place / "index.npz").open("rb") as file, np.load(file, allow_pickle=False) as index:
             lengths, scales, kept, failures = (index[name] for name in ("lengths", "scales", "kept", "failures"))
-        samples = np.asarray(np.memmap(place / "clips", dtype=dtype, mode="r"))  # a plain view: slices cost less
+        with (place / "clips").open("rb") as file:
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        samples: Samples = np.frombuffer(mapped, dtype=dtype)
         if samples.size != lengths.sum() or len(kept) + len(failures) != len(manifest):
             return None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
