@@ -135,5 +135,5 @@ def test_what_is_read_of_a_long_recording_does_not_stay_in_memory(tmp_path, monk
     assert resident() > 1_500_000
     monkeypatch.setattr("mfcl.data.store.clips.LONG", 1000)
     read()
-    assert resident() < 500_000
+    assert resident() < 200_000
     np.testing.assert_array_equal(store.clip(0), whole)

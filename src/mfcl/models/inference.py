@@ -22,7 +22,7 @@ Part = Literal["words", "voices"]
 LONGEST_SECONDS = 10.0
 """A longer recording is embedded in windows of this length: memory stays bounded for an hour of sound."""
 MOST_SAMPLES = 5 << 20
-"""Samples of a step at the most, padding counted, such as 64 clips of 5 seconds: what the layers hold grows with them."""
+"""Samples of a step at the most, padding counted, such as 64 clips of 5 seconds: memory grows with them."""
 Samples = Float32[np.ndarray, " _"]
 
 

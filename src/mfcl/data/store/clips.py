@@ -12,6 +12,8 @@ from mfcl.data.manifest import Manifest
 
 LONG = 1 << 22
 """Samples; what is read of a longer recording is let go of at once."""
+AROUND = 1 << 22
+"""Bytes on either side that the system may have put into memory with those that were read."""
 Samples = Int16[np.ndarray, " samples"] | Float32[np.ndarray, " samples"]
 
 
@@ -63,8 +65,8 @@ class Store:
         """
         mapped, size = getattr(self.samples.base, "obj", None), self.samples.itemsize
         if isinstance(mapped, mmap.mmap) and hasattr(mapped, "madvise"):
-            begin = first * size // mmap.PAGESIZE * mmap.PAGESIZE
-            mapped.madvise(mmap.MADV_DONTNEED, begin, last * size - begin)
+            begin = max(first * size - AROUND, 0) // mmap.PAGESIZE * mmap.PAGESIZE
+            mapped.madvise(mmap.MADV_DONTNEED, begin, min(last * size + AROUND, len(mapped)) - begin)
 
     def gather(
         self,
