@@ -1,6 +1,7 @@
 """What a file's bytes say: several streams in one file, headers that were never finished, checksums, cut ends."""
 
 import hashlib
+import io
 import os
 import struct
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 import soundfile
 
 from mfcl.audio import read_audio
+from mfcl.audio.containers import look_at
 from mfcl.data.manifest import Manifest, Recording
 from mfcl.data.scanning import scan
 from tests.sounds import tone
@@ -139,6 +141,19 @@ def test_an_empty_wav_with_notes_behind_its_data_is_empty(tmp_path):
     path = write(tmp_path / "it.wav", np.zeros(0, dtype=np.float32))
     path.write_bytes(path.read_bytes() + b"LIST" + struct.pack("<I", 10) + b"INFOabcdef")
     assert scanned(path).kinds == ("empty",)
+
+
+def test_a_wav_of_nothing_but_zeros_behind_its_header_does_not_take_long_to_refuse(tmp_path):
+    path = write(tmp_path / "it.wav", tone())
+    looked = []
+
+    class Counting(io.BytesIO):
+        def read(self, *arguments):
+            looked.append(arguments)
+            return super().read(*arguments)
+
+    look_at(Counting(path.read_bytes()[:36] + bytes(1_000_000)))
+    assert len(looked) < 10
 
 
 def with_samples(content, count):

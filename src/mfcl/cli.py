@@ -128,7 +128,10 @@ def parser() -> OneLineParser:
     embed.add_argument("model", type=Path, help="a run folder or a checkpoint folder")
     embed.add_argument("data", type=Path, help="a file, a folder or a manifest")
     embed.add_argument(
-        "--out", type=Path, required=True, help="an .npz file; what is wrong with files is written to failures.csv beside it"
+        "--out",
+        type=Path,
+        required=True,
+        help="an .npz file; what is wrong with files is written to failures.csv beside it",
     )
     embed.add_argument("--format", choices=("wave", "mel", "both"), default="both")
     embed.add_argument("--part", choices=("words", "voices"), help="of a model that has both; all of it if left out")

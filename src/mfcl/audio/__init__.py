@@ -16,7 +16,6 @@ from mfcl.audio.preparation import (
     level_db,
     prepare,
     resample,
-    rounded,
     step_16_bit,
     to_16_bit,
 )
@@ -43,7 +42,6 @@ __all__ = [
     "read_audio",
     "read_prepared",
     "resample",
-    "rounded",
     "step_16_bit",
     "to_16_bit",
     "write_audio",

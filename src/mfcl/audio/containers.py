@@ -11,6 +11,7 @@ from mfcl.audio.mpeg import mpeg_streams
 CHUNK = 1 << 20  # bytes read at once in a search
 FLAC_START = b"fLaC\x00\x00\x00\x22"  # the marker and the head of its first block, which is always 34 bytes long
 FLAC_INFO = 8  # where that block's contents begin
+MOST_CHUNKS = 1000  # that are looked at
 OGG_HEAD = 27  # bytes of a page before its table of segments
 OGG_FIRST = 2  # flag of a page that begins a stream
 
@@ -109,29 +110,34 @@ class Window:
 
 def _wav(handle: BinaryIO, size: int, *, mpeg: bool) -> Container:
     """Find the data chunk; where it claims nothing and is not followed by other chunks, the recorder was stopped."""
-    place = 12
-    while place + 8 <= size:
-        handle.seek(place)
-        name, length = struct.unpack("<4sI", handle.read(8))
+    for name, place, length in _chunks(handle, 12, size):
         if name == b"data":
-            rest = size - place - 8
-            if length == 0 and rest and not _chunks_until_end(handle, place + 8, size):
-                mended = {place + 4: struct.pack("<I", min(rest, 0xFFFFFFFF))}
+            rest = size - place
+            if length == 0 and rest and not _chunks_until_end(handle, place, size):
+                mended = {place - 4: struct.pack("<I", min(rest, 0xFFFFFFFF))}
                 return _unfinished("wav", rest, Stream(0, size, replaced=mended))
             break
-        place += 8 + length + length % 2
     return Container("mpeg" if mpeg else "wav")
+
+
+def _chunks(handle: BinaryIO, place: int, size: int) -> Iterator[tuple[bytes, int, int]]:
+    """Yield the chunks from a place on: name, where the contents begin, their length; up to what is no chunk."""
+    for _ in range(MOST_CHUNKS):
+        handle.seek(place)
+        head = handle.read(8)
+        if place + 8 > size or not all(32 <= letter < 127 for letter in head[:4]):
+            return
+        name, length = struct.unpack("<4sI", head)
+        yield name, place + 8, length
+        place += 8 + length + length % 2
 
 
 def _chunks_until_end(handle: BinaryIO, place: int, size: int) -> bool:
     """Say whether whole chunks lie from a place to the end of a file."""
-    while place + 8 <= size:
-        handle.seek(place)
-        name, length = struct.unpack("<4sI", handle.read(8))
-        if not all(32 <= letter < 127 for letter in name):
-            return False
-        place += 8 + length + length % 2
-    return size <= place <= size + 1
+    end = place
+    for _, begin, length in _chunks(handle, place, size):
+        end = begin + length
+    return place < end <= size <= end + 1
 
 
 def _au(head: bytes, size: int) -> Container:

@@ -60,9 +60,9 @@ class AudioFile:
         first = self._opened(self._streams[0])
         self._first: _Decoder | None = first
         self.sample_rate, self.channels = int(first.samplerate), int(first.channels)
-        self.frames = _promised_frames(first, container) if len(self._streams) == 1 else None
+        self.frames = _promised_frames(first) if len(self._streams) == 1 else None
         self.notices = list(container.notices)
-        self._seekable = len(self._streams) == 1 and not self._mpeg and container.kind != "ogg"
+        self._seekable = len(self._streams) == 1 and not self._mpeg  # in MP3 it is not exact
         self._width = {"PCM_S8": 1, "PCM_16": 2, "PCM_24": 3}.get(first.subtype, 0)
 
     def close(self) -> None:
@@ -84,6 +84,8 @@ class AudioFile:
         read, whole = 0, start is None and end is None
         digest = hashlib.md5(usedforsecurity=False) if whole and self._container.digest and self._width else None
         for number, stream in enumerate(self._streams):
+            if left <= 0:
+                return
             try:
                 decoder = self._first if number == 0 and self._first is not None else self._opened(stream)
             except (soundfile.LibsndfileError, TypeError):
@@ -151,9 +153,8 @@ def open_audio(path: Path, *, ignore_length: bool = False) -> Iterator[AudioFile
     """
     try:
         kind = _special(path.stat().st_mode)
-        handle = (
-            None if kind else path.open("rb", buffering=0)
-        )  # to open a named pipe would wait for someone who writes
+        # to open a named pipe would wait for someone who writes
+        handle = None if kind else path.open("rb", buffering=0)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise AudioError(f"{path}: cannot be opened ({reason}); check the path") from error
@@ -186,13 +187,13 @@ def _special(mode: int) -> str:
     return names.get(stat.S_IFMT(mode), "" if stat.S_ISREG(mode) else "no file")
 
 
-def _promised_frames(decoder: _Decoder, container: Container) -> int | None:
+def _promised_frames(decoder: _Decoder) -> int | None:
     """Return how many frames the header speaks of; None where it only estimates.
 
     libsndfile mends its count for PCM files and notes the header's own in its log, so that is where it is looked for.
     """
     frames = int(decoder.frames)
-    if container.kind in ("mpeg", "ogg") or decoder.format in ("MP3", "OGG") or frames >= UNKNOWN:
+    if decoder.format == "OGG" or decoder.subtype.startswith("MPEG") or frames >= UNKNOWN:
         return None
     note = re.search(r"^\s*(?:data|SSND)\s*:\s*(\d+) \(should be (\d+)\)", decoder.extra_info, re.MULTILINE)
     if note is None:
