@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks import accuracy, choices, embedding, gpu, growth, logmel, neighbours, starts, step, store
+from benchmarks import accuracy, choices, embedding, gpu, growth, logmel, memory, neighbours, starts, step, store
 from benchmarks.timing import machine
 from mfcl.core.console import table
 from mfcl.core.files import write_json
@@ -20,7 +20,7 @@ from mfcl.errors import MfclError, one_of
 
 ALL = {
     "step": step, "choices": choices, "embedding": embedding, "logmel": logmel, "store": store,
-    "neighbours": neighbours, "growth": growth, "starts": starts, "gpu": gpu, "accuracy": accuracy,
+    "neighbours": neighbours, "growth": growth, "memory": memory, "starts": starts, "gpu": gpu, "accuracy": accuracy,
 }  # fmt: skip
 """Name -> what measures it; `accuracy` is done with --data or by name."""
 
@@ -33,6 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, help="rounds in turn, instead of each one's own")
     parser.add_argument("--threads", type=int, help="processor threads; as many as allowed if left out")
     parser.add_argument("--data", type=Path, help="labelled recordings with a validation part, for accuracy")
+    parser.add_argument("--clips", type=int, nargs="+", help="numbers of clips, for memory")
+    parser.add_argument("--seconds", type=int, nargs="+", help="lengths of one long file in seconds, for memory")
     parser.add_argument("--full", action="store_true", help="30,000 clips in the store")
     parser.add_argument("--tiny", action="store_true", help="next to nothing, to see that it runs")
     parser.add_argument("--list", action="store_true", help="say what there is")

@@ -4,7 +4,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mfcl.audio import Preparation, level_db, open_audio, prepare, promised_frames, read_audio, resample, write_audio
+from mfcl.audio import Preparation, level_db, open_audio, prepare, read_audio, resample, write_audio
 from mfcl.errors import AudioError, MfclError, RecipeError
 from tests.sounds import tone
 
@@ -104,7 +104,7 @@ def test_of_a_file_cut_short_what_is_there_is_read_and_its_promise_is_known(tmp_
     assert 12000 < samples.size < 21000
     np.testing.assert_allclose(samples, wave[: samples.size], atol=1e-4)
     with open_audio(path) as file:
-        assert abs(promised_frames(file) - 40000) < 10
+        assert abs(file.frames - 40000) < 10
 
 
 def test_a_stream_without_a_known_length_is_not_cut_short(tmp_path):
@@ -114,7 +114,7 @@ def test_a_stream_without_a_known_length_is_not_cut_short(tmp_path):
     data[data.find(b"data") + 4 : data.find(b"data") + 8] = b"\xff\xff\xff\xff"
     path.write_bytes(data)
     with open_audio(path) as file:
-        assert promised_frames(file) == 4800
+        assert file.frames == 4800
 
 
 @settings(deadline=None, max_examples=25)

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mfcl.errors import MeasureError
+from mfcl.evaluation import baselines, long_clips
 from mfcl.evaluation.baselines import (
     competition,
     log_mel,
@@ -144,3 +145,45 @@ def test_nothing_to_describe_is_refused_in_one_line() -> None:
         random_features([np.empty(0, dtype=np.float32)], RATE, seed=0)
     with pytest.raises(MeasureError, match="even number of groups"):
         random_features([sound(0.1)], RATE, seed=0, groups=3)
+
+
+class InPieces:
+    """Clips that say how much of one was read at once."""
+
+    def __init__(self, clips: list[np.ndarray]) -> None:
+        self.clips = clips
+        self.lengths = np.array([len(clip) for clip in clips])
+        self.most = 0
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def clip(self, index: int) -> np.ndarray:
+        return self.piece(index, 0, len(self.clips[index]))
+
+    def piece(self, index: int, start: int, stop: int) -> np.ndarray:
+        self.most = max(self.most, stop - start)
+        return self.clips[index][start:stop]
+
+
+@pytest.mark.parametrize("count", [16000, 16001, 30000, 48111])
+def test_features_of_a_long_recording_in_pieces_are_those_of_the_whole(monkeypatch, count):
+    draw = np.random.default_rng(count)
+    clips = [
+        (0.1 * draw.standard_normal(count) * np.linspace(0.1, 1, count)).astype(np.float32),
+        draw.random(900) - 0.5,
+    ]
+    clips[1] = clips[1].astype(np.float32)
+    features = {
+        "mfcc": lambda given: mfcc_statistics(given, RATE),
+        "picture": lambda given: log_mel_picture(given, RATE, frames=7),
+        "random": lambda given: random_features(given, RATE, seed=0, groups=4),
+    }
+    whole = {name: feature(clips) for name, feature in features.items()}
+    stored = InPieces(clips)
+    monkeypatch.setattr(baselines, "LONG", 1000)
+    monkeypatch.setattr(long_clips, "PIECE", 3000)
+    monkeypatch.setattr(long_clips, "FRAMES", 13)
+    for name, feature in features.items():
+        np.testing.assert_allclose(feature(stored), whole[name], rtol=1e-4, atol=2e-4, err_msg=name)
+    assert stored.most < 8000

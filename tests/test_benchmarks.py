@@ -19,6 +19,7 @@ KEYS = {
     "store": {"clips", "first_seconds", "next_seconds"},
     "neighbours": {"seconds", "ratio_over_scikit_learn"},
     "growth": {"works", "loss"},
+    "memory": {"peaks"},
     "starts": {"seconds"},
     "accuracy": {"said"},
 }

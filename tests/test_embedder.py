@@ -13,9 +13,13 @@ import soundfile
 
 import mfcl
 from mfcl.cli import main
+from mfcl.data.layouts import open_manifest
+from mfcl.data.scanning import scan
+from mfcl.data.store import open_store
 from mfcl.embedder import Embedder
 from mfcl.errors import AudioError, MfclError
-from mfcl.models.inference import Listed, embed_clips
+from mfcl.models import inference
+from mfcl.models.inference import Listed, embed_clips, embed_store
 from mfcl.recipe import load_recipe
 from tests.recipes import tiny_recipe
 from tests.sounds import tone, word, write_corpus
@@ -66,6 +70,126 @@ def test_bad_files_are_left_out_and_named(run: Path, tmp_path: Path, capsys: pyt
     assert "1 recordings left out" in capsys.readouterr().err
     with pytest.raises(MfclError, match="0_01_5"):
         mfcl.embed(run, data, strict=True, progress=False)
+
+
+def test_files_with_something_wrong_are_embedded_counted_and_written_down(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_corpus(tmp_path / "corpus", speakers=1, digits=3, takes=2) / "data" / "01"
+    cut, silent, loud = (data / f"{digit}_01_0.wav" for digit in range(3))
+    cut.write_bytes(cut.read_bytes()[:4044])
+    soundfile.write(silent, np.zeros(4000, dtype=np.float32), 16000)
+    soundfile.write(loud, np.clip(9 * tone(0.3), -0.999, 0.999), 16000)
+    found = mfcl.embed(run, tmp_path / "corpus", failures=tmp_path / "failures.csv", progress=False)
+    assert len(found.ids) == 5
+    with (tmp_path / "failures.csv").open() as file:
+        listed = [(row["id"], row["kind"], row["reason"]) for row in csv.DictReader(file)]
+    assert [row[:2] for row in listed] == [
+        ("data/01/1_01_0.wav", "failure"),
+        ("data/01/0_01_0.wav", "notice"),
+        ("data/01/2_01_0.wav", "notice"),
+    ]
+    assert [row[2].removeprefix(f"{silent}: ")[:9] for row in listed] == ["silent: -", "cut short", "clipped: "]
+    said = capsys.readouterr().err.splitlines()
+    assert [line.split(",")[0] for line in said] == [
+        "1 recordings left out",
+        "2 recordings used although something is wrong",
+    ]
+    scanned = scan(open_manifest(tmp_path / "corpus"), progress=False)
+    assert [name for name, _ in scanned.failures] == [row[0] for row in listed[:1]]
+    assert [entry.id for entry in scanned.entries if entry.usable and entry.problems] == [row[0] for row in listed[1:]]
+
+
+def test_a_silent_file_is_an_error_of_encoding_and_a_notice_is_logged(
+    model: Embedder, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    soundfile.write(tmp_path / "silent.wav", np.zeros(4000, dtype=np.float32), 16000)
+    with pytest.raises(AudioError, match=r"silent\.wav: silent: -120 dB"):
+        model.encode(tmp_path / "silent.wav")
+    soundfile.write(tmp_path / "loud.wav", np.clip(9 * tone(0.3), -0.999, 0.999), 16000)
+    model.encode(tmp_path / "loud.wav")
+    assert "clipped: at" in caplog.text
+
+
+def test_a_recordings_embedding_is_the_same_from_its_file_and_from_a_store(
+    run: Path, model: Embedder, corpus: Path
+) -> None:
+    store = open_store(open_manifest(corpus), model.checkpoint.recipe.preparation, cache=run / "store", progress=False)
+    stored = embed_store(model.checkpoint.model, store)
+    np.testing.assert_array_equal(mfcl.embed(run, corpus, progress=False).vectors, stored.vectors)
+
+
+def test_a_recording_too_long_to_be_held_is_embedded_as_if_it_were_held(
+    run: Path, model: Embedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in").mkdir()
+    rng = np.random.default_rng(0)
+    for seconds in (0.5, 2.2, 3.1):
+        soundfile.write(tmp_path / "in" / f"{seconds}.flac", 0.1 * rng.standard_normal(int(22050 * seconds)), 22050)
+    paths = sorted((tmp_path / "in").iterdir())
+    monkeypatch.setattr("mfcl.models.inference.LONGEST_SECONDS", 0.7)
+    held = mfcl.embed(run, tmp_path / "in", progress=False).vectors
+    frames = model.encode_frames(paths[2], window=0.4, hop=0.3)
+    monkeypatch.setattr("mfcl.audio.judging.HELD", 30000)
+    monkeypatch.setattr("mfcl.audio.sound.BLOCK", 2000)
+    np.testing.assert_allclose(mfcl.embed(run, tmp_path / "in", progress=False).vectors, held, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(model.encode(paths), held, rtol=1e-3, atol=1e-4)
+    again = model.encode_frames(paths[2], window=0.4, hop=0.3)
+    np.testing.assert_allclose(again[0], frames[0], rtol=1e-3, atol=1e-4)
+    np.testing.assert_array_equal(again[1], frames[1])
+
+
+def test_no_more_than_a_bounded_number_of_samples_is_held_at_a_time(
+    run: Path, corpus: Path, model: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = mfcl.embed(run, corpus, progress=False).vectors
+    steps: list[int] = []
+
+    def counted(network: object, clips: Listed, *rest: object, **options: object) -> np.ndarray:
+        steps.append(int(clips.lengths.sum()))
+        return embed_clips(network, clips, *rest, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("mfcl.embedder.embed_clips", counted)
+    monkeypatch.setattr("mfcl.audio.windows.MOST_SAMPLES", 20000)
+    np.testing.assert_allclose(mfcl.embed(run, corpus, progress=False).vectors, whole, rtol=1e-3, atol=1e-4)
+    paths = [corpus / name for name in mfcl.embed(run, corpus, progress=False).ids]
+    np.testing.assert_allclose(model.encode(paths), whole, rtol=1e-3, atol=1e-4)
+    assert max(steps) < 20000 + 6000
+    assert len(steps) > 20
+
+
+class OnlyWindows:
+    """Clips that count what is read of them."""
+
+    def __init__(self, length: int) -> None:
+        self.lengths = np.array([length, 8000])
+        self.read: list[int] = []
+
+    def piece(self, index: int, start: int, stop: int) -> np.ndarray:
+        assert 0 <= start < stop <= self.lengths[index]
+        self.read.append(stop - start)
+        return tone((stop - start) / 16000)
+
+
+def test_of_a_long_recording_only_its_windows_are_read_and_a_step_has_few_long_ones(
+    model: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mfcl.models.inference.LONGEST_SECONDS", 1.0)
+    clips = OnlyWindows(16000 * 20)
+    embed_clips(model.checkpoint.model, clips, 16000)
+    assert sum(clips.read) == clips.lengths.sum()  # each sample once
+    assert max(clips.read) <= 16000
+    sizes: list[int] = []
+    stack = inference._stack
+
+    def counted(pieces: list[np.ndarray]) -> object:
+        sizes.append(len(pieces) * max(map(len, pieces)))
+        return stack(pieces)
+
+    monkeypatch.setattr(inference, "_stack", counted)
+    monkeypatch.setattr(inference, "MOST_SAMPLES", 50000)
+    embed_clips(model.checkpoint.model, clips, 16000)
+    assert max(sizes) <= 50000
 
 
 def test_a_long_recording_is_the_mean_of_its_windows(model: Embedder) -> None:

@@ -7,7 +7,7 @@ from mfcl.audio import Preparation
 from mfcl.data.layouts import open_manifest
 from mfcl.data.store import Store, open_store
 from mfcl.errors import MeasureError
-from mfcl.evaluation.noisy_store import Disturbed, noise_for, pink
+from mfcl.evaluation.noisy_store import Disturbed, noise_block, noise_for, pink
 from mfcl.models.inference import Stored
 from mfcl.views.batches import ClipStore
 from tests.sounds import tone, write_corpus
@@ -95,3 +95,24 @@ def test_noise_that_cannot_be_made_is_refused_in_one_line(store: Store) -> None:
         Disturbed(store, snr_db=float("inf"))
     with pytest.raises(MeasureError, match="finite numbers of dB are wanted"):
         Disturbed(store, gain_db=float("nan"))
+
+
+@pytest.mark.parametrize("colour", ["white", "pink"])
+def test_a_long_recordings_noise_is_made_in_blocks_at_the_ratio_asked_for(store, monkeypatch, colour):
+    monkeypatch.setattr("mfcl.evaluation.noisy_store.LONG", 1000)
+    monkeypatch.setattr("mfcl.evaluation.noisy_store.BLOCK", 700)
+    noise_block.cache_clear()
+    view = Disturbed(store, snr_db=10.0, gain_db=6.0, colour=colour)
+    length, read = int(store.lengths[2]), []
+    whole = view.clip(2)
+    noise = whole.astype(np.float64) / 10 ** (6.0 / 20) - store.clip(2)
+    ratio = 10 * np.log10((store.clip(2).astype(np.float64) ** 2).sum() / (noise**2).sum())
+    assert ratio == pytest.approx(10, abs=0.01)
+    assert abs(np.corrcoef(noise[:700], noise[700:1400])[0, 1]) < 0.3
+    monkeypatch.setattr(Store, "clip", lambda *_: read.append("a whole recording"))
+    for start, stop in [(0, 50), (650, 750), (700, 1400), (length - 10, length)]:
+        np.testing.assert_allclose(view.piece(2, start, stop), whole[start:stop], atol=1e-7)
+    rows = view.gather(np.array([2, 2]), np.array([3, 699]), np.array([100, 2]))
+    np.testing.assert_allclose(rows[0], whole[3:103], atol=1e-7)
+    assert read == []
+    noise_block.cache_clear()

@@ -169,7 +169,7 @@ def test_the_tables_say_what_there_is(tmp_path):
         "recordings     26 (25 usable)",
         "hours          0.00",
         "seconds each   0.50 to 0.50, median 0.50",
-        "rates (Hz)     16000: 25",
+        "rates          16000 Hz: 25",
         "channels       1: 25",
         "label speaker  13 values; 2 to 2 each",
         "label digit    2 values; 0: 13, 1: 13",
@@ -224,3 +224,34 @@ def test_a_scan_that_cannot_be_kept_is_still_a_scan(tmp_path):
     write(tmp_path / "in", "good.wav", noise())
     (tmp_path / "cache").write_text("a file, not a folder")
     assert scan_once(open_manifest(tmp_path / "in"), cache=tmp_path / "cache", progress=False).entries[0].usable
+
+
+def test_kinds_of_problems_are_counted_the_worst_first_with_two_examples_and_what_is_done(tmp_path):
+    for number in range(5):
+        write(tmp_path, f"loud{number}.wav", np.clip(9 * tone(0.25, 100 + number), -0.999, 0.999))
+        write(tmp_path, f"offset{number}.wav", noise(seed=number) + np.float32(0.05))
+    write(tmp_path, "silent.wav", 0 * noise())
+    (tmp_path / "text.wav").write_text("no sound")
+    report = scan(open_manifest(tmp_path), progress=False)
+    lines = report.kinds_table().splitlines()[2:]
+    assert [line.split("  ")[0] for line in lines] == ["unreadable", "silent", "clipped", "DC offset"]
+    assert "  5             used as it is" in lines[2]
+    assert "loud0.wav (at 50 places); loud1.wav (at " in lines[2]
+    assert "loud2.wav" not in lines[2]
+    assert "left out" in lines[0]
+    assert "problems      unreadable: 1, silent: 1, clipped: 5, DC offset: 5" in report.table()
+    every = report.problems_table().splitlines()[2:]
+    assert len(every) == 12
+    assert every[0].startswith("text.wav")
+    assert scan(open_manifest(tmp_path).select([0]), progress=False).kinds_table().count("loud") == 1
+
+
+def test_rates_are_counted_the_most_frequent_first(tmp_path):
+    for number in range(16):
+        write(tmp_path, f"{number}.wav", tone(0.1, 300, 8000 + number), 8000 + number)
+    for number in range(3):
+        write(tmp_path, f"more{number}.wav", tone(0.1, 300, 44100), 44100)
+    text = scan(open_manifest(tmp_path), progress=False).table()
+    (line,) = (line for line in text.splitlines() if line.startswith("rates"))
+    assert line.split(None, 1)[1].startswith("44100 Hz: 3, ")
+    assert line.endswith(", 5 more rates")

@@ -169,10 +169,10 @@ def test_parts_of_one_file_are_clips_of_their_own(tmp_path):
 BUILD = """
 import sys, time
 from pathlib import Path
-import mfcl.store.build as build
+import mfcl.data.store.build as build
 from mfcl.audio import Preparation
 from mfcl.data import open_manifest
-from mfcl.store import open_store
+from mfcl.data.store import open_store
 
 root, cache, log, slow = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), float(sys.argv[4])
 whole = build.decode
@@ -223,7 +223,7 @@ from pathlib import Path
 from mfcl.audio import Preparation
 from mfcl.data import open_manifest
 from mfcl.errors import StoreError
-from mfcl.store import open_store
+from mfcl.data.store import open_store
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (99999, 99999))
 try:

@@ -9,55 +9,59 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mfcl.audio import Preparation, prepare, read_audio, windows
-from mfcl.audio.windows import array_windows, bounded, check_window, file_windows
+from mfcl.audio import LongSound, Preparation, heard, judging, prepare, read_audio, windows
+from mfcl.audio.windows import bounded, check_window, window_samples, window_starts
+from mfcl.data import open_manifest
+from mfcl.data.decoding import LeftOut, recording_windows, whole_recordings
 from mfcl.errors import AudioError
 
-PLAIN = Preparation(sample_rate=1000, remove_dc=False)
 
-
-@given(st.integers(1, 60), st.integers(1, 20), st.integers(1, 30), st.integers(1, 25))
+@given(st.integers(1, 60), st.integers(1, 20), st.integers(1, 30))
 @settings(deadline=None, max_examples=200)
-def test_windows_of_a_sound_in_blocks_are_those_of_the_formula(samples: int, size: int, step: int, block: int) -> None:
-    sound = np.arange(samples, dtype=np.float32)
-    blocks = [sound[first : first + block] for first in range(0, samples, block)]
-    starts = list(range(0, max(1, samples - size + 1), step))
-    if starts[-1] + size < samples:
-        starts.append(samples - size)
-    found = list(windows._cut(blocks, size, step))
-    assert [first for first, _ in found] == starts
-    for first, own in found:
-        assert own.tolist() == sound[first : first + size].tolist()
+def test_windows_rise_by_the_step_and_the_last_one_ends_with_the_sound(samples: int, size: int, step: int) -> None:
+    starts = window_starts(samples, size, step).tolist()
+    assert starts[0] == 0
+    assert starts[-1] == max(0, samples - size)
+    assert (np.diff(starts[:-1]) == step).all()
+    assert len(starts) < 2 or 0 < starts[-1] - starts[-2] <= step
 
 
+@pytest.mark.parametrize("long", [False, True])
 @pytest.mark.parametrize("rate", [16000, 22050])
 @pytest.mark.parametrize("level_db", [None, -25.0])
-@pytest.mark.parametrize("part", [(None, None), (0.5, 2.25)])
-def test_a_file_in_pieces_gives_what_the_whole_of_it_gives(
-    rate: int, level_db: float | None, part: tuple[float | None, float | None], tmp_path: Path
+@pytest.mark.parametrize("part", [("", ""), (0.5, 2.25)])
+def test_windows_of_a_file_are_cut_from_the_whole_recording_that_is_not_trimmed(
+    rate: int, level_db: float | None, part: tuple, long: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if long:
+        monkeypatch.setattr(judging, "HELD", 1000)
     sound = 0.1 * np.random.default_rng(0).standard_normal((3 * rate, 2)).astype(np.float32)
     sound[: int(0.9 * rate)] *= 0.001  # what trimming would cut
     soundfile.write(tmp_path / "a.wav", sound + np.float32(0.2), rate, subtype="FLOAT")
+    (tmp_path / "list.csv").write_text(f"path,start,end\na.wav,{part[0]},{part[1]}\n")
+    manifest = open_manifest(tmp_path / "list.csv")
     preparation = Preparation(level_db=level_db, trim_db=20.0, remove_dc=rate == 16000)
-    start, end = part
-    found = list(file_windows(tmp_path / "a.wav", preparation, window=0.5, hop=0.3, start=start, end=end))
+    left_out = LeftOut()
+    found = [one for some in recording_windows(manifest, preparation, left_out, window=0.5, hop=0.3) for one in some]
+    start, end = (None if edge == "" else edge for edge in part)
     samples, own = read_audio(tmp_path / "a.wav", start=start, end=end)
-    whole = prepare(samples, own, dataclasses.replace(preparation, trim_db=None))
-    alike = list(array_windows(samples, own, preparation, window=0.5, hop=0.3))
-    assert [first for first, _ in found] == [first for first, _ in alike]
-    assert found[-1][0] == len(whole) - 8000
-    for (first, window), (_, other) in zip(found, alike, strict=True):
-        np.testing.assert_allclose(window, whole[first : first + 8000], atol=1e-6)
-        np.testing.assert_allclose(other, whole[first : first + 8000], atol=1e-6)
+    whole = heard(prepare(samples, own, dataclasses.replace(preparation, trim_db=None)))
+    first = window_starts(len(whole), *window_samples(0.5, 0.3, 16000))
+    assert not left_out.reasons
+    assert [round((one.start - (start or 0.0)) * 16000) for one in found] == first.tolist()
+    for one, place in zip(found, first, strict=True):
+        np.testing.assert_allclose(one.samples, whole[place : place + 8000], atol=1e-5)
 
 
-def test_memory_holds_some_windows_however_long_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(windows, "PIECE", 5000)
+def test_a_long_recording_is_not_held_and_gives_the_same_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     soundfile.write(tmp_path / "a.wav", np.random.default_rng(0).uniform(-0.5, 0.5, 60000), 16000)
-    given = file_windows(tmp_path / "a.wav", Preparation(), window=0.1, hop=0.05)
-    most = max(own.base.size for _, own in given if own.base is not None)
-    assert most < 5000 + 4096 + 2 * 1600
+    manifest = open_manifest(tmp_path / "a.wav")
+    ((short,),) = whole_recordings(manifest, Preparation(), LeftOut())
+    monkeypatch.setattr(judging, "HELD", 1000)
+    ((long,),) = whole_recordings(manifest, Preparation(), LeftOut())
+    assert isinstance(long.samples, LongSound)
+    assert isinstance(short.samples, np.ndarray)
+    np.testing.assert_allclose(long.samples[0 : len(long.samples)], short.samples, atol=1e-6)
 
 
 def test_windows_come_in_groups_of_bounded_number_and_size(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,18 +79,13 @@ def test_lengths_that_are_none_are_refused(window: float, hop: float) -> None:
         check_window(window, hop)
 
 
-def test_files_that_hold_nothing_usable_are_said_as_elsewhere(tmp_path: Path) -> None:
-    soundfile.write(tmp_path / "nan.wav", np.full(100, np.nan, np.float32), 1000, subtype="FLOAT")
-    soundfile.write(tmp_path / "none.wav", np.zeros(0, np.float32), 1000)
-    soundfile.write(tmp_path / "short.wav", np.zeros(100, np.float32), 1000)
-    for name, start, said in (
-        ("nan", None, "NaN"),
-        ("none", None, "empty"),
-        ("short", 9.0, "nothing at 9"),
-        ("x", None, "cannot"),
-    ):
-        with pytest.raises(AudioError, match=said):
-            list(file_windows(tmp_path / f"{name}.wav", PLAIN, window=1.0, hop=1.0, start=start))
-    soundfile.write(tmp_path / "one.wav", np.zeros(1, np.float32), 384000)
-    with pytest.raises(AudioError, match="1 samples leave nothing at 1000 Hz"):
-        list(file_windows(tmp_path / "one.wav", PLAIN, window=1.0, hop=1.0))
+def test_files_that_hold_nothing_usable_are_named_and_the_others_go_on(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "nan.wav", np.full(16000, np.nan, np.float32), 16000, subtype="FLOAT")
+    soundfile.write(tmp_path / "none.wav", np.zeros(0, np.float32), 16000)
+    soundfile.write(tmp_path / "fine.wav", np.random.default_rng(0).uniform(-0.5, 0.5, 16000), 16000)
+    manifest, left_out = open_manifest(tmp_path), LeftOut()
+    found = [one for some in recording_windows(manifest, Preparation(), left_out, window=1, hop=1) for one in some]
+    assert [manifest.recordings[one.recording].id for one in found] == ["fine.wav"]
+    assert sorted(name for name, _ in left_out.reasons) == ["nan.wav", "none.wav"]
+    with pytest.raises(AudioError, match=r"nan\.wav"):
+        list(recording_windows(manifest, Preparation(), LeftOut(strict=True), window=1, hop=1))

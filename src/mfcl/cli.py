@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from mfcl import __version__
+from mfcl.core.console import printable
 from mfcl.core.files import check_file_place, check_folder_place
 from mfcl.core.limits import LARGEST_SEED, MOST_BATCH, MOST_PER_CLASS, MOST_SEEDS, MOST_THREADS
 from mfcl.errors import MfclError, advice, check_number
@@ -19,8 +20,6 @@ STUDIED = (
     *("formats", "augmentation", "crops", "ablation"),
 )
 """The sections of a study; told here so that help needs no torch."""
-SHOWN = 30
-"""Problems that a scan prints."""
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -45,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given.run(given)
         sys.stdout.flush()
     except MfclError as error:
-        _complain(f"mfcl: {error}")
+        _complain(f"mfcl: {printable(str(error))}")
         return 2
     except KeyboardInterrupt as error:
         text = str(error) or "interrupted; nothing is half-written, the same command goes on or starts again"
@@ -145,7 +144,7 @@ def parser() -> OneLineParser:
     scan = command("scan", _scan, "look at every recording; print a table and every problem, write a manifest")
     scan.add_argument("data", type=_path)
     scan.add_argument("--out", type=_path, help="manifest CSV of the usable recordings")
-    scan.add_argument("--all", action="store_true", help=f"print every problem, not only {SHOWN}")
+    scan.add_argument("--all", action="store_true", help="print every recording that has a problem, not only the kinds")
     scan.add_argument("--strict", action="store_true", help="leave with 2 if a recording cannot be used")
     _quiet(scan)
 
@@ -285,9 +284,9 @@ def _scan(given: argparse.Namespace) -> None:
         check_file_place(given.out)
     report = scan(open_manifest(given.data), progress=not given.quiet)
     print(report.table())
-    problems = report.problems_table(None if given.all else SHOWN)
+    problems = report.problems_table() if given.all else report.kinds_table()
     if problems:
-        print(f"\n{problems}" + ("; --all prints them" if "... and " in problems.splitlines()[-1] else ""))
+        print(f"\n{problems}" + ("" if given.all else "\n\n--all prints every recording that has a problem"))
     if report.failures and given.strict:
         name, reason = report.failures[0]
         raise MfclError(f"{name}: {reason}; {len(report.failures)} recordings cannot be used")

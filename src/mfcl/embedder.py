@@ -1,19 +1,22 @@
 """From a trained model and sound to vectors: input order, bounded memory, bad files named and left out."""
 
+import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from mfcl.audio import prepare, read_audio
-from mfcl.audio.arrays import Sound, listed, mono_samples, whole_rate
-from mfcl.audio.windows import array_windows, bounded, check_window, file_windows
+from mfcl.audio import Preparation, Sound, heard, prepare, read_prepared
+from mfcl.audio.arrays import Sounds, listed, mono_samples, whole_rate
+from mfcl.audio.windows import bounded, check_window, window_samples, window_starts
 from mfcl.checkpoint import Checkpoint, load_checkpoint
+from mfcl.core.console import printable
 from mfcl.core.console import progress as progress_bar
 from mfcl.core.keywords import also_called
-from mfcl.data.decoding import LeftOut, recording_windows, whole_recordings
+from mfcl.data.decoding import LeftOut, held_samples, recording_windows, whole_recordings
 from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest import Manifest, Recording
 from mfcl.embeddings.linalg import unit_rows
@@ -21,9 +24,11 @@ from mfcl.embeddings.parts import matching
 from mfcl.embeddings.table import Embeddings
 from mfcl.embeddings.whitening import Whitening
 from mfcl.errors import AudioError, CheckpointError
-from mfcl.models.inference import Format, Listed, Samples, embed_clips, part_bounds, pick_device
+from mfcl.models.inference import Format, Listed, embed_clips, part_bounds, pick_device
 from mfcl.models.pair import MultiFormatModel
 from mfcl.recipe import Recipe
+
+log = logging.getLogger(__name__)
 
 
 @also_called(checkpoint="model", recordings="data")  # their names in version 0.1
@@ -59,8 +64,8 @@ def embed(
         window: Length of a window in seconds; none: one vector a recording.
         hop: From window to window in seconds; half a window if left out.
         batch: Recordings a step; memory is bounded by `mfcl.models.inference.LONGEST_SECONDS` of sound each.
-        failures: Where to write a CSV of the files left out (`id,reason`). If there are none, such a file of an earlier
-            call is removed.
+        failures: Where to write a CSV of the files left out and of those with something wrong (`id,reason,kind`, the
+            kind being `failure` or `notice`). If there are none, such a file of an earlier call is removed.
         strict: Make the first bad file an error.
         device: `auto`, `cpu`, `cuda`, ...
         progress: Show a progress bar.
@@ -164,7 +169,7 @@ class Embedder:
 
     def encode(
         self,
-        sounds: Sound,
+        sounds: Sounds,
         *,
         sample_rate: int | float | None = None,
         format: Format = "both",
@@ -192,18 +197,22 @@ class Embedder:
             MfclError: no such format or part, or a batch below 1.
         """
         rate = self._rate(sample_rate)
-        clips = [self._prepared(sound, f"array {place}", rate) for place, sound in enumerate(listed(sounds))]
-        if not clips:
+        given = listed(sounds)
+        if not given:
             return np.zeros((0, self.dim(format, part=part)), dtype=np.float32)
-        vectors = embed_clips(
-            self.model, Listed(clips), self.sample_rate, format=format, batch=batch, progress=progress
+        prepared = (self._prepared(sound, f"array {place}", rate) for place, sound in enumerate(given))
+        vectors = np.concatenate(
+            [
+                embed_clips(self.model, Listed(some), self.sample_rate, format=format, batch=batch, progress=progress)
+                for some in bounded(prepared, held_samples)
+            ]
         )
         wanted = self._only(vectors, format, part, whiten=whiten)
         return unit_rows(wanted, np.float32) if normalize else wanted
 
     def encode_windows(
         self,
-        sound: Sound,
+        sound: Sounds,
         *,
         sample_rate: int | float | None = None,
         window: int | float = 1.0,
@@ -236,23 +245,21 @@ class Embedder:
             ``vectors, starts, ends = model.encode_windows("dawn.flac", window=3.0)``
         """
         rate, preparation, step = self._rate(sample_rate), self.recipe.preparation, _step(window, hop)
-        if isinstance(sound, str | Path):
-            windows = file_windows(Path(sound), preparation, window=window, hop=step)
-        else:
-            windows = array_windows(mono_samples(sound), rate, preparation, window=window, hop=step)
-        vectors: list[Float32[np.ndarray, "windows dim"]] = []
-        places: list[tuple[int, int]] = []
-        for some in bounded(windows, lambda own: len(own[1])):
-            clips = Listed([samples for _, samples in some])
-            vectors.append(embed_clips(self.model, clips, self.sample_rate, format=format, batch=batch))
-            places += [(first, first + len(samples)) for first, samples in some]
+        whole = self._prepared(sound, "array", rate, replace(preparation, trim_db=None))
+        size, stride = window_samples(window, step, self.sample_rate)
+        first = window_starts(len(whole), size, stride)
+        pieces = (whole[start : start + size] for start in first.tolist())
+        vectors = [
+            embed_clips(self.model, Listed(some), self.sample_rate, format=format, batch=batch)
+            for some in bounded(pieces, len)
+        ]
         found = self._only(np.concatenate(vectors), format, part, whiten=whiten)
-        starts, ends = np.array(places).T / self.sample_rate
-        return Windows(found, starts, ends)
+        last = np.minimum(first + size, len(whole))
+        return Windows(found, first / self.sample_rate, last / self.sample_rate)
 
     def encode_frames(
         self,
-        sound: Sound,
+        sound: Sounds,
         *,
         window: int | float = 1.0,
         hop: int | float = 0.5,
@@ -273,12 +280,14 @@ class Embedder:
     def _rate(self, sample_rate: int | float | None) -> int:
         return self.sample_rate if sample_rate is None else whole_rate(sample_rate)
 
-    def _prepared(self, sound: Any, name: str, sample_rate: int) -> Samples:
-        preparation = self.recipe.preparation
+    def _prepared(self, sound: Any, name: str, sample_rate: int, preparation: Preparation | None = None) -> Sound:
+        chosen = preparation or self.recipe.preparation
         if isinstance(sound, str | Path):
-            samples, rate = read_audio(Path(sound))
-            return prepare(samples, rate, preparation)
-        return prepare(mono_samples(sound, name=name), sample_rate, preparation)
+            read, notices = read_prepared(Path(sound), chosen)
+            for notice in notices:
+                log.warning("%s: %s", printable(str(sound)), notice)
+            return heard(read)
+        return heard(prepare(mono_samples(sound, name=name), sample_rate, chosen))
 
     def _only(
         self, vectors: Float32[np.ndarray, "items _"], format: Format, part: str | None, *, whiten: bool

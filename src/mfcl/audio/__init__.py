@@ -2,28 +2,47 @@
 
 from mfcl.audio.io import (
     AUDIO_SUFFIXES,
+    AudioFile,
     all_finite,
-    audio_blocks,
     mono,
     open_audio,
-    promised_frames,
     read_audio,
     write_audio,
 )
-from mfcl.audio.preparation import SILENCE_DB, Preparation, level_db, prepare, resample
+from mfcl.audio.judging import FAILURES, NOTICES, Judgement, judge, kind_of
+from mfcl.audio.preparation import (
+    SILENCE_DB,
+    Preparation,
+    level_db,
+    prepare,
+    resample,
+    step_16_bit,
+    to_16_bit,
+)
+from mfcl.audio.sound import LongSound, Sound, heard, read_prepared
 
 __all__ = [
     "AUDIO_SUFFIXES",
+    "FAILURES",
+    "NOTICES",
     "SILENCE_DB",
+    "AudioFile",
+    "Judgement",
+    "LongSound",
     "Preparation",
+    "Sound",
     "all_finite",
-    "audio_blocks",
+    "heard",
+    "judge",
+    "kind_of",
     "level_db",
     "mono",
     "open_audio",
     "prepare",
-    "promised_frames",
     "read_audio",
+    "read_prepared",
     "resample",
+    "step_16_bit",
+    "to_16_bit",
     "write_audio",
 ]

@@ -1,4 +1,4 @@
-"""Sound in arrays: what a caller hands over, checked where it enters; and clips side by side."""
+"""Sounds in arrays: what a caller hands over, checked where it enters; and clips side by side."""
 
 import math
 import numbers
@@ -23,12 +23,12 @@ OFFSETS = {"int16": 0, "int32": 0, "uint8": 128}
 """Integer types that sound is kept in, and the value that stands for silence."""
 ACCEPTED = "(samples,), (samples, channels), (1, samples) or (2, samples)"
 
-Sound = Any
+Sounds = Any
 """A path, or samples: an array, a list of numbers, or anything that turns into an array, such as a tensor. \
 `mono_samples` says what it takes of these, in one line where a type check would give a page."""
 
 
-def listed(sounds: Sound) -> list[Any]:
+def listed(sounds: Sounds) -> list[Any]:
     """Return the single sounds of what a caller gave: one sound, or several of them.
 
     One sound is a path, an array of numbers (a tensor too), or a list of numbers. An array of text is several paths.
@@ -47,7 +47,7 @@ def listed(sounds: Sound) -> list[Any]:
     return [found] if found and all(isinstance(entry, numbers.Number) for entry in found) else found
 
 
-def mono_samples(sound: Sound, *, name: str = "array") -> Float32[np.ndarray, " samples"]:
+def mono_samples(sound: Sounds, *, name: str = "array") -> Float32[np.ndarray, " samples"]:
     """Return an array of sound as one channel in float32, full scale 1.
 
     Whole numbers of 16 or 32 bits, and of 8 without sign, are scaled by the range of their type. Floats are taken as

@@ -1,11 +1,11 @@
 """What is done to every recording before anything hears it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import soxr
-from jaxtyping import Float32
+from jaxtyping import Float32, Int16
 
 from mfcl.core.settings import bounded, check_settings
 from mfcl.errors import AudioError
@@ -44,24 +44,44 @@ def level_db(samples: Float32[np.ndarray, " samples"], *, mean: float = 0.0) -> 
         >>> round(level_db(np.full(8, 0.1, dtype=np.float32)), 3)
         -20.0
     """
-    power = sum(float(np.sum(np.square(piece - np.float32(mean)), dtype=np.float64)) for piece in _pieces(samples))
-    return float(10 * np.log10(max(power / max(samples.size, 1), 1e-12)))
+    power = sum(float(np.sum(np.square(piece.astype(np.float64) - mean))) for piece in _pieces(samples))
+    return decibels(power / max(samples.size, 1))
+
+
+def decibels(power: float) -> float:
+    """Return a mean square in dB relative to full scale, -120 at the least."""
+    return float(10 * np.log10(max(power, 1e-12)))
 
 
 def resample(
     samples: Float32[np.ndarray, " samples"], source_rate: int, target_rate: int, *, less: float = 0.0
 ) -> Float32[np.ndarray, " resampled"]:
     """Return the samples, `less` taken off each, at another rate (soxr, high quality)."""
-    pieces = (piece - np.float32(less) if less else piece for piece in _pieces(samples))
-    if source_rate == target_rate:
-        made = list(pieces)
-    elif samples.size <= PIECE:
-        made = [soxr.resample(piece, source_rate, target_rate, quality="HQ") for piece in pieces]
-    else:  # the same samples to the last bit, but slower to begin and without copies of the whole
-        stream = soxr.ResampleStream(source_rate, target_rate, 1, dtype="float32", quality="HQ")
-        made = [stream.resample_chunk(piece) for piece in pieces]
-        made.append(stream.resample_chunk(np.zeros(0, dtype=np.float32), last=True))
+    if source_rate != target_rate and samples.size <= PIECE:
+        lowered = samples - np.float32(less) if less else samples
+        return np.asarray(soxr.resample(lowered, source_rate, target_rate, quality="HQ"))
+    made = list(resampled_blocks(_pieces(samples), source_rate, target_rate, less=less))
     return made[0] if len(made) == 1 else np.concatenate(made)
+
+
+def resampled_blocks(
+    blocks: Iterable[Float32[np.ndarray, " _"]], source_rate: int, target_rate: int, *, less: float = 0.0
+) -> Iterator[Float32[np.ndarray, " _"]]:
+    """Yield what `resample` returns of all blocks together, to the last bit, some at a time.
+
+    Args:
+        blocks: One after another.
+        source_rate: Theirs, in Hz.
+        target_rate: The wanted one, in Hz.
+        less: Taken off each sample.
+    """
+    lowered = (block - np.float32(less) if less else block for block in blocks)
+    if source_rate == target_rate:
+        yield from lowered
+        return
+    stream = soxr.ResampleStream(source_rate, target_rate, 1, dtype="float32", quality="HQ")
+    yield from (stream.resample_chunk(block) for block in lowered)
+    yield stream.resample_chunk(np.zeros(0, dtype=np.float32), last=True)
 
 
 def prepare(
@@ -81,10 +101,30 @@ def prepare(
     if preparation.trim_db is not None:
         prepared = _trim(prepared, preparation.sample_rate // 100, preparation.trim_db)
     if preparation.level_db is not None:
-        gain = 10 ** ((preparation.level_db - level_db(prepared)) / 20)
         peak = float(np.max(np.abs(prepared)))
-        prepared = prepared * np.float32(min(gain, 1 / max(peak, 1e-6)))
+        prepared = prepared * gain_to(preparation.level_db, level_db(prepared), peak)
     return prepared
+
+
+def gain_to(wanted_db: float, is_db: float, peak: float) -> np.float32:
+    """Return the factor that brings a level to another, or less where the peak would pass full scale."""
+    return np.float32(min(10 ** ((wanted_db - is_db) / 20), 1 / max(peak, 1e-6)))
+
+
+def step_16_bit(peak: float) -> np.float32:
+    """Return the step of 16-bit numbers that reach just to a peak: full resolution at any level."""
+    return np.float32(max(peak, 1e-9) / 32767)
+
+
+def to_16_bit(samples: Float32[np.ndarray, " samples"], step: np.float32) -> Int16[np.ndarray, " samples"]:
+    """Return samples as numbers of 16 bits, in steps of `step`."""
+    return np.rint(samples / step).astype(np.int16)
+
+
+def rounded(samples: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray, " samples"]:
+    """Return samples as they come back from 16 bits: what a store gives is what every model hears."""
+    step = step_16_bit(float(np.abs(samples).max(initial=0)))
+    return np.asarray(to_16_bit(samples, step) * step, dtype=np.float32)
 
 
 def _pieces(samples: Float32[np.ndarray, " samples"]) -> Iterator[Float32[np.ndarray, " piece"]]:

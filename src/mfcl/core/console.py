@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, TextIO, cast
 
@@ -16,6 +17,28 @@ NARROWEST = 6
 """Columns of a table are not folded to fewer characters."""
 HEAD_PADDING = 2
 """Characters by which `tabulate` makes a column wider than its head."""
+LONGEST = 500
+"""Characters of a text that are printed."""
+RAW = ("Cc", "Cf", "Cs", "Zl", "Zp")
+"""Unicode's categories of what moves a cursor, turns the direction of writing or is no character."""
+
+
+def printable(text: str, most: int = LONGEST) -> str:
+    r"""Return a text as one line that cannot do anything to a terminal: controls escaped, the middle of much left out.
+
+    Args:
+        text: Any text, such as a file's name or a label.
+        most: Characters at the most.
+
+    Example:
+        >>> print(printable("bell\a, line\n, colour \x1b[31m"))
+        bell\x07, line\n, colour \x1b[31m
+        >>> printable("0123456789", 5)
+        '0...9'
+    """
+    safe = "".join(repr(one)[1:-1] if unicodedata.category(one) in RAW else one for one in text)
+    half = max(most - 3, 2) // 2
+    return safe if len(safe) <= most else f"{safe[:half]}...{safe[-half:]}"
 
 
 def progress(
@@ -113,7 +136,7 @@ def width() -> int | None:
 
 
 def table(rows: Iterable[Sequence[Any]], headers: Sequence[str], *, style: str = "simple") -> str:
-    """Return rows as an aligned text table; `style="github"` gives Markdown.
+    """Return rows as an aligned text table of printable lines; `style="github"` gives Markdown.
 
     On a terminal no line is wider than it: the widest columns of text are folded.
 
@@ -128,11 +151,12 @@ def table(rows: Iterable[Sequence[Any]], headers: Sequence[str], *, style: str =
         4.0                a
         0.25               b
     """
-    lines = [list(row) for row in rows]
+    lines = [[printable(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
     texts = [place for place in range(len(headers)) if all(isinstance(line[place], str) for line in lines)]
     most = width() if style == "simple" else None
-    folded = None if most is None else _column_widths(lines, headers, most)
-    return tabulate(lines, headers=list(headers), tablefmt=style, disable_numparse=texts, maxcolwidths=folded)
+    heads = [printable(header) if "\n" not in header else header for header in headers]
+    folded = None if most is None else _column_widths(lines, heads, most)
+    return tabulate(lines, headers=heads, tablefmt=style, disable_numparse=texts, maxcolwidths=folded)
 
 
 def _column_widths(lines: Sequence[Sequence[Any]], headers: Sequence[str], most: int) -> list[int]:

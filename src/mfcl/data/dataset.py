@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mfcl.audio import Preparation
+from mfcl.core.console import printable
 from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest import Manifest
 from mfcl.data.scanning import ScanReport, scan_once
@@ -85,7 +86,7 @@ def open_data(
             raise ManifestError(f"{name}: {reason}; mend or remove it, or leave out --strict")
         print(f"{len(report.failures)} of {len(manifest)} recordings cannot be used and are left out:", file=sys.stderr)  # noqa: T201
         for name, reason in report.failures[:NAMED]:
-            print(f"  {name}: {reason}", file=sys.stderr)  # noqa: T201
+            print(f"  {printable(name)}: {printable(reason)}", file=sys.stderr)  # noqa: T201
         if len(report.failures) > NAMED:
             print(f"  ... and {len(report.failures) - NAMED} more; mfcl scan --all names every one", file=sys.stderr)  # noqa: T201
     with_splits = _split(report.usable, protocol, split_by, speaker=speaker, label=label, seed=seed)

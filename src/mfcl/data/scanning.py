@@ -1,32 +1,34 @@
 """What there is, and what is wrong with it, file by file."""
 
 import contextlib
-import hashlib
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import soundfile
-from jaxtyping import Float32
 
-from mfcl.audio import SILENCE_DB, all_finite, audio_blocks, mono, open_audio, promised_frames
-from mfcl.core.console import table
+from mfcl.audio import FAILURES, NOTICES, judge, kind_of
+from mfcl.core.console import printable, table
 from mfcl.core.files import cache_folder, write_json
 from mfcl.core.parallel import in_parallel
 from mfcl.data.manifest import Manifest, Recording
-from mfcl.errors import AudioError, MfclError
+from mfcl.errors import MfclError
 
-UNUSABLE = ("unreadable", "empty", "silent", "NaN")
-"""Problems for which a recording is left out; with any other it stays."""
+DONE = {
+    **FAILURES,
+    **{kind: done for kind, done in NOTICES.items() if kind != "DC offset"},
+    "duplicate": "used as it is",
+    "label missing": "used where the label is not needed",
+    "DC offset": NOTICES["DC offset"],
+}
+"""Kinds of problems, the worst first, and what is done about each."""
 
-VERSION = 1  # of what is found and kept of a recording; another number, and all are looked at again
+VERSION = 2  # of what is found and kept of a recording; another number, and all are looked at again
 KEPT = ("seconds", "sample_rate", "channels", "problems", "digest")
 SHOWN = 12  # values of a label that the table counts one by one
-NEAR_FULL_SCALE = 0.99  # the highest value of 8 bit is 0.992
-CLIPPED_RUN = 3  # equal samples in a row: of a sine, two may be equal at its top
+EXAMPLES = 2  # recordings that are named of each kind of problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +49,12 @@ class ScanEntry:
     @property
     def kinds(self) -> tuple[str, ...]:
         """The kinds of its problems."""
-        return tuple(problem.split(":")[0] for problem in self.problems)
+        return tuple(kind_of(problem) for problem in self.problems)
 
     @property
     def usable(self) -> bool:
         """Whether it can be trained on and measured."""
-        return not any(kind in UNUSABLE for kind in self.kinds)
+        return not any(kind in FAILURES for kind in self.kinds)
 
 
 @dataclass(frozen=True)
@@ -85,21 +87,42 @@ class ScanReport:
             ("recordings", f"{len(self.entries)} ({len(good)} usable)"),
             ("hours", f"{seconds.sum() / 3600:.2f}"),
             ("seconds each", f"{seconds.min():.2f} to {seconds.max():.2f}, median {np.median(seconds):.2f}"),
-            ("rates (Hz)", _counts(str(entry.sample_rate) for entry in good)),
+            ("rates", _rates(entry.sample_rate for entry in good)),
             ("channels", _counts(str(entry.channels) for entry in good)),
             *((f"label {name}", _label_counts(self.manifest, name)) for name in self.manifest.label_names),
             ("parts", _counts(recording.split or "none" for recording in self.manifest)),
-            ("problems", ", ".join(f"{kind}: {count}" for kind, count in sorted(problems.items())) or "none"),
+            ("problems", ", ".join(f"{kind}: {problems[kind]}" for kind in sorted(problems, key=_severity)) or "none"),
         ]
         return table(rows, ["", str(self.manifest.root)])
 
+    def kinds_table(self) -> str:
+        """Return the kinds of problems, the worst first: how many recordings, what is done, and two examples of each.
+
+        An empty text if there is no problem.
+        """
+        found: dict[str, dict[str, str]] = defaultdict(dict)
+        for entry in self.entries:
+            for kind, problem in zip(entry.kinds, entry.problems, strict=True):
+                found[kind].setdefault(entry.id, problem.removeprefix(f"{kind}: "))
+        rows = [
+            (
+                kind,
+                str(len(found[kind])),
+                DONE.get(kind, ""),
+                "; ".join(f"{printable(name, 60)} ({text})" for name, text in list(found[kind].items())[:EXAMPLES]),
+            )
+            for kind in sorted(found, key=_severity)
+        ]
+        return table(rows, ["problem", "recordings", "what is done", "for example"]) if rows else ""
+
     def problems_table(self, most: int | None = None) -> str:
-        """Return the problems, a recording a line, those left out first; an empty text if there is none.
+        """Return the problems, a recording a line, the worst first; an empty text if there is none.
 
         Args:
             most: Lines at the most; the rest is counted. None: every recording with a problem.
         """
-        entries = sorted((entry for entry in self.entries if entry.problems), key=lambda entry: entry.usable)
+        having = (entry for entry in self.entries if entry.problems)
+        entries = sorted(having, key=lambda entry: (entry.usable, min(map(_severity, entry.kinds))))
         shown = entries if most is None else entries[:most]
         rows = [(entry.id, "kept" if entry.usable else "left out", "; ".join(entry.problems)) for entry in shown]
         more = f"\n... and {len(entries) - len(shown)} more" if len(shown) < len(entries) else ""
@@ -109,9 +132,9 @@ class ScanReport:
 def scan(manifest: Manifest, *, workers: int | None = None, progress: bool = True) -> ScanReport:
     """Decode every recording and say what is wrong with it; a bad file never stops it.
 
-    Problems for which a recording is left out: `unreadable`, `empty`, `silent`, `NaN`. With these it stays: `cut short`
-    (the file ends, or stops decoding, before its header says), `clipped`, `DC offset`, `duplicate` (of an earlier
-    recording's sound, in whatever format), `label missing`.
+    `mfcl.audio.judging` has the kinds of problems: `FAILURES`, for which a recording is left out, and `NOTICES`, with
+    which it stays. Two more come from all recordings together: `duplicate` (of an earlier one's sound at its rate, in
+    whatever format) and `label missing`.
 
     Memory does not grow with the length of a recording.
 
@@ -171,74 +194,11 @@ def _report(manifest: Manifest, found: Iterable[ScanEntry]) -> ScanReport:
 
 
 def _inspect(recording: Recording) -> ScanEntry:
-    try:
-        with open_audio(recording.path) as file:
-            sums = _Sums()
-            for block in audio_blocks(file, recording.start, recording.end):
-                sums.add(block)
-            problems = _cut_short(file, recording, sums.frames) + sums.problems()
-            seconds = sums.frames / file.samplerate
-            rate, channels = int(file.samplerate), int(file.channels)
-    except AudioError as error:
-        reason = str(error).removeprefix(f"{recording.path}: ").split(";")[0]
-        return ScanEntry(recording.id, recording.path, 0.0, 0, 0, (f"unreadable: {reason}",), "")
-    digest = sums.digest.hexdigest() if sums.frames else ""
-    return ScanEntry(recording.id, recording.path, seconds, rate, channels, tuple(problems), digest)
-
-
-def _cut_short(file: soundfile.SoundFile, recording: Recording, frames: int) -> list[str]:
-    rate = file.samplerate
-    first = round((recording.start or 0.0) * rate)
-    last = promised_frames(file) if recording.end is None else round(recording.end * rate)
-    wanted = last - first
-    tolerated = 0 if recording.end is None else 1  # an end given to a few digits may round to a frame more
-    return [f"cut short: {frames / rate:.3f} of {wanted / rate:.3f} s"] if frames < wanted - tolerated else []
-
-
-@dataclass
-class _Sums:
-    """What is known of a recording from its blocks so far."""
-
-    frames: int = 0
-    total: float = 0.0
-    power: float = 0.0
-    bad: int = 0
-    clipped: int = 0
-    digest: hashlib.blake2b = field(default_factory=lambda: hashlib.blake2b(digest_size=16))
-
-    def add(self, block: Float32[np.ndarray, "frames channels"]) -> None:
-        wave = mono(block)
-        self.digest.update(wave.tobytes())
-        self.frames += wave.size
-        if not all_finite(block):
-            self.bad += int(np.count_nonzero(~np.isfinite(wave))) or 1
-            return
-        self.total += float(np.sum(wave, dtype=np.float64))
-        self.power += float(np.sum(np.square(wave), dtype=np.float64))
-        self.clipped += _clipped_places(block)
-
-    def problems(self) -> list[str]:
-        if self.frames == 0:
-            return ["empty: no sample could be decoded"]
-        if self.bad:
-            return [f"NaN: {self.bad} samples are no numbers"]
-        mean = self.total / self.frames
-        level = 10 * np.log10(max(self.power / self.frames - mean**2, 1e-12))
-        found = [f"silent: {level:.0f} dB"] if level < SILENCE_DB else []
-        if abs(mean) > max(0.001, 0.1 * 10 ** (level / 20)):
-            found.append(f"DC offset: {mean:+.4f} of full scale")
-        if self.clipped:
-            found.append(f"clipped: at {self.clipped} places")
-        return found
-
-
-def _clipped_places(block: Float32[np.ndarray, "frames channels"]) -> int:
-    """Return how often some equal samples near full scale follow one another, in any channel."""
-    if max(float(block.max()), -float(block.min())) < NEAR_FULL_SCALE or len(block) < CLIPPED_RUN:
-        return 0
-    flat = (np.abs(block[1:]) >= NEAR_FULL_SCALE) & (block[1:] == block[:-1])
-    runs = flat[1:] & flat[:-1]  # three samples, two steps
-    return int(np.count_nonzero(runs[0]) + np.count_nonzero(runs[1:] & ~runs[:-1])) if len(runs) else 0
+    found = judge(recording.path, recording.start, recording.end)
+    seconds = found.frames / max(found.sample_rate, 1)
+    return ScanEntry(
+        recording.id, recording.path, seconds, found.sample_rate, found.channels, found.problems, found.digest
+    )
 
 
 def _label_counts(manifest: Manifest, name: str) -> str:
@@ -253,3 +213,15 @@ def _counts(values: Iterable[str]) -> str:
     if len(found) > SHOWN:
         return f"{min(count for _, count in found)} to {max(count for _, count in found)} each"
     return ", ".join(f"{value}: {count}" for value, count in found) or "none"
+
+
+def _rates(rates: Iterable[int]) -> str:
+    """Return how many recordings there are of each rate, the most frequent first."""
+    found = Counter(rates).most_common()
+    more = f", {len(found) - SHOWN} more rates" if len(found) > SHOWN else ""
+    return ", ".join(f"{rate} Hz: {count}" for rate, count in found[:SHOWN]) + more or "none"
+
+
+def _severity(kind: str) -> int:
+    """Return where a kind stands among all, the worst first."""
+    return list(DONE).index(kind) if kind in DONE else len(DONE)

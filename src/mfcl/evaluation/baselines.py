@@ -3,7 +3,6 @@
 import functools
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -13,6 +12,15 @@ from numpy.lib.stride_tricks import sliding_window_view
 from mfcl.audio.mel import mel_edges, mel_triangles
 from mfcl.core.random import generator
 from mfcl.errors import MeasureError
+from mfcl.evaluation.long_clips import (
+    LONG,
+    InPieces,
+    LongClip,
+    columns_in_pieces,
+    frames_in_pieces,
+    samples_at,
+    summary_in_pieces,
+)
 
 WINDOW_SECONDS = 0.025
 HOP_SECONDS = 0.010
@@ -36,6 +44,7 @@ class Stored(Protocol):
 
 
 Clips = Stored | Iterable[Float32[np.ndarray, " _"]]
+Clip = Float32[np.ndarray, " _"] | LongClip
 
 
 def mfcc_statistics(clips: Clips, sample_rate: int) -> Float32[np.ndarray, "items 80"]:
@@ -45,7 +54,14 @@ def mfcc_statistics(clips: Clips, sample_rate: int) -> Float32[np.ndarray, "item
         clips: Mono sound.
         sample_rate: In Hz.
     """
-    return stack(mfcc_summary(mfcc(clip, sample_rate)) for clip in each(clips))
+
+    def summary(clip: Clip) -> Float64[np.ndarray, " _"]:
+        if not isinstance(clip, LongClip):
+            return mfcc_summary(mfcc(clip, sample_rate))
+        blocks = frames_in_pieces(lambda piece: mfcc(piece, sample_rate), clip, sample_rate, hop_of(sample_rate))
+        return summary_in_pieces(blocks, slope_weights())
+
+    return stack(summary(clip) for clip in each(clips))
 
 
 def log_mel_picture(
@@ -61,7 +77,15 @@ def log_mel_picture(
         bands: Mel bands.
         frames: Columns.
     """
-    return stack(resized(log_mel(clip, sample_rate, bands=bands), frames).ravel() for clip in each(clips))
+
+    def picture(clip: Clip) -> Float64[np.ndarray, "bands frames"]:
+        if not isinstance(clip, LongClip):
+            return resized(log_mel(clip, sample_rate, bands=bands), frames)
+        hop = hop_of(sample_rate)
+        blocks = frames_in_pieces(lambda piece: log_mel(piece, sample_rate, bands=bands), clip, sample_rate, hop)
+        return columns_in_pieces(blocks, 1 + len(clip) // hop, frames)
+
+    return stack(picture(clip).ravel() for clip in each(clips))
 
 
 def random_features(
@@ -97,24 +121,35 @@ def random_features(
 
 
 def competition(
-    clip: Float32[np.ndarray, " samples"],
+    clip: Clip,
     *,
     kernels: Float32[np.ndarray, "dilations 2 kernels taps"],
     dilations: Int64[np.ndarray, " dilations"],
 ) -> Float32[np.ndarray, " values"]:
     """Return the square roots of the winners' sums and of the losers' counts, per place, of all kernels."""
-    level = float(np.sqrt(np.mean(clip**2, dtype=np.float64)))
-    series = clip / np.float32(max(level, 1e-9))
+    level = clip.level() if isinstance(clip, LongClip) else float(np.sqrt(np.mean(clip**2, dtype=np.float64)))
+    scale = np.float32(max(level, 1e-9))
     found = []
-    for which, values in enumerate((series, np.diff(series, append=series[-1:]))):
+    for which in range(2):  # the waveform, its first difference
+        values = clip if isinstance(clip, LongClip) else _series(clip / scale, which)
         for dilation, weights in zip(dilations, kernels[:, which], strict=True):
-            answers = (weights @ windows(values, int(dilation))).reshape(len(weights) // KERNELS, KERNELS, -1)
+            seen = (
+                long_windows(values, int(dilation), which) / scale
+                if isinstance(values, LongClip)
+                else windows(values, int(dilation))
+            )
+            answers = (weights @ seen).reshape(len(weights) // KERNELS, KERNELS, -1)
             won = answers == answers.max(axis=1, keepdims=True)
             lost = answers == answers.min(axis=1, keepdims=True)
             sums = np.einsum("gkp,gkp->gk", answers, won)
             found += [np.maximum(sums, 0) / answers.shape[2], lost.mean(axis=2, dtype=np.float32)]
     counted: Float32[np.ndarray, " values"] = np.sqrt(np.concatenate([part.ravel() for part in found]))
     return counted
+
+
+def _series(values: Float32[np.ndarray, " samples"], which: int) -> Float32[np.ndarray, " samples"]:
+    """Return a series itself, or its first difference, which ends in 0."""
+    return np.diff(values, append=values[-1:]) if which else values
 
 
 def windows(values: Float32[np.ndarray, " samples"], dilation: int) -> Float32[np.ndarray, "taps places"]:
@@ -124,6 +159,18 @@ def windows(values: Float32[np.ndarray, " samples"], dilation: int) -> Float32[n
     reach = dilation * (TAPS - 1)
     padded = np.pad(values, (reach // 2, reach // 2 + stride))
     return np.stack([padded[tap * dilation :][: places * stride : stride] for tap in range(TAPS)])
+
+
+def long_windows(clip: LongClip, dilation: int, which: int) -> Float32[np.ndarray, "taps places"]:
+    """Return what `windows` does of a clip that is read in pieces, or of its first difference."""
+    stride = max(4, -(-len(clip) // MOST_PLACES))
+    reach = dilation * (TAPS - 1)
+    places = np.arange(TAPS)[:, None] * dilation + np.arange(-(-len(clip) // stride)) * stride - reach // 2
+    seen = samples_at(clip, places)
+    if not which:
+        return seen
+    inside = (places >= 0) & (places < len(clip) - 1)
+    return np.where(inside, samples_at(clip, places + 1) - seen, np.float32(0))
 
 
 def mfcc(
@@ -143,18 +190,28 @@ def mfcc(
 
 def mfcc_summary(values: Float64[np.ndarray, "count frames"]) -> Float64[np.ndarray, " _"]:
     """Return mean and deviation over time of coefficients and of their slopes over nine frames."""
-    around = np.arange(SLOPE_FRAMES) - SLOPE_FRAMES // 2
     padded = np.pad(values, ((0, 0), (SLOPE_FRAMES // 2, SLOPE_FRAMES // 2)), mode="edge")
-    slopes = sliding_window_view(padded, SLOPE_FRAMES, axis=1) @ (around / (around**2).sum())  # least squares
+    slopes = sliding_window_view(padded, SLOPE_FRAMES, axis=1) @ slope_weights()
     parts = [values.mean(axis=1), values.std(axis=1), slopes.mean(axis=1), slopes.std(axis=1)]
     return np.concatenate(parts)
+
+
+def slope_weights() -> Float64[np.ndarray, " taps"]:
+    """Return the weights of nine frames that give the slope at the middle one, by least squares."""
+    around = np.arange(SLOPE_FRAMES) - SLOPE_FRAMES // 2
+    return np.asarray(around / (around**2).sum())
+
+
+def hop_of(sample_rate: int) -> int:
+    """Return the samples between two frames."""
+    return max(1, round(HOP_SECONDS * sample_rate))
 
 
 def log_mel(
     clip: Float32[np.ndarray, " samples"], sample_rate: int, *, bands: int
 ) -> Float64[np.ndarray, "{bands} frames"]:
     """Return a log-mel spectrogram in decibels: frames of 25 ms centred every 10 ms, silence outside the clip."""
-    window, hop = round(WINDOW_SECONDS * sample_rate), max(1, round(HOP_SECONDS * sample_rate))
+    window, hop = round(WINDOW_SECONDS * sample_rate), hop_of(sample_rate)
     size = 2 ** int(np.ceil(np.log2(window)))
     frames = 1 + len(clip) // hop
     padded = np.pad(clip, size // 2 + hop)[hop:]
@@ -201,16 +258,29 @@ def stack(rows: Iterable[Float64[np.ndarray, " _"] | Float32[np.ndarray, " _"]])
     return np.stack(found)
 
 
-def each(clips: Clips) -> Iterator[Float32[np.ndarray, " _"]]:
-    """Yield the clips in order, all of which must hold samples."""
-    for clip in (clips.clip(index) for index in range(len(clips))) if isinstance(clips, Stored) else clips:
+def each(clips: Clips) -> Iterator[Clip]:
+    """Yield the clips in order, all of which must hold samples; long ones of a store to be read in pieces."""
+    for clip in _stored(clips) if isinstance(clips, Stored) else clips:
         if not len(clip):
             raise MeasureError("controls: a clip with samples is wanted, but one is empty; leave it out")
         yield clip
 
 
-def batched(clips: Clips, size: int) -> Iterator[list[Float32[np.ndarray, " _"]]]:
-    """Yield clips some at a time, so that not all are waiting in memory."""
-    rest = each(clips)
-    while some := list(islice(rest, size)):
+def _stored(clips: Stored) -> Iterator[Clip]:
+    for index in range(len(clips)):
+        long = isinstance(clips, InPieces) and clips.lengths[index] > LONG
+        yield LongClip(clips, index) if long and isinstance(clips, InPieces) else clips.clip(index)
+
+
+def batched(clips: Clips, size: int) -> Iterator[list[Clip]]:
+    """Yield clips some at a time, so that not all are waiting in memory: fewer where they are long."""
+    some: list[Clip] = []
+    held = 0
+    for clip in each(clips):
+        some.append(clip)
+        held += 0 if isinstance(clip, LongClip) else len(clip)
+        if len(some) == size or held > LONG:
+            yield some
+            some, held = [], 0
+    if some:
         yield some

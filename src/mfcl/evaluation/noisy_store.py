@@ -1,6 +1,7 @@
 """Recordings as they come in worse rooms and at other levels: a view of a store that adds noise or changes the gain."""
 
-from dataclasses import dataclass
+import functools
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -14,6 +15,8 @@ from mfcl.errors import MeasureError
 
 Colour = Literal["white", "pink"]
 COLOURS = ("white", "pink")
+LONG = 1 << 22  # samples; the noise of a longer recording is made in blocks
+BLOCK = 1 << 20  # samples
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +45,7 @@ class Disturbed:
     gain_db: float = 0.0
     seed: int = 0
     colour: Colour = "white"
+    _scales: dict[int, float] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.colour not in COLOURS:
@@ -76,11 +80,46 @@ class Disturbed:
 
     def clip(self, index: int) -> Float32[np.ndarray, " samples"]:
         """Return one whole recording, disturbed."""
-        clean = self.store.clip(index)
-        if self.snr_db is not None and len(clean):
-            recording = self.manifest.recordings[index].id
-            clean = clean + noise_for(clean, self.snr_db, self.seed, recording, self.colour)
-        return clean * np.float32(10 ** (self.gain_db / 20))
+        return self.piece(index, 0, int(self.lengths[index]))
+
+    def piece(self, index: int, start: int, stop: int) -> Float32[np.ndarray, " samples"]:
+        """Return the samples of one recording from `start` to `stop`, disturbed."""
+        length = int(self.lengths[index])
+        if self.snr_db is None or not length:
+            disturbed = self.store.piece(index, start, stop)
+        elif length <= LONG:
+            clean = self.store.clip(index)
+            noise = noise_for(clean, self.snr_db, self.seed, self._name(index), self.colour)
+            disturbed = (clean + noise)[start:stop]
+        else:
+            disturbed = self._long_piece(index, start, min(stop, length), self.snr_db)
+        return disturbed * np.float32(10 ** (self.gain_db / 20))
+
+    def _name(self, index: int) -> str:
+        return self.manifest.recordings[index].id
+
+    def _long_piece(self, index: int, start: int, stop: int, snr_db: float) -> Float32[np.ndarray, " samples"]:
+        """Return a piece of a recording whose noise is too long to be held: each block of it has its own numbers."""
+        clean, name, blocks = (
+            self.store.piece(index, start, stop),
+            self._name(index),
+            range(start // BLOCK, -(-stop // BLOCK)),
+        )
+        noise = np.concatenate([noise_block(self.seed, name, block, self.colour) for block in blocks])
+        scale = self._scale(index, snr_db)
+        return clean + np.float32(scale) * noise[start - blocks.start * BLOCK :][: len(clean)]
+
+    def _scale(self, index: int, snr_db: float) -> float:
+        """Return what a long recording's noise is multiplied with, worked out once from all of both."""
+        if index not in self._scales:
+            energy = own = 0.0
+            for start in range(0, int(self.lengths[index]), BLOCK):
+                clean = self.store.piece(index, start, start + BLOCK).astype(np.float64)
+                noise = noise_block(self.seed, self._name(index), start // BLOCK, self.colour)[: len(clean)]
+                energy += float(np.square(clean).sum())
+                own += float(np.square(noise, dtype=np.float64).sum())
+            self._scales[index] = np.sqrt(energy / own) * 10 ** (-snr_db / 20)
+        return self._scales[index]
 
     def gather(
         self,
@@ -96,7 +135,7 @@ class Disturbed:
         if np.any((starts < 0) | (counts < 0) | (starts + counts > self.lengths[indices])):
             raise IndexError("a piece reaches beyond its recording")
         pieces = zip(indices.tolist(), starts.tolist(), counts.tolist(), strict=True)
-        return padded((self.clip(index)[start : start + count] for index, start, count in pieces), counts)
+        return padded((self.piece(index, start, start + count) for index, start, count in pieces), counts)
 
 
 def noise_for(
@@ -109,6 +148,13 @@ def noise_for(
     energy, own = (float((wave.astype(np.float64) ** 2).sum()) for wave in (clean, noise))
     scale = np.sqrt(energy / own) * 10 ** (-snr_db / 20) if own > 0 else 0.0
     return (scale * noise).astype(np.float32)
+
+
+@functools.lru_cache(maxsize=4)
+def noise_block(seed: int, recording: str, block: int, colour: Colour) -> Float32[np.ndarray, " samples"]:
+    """Return one block of a long recording's noise: it can be made without those before it."""
+    raw = generator(seed, "disturbed", recording, block).standard_normal(BLOCK)
+    return (raw if colour == "white" else pink(raw)).astype(np.float32)
 
 
 def pink(white: Float64[np.ndarray, " samples"]) -> Float64[np.ndarray, " samples"]:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Int64
 
+from mfcl.audio import Sound
 from mfcl.audio.arrays import padded
 from mfcl.core.console import progress as progress_bar
 from mfcl.core.limits import MOST_BATCH
@@ -21,19 +22,21 @@ from mfcl.models.pair import MultiFormatModel
 Format = Literal["wave", "mel", "both"]
 LONGEST_SECONDS = 10.0
 """A longer recording is embedded in windows of this length: memory stays bounded for an hour of sound."""
+MOST_SAMPLES = 5 << 20
+"""Samples of a step at the most, padding counted, such as 64 clips of 5 seconds: memory grows with them."""
 Samples = Float32[np.ndarray, " _"]
 
 
 @runtime_checkable
 class Clips(Protocol):
-    """Clips by number: a `Store`, or anything with lengths in samples and a way to read one clip."""
+    """Clips by number: a `Store`, or anything with lengths in samples and a way to read a piece of one."""
 
     @property
     def lengths(self) -> Int64[np.ndarray, " items"]:
         """Return the clips' lengths in samples."""
 
-    def clip(self, index: int) -> Samples:
-        """Return one clip."""
+    def piece(self, index: int, start: int, stop: int) -> Samples:
+        """Return the samples of one clip from `start` to `stop`."""
         ...
 
 
@@ -66,18 +69,37 @@ def embed_store(
 
 @dataclass(frozen=True)
 class Listed:
-    """Clips in a list."""
+    """Clips in a list: arrays, or long recordings that are read where they are asked for."""
 
-    clips: Sequence[Samples]
+    clips: Sequence[Sound]
 
     @property
     def lengths(self) -> Int64[np.ndarray, " items"]:
         """Return the clips' lengths in samples."""
         return np.array([len(clip) for clip in self.clips], dtype=np.int64)
 
-    def clip(self, index: int) -> Samples:
-        """Return one clip."""
-        return self.clips[index]
+    def piece(self, index: int, start: int, stop: int) -> Samples:
+        """Return the samples of one clip from `start` to `stop`."""
+        return self.clips[index][start:stop]
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows of one recording as clips, each read where it is asked for."""
+
+    sound: Sound
+    starts: Int64[np.ndarray, " windows"]
+    size: int
+
+    @property
+    def lengths(self) -> Int64[np.ndarray, " windows"]:
+        """Return the windows' lengths in samples."""
+        return np.asarray(np.minimum(self.size, len(self.sound) - self.starts), dtype=np.int64)
+
+    def piece(self, index: int, start: int, stop: int) -> Samples:
+        """Return the samples of one window from `start` to `stop`."""
+        first = int(self.starts[index])
+        return np.asarray(self.sound[first + start : first + stop])
 
 
 @torch.inference_mode()
@@ -97,7 +119,7 @@ def embed_clips(
         clips: Mono clips at the model's rate, already prepared.
         sample_rate: Theirs, in Hz.
         format: See `embed`.
-        batch: Windows a step.
+        batch: Windows a step; fewer where they are long (`MOST_SAMPLES`).
         progress: Show a progress bar.
 
     Raises:
@@ -116,7 +138,7 @@ def embed_clips(
         bar = progress_bar(total=len(weights), what="embedding", unit="clips", shown=progress)
         with bar:
             for windows in plan:
-                wave, lengths = _stack([clips.clip(item)[start:stop] for item, start, stop in windows])
+                wave, lengths = _stack([clips.piece(item, start, stop) for item, start, stop in windows])
                 output = [
                     getattr(model, name)(wave.to(device), None if lengths is None else lengths.to(device)).float()
                     for name in wanted
@@ -165,8 +187,14 @@ def _plan(lengths: Int64[np.ndarray, " items"], longest: int, batch: int) -> Ite
         edges = [length * piece // pieces for piece in range(pieces + 1)]
         windows += [(item, start, stop) for start, stop in pairwise(edges)]
     windows.sort(key=lambda window: (window[2] - window[1], window))
-    for first in range(0, len(windows), batch):
-        yield windows[first : first + batch]
+    first = 0
+    while first < len(windows):
+        some = windows[first : first + batch]
+        widest = [stop - start for _, start, stop in some]  # rising: a batch is as wide as its last window
+        while len(some) > 1 and len(some) * widest[len(some) - 1] > MOST_SAMPLES:
+            some.pop()
+        yield some
+        first += len(some)
 
 
 def _stack(clips: Sequence[Samples]) -> tuple[torch.Tensor, torch.Tensor | None]:

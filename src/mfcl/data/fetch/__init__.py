@@ -248,7 +248,7 @@ def _check_clips(corpus: Corpus, folder: Path, progress: bool) -> None:
         try:
             with audio.open_audio(folder / path) as file:
                 frames = file.frames
-            if frames > LONGEST_CLIP:
+            if frames is None or frames > LONGEST_CLIP:
                 faults.append(path)
             else:
                 audio.read_audio(folder / path)

@@ -15,7 +15,7 @@ from mfcl.errors import AudioError, StoreError
 
 __all__ = ["Store", "decode", "open_store"]
 
-VERSION = 1  # of the files' layout and of how sound is decoded; another number, another store
+VERSION = 2  # of the files' layout and of how sound is decoded; another number, another store
 
 
 def open_store(

@@ -6,15 +6,15 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import filelock
 import numpy as np
-from jaxtyping import Float32
 
-from mfcl.audio import SILENCE_DB, Preparation, level_db, prepare, read_audio
+from mfcl.audio import LongSound, Preparation, Sound, read_prepared, step_16_bit, to_16_bit
 from mfcl.core.parallel import in_parallel
 from mfcl.data.manifest import Manifest, Recording
 from mfcl.data.store.clips import Samples
@@ -23,30 +23,53 @@ from mfcl.errors import AudioError
 log = logging.getLogger(__name__)
 
 
-def decode(recording: Recording, preparation: Preparation) -> Float32[np.ndarray, " samples"]:
+def decode(recording: Recording, preparation: Preparation) -> Sound:
     """Return a recording as every model hears it.
 
     Raises:
-        AudioError: it cannot be read, or it is silent.
+        AudioError: it cannot be used.
     """
-    samples, rate = read_audio(recording.path, start=recording.start, end=recording.end)
-    if level_db(samples, mean=float(np.mean(samples, dtype=np.float64))) < SILENCE_DB:
-        raise AudioError(f"{recording.path}: silent; leave it out")
-    try:
-        return prepare(samples, rate, preparation)
-    except AudioError as error:
-        raise AudioError(f"{recording.path}: {error}") from error
+    return read_prepared(recording.path, preparation, start=recording.start, end=recording.end)[0]
 
 
-def _decoded(recording: Recording, preparation: Preparation, dtype: str) -> tuple[Samples, float] | AudioError:
+def _decoded(recording: Recording, preparation: Preparation, dtype: str) -> "_Clip | AudioError":
     try:
-        samples = decode(recording, preparation)
+        sound = decode(recording, preparation)
     except AudioError as error:
         return error
+    if isinstance(sound, LongSound):
+        return _Clip(len(sound), step_16_bit(sound.peak), sound)
     if dtype == "float32":
-        return samples, 1.0
-    scale = np.float32(max(float(np.abs(samples).max()), 1e-9) / 32767)
-    return np.rint(samples / scale).astype(np.int16), float(scale)
+        return _Clip(len(sound), np.float32(1), sound)
+    step = step_16_bit(float(np.abs(sound).max()))
+    return _Clip(len(sound), step, to_16_bit(sound, step))
+
+
+@dataclass(frozen=True, eq=False)
+class _Clip:
+    """A recording to be written: as it is stored, or still to be read if it is long."""
+
+    length: int
+    step: np.float32
+    sound: Samples | LongSound
+
+    def write(self, file: BinaryIO, dtype: str) -> None:
+        """Write the samples where a file ends; of a recording that turns out to be damaged, nothing.
+
+        Raises:
+            AudioError: the recording's file has changed.
+        """
+        if not isinstance(self.sound, LongSound):
+            file.write(self.sound.tobytes())
+            return
+        begun = file.tell()
+        try:
+            for block in self.sound.blocks():
+                file.write((block if dtype == "float32" else to_16_bit(block, self.step)).tobytes())
+        except AudioError:
+            file.seek(begun)
+            file.truncate()
+            raise
 
 
 def build_store(
@@ -72,7 +95,7 @@ def build_store(
     results = in_parallel(function, manifest.recordings, workers=workers, what="Decoding", shown=shown)
     try:
         with contextlib.closing(results):
-            index = _write_clips(temporary / "clips", manifest, results, strict)
+            index = _write_clips(temporary / "clips", manifest, results, dtype, strict)
         packed = io.BytesIO()
         np.savez(packed, **index)
         with (temporary / "index.npz").open("wb") as file:
@@ -85,22 +108,24 @@ def build_store(
 
 
 def _write_clips(
-    path: Path, manifest: Manifest, results: Iterator[tuple[Samples, float] | AudioError], strict: bool
+    path: Path, manifest: Manifest, results: Iterator[_Clip | AudioError], dtype: str, strict: bool
 ) -> dict[str, Any]:
     """Write all samples one after another; return the arrays of the index."""
     lengths, scales, kept, failures = [], [], [], []
     with path.open("wb") as clips:
         for number, (recording, result) in enumerate(zip(manifest, results, strict=True)):
-            if isinstance(result, AudioError):
-                if strict:
+            try:
+                if isinstance(result, AudioError):
                     raise result
-                failures.append((recording.id, str(result).removeprefix(f"{recording.path}: ")))
-            else:
-                samples, scale = result
-                clips.write(samples.tobytes())
-                lengths.append(samples.size)
-                scales.append(scale)
-                kept.append(number)
+                result.write(clips, dtype)
+            except AudioError as error:
+                if strict:
+                    raise
+                failures.append((recording.id, str(error).removeprefix(f"{recording.path}: ")))
+                continue
+            lengths.append(result.length)
+            scales.append(1.0 if dtype == "float32" else float(result.step))
+            kept.append(number)
         _flush(clips)
     if not kept:
         raise AudioError(

@@ -1,5 +1,6 @@
 """What a store holds and gives: pieces of many recordings at once."""
 
+import mmap
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,10 @@ from jaxtyping import Float32, Int16, Int64
 
 from mfcl.data.manifest import Manifest
 
+LONG = 1 << 22
+"""Samples; what is read of a longer recording is let go of at once."""
+AROUND = 1 << 22
+"""Bytes on either side that the system may have put into memory with those that were read."""
 Samples = Int16[np.ndarray, " samples"] | Float32[np.ndarray, " samples"]
 
 
@@ -42,9 +47,26 @@ class Store:
 
     def clip(self, index: int) -> Float32[np.ndarray, " samples"]:
         """Return one whole recording."""
+        return self.piece(index, 0, int(self.lengths[index]))
+
+    def piece(self, index: int, start: int, stop: int) -> Float32[np.ndarray, " samples"]:
+        """Return the samples of one recording from `start` to `stop`; no others are read."""
         first = int(self.offsets[index])
-        last = first + int(self.lengths[index])
-        return np.asarray(self.samples[first:last] * self.scales[index], dtype=np.float32)
+        last = first + min(stop, int(self.lengths[index]))
+        found = np.asarray(self.samples[first + start : last] * self.scales[index], dtype=np.float32)
+        if self.lengths[index] > LONG:
+            self._let_go(first + start, last)
+        return found
+
+    def _let_go(self, first: int, last: int) -> None:
+        """Take samples that were read out of this process's memory again; the system may keep them for the next time.
+
+        Pages of a file that is mapped stay, once read: of a day of sound, all of it.
+        """
+        mapped, size = getattr(self.samples.base, "obj", None), self.samples.itemsize
+        if isinstance(mapped, mmap.mmap) and hasattr(mapped, "madvise"):
+            begin = max(first * size - AROUND, 0) // mmap.PAGESIZE * mmap.PAGESIZE
+            mapped.madvise(mmap.MADV_DONTNEED, begin, min(last * size + AROUND, len(mapped)) - begin)
 
     def gather(
         self,
@@ -62,8 +84,10 @@ class Store:
         rows = np.zeros((len(indices), int(counts.max(initial=0))), dtype=np.float32)
         firsts = self.offsets[indices] + starts
         # a copy a row is faster than an index a sample: rows lie in one piece in the file
-        for row, first, count in zip(rows, firsts.tolist(), counts.tolist(), strict=True):
+        for row, first, count, index in zip(rows, firsts.tolist(), counts.tolist(), indices.tolist(), strict=True):
             row[:count] = self.samples[first : first + count]
+            if self.lengths[index] > LONG:
+                self._let_go(first, first + count)
         rows *= self.scales[indices][:, None]
         return rows
 
@@ -73,7 +97,9 @@ def load(place: Path, manifest: Manifest, sample_rate: int, dtype: str) -> Store
     try:
         with (place / "index.npz").open("rb") as file, np.load(file, allow_pickle=False) as index:
             lengths, scales, kept, failures = (index[name] for name in ("lengths", "scales", "kept", "failures"))
-        samples = np.asarray(np.memmap(place / "clips", dtype=dtype, mode="r"))  # a plain view: slices cost less
+        with (place / "clips").open("rb") as file:
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        samples: Samples = np.frombuffer(mapped, dtype=dtype)
         if samples.size != lengths.sum() or len(kept) + len(failures) != len(manifest):
             return None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):

@@ -1,0 +1,198 @@
+"""What a file's bytes say before any decoding: streams one after another, and sizes that were never written."""
+
+import os
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from mfcl.audio.mpeg import mpeg_streams
+
+CHUNK = 1 << 20  # bytes read at once in a search
+FLAC_START = b"fLaC\x00\x00\x00\x22"  # the marker and the head of its first block, which is always 34 bytes long
+FLAC_INFO = 8  # where that block's contents begin
+MOST_CHUNKS = 1000  # that are looked at
+OGG_HEAD = 27  # bytes of a page before its table of segments
+OGG_FIRST = 2  # flag of a page that begins a stream
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A stretch of a file that is decoded by itself.
+
+    Attributes:
+        start: First byte.
+        stop: First byte after it.
+        before: Bytes to put in front: a header that was never written.
+        replaced: Place in the file -> bytes to read there instead.
+    """
+
+    start: int
+    stop: int
+    before: bytes = b""
+    replaced: Mapping[int, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Container:
+    """What the bytes of a file say.
+
+    Attributes:
+        kind: `wav`, `aiff`, `au`, `flac`, `ogg`, `mpeg`, or an empty text for any other.
+        streams: What to decode, one after another; none: the file as it is.
+        notices: What is wrong with the file itself, each beginning with its kind.
+        digest: MD5 of the decoded samples that a FLAC header holds; empty if there is none.
+    """
+
+    kind: str
+    streams: tuple[Stream, ...] = ()
+    notices: tuple[str, ...] = ()
+    digest: bytes = b""
+
+
+def look_at(handle: BinaryIO, *, ignore_length: bool = False) -> Container:
+    """Return what an open file's bytes say, and leave it at its beginning.
+
+    Args:
+        handle: The file.
+        ignore_length: Decode a FLAC file to its end, whatever number of samples its header has.
+    """
+    size = handle.seek(0, os.SEEK_END)
+    handle.seek(0)
+    head = handle.read(64)
+    if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
+        found = _wav(handle, size, mpeg=head[12:16] == b"fmt " and head[20:22] == b"\x55\x00")
+    elif head[:4] == b".snd":
+        found = _au(head, size)
+    elif head[:4] == b"fLaC":
+        found = _flac(handle, head, size, ignore_length=ignore_length)
+    elif head[:4] == b"OggS":
+        found = _ogg(handle, size)
+    elif head[:3] == b"ID3" or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0):
+        found = Container("mpeg", tuple(Stream(*one) for one in mpeg_streams(handle, size)))
+    else:
+        found = Container("aiff" if head[:4] == b"FORM" else "")
+    handle.seek(0)
+    return found
+
+
+class Window:
+    """A stream as a file of its own, for a decoder that takes any object with `read`, `seek` and `tell`."""
+
+    def __init__(self, handle: BinaryIO, stream: Stream) -> None:
+        self.handle = handle
+        self.stream = stream
+        self.place = 0
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a place, as in any file."""
+        length = len(self.stream.before) + self.stream.stop - self.stream.start
+        self.place = max(offset + {os.SEEK_SET: 0, os.SEEK_CUR: self.place, os.SEEK_END: length}[whence], 0)
+        return self.place
+
+    def tell(self) -> int:
+        """Return the place."""
+        return self.place
+
+    def read(self, count: int) -> bytes:
+        """Return up to `count` bytes from the place on."""
+        before = self.stream.before[self.place : self.place + count]
+        first = self.stream.start + self.place + len(before) - len(self.stream.before)
+        self.handle.seek(max(first, self.stream.start))
+        read = bytearray(self.handle.read(max(min(count - len(before), self.stream.stop - first), 0)))
+        for place, other in self.stream.replaced.items():
+            for offset, value in enumerate(other, start=place - first):
+                if 0 <= offset < len(read):
+                    read[offset] = value
+        self.place += len(before) + len(read)
+        return before + bytes(read)
+
+
+def _wav(handle: BinaryIO, size: int, *, mpeg: bool) -> Container:
+    """Find the data chunk; where it claims nothing and is not followed by other chunks, the recorder was stopped."""
+    for name, place, length in _chunks(handle, 12, size):
+        if name == b"data":
+            rest = size - place
+            if length == 0 and rest and not _chunks_until_end(handle, place, size):
+                mended = {place - 4: struct.pack("<I", min(rest, 0xFFFFFFFF))}
+                return _unfinished("wav", rest, Stream(0, size, replaced=mended))
+            break
+    return Container("mpeg" if mpeg else "wav")
+
+
+def _chunks(handle: BinaryIO, place: int, size: int) -> Iterator[tuple[bytes, int, int]]:
+    """Yield the chunks from a place on: name, where the contents begin, their length; up to what is no chunk."""
+    for _ in range(MOST_CHUNKS):
+        handle.seek(place)
+        head = handle.read(8)
+        if place + 8 > size or not all(32 <= letter < 127 for letter in head[:4]):
+            return
+        name, length = struct.unpack("<4sI", head)
+        yield name, place + 8, length
+        place += 8 + length + length % 2
+
+
+def _chunks_until_end(handle: BinaryIO, place: int, size: int) -> bool:
+    """Say whether whole chunks lie from a place to the end of a file."""
+    end = place
+    for _, begin, length in _chunks(handle, place, size):
+        end = begin + length
+    return place < end <= size <= end + 1
+
+
+def _au(head: bytes, size: int) -> Container:
+    first, length = struct.unpack(">II", head[4:12].ljust(8, b"\0"))
+    if length == 0 and size > first >= 24:
+        return _unfinished("au", size - first, Stream(0, size, replaced={8: b"\xff\xff\xff\xff"}))
+    return Container("au")
+
+
+def _unfinished(kind: str, rest: int, stream: Stream) -> Container:
+    return Container(kind, (stream,), (f"unfinished: header says 0 of {rest} bytes",))
+
+
+def _flac(handle: BinaryIO, head: bytes, size: int, *, ignore_length: bool) -> Container:
+    starts = list(_found(handle, FLAC_START, size))
+    if len(starts) > 1:
+        stops = [*starts[1:], size]
+        return Container("flac", tuple(Stream(start, stop) for start, stop in zip(starts, stops, strict=True)))
+    digest = head[FLAC_INFO + 18 : FLAC_INFO + 34]
+    digest = digest if any(digest) else b""
+    if not ignore_length:
+        return Container("flac", digest=digest)
+    place = FLAC_INFO + 13  # the last 36 bits of these eight bytes are the number of samples; 0 is unknown
+    mended = {place: bytes([head[place] & 0xF0, 0, 0, 0, 0])}
+    return Container("flac", (Stream(0, size, replaced=mended),), digest=digest)
+
+
+def _found(handle: BinaryIO, wanted: bytes, size: int) -> Iterator[int]:
+    """Yield the places of some bytes in a file."""
+    keep = len(wanted) - 1
+    for first in range(0, size, CHUNK):
+        handle.seek(first)
+        chunk = handle.read(CHUNK + keep)
+        place = chunk.find(wanted)
+        while place >= 0:
+            yield first + place
+            place = chunk.find(wanted, place + 1)
+
+
+def _ogg(handle: BinaryIO, size: int) -> Container:
+    """Go from page to page: a page that begins a stream after others that do not begins another piece of sound."""
+    starts, place, begins = [0], 0, True
+    while place + OGG_HEAD <= size:
+        handle.seek(place)
+        head = handle.read(OGG_HEAD + 255)
+        if head[:4] != b"OggS":
+            break
+        segments = head[26]
+        first = bool(head[5] & OGG_FIRST)
+        if first and not begins:
+            starts.append(place)
+        begins = first
+        place += OGG_HEAD + segments + sum(head[OGG_HEAD : OGG_HEAD + segments])
+    cut = ("cut short: the file ends inside a page",) if place > size else ()
+    if len(starts) == 1:
+        return Container("ogg", notices=cut)
+    stops = [*starts[1:], size]
+    return Container("ogg", tuple(Stream(start, stop) for start, stop in zip(starts, stops, strict=True)), cut)
