@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from mfcl.evaluation import wording
-from mfcl.evaluation.result import CLEAN, GAIN, NOISE, Question, Representation
+from mfcl.evaluation.result import CLEAN, GAIN, NOISE, PRETRAINED, Question, Representation
 from mfcl.evaluation.summary import Summary
 from mfcl.report.phrases import counted, shortened
 from mfcl.report.selection import by_question, shown, view
@@ -138,7 +138,7 @@ def choice(one: Representation) -> str:
         ('augmented none', 'untrained, a=1')
     """
     changed = dataclasses.replace(one, format="", part="")
-    return one.variant if one.variant and one.kind == "pre-trained" else called(changed)
+    return one.variant if one.variant and one.kind == PRETRAINED else called(changed)
 
 
 def robustness(figures: Iterable[Summary]) -> list[Plot]:

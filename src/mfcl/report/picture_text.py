@@ -1,8 +1,9 @@
 """What the pictures say, in words: confusions, the speakers that are told worst, and how training went."""
 
 from mfcl.evaluation.result import Representation
+from mfcl.evaluation.result_file import Numbers
 from mfcl.report.phrases import counted, shortened
-from mfcl.report.pictures import Numbers, Pictures, Training
+from mfcl.report.pictures import Pictures, Training
 from mfcl.report.selection import pictured
 from mfcl.report.text import named
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Shaped
 
 from mfcl.errors import MfclError
 from mfcl.evaluation.result import Representation
 from mfcl.evaluation.result_file import (
+    Numbers,
     items,
     listed,
     number,
@@ -21,8 +21,6 @@ from mfcl.evaluation.result_file import (
     text,
     view_of,
 )
-
-Numbers = Shaped[np.ndarray, "_ _"]
 
 
 @dataclass(frozen=True)

@@ -38,12 +38,12 @@ def exceeds(first: Summary, second: Summary) -> bool:
 
 
 def leading(found: Iterable[Summary], kind: str, like: Representation | None = None) -> Summary | None:
-    """Return the figure that stands for a kind of representation.
+    """Return the figure that stands for a kind of encoders; None where none was measured with the recipe as it is.
 
     It is that of the same format and part as `like`, else of the part that is made for the question, else of both
     formats, else the best one.
     """
-    own = [one for one in found if one.representation.kind == kind and not (kind != BASELINE and _changed(one))]
+    own = [one for one in found if one.representation.kind == kind and not one.representation.variant]
     if not own:
         return None
     made_for = SPEAKER if own[0].question.probe in SPEAKER_PROBES else CONTENT
@@ -74,7 +74,7 @@ def without_training(found: Sequence[Summary], ours: Summary) -> Summary | None:
             if one.representation.kind == BASELINE
             or (
                 one.representation.kind == UNTRAINED
-                and not _changed(one)
+                and not one.representation.variant
                 and view(one.representation) == view(ours.representation)
             )
         ]
@@ -117,8 +117,3 @@ def by_question(found: Iterable[Summary]) -> dict[Question, list[Summary]]:
     for one in found:
         groups.setdefault(one.question, []).append(one)
     return groups
-
-
-def _changed(one: Summary) -> bool:
-    """Say whether a figure is of a recipe with a choice changed."""
-    return bool(one.representation.variant)
