@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from mfcl import __version__
-from mfcl.core.files import check_file_place, check_folder_place
+from mfcl.core.files import check_file_place, check_folder_place, is_stream
 from mfcl.core.limits import LARGEST_SEED, MOST_BATCH, MOST_PER_CLASS, MOST_SEEDS, MOST_THREADS
 from mfcl.errors import MfclError, advice, check_number
 
@@ -358,10 +358,11 @@ def _embed(given: argparse.Namespace) -> None:
     from mfcl.embedder import embed
 
     check_file_place(given.out)
+    failures = None if is_stream(given.out) else given.out.parent / "failures.csv"
     use_machine(given.threads)
     found = embed(
         given.model, given.data, format=given.format, part=given.part, whiten=given.whiten, batch=given.batch,
-        strict=given.strict, device=given.device, failures=given.out.parent / "failures.csv", progress=not given.quiet,
+        strict=given.strict, device=given.device, failures=failures, progress=not given.quiet,
     )  # fmt: skip
     found.save(given.out)
     print(f"{given.out}: {found.vectors.shape[0]} recordings x {found.vectors.shape[1]} values")
