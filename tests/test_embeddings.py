@@ -1,5 +1,6 @@
 import io
 import json
+import os
 import random
 import zipfile
 from dataclasses import replace
@@ -241,3 +242,9 @@ def test_damaged_bytes_are_noticed_and_refused_in_one_line(tmp_path: Path) -> No
             assert equal(load_embeddings(path), make())  # what does not matter, such as a date
         except MeasureError as error:
             assert len(str(error).splitlines()) == 1  # noqa: PT017
+
+
+def test_a_folder_and_a_pipe_are_no_files_of_embeddings(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "pipe"):
+        assert "it is no file" in refused(path)

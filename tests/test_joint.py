@@ -79,5 +79,5 @@ def test_what_few_labels_say_is_learned(store, tmp_path):
 
 @pytest.mark.parametrize("weight", [0.0, -1.0])
 def test_a_weight_of_nothing_is_refused(store, weight):
-    with pytest.raises(RecipeError, match=r"loss\.labels must be above 0"):
+    with pytest.raises(RecipeError, match=r"loss\.labels: wanted a number from 1e-12"):
         made(store, labels=weight)

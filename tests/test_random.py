@@ -1,8 +1,10 @@
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mfcl.core.random import generator, normals, uniforms
+from mfcl.errors import MfclError
 
 
 @settings(max_examples=25, deadline=None)
@@ -46,3 +48,9 @@ def test_normals_have_mean_zero_and_deviation_one() -> None:
 def test_generators_of_other_streams_differ() -> None:
     draws = {float(generator(*key).random()) for key in ((0, "a"), (1, "a"), (0, "b"), (0, "a", 1))}
     assert len(draws) == 4
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_that_some_library_would_not_take_is_refused(seed: int) -> None:
+    with pytest.raises(MfclError, match="seed: wanted a whole number from 0 to 4294967295"):
+        generator(seed, "split")

@@ -58,6 +58,18 @@ def test_the_command_of_a_row_works_out_its_section_alone(command, expected):
     assert written.with_only(command, "maps") == expected
 
 
+def test_a_line_of_figures_that_a_full_disk_has_cut_is_left_out_of_curve_and_seconds(workspace):
+    trained = step(workspace, "pre-trained", kind="pre-trained", seed=77)
+    run = workspace.run(trained.source)
+    run.mkdir(parents=True)
+    line = {"step": 1, "loss": 2.0, "learning_rate": 0.1, "seconds": 3.0, "chance": 4.0}
+    lines = [json.dumps(line), json.dumps({"step": 1, "epoch": 1}), '{"step": 2, "seco']
+    (run / "metrics.jsonl").write_text("\n".join(lines))
+    assert [epoch["loss"] for epoch in written.curve(trained)["epochs"]] == [2.0]
+    assert workspace._spent(trained.source) == 3.0
+    shutil.rmtree(run)
+
+
 def test_what_is_known_is_written_whatever_was_planned_now(workspace, tmp_path):
     one, two, three = (
         step(workspace, name, section) for name, section in (("a", "labels"), ("b", "voices"), ("c", "maps"))

@@ -142,6 +142,12 @@ def test_an_ablation_tries_every_combination_beside_the_recipe_as_it_is(recipe):
     assert differences(to_dict(recipe), to_dict(both)) == {"train.batch", "loss.temperature"}
 
 
+def test_an_ablation_may_try_a_group_that_the_recipe_leaves_out(recipe):
+    recipe = dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, neck=None))
+    *_, untrained, trained = ablated(recipe, 0, [["model.neck.directions=32"]])
+    assert untrained.recipe.model.neck.directions == trained.recipe.model.neck.directions == 32
+
+
 def test_an_ablation_of_one_format_is_measured_in_it_alone(recipe):
     *_, last = ablated(recipe, 0, [["loss.terms=mel-mel"]])
     assert views(last) == ("mel", *(("words", "voices") if recipe.model.voices else ()))

@@ -233,7 +233,7 @@ def test_both_parts_learn_and_the_weight_of_the_voices_counts(store):
 
 
 def test_a_weight_of_nothing_is_refused():
-    with pytest.raises(RecipeError, match=r"loss.voices: wanted a number from 1e-06"):
+    with pytest.raises(RecipeError, match=r"loss.voices: wanted a number from 1e-12"):
         changed(loss={"voices": 0.0})
 
 

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from mfcl import __version__
 from mfcl.core.console import printable
-from mfcl.core.files import check_file_place, check_folder_place
+from mfcl.core.files import check_file_place, check_folder_place, is_stream
 from mfcl.core.limits import LARGEST_SEED, MOST_BATCH, MOST_PER_CLASS, MOST_SEEDS, MOST_THREADS
 from mfcl.errors import MfclError, advice, check_number
 
@@ -364,12 +364,13 @@ def _embed(given: argparse.Namespace) -> None:
     from mfcl.embedder import embed
 
     check_file_place(given.out)
+    name = f"{given.out.name.removesuffix('.npz')}.failures.csv"
+    failures = None if is_stream(given.out) else given.out.with_name(name)
     use_machine(given.threads)
     found = embed(
         given.model, given.data, format=given.format, part=given.part, whiten=given.whiten, batch=given.batch,
         window=given.window, hop=given.hop, strict=given.strict, device=given.device,
-        failures=given.out.with_name(f"{given.out.name.removesuffix('.npz')}.failures.csv"),
-        progress=not given.quiet,
+        failures=failures, progress=not given.quiet,
     )  # fmt: skip
     found.save(given.out)
     rows = "recordings" if given.window is None else "windows"

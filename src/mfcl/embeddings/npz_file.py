@@ -49,6 +49,8 @@ def read_npz(path: Path, wanted: Collection[str]) -> dict[str, np.ndarray]:
     Raises:
         ValueError: it is damaged, or claims what it does not hold; or another of `FAULTS`.
     """
+    if path.exists() and not path.is_file():
+        raise ValueError("it is no file")  # a pipe would be waited for
     begins = tuple(name for name in wanted if name.endswith("_"))
     with zipfile.ZipFile(path) as archive:
         listed = archive.infolist()

@@ -38,9 +38,9 @@ class LossSettings:
     """A learned temperature stays above this."""
     highest: float = bounded(1.0, 0.0001, 1000.0)
     """A learned temperature stays below this."""
-    voices: float = bounded(1.0, 1e-06, 1000000.0)
+    voices: float = bounded(1.0, 1e-12, 1e6)
     """How much the voices' part counts beside the words', where the model has one."""
-    labels: float = bounded(1.0, 1e-06, 1000000.0)
+    labels: float = bounded(1.0, 1e-12, 1e6)
     """How much labels count beside all else, where some recordings have them and are to be learned by them."""
     neighbours: int = bounded(0, 0, 100000)
     """How many of the recordings most alike attract a recording's words as its own crops do; 0: its own crops alone."""
