@@ -36,6 +36,8 @@ class Recording:
     """What is known of it; a label that is not known is left out."""
     split: str | None = None
     """`train`, `valid`, `test` or none."""
+    digest: str = field(default="", compare=False)
+    """Of its decoded sound and rate, once it was scanned; recordings of one digest are copies."""
 
     def label(self, name: str) -> str:
         """Return a label's value, an empty text where it has none."""
@@ -53,6 +55,10 @@ class Manifest:
     recordings: tuple[Recording, ...]
     root: Path
     """The folder that ids and a written manifest's paths start from."""
+    layout: str = field(default="", compare=False)
+    """How it was read, in words, as long as it is whole."""
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    """What a person should know about how it was read, as long as it is whole."""
 
     def __post_init__(self) -> None:
         if not self.recordings:
