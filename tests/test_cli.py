@@ -77,7 +77,7 @@ def test_a_folder_with_one_speaker(command: str, tmp_path: Path, capsys: pytest.
     data = write_corpus(tmp_path / "corpus", speakers=1)
     line = refused(capsys, command, data, "--out", tmp_path / "out", "--recipe", tiny_recipe(tmp_path), "--quiet")
     assert "speaker" in line
-    assert "--split-by" in line
+    assert "split_by 'none'" in line
     assert not (tmp_path / "out").exists()
 
 
@@ -91,7 +91,8 @@ def test_a_misspelt_key_names_the_right_one(tmp_path: Path, capsys: pytest.Captu
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("file,label\na.wav,x\n", "path"),
+        ("sound,label\na.wav,x\n", "path"),
+        ("path,label,Split\na.wav,x,test\n", "'split'"),
         ("path,label\n", "no"),
         ("path,start,end\na.wav,2,1\n", "end"),
         ("path,split\na.wav,validation\n", "split"),

@@ -285,3 +285,13 @@ def test_the_fingerprint_follows_contents_and_not_places(tmp_path):
     (root / names[0]).write_bytes(b"longer or shorter")
     changed.append(made.fingerprint())
     assert len({prints[0], *changed}) == 5
+
+
+def test_a_fingerprint_of_sizes_is_gone_on_with_unless_a_file_is_newer(tmp_path):
+    root = write_corpus(tmp_path, speakers=1, digits=1, takes=1)
+    path = root / "data/01/0_01_0.wav"
+    made = Manifest((Recording("a", path),), root)
+    old, now = made.fingerprint_of_sizes(), path.stat().st_mtime
+    assert made.fingerprint_like(old, now + 1) == old
+    assert made.fingerprint_like(old, now - 1) == made.fingerprint()
+    assert made.fingerprint_like("another", now + 1) == made.fingerprint_like(None, now + 1) == made.fingerprint()

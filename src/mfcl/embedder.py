@@ -33,6 +33,7 @@ def embed(
     batch: int = 64,
     failures: Path | None = None,
     strict: bool = False,
+    data_root: Path | None = None,
     device: str = "auto",
     progress: bool = True,
 ) -> Embeddings:
@@ -50,6 +51,7 @@ def embed(
         batch: Recordings a step; memory is bounded by `mfcl.models.inference.LONGEST_SECONDS` of sound each.
         failures: Where to write a CSV of the files left out (`id,reason`); written only if there are any.
         strict: Make the first bad file an error.
+        data_root: For a list: where its recordings lie now, if they were moved.
         device: `auto`, `cpu`, `cuda`, ...
         progress: Show a progress bar.
 
@@ -57,7 +59,7 @@ def embed(
         MfclError: nothing could be embedded, or (`strict`) a file could not be read.
     """
     loaded = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(Path(checkpoint))
-    manifest = recordings if isinstance(recordings, Manifest) else open_manifest(Path(recordings))
+    manifest = recordings if isinstance(recordings, Manifest) else open_manifest(Path(recordings), data_root=data_root)
     model = loaded.model.to(pick_device(device))
     preparation = loaded.recipe.preparation
     vectors: list[Float32[np.ndarray, "items dim"]] = []

@@ -16,13 +16,13 @@ from mfcl.audio import SILENCE_DB, all_finite, audio_blocks, mono, open_audio, p
 from mfcl.core.console import table
 from mfcl.core.files import cache_folder, write_json
 from mfcl.core.parallel import in_parallel
-from mfcl.data.manifest import Manifest, Recording
+from mfcl.data.manifest import Manifest, Recording, is_text, readable
 from mfcl.errors import AudioError, MfclError
 
-UNUSABLE = ("unreadable", "empty", "silent", "NaN")
+UNUSABLE = ("unreadable", "empty", "silent", "NaN", "name not UTF-8")
 """Problems for which a recording is left out; with any other it stays."""
 
-VERSION = 1  # of what is found and kept of a recording; another number, and all are looked at again
+VERSION = 2  # of what is found and kept of a recording; another number, and all are looked at again
 KEPT = ("seconds", "sample_rate", "channels", "problems", "digest")
 SHOWN = 12  # values of a label that the table counts one by one
 NEAR_FULL_SCALE = 0.99  # the highest value of 8 bit is 0.992
@@ -42,7 +42,7 @@ class ScanEntry:
     problems: tuple[str, ...]
     """Each begins with its kind, such as `clipped: at 3 places`."""
     digest: str
-    """Of the decoded sound; empty if there is none."""
+    """Of the decoded sound and its rate; empty if there is none."""
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -69,7 +69,9 @@ class ScanReport:
         Raises:
             ManifestError: there is none.
         """
-        return self.manifest.select([place for place, entry in enumerate(self.entries) if entry.usable])
+        pairs = zip(self.manifest, self.entries, strict=True)
+        kept = tuple(replace(recording, digest=entry.digest) for recording, entry in pairs if entry.usable)
+        return Manifest(kept, self.manifest.root)
 
     @property
     def failures(self) -> tuple[tuple[str, str], ...]:
@@ -81,6 +83,7 @@ class ScanReport:
         good = [entry for entry in self.entries if entry.usable]
         seconds = np.array([entry.seconds for entry in good] or [0.0])
         problems = Counter(kind for entry in self.entries for kind in dict.fromkeys(entry.kinds))
+        copies = sum("duplicate" in entry.kinds for entry in good)
         rows = [
             ("recordings", f"{len(self.entries)} ({len(good)} usable)"),
             ("hours", f"{seconds.sum() / 3600:.2f}"),
@@ -88,10 +91,13 @@ class ScanReport:
             ("rates (Hz)", _counts(str(entry.sample_rate) for entry in good)),
             ("channels", _counts(str(entry.channels) for entry in good)),
             *((f"label {name}", _label_counts(self.manifest, name)) for name in self.manifest.label_names),
-            ("parts", _counts(recording.split or "none" for recording in self.manifest)),
+            ("split", _split_counts(self.manifest)),
+            *([("layout", self.manifest.layout)] if self.manifest.layout else []),
+            *([("copies", f"{copies} recordings are copies of others: kept on one side")] if copies else []),
+            *(("note", note) for note in self.manifest.notes),
             ("problems", ", ".join(f"{kind}: {count}" for kind, count in sorted(problems.items())) or "none"),
         ]
-        return table(rows, ["", str(self.manifest.root)])
+        return table(rows, ["", readable(str(self.manifest.root))])
 
     def problems_table(self, most: int | None = None) -> str:
         """Return the problems, a recording a line, those left out first; an empty text if there is none.
@@ -109,9 +115,10 @@ class ScanReport:
 def scan(manifest: Manifest, *, workers: int | None = None, progress: bool = True) -> ScanReport:
     """Decode every recording and say what is wrong with it; a bad file never stops it.
 
-    Problems for which a recording is left out: `unreadable`, `empty`, `silent`, `NaN`. With these it stays: `cut short`
+    Problems for which a recording is left out: `unreadable`, `empty`, `silent`, `NaN`, `name not UTF-8` (no list can
+    name it). With these it stays: `cut short`
     (the file ends, or stops decoding, before its header says), `clipped`, `DC offset`, `duplicate` (of an earlier
-    recording's sound, in whatever format), `label missing`.
+    recording's sound at the same rate, in whatever format), `label missing`.
 
     Memory does not grow with the length of a recording.
 
@@ -159,8 +166,11 @@ def _report(manifest: Manifest, found: Iterable[ScanEntry]) -> ScanReport:
     first: dict[str, str] = {}
     entries = []
     for recording, entry in zip(manifest, found, strict=True):
-        problems = []
-        original = first.setdefault(entry.digest, entry.id) if entry.digest and entry.usable else entry.id
+        nameless = [] if is_text(recording.path) else ["name not UTF-8: rename the file or its folder"]
+        problems = list(nameless)
+        original = (
+            first.setdefault(entry.digest, entry.id) if entry.digest and entry.usable and not nameless else entry.id
+        )
         if original != entry.id:
             problems.append(f"duplicate: of {original}")
         lacking = [name for name in manifest.label_names if not recording.label(name)]
@@ -182,6 +192,7 @@ def _inspect(recording: Recording) -> ScanEntry:
     except AudioError as error:
         reason = str(error).removeprefix(f"{recording.path}: ").split(";")[0]
         return ScanEntry(recording.id, recording.path, 0.0, 0, 0, (f"unreadable: {reason}",), "")
+    sums.digest.update(f"{rate} Hz".encode())  # equal samples at another rate are other sound
     digest = sums.digest.hexdigest() if sums.frames else ""
     return ScanEntry(recording.id, recording.path, seconds, rate, channels, tuple(problems), digest)
 
@@ -239,6 +250,12 @@ def _clipped_places(block: Float32[np.ndarray, "frames channels"]) -> int:
     flat = (np.abs(block[1:]) >= NEAR_FULL_SCALE) & (block[1:] == block[:-1])
     runs = flat[1:] & flat[:-1]  # three samples, two steps
     return int(np.count_nonzero(runs[0]) + np.count_nonzero(runs[1:] & ~runs[:-1])) if len(runs) else 0
+
+
+def _split_counts(manifest: Manifest) -> str:
+    given = [recording.split for recording in manifest if recording.split]
+    lacking = len(manifest) - len(given)
+    return _counts(given) + (f"; none given: {lacking}" if lacking else "") if given else "none given"
 
 
 def _label_counts(manifest: Manifest, name: str) -> str:

@@ -16,6 +16,7 @@ import mfcl
 from mfcl.core.files import write_json, write_text
 from mfcl.core.machine import use_machine
 from mfcl.data.dataset import Data, open_data
+from mfcl.data.manifest import Manifest
 from mfcl.data.manifest_csv import write_manifest
 from mfcl.data.splits import split
 from mfcl.errors import MfclError
@@ -58,6 +59,7 @@ def study(
     threads: int | None = None,
     cache: Path | None = None,
     strict: bool = False,
+    data_root: Path | None = None,
     progress: bool = True,
     command: str | None = None,
 ) -> list[Row]:
@@ -88,6 +90,7 @@ def study(
         threads: Processor threads; as many as the process may use if left out.
         cache: Where decoded sound is kept.
         strict: Make the first bad file an error.
+        data_root: For a list: where its recordings lie now, if they were moved.
         progress: Show progress.
         command: What to print beside the figures; the command line if left out.
 
@@ -110,32 +113,35 @@ def study(
     rotated = protocol == "becker"
     opened = open_data(
         data, chosen.preparation, protocol="becker-0" if rotated else protocol, split_by=split_by, label=label,
-        speaker=speaker, seed=seed, cache=cache, strict=strict, progress=progress,
+        speaker=speaker, seed=seed, cache=cache, strict=strict, data_root=data_root, progress=progress,
     )  # fmt: skip
+    by_sizes = _by_sizes(folder, opened.manifest)
     numbers = range(seed, seed + (ROTATIONS if rotated else seeds or PRESETS[preset].seeds))
     rates = measured_rates(opened, chosen, pick_device(device))
     everything: list[Part] = []
     for place, number in enumerate(numbers):
         own = _rotation(opened, place) if rotated else opened
-        bench = Bench(own, folder, device=device, progress=progress)
+        old = own.manifest.fingerprint_of_sizes() if by_sizes else None
+        bench = Bench(own, folder, device=device, progress=progress, fingerprint=old)
         everything += parts(bench, chosen, PRESETS[preset], tuple(SECTIONS), number, rates, grids)
     everything.sort(key=lambda part: part.rank)
     planned = [part for part in everything if part.section in sections]
-    notes = list(left_out(sections, opened.label, opened.speaker))
+    unasked = list(left_out(sections, opened.label, opened.speaker))
+    notes = [*opened.notes, *unasked]  # those of the data were said when it was opened
     if progress or dry_run:
         _say(plan_table(planned, rates))
-    for note in notes:
+    for note in unasked:
         _say(note)
     if dry_run:
         return []
     write_json(folder / "study.json", settings)
     if grids:
         write_json(folder / GRIDS, grids)
-    write_manifest(opened.manifest, folder / "manifest.csv")
+    write_manifest(opened.manifest, folder / "manifest.csv", relative=True)
     write_text(folder / "data.md", f"{opened.report.table()}\n\n{opened.report.problems_table()}\n")
     about = {
-        **_about(opened, numbers), "command": command or this_command(), "data": str(data), "protocol": protocol,
-        "preset": preset, "recipe": chosen.name, "notes": notes,
+        **_about(opened, numbers, by_sizes=by_sizes), "command": command or this_command(), "data": str(data),
+        "protocol": protocol, "preset": preset, "recipe": chosen.name, "notes": notes,
     }  # fmt: skip
     rows = _work(folder, planned, everything, about, rates, progress=progress)
     make_report(folder)
@@ -182,9 +188,27 @@ def _rotation(data: Data, rotation: int) -> Data:
     return dataclasses.replace(data, manifest=turned, store=store)
 
 
-def _about(data: Data, seeds: Sequence[int]) -> dict[str, Any]:
+def _by_sizes(folder: Path, manifest: Manifest) -> bool:
+    """Return whether a folder's figures were made of these recordings by version 0.1, which knew them by their sizes.
+
+    Where they were made of other recordings, that is said: what is known of those does not count.
+    """
+    path = folder / "about.json"
+    known = json.loads(path.read_text(encoding="utf-8")).get("fingerprint") if path.is_file() else None
+    if known is None:
+        return False
+    found = manifest.fingerprint_like(known, path.stat().st_mtime)
+    if found != known:
+        _say(
+            f"{folder}: its figures are of other recordings, labels or sides, or of sound that changed; all begins anew"
+        )
+    return found != manifest.fingerprint()
+
+
+def _about(data: Data, seeds: Sequence[int], *, by_sizes: bool) -> dict[str, Any]:
     """Return what was studied and where: what a reader needs beside the figures."""
     splits = data.manifest.splits
+    fingerprint = data.manifest.fingerprint_of_sizes() if by_sizes else data.manifest.fingerprint()
     voices = data.manifest.column(data.speaker) if data.speaker else None
     counts = {
         part: {
@@ -194,7 +218,7 @@ def _about(data: Data, seeds: Sequence[int]) -> dict[str, Any]:
         for part in ("train", "valid", "test")
     }
     return {
-        "label": data.label, "speaker": data.speaker, "fingerprint": data.manifest.fingerprint(), "parts": counts,
+        "label": data.label, "speaker": data.speaker, "fingerprint": fingerprint, "parts": counts,
         "seeds": list(seeds), "version": mfcl.__version__,
         "machine": f"{torch.get_num_threads()} threads, {platform.machine()}, torch {torch.__version__}",
     }  # fmt: skip

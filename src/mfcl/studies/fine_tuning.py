@@ -16,7 +16,7 @@ from mfcl.studies.cache import slug
 from mfcl.studies.representations import Source
 from mfcl.studies.workspace import Bench
 from mfcl.training import fit
-from mfcl.training.api import HEADS
+from mfcl.training.api import HEADS, resumed_fingerprint
 from mfcl.training.tasks.joint import Joint
 from mfcl.training.tasks.supervised import Classify
 
@@ -69,7 +69,7 @@ def jointly(bench: Bench, source: Source, per_class: int) -> list[Any]:
     task.heads.load_state_dict(load_file(bench.run(source) / HEADS))
     out = bench.folder / "runs" / f"{bench.name(source)}-joint-{per_class}"
     fit(
-        task, settings, out, recipe=recipe, fingerprint=data.manifest.fingerprint(), seed=source.seed,
+        task, settings, out, recipe=recipe, fingerprint=resumed_fingerprint(data.manifest, out), seed=source.seed,
         resume=out.exists(), device=bench.device, progress=bench.progress,
     )  # fmt: skip
     test = data.part("test")
@@ -111,7 +111,7 @@ def tuned(bench: Bench, source: Source, per_class: int, *, start: Literal["fine-
         task = kind(model, format, store.select(chosen), targets[chosen], recipe, seed=source.seed)
         out = bench.folder / "runs" / f"{bench.name(source)}-{slug(start)}-{per_class or 'all'}-{format}"
         fit(
-            task, settings, out, recipe=recipe, fingerprint=data.manifest.fingerprint(), seed=source.seed,
+            task, settings, out, recipe=recipe, fingerprint=resumed_fingerprint(data.manifest, out), seed=source.seed,
             resume=out.exists(), device=bench.device, progress=bench.progress,
         )  # fmt: skip
         right = names[task.predict(test)] == test.manifest.column(data.label)
