@@ -12,6 +12,7 @@ import pytest
 import soundfile
 
 from mfcl import cli
+from mfcl.embeddings.table import Embeddings, load_embeddings
 from tests.recipes import tiny_recipe
 from tests.sounds import tone, write_corpus
 
@@ -219,3 +220,52 @@ def test_sound_of_any_kind_passes_through_a_scan(tmp_path: Path, capsys: pytest.
     listed = (tmp_path / "list.csv").read_text()
     for name in ("short.wav", "eight-bit.wav", "high.flac", "stereo.ogg"):
         assert name in listed
+
+
+def kept_vectors(folder: Path, **labels: list[str]) -> Path:
+    """Embeddings of 8 speakers and 3 words, of which 6 train, 1 chooses and 1 is tested, under names of one's own."""
+    rng = np.random.default_rng(0)
+    who, word = (np.repeat(np.arange(8), 12), np.tile(np.repeat(np.arange(3), 4), 8))
+    vectors = rng.standard_normal((96, 8)) + 2 * rng.standard_normal((3, 8))[word]
+    splits = np.array(["train"] * 5 + ["valid"] + ["test"] * 2)[who]
+    columns = {"who": who, "word": word}
+    named = {name: columns[kind].astype(np.str_) for name, (kind,) in labels.items()}
+    ids = np.arange(96).astype(np.str_)
+    Embeddings(vectors.astype(np.float32), ids, named, {"wave": (0, 8)}, splits).save(folder / "x.npz")
+    return folder / "x.npz"
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        ({"speaker": ["who"], "species": ["word"]}, ["--label species", "--speaker speaker"]),
+        ({"speaker": ["who"], "utterance": ["word"]}, ["--label utterance", "--speaker speaker"]),
+        ({"utterance": ["word"]}, ["--label utterance"]),
+    ],
+)
+def test_a_probe_guesses_what_to_measure_by_and_says_it(
+    labels: dict[str, list[str]], said: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["probe", str(kept_vectors(tmp_path, **labels))]) == 0
+    out, err = capsys.readouterr()
+    assert [line.split(":")[0] for line in err.splitlines()] == said
+    assert ("voices, all pairs" in out) == ("speaker" in labels)
+    if "speaker" in labels:
+        assert "note: no interval of 2 groups (speakers); 5 or more are wanted" in out
+
+
+def test_a_probe_that_cannot_guess_names_the_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = refused(capsys, "probe", kept_vectors(tmp_path, utterance=["word"], person=["who"]))
+    assert "its labels are utterance, person" in line
+
+
+def test_a_probe_measures_the_label_where_the_voices_cannot_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = kept_vectors(tmp_path, speaker=["who"], word=["word"])
+    whole = load_embeddings(path)
+    whole.select(np.flatnonzero(whole.labels["speaker"] != "7")).save(path)
+    assert cli.main(["probe", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "word, linear probe, all labels" in out
+    assert "note: not measured: voices: 2 speakers and 2 clips of one are wanted" in out

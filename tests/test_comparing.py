@@ -23,7 +23,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two run folders of one split, and their corpus beside them."""
     folder = tmp_path_factory.mktemp("comparing")
     manifest = open_manifest(write_corpus(folder / "corpus", speakers=8, digits=3, takes=4, seconds=0.2))
-    made = split(manifest, "label", seed=0, label="speaker")
+    made = split(manifest, "label", seed=0, label="speaker", test=0.6)
     recipe = tiny()
     for seed, name in enumerate(("one", "two")):
         save_checkpoint(make_model(recipe.model, seed=seed), recipe, folder / name / "model")
@@ -59,7 +59,7 @@ def test_other_data_can_be_named(runs: list[Path], tmp_path: Path) -> None:
 def test_recordings_that_a_run_was_trained_on_are_no_test(runs: list[Path], tmp_path: Path) -> None:
     data = runs[0].parent / "corpus"
     with pytest.raises(MeasureError, match=r"one: was trained on \d+ of the recordings to be tested"):
-        compare(runs, data, split_by="speaker", seed=5, cache=tmp_path, device="cpu", progress=False)
+        compare(runs, data, split_by="speaker", seed=1, cache=tmp_path, device="cpu", progress=False)
 
 
 def test_runs_without_a_list_want_data(runs: list[Path], tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_what_is_equal_differs_by_nothing_and_what_is_better_differs_for_certain
     found = by_name(a=weak, b=weak, c=strong)
     for name, one in found["b"].items():
         assert (name, one.difference) == (name, 0)
-        assert (one.low, one.high) in ((0, 0), (None, None))
+        assert (one.low, one.high) == (None, None)  # there is no spread to tell of
     for name, one in found["c"].items():
         if one.low is None or one.high is None:
             continue
@@ -125,6 +125,16 @@ def test_a_paired_interval_is_narrower_than_that_of_two_figures() -> None:
     name = "voices, all pairs of unseen speakers, eer"
     one, other = found["a"][name].measure, found["b"][name]
     assert other.high - other.low < 0.7 * (one.high - one.low + other.measure.high - other.measure.low)
+
+
+def test_of_few_speakers_the_table_tells_no_interval_and_why() -> None:
+    few = [view.select(np.flatnonzero(~np.isin(view.labels["speaker"], ["08", "09", "10"]))) for view in
+           (vectors(digit=0.3, voice=0.3), vectors(digit=2.0, voice=2.0))]  # fmt: skip
+    found = paired({"a": everything(few[0]), "b": everything(few[1])}, seed=0)
+    assert all(one.low is one.measure.low is None for one in found)
+    text = compare_tables(found)
+    assert "[" not in text.replace("in [ ]", "")
+    assert "- no interval of 2 groups (speakers); 5 or more are wanted" in text
 
 
 def test_only_what_all_could_read_is_compared() -> None:

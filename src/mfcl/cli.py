@@ -91,6 +91,7 @@ def parser() -> OneLineParser:
     train.add_argument("--resume", action="store_true", help="go on with the run in --out, exactly")
     train.add_argument("--overwrite", action="store_true", help="delete what is in --out")
     _data(train)
+    _data_root(train)
     _work(train)
 
     study = command("study", _study, "the whole study: train, measure, compare with every control")
@@ -107,11 +108,13 @@ def parser() -> OneLineParser:
     )  # fmt: skip
     study.add_argument("--dry-run", action="store_true", help="print the plan with its time, and do nothing")
     _data(study)
+    _data_root(study)
     _work(study)
 
     report = command("report", _report, "make the report of a study again from what it has worked out")
     report.add_argument("study", type=Path, help="the study's folder")
     report.add_argument("--with-audio", action="store_true", help="a click on a point of the map plays its recording")
+    _data_root(report)
     report.add_argument("--figures", type=Path, help="a folder for the figures as SVG and PNG (extra `figures`)")
 
     compare = command("compare", _compare, "measure several trained models on the same recordings, and what differs")
@@ -120,6 +123,7 @@ def parser() -> OneLineParser:
     compare.add_argument("--data", type=Path, help="other recordings than the first run's own")
     compare.add_argument("--out", type=Path, help="a JSON file of all figures")
     _data(compare)
+    _data_root(compare)
     compare.add_argument("--seed", type=int, default=0)
     compare.add_argument("--device", default="auto", help="auto, cpu, cuda")
     compare.add_argument("--threads", type=int)
@@ -135,6 +139,7 @@ def parser() -> OneLineParser:
     embed.add_argument("--part", choices=("words", "voices"), help="of a model that has both; all of it if left out")
     embed.add_argument("--whiten", action="store_true", help="make vectors ready for cosines")
     embed.add_argument("--batch", type=int, default=64)
+    _data_root(embed)
     embed.add_argument("--strict", action="store_true", help="make the first bad file an error")
     embed.add_argument("--device", default="auto")
     embed.add_argument("--threads", type=int)
@@ -142,13 +147,17 @@ def parser() -> OneLineParser:
 
     probe = command("probe", _probe, "measure labels and voices in embeddings that have a split")
     probe.add_argument("embeddings", type=Path, help="an .npz file of mfcl embed")
-    probe.add_argument("--label", help="the label to predict")
-    probe.add_argument("--speaker", help="the label that names the voice")
+    probe.add_argument("--label", help="the label to predict; guessed from the usual names, or the only one there is")
+    probe.add_argument("--speaker", help="the label that names the voice; guessed from the usual names")
     probe.add_argument("--seed", type=int, default=0)
 
     info = command("info", _info, "tell what a model or an embeddings file is")
     info.add_argument("path", type=Path)
     return top
+
+
+def _data_root(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--data-root", type=Path, help="where the recordings of a list lie now, if they were moved")
 
 
 def _quiet(command: argparse.ArgumentParser) -> None:
@@ -213,7 +222,8 @@ def _train(given: argparse.Namespace) -> None:
         given.data, given.out, recipe=given.recipe, overrides=given.set, protocol=given.protocol,
         split_by=given.split_by, label=given.label, speaker=given.speaker, joint=given.joint,
         per_class=given.labels_per_class, seed=given.seed, resume=given.resume, overwrite=given.overwrite,
-        device=given.device, threads=given.threads, cache=given.cache, strict=given.strict, progress=not given.quiet,
+        device=given.device, threads=given.threads, cache=given.cache, strict=given.strict,
+        data_root=given.data_root, progress=not given.quiet,
     )  # fmt: skip
     print(f"{made.folder}: a model for `mfcl embed` and `mfcl.load`")
     stop()  # under torchrun; alone it does nothing
@@ -227,7 +237,8 @@ def _study(given: argparse.Namespace) -> None:
         given.data, given.out, preset=given.preset, recipe=given.recipe, overrides=given.set, protocol=given.protocol,
         split_by=given.split_by, label=given.label, speaker=given.speaker, seed=given.seed, seeds=given.seeds,
         only=given.only, skip=given.skip, ablate=given.ablate, dry_run=given.dry_run, device=given.device,
-        threads=given.threads, cache=given.cache, strict=given.strict, progress=not given.quiet,
+        threads=given.threads, cache=given.cache, strict=given.strict, data_root=given.data_root,
+        progress=not given.quiet,
     )  # fmt: skip
     if given.dry_run:
         return
@@ -247,7 +258,7 @@ def _compare(given: argparse.Namespace) -> None:
         found = compare(
             given.runs, given.data, label=given.label, speaker=given.speaker, protocol=given.protocol,
             split_by=given.split_by, seed=given.seed, device=given.device, cache=given.cache, strict=given.strict,
-            progress=not given.quiet,
+            data_root=given.data_root, progress=not given.quiet,
         )  # fmt: skip
     print(compare_tables(found))
     if given.out:
@@ -258,7 +269,8 @@ def _compare(given: argparse.Namespace) -> None:
 def _report(given: argparse.Namespace) -> None:
     from mfcl.report import make_report
 
-    print(f"{make_report(given.study, with_audio=given.with_audio, figures=given.figures)}: open it in a browser")
+    made = make_report(given.study, with_audio=given.with_audio, figures=given.figures, data_root=given.data_root)
+    print(f"{made}: open it in a browser")
     if given.figures:
         print(f"{given.figures}: the figures as SVG and PNG")
 
@@ -270,7 +282,8 @@ def _embed(given: argparse.Namespace) -> None:
     use_machine(given.threads)
     found = embed(
         given.model, given.data, format=given.format, part=given.part, whiten=given.whiten, batch=given.batch,
-        strict=given.strict, device=given.device, failures=given.out.parent / "failures.csv", progress=not given.quiet,
+        strict=given.strict, data_root=given.data_root, device=given.device,
+        failures=given.out.parent / "failures.csv", progress=not given.quiet,
     )  # fmt: skip
     found.save(given.out)
     print(f"{given.out}: {found.vectors.shape[0]} recordings x {found.vectors.shape[1]} values")
@@ -278,15 +291,26 @@ def _embed(given: argparse.Namespace) -> None:
 
 def _probe(given: argparse.Namespace) -> None:
     from mfcl.core.console import table
+    from mfcl.data.dataset import guessed_labels
     from mfcl.embeddings.table import load_embeddings
     from mfcl.evaluation.tasks import measure_labels, measure_voices
 
     embeddings = load_embeddings(given.embeddings)
-    if not (given.label or given.speaker):
-        raise MfclError("wanted --label or --speaker (or both): what to measure by")
-    found = measure_labels(embeddings, given.label, given.speaker, seed=given.seed) if given.label else []
-    if given.speaker:
-        found += measure_voices(embeddings, given.label, given.speaker, seed=given.seed)
+    label, speaker = guessed_labels(list(embeddings.labels), given.label, given.speaker)
+    if label is None and speaker is None:
+        known = f"its labels are {', '.join(embeddings.labels)}" if embeddings.labels else "it has no labels"
+        raise MfclError(f"{given.embeddings}: no label to measure by; {known}; name one (--label, --speaker)")
+    for option, name, asked in (("label", label, given.label), ("speaker", speaker, given.speaker)):
+        if name and not asked:
+            print(f"--{option} {name}: taken, as none was named", file=sys.stderr)
+    found, failed = [], []
+    for measure, wanted in ((measure_labels, label), (measure_voices, speaker)):
+        try:
+            found += measure(embeddings, label, speaker, seed=given.seed) if wanted else []  # type: ignore[arg-type]
+        except MfclError as error:  # the other may still be measured
+            failed.append(error)
+    if not found:
+        raise failed[0]
     rows = [
         (m.task, m.metric, f"{m.value:.1f}", *("-" if end is None else f"{end:.1f}" for end in (m.low, m.high)), m.n)
         if m.metric != "min_dcf"  # a cost from 0 to 1
@@ -294,6 +318,10 @@ def _probe(given: argparse.Namespace) -> None:
         for m in found
     ]
     print(table(rows, ["task", "metric", "%", "low", "high", "n"]))
+    said = [text for m in found for text in (m.left_out, m.no_interval)] + [f"not measured: {one}" for one in failed]
+    for text in dict.fromkeys(said):
+        if text:
+            print(f"note: {text}")
 
 
 def _info(given: argparse.Namespace) -> None:

@@ -104,6 +104,21 @@ def open_data(
     return Data(store.manifest, store, label, speaker, report, notes)
 
 
+def guessed_labels(names: Sequence[str], label: str | None, speaker: str | None) -> tuple[str | None, str | None]:
+    """Return the label to measure by and the one that names the voice: those asked for, else by the usual names.
+
+    Where no label has a usual name, the only one that is left is it.
+
+    Example:
+        >>> guessed_labels(["take", "speaker", "digit"], None, None), guessed_labels(["who"], None, None)
+        (('digit', 'speaker'), ('who', None))
+    """
+    speaker = speaker or next((name for name in SPEAKER_NAMES if name in names), None)
+    others = [name for name in names if name != speaker]
+    alone = others[0] if len(others) == 1 else None
+    return label or next((name for name in LABEL_NAMES if name in others), alone), speaker
+
+
 def _named(manifest: Manifest, asked: str | None, usual: Sequence[str]) -> str | None:
     if asked is not None:
         if asked not in manifest.label_names:

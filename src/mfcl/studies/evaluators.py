@@ -45,6 +45,8 @@ class Answer:
     def add(self, representation: str, found: list[Measure], **changed: Any) -> None:
         """Add figures of one representation."""
         self.rows += [{**measure.row(), "representation": representation, **changed} for measure in found]
+        said = [f"{measure.task.split(', ')[0]}: {measure.left_out}" for measure in found if measure.left_out]
+        self.notes += [text for text in dict.fromkeys(said) if text not in self.notes]
 
     def picture(self, kind: str, representation: str, source: Source, value: dict[str, Any]) -> None:
         """Add the data of a picture."""
@@ -123,9 +125,9 @@ def robustness(bench: Bench, source: Source) -> Answer:
     ]
     for view in source.views:
         probes = bench.probes(source, view)
-        few = probes.fewest >= FEW
+        few = probes.can_few(FEW)
         for per_class in (None, FEW) if few else (None,):
-            known = f"{label}, linear probe" + (f", {per_class} labels a class" if per_class else ", all labels")
+            known = f"{label}, linear probe" + (f", {probes.few_words(FEW)}" if per_class else ", all labels")
             clean = probes.by_few("robustness", f"{known}, clean", FEW) if per_class else None
             answer.add(source.called(view), [clean or probes.by_all("robustness", f"{known}, clean")])
             for task, x, whole in heard:

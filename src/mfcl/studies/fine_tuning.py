@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from mfcl.core.machine import stopwatch
 from mfcl.data.labels import known_classes
-from mfcl.evaluation.tasks.labels import tested
+from mfcl.evaluation.tasks.labels import having, tested
 from mfcl.models.pair import MultiFormatModel, make_model
 from mfcl.recipe import Recipe, TrainSettings
 from mfcl.studies.cache import slug
@@ -72,8 +72,7 @@ def jointly(bench: Bench, source: Source, per_class: int) -> list[Any]:
         task, settings, out, recipe=recipe, fingerprint=resumed_fingerprint(data.manifest, out), seed=source.seed,
         resume=out.exists(), device=bench.device, progress=bench.progress,
     )  # fmt: skip
-    test = data.part("test")
-    test = test.select(np.flatnonzero(test.manifest.column(data.label) != ""))
+    test = data.store.select(having(bench.embeddings(source), data.label, "test"))  # what the probes are tested on
     right = names[task.predict(test)] == test.manifest.column(data.label)
     measure = tested(bench.embeddings(source), data.label, data.speaker).accuracy(
         "efficiency", f"{data.label}, {per_class} labels a class", right, seed=source.seed, x=float(per_class)
@@ -102,8 +101,7 @@ def tuned(bench: Bench, source: Source, per_class: int, *, start: Literal["fine-
     chosen = np.flatnonzero(targets >= 0)
     settings = enough_steps(source.recipe.supervised, len(chosen))
     recipe = dataclasses.replace(source.recipe, supervised=settings)
-    test = data.part("test")
-    test = test.select(np.flatnonzero(test.manifest.column(data.label) != ""))
+    test = data.store.select(having(bench.embeddings(source), data.label, "test"))  # what the probes are tested on
     clock, rows = stopwatch(), []
     for format in ("wave", "mel"):
         model = begun(bench, source, recipe, start)

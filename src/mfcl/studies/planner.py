@@ -7,6 +7,7 @@ from typing import Any
 
 from mfcl.core.console import table
 from mfcl.core.machine import stopwatch
+from mfcl.errors import MeasureError
 from mfcl.recipe import Recipe
 from mfcl.studies import evaluators as questions
 from mfcl.studies.cache import slug
@@ -84,7 +85,10 @@ class Part:
     def _work(self) -> dict[str, Any]:
         clock = stopwatch()
         known = self.bench.make(self.source)
-        answer = self.ask(self.bench, self.source)
+        try:
+            answer = self.ask(self.bench, self.source)
+        except MeasureError as error:  # of one question; the others are still asked
+            answer = Answer(notes=[f"{self.section} of {self.source.name}: not measured: {error}"])
         rows = [{"seconds": known["seconds"], **row, "seed": self.source.seed} for row in answer.rows]
         return {"rows": rows, "pictures": answer.pictures, "notes": answer.notes, "seconds": round(clock(), 1)}
 

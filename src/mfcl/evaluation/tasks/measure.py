@@ -38,6 +38,8 @@ class Measure:
         resampled: The figure for each draw of speakers, NaN where a draw has none: equal seeds draw equal speakers.
         curve: The errors at every threshold.
         clips: Clips enrolled of each speaker.
+        no_interval: Why there is no interval, in words; empty where there is one, or the metric never has one.
+        left_out: What of the test part is not measured and why, in words; empty where nothing is.
     """
 
     table: str
@@ -56,6 +58,8 @@ class Measure:
     resampled: np.ndarray | None = field(default=None, compare=False, repr=False)
     curve: Curve | None = field(default=None, compare=False, repr=False)
     clips: int | None = field(default=None, compare=False, repr=False)
+    no_interval: str = field(default="", compare=False)
+    left_out: str = field(default="", compare=False)
 
     def row(self) -> dict[str, Any]:
         """Return the figure without its evidence: what is written.
@@ -75,11 +79,19 @@ class Tested:
         ids: Which recordings.
         groups: Their speakers.
         truth: What each is; None where nothing is to be told.
+        left_out: What of the test part is not among them, and why, in words.
     """
 
     ids: Names
     groups: Names
     truth: Names | None = None
+    left_out: str = ""
+
+    def select(self, mask: Shaped[np.ndarray, " items"], left_out: str) -> "Tested":
+        """Return the items where a mask is true, with more that is left out."""
+        truth = None if self.truth is None else self.truth[mask]
+        said = "; ".join(text for text in (self.left_out, left_out) if text)
+        return Tested(self.ids[mask], self.groups[mask], truth, said)
 
     def accuracy(
         self,
@@ -92,15 +104,13 @@ class Tested:
         metric: str = "accuracy",
         predicted: Names | None = None,
     ) -> Measure:
-        """Return the mean of `correct` in percent, with the interval over the groups; one group alone has none."""
+        """Return the mean of `correct` in percent, with the interval over the groups, where there are enough."""
         shares = np.asarray(correct, dtype=np.float64)
-        low: float | None = None
-        high: float | None = None
-        if len(np.unique(self.groups)) > 1:
-            low, high = bootstrap_interval(100.0 * shares, self.groups, seed=seed)
+        interval = bootstrap_interval(100.0 * shares, self.groups, seed=seed)
         return Measure(
-            table, task, metric, 100.0 * float(shares.mean()), low, high, len(shares), x,
+            table, task, metric, 100.0 * float(shares.mean()), interval.low, interval.high, len(shares), x,
             ids=self.ids, groups=self.groups, correct=shares, truth=self.truth, predicted=predicted,
+            no_interval=interval.reason, left_out=self.left_out,
         )  # fmt: skip
 
 
