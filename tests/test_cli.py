@@ -269,3 +269,14 @@ def test_a_probe_measures_the_label_where_the_voices_cannot_be(
     out = capsys.readouterr().out
     assert "word, linear probe, all labels" in out
     assert "note: not measured: voices: 2 speakers and 2 clips of one are wanted" in out
+
+
+def test_a_scan_says_what_is_odd_about_a_split_that_is_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_corpus(tmp_path / "corpus", speakers=3, digits=2, takes=2)
+    names = sorted(path.relative_to(data) for path in (data / "data").rglob("*.wav"))
+    rows = [f"{name},{name.stem[2:4]},{side}" for name, side in zip(names, ["train", "test"] * 6, strict=True)]
+    (data / "list.csv").write_text("\n".join(["path,speaker,split", *rows]) + "\n")
+    assert cli.main(["scan", str(data / "list.csv"), "--quiet"]) == 0
+    assert "note: 3 of 3 values of 'speaker' are on the test side and on another" in capsys.readouterr().out

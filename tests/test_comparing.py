@@ -137,6 +137,17 @@ def test_of_few_speakers_the_table_tells_no_interval_and_why() -> None:
     assert "- no interval of 2 groups (speakers); 5 or more are wanted" in text
 
 
+def test_figures_of_other_recordings_have_no_difference() -> None:
+    whole = vectors(digit=1.0)
+    digits = whole.labels["digit"].copy()
+    digits[-1] = ""
+    part = dataclasses.replace(whole, labels={**whole.labels, "digit": digits})
+    found = paired({"a": everything(whole), "b": everything(part)}, seed=0)
+    (one,) = [one for one in found if one.run == "b" and one.measure.task == "digit, linear probe, all labels"]
+    assert (one.difference, one.low) == (None, None)
+    assert "b: digit, linear probe, all labels is of other recordings than the first's" in compare_tables(found)
+
+
 def test_only_what_all_could_read_is_compared() -> None:
     whole = vectors()
     part = whole.select(np.array([5, 3, 9]))

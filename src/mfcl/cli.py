@@ -197,12 +197,19 @@ def _fetch(given: argparse.Namespace) -> None:
 
 
 def _scan(given: argparse.Namespace) -> None:
+    from mfcl.data.dataset import guessed_labels
     from mfcl.data.layouts import open_manifest
     from mfcl.data.manifest_csv import write_manifest
     from mfcl.data.scanning import scan
+    from mfcl.data.split_notes import split_notes
 
-    report = scan(open_manifest(given.data), progress=not given.quiet)
+    manifest = open_manifest(given.data)
+    report = scan(manifest, progress=not given.quiet)
     print(report.table())
+    if (manifest.splits != "").any() and len(report.failures) < len(manifest):
+        label, speaker = guessed_labels(manifest.label_names, None, None)
+        for note in split_notes(report.usable, report.usable, "manifest", speaker=speaker, label=label):
+            print(f"note: {note}")
     problems = report.problems_table(None if given.all else SHOWN)
     if problems:
         print(f"\n{problems}" + ("; --all prints them" if "... and " in problems.splitlines()[-1] else ""))

@@ -60,6 +60,8 @@ def embed(
     """
     loaded = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(Path(checkpoint))
     manifest = recordings if isinstance(recordings, Manifest) else open_manifest(Path(recordings), data_root=data_root)
+    for note in manifest.notes:
+        print(f"note: {note}", file=sys.stderr)  # noqa: T201
     model = loaded.model.to(pick_device(device))
     preparation = loaded.recipe.preparation
     vectors: list[Float32[np.ndarray, "items dim"]] = []

@@ -94,10 +94,10 @@ class ScanReport:
             ("split", _split_counts(self.manifest)),
             *([("layout", self.manifest.layout)] if self.manifest.layout else []),
             *([("copies", f"{copies} recordings are copies of others: kept on one side")] if copies else []),
-            *(("note", note) for note in self.manifest.notes),
             ("problems", ", ".join(f"{kind}: {count}" for kind, count in sorted(problems.items())) or "none"),
         ]
-        return table(rows, ["", readable(str(self.manifest.root))])
+        notes = "".join(f"\nnote: {note}" for note in self.manifest.notes)
+        return table(rows, ["", readable(str(self.manifest.root))]) + notes
 
     def problems_table(self, most: int | None = None) -> str:
         """Return the problems, a recording a line, those left out first; an empty text if there is none.

@@ -244,8 +244,10 @@ def _measures(view: Embeddings, label: str | None, speaker: str | None, seed: in
 
 
 def _beside(name: str, measure: Measure, first: Measure | None, seed: int) -> Compared:
-    if first is None:
-        return Compared(name, measure)
+    same = first is not None and _listed(measure.ids) == _listed(first.ids)
+    if first is None or not same:
+        said = "" if first is None else f"{name}: {measure.task} is of other recordings than the first's: no difference"
+        return Compared(name, measure, no_interval=said)
     interval = Interval(None, None)
     if measure.correct is not None and first.correct is not None and measure.groups is not None:
         interval = paired_interval(100 * measure.correct, 100 * first.correct, measure.groups, seed=seed)
@@ -253,6 +255,10 @@ def _beside(name: str, measure: Measure, first: Measure | None, seed: int) -> Co
         groups = 0 if measure.groups is None else len(np.unique(measure.groups))
         interval = paired_draws(measure.resampled, first.resampled, groups)
     return Compared(name, measure, measure.value - first.value, interval.low, interval.high, interval.reason)
+
+
+def _listed(ids: np.ndarray | None) -> list[str] | None:
+    return None if ids is None else ids.tolist()
 
 
 def _cell(one: Compared | None) -> str:
