@@ -1,4 +1,5 @@
 import dataclasses
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest_csv import write_manifest
 from mfcl.data.splits import split
 from mfcl.embeddings.table import Embeddings
-from mfcl.errors import MeasureError
+from mfcl.errors import ManifestError, MeasureError
 from mfcl.evaluation.tasks import Measure, measure_labels, measure_voices
 from mfcl.models.pair import make_model
 from mfcl.studies.comparing import Compared, compare, compare_files, compare_tables, in_common, paired, run_names
@@ -60,6 +61,18 @@ def test_recordings_that_a_run_was_trained_on_are_no_test(runs: list[Path], tmp_
     data = runs[0].parent / "corpus"
     with pytest.raises(MeasureError, match=r"one: was trained on \d+ of the recordings to be tested"):
         compare(runs, data, split_by="speaker", seed=1, cache=tmp_path, device="cpu", progress=False)
+
+
+def test_runs_are_compared_on_recordings_that_were_moved(runs: list[Path], tmp_path: Path) -> None:
+    for run in runs:
+        shutil.copytree(run, tmp_path / "kept" / run.name)
+        text = (run / "manifest.csv").read_text().replace(str(runs[0].parent), "/gone/away")
+        (tmp_path / "kept" / run.name / "manifest.csv").write_text(text)
+    kept = [tmp_path / "kept" / run.name for run in runs]
+    with pytest.raises(ManifestError, match=r"none of its 96 files exists.*data_root"):
+        compare(kept, cache=tmp_path, device="cpu", progress=False)
+    found = compare(kept, data_root=runs[0].parent / "corpus", cache=tmp_path, device="cpu", progress=False)
+    assert {one.run for one in found} == {"one", "two"}
 
 
 def test_runs_without_a_list_want_data(runs: list[Path], tmp_path: Path) -> None:

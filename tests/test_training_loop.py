@@ -280,3 +280,10 @@ def test_collapse_is_a_spread_of_nothing_or_a_loss_at_its_chance_line():
     assert "chance line" in collapse({"loss": 6.0, "spread": 0.9}, 5.0)
     assert collapse({"loss": 4.9, "spread": 0.9}, 5.0) is None
     assert collapse({"loss": 0.1}, 2.3) is None
+
+
+@pytest.mark.parametrize(("batch", "said"), [(2, r"the batch was [^,]+, \S+; lower"), (5, r" and 2 more; lower")])
+def test_a_fault_names_a_few_recordings_of_its_batch(store, batch, said):
+    plan = Plan(store.lengths, batch, 1, 0)
+    with pytest.raises(TrainingError, match=said):
+        loop._fault(make_task(store, tiny()), plan, 0, "loss", float("nan"))
