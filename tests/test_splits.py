@@ -234,3 +234,10 @@ def test_exchanges_keep_sizes_and_take_no_class_from_a_side(data):
     assert len(held(made, PARTS)) >= len(held(drawn, PARTS))
     if held(drawn, PARTS) == {(one, side) for one in set().union(*classes.values()) for side in set(drawn.values())}:
         assert made == drawn
+
+
+def test_classes_of_one_unit_and_too_many_classes_leave_the_draw_alone():
+    drawn = {f"u{number}": PARTS[number % 3] for number in range(3000)}
+    assert covering(drawn, {unit: {unit} for unit in drawn}) == drawn
+    pairs = {f"u{number}": {f"c{number // 2}"} for number in range(3000)}
+    assert covering(drawn, pairs) == drawn

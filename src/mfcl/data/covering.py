@@ -6,6 +6,9 @@ from collections.abc import Mapping, Set
 RANKS = {"train": 0, "test": 1, "valid": 2}
 """A class is wanted first where it is learned, then where it is measured, then where choices are made."""
 
+MOST_CLASSES = 1000
+"""Of more, such as sentences, no side can be asked to hold all."""
+
 
 def covering(sides: Mapping[str, str], classes: Mapping[str, Set[str]]) -> dict[str, str]:
     """Return the sides of units such that every class is on every side, as far as exchanges of two units can do it.
@@ -35,8 +38,11 @@ def covering(sides: Mapping[str, str], classes: Mapping[str, Set[str]]) -> dict[
         """Whether a unit can leave its side without taking the last of a class along."""
         return all(counts[one, mended[unit]] > 1 for one in classes.get(unit, ()) if one != besides)
 
+    shared = [one for one, units in members.items() if len(units) > 1]  # no other can be on two sides
+    if len(shared) > MOST_CLASSES:
+        return mended
     wanted = sorted(set(sides.values()), key=lambda side: RANKS[side])
-    for one in sorted(members, key=lambda name: (len(members[name]), name)):  # the rarest have the fewest ways
+    for one in sorted(shared, key=lambda name: (len(members[name]), name)):  # the rarest have the fewest ways
         for side in wanted:
             if counts[one, side]:
                 continue

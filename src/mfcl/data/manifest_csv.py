@@ -204,7 +204,9 @@ class _Table:
         named = [(meaning, row[meaning]) for meaning in ("path", "full_path") if row.get(meaning, "").strip()]
         joined = [self.root / self._kept(text, self.header[self.columns.places[meaning]]) for meaning, text in named]
         places = [(path, _plain(path)) for path in joined]
-        found = next(((path, place) for path, place in places if place.exists()), places[0])
+        found = places[0]
+        if len(places) > 1:
+            found = next((both for both in places if both[1].exists()), found)
         self.files.add(str(found[1]))
         return found
 

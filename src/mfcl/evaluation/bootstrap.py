@@ -46,7 +46,7 @@ def interval_of(draws: Float64[np.ndarray, " draws"], groups: int, *, level: flo
     usable = draws[~np.isnan(draws)]
     low, high = percentiles(usable, level=level) if len(usable) else (0.0, 0.0)
     if not high > low:
-        return Interval(None, None, "no interval: the figure is the same for nearly all draws of groups (speakers)")
+        return Interval(None, None, "no interval where a figure is the same for nearly all draws of groups (speakers)")
     return Interval(low, high)
 
 

@@ -46,6 +46,7 @@ class Answer:
         """Add figures of one representation."""
         self.rows += [{**measure.row(), "representation": representation, **changed} for measure in found]
         said = [f"{measure.task.split(', ')[0]}: {measure.left_out}" for measure in found if measure.left_out]
+        said += [measure.no_interval for measure in found if measure.no_interval]
         self.notes += [text for text in dict.fromkeys(said) if text not in self.notes]
 
     def picture(self, kind: str, representation: str, source: Source, value: dict[str, Any]) -> None:
