@@ -11,7 +11,7 @@ import mfcl
 from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest import Manifest
 from mfcl.data.manifest_csv import read_manifest
-from mfcl.errors import CheckpointError, ManifestError
+from mfcl.errors import CheckpointError, ManifestError, MfclError
 from mfcl.training import api
 from tests.recipes import tiny_recipe
 from tests.sounds import word, write_corpus
@@ -76,3 +76,13 @@ def test_a_run_that_was_begun_with_a_fingerprint_of_sizes_goes_on(tmp_path):
     os.utime(path, (later, later))
     with pytest.raises(CheckpointError, match="fingerprint"):
         trained(data, tmp_path, resume=True)
+
+
+def test_the_model_is_written_before_the_other_files(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(api, "save_file", full)
+    with pytest.raises(MfclError, match="No space left"):
+        trained(write_corpus(tmp_path / "in", speakers=6), tmp_path)
+    assert mfcl.load(tmp_path / "runs/one").dim() > 0
