@@ -22,7 +22,7 @@ from mfcl.studies import study
 from tests.recipes import tiny_recipe
 from tests.sounds import write_corpus
 
-SIDES = ("train", "train", "valid", "test") * 2
+SIDES = ("train", "train", "valid", "test", "test", "test")
 LEAST_STEPS = 2
 DRAWS = 50
 CROPS = ((45, 45, "disjoint"), (80, 100, "free"))
@@ -31,13 +31,14 @@ PRESET = dataclasses.replace(presets.PRESETS["default"], sweep_epochs=1, tuned=(
 
 
 def write_listed(
-    root: Path, *, speakers: int = 8, digits: int = 3, takes: int = 4, unlabelled: Sequence[str] = ()
+    root: Path, *, speakers: int = 12, digits: int = 3, takes: int = 4, unlabelled: Sequence[str] = ()
 ) -> Path:
     """Write a corpus and a `manifest.csv` with digit, speaker, gender and side; return the root.
 
     Args:
         root: Where.
-        speakers: Two of four to train with, one to choose with, one to measure; every gender on every side from 8 on.
+        speakers: Two of six to train with, one to choose with, three to measure: enough for an interval from 12 on,
+            when every gender is on every side.
         digits: Of each speaker.
         takes: Of each digit.
         unlabelled: Takes that no one has named: no digit.
@@ -50,7 +51,7 @@ def write_listed(
             digit, speaker, take = path.stem.split("_")
             number = int(speaker) - 1
             named = "" if take in unlabelled else digit
-            gender = ("female", "male")[number // 4 % 2]
+            gender = ("female", "male")[number // 6 % 2]
             rows.writerow([path.relative_to(root), named, speaker, gender, SIDES[number % len(SIDES)]])
     return root
 

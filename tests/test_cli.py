@@ -13,6 +13,7 @@ import pytest
 import soundfile
 
 from mfcl import cli
+from mfcl.embeddings.table import Embeddings, load_embeddings
 from tests.recipes import tiny_recipe
 from tests.sounds import tone, write_corpus
 
@@ -78,7 +79,7 @@ def test_a_folder_with_one_speaker(command: str, tmp_path: Path, capsys: pytest.
     data = write_corpus(tmp_path / "corpus", speakers=1)
     line = refused(capsys, command, data, "--out", tmp_path / "out", "--recipe", tiny_recipe(tmp_path), "--quiet")
     assert "speaker" in line
-    assert "--split-by" in line
+    assert "split_by 'none'" in line
     assert not (tmp_path / "out").exists()
 
 
@@ -92,7 +93,8 @@ def test_a_misspelt_key_names_the_right_one(tmp_path: Path, capsys: pytest.Captu
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("file,label\na.wav,x\n", "path"),
+        ("sound,label\na.wav,x\n", "path"),
+        ("path,label,Split\na.wav,x,test\n", "'split'"),
         ("path,label\n", "no"),
         ("path,start,end\na.wav,2,1\n", "end"),
         ("path,split\na.wav,validation\n", "split"),
@@ -323,3 +325,63 @@ def test_the_schema_of_a_recipe_is_printed(capsys: pytest.CaptureFixture[str]) -
     assert line.split()[1:6] == ["int", "10", "1", "to", "1000000"]
     assert cli.main(["info", "--recipe"]) == 0
     assert "--recipe" in refused(capsys, "info")
+
+
+def kept_vectors(folder: Path, **labels: list[str]) -> Path:
+    """Embeddings of 8 speakers and 3 words, of which 6 train, 1 chooses and 1 is tested, under names of one's own."""
+    rng = np.random.default_rng(0)
+    who, word = (np.repeat(np.arange(8), 12), np.tile(np.repeat(np.arange(3), 4), 8))
+    vectors = rng.standard_normal((96, 8)) + 2 * rng.standard_normal((3, 8))[word]
+    splits = np.array(["train"] * 5 + ["valid"] + ["test"] * 2)[who]
+    columns = {"who": who, "word": word}
+    named = {name: columns[kind].astype(np.str_) for name, (kind,) in labels.items()}
+    ids = np.arange(96).astype(np.str_)
+    Embeddings(vectors.astype(np.float32), ids, named, {"wave": (0, 8)}, splits).save(folder / "x.npz")
+    return folder / "x.npz"
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        ({"speaker": ["who"], "species": ["word"]}, ["--label species", "--speaker speaker"]),
+        ({"speaker": ["who"], "utterance": ["word"]}, ["--label utterance", "--speaker speaker"]),
+        ({"utterance": ["word"]}, ["--label utterance"]),
+    ],
+)
+def test_a_probe_guesses_what_to_measure_by_and_says_it(
+    labels: dict[str, list[str]], said: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["probe", str(kept_vectors(tmp_path, **labels))]) == 0
+    out, err = capsys.readouterr()
+    assert [line.split(":")[0] for line in err.splitlines()] == said
+    assert ("voices, all pairs" in out) == ("speaker" in labels)
+    if "speaker" in labels:
+        assert "note: no interval of 2 groups (speakers); 5 or more are wanted" in out
+
+
+def test_a_probe_that_cannot_guess_names_the_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = refused(capsys, "probe", kept_vectors(tmp_path, utterance=["word"], person=["who"]))
+    assert "its labels are utterance, person" in line
+
+
+def test_a_probe_measures_the_label_where_the_voices_cannot_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = kept_vectors(tmp_path, speaker=["who"], word=["word"])
+    whole = load_embeddings(path)
+    whole.select(np.flatnonzero(whole.labels["speaker"] != "7")).save(path)
+    assert cli.main(["probe", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "word, linear probe, all labels" in out
+    assert "note: not measured: voices: 2 speakers and 2 clips of one are wanted" in out
+
+
+def test_a_scan_says_what_is_odd_about_a_split_that_is_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_corpus(tmp_path / "corpus", speakers=3, digits=2, takes=2)
+    names = sorted(path.relative_to(data) for path in (data / "data").rglob("*.wav"))
+    rows = [f"{name},{name.stem[2:4]},{side}" for name, side in zip(names, ["train", "test"] * 6, strict=True)]
+    (data / "list.csv").write_text("\n".join(["path,speaker,split", *rows]) + "\n")
+    assert cli.main(["scan", str(data / "list.csv"), "--quiet"]) == 0
+    assert "note: 3 of 3 values of 'speaker' are on the test side and on another" in capsys.readouterr().out

@@ -1,4 +1,5 @@
 import dataclasses
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest_csv import write_manifest
 from mfcl.data.splits import split
 from mfcl.embeddings.table import Embeddings
-from mfcl.errors import MeasureError
+from mfcl.errors import ManifestError, MeasureError
+from mfcl.evaluation import wording
 from mfcl.evaluation.result import ENROLLED, KNN, Question, Result
 from mfcl.evaluation.tasks import measure_labels, measure_voices
 from mfcl.models.pair import make_model
@@ -25,7 +27,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two run folders of one split, and their corpus beside them."""
     folder = tmp_path_factory.mktemp("comparing")
     manifest = open_manifest(write_corpus(folder / "corpus", speakers=8, digits=3, takes=4, seconds=0.2))
-    made = split(manifest, "label", seed=0, label="speaker")
+    made = split(manifest, "label", seed=0, label="speaker", test=0.6)
     recipe = tiny()
     for seed, name in enumerate(("one", "two")):
         save_checkpoint(make_model(recipe.model, seed=seed), recipe, folder / name / "model")
@@ -64,7 +66,19 @@ def test_other_data_can_be_named(runs: list[Path], tmp_path: Path) -> None:
 def test_recordings_that_a_run_was_trained_on_are_no_test(runs: list[Path], tmp_path: Path) -> None:
     data = runs[0].parent / "corpus"
     with pytest.raises(MeasureError, match=r"one: was trained on \d+ of the recordings to be tested"):
-        compare(runs, data, split_by="speaker", seed=5, cache=tmp_path, device="cpu", progress=False)
+        compare(runs, data, split_by="speaker", seed=1, cache=tmp_path, device="cpu", progress=False)
+
+
+def test_runs_are_compared_on_recordings_that_were_moved(runs: list[Path], tmp_path: Path) -> None:
+    for run in runs:
+        shutil.copytree(run, tmp_path / "kept" / run.name)
+        text = (run / "manifest.csv").read_text().replace(str(runs[0].parent), "/gone/away")
+        (tmp_path / "kept" / run.name / "manifest.csv").write_text(text)
+    kept = [tmp_path / "kept" / run.name for run in runs]
+    with pytest.raises(ManifestError, match=r"none of its 96 files exists.*data_root"):
+        compare(kept, cache=tmp_path, device="cpu", progress=False)
+    found = compare(kept, data_root=runs[0].parent / "corpus", cache=tmp_path, device="cpu", progress=False)
+    assert {one.run for one in found} == {"one", "two"}
 
 
 def test_runs_without_a_list_want_data(runs: list[Path], tmp_path: Path) -> None:
@@ -114,7 +128,7 @@ def test_what_is_equal_differs_by_nothing_and_what_is_better_differs_for_certain
     found = by_name(a=weak, b=weak, c=strong)
     for name, one in found["b"].items():
         assert (name, one.difference) == (name, 0)
-        assert (one.low, one.high) in ((0, 0), (None, None))
+        assert (one.low, one.high) == (None, None)  # there is no spread to tell of
     for name, one in found["c"].items():
         if one.low is None or one.high is None:
             continue
@@ -130,6 +144,31 @@ def test_a_paired_interval_is_narrower_than_that_of_two_figures() -> None:
     name = "voices, all pairs of unseen speakers, eer"
     one, other = found["a"][name].result, found["b"][name]
     assert other.high - other.low < 0.7 * (one.high - one.low + other.result.high - other.result.low)
+
+
+def test_of_few_speakers_the_table_tells_no_interval_and_why() -> None:
+    few = [view.select(np.flatnonzero(~np.isin(view.labels["speaker"], ["08", "09", "10"]))) for view in
+           (vectors(digit=0.3, voice=0.3), vectors(digit=2.0, voice=2.0))]  # fmt: skip
+    found = paired({"a": everything(few[0]), "b": everything(few[1])})
+    assert all(one.low is one.result.low is None for one in found)
+    text = compare_tables(found)
+    assert "[" not in text.replace("in [ ]", "")
+    assert "- no interval of 2 groups (speakers); 5 or more are wanted" in text
+
+
+def test_figures_of_other_recordings_have_no_difference() -> None:
+    whole = vectors(digit=1.0)
+    digits = whole.labels["digit"].copy()
+    digits[-1] = ""
+    part = dataclasses.replace(whole, labels={**whole.labels, "digit": digits})
+    found = paired({"a": everything(whole), "b": everything(part)})
+    (one,) = [
+        one
+        for one in found
+        if one.run == "b" and wording.task(one.result.question) == "digit, linear probe, all labels"
+    ]
+    assert (one.difference, one.low) == (None, None)
+    assert "b: digit, linear probe, all labels is of other recordings than the first's" in compare_tables(found)
 
 
 def test_only_what_all_could_read_is_compared() -> None:

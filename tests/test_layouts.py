@@ -59,12 +59,36 @@ def test_facts_that_cannot_be_read_are_an_error(tmp_path, text):
         open_manifest(tmp_path)
 
 
-def test_a_stray_file_in_a_corpus_stays_without_labels_and_other_folders_are_left_out(tmp_path):
+@pytest.mark.parametrize("stray", ["data/01/noise.wav", "models/example.wav", "data/02/deep/1_02_0.wav", "x_1.wav"])
+def test_a_corpus_with_a_file_that_does_not_fit_is_a_folder_and_that_is_said(tmp_path, stray):
     write_corpus(tmp_path, speakers=2, digits=2, takes=1)
-    touch(tmp_path, "data/01/noise.wav", "models/example.wav")
+    touch(tmp_path, stray)
     manifest = open_manifest(tmp_path)
     assert len(manifest) == 5
-    assert manifest.column("speaker").tolist() == ["01", "01", "", "02", "02"]
+    assert manifest.layout == "sub-folders are labels"
+    assert manifest.column("label_2").tolist().count("01") >= 2
+    said = [note for note in manifest.notes if "in the layout of AudioMNIST" in note]
+    assert len(said) == 1
+    assert (
+        f"4 of 5 files are in the layout of AudioMNIST (<speaker>/<digit>_<speaker>_<take>), 1 are not, such as {stray}"
+        in said[0]
+    )
+
+
+@pytest.mark.parametrize("name", ["{0}/XC1{1:02d}_{0}_{1:02d}.wav", "{0}/1{1:02d}_{0}_7.wav", "{0}/{1}_{0}_7.wav"])
+def test_species_named_in_files_are_no_speakers(tmp_path, name):
+    touch(tmp_path, *(name.format(kind, number) for kind in ("finch", "wren") for number in range(3)))
+    manifest = open_manifest(tmp_path)
+    assert manifest.label_names == ("label",)
+    assert manifest.column("label").tolist() == ["finch"] * 3 + ["wren"] * 3
+
+
+def test_folders_beside_a_corpus_are_seen(tmp_path):
+    write_corpus(tmp_path, speakers=2, digits=3, takes=1)
+    touch(tmp_path, "extra/1.wav", "extra/2.wav")
+    manifest = open_manifest(tmp_path)
+    assert len(manifest) == 8
+    assert manifest.column("label").tolist() == ["data"] * 6 + ["extra"] * 2
 
 
 @pytest.mark.parametrize("inside", ["", "recordings"])
@@ -92,9 +116,41 @@ def test_sub_folders_of_any_other_folder_are_labels(tmp_path):
     assert manifest.ids.tolist() == ["owl/a.mp3", "owl/barn/b.OGG", "top.wav"]
     assert [dict(recording.labels) for recording in manifest] == [
         {"label": "owl"},
-        {"label": "owl", "label_2": "barn"},
+        {"label": "owl"},
         {},
     ]
+    assert manifest.notes == ("1 of 3 files lie deeper than 1 folders; further folders are no labels",)
+
+
+def test_one_file_that_lies_deeper_makes_no_label_for_all(tmp_path):
+    touch(tmp_path, *(f"{kind}/{site}/{n}.wav" for kind in "ab" for site in "cd" for n in range(3)), "a/c/x/y/z/9.wav")
+    manifest = open_manifest(tmp_path)
+    assert manifest.label_names == ("label", "label_2")
+    assert dict(manifest.recordings[3].labels) == {"label": "a", "label_2": "c"}
+
+
+def test_a_list_inside_a_folder_says_what_it_does_not_name(tmp_path):
+    touch(tmp_path, "one.wav", "two.wav", "more/three.wav")
+    (tmp_path / "manifest.csv").write_text("path\none.wav\n")
+    manifest = open_manifest(tmp_path)
+    assert manifest.ids.tolist() == ["one.wav"]
+    assert len(manifest.notes) == 1
+    assert manifest.notes[0].endswith("manifest.csv is used; 2 of the 3 sound files in this folder are not on it")
+    (tmp_path / "manifest.csv").write_text("path\none.wav\ntwo.wav\nmore/../more/three.wav\n")
+    assert open_manifest(tmp_path).notes == ()
+
+
+def test_a_folder_whose_name_ends_in_a_space_is_the_same_label(tmp_path):
+    touch(tmp_path, "owl/1.wav", "owl /2.wav")
+    assert open_manifest(tmp_path).column("label").tolist() == ["owl", "owl"]
+
+
+def test_names_that_are_not_utf_8_are_escaped_in_ids_and_labels(tmp_path):
+    (tmp_path / os.fsdecode(b"f\xe9")).mkdir()
+    touch(tmp_path, os.fsdecode(b"f\xe9/caf\xe9.wav"))
+    (recording,) = open_manifest(tmp_path)
+    assert (recording.id, dict(recording.labels)) == ("f\\xe9/caf\\xe9.wav", {"label": "f\\xe9"})
+    assert recording.path.exists()
 
 
 def test_the_order_does_not_depend_on_the_file_systems(tmp_path, monkeypatch):
@@ -126,6 +182,12 @@ def test_one_file_and_lists_are_opened(tmp_path):
     (tmp_path / "manifest.csv").write_text("path,word\none.flac,yes\n")
     for path in [tmp_path, tmp_path / "manifest.csv", str(tmp_path)]:
         assert open_manifest(path).column("word").tolist() == ["yes"]
+
+
+def test_a_selection_table_beside_its_sound_is_opened(tmp_path):
+    touch(tmp_path, "a.wav")
+    (tmp_path / "a.selections.txt").write_text("Begin File\tBegin Time (s)\tEnd Time (s)\tSpecies\na.wav\t1\t2\towl\n")
+    assert open_manifest(tmp_path / "a.selections.txt").ids.tolist() == ["a.wav#1.0-2.0"]
 
 
 @pytest.mark.parametrize(

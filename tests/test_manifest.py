@@ -82,7 +82,19 @@ def test_a_csv_of_any_program_is_read(tmp_path, encoding, newline):
         ("", "its columns are none"),
         ("path\n", "no recording below it"),
         ("paths,speaker\na.wav,1\n", "'paths'"),
-        ("path;speaker\na.wav;1\n", "separated by commas"),
+        ("Path;speaker\na.wav;1\n", "'Path' is nearly 'path'"),
+        ("path;speaker\na.wav;1;2\n", "line 2: 3 cells under 2 columns"),
+        ("0.500000\t1.25\towl\n", "labels of Audacity, which do not name their sound"),
+        ("path,offset\na.wav,1\n", "may mean a start or an end"),
+        ("path,Split\na.wav,test\n", "'Split' is nearly 'split'"),
+        ("path,splits\na.wav,test\n", "'splits' is nearly 'split'"),
+        ("path,spilt\na.wav,test\n", "'spilt' is nearly 'split'"),
+        ("path,Start,End\na.wav,1,2\n", "'Start' is nearly 'start'"),
+        ("path,start,End Time\na.wav,1,2\n", "'End Time' is nearly 'end_time'"),
+        ("path,start,Duration\na.wav,1,2\n", "'Duration' is nearly 'duration'"),
+        ("path,Begin Time (s),end\na.wav,1,2\n", "'Begin Time (s)' is nearly 'begin_time'"),
+        ("Selection\tBegin Time (s)\tEnd Time (s)\n1\t0\t1\n", "does not say what it is of"),
+        ("Begin File\tBegin Time (s)\tEnd Time (s)\na.wav\t0\t1\nb.wav\t9\t10\n", "without 'File Offset (s)'"),
         ("path,who,who\na.wav,1,2\n", "two columns are called 'who'"),
         ("path,who\na.wav,1\n,2\n", "line 3: no path"),
         ("path,who\na.wav,1,2\n", "line 2: 3 cells under 2 columns"),
@@ -113,6 +125,7 @@ def test_a_csv_that_is_absent_or_not_text_is_an_error(tmp_path):
 
 
 texts = st.text(st.characters(exclude_categories=["Cs", "Cc"], include_characters="\n\r\t"), min_size=1, max_size=8)
+values = texts.map(str.strip).filter(bool)
 seconds = st.floats(0, 1e6)
 
 
@@ -127,13 +140,95 @@ def test_what_is_written_is_read_back(tmp_path_factory, data):
         start, length = data.draw(st.none() | seconds), data.draw(st.none() | st.floats(1, 100))
         end = None if length is None else (start or 0.0) + length
         path = root / f"{number}.wav" if inside or not number else Path(f"/elsewhere/{data.draw(st.uuids())} ,x.wav")
-        labels = data.draw(st.dictionaries(st.sampled_from(["speaker", "digit", "wörd"]), texts, max_size=3))
+        labels = data.draw(st.dictionaries(st.sampled_from(["speaker", "digit", "wörd"]), values, max_size=3))
         split = data.draw(st.sampled_from([None, "train", "valid", "test"]))
         name = f"{number}{data.draw(texts)}"
         recordings.append(Recording(name, path, start, end, labels, split))
     before = Manifest(tuple(recordings), root)
     write_manifest(before, root / "list.csv")
     assert read_manifest(root / "list.csv") == before
+
+
+@pytest.mark.parametrize(
+    ("header", "cells"),
+    [
+        ("path,start,end", "a.wav,0.5,1.25"),
+        ("filename,start_time,end_time", "a.wav,0.5,1.25"),
+        ("file,offset,duration", "a.wav,0.5,0.75"),
+        ("file_path;onset;offset", "a.wav;0.5;1.25"),
+        ("path\tstart\tstop", "a.wav\t0.5\t1.25"),
+        ("Begin File\tBegin Time (s)\tEnd Time (s)\tView", "a.wav\t0.5\t1.25\tSpectrogram 1"),
+        ("Begin Path\tBegin File\tBegin Time (s)\tEnd Time (s)\tFile Offset (s)", "C:\\a.wav\ta.wav\t60.5\t61.25\t0.5"),
+    ],
+)
+def test_the_usual_names_of_tables_of_sound_are_understood(tmp_path, header, cells):
+    sign = next((sign for sign in "\t;" if sign in header), ",")
+    read = read_manifest(write(tmp_path, f"\ufeff{header}{sign}species\n{cells}{sign}owl\n"))
+    assert read.recordings == (Recording("a.wav#0.5-1.25", tmp_path / "a.wav", 0.5, 1.25, {"species": "owl"}),)
+
+
+def test_a_column_with_a_meaning_that_is_given_already_is_a_label(tmp_path):
+    text = "path,start,end,filename,start_time,duration,star\na.wav,0,1,A,2020-01-01,9,x\n"
+    assert read_manifest(write(tmp_path, text)).label_names == ("filename", "start_time", "duration", "star")
+
+
+@pytest.mark.parametrize("name", ["stop", "Split", "filepath", "duration"])
+def test_a_label_that_would_be_read_as_something_else_is_refused_or_comes_back(tmp_path, name):
+    before = Manifest((Recording("a.wav", tmp_path / "a.wav", labels={name: "x"}),), tmp_path)
+    (tmp_path / "a.wav").touch()
+    if name in ("stop", "Split"):
+        with pytest.raises(ManifestError, match=name):
+            write_manifest(before, tmp_path / "list.csv")
+    else:
+        write_manifest(before, tmp_path / "list.csv")
+        assert read_manifest(tmp_path / "list.csv") == before
+
+
+def test_outer_spaces_of_labels_and_paths_do_not_count_and_are_said_once(tmp_path):
+    text = "path,speaker\na.wav ,s1\nb.wav,s1 \n\tc.wav,\u00a0s1\nd.wav, \n"
+    read = read_manifest(write(tmp_path, text))
+    assert read.column("speaker").tolist() == ["s1", "s1", "s1", ""]
+    assert read.ids.tolist() == ["a.wav", "b.wav", "c.wav", "d.wav"]
+    assert read.notes == ("outer spaces of 5 cells are left out, such as 'a.wav ' in 'path'",)
+    (tmp_path / "b.wav ").touch()
+    assert read_manifest(write(tmp_path, "path\nb.wav \n")).recordings[0].path.name == "b.wav "
+
+
+@pytest.mark.parametrize(("path", "label"), [("caf\udce9.wav", "x"), ("a.wav", "caf\udce9")])
+def test_a_name_that_is_no_text_is_refused_before_anything_is_written(tmp_path, path, label):
+    odd = Manifest((Recording("a", tmp_path / path, labels={"word": label}),), tmp_path)
+    with pytest.raises(ManifestError, match=r"caf\\udce9.*rename it"):
+        write_manifest(odd, tmp_path / "list.csv")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_list_of_recordings_beside_its_folder_moves_with_them(tmp_path):
+    root = write_corpus(tmp_path / "here/data", speakers=2, digits=1, takes=1)
+    before = Manifest((Recording("data/01/0_01_0.wav", root / "data/01/0_01_0.wav"),), root)
+    (tmp_path / "here/runs/one").mkdir(parents=True)
+    write_manifest(before, tmp_path / "here/runs/one/manifest.csv", relative=True)
+    assert "path,id\n../../data/data/01/0_01_0.wav," in (tmp_path / "here/runs/one/manifest.csv").read_text()
+    assert read_manifest(tmp_path / "here/runs/one/manifest.csv").recordings == before.recordings
+    shutil.move(tmp_path / "here", tmp_path / "there")
+    after = read_manifest(tmp_path / "there/runs/one/manifest.csv")
+    assert after.recordings[0].path == tmp_path / "there/data/data/01/0_01_0.wav"
+    assert after.ids.tolist() == before.ids.tolist()
+
+
+@pytest.mark.parametrize("inside", ["", "data", "data/01"])
+def test_recordings_that_moved_are_found_below_a_new_root(tmp_path, inside):
+    root = write_corpus(tmp_path / "old", speakers=1, digits=2, takes=1)
+    before = Manifest(tuple(Recording(f"{d}", root / f"data/01/{d}_01_0.wav") for d in range(2)), root)
+    write_manifest(before, tmp_path / "list.csv")
+    shutil.move(root, tmp_path / "new")
+    with pytest.raises(ManifestError, match=r"none of its 2 files exists.*data_root"):
+        read_manifest(tmp_path / "list.csv")
+    after = read_manifest(tmp_path / "list.csv", data_root=tmp_path / "new" / inside)
+    assert [recording.path for recording in after] == [tmp_path / f"new/data/01/{d}_01_0.wav" for d in range(2)]
+    assert after.ids.tolist() == ["0", "1"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ManifestError, match="none of the 2 recordings is below it"):
+        read_manifest(tmp_path / "list.csv", data_root=tmp_path / "empty")
 
 
 def test_a_carriage_return_in_a_label_comes_back(tmp_path):
@@ -190,3 +285,13 @@ def test_the_fingerprint_follows_contents_and_not_places(tmp_path):
     (root / names[0]).write_bytes(b"longer or shorter")
     changed.append(made.fingerprint())
     assert len({prints[0], *changed}) == 5
+
+
+def test_a_fingerprint_of_sizes_is_gone_on_with_unless_a_file_is_newer(tmp_path):
+    root = write_corpus(tmp_path, speakers=1, digits=1, takes=1)
+    path = root / "data/01/0_01_0.wav"
+    made = Manifest((Recording("a", path),), root)
+    old, now = made.fingerprint_of_sizes(), path.stat().st_mtime
+    assert made.fingerprint_like(old, now + 1) == old
+    assert made.fingerprint_like(old, now - 1) == made.fingerprint()
+    assert made.fingerprint_like("another", now + 1) == made.fingerprint_like(None, now + 1) == made.fingerprint()

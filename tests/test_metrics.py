@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from mfcl.embeddings.linalg import check_measurable
 from mfcl.errors import MeasureError
-from mfcl.evaluation.bootstrap import bootstrap_interval
+from mfcl.evaluation.bootstrap import bootstrap_interval, interval_of, paired_draws, paired_interval
 from mfcl.evaluation.metrics import accept_rates, accuracy, confusion, crossing, equal_error_rate, min_dcf
 
 ONES = np.ones((3, 2))
@@ -93,29 +93,46 @@ def test_the_interval_draws_whole_groups() -> None:
     groups = np.repeat(np.arange(10), 50)
     speakers = np.repeat(np.arange(10) % 2, 50).astype(float)  # right or wrong together
     shuffled = np.tile([0.0, 1.0], 250)  # each speaker half right
-    low, high = bootstrap_interval(speakers, groups, seed=0)
-    assert high - low == pytest.approx(2 * 1.96 * np.sqrt(0.25 / 10), rel=0.2)
-    assert bootstrap_interval(shuffled, groups, seed=0) == (0.5, 0.5)
+    found = bootstrap_interval(speakers, groups, seed=0)
+    assert found.high - found.low == pytest.approx(2 * 1.96 * np.sqrt(0.25 / 10), rel=0.2)
+    assert "the same for nearly all draws" in bootstrap_interval(shuffled, groups, seed=0).reason
 
 
 def test_a_group_weighs_as_much_as_it_has_items() -> None:
-    values, groups = np.array([1.0] * 98 + [0.0, 0.0]), np.array(["a"] * 98 + ["b"] * 2)
-    low, high = bootstrap_interval(values, groups, seed=1, level=0.4)
-    assert (low, high) == pytest.approx((0.98, 0.98))  # half of the draws hold each once
-    assert bootstrap_interval(values, groups, seed=1) == (0.0, 1.0)  # and some hold one twice
+    values, groups = np.repeat([1.0, 0.0], [96, 4]), np.repeat(["a", "b", "c", "d", "e"], [93, 1, 1, 1, 4])
+    found = bootstrap_interval(values, groups, seed=1, level=0.9)
+    heavy = bootstrap_interval(values, np.repeat(["a", "b", "c", "d", "e"], [20, 20, 20, 36, 4]), seed=1, level=0.9)
+    assert found.low < 0.5 < 0.8 < heavy.low  # some draws do not hold the one with nearly all items
 
 
 def test_the_interval_is_a_function_of_the_seed_and_not_of_the_order() -> None:
     values, groups = np.random.default_rng(0).random(60), np.arange(60) % 7
     order = np.random.default_rng(1).permutation(60)
-    first = bootstrap_interval(values, groups, seed=3)
-    assert first == pytest.approx(bootstrap_interval(values[order], groups[order], seed=3), abs=1e-12)
+    first, again = (bootstrap_interval(values[way], groups[way], seed=3) for way in (np.arange(60), order))
+    assert (first.low, first.high) == pytest.approx((again.low, again.high), abs=1e-12)
     assert first != bootstrap_interval(values, groups, seed=4)
 
 
-def test_one_group_and_unequal_counts_have_no_interval() -> None:
-    with pytest.raises(MeasureError, match="at least 2 groups"):
-        bootstrap_interval(np.ones(3), np.array(["a"] * 3), seed=0)
+@pytest.mark.parametrize("count", [1, 2, 4, 5])
+def test_few_groups_have_no_interval_and_the_reason_is_said(count: int) -> None:
+    groups = np.arange(40) % count
+    found = bootstrap_interval(np.random.default_rng(0).random(40), groups, seed=0)
+    assert (found.low is None) == (found.high is None) == (count < 5)
+    assert found.reason == (f"no interval of {count} groups (speakers); 5 or more are wanted" if count < 5 else "")
+    draws = np.random.default_rng(0).random(100)
+    assert (interval_of(draws, count).low is None) == (count < 5)
+    assert (paired_draws(draws, 0 * draws, count).low is None) == (count < 5)
+    assert (paired_interval(np.arange(40.0) ** 2, np.arange(40.0), groups, seed=0).low is None) == (count < 5)
+
+
+def test_draws_without_spread_or_without_a_figure_have_no_interval() -> None:
+    for draws in (np.full(50, 3.0), np.full(50, np.nan), np.where(np.arange(50) % 2, np.nan, 3.0)):
+        found = interval_of(draws, 9)
+        assert (found.low, found.high) == (None, None)
+        assert "the same for nearly all draws" in found.reason
+
+
+def test_unequal_counts_are_refused() -> None:
     with pytest.raises(MeasureError, match="2 values for 3 groups"):
         bootstrap_interval(np.ones(2), np.array(["a", "b", "b"]), seed=0)
 

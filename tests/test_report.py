@@ -8,6 +8,7 @@ import io
 import itertools
 import json
 import re
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -558,6 +559,21 @@ def test_of_too_much_sound_some_is_left_out_and_counted(folder: Path) -> None:
     assert 10 < len(part.addresses) < 30
     assert f"{40 - len(part.addresses)} of 40 clips have no sound here" in part.note
     assert clip_sounds(folder, [*names, "gone.wav"]).note == "1 clips could not be read"
+
+
+def test_the_sound_of_a_study_is_found_where_it_was_moved(folder: Path, tmp_path: Path) -> None:
+    study = shutil.copytree(folder, tmp_path / "study")
+    with (study / "manifest.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    moved = [tmp_path / "moved" / Path(row["path"]).name for row in rows]
+    (tmp_path / "moved").mkdir()
+    for row, place in zip(rows, moved, strict=True):
+        shutil.move(study / row["path"], place)
+    names = [row["id"] for row in rows]
+    with pytest.raises(MfclError, match="data_root"):
+        clip_sounds(study, names)
+    assert clip_sounds(study, names, data_root=tmp_path / "moved").note == ""
+    assert make_report(study, with_audio=True, data_root=tmp_path / "moved").exists()
 
 
 def test_every_beginning_of_an_even_order_is_spread() -> None:

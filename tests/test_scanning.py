@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import numpy as np
@@ -135,6 +136,51 @@ def test_duplicates_are_found_in_any_format_and_the_first_stays_clean(tmp_path):
     assert [entry.kinds for entry in report.entries[3:]] == [("silent",), ("silent",)]
 
 
+def test_equal_samples_at_another_rate_are_no_duplicates_and_copies_are_counted(tmp_path):
+    for name, rate in [("a.wav", 16000), ("b.wav", 44100), ("c.wav", 16000)]:
+        write(tmp_path, name, noise(seed=1), rate)
+    report = scan(open_manifest(tmp_path), progress=False)
+    assert [entry.problems for entry in report.entries] == [(), (), ("duplicate: of a.wav",)]
+    first, other, copy = (recording.digest for recording in report.usable)
+    assert first == copy != other
+    assert "copies        1 recordings are copies of others: kept on one side" in report.table()
+
+
+def test_a_file_whose_name_is_not_utf_8_is_left_out_and_named(tmp_path):
+    write(tmp_path, "a.wav", noise(seed=1))
+    write(tmp_path, "b.wav", noise(seed=1)).rename(tmp_path / os.fsdecode(b"caf\xe9.wav"))
+    report = scan(open_manifest(tmp_path), progress=False)
+    assert report.failures == (("caf\\xe9.wav", "name not UTF-8: rename the file or its folder"),)
+    assert report.usable.ids.tolist() == ["a.wav"]
+    assert report.problems_table().splitlines()[2].startswith("caf\\xe9.wav")
+
+
+def test_the_table_says_how_a_folder_was_read_and_whether_a_split_is_given(tmp_path):
+    write(tmp_path, "owl/a.wav", noise(seed=1))
+    write(tmp_path, "owl/deep/b.wav", noise(seed=2))
+    write(tmp_path, "owl/c.wav", noise(seed=3))
+    text = scan(open_manifest(tmp_path), progress=False).table()
+    assert "split         none given" in text
+    assert "layout        sub-folders are labels" in text
+    assert "\nnote: 1 of 3 files lie deeper than 1 folders" in text
+    given = open_manifest(tmp_path).with_splits(["train", "test", ""])
+    assert "split         test: 1, train: 1; none given: 1" in scan(given, progress=False).table()
+
+
+def test_the_fingerprint_follows_the_sound_of_equal_length(tmp_path):
+    wave = noise(seed=1)
+    write(tmp_path / "in", "a.wav", wave)
+    write(tmp_path / "same", "a.wav", wave)
+    write(tmp_path / "other", "a.wav", noise(seed=2))
+    made = [open_manifest(tmp_path / name) for name in ("in", "same", "other")]
+    assert len({one.fingerprint_of_sizes() for one in made}) == 1
+    for prints in [
+        [one.fingerprint() for one in made],
+        [scan(one, progress=False).usable.fingerprint() for one in made],
+    ]:
+        assert prints[0] == prints[1] != prints[2]
+
+
 def test_parts_of_a_file_are_judged_for_themselves(tmp_path):
     path = write(tmp_path, "long.wav", np.concatenate([noise(seed=1), np.zeros(8000, dtype=np.float32), noise(seed=1)]))
     assert problems(path, start=0.0, end=0.5) == ()
@@ -150,11 +196,11 @@ def test_parts_of_a_file_are_judged_for_themselves(tmp_path):
 def test_a_bad_file_never_stops_a_scan_and_the_rest_makes_a_manifest(tmp_path, workers):
     root = write_corpus(tmp_path, speakers=3, digits=2, takes=2)
     (root / "data/02/0_02_1.wav").write_text("damaged")
-    write(root, "data/03/stray.wav", noise())
+    write(root, "stray.wav", noise())
     report = scan(open_manifest(root), workers=workers, progress=False)
     assert len(report.entries) == 13
     assert report.failures[0][0] == "data/02/0_02_1.wav"
-    assert "label missing: speaker, digit, take" in report.entries[-1].problems
+    assert "label missing: label, label_2" in report.entries[-1].problems
     assert len(report.usable) == 12
     write_manifest(report.usable, root / "scanned.csv")
     assert read_manifest(root / "scanned.csv") == report.usable

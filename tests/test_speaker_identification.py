@@ -42,8 +42,8 @@ def test_each_clip_is_tested_once_or_enrolled() -> None:
             assert (here[enrolled].sum(), here[found.tested].sum()) == (2, 2)
     assert found.speakers.tolist() == speaker[found.tested].tolist()
     assert found.accuracy == found.correct.mean()
-    low, high = found.interval(seed=0)
-    assert low <= found.accuracy <= high
+    interval = found.interval(seed=0)
+    assert interval.low <= found.accuracy <= interval.high
     assert identify_apart(x, speaker, digit).tested.tolist() == list(range(len(x)))
 
 

@@ -34,11 +34,11 @@ def test_verification_scores_every_pair_once(pairs_at_once: int, monkeypatch: py
 
 def test_the_interval_of_verification_is_that_of_speakers_drawn_one_draw_at_a_time() -> None:
 
-    x, speaker, _ = corpus(0.6, 0.3, speakers=4)
+    x, speaker, _ = corpus(0.6, 0.3, speakers=5)
     rows, (first, second) = unit_rows(x.astype(np.float64)), np.triu_indices(len(x), k=1)
     scores, same = (rows[first] * rows[second]).sum(axis=1), speaker[first] == speaker[second]
     rates = []
-    for weights in np.concatenate(list(resampled(4, seed=0, draws=40))).astype(int):
+    for weights in np.concatenate(list(resampled(5, seed=0, draws=40))).astype(int):
         mine, theirs = weights[speaker[first].astype(int)], weights[speaker[second].astype(int)]
         often = np.where(same, mine, mine * theirs)
         if (often * same).any() and (often * ~same).any():
@@ -68,7 +68,7 @@ def test_equal_seeds_draw_equal_speakers_for_a_paired_difference() -> None:
 @pytest.mark.parametrize("counts_at_once", [1, 2**23])
 def test_enrolled_speakers_are_scored_as_written_in_loops(counts_at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mfcl.evaluation.speaker.curves.COUNTS_AT_ONCE", counts_at_once)
-    x, speaker, word = corpus(0.6, 0.3, speakers=4, takes=3, digits=2)
+    x, speaker, word = corpus(0.6, 0.3, speakers=5, takes=3, digits=2)
     found = verify_enrolled(x, speaker, word, x.mean(axis=0), clips=2, seed=1, draws=30, enrolments=3)
     names, codes = np.unique(speaker, return_inverse=True)
     rates, costs, drawn_rates = [], [], []
@@ -85,18 +85,31 @@ def test_enrolled_speakers_are_scored_as_written_in_loops(counts_at_once: int, m
         rates.append(equal_error_rate(told, same))
         costs.append(min_dcf(told, same))
         own = []
-        for weights in np.concatenate(list(resampled(4, seed=1, draws=30))).astype(int):
+        for weights in np.concatenate(list(resampled(5, seed=1, draws=30))).astype(int):
             often = np.array([weights[m] if m == who else weights[m] * weights[who] for m, who in pairs])
             usable = (often * same).any() and (often * ~same).any()
             own.append(equal_error_rate(np.repeat(told, often), np.repeat(same, often)) if usable else np.nan)
         drawn_rates.append(own)
-    assert (found.models, found.trials, found.enrolments, found.clips) == (4, len(scores), 3, 2)
+    assert (found.models, found.trials, found.enrolments, found.clips) == (5, len(scores), 3, 2)
     assert found.eer == pytest.approx(np.mean(rates), abs=4e-3)
     assert 0.02 < found.eer < 0.5
     assert found.min_dcf == pytest.approx(np.mean(costs), abs=0.03)
     expected = np.mean(drawn_rates, axis=0)
     np.testing.assert_allclose(found.resampled, expected, atol=2e-2)
     assert (found.low, found.high) == pytest.approx(percentiles(expected[~np.isnan(expected)], level=0.95), abs=1e-2)
+
+
+@pytest.mark.parametrize("speakers", [2, 4, 5])
+def test_few_speakers_have_figures_without_an_interval_and_say_why(speakers: int) -> None:
+    x, speaker, word = corpus(0.6, 0.3, speakers=speakers)
+    both = (
+        verify(x, speaker, NOWHERE, seed=0, draws=40),
+        verify_enrolled(x, speaker, word, NOWHERE, clips=1, seed=0, draws=40),
+    )
+    for found in both:
+        assert 0 < found.eer < 0.5
+        assert (found.low is None, found.high is None) == (speakers < 5, speakers < 5)
+        assert found.no_interval.startswith(f"no interval of {speakers} groups") == (speakers < 5)
 
 
 def test_more_clips_enrolled_make_a_better_model() -> None:

@@ -1,3 +1,4 @@
+import dataclasses
 from collections import Counter
 from pathlib import Path
 
@@ -6,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mfcl.data.manifest import Manifest, Recording
+from mfcl.data.covering import covering
+from mfcl.data.manifest import PARTS, Manifest, Recording
 from mfcl.data.splits import (
     PROTOCOLS,
     draw_validation,
@@ -161,3 +163,81 @@ def test_a_label_must_be_named():
     with pytest.raises(SplitError, match="say which"):
         split(corpus(), "label")
     assert len(PROTOCOLS) == 9
+
+
+def with_copies(manifest, *groups):
+    """The same recordings, some of equal sound."""
+    digest = {name: str(number) for number, group in enumerate(groups) for name in group}
+    recordings = (dataclasses.replace(r, digest=digest.get(r.id, r.id)) for r in manifest)
+    return Manifest(tuple(recordings), manifest.root)
+
+
+@pytest.mark.parametrize("protocol", ["label", "recording", "reference", "manifest"])
+@pytest.mark.parametrize("seed", range(8))
+def test_copies_stay_on_one_side(protocol, seed):
+    whole = corpus(speakers=8, takes=3)
+    if protocol == "manifest":
+        whole = whole.with_splits(["test" if r.label("speaker") == "03" else "train" for r in whole])
+    groups = [("0_01_0", "0_05_0", "1_06_2"), ("1_05_0", "2_07_0"), ("0_04_0", "0_04_1")]
+    made = sides(split(with_copies(whole, *groups), protocol, seed=seed, label="speaker"))
+    for group in groups:
+        assert len({made[name] for name in group}) == 1
+    single = sides(split(with_copies(whole), protocol, seed=seed, label="speaker"))
+    assert single == sides(split(whole, protocol, seed=seed, label="speaker"))
+
+
+def zoo(animals=4, species=5):
+    """Every animal is of one species: a draw by animal may leave species out on a side."""
+    names = [(f"s{kind}", f"s{kind}-{number}") for kind in range(species) for number in range(animals)]
+    recordings = (
+        Recording(f"{who}-{take}", Path(f"/z/{who}-{take}.wav"), labels={"species": kind, "animal": who})
+        for kind, who in names
+        for take in range(2)
+    )
+    return Manifest(tuple(recordings), Path("/z"))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_every_side_gets_every_class_where_it_can_and_shares_stay(seed):
+    whole = zoo(animals=5)
+    made = split(whole, "label", seed=seed, label="animal", digit="species", valid=0.3)
+    plain = split(whole, "label", seed=seed, label="animal", valid=0.3)
+    assert {part: len(made.part(part)) for part in PARTS} == {part: len(plain.part(part)) for part in PARTS}
+    assert all(set(made.part(part).column("species")) == {f"s{kind}" for kind in range(5)} for part in PARTS)
+    found = values_of(made, "animal")
+    assert sum(len(names) for names in found.values()) == len(set.union(*found.values())) == 25
+    again = whole.select(np.random.default_rng(1).permutation(len(whole)))
+    assert sides(split(again, "label", seed=seed, label="animal", digit="species", valid=0.3)) == sides(made)
+
+
+def test_a_draw_that_has_all_classes_on_all_sides_stays():
+    whole = corpus(speakers=12)
+    for protocol in ("label", "recording"):
+        assert split(whole, protocol, seed=3, label="speaker") == split(
+            whole, protocol, seed=3, label="speaker", digit="none"
+        )
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.data())
+def test_exchanges_keep_sizes_and_take_no_class_from_a_side(data):
+    units = [f"u{number}" for number in range(data.draw(st.integers(3, 12)))]
+    drawn = {unit: data.draw(st.sampled_from(PARTS)) for unit in units}
+    classes = {unit: data.draw(st.sets(st.sampled_from("abcd"))) for unit in units}
+    made = covering(drawn, classes)
+
+    def held(sides, wanted):
+        return {(one, sides[unit]) for unit in units for one in classes[unit] if sides[unit] in wanted}
+
+    assert Counter(made.values()) == Counter(drawn.values())
+    assert held(drawn, {"train"}) <= held(made, {"train"})  # for training, a class may leave the others
+    assert len(held(made, PARTS)) >= len(held(drawn, PARTS))
+    if held(drawn, PARTS) == {(one, side) for one in set().union(*classes.values()) for side in set(drawn.values())}:
+        assert made == drawn
+
+
+def test_classes_of_one_unit_and_too_many_classes_leave_the_draw_alone():
+    drawn = {f"u{number}": PARTS[number % 3] for number in range(3000)}
+    assert covering(drawn, {unit: {unit} for unit in drawn}) == drawn
+    pairs = {f"u{number}": {f"c{number // 2}"} for number in range(3000)}
+    assert covering(drawn, pairs) == drawn

@@ -100,11 +100,12 @@ def test_only_labelled_training_recordings_are_learned_from(workspace, seen, per
         assert len(set(heard.ids)) == count
         assert task.classes == 3
     for row in rows:
-        assert row.n == 18  # the test recordings that have a label
+        assert row.n == 54  # the test recordings that have a label
         assert row.x == (per_class or 12)
         assert row.question == Question("efficiency", "accuracy", "digit", NETWORK, per_class or None)
         assert asked(row) == ("digit, all labels" if not per_class else f"digit, {per_class} labels a class")
-        assert row.low - 1e-9 <= row.value <= row.high + 1e-9
+        if row.low is not None:  # two epochs may leave all speakers alike
+            assert row.low - 1e-9 <= row.value <= row.high + 1e-9
 
 
 def test_the_same_recordings_are_known_in_both_formats_and_from_either_start(workspace, seen):

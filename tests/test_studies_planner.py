@@ -132,7 +132,7 @@ def test_a_step_of_each_encoder_is_timed_on_sound_as_long_as_the_recordings(work
     rates = measured_rates(workspace.data, recipe, torch.device("cpu"))
     assert set(rates.train) == {"wave", "mel"}
     assert all(seconds > 0 for seconds in (*rates.train.values(), rates.embed))
-    assert (rates.recordings, rates.trained, rates.classes, rates.fewest) == (96, 48, 3, 16)
+    assert (rates.recordings, rates.trained, rates.classes, rates.fewest) == (144, 48, 3, 16)
 
 
 def test_times_are_said_as_a_person_says_them():

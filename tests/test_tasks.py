@@ -38,11 +38,11 @@ from mfcl.evaluation.tasks import (
 from mfcl.evaluation.tasks.traits import redrawn
 from tests.small_study import task
 
-SPEAKERS, DIGITS, TAKES = 12, 4, 4
+SPEAKERS, DIGITS, TAKES = 13, 4, 4
 
 
 def corpus(*, digit: float = 0.0, voice: float = 0.0, scale: float = 1.0) -> Embeddings:
-    """Vectors of noise with as much of the digit and the voice as asked: 6 train, 2 valid and 4 test speakers."""
+    """Vectors of noise with as much of the digit and the voice as asked: 6 train, 2 valid and 5 test speakers."""
     rng = np.random.default_rng(0)
     speakers, digits = (
         np.repeat(np.arange(SPEAKERS), DIGITS * TAKES),
@@ -52,7 +52,7 @@ def corpus(*, digit: float = 0.0, voice: float = 0.0, scale: float = 1.0) -> Emb
     vectors += digit * rng.standard_normal((DIGITS, 24))[digits] + voice * rng.standard_normal((SPEAKERS, 24))[speakers]
     vectors[:, :16] *= scale
     names = np.array([f"{number:02d}" for number in speakers])
-    sides = np.array(["train"] * 6 + ["valid"] * 2 + ["test"] * 4)[speakers]
+    sides = np.array(["train"] * 6 + ["valid"] * 2 + ["test"] * 5)[speakers]
     ids = np.array([f"{place:04d}" for place in range(len(digits))])
     labels = {"speaker": names, "digit": digits.astype(np.str_)}
     return Embeddings(vectors.astype(np.float32), ids, labels, {"wave": (0, 16), "mel": (16, 24)}, sides)
@@ -218,7 +218,7 @@ def test_a_trait_may_be_unknown_of_some() -> None:
     person = np.array(corpus().labels["speaker"]).astype(int)
     values = np.where(person == 11, "", (person % 2).astype(np.str_))
     (found,) = measure_traits(labelled(corpus(), sex=values), None, "speaker", others=["sex"], seed=0)
-    assert found.n == 3 * DIGITS * TAKES
+    assert found.n == 4 * DIGITS * TAKES
 
 
 def test_efficiency_grows_with_the_labels_that_are_known() -> None:
@@ -312,7 +312,7 @@ def test_geometry_is_of_the_test_part() -> None:
     assert 5 < found["r_at_1"].value < found["r_at_5"].value < 100
     assert [m.question.metric for m in measure_geometry(whole.only("mel"), None, 0)] == ["rankme", "uniformity"]
     assert [m.question.metric for m in measure_geometry(whole, None, 0)] == ["rankme", "uniformity", "cka"]
-    with pytest.raises(MeasureError, match="projections 'wave' of 192 recordings are wanted, but came 10 rows"):
+    with pytest.raises(MeasureError, match="projections 'wave' of 208 recordings are wanted, but came 10 rows"):
         measure_geometry(whole, {"wave": wave[:10], "mel": mel}, 0)
 
 
@@ -322,14 +322,14 @@ def test_pictures_say_what_the_figures_say() -> None:
     picture = confusion(found[0], "digit")
     counts = np.array(picture["counts"])
     assert picture["classes"] == ["10", "11", "12", "13"]
-    assert counts.sum(axis=1).tolist() == [4 * TAKES] * DIGITS
+    assert counts.sum(axis=1).tolist() == [5 * TAKES] * DIGITS
     assert 100 * np.trace(counts) / counts.sum() == pytest.approx(found[0].value)
     truth, predicted = found[0].evidence.truth, found[0].evidence.predicted
     for row, kind in zip(counts, picture["classes"], strict=True):
         assert row.tolist() == [int(((truth == kind) & (predicted == other)).sum()) for other in picture["classes"]]
     groups = by_group(found[1], "digit", "speaker")
-    assert groups["names"] == ["08", "09", "10", "11"]
-    assert groups["n"] == [DIGITS * TAKES] * 4
+    assert groups["names"] == ["08", "09", "10", "11", "12"]
+    assert groups["n"] == [DIGITS * TAKES] * 5
     assert np.mean(groups["accuracy"]) == pytest.approx(found[1].value, abs=1e-2)
     json.dumps([picture, groups])
     with pytest.raises(MeasureError, match="a result with 'predicted' is wanted"):
@@ -362,7 +362,72 @@ def test_a_map_is_of_the_test_part_with_its_labels() -> None:
     json.dumps(picture)
 
 
-def test_one_group_alone_has_no_interval() -> None:
-    about = results.Tested(np.array(["a", "b"]), np.array(["s", "s"]))
+@pytest.mark.parametrize("groups", [["s", "s"], ["s", "t"]])
+def test_few_groups_have_no_interval(groups: list[str]) -> None:
+    about = results.Tested(np.array(["a", "b"]), np.array(groups))
     found = about.accuracy(Question("labels", "accuracy", "digit", KNN), np.array([True, False]), seed=0)
     assert (found.value, found.low, found.high) == (50.0, None, None)
+    assert found.note == f"no interval of {len(set(groups))} groups (speakers); 5 or more are wanted"
+
+
+def changed(embeddings: Embeddings, name: str, places: np.ndarray, value: str) -> Embeddings:
+    values = embeddings.labels[name].astype("<U8").copy()
+    values[places] = value
+    return labelled(embeddings, **{name: values})
+
+
+def test_a_class_that_training_lacks_is_left_out_counted_and_named() -> None:
+    whole = corpus(digit=2.0)
+    test, valid = (np.flatnonzero(whole.splits == part) for part in ("test", "valid"))
+    rare = changed(changed(whole, "digit", test[:3], "rare"), "digit", valid[:2], "odd")
+    probes = LabelProbes(rare, "digit", "speaker", seed=0)
+    found = [*probes.measures(), *probes.efficiency((1, 10)), probes.under(rare, condition="noise", value=0.0, x=0.0)]
+    for measure in found:
+        assert measure.n == len(test) - 3
+        assert measure.note == "left out of 80 test recordings: 3 of 1 class (rare), which training lacks"
+        assert measure.evidence is not None
+        assert not set(measure.evidence.ids) & set(whole.ids[test[:3]])
+    assert all(measure.value > 80 for measure in found if "1 labels" not in task(measure))
+
+
+def test_recordings_without_a_label_are_counted_and_the_rest_is_measured() -> None:
+    whole = corpus(digit=2.0, voice=2.0)
+    part = changed(whole, "digit", np.arange(0, len(whole), 3), "")
+    labels = measure_labels(part, "digit", "speaker", seed=0)
+    assert {measure.note for measure in labels} == {"left out of 80 test recordings: 27 without 'digit'"}
+    voices = {task(measure): measure for measure in measure_voices(part, "digit", "speaker", seed=0)}
+    assert voices["voices, all pairs of unseen speakers"].n == 80 * 79 // 2
+    apart = voices["voices, kNN, digits of enrolment and test apart"]
+    assert apart.n == 53
+    assert apart.value > 90
+
+
+def test_the_rarest_class_does_not_decide_whether_few_labels_are_asked() -> None:
+    whole = corpus(digit=2.0)
+    train, test = (np.flatnonzero(whole.splits == part) for part in ("train", "test"))
+    twos = np.flatnonzero(whole.labels["digit"] == "2")
+    part = changed(whole, "digit", np.intersect1d(train, twos)[5:], "")
+    probes = LabelProbes(part, "digit", "speaker", seed=0)
+    (few,) = [measure for measure in probes.measures() if "10 labels" in task(measure)]
+    assert task(few) == "digit, linear probe, 10 labels a class, 3 of 4 classes"
+    assert few.n == len(test) - len(np.intersect1d(test, twos)) == 60
+    assert few.note == "left out for fewer than 10 labels: 1 class (2)"
+    assert few.value > 90
+    noisy = probes.under(part, condition="noise", value=0.0, x=0.0, per_class=10)
+    assert (noisy.value, noisy.n, noisy.note) == (few.value, few.n, few.note)
+    assert [task(measure) for measure in probes.efficiency((1, 5, 10))] == [
+        "digit, 1 labels a class", "digit, 5 labels a class", "digit, all labels",
+    ]  # fmt: skip
+    one = changed(whole, "digit", np.intersect1d(train, np.flatnonzero(whole.labels["digit"] != "1"))[:60], "")
+    assert not LabelProbes(one, "digit", "speaker", seed=0).can_few(20)
+
+
+def test_figures_of_speakers_that_training_heard_do_not_claim_unseen_ones() -> None:
+    whole = corpus(voice=2.0)
+    seen = changed(whole, "speaker", np.flatnonzero(whole.labels["speaker"] == "08"), "00")
+    tasks = [task(measure) for measure in measure_voices(seen, "digit", "speaker", seed=0)]
+    assert tasks[2] == "voices, all pairs of speakers, 1 of 5 seen in training"
+    assert all(text.endswith(", 1 of 5 seen in training") for text in tasks)
+    assert not any(
+        "seen" in task(measure).replace("unseen", "") for measure in measure_voices(whole, "digit", "speaker", seed=0)
+    )

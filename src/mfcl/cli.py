@@ -160,6 +160,7 @@ def parser() -> OneLineParser:
     train.add_argument("--resume", action="store_true", help="go on with the run in --out, exactly")
     train.add_argument("--overwrite", action="store_true", help="delete what is in --out")
     _data(train)
+    _data_root(train)
     _work(train)
 
     study = command("study", _study, "the whole study: train, measure, compare with every control")
@@ -176,11 +177,13 @@ def parser() -> OneLineParser:
     )  # fmt: skip
     study.add_argument("--dry-run", action="store_true", help="print the plan with its time, and do nothing")
     _data(study)
+    _data_root(study)
     _work(study)
 
     report = command("report", _report, "make the report of a study again from what it has worked out")
     report.add_argument("study", type=_path, help="the study's folder")
     report.add_argument("--with-audio", action="store_true", help="a click on a point of the map plays its recording")
+    _data_root(report)
     report.add_argument("--figures", type=_path, help="a folder for the figures as SVG and PNG (extra `figures`)")
 
     compare = command("compare", _compare, "measure several trained models on the same recordings, and what differs")
@@ -208,14 +211,15 @@ def parser() -> OneLineParser:
     embed.add_argument("--hop", type=float, metavar="SECONDS", help="from window to window; half a window if left out")
     embed.add_argument("--whiten", action="store_true", help="make vectors ready for cosines")
     embed.add_argument("--batch", type=_number(1, MOST_BATCH), default=64)
+    _data_root(embed)
     embed.add_argument("--strict", action="store_true", help="make the first bad file an error")
     _machine(embed)
     _quiet(embed)
 
     probe = command("probe", _probe, "measure labels and voices in embeddings that have a split")
     probe.add_argument("embeddings", type=_path, help="an .npz file of mfcl embed")
-    probe.add_argument("--label", help="the label to predict")
-    probe.add_argument("--speaker", help="the label that names the voice")
+    probe.add_argument("--label", help="the label to predict; guessed from the usual names, or the only one there is")
+    probe.add_argument("--speaker", help="the label that names the voice; guessed from the usual names")
     _seed(probe)
 
     info = command("info", _info, "tell what a model, an embeddings file or a recipe is")
@@ -225,6 +229,10 @@ def parser() -> OneLineParser:
         help="every setting of a recipe (default, quick, reference, a .yaml file) with its bounds and what it means",
     )  # fmt: skip
     return top
+
+
+def _data_root(command: argparse._ActionsContainer) -> None:
+    command.add_argument("--data-root", type=_path, help="where the recordings of a list lie now, if they were moved")
 
 
 def _seed(command: argparse._ActionsContainer) -> None:
@@ -250,6 +258,7 @@ def _data(command: argparse.ArgumentParser) -> None:
     group.add_argument("--protocol", help="a named split: manifest, label, recording, reference, becker-0 ... becker-4")
     group.add_argument("--strict", action="store_true", help="make the first bad file an error")
     group.add_argument("--cache", type=_path, help="where decoded sound is kept (default: MFCL_CACHE, ~/.cache/mfcl)")
+    _data_root(group)
 
 
 def _work(command: argparse.ArgumentParser) -> None:
@@ -276,14 +285,21 @@ def _fetch(given: argparse.Namespace) -> None:
 
 
 def _scan(given: argparse.Namespace) -> None:
+    from mfcl.data.dataset import guessed_labels
     from mfcl.data.layouts import open_manifest
     from mfcl.data.manifest_csv import write_manifest
     from mfcl.data.scanning import scan
+    from mfcl.data.split_notes import split_notes
 
     if given.out:
         check_file_place(given.out)
-    report = scan(open_manifest(given.data), progress=not given.quiet)
+    manifest = open_manifest(given.data)
+    report = scan(manifest, progress=not given.quiet)
     print(report.table())
+    if (manifest.splits != "").any() and len(report.failures) < len(manifest):
+        label, speaker = guessed_labels(manifest.label_names, None, None)
+        for note in split_notes(report.usable, report.usable, "manifest", speaker=speaker, label=label):
+            print(f"note: {note}")
     problems = report.problems_table() if given.all else report.kinds_table()
     if problems:
         print(f"\n{problems}" + ("" if given.all else "\n\n--all prints every recording that has a problem"))
@@ -306,7 +322,8 @@ def _train(given: argparse.Namespace) -> None:
         given.data, given.out, recipe=given.recipe, overrides=given.set, protocol=given.protocol,
         split_by=given.split_by, label=given.label, speaker=given.speaker, joint=given.joint,
         labels_per_class=given.labels_per_class, seed=given.seed, resume=given.resume, overwrite=given.overwrite,
-        device=given.device, cache=given.cache, strict=given.strict, progress=not given.quiet,
+        device=given.device, cache=given.cache, strict=given.strict, data_root=given.data_root,
+        progress=not given.quiet,
     )  # fmt: skip
     print(f"{made.folder}: a model for `mfcl embed` and `mfcl.load`")
     stop()  # under torchrun; alone it does nothing
@@ -323,7 +340,7 @@ def _study(given: argparse.Namespace) -> None:
         given.data, given.out, preset=given.preset, recipe=given.recipe, overrides=given.set, protocol=given.protocol,
         split_by=given.split_by, label=given.label, speaker=given.speaker, seed=given.seed, seeds=given.seeds,
         only=given.only, skip=given.skip, ablate=given.ablate, dry_run=given.dry_run, device=given.device,
-        cache=given.cache, strict=given.strict, progress=not given.quiet,
+        cache=given.cache, strict=given.strict, data_root=given.data_root, progress=not given.quiet,
     )  # fmt: skip
     if not given.dry_run:
         print(closing_screen(given.out))
@@ -343,7 +360,7 @@ def _compare(given: argparse.Namespace) -> None:
         found = compare(
             given.runs, given.data, label=given.label, speaker=given.speaker, protocol=given.protocol,
             split_by=given.split_by, seed=given.seed, device=given.device, cache=given.cache, strict=given.strict,
-            progress=not given.quiet,
+            data_root=given.data_root, progress=not given.quiet,
         )  # fmt: skip
     print(compare_tables(found))
     if given.out:
@@ -354,7 +371,8 @@ def _compare(given: argparse.Namespace) -> None:
 def _report(given: argparse.Namespace) -> None:
     from mfcl.report import make_report
 
-    print(f"{make_report(given.study, with_audio=given.with_audio, figures=given.figures)}: open it in a browser")
+    made = make_report(given.study, with_audio=given.with_audio, figures=given.figures, data_root=given.data_root)
+    print(f"{made}: open it in a browser")
     if given.figures:
         print(f"{given.figures}: the figures as SVG and PNG")
 
@@ -369,7 +387,7 @@ def _embed(given: argparse.Namespace) -> None:
     use_machine(given.threads)
     found = embed(
         given.model, given.data, format=given.format, part=given.part, whiten=given.whiten, batch=given.batch,
-        window=given.window, hop=given.hop, strict=given.strict, device=given.device,
+        window=given.window, hop=given.hop, strict=given.strict, data_root=given.data_root, device=given.device,
         failures=failures, progress=not given.quiet,
     )  # fmt: skip
     found.save(given.out)
@@ -379,16 +397,27 @@ def _embed(given: argparse.Namespace) -> None:
 
 def _probe(given: argparse.Namespace) -> None:
     from mfcl.core.console import table
+    from mfcl.data.dataset import guessed_labels
     from mfcl.embeddings.table import load_embeddings
     from mfcl.evaluation.tasks import measure_labels, measure_voices
     from mfcl.evaluation.wording import figure, task
 
     embeddings = load_embeddings(given.embeddings)
-    if not (given.label or given.speaker):
-        raise MfclError("wanted --label or --speaker (or both): what to measure by")
-    found = measure_labels(embeddings, given.label, given.speaker, seed=given.seed) if given.label else []
-    if given.speaker:
-        found += measure_voices(embeddings, given.label, given.speaker, seed=given.seed)
+    label, speaker = guessed_labels(list(embeddings.labels), given.label, given.speaker)
+    if label is None and speaker is None:
+        known = f"its labels are {', '.join(embeddings.labels)}" if embeddings.labels else "it has no labels"
+        raise MfclError(f"{given.embeddings}: no label to measure by; {known}; name one (--label, --speaker)")
+    for option, name, asked in (("label", label, given.label), ("speaker", speaker, given.speaker)):
+        if name and not asked:
+            print(f"--{option} {name}: taken, as none was named", file=sys.stderr)
+    found, failed = [], []
+    for measure, wanted in ((measure_labels, label), (measure_voices, speaker)):
+        try:
+            found += measure(embeddings, label, speaker, seed=given.seed) if wanted else []  # type: ignore[arg-type]
+        except MfclError as error:  # the other may still be measured
+            failed.append(error)
+    if not found:
+        raise failed[0]
     rows = [
         (
             task(one.question), one.question.metric, figure(one.question.metric, one.value),
@@ -397,6 +426,10 @@ def _probe(given: argparse.Namespace) -> None:
         for one in found
     ]  # fmt: skip
     print(table(rows, ["task", "metric", "%", "low", "high", "n"]))
+    said = [one.note for one in found] + [f"not measured: {one}" for one in failed]
+    for text in dict.fromkeys(said):
+        if text:
+            print(f"note: {text}")
 
 
 def _info(given: argparse.Namespace) -> None:

@@ -1,6 +1,7 @@
 """From a trained model and sound to vectors: input order, bounded memory, bad files named and left out."""
 
 import logging
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -44,6 +45,7 @@ def embed(
     batch: int = 64,
     failures: str | Path | None = None,
     strict: bool = False,
+    data_root: Path | None = None,
     device: str = "auto",
     progress: bool = True,
 ) -> Embeddings:
@@ -67,6 +69,7 @@ def embed(
         failures: Where to write a CSV of the files left out and of those with something wrong (`id,reason,kind`, the
             kind being `failure` or `notice`). If there are none, such a file of an earlier call is removed.
         strict: Make the first bad file an error.
+        data_root: For a list: where its recordings lie now, if they were moved.
         device: `auto`, `cpu`, `cuda`, ...
         progress: Show a progress bar.
 
@@ -76,7 +79,9 @@ def embed(
     step = _step(window, hop)
     loaded = _checkpoint(model)
     bounds = part_bounds(loaded.model, format)
-    manifest = data if isinstance(data, Manifest) else _manifest(data)
+    manifest = data if isinstance(data, Manifest) else _manifest(data, data_root)
+    for note in manifest.notes:
+        print(f"note: {printable(note)}", file=sys.stderr)  # noqa: T201
     if not (isinstance(model, Embedder) and device == "auto"):  # that one is where its owner wants it
         loaded.model.to(pick_device(device))
     preparation, left_out = loaded.recipe.preparation, LeftOut(strict)
@@ -309,10 +314,10 @@ def _checkpoint(given: Checkpoint | Embedder | str | Path) -> Checkpoint:
     return given if isinstance(given, Checkpoint) else load_checkpoint(Path(given))
 
 
-def _manifest(data: str | Path | Sequence[str | Path] | np.ndarray) -> Manifest:
+def _manifest(data: str | Path | Sequence[str | Path] | np.ndarray, data_root: Path | None) -> Manifest:
     """Return what lies at a path, or the files of a list, each named as it is given."""
     if isinstance(data, str | Path):
-        return open_manifest(Path(data))
+        return open_manifest(Path(data), data_root=data_root)
     files = listed(data)
     for place, file in enumerate(files):
         if not isinstance(file, str | Path):

@@ -12,6 +12,7 @@ from mfcl.core.console import printable
 from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest import Manifest
 from mfcl.data.scanning import ScanReport, scan_once
+from mfcl.data.split_notes import split_notes
 from mfcl.data.splits import split
 from mfcl.data.store import Store, open_store
 from mfcl.errors import ManifestError, one_of
@@ -32,6 +33,7 @@ class Data:
         label: The label to measure by, if there is one.
         speaker: The label that names the voice, if there is one.
         report: What the scan found.
+        notes: What a reader of figures should know of the recordings and their split.
     """
 
     manifest: Manifest
@@ -39,6 +41,7 @@ class Data:
     label: str | None
     speaker: str | None
     report: ScanReport
+    notes: tuple[str, ...] = ()
 
     def part(self, *names: str) -> Store:
         """Return the store of some parts only, such as `train`."""
@@ -56,6 +59,7 @@ def open_data(
     seed: int = 0,
     cache: Path | None = None,
     strict: bool = False,
+    data_root: Path | None = None,
     progress: bool = True,
 ) -> Data:
     """Scan, split and decode a folder, a manifest or a corpus.
@@ -71,27 +75,49 @@ def open_data(
         seed: Of the split.
         cache: Where decoded sound is kept, and what was found of the files.
         strict: Make the first bad file an error.
+        data_root: For a list: where its recordings lie now, if they were moved.
         progress: Show progress.
 
     Raises:
         MfclError: nothing usable, a label that is not there, or recordings that cannot be split as asked.
     """
-    manifest = open_manifest(Path(path))
+    manifest = open_manifest(Path(path), data_root=data_root)
     label = _named(manifest, label, LABEL_NAMES)
     speaker = _named(manifest, speaker, SPEAKER_NAMES)
     report = scan_once(manifest, cache=cache, progress=progress)
     if report.failures:
         name, reason = report.failures[0]
         if strict:
-            raise ManifestError(f"{name}: {reason}; mend or remove it, or leave out --strict")
+            raise ManifestError(f"{name}: {reason}; mend or remove it, or do not ask for strict")
         print(f"{len(report.failures)} of {len(manifest)} recordings cannot be used and are left out:", file=sys.stderr)  # noqa: T201
         for name, reason in report.failures[:NAMED]:
             print(f"  {printable(name)}: {printable(reason)}", file=sys.stderr)  # noqa: T201
         if len(report.failures) > NAMED:
             print(f"  ... and {len(report.failures) - NAMED} more; mfcl scan --all names every one", file=sys.stderr)  # noqa: T201
-    with_splits = _split(report.usable, protocol, split_by, speaker=speaker, label=label, seed=seed)
+    usable = report.usable
+    protocol = _protocol(usable, protocol, split_by, speaker)
+    by = None if split_by == "none" else split_by or speaker
+    with_splits = split(usable, protocol, seed=seed, label=by, speaker=speaker or "speaker", digit=label or "digit")
+    notes = (*manifest.notes, *split_notes(usable, with_splits, protocol, speaker=speaker, label=label))
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)  # noqa: T201
     store = open_store(with_splits, preparation, cache=cache, strict=strict, progress=progress)
-    return Data(store.manifest, store, label, speaker, report)
+    return Data(store.manifest, store, label, speaker, report, notes)
+
+
+def guessed_labels(names: Sequence[str], label: str | None, speaker: str | None) -> tuple[str | None, str | None]:
+    """Return the label to measure by and the one that names the voice: those asked for, else by the usual names.
+
+    Where no label has a usual name, the only one that is left is it.
+
+    Example:
+        >>> guessed_labels(["take", "speaker", "digit"], None, None), guessed_labels(["who"], None, None)
+        (('digit', 'speaker'), ('who', None))
+    """
+    speaker = speaker or next((name for name in SPEAKER_NAMES if name in names), None)
+    others = [name for name in names if name != speaker]
+    alone = others[0] if len(others) == 1 else None
+    return label or next((name for name in LABEL_NAMES if name in others), alone), speaker
 
 
 def _named(manifest: Manifest, asked: str | None, usual: Sequence[str]) -> str | None:
@@ -102,15 +128,12 @@ def _named(manifest: Manifest, asked: str | None, usual: Sequence[str]) -> str |
     return next((name for name in usual if name in manifest.label_names), None)
 
 
-def _split(
-    manifest: Manifest, protocol: str | None, split_by: str | None, *, speaker: str | None, label: str | None, seed: int
-) -> Manifest:
-    if protocol is None:
-        if split_by is not None:
-            protocol = "recording" if split_by == "none" else "label"
-        elif (manifest.splits != "").any():
-            protocol = "manifest"
-        else:
-            protocol = "label" if speaker else "recording"
-    by = split_by or speaker
-    return split(manifest, protocol, seed=seed, label=by, speaker=speaker or "speaker", digit=label or "digit")
+def _protocol(manifest: Manifest, protocol: str | None, split_by: str | None, speaker: str | None) -> str:
+    """Return the protocol that is meant where none is said."""
+    if protocol is not None:
+        return protocol
+    if split_by is not None:
+        return "recording" if split_by == "none" else "label"
+    if (manifest.splits != "").any():
+        return "manifest"
+    return "label" if speaker else "recording"

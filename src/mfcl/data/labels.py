@@ -24,7 +24,7 @@ def known_classes(
         MeasureError: a class has fewer labels.
     """
     if label is None:
-        raise ManifestError("wanted a label to learn by (--label, or a column digit, label, word, species), found none")
+        raise ManifestError("wanted a label to learn by (a column digit, label, word, species), found none")
     values = store.manifest.column(label)
     known = np.flatnonzero(values != "")
     names, codes = np.unique(values[known], return_inverse=True)

@@ -4,7 +4,8 @@ import json
 import os
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -14,22 +15,33 @@ from mfcl.data.manifest_csv import read_manifest
 from mfcl.errors import ManifestError
 
 AUDIOMNIST = re.compile(
-    r"(?P<speaker>[^/]+)/(?P<digit>[^/_]+)_(?P=speaker)_(?P<take>[^/]+)\.(?:wav|flac)", re.IGNORECASE
+    r"(?P<speaker>\d+)/(?P<digit>\d)_(?P=speaker)_(?P<take>\d+)\.(?:wav|flac)", re.IGNORECASE | re.ASCII
 )
-FSDD = re.compile(r"(?P<digit>\d)_(?P<speaker>[^/_]+)_(?P<take>\d+)\.(?:wav|flac)", re.IGNORECASE)
+FSDD = re.compile(r"(?P<digit>\d)_(?P<speaker>[^/_]+)_(?P<take>\d+)\.(?:wav|flac)", re.IGNORECASE | re.ASCII)
+LAYOUTS = {
+    "AudioMNIST": ("data/", AUDIOMNIST, "<speaker>/<digit>_<speaker>_<take>"),
+    "the Free Spoken Digit Dataset": ("recordings/", FSDD, "<digit>_<speaker>_<take>"),
+}
+"""Corpus -> the folder that its sound lies in, a file's path below that, and the same in words."""
 META = "audioMNIST_meta.txt"
 OLDEST = 120  # years; the public file gives one speaker an age of 1234
 
 
-def open_manifest(path: Path | str) -> Manifest:
+def open_manifest(path: Path | str, *, data_root: Path | None = None) -> Manifest:
     """Return the recordings that a path stands for, sorted by their names on every file system.
 
-    - a `.csv` file, or a folder with a `manifest.csv`: that list, in its own order;
-    - AudioMNIST's layout, `data/<speaker>/<digit>_<speaker>_<take>.wav` or `.flac`: labels `speaker`, `digit`, `take`,
-      and what `audioMNIST_meta.txt` knows of the speakers;
-    - the Free Spoken Digit Dataset's, `recordings/<digit>_<speaker>_<take>.wav`: labels `digit`, `speaker`, `take`;
-    - any other folder: sub-folders are the labels `label`, `label_2` and so on;
+    - a `.csv` or `.tsv` file, a text with tabs, or a folder with a `manifest.csv`: that list, in its own order;
+    - a folder all of whose sound is in AudioMNIST's layout, `data/<speaker>/<digit>_<speaker>_<take>.wav` or `.flac`
+      with numbers for all three: labels `speaker`, `digit`, `take`, and what `audioMNIST_meta.txt` knows of the
+      speakers;
+    - one all of whose sound is in that of the Free Spoken Digit Dataset, `recordings/<digit>_<speaker>_<take>.wav`:
+      labels `digit`, `speaker`, `take`;
+    - any other folder: sub-folders are the labels `label`, `label_2` and so on, as deep as half of the files lie;
     - a sound file: that one.
+
+    Args:
+        path: What to open.
+        data_root: For a list: where its recordings lie now, if they were moved.
 
     Raises:
         ManifestError: no such path, or no sound in it.
@@ -39,19 +51,38 @@ def open_manifest(path: Path | str) -> Manifest:
     if not root.exists():
         raise ManifestError(f"{given}: does not exist; give a folder of recordings, a CSV or a sound file")
     if root.is_file():
-        if root.suffix.lower() == ".csv":
-            return read_manifest(given)
+        if _is_list(root):
+            return read_manifest(given, data_root=data_root)
         if root.suffix.lower() in AUDIO_SUFFIXES:
-            return Manifest((Recording(root.name, root),), root.parent)
+            return Manifest((Recording(readable(root.name), root),), root.parent, "one file")
         raise ManifestError(f"{given}: neither a CSV nor a sound file ({', '.join(sorted(AUDIO_SUFFIXES))})")
     if (root / "manifest.csv").is_file():
-        return read_manifest(given / "manifest.csv")
+        return _listed(read_manifest(given / "manifest.csv", data_root=data_root), root)
     names = _audio_names(root)
     if not names:
         raise ManifestError(
             f"{given}: no sound file in this folder ({', '.join(sorted(AUDIO_SUFFIXES))}); give another"
         )
-    return _audiomnist(root, names) or _fsdd(root, names) or _folder(root, names)
+    return _corpus(root, names) or _folder(root, names)
+
+
+def _is_list(path: Path) -> bool:
+    """Return whether a file is a table: by its name, or a text with tabs, such as Raven and Audacity write."""
+    if path.suffix.lower() != ".txt":
+        return path.suffix.lower() in (".csv", ".tsv")
+    with path.open("rb") as file:
+        return b"\t" in file.readline(10_000)
+
+
+def _listed(manifest: Manifest, root: Path) -> Manifest:
+    """Return a folder's list, with a note if the folder holds sound that is not on it."""
+    known = {os.path.normpath(recording.path) for recording in manifest}
+    found = [os.path.normpath(root / name) for name in _audio_names(root)]
+    unseen = len(set(found) - known)
+    if not unseen:
+        return manifest
+    note = f"{root / 'manifest.csv'} is used; {unseen} of the {len(found)} sound files in this folder are not on it"
+    return replace(manifest, notes=(*manifest.notes, note))
 
 
 def _audio_names(root: Path) -> list[str]:
@@ -77,45 +108,70 @@ def _audio_names(root: Path) -> list[str]:
     return sorted(names, key=lambda name: (unicodedata.normalize("NFC", name), name))
 
 
-def _audiomnist(root: Path, names: Sequence[str]) -> Manifest | None:
-    below = "data/" if any(name.startswith("data/") for name in names) else ""
-    names = [name for name in names if name.startswith(below)]
-    matches = {name: AUDIOMNIST.fullmatch(name.removeprefix(below)) for name in names}
-    if sum(match is not None for match in matches.values()) <= len(names) / 2:
-        return None
-    facts = _read_meta([root / META, root / below / META])
-    recordings = []
-    for name, match in matches.items():
-        if match is not None:
-            known = facts.get(match["speaker"].lstrip("0"), {})
-            labels = {"speaker": match["speaker"], "digit": match["digit"], "take": match["take"]} | known
-        else:
-            labels = {}  # a stray file: the scan says that its labels are missing
-        recordings.append(_recording(root, name, labels))
-    return Manifest(tuple(recordings), root)
+def _corpus(root: Path, names: Sequence[str]) -> Manifest | None:
+    """Return the recordings of a known layout that all files fit, wherever in it the folder given lies."""
+    for layout, (inside, pattern, form) in LAYOUTS.items():
+        for below in (inside, ""):
+            found = [_match(pattern, name, below) for name in names]
+            matches = [match for match in found if match is not None]
+            if len(matches) < len(names):
+                continue
+            facts = _read_meta([root / META, root / below / META]) if layout == "AudioMNIST" else {}
+            recordings = [
+                _recording(root, name, match.groupdict() | facts.get(match["speaker"].lstrip("0"), {}))
+                for name, match in zip(names, matches, strict=True)
+            ]
+            return Manifest(tuple(recordings), root, f"{layout}, {form}")
+    return None
 
 
-def _fsdd(root: Path, names: Sequence[str]) -> Manifest | None:
-    below = "recordings/" if any(name.startswith("recordings/") for name in names) else ""
-    names = [name for name in names if name.startswith(below)]
-    matches = {name: FSDD.fullmatch(name.removeprefix(below)) for name in names}
-    if sum(match is not None for match in matches.values()) <= len(names) / 2:
-        return None
-    found = (_recording(root, name, match.groupdict() if match else {}) for name, match in matches.items())
-    return Manifest(tuple(found), root)
+def _match(pattern: re.Pattern[str], name: str, below: str) -> re.Match[str] | None:
+    return pattern.fullmatch(name[len(below) :]) if name.startswith(below) else None
 
 
 def _folder(root: Path, names: Sequence[str]) -> Manifest:
+    """Return all recordings with their sub-folders as labels; a few files that lie deeper make no label for all."""
+    depths = [len(PurePosixPath(name).parts) - 1 for name in names]
+    levels = max((level for level in range(1, max(depths) + 1) if _at(depths, level) * 2 >= len(names)), default=0)
     recordings = []
     for name in names:
-        levels = PurePosixPath(name).parts[:-1]
-        labels = {"label" if level == 0 else f"label_{level + 1}": value for level, value in enumerate(levels)}
+        folders = PurePosixPath(name).parts[:-1][:levels]
+        labels = {"label" if level == 0 else f"label_{level + 1}": value for level, value in enumerate(folders)}
         recordings.append(_recording(root, name, labels))
-    return Manifest(tuple(recordings), root)
+    notes = []
+    deeper = _at(depths, levels + 1)
+    if deeper:
+        notes.append(f"{deeper} of {len(names)} files lie deeper than {levels} folders; further folders are no labels")
+    return Manifest(
+        tuple(recordings),
+        root,
+        "sub-folders are labels" if levels else "a folder without sub-folders",
+        (*notes, *_nearly(names)),
+    )
+
+
+def _nearly(names: Sequence[str]) -> Iterator[str]:
+    """Yield what to say of a layout that most files fit, but not all."""
+    for name, (inside, pattern, form) in LAYOUTS.items():
+        for below in (inside, ""):
+            aside = [one for one in names if _match(pattern, one, below) is None]
+            if 0 < len(aside) < len(names) / 2:
+                yield (
+                    f"{len(names) - len(aside)} of {len(names)} files are in the layout of {name} ({form}), "
+                    f"{len(aside)} are not, such as {readable(aside[0])}: all are read as a folder; "
+                    "give the corpus alone to have its labels"
+                )
+                return
+
+
+def _at(depths: Sequence[int], level: int) -> int:
+    """Return how many files lie at least so many folders deep."""
+    return sum(depth >= level for depth in depths)
 
 
 def _recording(root: Path, name: str, labels: Mapping[str, str]) -> Recording:
-    return Recording(readable(name), root / name, labels=dict(labels))
+    known = {label: readable(value).strip() for label, value in labels.items()}  # a folder's name may end in a space
+    return Recording(readable(name), root / name, labels={label: value for label, value in known.items() if value})
 
 
 def _read_meta(places: Sequence[Path]) -> dict[str, dict[str, str]]:

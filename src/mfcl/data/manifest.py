@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -36,6 +36,8 @@ class Recording:
     """What is known of it; a label that is not known is left out."""
     split: str | None = None
     """`train`, `valid`, `test` or none."""
+    digest: str = field(default="", compare=False)
+    """Of its decoded sound and rate, once it was scanned; recordings of one digest are copies."""
 
     def label(self, name: str) -> str:
         """Return a label's value, an empty text where it has none."""
@@ -53,6 +55,10 @@ class Manifest:
     recordings: tuple[Recording, ...]
     root: Path
     """The folder that ids and a written manifest's paths start from."""
+    layout: str = field(default="", compare=False)
+    """How it was read, in words, as long as it is whole."""
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    """What a person should know about how it was read, as long as it is whole."""
 
     def __post_init__(self) -> None:
         if not self.recordings:
@@ -141,14 +147,53 @@ class Manifest:
         return digest.hexdigest()[:32]
 
     def fingerprint(self) -> str:
-        """Return 16 hexadecimal digits over ids, parts, labels, sides and file sizes; not over where the files lie."""
+        """Return 16 hexadecimal digits over ids, parts, labels, sides and sound; not over where the files lie.
+
+        The sound counts by the scan's digest, or by the file's bytes where it was not scanned.
+        """
+        contents: dict[Path, str] = {}
+
+        def content(recording: Recording) -> str:
+            if recording.digest:
+                return recording.digest
+            if recording.path not in contents:
+                contents[recording.path] = _file_digest(recording.path)
+            return contents[recording.path]
+
+        return self._fingerprint(content)
+
+    def fingerprint_of_sizes(self) -> str:
+        """Return the fingerprint as version 0.1 made it: sound counts by the size of its file alone."""
+        return self._fingerprint(lambda recording: recording.path.stat().st_size if recording.path.exists() else -1)
+
+    def fingerprint_like(self, known: object, written: float) -> str:
+        """Return the fingerprint, or that of version 0.1 where `known` is it and no file is newer.
+
+        Args:
+            known: The fingerprint that is to be gone on with.
+            written: When it was written down, in seconds of the system's clock.
+        """
+        if known == self.fingerprint_of_sizes():
+            changed = (recording.path.stat().st_mtime for recording in self if recording.path.exists())
+            if max(changed, default=0.0) <= written:
+                return str(known)
+        return self.fingerprint()
+
+    def _fingerprint(self, content: Callable[[Recording], object]) -> str:
         digest = hashlib.sha256()
         for recording in self.recordings:
-            size = recording.path.stat().st_size if recording.path.exists() else -1
             labels = sorted(recording.labels.items())
-            line = (recording.id, recording.start, recording.end, labels, recording.split, size)
+            line = (recording.id, recording.start, recording.end, labels, recording.split, content(recording))
             digest.update(repr(line).encode("utf-8", "backslashreplace"))
         return digest.hexdigest()[:16]
+
+
+def _file_digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
 
 
 def default_id(path: Path, root: Path, start: float | None = None, end: float | None = None) -> str:
@@ -165,6 +210,15 @@ def default_id(path: Path, root: Path, start: float | None = None, end: float | 
 def readable(name: str) -> str:
     """Return a file's name as text that can be written anywhere, also where it is no text to the file system."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def is_text(path: Path) -> bool:
+    """Return whether a path can be written as UTF-8, as every list of recordings is."""
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def number_text(value: float | None) -> str:

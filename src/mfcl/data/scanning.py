@@ -13,19 +13,23 @@ from mfcl.audio import FAILURES, NOTICES, judge, kind_of
 from mfcl.core.console import printable, table
 from mfcl.core.files import cache_folder, write_json
 from mfcl.core.parallel import in_parallel
-from mfcl.data.manifest import Manifest, Recording
+from mfcl.data.manifest import Manifest, Recording, is_text, readable
 from mfcl.errors import MfclError
 
+NAMELESS = "name not UTF-8"
 DONE = {
     **FAILURES,
+    NAMELESS: "left out: no list can name it; rename the file or its folder",
     **{kind: done for kind, done in NOTICES.items() if kind != "DC offset"},
-    "duplicate": "used as it is",
+    "duplicate": "used, on the side of its first copy",
     "label missing": "used where the label is not needed",
     "DC offset": NOTICES["DC offset"],
 }
 """Kinds of problems, the worst first, and what is done about each."""
+UNUSABLE = (*FAILURES, NAMELESS)
+"""Kinds for which a recording is left out; with any other it stays."""
 
-VERSION = 2  # of what is found and kept of a recording; another number, and all are looked at again
+VERSION = 3  # of what is found and kept of a recording; another number, and all are looked at again
 KEPT = ("seconds", "sample_rate", "channels", "problems", "digest")
 SHOWN = 12  # values of a label that the table counts one by one
 EXAMPLES = 2  # recordings that are named of each kind of problem
@@ -44,7 +48,7 @@ class ScanEntry:
     problems: tuple[str, ...]
     """Each begins with its kind, such as `clipped: at 3 places`."""
     digest: str
-    """Of the decoded sound; empty if there is none."""
+    """Of the decoded sound and its rate; empty if there is none."""
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -54,7 +58,7 @@ class ScanEntry:
     @property
     def usable(self) -> bool:
         """Whether it can be trained on and measured."""
-        return not any(kind in FAILURES for kind in self.kinds)
+        return not any(kind in UNUSABLE for kind in self.kinds)
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,9 @@ class ScanReport:
         Raises:
             ManifestError: there is none.
         """
-        return self.manifest.select([place for place, entry in enumerate(self.entries) if entry.usable])
+        pairs = zip(self.manifest, self.entries, strict=True)
+        kept = tuple(replace(recording, digest=entry.digest) for recording, entry in pairs if entry.usable)
+        return Manifest(kept, self.manifest.root)
 
     @property
     def failures(self) -> tuple[tuple[str, str], ...]:
@@ -83,6 +89,7 @@ class ScanReport:
         good = [entry for entry in self.entries if entry.usable]
         seconds = np.array([entry.seconds for entry in good] or [0.0])
         problems = Counter(kind for entry in self.entries for kind in dict.fromkeys(entry.kinds))
+        copies = sum("duplicate" in entry.kinds for entry in good)
         rows = [
             ("recordings", f"{len(self.entries)} ({len(good)} usable)"),
             ("hours", f"{seconds.sum() / 3600:.2f}"),
@@ -90,10 +97,13 @@ class ScanReport:
             ("rates", _rates(entry.sample_rate for entry in good)),
             ("channels", _counts(str(entry.channels) for entry in good)),
             *((f"label {name}", _label_counts(self.manifest, name)) for name in self.manifest.label_names),
-            ("parts", _counts(recording.split or "none" for recording in self.manifest)),
+            ("split", _split_counts(self.manifest)),
+            *([("layout", self.manifest.layout)] if self.manifest.layout else []),
+            *([("copies", f"{copies} recordings are copies of others: kept on one side")] if copies else []),
             ("problems", ", ".join(f"{kind}: {problems[kind]}" for kind in sorted(problems, key=_severity)) or "none"),
         ]
-        return table(rows, ["", str(self.manifest.root)])
+        notes = "".join(f"\nnote: {note}" for note in self.manifest.notes)
+        return table(rows, ["", readable(str(self.manifest.root))]) + notes
 
     def kinds_table(self) -> str:
         """Return the kinds of problems, the worst first: how many recordings, what is done, and two examples of each.
@@ -133,8 +143,8 @@ def scan(manifest: Manifest, *, workers: int | None = None, progress: bool = Tru
     """Decode every recording and say what is wrong with it; a bad file never stops it.
 
     `mfcl.audio.judging` has the kinds of problems: `FAILURES`, for which a recording is left out, and `NOTICES`, with
-    which it stays. Two more come from all recordings together: `duplicate` (of an earlier one's sound at its rate, in
-    whatever format) and `label missing`.
+    which it stays. A file whose name is not UTF-8 is left out too. Two more come from all recordings together:
+    `duplicate` (of an earlier one's sound at its rate, in whatever format) and `label missing`.
 
     Memory does not grow with the length of a recording.
 
@@ -182,8 +192,11 @@ def _report(manifest: Manifest, found: Iterable[ScanEntry]) -> ScanReport:
     first: dict[str, str] = {}
     entries = []
     for recording, entry in zip(manifest, found, strict=True):
-        problems = []
-        original = first.setdefault(entry.digest, entry.id) if entry.digest and entry.usable else entry.id
+        nameless = [] if is_text(recording.path) else [f"{NAMELESS}: rename the file or its folder"]
+        problems = list(nameless)
+        original = (
+            first.setdefault(entry.digest, entry.id) if entry.digest and entry.usable and not nameless else entry.id
+        )
         if original != entry.id:
             problems.append(f"duplicate: of {original}")
         lacking = [name for name in manifest.label_names if not recording.label(name)]
@@ -199,6 +212,12 @@ def _inspect(recording: Recording) -> ScanEntry:
     return ScanEntry(
         recording.id, recording.path, seconds, found.sample_rate, found.channels, found.problems, found.digest
     )
+
+
+def _split_counts(manifest: Manifest) -> str:
+    given = [recording.split for recording in manifest if recording.split]
+    lacking = len(manifest) - len(given)
+    return _counts(given) + (f"; none given: {lacking}" if lacking else "") if given else "none given"
 
 
 def _label_counts(manifest: Manifest, name: str) -> str:

@@ -1,15 +1,17 @@
 """Who is trained on and who is measured: every split is a function of label values and a seed, never of an order.
 
-A recording without the label that decides comes on no side: its speaker, say, could be anyone's.
+A recording without the label that decides comes on no side: its speaker, say, could be anyone's. Copies of one sound,
+as the scan finds them, stay on one side of a drawn split. A drawn split whose sides lack classes is mended where units
+can be exchanged (see `mfcl.data.covering`).
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from collections.abc import Sequence
 
 import numpy as np
 
 from mfcl.core.random import generator
+from mfcl.data.covering import covering
 from mfcl.data.manifest import Manifest
 from mfcl.errors import SplitError, one_of
 
@@ -50,21 +52,23 @@ def split(
         seed: Of the draws; Becker's rotations have none.
         label: No value of it comes on two sides: for `label`, and for the validation recordings of `manifest`.
         speaker: The label that the studies' protocols call speaker.
-        digit: The label that the reference study's calls digit.
+        digit: The label that the reference study's calls digit; the drawn protocols bring its values on every side,
+            as far as that can be.
         test: Share of values or files that is measured: for `label` and `recording`.
         valid: Share of the rest that choices are made on.
 
     Raises:
         SplitError: no such protocol, or too little to split.
     """
+    classes = digit if digit in manifest.label_names else None
     if protocol == "manifest":
-        return draw_validation(manifest, label, seed=seed, share=valid)
+        return draw_validation(manifest, label, seed=seed, share=valid, classes=classes)
     if protocol == "label":
         if label is None:
-            raise SplitError("the protocol 'label' splits by a label; say which, such as `--split-by speaker`")
-        return split_by_label(manifest, label, seed=seed, test=test, valid=valid)
+            raise SplitError("the protocol 'label' splits by a label; say which in split_by, such as 'speaker'")
+        return split_by_label(manifest, label, seed=seed, test=test, valid=valid, classes=classes)
     if protocol == "recording":
-        return split_by_recording(manifest, seed=seed, test=test, valid=valid)
+        return split_by_recording(manifest, seed=seed, test=test, valid=valid, classes=classes)
     if protocol == "reference":
         return split_reference(manifest, seed=seed, speaker=speaker, digit=digit)
     if protocol in PROTOCOLS:
@@ -72,7 +76,15 @@ def split(
     raise SplitError(one_of("protocol", protocol, PROTOCOLS))
 
 
-def split_by_label(manifest: Manifest, label: str, *, seed: int, test: float = 0.25, valid: float = 0.2) -> Manifest:
+def split_by_label(
+    manifest: Manifest,
+    label: str,
+    *,
+    seed: int,
+    test: float = 0.25,
+    valid: float = 0.2,
+    classes: str | None = None,
+) -> Manifest:
     """Draw sides so that no value of a label, such as a speaker, is on two.
 
     Args:
@@ -81,24 +93,28 @@ def split_by_label(manifest: Manifest, label: str, *, seed: int, test: float = 0
         seed: Of the draw.
         test: Share of the values that is measured.
         valid: Share of the other values that choices are made on.
+        classes: A label whose values are to be on every side, as far as can be.
 
     Raises:
         SplitError: fewer than three values.
     """
-    values = _values(manifest, label)
-    sides = _three_sides(sorted({*values} - {""}), seed, f"values of {label!r}", manifest, test, valid)
-    return manifest.with_splits(sides.get(value, "") for value in values)
+    units = _joined(manifest, _values(manifest, label))
+    advice = "or split by another label or by recording (split_by 'none')"
+    sides = _three_sides(manifest, units, seed, (f"values of {label!r}", advice), test, valid, classes)
+    return manifest.with_splits(sides.get(unit, "") for unit in units)
 
 
-def split_by_recording(manifest: Manifest, *, seed: int, test: float = 0.25, valid: float = 0.2) -> Manifest:
-    """Draw sides without labels; parts of one file stay together.
+def split_by_recording(
+    manifest: Manifest, *, seed: int, test: float = 0.25, valid: float = 0.2, classes: str | None = None
+) -> Manifest:
+    """Draw sides by file; parts of one file stay together. For `classes` see `split_by_label`.
 
     Raises:
         SplitError: fewer than three files.
     """
-    files = _files(manifest)
-    sides = _three_sides(sorted(set(files)), seed, "files", manifest, test, valid)
-    return manifest.with_splits(sides[file] for file in files)
+    units = _joined(manifest, _files(manifest))
+    sides = _three_sides(manifest, units, seed, ("files", ""), test, valid, classes)
+    return manifest.with_splits(sides[unit] for unit in units)
 
 
 def split_reference(manifest: Manifest, *, seed: int, speaker: str = "speaker", digit: str = "digit") -> Manifest:
@@ -111,10 +127,11 @@ def split_reference(manifest: Manifest, *, seed: int, speaker: str = "speaker", 
     Raises:
         SplitError: fewer than three speakers, or too few recordings.
     """
-    speakers, digits, files = _values(manifest, speaker), _values(manifest, digit), _files(manifest)
+    speakers, digits = _joined(manifest, _values(manifest, speaker)), _values(manifest, digit)
+    files = _joined(manifest, _files(manifest))
     order = _shuffled(sorted({*speakers} - {""}), seed, "reference")
     if len(order) < 3:
-        raise SplitError(_too_few(manifest, len(order), f"values of {speaker!r}"))
+        raise SplitError(_too_few(manifest, len(order), f"values of {speaker!r}", "or use another protocol"))
     measured = set(order[: round(len(order) / 3)])
     cells: dict[tuple[str, str], set[str]] = defaultdict(set)
     for who, what, file in zip(speakers, digits, files, strict=True):
@@ -156,7 +173,9 @@ def split_becker(manifest: Manifest, rotation: int, *, speaker: str = "speaker")
     return manifest.with_splits(sides[numbers[value]] if value else "" for value in values)
 
 
-def draw_validation(manifest: Manifest, label: str | None, *, seed: int, share: float = 0.2) -> Manifest:
+def draw_validation(
+    manifest: Manifest, label: str | None, *, seed: int, share: float = 0.2, classes: str | None = None
+) -> Manifest:
     """Move part of a manifest's train side to validation, unless it has validation recordings already.
 
     Args:
@@ -164,6 +183,7 @@ def draw_validation(manifest: Manifest, label: str | None, *, seed: int, share: 
         label: No value of it comes on both sides, such as a speaker; what has none stays. No label: files are drawn.
         seed: Of the draw.
         share: Share of the values, or files, that is moved.
+        classes: A label whose values are to be on both sides, as far as can be.
 
     Raises:
         SplitError: no train side, or fewer than two values on it.
@@ -177,31 +197,68 @@ def draw_validation(manifest: Manifest, label: str | None, *, seed: int, share: 
         return manifest
     places = np.flatnonzero(splits == "train")
     train = manifest.select(places)
-    values = _files(train) if label is None else _values(train, label)
-    order = _shuffled(sorted({*values} - {""}), seed, "valid")
+    units = _joined(train, _files(train) if label is None else _values(train, label))
+    order = _shuffled(sorted({*units} - {""}), seed, "valid")
     if len(order) < 2:
         what = "files" if label is None else f"values of {label!r}"
         raise SplitError(
             f"{manifest.root}: validation needs 2 or more {what} on the train side, there is 1; record more"
         )
-    chosen = set(order[: _count(len(order), share, 1)])
+    chosen = _count(len(order), share, 1)
+    drawn = {unit: "valid" if place < chosen else "train" for place, unit in enumerate(order)}
+    sides = covering(drawn, _classes(train, units, classes))
     splits = splits.astype("<U5")
-    splits[places] = ["valid" if value in chosen else "train" for value in values]
+    splits[places] = [sides.get(unit, "train") for unit in units]
     return manifest.with_splits(splits.tolist())
 
 
 def _three_sides(
-    values: Sequence[str], seed: int, what: str, manifest: Manifest, test: float, valid: float
-) -> Mapping[str, Literal["train", "valid", "test"]]:
+    manifest: Manifest,
+    units: Sequence[str],
+    seed: int,
+    words: tuple[str, str],
+    test: float,
+    valid: float,
+    classes: str | None,
+) -> dict[str, str]:
+    """Return the side of each unit; `words` say what the units are, and what to do if they are too few."""
+    values = sorted({*units} - {""})
     if len(values) < 3:
-        raise SplitError(_too_few(manifest, len(values), what))
+        raise SplitError(_too_few(manifest, len(values), *words))
     order = _shuffled(values, seed, "sides")
     measured = _count(len(order), test, 2)
     chosen = measured + _count(len(order) - measured, valid, 1)
-    return {
+    drawn = {
         value: "test" if place < measured else "valid" if place < chosen else "train"
         for place, value in enumerate(order)
     }
+    return covering(drawn, _classes(manifest, units, classes))
+
+
+def _classes(manifest: Manifest, units: Sequence[str], label: str | None) -> dict[str, set[str]]:
+    """Return the values of a label in each unit."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for unit, recording in zip(units, manifest, strict=True):
+        if unit and label and recording.label(label):
+            found[unit].add(recording.label(label))
+    return found
+
+
+def _joined(manifest: Manifest, names: Sequence[str]) -> list[str]:
+    """Return the names of units, one for those that share a sound: the first by the alphabet; "" stays so."""
+    parent = {name: name for name in names}
+
+    def first(name: str) -> str:
+        while parent[name] != name:
+            parent[name] = name = parent[parent[name]]
+        return name
+
+    seen: dict[str, str] = {}
+    for name, recording in zip(names, manifest, strict=True):
+        if name and recording.digest:
+            one, other = sorted((first(name), first(seen.setdefault(recording.digest, name))))
+            parent[other] = one
+    return [first(name) for name in names]
 
 
 def _count(values: int, share: float, kept: int) -> int:
@@ -226,8 +283,7 @@ def _files(manifest: Manifest) -> list[str]:
     return [first[str(recording.path)] for recording in manifest]
 
 
-def _too_few(manifest: Manifest, count: int, what: str) -> str:
-    return (
-        f"{manifest.root}: a split needs 3 or more {what}, here are {count}; "
-        "record more, or split by another label (--split-by none: by recording)"
+def _too_few(manifest: Manifest, count: int, what: str, advice: str) -> str:
+    return f"{manifest.root}: a split needs 3 or more {what}, here are {count}; record more" + (
+        advice and f", {advice}"
     )

@@ -64,6 +64,10 @@ class Question:
         labels_per_class: Labels of each class that the probe knows; None: all.
         apart: For `IDENTIFY_APART`, the label column whose values differ between enrolled and tested recordings.
         enrolled: For `ENROLLED`, recordings enrolled of each speaker.
+        classes: Where only some classes have as many labels: how many have, and are asked for; None: all.
+        of_classes: Of how many classes.
+        seen: Where training has heard some of the tested speakers: how many; None: none of them.
+        speakers: Of how many tested speakers.
         condition: One of `CONDITIONS`.
         condition_value: Its value in dB, None where it has none.
     """
@@ -77,6 +81,10 @@ class Question:
     enrolled: int | None = None
     condition: str = ""
     condition_value: float | None = None
+    classes: int | None = None
+    of_classes: int | None = None
+    seen: int | None = None
+    speakers: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +126,7 @@ class Result:
         seed: Of the weights and the draws.
         seconds: To make the representation: training and embedding.
         command: What to type to have it again.
-        note: What was left out, such as classes that the training part lacks; "" if nothing.
+        note: What was left out, such as classes that training lacks, and why there is no interval; "" if nothing.
         evidence: What stands behind it; None where it was not kept.
     """
 
@@ -152,11 +160,18 @@ class Tested:
         ids: Which recordings.
         groups: Their speakers.
         truth: What each is; None where nothing is to be told.
+        left_out: What of the test part is not among them, and why; "" if nothing.
     """
 
     ids: Names
     groups: Names
     truth: Names | None = None
+    left_out: str = ""
+
+    def select(self, mask: Shaped[np.ndarray, " items"], left_out: str) -> "Tested":
+        """Return the items where a mask is true, with more that is left out."""
+        truth = None if self.truth is None else self.truth[mask]
+        return Tested(self.ids[mask], self.groups[mask], truth, noted(self.left_out, left_out))
 
     def accuracy(
         self,
@@ -167,14 +182,14 @@ class Tested:
         x: float | None = None,
         predicted: Names | None = None,
     ) -> Result:
-        """Return the mean of `correct` in percent, with the interval over the groups; one group alone has none."""
+        """Return the mean of `correct` in percent, with the interval over the groups where there are enough."""
         shares = np.asarray(correct, dtype=np.float64)
-        low: float | None = None
-        high: float | None = None
-        if len(np.unique(self.groups)) > 1:
-            low, high = bootstrap_interval(100.0 * shares, self.groups, seed=seed)
-        evidence = Evidence(self.ids, self.groups, shares, truth=self.truth, predicted=predicted)
-        return Result(question, 100.0 * float(shares.mean()), low, high, len(shares), x, evidence=evidence)
+        interval = bootstrap_interval(100.0 * shares, self.groups, seed=seed)
+        return Result(
+            question, 100.0 * float(shares.mean()), interval.low, interval.high, len(shares), x,
+            note=noted(self.left_out, interval.reason),
+            evidence=Evidence(self.ids, self.groups, shares, truth=self.truth, predicted=predicted),
+        )  # fmt: skip
 
 
 def standardised(embeddings: Embeddings, by: Embeddings | None = None) -> Vectors:
@@ -198,6 +213,11 @@ def standardised(embeddings: Embeddings, by: Embeddings | None = None) -> Vector
     deviation = np.maximum(train.std(axis=0), 1e-6 * max(1e-6, float(train.std())))
     scaled = ((embeddings.vectors - train.mean(axis=0)) / deviation).astype(np.float32)
     return dataclasses.replace(embeddings, vectors=scaled).scaled().vectors
+
+
+def noted(*texts: str) -> str:
+    """Return remarks as one text, without empty ones."""
+    return "; ".join(text for text in texts if text)
 
 
 def grouped(results: Iterable[Result]) -> Mapping[tuple[Question, Representation], Sequence[Result]]:

@@ -49,7 +49,7 @@ from mfcl.evaluation.summary import Difference, Summary
 COLUMNS = (
     *("table", "task", "representation", "metric", "value", "low", "high", "n", "x", "seed", "seconds", "command"),
     *("kind", "variant", "format", "part", "label", "probe", "labels_per_class", "apart", "enrolled"),
-    *("condition", "condition_value", "unit", "note"),
+    *("condition", "condition_value", "classes", "of_classes", "seen", "speakers", "unit", "note"),
 )
 """Of `results.json` and `results.csv`; those of version 0.1 come first."""
 TRAINED_HEADS = (FINE_TUNED, FROM_SCRATCH, JOINT)
@@ -76,6 +76,7 @@ def question_row(asked: Question) -> dict[str, Any]:
         "table": asked.section, "task": wording.task(asked), "metric": asked.metric, "label": asked.label,
         "probe": asked.probe, "labels_per_class": asked.labels_per_class, "apart": asked.apart,
         "enrolled": asked.enrolled, "condition": asked.condition, "condition_value": asked.condition_value,
+        "classes": asked.classes, "of_classes": asked.of_classes, "seen": asked.seen, "speakers": asked.speakers,
         "unit": wording.metric(asked.metric).unit,
     }  # fmt: skip
 
@@ -150,6 +151,7 @@ def question_of(row: Mapping[str, Any], where: str) -> Question:
         text(row, "table", where), text(row, "metric", where), text(row, "label", where), probe,
         optional_whole(row, "labels_per_class", where), text(row, "apart", where), enrolled, condition,
         level(row, "condition_value", where),
+        *(optional_whole(row, key, where) for key in ("classes", "of_classes", "seen", "speakers")),
     )  # fmt: skip
 
 

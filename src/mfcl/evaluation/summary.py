@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from mfcl.core.random import generator
-from mfcl.evaluation.bootstrap import DRAWN_BY, percentiles, resampled
+from mfcl.evaluation.bootstrap import DRAWN_BY, FEWEST_GROUPS, interval_of, resampled
 from mfcl.evaluation.result import BASELINE, PRETRAINED, Question, Representation, Result, grouped
 from mfcl.evaluation.wording import metric
 
@@ -161,15 +161,15 @@ def _matched(
 
 
 def _per_draw(one: Result) -> Float64[np.ndarray, " draws"] | None:
-    """Return a figure in each bootstrap draw of its groups; None where it has no evidence or a single group."""
+    """Return a figure in each bootstrap draw of its groups; None where it has no evidence or too few groups."""
     evidence = one.evidence
     if evidence is None:
         return None
+    names, codes = np.unique(evidence.groups, return_inverse=True)
+    if len(names) < FEWEST_GROUPS:
+        return None
     if evidence.correct is None:
         return evidence.resampled
-    names, codes = np.unique(evidence.groups, return_inverse=True)
-    if len(names) < 2:
-        return None
     sums = np.bincount(codes, weights=100.0 * evidence.correct)
     counts = np.bincount(codes).astype(np.float64)
     means: Float64[np.ndarray, " draws"] = np.concatenate(
@@ -209,12 +209,9 @@ def _reordered(draws: Float64[np.ndarray, " draws"], place: int) -> Float64[np.n
     return generator(DRAWN_BY, "other groups", place).permutation(draws) if place else draws
 
 
-def _ends(draws: Float64[np.ndarray, " draws"]) -> tuple[float, float] | tuple[None, None]:
-    """Return the 95 % interval of draws; none where fewer than half have a figure.
-
-    Nor where some have none and the others all the same: of two speakers, every draw with a figure holds both.
-    """
-    known = draws[~np.isnan(draws)]
-    if 2 * len(known) < len(draws) or (len(known) < len(draws) and np.ptp(known) == 0):
+def _ends(draws: Float64[np.ndarray, " draws"]) -> tuple[float | None, float | None]:
+    """Return the 95 % interval of draws of enough groups; none where fewer than half have a figure."""
+    if 2 * int(np.isnan(draws).sum()) > len(draws):
         return None, None
-    return percentiles(known, level=0.95)
+    interval = interval_of(draws, FEWEST_GROUPS)
+    return interval.low, interval.high

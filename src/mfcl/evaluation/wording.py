@@ -76,7 +76,10 @@ def amount(question: Question) -> str:
     """
     if question.probe not in (LINEAR, NETWORK):
         return ""
-    return "all labels" if question.labels_per_class is None else f"{question.labels_per_class} labels a class"
+    if question.labels_per_class is None:
+        return "all labels"
+    some = f", {question.classes} of {question.of_classes} classes" if question.classes is not None else ""
+    return f"{question.labels_per_class} labels a class{some}"
 
 
 def condition(question: Question) -> str:
@@ -106,7 +109,7 @@ def task(question: Question) -> str:
         return "cost"
     if not question.probe:
         return f"{question.section}, test recordings"
-    words = (subject(question), reading(question), amount(question), condition(question))
+    words = (subject(question), reading(question), amount(question), heard(question), condition(question))
     return ", ".join(word for place, word in enumerate(words) if word or not place)
 
 
@@ -129,9 +132,14 @@ def reading(question: Question) -> str:
         KNN: f"{NEIGHBOURS}-NN, no training",
         IDENTIFY: "kNN, half of each enrolled",
         IDENTIFY_APART: f"kNN, {question.apart}s of enrolment and test apart",
-        PAIRS: "all pairs of unseen speakers",
+        PAIRS: "all pairs of unseen speakers" if question.seen is None else "all pairs of speakers",
         ENROLLED: f"{question.enrolled} clip{'s' if question.enrolled != 1 else ''} enrolled",
     }.get(question.probe, "")
+
+
+def heard(question: Question) -> str:
+    """Return how many of the tested speakers training has heard, "" where it has heard none."""
+    return "" if question.seen is None else f"{question.seen} of {question.speakers} seen in training"
 
 
 def name(one: Representation, section: str = "") -> str:

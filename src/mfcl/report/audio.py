@@ -34,7 +34,7 @@ class Sounds:
     note: str
 
 
-def clip_sounds(folder: Path, clips: Sequence[str], *, limit: int = LIMIT) -> Sounds:
+def clip_sounds(folder: Path, clips: Sequence[str], *, limit: int = LIMIT, data_root: Path | None = None) -> Sounds:
     """Return the sound of clips of a study's manifest, as many as there is room for, taken evenly.
 
     Raises:
@@ -43,7 +43,7 @@ def clip_sounds(folder: Path, clips: Sequence[str], *, limit: int = LIMIT) -> So
     path = folder / "manifest.csv"
     if not path.is_file():
         raise MfclError(f"{path}: wanted for the sound, is not there; run `mfcl study` again or leave --with-audio out")
-    known = {recording.id: recording for recording in read_manifest(path)}
+    known = {recording.id: recording for recording in read_manifest(path, data_root=data_root)}
     found: dict[str, str] = {}
     room, silent, full = limit, 0, 0
     with tempfile.TemporaryDirectory() as workplace:

@@ -28,7 +28,9 @@ LETTERS = 400
 """Letters of a note on the page; the whole is shown on hover."""
 
 
-def make_report(folder: str | Path, *, with_audio: bool = False, figures: Path | None = None) -> Path:
+def make_report(
+    folder: str | Path, *, with_audio: bool = False, figures: Path | None = None, data_root: Path | None = None
+) -> Path:
     """Write `report.html` and `results.csv` into a study's folder, from what the study left there.
 
     The page needs no network and no other file; it can be opened from a disk and sent by mail.
@@ -37,6 +39,7 @@ def make_report(folder: str | Path, *, with_audio: bool = False, figures: Path |
         folder: A study's folder.
         with_audio: Put the sound of the clips on the maps into the page.
         figures: A folder for figures as SVG and PNG; they need the extra `figures`.
+        data_root: For the sound: where the study's recordings lie now, if they were moved.
 
     Returns:
         The page.
@@ -47,7 +50,7 @@ def make_report(folder: str | Path, *, with_audio: bool = False, figures: Path |
     study = read_study(Path(folder))
     if not study.results and not study.pictures:
         raise MfclError(f"{study.folder}: the study has no figure yet; let `mfcl study` finish a part first")
-    page = render(study, with_audio=with_audio)
+    page = render(study, with_audio=with_audio, data_root=data_root)
     if figures is not None:
         from mfcl.report.print_export import write_figures
 
@@ -58,13 +61,13 @@ def make_report(folder: str | Path, *, with_audio: bool = False, figures: Path |
     return path
 
 
-def render(study: Study, *, with_audio: bool = False) -> str:
+def render(study: Study, *, with_audio: bool = False, data_root: Path | None = None) -> str:
     """Return the page of a study as HTML."""
     maps = map_data(study)
     ids = maps.pop("ids") if maps is not None else []
     notes = facts.notes(study)
     if with_audio and maps is not None:
-        sounds = clip_sounds(study.folder, ids)
+        sounds = clip_sounds(study.folder, ids, data_root=data_root)
         maps["sounds"] = {place: sounds.addresses[name] for place, name in enumerate(ids) if name in sounds.addresses}
         notes += [f"Sound: {sounds.note}."] if sounds.note else []
     method = study.pictures.method

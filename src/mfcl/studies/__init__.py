@@ -13,12 +13,13 @@ import numpy as np
 import torch
 
 import mfcl
-from mfcl.core.console import StepsBar, terminal
+from mfcl.core.console import Shown, StepsBar, terminal
 from mfcl.core.files import check_folder_place, write_json, write_text
 from mfcl.core.limits import MOST_SEEDS
 from mfcl.core.machine import set_threads
 from mfcl.core.random import check_seed
 from mfcl.data.dataset import Data, open_data
+from mfcl.data.manifest import Manifest
 from mfcl.data.manifest_csv import write_manifest
 from mfcl.data.splits import split
 from mfcl.errors import MfclError, check_number
@@ -63,6 +64,7 @@ def study(
     threads: int | None = None,
     cache: Path | None = None,
     strict: bool = False,
+    data_root: Path | None = None,
     progress: bool = True,
     command: str | None = None,
 ) -> list[Result]:
@@ -93,6 +95,7 @@ def study(
         threads: Processor threads of torch; as they are if left out.
         cache: Where decoded sound is kept.
         strict: Make the first bad file an error.
+        data_root: For a list: where its recordings lie now, if they were moved.
         progress: Show progress.
         command: What to print beside the figures; the command line if left out.
 
@@ -118,33 +121,37 @@ def study(
     rotated = protocol == "becker"
     opened = open_data(
         data, chosen.preparation, protocol="becker-0" if rotated else protocol, split_by=split_by, label=label,
-        speaker=speaker, seed=seed, cache=cache, strict=strict, progress=progress,
+        speaker=speaker, seed=seed, cache=cache, strict=strict, data_root=data_root, progress=progress,
     )  # fmt: skip
+    by_sizes = _by_sizes(folder, opened.manifest)
     numbers = range(seed, seed + (ROTATIONS if rotated else seeds or PRESETS[preset].seeds))
     check_memory(chosen, opened.part("train").lengths, device=device)
     rates = measured_rates(opened, chosen, pick_device(device))
     everything: list[Step] = []
     for place, number in enumerate(numbers):
         own = _rotation(opened, place) if rotated else opened
-        workspace = Workspace(own, folder, device=device, progress="bar" if progress and terminal() else False)
+        old = own.manifest.fingerprint_of_sizes() if by_sizes else None
+        shown: Shown = "bar" if progress and terminal() else False
+        workspace = Workspace(own, folder, device=device, progress=shown, fingerprint=old)
         everything += steps(workspace, chosen, PRESETS[preset], tuple(SECTIONS), number, rates, grids)
     everything.sort(key=lambda step: step.rank)
     planned = [step for step in everything if step.section in sections]
-    notes = list(left_out(sections, opened.label, opened.speaker))
+    unasked = list(left_out(sections, opened.label, opened.speaker))
+    notes = [*opened.notes, *unasked]  # those of the data were said when it was opened
     if progress or dry_run:
         _say(plan_table(planned, rates))
-    for note in notes:
+    for note in unasked:
         _say(note)
     if dry_run:
         return []
     write_json(folder / "study.json", settings)
     if grids:
         write_json(folder / GRIDS, grids)
-    write_manifest(opened.manifest, folder / "manifest.csv")
+    write_manifest(opened.manifest, folder / "manifest.csv", relative=True)
     write_text(folder / "data.md", f"{opened.report.table()}\n\n{opened.report.problems_table()}\n")
     about = {
-        **_about(opened, numbers), "command": command or this_command(), "data": str(data), "protocol": protocol,
-        "preset": preset, "recipe": chosen.name, "notes": notes,
+        **_about(opened, numbers, by_sizes=by_sizes), "command": command or this_command(), "data": str(data),
+        "protocol": protocol, "preset": preset, "recipe": chosen.name, "notes": notes,
     }  # fmt: skip
     rows = _work(folder, planned, everything, about, rates, progress=progress)
     make_report(folder)
@@ -205,9 +212,27 @@ def _rotation(data: Data, rotation: int) -> Data:
     return dataclasses.replace(data, manifest=turned, store=store)
 
 
-def _about(data: Data, seeds: Sequence[int]) -> dict[str, Any]:
+def _by_sizes(folder: Path, manifest: Manifest) -> bool:
+    """Return whether a folder's figures were made of these recordings by version 0.1, which knew them by their sizes.
+
+    Where they were made of other recordings, that is said: what is known of those does not count.
+    """
+    path = folder / "about.json"
+    known = (read_object(path) or {}).get("fingerprint")
+    if not isinstance(known, str):
+        return False
+    found = manifest.fingerprint_like(known, path.stat().st_mtime)
+    if found != known:
+        _say(
+            f"{folder}: its figures are of other recordings, labels or sides, or of sound that changed; all begins anew"
+        )
+    return found != manifest.fingerprint()
+
+
+def _about(data: Data, seeds: Sequence[int], *, by_sizes: bool) -> dict[str, Any]:
     """Return what was studied and where: what a reader needs beside the figures."""
     splits = data.manifest.splits
+    fingerprint = data.manifest.fingerprint_of_sizes() if by_sizes else data.manifest.fingerprint()
     voices = data.manifest.column(data.speaker) if data.speaker else None
     counts = {
         part: {
@@ -217,7 +242,7 @@ def _about(data: Data, seeds: Sequence[int]) -> dict[str, Any]:
         for part in ("train", "valid", "test")
     }
     return {
-        "label": data.label, "speaker": data.speaker, "fingerprint": data.manifest.fingerprint(), "parts": counts,
+        "label": data.label, "speaker": data.speaker, "fingerprint": fingerprint, "parts": counts,
         "seeds": list(seeds), "version": mfcl.__version__,
         "machine": f"{torch.get_num_threads()} threads, {platform.machine()}, torch {torch.__version__}",
     }  # fmt: skip

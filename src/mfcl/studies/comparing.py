@@ -9,7 +9,7 @@ import numpy as np
 
 from mfcl.checkpoint import load_checkpoint
 from mfcl.core.console import table
-from mfcl.data.dataset import LABEL_NAMES, SPEAKER_NAMES, open_data
+from mfcl.data.dataset import guessed_labels, open_data
 from mfcl.data.manifest import Manifest
 from mfcl.data.manifest_csv import read_manifest
 from mfcl.embeddings.table import Embeddings, load_embeddings
@@ -34,6 +34,7 @@ class Compared:
         difference: To the first checkpoint's; None for the first itself.
         low: Lower end of the difference's 95 % interval, each draw giving both the same speakers; None: it has none.
         high: Upper end.
+        no_interval: Why the difference has no interval, in words.
     """
 
     run: str
@@ -41,6 +42,7 @@ class Compared:
     difference: float | None = None
     low: float | None = None
     high: float | None = None
+    no_interval: str = ""
 
     def row(self) -> dict[str, Any]:
         """Return plain values, as they are written."""
@@ -61,6 +63,7 @@ def compare(
     device: str = "auto",
     cache: Path | None = None,
     strict: bool = False,
+    data_root: Path | None = None,
     progress: bool = True,
 ) -> list[Compared]:
     """Measure several checkpoints on the same recordings, and their differences to the first.
@@ -79,6 +82,7 @@ def compare(
         device: `auto`, `cpu`, `cuda`, ...
         cache: Where decoded sound is kept.
         strict: Make the first bad file an error.
+        data_root: Where the recordings of the lists lie now, if they were moved.
         progress: Show progress.
 
     Raises:
@@ -92,6 +96,7 @@ def compare(
             f"{runs[0]}: wanted a run folder with {MANIFEST}, found none; say what to measure on (--data)"
         )
     settings: dict[str, Any] = {"label": label, "speaker": speaker, "seed": seed, "cache": cache, "strict": strict}
+    settings["data_root"] = data_root
     settings |= {"protocol": protocol, "split_by": split_by} if data is not None else {"protocol": "manifest"}
     views = []
     for run, name in zip(runs, names, strict=True):
@@ -99,7 +104,7 @@ def compare(
         opened = open_data(source, loaded.recipe.preparation, progress=progress, **settings)
         if opened.label is None and opened.speaker is None:
             raise MeasureError(f"{source}: no label to measure by; give --label or --speaker")
-        refuse_known(opened.manifest, run, name)
+        refuse_known(opened.manifest, run, name, data_root=data_root)
         label, speaker = opened.label, opened.speaker
         model = loaded.model.to(pick_device(device))
         views.append(embed_store(model, opened.store, format=format, progress=progress))
@@ -125,8 +130,7 @@ def compare_files(
     """
     names = run_names(files)
     whole = [load_embeddings(file) for file in files]
-    label = label or next((name for name in LABEL_NAMES if name in whole[0].labels), None)
-    speaker = speaker or next((name for name in SPEAKER_NAMES if name in whole[0].labels), None)
+    label, speaker = guessed_labels(list(whole[0].labels), label, speaker)
     if label is None and speaker is None:
         raise MeasureError(f"{files[0]}: no label to measure by; give --label or --speaker")
     held = [any(own.matches(part) for own in view.sizes) for view in whole]
@@ -167,7 +171,9 @@ def compare_tables(compared: Sequence[Compared], *, style: str = "simple") -> st
         title = (
             f"{section}: 95 % intervals over speakers in [ ]; in ( ) the difference to {names[0]}, of the same speakers"
         )
-        blocks.append(f"{title}\n\n{table(lines, ['task', 'metric', *names], style=style)}")
+        said = [text for one in chosen.values() for text in (one.result.note, one.no_interval)]
+        notes = "".join(f"\n- {text}" for text in dict.fromkeys(said) if text)
+        blocks.append(f"{title}\n\n{table(lines, ['task', 'metric', *names], style=style)}" + (notes and f"\n{notes}"))
     return "\n\n".join(blocks)
 
 
@@ -200,12 +206,16 @@ def manifest_of(run: Path) -> Path | None:
     return next((place for place in (run / MANIFEST, run.parent / MANIFEST) if place.is_file()), None)
 
 
-def refuse_known(manifest: Manifest, run: Path, name: str) -> None:
+def refuse_known(manifest: Manifest, run: Path, name: str, *, data_root: Path | None = None) -> None:
     """Raise one clear line if a run's training part holds recordings that are to be tested."""
     listed = manifest_of(run)
     if listed is None:
         return
-    known = {(one.path.resolve(), one.start, one.end) for one in read_manifest(listed) if one.split == "train"}
+    known = {
+        (one.path.resolve(), one.start, one.end)
+        for one in read_manifest(listed, data_root=data_root)
+        if one.split == "train"
+    }
     told = sum((one.path.resolve(), one.start, one.end) in known for one in manifest if one.split == "test")
     if told:
         raise MeasureError(
@@ -235,8 +245,16 @@ def _measures(view: Embeddings, label: str | None, speaker: str | None, seed: in
 def _beside(name: str, result: Result, first: Result | None) -> Compared:
     if first is None:
         return Compared(name, result)
+    if _ids(result) != _ids(first):
+        said = f"{name}: {wording.task(result.question)} is of other recordings than the first's: no difference"
+        return Compared(name, result, no_interval=said)
     apart = difference([result], [first])
-    return Compared(name, result, apart.value, apart.low, apart.high)
+    said = "" if apart.low is not None else result.note
+    return Compared(name, result, apart.value, apart.low, apart.high, said)
+
+
+def _ids(result: Result) -> list[str] | None:
+    return None if result.evidence is None else result.evidence.ids.tolist()
 
 
 def _cell(one: Compared | None) -> str:

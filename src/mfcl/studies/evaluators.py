@@ -19,7 +19,7 @@ from mfcl.evaluation.tasks import (
     measure_voices,
     points,
 )
-from mfcl.evaluation.wording import name
+from mfcl.evaluation.wording import name, subject
 from mfcl.models.cost import cost
 from mfcl.studies.representations import Source
 from mfcl.studies.workspace import Workspace, view_of
@@ -46,7 +46,10 @@ class Answer:
 
     def add(self, representation: Representation, found: Iterable[Result], **changed: Any) -> None:
         """Add figures of one representation."""
+        found = list(found)
         self.results += [one.about(representation, **changed) for one in found]
+        said = [f"{subject(one.question)}: {one.note}" for one in found if one.note]
+        self.notes += [text for text in dict.fromkeys(said) if text not in self.notes]
 
     def picture(self, kind: str, representation: Representation, source: Source, value: dict[str, Any]) -> None:
         """Add the data of a picture."""
@@ -117,7 +120,7 @@ def robustness(workspace: Workspace, source: Source) -> Answer:
     ]
     for one in source.representations:
         probes = workspace.probes(source, one)
-        for per_class in (None, FEW) if probes.fewest >= FEW else (None,):
+        for per_class in (None, FEW) if probes.can_few(FEW) else (None,):
             answer.add(one, [probes.clean(per_class)])
             for condition, level, whole in heard:
                 x = level if condition == NOISE else None

@@ -10,14 +10,14 @@ from safetensors.torch import load_file
 from mfcl.core.machine import stopwatch
 from mfcl.data.labels import known_classes
 from mfcl.evaluation.result import JOINT, NETWORK, Question, Representation, Result
-from mfcl.evaluation.tasks.labels import tested
+from mfcl.evaluation.tasks.labels import having, tested
 from mfcl.models.pair import MultiFormatModel, make_model
 from mfcl.recipe import Recipe, TrainSettings
 from mfcl.studies.cache import slug
 from mfcl.studies.representations import Source
 from mfcl.studies.workspace import Workspace
 from mfcl.training import fit
-from mfcl.training.api import HEADS
+from mfcl.training.api import HEADS, resumed_fingerprint
 from mfcl.training.tasks.joint import Joint
 from mfcl.training.tasks.supervised import Classify
 
@@ -70,11 +70,10 @@ def jointly(workspace: Workspace, source: Source, per_class: int) -> list[Result
     task.heads.load_state_dict(load_file(workspace.run(source) / HEADS))
     out = workspace.folder / "runs" / f"{workspace.name(source)}-joint-{per_class}"
     fit(
-        task, settings, out, recipe=recipe, fingerprint=data.manifest.fingerprint(), seed=source.seed,
+        task, settings, out, recipe=recipe, fingerprint=resumed_fingerprint(data.manifest, out), seed=source.seed,
         resume=out.exists(), device=workspace.device, progress=workspace.progress,
     )  # fmt: skip
-    test = data.part("test")
-    test = test.select(np.flatnonzero(test.manifest.column(data.label) != ""))
+    test = data.store.select(having(workspace.embeddings(source), data.label, "test"))  # what the probes are tested on
     right = names[task.predict(test)] == test.manifest.column(data.label)
     question = Question("efficiency", "accuracy", data.label, NETWORK, per_class)
     about = tested(workspace.embeddings(source), data.label, data.speaker)
@@ -105,8 +104,7 @@ def tuned(
     chosen = np.flatnonzero(targets >= 0)
     settings = enough_steps(source.recipe.supervised, len(chosen))
     recipe = dataclasses.replace(source.recipe, supervised=settings)
-    test = data.part("test")
-    test = test.select(np.flatnonzero(test.manifest.column(data.label) != ""))
+    test = data.store.select(having(workspace.embeddings(source), data.label, "test"))  # what the probes are tested on
     clock, found = stopwatch(), []
     for format in ("wave", "mel"):
         model = begun(workspace, source, recipe, start)
@@ -114,7 +112,7 @@ def tuned(
         task = kind(model, format, store.select(chosen), targets[chosen], recipe, seed=source.seed)
         out = workspace.folder / "runs" / f"{workspace.name(source)}-{slug(start)}-{per_class or 'all'}-{format}"
         fit(
-            task, settings, out, recipe=recipe, fingerprint=data.manifest.fingerprint(), seed=source.seed,
+            task, settings, out, recipe=recipe, fingerprint=resumed_fingerprint(data.manifest, out), seed=source.seed,
             resume=out.exists(), device=workspace.device, progress=workspace.progress,
         )  # fmt: skip
         right = names[task.predict(test)] == test.manifest.column(data.label)

@@ -7,7 +7,7 @@ from typing import Any
 
 from mfcl.core.console import table
 from mfcl.core.machine import stopwatch
-from mfcl.errors import MfclError
+from mfcl.errors import MeasureError, MfclError
 from mfcl.evaluation.result import BASELINE, Evidence, Result
 from mfcl.evaluation.result_file import from_rows, to_row
 from mfcl.recipe import Recipe
@@ -103,7 +103,10 @@ class Step:
     def _work(self) -> tuple[dict[str, Any], list[Evidence | None]]:
         clock = stopwatch()
         known = self.workspace.make(self.source)
-        answer = self.ask(self.workspace, self.source)
+        try:
+            answer = self.ask(self.workspace, self.source)
+        except MeasureError as error:  # of one question; the others are still asked
+            answer = Answer(notes=[f"{self.section} of {self.source.name}: not measured: {error}"])
         results = [
             replace(one, seconds=one.seconds or known["seconds"], seed=self.source.seed) for one in answer.results
         ]

@@ -37,11 +37,14 @@ class Workspace:
         data: Opened recordings, with the split of this seed.
         folder: The study's folder.
         cache: What is known already.
+        fingerprint: Of the recordings and their split; another is given for a folder that version 0.1 began.
     """
 
-    def __init__(self, data: Data, folder: Path, *, device: str = "auto", progress: Shown = True) -> None:
+    def __init__(
+        self, data: Data, folder: Path, *, device: str = "auto", progress: Shown = True, fingerprint: str | None = None
+    ) -> None:
         self.data, self.folder = data, folder
-        self.fingerprint = data.manifest.fingerprint()
+        self.fingerprint = fingerprint or data.manifest.fingerprint()
         self.cache = Cache(folder / "parts")
         self.device, self.progress = device, progress
         self._last: tuple[str, Embeddings] | None = None

@@ -1,6 +1,7 @@
 """From a path to a trained run: what the commands and the study do with data, in the order in which they do it."""
 
 import dataclasses
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from mfcl.core.machine import set_threads
 from mfcl.core.random import check_seed
 from mfcl.data.dataset import Data, open_data
 from mfcl.data.labels import known_classes
-from mfcl.data.manifest_csv import write_manifest
+from mfcl.data.manifest import Manifest
+from mfcl.data.manifest_csv import manifest_bytes
 from mfcl.embedder import Embedder
 from mfcl.embeddings.whitening import MOST_ITEMS, Whitening
 from mfcl.errors import check_number
@@ -32,6 +34,9 @@ from mfcl.training.tasks.contrastive import Pretrain
 from mfcl.training.tasks.joint import Joint
 from mfcl.training.tasks.supervised import Classify
 from mfcl.training.validation import live_figures
+
+MANIFEST = "manifest.csv"
+"""The file of a run that lists what it was trained on."""
 
 
 @also_called(per_class="labels_per_class")  # its name in version 0.1
@@ -54,6 +59,7 @@ def train(
     threads: int | None = None,
     cache: Path | None = None,
     strict: bool = False,
+    data_root: Path | None = None,
     progress: bool = True,
 ) -> Embedder:
     """Pre-train a pair of encoders on a folder, without labels, save them in a run folder, and return them for use.
@@ -79,6 +85,7 @@ def train(
         threads: Processor threads of torch; as they are if left out.
         cache: Where decoded sound is kept.
         strict: Make the first bad file an error.
+        data_root: For a list: where its recordings lie now, if they were moved.
         progress: Show progress.
 
     Returns:
@@ -94,7 +101,7 @@ def train(
     chosen = load_recipe(recipe, overrides)
     opened = open_data(
         data, chosen.preparation, protocol=protocol, split_by=split_by, label=label, speaker=speaker, seed=seed,
-        cache=cache, strict=strict, progress=progress,
+        cache=cache, strict=strict, data_root=data_root, progress=progress,
     )  # fmt: skip
     made = pretrain(
         opened, chosen, Path(out), joint=joint, per_class=labels_per_class, seed=seed, resume=resume,
@@ -124,24 +131,27 @@ def pretrain(
         if joint
         else Pretrain(model, store, recipe, seed=seed)
     )
+    listed = manifest_bytes(data.manifest, out / MANIFEST, relative=True)  # refuses names before the long work
+    fingerprint = resumed_fingerprint(data.manifest, out) if resume else data.manifest.fingerprint()
     result = fit(
-        task, recipe.train, out, recipe=recipe, fingerprint=data.manifest.fingerprint(), seed=seed, resume=resume,
+        task, recipe.train, out, recipe=recipe, fingerprint=fingerprint, seed=seed, resume=resume,
         overwrite=overwrite, device=device, validate=live_figures(task, data), progress=progress,
     )  # fmt: skip
     told = f"{len(task.labelled)} labels of {data.label!r}" if isinstance(task, Joint) else "no labels"
     facts = {
         "training": f"multi-format contrastive, {told}",
-        "recordings": f"{task.count} (fingerprint {data.manifest.fingerprint()})",
+        "recordings": f"{task.count} (fingerprint {fingerprint})",
         "seed": str(seed),
         "steps": str(result.steps),
         "seconds": f"{result.seconds:.0f}",
         "loss": f"{result.loss:.3f} (chance {task.chance_loss:.3f})",
     }
     task.finish()
-    write_manifest(data.manifest, out / "manifest.csv")
+    save_checkpoint(model, recipe, out / "model", card=facts, whitening=_whitening(model, task))  # first what took long
     with replacing(out / HEADS) as temporary:
         save_file({name: weight.contiguous().cpu() for name, weight in task.heads.state_dict().items()}, temporary)
-    save_checkpoint(model, recipe, out / "model", card=facts, whitening=_whitening(model, task))
+    with replacing(out / MANIFEST) as temporary:
+        temporary.write_bytes(listed)
     return load_checkpoint(out)
 
 
@@ -157,16 +167,29 @@ def train_supervised(
     store = data.part("train")
     targets = known_classes(store, label, 0, seed=seed)[1]
     labelled = np.flatnonzero(targets >= 0)
+    listed = manifest_bytes(data.manifest, out / MANIFEST, relative=True)
     for format in ("wave", "mel"):
         task = Classify(model, format, store.select(labelled), targets[labelled], recipe, seed=seed)
         fit(
-            task, recipe.supervised, out / format, recipe=recipe, fingerprint=data.manifest.fingerprint(), seed=seed,
-            resume=(out / format).exists(), device=device, progress=progress,
+            task, recipe.supervised, out / format, recipe=recipe,
+            fingerprint=resumed_fingerprint(data.manifest, out / format), seed=seed, resume=(out / format).exists(),
+            device=device, progress=progress,
         )  # fmt: skip
-    write_manifest(data.manifest, out / "manifest.csv")
     facts = {"training": f"supervised by {label!r}", "seed": str(seed)}
     save_checkpoint(model, recipe, out / "model", card=facts, whitening=_whitening(model, task))
+    with replacing(out / MANIFEST) as temporary:
+        temporary.write_bytes(listed)
     return load_checkpoint(out)
+
+
+def resumed_fingerprint(manifest: Manifest, run: Path) -> str:
+    """Return the recordings' fingerprint; that of version 0.1 where the run in a folder was begun with it."""
+    path = run / "data.json"
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))["fingerprint"]
+        return manifest.fingerprint_like(known, path.stat().st_mtime)
+    except (OSError, ValueError, KeyError, TypeError):  # no run, or a damaged one, which is refused elsewhere
+        return manifest.fingerprint()
 
 
 def untrained(data: Data, recipe: Recipe, *, seed: int) -> MultiFormatModel:

@@ -237,9 +237,9 @@ def _save(
 
 def _fault(task: Task, plan: Plan, step: int, name: str, value: float) -> None:
     batch = np.concatenate([plan.recordings(step, of=process) for process in range(processes())])
-    names = ", ".join(task.store.manifest.ids[batch[:3]])
+    names = ", ".join(task.store.manifest.ids[batch[:3]]) + (f" and {len(batch) - 3} more" if len(batch) > 3 else "")
     raise TrainingError(
-        f"step {step + 1}: the {name.replace('_', ' ')} is {value}; the batch was {names} and {len(batch) - 3} more; "
+        f"step {step + 1}: the {name.replace('_', ' ')} is {value}; the batch was {names}; "
         "lower learning_rate or set clip in the recipe, or look at these recordings with mfcl scan"
     )
 

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Float64, Int64, Shaped
 from mfcl.core.random import generator
 from mfcl.embeddings.linalg import unit_rows
 from mfcl.errors import MeasureError
-from mfcl.evaluation.bootstrap import percentiles
+from mfcl.evaluation.bootstrap import interval_of
 from mfcl.evaluation.metrics import lowest_cost
 from mfcl.evaluation.speaker import curves
 from mfcl.evaluation.speaker.curves import BINS, TARGET, Curve, check_centre, count, error_curve, speaker_draws
@@ -21,9 +21,9 @@ class EnrolledResult:
 
     eer: float
     """Mean over the enrolments, like the other figures."""
-    low: float
-    """Low end of the 95 % interval over speakers."""
-    high: float
+    low: float | None
+    """Low end of the 95 % interval over speakers; None where there is none."""
+    high: float | None
     min_dcf: float
     """Lowest detection cost where 1 trial in 100 is of the speaker, as a share of always refusing."""
     clips: int
@@ -37,6 +37,8 @@ class EnrolledResult:
     """The equal error rate of each draw of speakers; see `VerifyResult`."""
     curve: Curve
     """Of the trials of all enrolments together, thinned to what a picture shows."""
+    no_interval: str
+    """Why there is no interval; empty where there is one."""
 
 
 def verify_enrolled(
@@ -89,12 +91,12 @@ def verify_enrolled(
         costs.append(lowest_cost(curve.false_accept, curve.false_reject, target=TARGET))
         together += same[:1], other[:1]
     eers = np.mean(rates, axis=0)
-    low, high = percentiles(eers[1:][~np.isnan(eers[1:])], level=0.95)
+    interval = interval_of(eers[1:], len(counts))
     models = int((counts > clips).sum())
     return EnrolledResult(
         eer=float(eers[0]),
-        low=low,
-        high=high,
+        low=interval.low,
+        high=interval.high,
         min_dcf=float(np.mean(costs)),
         clips=clips,
         models=models,
@@ -102,6 +104,7 @@ def verify_enrolled(
         enrolments=enrolments,
         resampled=eers[1:],
         curve=error_curve(*together)[0].thinned(),
+        no_interval=interval.reason,
     )
 
 

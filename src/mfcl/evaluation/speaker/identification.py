@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int64, Shaped
 from mfcl.core.random import generator
 from mfcl.embeddings.linalg import check_measurable
 from mfcl.errors import MeasureError
-from mfcl.evaluation.bootstrap import bootstrap_interval
+from mfcl.evaluation.bootstrap import Interval, bootstrap_interval
 from mfcl.evaluation.knn import KS, choose_k, knn_predict
 
 
@@ -27,7 +27,7 @@ class IdentifyResult:
     speakers: Shaped[np.ndarray, " tested"]
     """The true speaker of each tested item: the groups of an interval."""
 
-    def interval(self, *, seed: int, draws: int = 1000) -> tuple[float, float]:
+    def interval(self, *, seed: int, draws: int = 1000) -> Interval:
         """Return the 95 % interval of the accuracy over speakers."""
         return bootstrap_interval(self.correct, self.speakers, seed=seed, draws=draws)
 

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Float64, Int64, Shaped
 
 from mfcl.embeddings.linalg import unit_rows
-from mfcl.evaluation.bootstrap import percentiles
+from mfcl.evaluation.bootstrap import interval_of
 from mfcl.evaluation.metrics import lowest_cost
 from mfcl.evaluation.speaker import curves
 from mfcl.evaluation.speaker.curves import BINS, TARGET, check_centre, count, error_curve, speaker_draws
@@ -18,9 +18,9 @@ class VerifyResult:
     """Whether two clips are of one speaker, told by their cosine, over all pairs of clips."""
 
     eer: float
-    low: float
-    """Low end of the 95 % interval over speakers."""
-    high: float
+    low: float | None
+    """Low end of the 95 % interval over speakers; None where there is none."""
+    high: float | None
     min_dcf: float
     """Lowest detection cost where 1 pair in 100 is of one speaker, as a share of always refusing."""
     pairs: int
@@ -30,6 +30,8 @@ class VerifyResult:
     """How often the speakers were drawn for the interval."""
     resampled: Float64[np.ndarray, " draws"]
     """The equal error rate of each draw, NaN where it holds no pair of one kind; equal seeds draw equal speakers."""
+    no_interval: str
+    """Why there is no interval; empty where there is one."""
 
 
 def verify(
@@ -63,16 +65,17 @@ def verify(
     drawn = speaker_draws(len(counts), seed=seed, draws=draws)
     same, other = pair_counts(rows, counts, drawn)
     curve, eers = error_curve(same, other)
-    low, high = percentiles(eers[1:][~np.isnan(eers[1:])], level=0.95)
+    interval = interval_of(eers[1:], len(counts))
     return VerifyResult(
         eer=float(eers[0]),
-        low=low,
-        high=high,
+        low=interval.low,
+        high=interval.high,
         min_dcf=lowest_cost(curve.false_accept, curve.false_reject, target=TARGET),
         pairs=len(x) * (len(x) - 1) // 2,
         speakers=len(counts),
         draws=draws,
         resampled=eers[1:],
+        no_interval=interval.reason,
     )
 
 

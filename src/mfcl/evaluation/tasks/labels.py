@@ -18,13 +18,16 @@ FEW = 10
 """Labels a class of the few-label row."""
 COUNTS = (1, 5, 10, 50)
 """Labels a class along the curve of label efficiency."""
+NAMED = 3
+"""Classes that a text names."""
 
 
 class LabelProbes:
     """The questions about one label of one embedding; a classifier is fitted once, whichever figures ask for it.
 
     Vectors are standardised on the training part, and for kNN whitened by it. A probe's strength is chosen on the
-    validation part, then the probe of all labels is fitted on both. The test part is only predicted.
+    validation part, then the probe of all labels is fitted on both. The test part is only predicted. A class that
+    training lacks cannot be predicted: its recordings are left out of every part, and the figures say so.
 
     Args:
         embeddings: Of all parts, with `splits` train, valid and test.
@@ -33,7 +36,7 @@ class LabelProbes:
         seed: For the draws of few labels and the bootstrap.
 
     Raises:
-        MeasureError: a part is missing, or the label has a single value in it.
+        MeasureError: a part is missing, or the label has a single value to train on or to test.
     """
 
     def __init__(self, embeddings: Embeddings, label: str, speaker: str | None, *, seed: int) -> None:
@@ -42,6 +45,7 @@ class LabelProbes:
         self.train, self.valid, self.test = (
             labelled(embeddings, vectors, label, part) for part in ("train", "valid", "test")
         )
+        self.classes, self.counts = np.unique(self.train[1], return_counts=True)
         self.tested = tested(embeddings, label, speaker)
         self._few: dict[int, FewLabelResult] = {}
 
@@ -51,24 +55,34 @@ class LabelProbes:
         return linear_probe(self.train, self.valid, self.test)
 
     def few(self, per_class: int) -> FewLabelResult:
-        """Return the linear probes that know as many labels of each class."""
+        """Return the linear probes that know as many labels of each class that has so many; others are left out."""
         if per_class not in self._few:
-            self._few[per_class] = few_label_probe(self.train, self.valid, self.test, per_class, seed=self.seed)
+            enough = self.enough(per_class)
+            train, valid, test = (among(part, enough) for part in (self.train, self.valid, self.test))
+            self._few[per_class] = few_label_probe(train, valid, test, per_class, seed=self.seed)
         return self._few[per_class]
 
-    @property
-    def fewest(self) -> int:
-        """Training recordings of the rarest class."""
-        return int(np.unique(self.train[1], return_counts=True)[1].min())
+    def enough(self, per_class: int) -> Names:
+        """Return the classes that have as many training recordings."""
+        return self.classes[self.counts >= per_class]
+
+    def can_few(self, per_class: int) -> bool:
+        """Return whether there are two classes or more to ask with as many labels of each."""
+        enough = self.enough(per_class)
+        valid, test = (among(part, enough)[1] for part in (self.valid, self.test))
+        return len(enough) > 1 and len(valid) > 0 and len(np.unique(test)) > 1
 
     def question(self, per_class: int | None = None) -> Question:
         """Return what a linear probe that knows so many labels of each class is asked; None: all labels."""
-        return Question("labels", "accuracy", self.label, LINEAR, per_class)
+        asked = Question("labels", "accuracy", self.label, LINEAR, per_class)
+        every = len(self.classes)
+        enough = every if per_class is None else len(self.enough(per_class))
+        return asked if enough == every else replace(asked, classes=enough, of_classes=every)
 
     def measures(self) -> list[Result]:
         """Return the section `labels`; see `measure_labels`."""
         found = [self.by_all()]
-        if self.fewest >= FEW:
+        if self.can_few(FEW):
             found.append(self.by_few(FEW))
         whitened = self.embeddings.whitened
         known, valid, test = (
@@ -81,8 +95,12 @@ class LabelProbes:
 
     def efficiency(self, counts: Sequence[int] = COUNTS) -> list[Result]:
         """Return the section `efficiency`; see `measure_efficiency`."""
-        found = [self.by_few(count, x=float(count)) for count in counts if count <= self.fewest]
-        mean = len(self.train[1]) / len(np.unique(self.train[1]))
+        found = [
+            self.by_few(count, x=float(count))
+            for count in counts
+            if len(self.enough(count)) == len(self.classes)  # of fewer classes a point would not be of the same curve
+        ]
+        mean = len(self.train[1]) / len(self.classes)
         return [one.asked(section="efficiency") for one in (*found, self.by_all(x=mean))]
 
     def by_all(self, *, x: float | None = None) -> Result:
@@ -91,7 +109,8 @@ class LabelProbes:
 
     def by_few(self, per_class: int, *, x: float | None = None) -> Result:
         """Return the figure of the probes that know as many labels of each class, mean of their draws."""
-        return self.tested.accuracy(self.question(per_class), self.few(per_class).correct, seed=self.seed, x=x)
+        about = self._asked_few(self.tested, self.test[1], per_class)
+        return about.accuracy(self.question(per_class), self.few(per_class).correct, seed=self.seed, x=x)
 
     def clean(self, per_class: int | None = None) -> Result:
         """Return the figure that `under` is compared with: of the test recordings as they are."""
@@ -117,13 +136,22 @@ class LabelProbes:
             per_class: Labels of each class that the probe knows; all if left out.
         """
         question = replace(self.question(per_class), section="robustness", condition=condition, condition_value=value)
-        test = labelled(disturbed, standardised(disturbed, by=self.embeddings), self.label, "test")
-        asked = tested(disturbed, self.label, self.speaker)
+        test = labelled(disturbed, standardised(disturbed, by=self.embeddings), self.label, "test", self.classes)
+        asked = tested(disturbed, self.label, self.speaker, self.classes)
         if per_class is None:
             predicted = self.all_labels.classifier.predict(test[0])
             return asked.accuracy(question, predicted == test[1], seed=self.seed, x=x, predicted=predicted)
+        about = self._asked_few(asked, test[1], per_class)
+        test = among(test, self.enough(per_class))
         rights = [found.predict(test[0]) == test[1] for found in self.few(per_class).classifiers]
-        return asked.accuracy(question, np.mean(rights, axis=0), seed=self.seed, x=x)
+        return about.accuracy(question, np.mean(rights, axis=0), seed=self.seed, x=x)
+
+    def _asked_few(self, about: Tested, values: Names, per_class: int) -> Tested:
+        """Return the tested items of the classes that have as many training recordings."""
+        enough = self.enough(per_class)
+        lost = np.setdiff1d(self.classes, enough)
+        text = f"left out for fewer than {per_class} labels: {some(lost)}"
+        return about.select(np.isin(values, enough), text) if len(lost) else about
 
     def _accuracy(
         self, question: Question, predicted: Shaped[np.ndarray, " items"], *, x: float | None = None
@@ -133,6 +161,8 @@ class LabelProbes:
 
 def measure_labels(embeddings: Embeddings, label: str, speaker: str | None, *, seed: int) -> list[Result]:
     """Measure how much of a label lies in embeddings: linear probe with all and with few labels, and kNN.
+
+    The figure of few labels is of the classes that have as many; its name says of how many.
 
     See `LabelProbes`, which also answers further questions without fitting again.
     """
@@ -166,30 +196,65 @@ def measure_under(
     return probes.under(disturbed, condition=condition, value=value, x=x, per_class=per_class)
 
 
-def labelled(embeddings: Embeddings, vectors: Vectors, label: str, part: str) -> Labelled:
-    """Return a part's vectors and labels; recordings without one are left out.
+def labelled(embeddings: Embeddings, vectors: Vectors, label: str, part: str, classes: Names | None = None) -> Labelled:
+    """Return a part's vectors and labels; recordings without one, or of a class that training lacks, are left out.
+
+    Args:
+        embeddings: Of all parts.
+        vectors: A row each.
+        label: The label.
+        part: `train`, `valid` or `test`.
+        classes: Those of training; of the embeddings' own training part if left out.
 
     Raises:
-        MeasureError: the label has a single value in the part, or none.
+        MeasureError: nothing is left, or a single value to train on or to test.
     """
-    chosen = having(embeddings, label, part)
+    chosen = having(embeddings, label, part, classes)
     values = embeddings.label(label)[chosen]
-    kinds = len(np.unique(values))
-    if kinds < 2:
+    kinds, wanted = len(np.unique(values)), 1 if part == "valid" else 2
+    if kinds < wanted:
+        also = "" if part == "train" else " that training has"
         raise MeasureError(
-            f"label {label!r}: wanted 2 or more values in the {part} part, got {kinds} in {len(chosen)} "
+            f"label {label!r}: wanted {wanted} or more values in the {part} part, got {kinds}{also} in {len(chosen)} "
             "recordings; choose another label or split"
         )
     return vectors[chosen], values
 
 
-def tested(embeddings: Embeddings, label: str, speaker: str | None) -> Tested:
-    """Return the test part's recordings that have the label; each is its own group without a speaker."""
-    chosen = having(embeddings, label, "test")
+def tested(embeddings: Embeddings, label: str, speaker: str | None, classes: Names | None = None) -> Tested:  # noqa: PT028
+    """Return the test part's recordings that are measured; each is its own group without a speaker."""
+    chosen = having(embeddings, label, "test", classes)
+    every = np.flatnonzero(embeddings.splits == "test")
+    values = embeddings.label(label)
+    nameless = int((values[every] == "").sum())
+    unknown = np.setdiff1d(every[values[every] != ""], chosen)
+    said = [f"{nameless} without {label!r}"] if nameless else []
+    if len(unknown):
+        said.append(f"{len(unknown)} of {some(np.unique(values[unknown]))}, which training lacks")
     groups = embeddings.label(speaker) if speaker else embeddings.ids
-    return Tested(embeddings.ids[chosen], groups[chosen], embeddings.label(label)[chosen])
+    text = f"left out of {len(every)} test recordings: {', '.join(said)}" if said else ""
+    return Tested(embeddings.ids[chosen], groups[chosen], values[chosen], text)
 
 
-def having(embeddings: Embeddings, label: str, part: str) -> Names:
-    """Return the places of a part's recordings that have the label."""
-    return np.flatnonzero((embeddings.splits == part) & (embeddings.label(label) != ""))
+def having(embeddings: Embeddings, label: str, part: str, classes: Names | None = None) -> Names:
+    """Return the places of a part's recordings that have the label, and a value of it that training has."""
+    values = embeddings.label(label)
+    known = values[embeddings.splits == "train"] if classes is None else classes
+    return np.flatnonzero((embeddings.splits == part) & (values != "") & np.isin(values, known))
+
+
+def among(part: Labelled, classes: Names) -> Labelled:
+    """Return the items of some classes only."""
+    mask = np.isin(part[1], classes)
+    return part[0][mask], part[1][mask]
+
+
+def some(names: Names) -> str:
+    """Return how many classes there are, and the first few of them.
+
+    Example:
+        >>> some(np.array(["rare"])), some(np.array(list("abcde")))
+        ('1 class (rare)', '5 classes (a, b, c, ...)')
+    """
+    listed = ", ".join(str(name) for name in names[:NAMED]) + (", ..." if len(names) > NAMED else "")
+    return f"{len(names)} class{'es' if len(names) != 1 else ''} ({listed})"

@@ -6,8 +6,19 @@ from dataclasses import replace
 import numpy as np
 
 from mfcl.embeddings.table import Embeddings
+from mfcl.errors import MeasureError
 from mfcl.evaluation.bootstrap import DRAWN_BY
-from mfcl.evaluation.result import ENROLLED, IDENTIFY, IDENTIFY_APART, PAIRS, Evidence, Question, Result, Tested
+from mfcl.evaluation.result import (
+    ENROLLED,
+    IDENTIFY,
+    IDENTIFY_APART,
+    PAIRS,
+    Evidence,
+    Names,
+    Question,
+    Result,
+    Tested,
+)
 from mfcl.evaluation.speaker import EnrolledResult, VerifyResult, verify, verify_enrolled
 from mfcl.evaluation.speaker.identification import identify, identify_apart
 
@@ -19,6 +30,8 @@ def measure_voices(
     embeddings: Embeddings, label: str | None, speaker: str, *, seed: int, enrolled: Sequence[int] = CLIPS_ENROLLED
 ) -> list[Result]:
     """Measure how much of the speaker lies in embeddings of speakers never seen: identification and verification.
+
+    Where training has heard some of the test speakers, the name of every figure says how many.
 
     Args:
         embeddings: Of all parts; the test part is measured, the training part only whitens it.
@@ -33,16 +46,21 @@ def measure_voices(
     """
     voices = embeddings.label(speaker)
     test = np.flatnonzero((embeddings.splits == "test") & (voices != ""))
+    known = np.unique(voices[embeddings.splits == "train"])
     vectors, voices, ids = embeddings.whitened[test], voices[test], embeddings.ids[test]
     words = embeddings.label(label)[test] if label else np.full(len(test), "any")
-    asked = Question("voices", "accuracy", speaker, IDENTIFY)
-    named = [(asked, identify(vectors, voices, words, seed=seed))]
-    if label and len(np.unique(words)) > 1:
-        apart = replace(asked, probe=IDENTIFY_APART, apart=label)
-        named.append((apart, identify_apart(vectors, voices, words)))
+    asked = heard(Question("voices", "accuracy", speaker, IDENTIFY), voices, known)
+    named = [(asked, identify(vectors, voices, words, seed=seed), test >= 0)]
+    spoken, left_out = words != "", ""
+    if label and len(np.unique(words[spoken])) > 1:
+        try:
+            found_apart = identify_apart(vectors[spoken], voices[spoken], words[spoken])
+            named.append((replace(asked, probe=IDENTIFY_APART, apart=label), found_apart, spoken))
+        except MeasureError as error:
+            left_out = f"{label}s of enrolment and test apart are not measured: {error}"
     found = [
-        Tested(ids[who.tested], who.speakers, who.speakers).accuracy(question, who.correct, seed=seed)
-        for question, who in named
+        Tested(ids[of][who.tested], who.speakers, who.speakers, left_out).accuracy(question, who.correct, seed=seed)
+        for question, who, of in named
     ]
     centre = np.zeros(vectors.shape[1], dtype=np.float32)  # taken away already
     tested = Tested(ids, voices)
@@ -58,8 +76,22 @@ def measure_voices(
     return found
 
 
+def heard(asked: Question, voices: Names, known: Names) -> Question:
+    """Return a question that says how many of the tested speakers training has heard, where it has heard some.
+
+    Example:
+        >>> voices, known = np.array(["a", "b", "b"]), np.array(["b", "c"])
+        >>> asked = heard(Question("voices", "accuracy", "speaker", IDENTIFY), voices, known)
+        >>> asked.seen, asked.speakers
+        (1, 2)
+    """
+    tested = np.unique(voices)
+    count = int(np.isin(tested, known).sum())
+    return replace(asked, seen=count, speakers=len(tested)) if count else asked
+
+
 def _error_rate(question: Question, found: VerifyResult | EnrolledResult, n: int, tested: Tested) -> Result:
-    eer, low, high = (100 * value for value in (found.eer, found.low, found.high))
+    low, high = (None if end is None else 100 * end for end in (found.low, found.high))
     curve = found.curve if isinstance(found, EnrolledResult) else None
     evidence = Evidence(tested.ids, tested.groups, resampled=100 * found.resampled, curve=curve)
-    return Result(question, eer, low, high, n, evidence=evidence)
+    return Result(question, 100 * found.eer, low, high, n, note=found.no_interval, evidence=evidence)

@@ -1,0 +1,162 @@
+"""What the columns of a table of recordings mean: the usual names are understood, names nearly reserved are refused."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mfcl.data.manifest import RESERVED
+from mfcl.errors import ManifestError
+
+NAMES = {
+    "path": ("path", "filename", "file", "file_path", "filepath", "file_name", "audio_path"),
+    "id": ("id",),
+    "start": ("start", "start_time", "begin_time", "onset"),
+    "end": ("end", "stop", "end_time"),
+    "split": ("split",),
+}
+"""Meaning -> the names of its column, the first found is taken."""
+
+NEAR = {**NAMES, "duration": ("duration",), "offset": ("offset",)}
+"""The names that another is compared with, to see whether it is nearly one of them."""
+
+RAVEN = {
+    "path": ("Begin File",),
+    "full_path": ("Begin Path",),
+    "start": ("Begin Time (s)",),
+    "end": ("End Time (s)",),
+    "offset": ("File Offset (s)",),
+}
+"""The same for selection tables of Raven."""
+
+RAVEN_MEASURES = re.compile(
+    r"Selection|View|Channel|.*\((s|Hz|dB|dB FS|U|kU)\)|Begin Sample.*|End Sample.*|File Offset.*"
+)
+"""Columns of Raven that are no labels: numbers and measurements."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Where each meaning stands in a table.
+
+    Attributes:
+        places: Meaning -> its column: `path`, `id`, `start`, `end`, `split`, `duration` (seconds from the start), and
+            for Raven `full_path` and `offset` (seconds from the beginning of the file).
+        labels: Label -> its column.
+    """
+
+    places: dict[str, int]
+    labels: dict[str, int]
+
+
+def read_columns(header: Sequence[str], where: object) -> Columns:
+    """Return what the columns of a table mean.
+
+    Args:
+        header: Names of the columns, without outer spaces.
+        where: What the messages begin with.
+
+    Raises:
+        ManifestError: no column holds paths, two have one name, or a name is nearly one with a meaning of its own.
+
+    Example:
+        >>> read_columns(["file", "offset", "duration", "species"], "list.csv").places
+        {'path': 0, 'start': 1, 'duration': 2}
+    """
+    twice = [name for name, count in Counter(header).items() if count > 1 and name]
+    if twice:
+        raise ManifestError(f"{where}: two columns are called {twice[0]!r}; rename one")
+    if is_raven(header):
+        return _raven(header, where)
+    places = {meaning: _first(header, names) for meaning, names in NAMES.items()}
+    if places["start"] is not None and header[places["start"]] == "onset" and places["end"] is None:
+        places["end"] = _first(header, ("offset",))  # as tables of sound events call the end
+    if places["start"] is None and "offset" in header:
+        if "duration" not in header or places["end"] is not None:
+            raise ManifestError(
+                f"{where}: a column 'offset' alone may mean a start or an end; give 'start' and 'end', "
+                "or 'offset' and 'duration' (all in seconds)"
+            )
+        places["start"] = header.index("offset")
+    if places["start"] is not None and places["end"] is None:
+        places["duration"] = _first(header, ("duration",))
+    found = {meaning: place for meaning, place in places.items() if place is not None}
+    lacking = [meaning for meaning in NAMES if meaning not in found]
+    lacking += ["offset"] if "start" not in found else ["duration"] if not {"end", "duration"} & set(found) else []
+    for name in header:
+        if header.index(name) not in found.values():
+            wanted = nearly(name, lacking)
+            if wanted:
+                raise ManifestError(
+                    f"{where}: the column {name!r} is nearly {wanted!r}; "
+                    f"call it {wanted!r} if it is meant so, else rename it"
+                )
+    if "path" not in found:
+        raise ManifestError(f"{where}: a column `path` is wanted, its columns are {', '.join(header) or 'none'}")
+    used = set(found.values())
+    labels = {name: place for place, name in enumerate(header) if name and place not in used}
+    return Columns(found, labels)
+
+
+def nearly(name: str, meanings: Sequence[str] = RESERVED) -> str | None:
+    """Return the name of a meaning that a column's name is almost: other case or spaces, a plural, a letter wrong.
+
+    Example:
+        >>> [nearly(name) for name in ("Split", "START TIME", "paths", "spilt", "species", "identity")]
+        ['split', 'start_time', 'path', 'split', None, None]
+    """
+    plain = _plain(name)
+    for meaning in meanings:
+        for known in NEAR[meaning]:
+            if plain in (_plain(known), _plain(known) + "s"):
+                return known
+        # of shorter names too many words are a letter away
+        if len(meaning) > 3 and _one_letter_apart(plain, meaning):
+            return meaning
+    return None
+
+
+def is_raven(header: Sequence[str]) -> bool:
+    """Return whether a table is a selection table of Raven."""
+    return all(_first(header, RAVEN[meaning]) is not None for meaning in ("start", "end"))
+
+
+def _raven(header: Sequence[str], where: object) -> Columns:
+    places = {meaning: _first(header, names) for meaning, names in RAVEN.items()}
+    if places["path"] is None and places["full_path"] is None:
+        raise ManifestError(
+            f"{where}: a selection table without 'Begin File' or 'Begin Path' does not say what it is of; "
+            "add one of them in Raven and save it again"
+        )
+    places["split"] = _first(header, NAMES["split"])
+    found = {meaning: place for meaning, place in places.items() if place is not None}
+    labels = {
+        name: place
+        for place, name in enumerate(header)
+        if name and place not in found.values() and not RAVEN_MEASURES.fullmatch(name)
+    }
+    for name in labels:
+        wanted = nearly(name, [meaning for meaning in ("split",) if meaning not in found])
+        if wanted:
+            raise ManifestError(f"{where}: the column {name!r} is nearly {wanted!r}; call it so, or rename it")
+    return Columns(found, labels)
+
+
+def _first(header: Sequence[str], names: Sequence[str]) -> int | None:
+    return next((header.index(name) for name in names if name in header), None)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name).casefold()
+
+
+def _one_letter_apart(name: str, other: str) -> bool:
+    """Return whether one letter was left out, put in, changed, or two neighbours were swapped."""
+    if abs(len(name) - len(other)) > 1 or name == other:
+        return False
+    start = next((place for place, pair in enumerate(zip(name, other, strict=False)) if pair[0] != pair[1]), None)
+    if start is None:
+        return True  # one is the beginning of the other
+    rest, wanted = name[start:], other[start:]
+    swapped = rest[1::-1] + rest[2:] == wanted
+    return swapped or rest[1:] == wanted[1:] or rest[1:] == wanted or rest == wanted[1:]

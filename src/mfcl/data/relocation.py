@@ -1,0 +1,35 @@
+"""Recordings that were moved after a list of them was written."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from mfcl.data.manifest import Manifest
+from mfcl.errors import ManifestError
+
+
+def relocated(manifest: Manifest, data_root: Path) -> Manifest:
+    """Return the same recordings below another folder.
+
+    From all paths the same beginning is taken away, as little as leaves a file that exists below `data_root`. Ids,
+    labels and sides stay, so that what was made of them still belongs to them.
+
+    Args:
+        manifest: Recordings with the paths of an earlier day.
+        data_root: The folder that they were moved to.
+
+    Raises:
+        ManifestError: none of them is there.
+    """
+    root = Path(os.path.abspath(data_root))  # noqa: PTH100
+    paths = [Path(os.path.normpath(recording.path)) for recording in manifest]
+    common = Path(os.path.commonpath([path.parent for path in paths]))
+    for taken in range(1, len(common.parts) + 1):  # part 0 is the root of the file system
+        moved = [root.joinpath(*path.parts[taken:]) for path in paths]
+        if any(path.exists() for path in moved):
+            pairs = zip(manifest, moved, strict=True)
+            return replace(manifest, recordings=tuple(replace(recording, path=path) for recording, path in pairs))
+    raise ManifestError(
+        f"{data_root}: none of the {len(paths)} recordings is below it, such as {paths[0]}; "
+        "give the folder that they were moved to"
+    )

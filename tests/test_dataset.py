@@ -1,0 +1,127 @@
+import csv
+
+import numpy as np
+import pytest
+import soundfile
+
+from mfcl.audio import Preparation
+from mfcl.data.dataset import open_data
+from tests.sounds import word, write_corpus
+
+
+def listed(folder, rows, header=("path", "word", "speaker", "split")):
+    """Write a sound for each row and a list of them."""
+    for number, (path, *_) in enumerate(rows):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        if not (folder / path).exists():
+            soundfile.write(folder / path, word(number % 7, number % 10, number), 16000)
+    with (folder / "list.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+    return folder / "list.csv"
+
+
+def opened(path, folder, **options):
+    return open_data(path, Preparation(), cache=folder / "cache", progress=False, **options)
+
+
+SIDES = {"s0": "train", "s1": "train", "s2": "valid", "s3": "test", "s4": "test"}
+
+
+def clips(words="abc", sides=SIDES):
+    return [(f"{who}/{said}.wav", said, who, side) for who, side in sides.items() for said in words]
+
+
+def test_a_clean_list_has_no_notes(tmp_path, capsys):
+    assert opened(listed(tmp_path, clips()), tmp_path).notes == ()
+    assert "note" not in capsys.readouterr().err
+
+
+def test_speakers_on_two_sides_are_named_once(tmp_path, capsys):
+    rows = [
+        (path, said, who, ("train", "valid", "test")[number % 3]) for number, (path, said, who, _) in enumerate(clips())
+    ]
+    data = opened(listed(tmp_path, rows), tmp_path)
+    (note,) = [note for note in data.notes if "unseen speakers" in note]
+    assert note.startswith("5 of 5 values of 'speaker' are on the test side and on another (s0, s1, s2, ...)")
+    assert capsys.readouterr().err.count(note) == 1
+
+
+def test_speakers_to_train_and_choose_with_are_named(tmp_path):
+    rows = [
+        (path, said, who, "train" if path == "s2/d.wav" else side)
+        for path, said, who, side in [*clips(), ("s2/d.wav", "a", "s2", "")]
+    ]
+    notes = opened(listed(tmp_path, rows), tmp_path).notes
+    assert notes == (
+        "1 of 5 values of 'speaker' are on the train side and the valid side (s2): "
+        "choices are made on speakers that are trained on",
+    )
+
+
+@pytest.mark.parametrize("options", [{"split_by": "speaker"}, {"protocol": "recording"}])
+def test_a_split_column_that_is_overridden_is_said(tmp_path, options):
+    notes = opened(listed(tmp_path, clips()), tmp_path, **options).notes
+    assert any(note.startswith("the column `split` is not used") for note in notes)
+
+
+def test_classes_that_a_side_lacks_are_said(tmp_path):
+    rows = [*clips(), ("s3/x.wav", "rare", "s3", "test")]
+    notes = opened(listed(tmp_path, rows), tmp_path).notes
+    assert notes == ("of 4 values of 'word', train lacks 1 (rare); valid lacks 1 (rare)",)
+
+
+def test_recordings_on_no_side_are_counted(tmp_path):
+    rows = [*clips(), ("s3/x.wav", "a", "s3", "")]
+    assert opened(listed(tmp_path, rows), tmp_path).notes == (
+        "1 of 16 recordings are on no side of the split: neither trained on nor measured",
+    )
+
+
+def test_copies_stay_on_one_side_of_a_drawn_split_and_are_said_of_a_given_one(tmp_path):
+    sound = word(0, 0)
+    for name in ("s0/a.wav", "s3/a.wav", "s4/b.wav"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        soundfile.write(tmp_path / name, sound, 16000)
+    path = listed(tmp_path, clips())
+    (note,) = opened(path, tmp_path).notes
+    assert note.startswith("3 recordings have a copy on another side of the split (s0/a.wav, s3/a.wav, s4/b.wav)")
+    for seed in range(6):
+        data = opened(path, tmp_path, split_by="none", seed=seed)
+        where = dict(zip(data.manifest.ids.tolist(), data.manifest.splits.tolist(), strict=True))
+        assert len({where[name] for name in ("s0/a.wav", "s3/a.wav", "s4/b.wav")}) == 1
+        assert not any("copy" in note for note in data.notes)
+
+
+def test_a_speaker_with_a_space_behind_is_the_same(tmp_path):
+    rows = [(path, said, who + " " * (number % 2)) for number, (path, said, who, _) in enumerate(clips())]
+    data = opened(listed(tmp_path, rows, ("path", "word", "speaker")), tmp_path)
+    voices, splits = data.manifest.column("speaker"), data.manifest.splits
+    assert all(len(np.unique(splits[voices == voice])) == 1 for voice in voices)
+    assert data.notes[0].startswith("outer spaces of 7 cells")
+
+
+def test_sound_of_another_kind_and_equal_length_is_other_data(tmp_path):
+    path = listed(tmp_path, clips())
+    before = opened(path, tmp_path).manifest
+    again = opened(path, tmp_path).manifest
+    soundfile.write(tmp_path / "s0/a.wav", word(9, 9)[: len(word(0, 0))], 16000)
+    size = (tmp_path / "s0/a.wav").stat().st_size
+    soundfile.write(tmp_path / "s0/a.wav", word(8, 8)[: len(word(0, 0))], 16000)
+    assert size == (tmp_path / "s0/a.wav").stat().st_size
+    after = opened(path, tmp_path).manifest
+    assert before.fingerprint() == again.fingerprint() != after.fingerprint()
+    assert before.fingerprint_of_sizes() == after.fingerprint_of_sizes()
+
+
+def test_moved_recordings_are_the_same_data(tmp_path):
+    path = listed(tmp_path / "old", clips())
+    before = opened(path, tmp_path)
+    (tmp_path / "old/s0").parent.rename(tmp_path / "new")
+    (tmp_path / "new/list.csv").rename(tmp_path / "list.csv")
+    after = opened(tmp_path / "list.csv", tmp_path, data_root=tmp_path / "new")
+    assert after.manifest.recordings[0].path == tmp_path / "new/s0/a.wav"
+    assert after.manifest.fingerprint() == before.manifest.fingerprint()
+
+
+def test_a_corpus_is_opened_without_notes(tmp_path):
+    assert opened(write_corpus(tmp_path / "corpus", speakers=6), tmp_path).notes == ()
