@@ -248,3 +248,9 @@ def test_a_folder_and_a_pipe_are_no_files_of_embeddings(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "pipe"):
         assert "it is no file" in refused(path)
+
+
+def test_more_than_the_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make().save(tmp_path / "a.npz")
+    monkeypatch.setattr("mfcl.embeddings.npz_file.memory_bytes", lambda: 100)
+    assert "more than the memory here" in refused(tmp_path / "a.npz")
