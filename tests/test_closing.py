@@ -134,6 +134,9 @@ def test_a_question_is_told_of_the_part_that_is_made_for_it():
     found = [figure(asked, about) for asked in (FEW, ONE_CLIP) for about in every]
     assert [one.representation for one in leading(found)] == parts
     assert [one.representation for one in leading(found[1:2])] == [OURS]
+    other = [figure(FEW, Representation("pre-trained", variant, "both")) for variant in ("as it is", "train.batch=7")]
+    assert [one.representation for one in leading([*other, figure(FEW)])] == [OURS]  # no choice of a sweep
+    assert leading(other) == []
     assert [one.representation for one in leading(found[:1])] == [single]
 
 

@@ -47,6 +47,8 @@ def test_a_plan_holds_every_section_of_every_source(workspace, recipe):
     of_pretrained = {step.section for step in found if step.name == "pre-trained"}
     assert of_pretrained == set(SECTIONS) - {*SWEEPS, "ablation"}
     assert len({step.key for step in found}) == len(found)
+    other = planned(workspace, recipe, seed=1)
+    assert not {step.key for step in other} & {step.key for step in found}
     assert len({step.workspace.cache.path(step.key, step.basis) for step in found}) == len(found)
     names = [step.source.name for step in found]  # a source's sections come together: it is read once
     assert [names[0], *(b for a, b in itertools.pairwise(names) if a != b)].count("supervised") == 1
