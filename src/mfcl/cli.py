@@ -160,7 +160,6 @@ def parser() -> OneLineParser:
     train.add_argument("--resume", action="store_true", help="go on with the run in --out, exactly")
     train.add_argument("--overwrite", action="store_true", help="delete what is in --out")
     _data(train)
-    _data_root(train)
     _work(train)
 
     study = command("study", _study, "the whole study: train, measure, compare with every control")
@@ -177,7 +176,6 @@ def parser() -> OneLineParser:
     )  # fmt: skip
     study.add_argument("--dry-run", action="store_true", help="print the plan with its time, and do nothing")
     _data(study)
-    _data_root(study)
     _work(study)
 
     report = command("report", _report, "make the report of a study again from what it has worked out")
