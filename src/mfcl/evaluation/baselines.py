@@ -10,15 +10,12 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int64
 from numpy.lib.stride_tricks import sliding_window_view
 
+from mfcl.audio.log_mel import log_mel
 from mfcl.core.random import generator
 from mfcl.errors import MeasureError
 
-WINDOW_SECONDS = 0.025
-HOP_SECONDS = 0.010
-FLOOR = 1e-8  # of power: -80 dB
 EMPHASIS = 0.97  # of the sample before, taken away for MFCC: speech falls with frequency
 SLOPE_FRAMES = 9
-FRAMES_AT_ONCE = 4096
 KERNELS = 8  # in a group of competitors
 TAPS = 9
 MOST_PLACES = 4096  # where the kernels look, at most, in a clip
@@ -147,47 +144,6 @@ def mfcc_summary(values: Float64[np.ndarray, "count frames"]) -> Float64[np.ndar
     slopes = sliding_window_view(padded, SLOPE_FRAMES, axis=1) @ (around / (around**2).sum())  # least squares
     parts = [values.mean(axis=1), values.std(axis=1), slopes.mean(axis=1), slopes.std(axis=1)]
     return np.concatenate(parts)
-
-
-def log_mel(
-    clip: Float32[np.ndarray, " samples"], sample_rate: int, *, bands: int
-) -> Float64[np.ndarray, "{bands} frames"]:
-    """Return a log-mel spectrogram in decibels: frames of 25 ms centred every 10 ms, silence outside the clip."""
-    window, hop = round(WINDOW_SECONDS * sample_rate), max(1, round(HOP_SECONDS * sample_rate))
-    size = 2 ** int(np.ceil(np.log2(window)))
-    frames = 1 + len(clip) // hop
-    padded = np.pad(clip, size // 2 + hop)[hop:]
-    shape = np.zeros(size)
-    start = (size - window) // 2
-    shape[start : start + window] = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)
-    views = sliding_window_view(padded, size)[::hop][:frames]
-    filters = mel_filters(sample_rate, size, bands)
-    power = [
-        filters @ (np.abs(np.fft.rfft(views[at : at + FRAMES_AT_ONCE] * shape, axis=1)) ** 2).T
-        for at in range(0, frames, FRAMES_AT_ONCE)
-    ]
-    decibels: Float64[np.ndarray, "bands frames"] = 10 * np.log10(np.maximum(np.concatenate(power, axis=1), FLOOR))
-    return decibels
-
-
-@functools.lru_cache(maxsize=8)
-def mel_filters(sample_rate: int, size: int, bands: int) -> Float64[np.ndarray, "{bands} bins"]:
-    """Return triangles of equal area, evenly spaced on Slaney's mel scale from 0 Hz to half the rate.
-
-    Source: Slaney, "Auditory Toolbox", 1998: linear below 1,000 Hz, logarithmic above.
-    """
-    step = np.log(6.4) / 27
-    highest = sample_rate / 2
-    top = 15 + np.log(highest / 1000) / step if highest > 1000 else highest * 3 / 200
-    mels = np.linspace(0, top, bands + 2)
-    corners = np.where(mels < 15, mels * 200 / 3, 1000 * np.exp(step * (mels - 15)))
-    bins = np.arange(size // 2 + 1) * sample_rate / size
-    widths = np.diff(corners)
-    rising = (bins - corners[:-2, None]) / widths[:-1, None]
-    falling = (corners[2:, None] - bins) / widths[1:, None]
-    triangles = np.maximum(0, np.minimum(rising, falling))
-    filters: Float64[np.ndarray, "bands bins"] = triangles * (2 / (corners[2:] - corners[:-2]))[:, None]
-    return filters
 
 
 def resized(values: Float64[np.ndarray, "bands frames"], columns: int) -> Float64[np.ndarray, "bands {columns}"]:
