@@ -7,17 +7,20 @@ from itertools import islice
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int64
+from jaxtyping import Bool, Float32, Float64, Int64
 from numpy.lib.stride_tricks import sliding_window_view
 
 from mfcl.audio.log_mel import log_mel
+from mfcl.core.parallel import in_parallel
 from mfcl.core.random import generator
+from mfcl.embeddings import alignment
 from mfcl.errors import MeasureError
 
 EMPHASIS = 0.97  # of the sample before, taken away for MFCC: speech falls with frequency
 SLOPE_FRAMES = 9
 KERNELS = 8  # in a group of competitors
 TAPS = 9
+CLIPS_AT_ONCE = 1024  # whose frames for alignment are held
 MOST_PLACES = 4096  # where the kernels look, at most, in a clip
 
 
@@ -90,6 +93,56 @@ def random_features(
     count = functools.partial(competition, kernels=kernels.astype(np.float32), dilations=dilations)
     with ThreadPoolExecutor(workers) as pool:
         return stack(row for some in batched(clips, 256) for row in pool.map(count, some))
+
+
+def alignment_landmarks(
+    clips: Clips,
+    sample_rate: int,
+    *,
+    known: Bool[np.ndarray, " _"],
+    seed: int,
+    count: int = 256,
+    workers: int | None = None,
+) -> Float32[np.ndarray, "items _"]:
+    """Return how alike each clip is to some training clips, when either may be said slower than the other.
+
+    The landmarks are chosen without labels. Each value is exp(-(d / 1.5 s)^2) of the alignment distance d to one of
+    them, s being the median distance of a landmark to its tenth neighbour among the training clips.
+
+    Args:
+        clips: Mono sound.
+        sample_rate: In Hz.
+        known: Which of the clips are training clips: only they become landmarks and decide the scale.
+        seed: Draws the landmarks.
+        count: Landmarks, and so values a clip; all training clips if there are fewer.
+        workers: Threads; by default one a core.
+
+    Raises:
+        MeasureError: no training clip, `known` does not fit the clips, or one is empty.
+    """
+    held = clips if isinstance(clips, Stored) else list(each(clips))
+    if known.shape != (len(held),):
+        raise MeasureError(f"landmarks: `known` of one entry a clip ({len(held)}) is wanted, but came {known.shape}")
+    places = np.flatnonzero(known)
+    if not len(places):
+        raise MeasureError("landmarks: at least one training clip is wanted, but `known` marks none; mark some")
+
+    def described(place: int) -> Float32[np.ndarray, "frames dim"]:
+        return alignment.frames(held.clip(place) if isinstance(held, Stored) else held[place], sample_rate)
+
+    def frames_of(some: Int64[np.ndarray, " some"]) -> list[Float32[np.ndarray, "frames dim"]]:
+        return list(in_parallel(described, some.tolist(), workers=workers, what="Aligning", shown=False))
+
+    pool = alignment.landmark_pool(len(places), count, seed=seed)
+    pooled = frames_of(places[pool])
+    marks = [pooled[place] for place in alignment.landmarks(pooled, count, seed=seed, workers=workers)]
+    table = np.concatenate(
+        [
+            alignment.distances(frames_of(some), marks, workers=workers)
+            for some in np.array_split(np.arange(len(held)), -(-len(held) // CLIPS_AT_ONCE))
+        ]
+    )
+    return alignment.affinities(table, alignment.affinity_scale(np.ascontiguousarray(table[known].T)))
 
 
 def competition(
