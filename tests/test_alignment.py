@@ -125,20 +125,26 @@ def test_a_distance_is_the_same_both_ways_and_whatever_is_beside_it() -> None:
             assert distances([one], [other]).item() == together[row, column]
 
 
-def test_memory_is_bounded_whatever_the_number_and_the_length_of_clips(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mfcl.embeddings.alignment.search.VALUES_AT_ONCE", 2**14)
-    cells, peaks = 2**14, []
-    for count, length in ((10, 100), (20, 200)):  # 8 times as many costs
-        clips = [clip(length, seed) for seed in range(count)]
-        given = sum(one.nbytes for one in clips)
-        tracemalloc.start()
-        try:
-            distances(clips[:2], clips, cells=cells, workers=1)
-            peaks.append(tracemalloc.get_traced_memory()[1] - given)
-        finally:
-            tracemalloc.stop()
-    everything = 200 * 200 * 20 * 4
-    assert max(peaks) < 2 * 4 * (cells + 2**14) + 2**18 < everything / 6
+@pytest.mark.parametrize(("count", "length"), [(20, 200), (300, 40)])
+def test_memory_is_bounded_however_long_or_many_the_clips(
+    count: int, length: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mfcl.embeddings.alignment.search.VALUES_AT_ONCE", 2**12)
+    clips = [clip(length, seed) for seed in range(count)]
+    given = sum(one.nbytes for one in clips)
+    tracemalloc.start()
+    try:
+        distances(clips[:2], clips, cells=2**13, workers=1)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak - given < 2**18 < 4 * length * length * count / 7  # the costs of one query to all clips
+
+
+def test_distances_are_symmetric_without_rounding_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mfcl.embeddings.alignment.search.STEPS", 2.0**60)
+    found = distances([clip(3 + seed % 20, seed, dim=81) for seed in range(60)])
+    assert np.array_equal(found, found.T)
 
 
 @pytest.mark.parametrize("at_once", [1, 7, 10_000])
@@ -165,6 +171,8 @@ def test_the_nearest_of_candidates_are_compared_with_them_alone(monkeypatch: pyt
         wanted = sorted(candidates[query], key=lambda item, query=query: table[query, item])[:3]
         assert places[query].tolist() == wanted
         assert np.array_equal(values[query], table[query, wanted])
+    gallery[7] = gallery[2]
+    assert nearest([gallery[2]], gallery, 2, candidates=np.array([[7, 3, 2]]))[0].tolist() == [[2, 7]]
     every = np.broadcast_to(np.arange(12), (2, 12))
     assert np.array_equal(nearest(queries, gallery, 4, candidates=every)[0], nearest(queries, gallery, 4)[0])
 
@@ -229,6 +237,7 @@ def test_covering_takes_what_adds_most_and_nothing_twice() -> None:
 def test_covering_leaves_what_is_covered_and_what_counts_for_nothing() -> None:
     reach = np.eye(4)
     assert covering(reach, 2, covered=np.array([1.0, 0, 1, 0])).tolist() == [1, 3]
+    assert covering(np.ones((3, 3)), 3).tolist() == [0, 1, 2]
     assert covering(reach, 2, weights=np.array([0.0, 1, 2, 0])).tolist() == [2, 1]
 
 

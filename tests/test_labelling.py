@@ -61,13 +61,14 @@ def test_items_outside_the_graph_are_read_by_their_nearest_inside(said: tuple[li
 
 
 def test_scores_are_those_of_the_series_in_the_paper() -> None:
-    table, group = clusters([6, 9])
+    points = np.random.default_rng(0).random((15, 3))
+    table = np.linalg.norm(points[:, None] - points, axis=2).astype(np.float32)
     ties = nearest_graph(table).toarray()
     known = np.zeros((15, 2))
     known[[1, 2, 8], [0, 0, 1]] = 1
     series = sum(np.linalg.matrix_power(0.97 * ties, step) for step in range(61)) @ known
     series = series / series.sum(axis=0)
-    found = propagate(table, only(group.astype(str), [1, 2, 8]))
+    found = propagate(table, only(np.array(["a"] * 6 + ["b"] * 9), [1, 2, 8]))
     assert found.scores == pytest.approx(series / series.sum(axis=1, keepdims=True), abs=1e-9)
 
 
@@ -112,11 +113,19 @@ def test_with_labels_a_cluster_without_one_comes_first() -> None:
     assert group[suggest(table, 1, known=only(names, [0, 50]))].tolist() == [2]
 
 
-def test_with_labels_an_item_between_two_classes_comes_before_one_inside_a_class() -> None:
-    chain = np.abs(np.arange(31.0)[:, None] - np.arange(31.0)).astype(np.float32)
-    ties = sparse.csr_matrix((chain == 1) * 0.5)
-    found = suggest(ties, 1, known=only(np.array(["a"] * 15 + ["b"] * 16), [0, 30])).item()
-    assert 10 <= found <= 20
+def chain(items: int) -> sparse.csr_matrix:
+    """Each item tied to the one before and the one after."""
+    return sparse.diags([0.5, 0.5], [-1, 1], shape=(items, items)).tocsr()
+
+
+def test_with_labels_an_item_between_two_classes_comes_before_a_wider_gap_inside_a_class() -> None:
+    known = only(np.array(["a"] + 40 * ["b"]), [0, 10, 40])
+    assert 2 <= suggest(chain(41), 1, known=known).item() <= 8
+
+
+def test_labelled_items_count_as_chosen() -> None:
+    first, second, third = suggest(chain(31), 3).tolist()
+    assert suggest(chain(31), 1, known=only(np.full(31, "a"), [first, second])).item() == third
 
 
 def test_of_many_items_some_are_drawn_by_the_seed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,9 +73,7 @@ def suggest(
     covered = weights = None
     if len(labelled):
         covered = functools.reduce(np.maximum, (total[drawn].max(axis=1) for total in _reach(ties, labelled))) / whole
-        spread = propagate(ties, labels)
-        doubt = 1 - spread.margins[drawn] if len(spread.classes) > 1 else np.ones(len(drawn))
-        weights = np.maximum(doubt, LEAST_DOUBT)
+        weights = np.maximum(1 - propagate(ties, labels).margins[drawn], LEAST_DOUBT)
     chosen: Int64[np.ndarray, " {count}"] = drawn[covering(reach, count, covered=covered, weights=weights)]
     return chosen
 
