@@ -17,7 +17,7 @@ from mfcl.embeddings.alignment import (
     nearest_graph,
 )
 from mfcl.embeddings.alignment.covering import covering
-from mfcl.embeddings.alignment.graph import as_graph
+from mfcl.embeddings.alignment.ties import as_graph
 from mfcl.errors import MeasureError
 from tests.sounds import spoken, word
 

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Float64, Int64, Shaped
 from scipy import sparse
 
-from mfcl.embeddings.alignment.graph import as_graph
+from mfcl.embeddings.alignment.ties import as_graph
 from mfcl.errors import MeasureError
 
 ALPHA = 0.97

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from mfcl.core.random import generator
 from mfcl.embeddings.alignment.covering import covering
-from mfcl.embeddings.alignment.graph import as_graph
+from mfcl.embeddings.alignment.ties import as_graph
 from mfcl.errors import MeasureError
 from mfcl.labelling.propagate import check_labels, propagate
 

@@ -4,10 +4,10 @@
 vectors, and `graph` ties each clip to its nearest ones.
 """
 
+from mfcl.embeddings.alignment.affinity import affinities, affinity_scale, landmark_pool, landmarks
 from mfcl.embeddings.alignment.features import frames
-from mfcl.embeddings.alignment.graph import graph, nearest_graph
-from mfcl.embeddings.alignment.landmarks import affinities, affinity_scale, landmark_pool, landmarks
 from mfcl.embeddings.alignment.search import distances, nearest
+from mfcl.embeddings.alignment.ties import graph, nearest_graph
 
 __all__ = [
     "affinities",

@@ -27,7 +27,7 @@ def covering(
         no less than 63 % of the best that as many candidates can cover.
 
     Example:
-        >>> covering(np.array([[1.0, 0.9, 0.0], [0.8, 0.9, 0.0], [0.0, 0.0, 0.5]]), 2).tolist()
+        >>> covering(np.array([[1.0, 0.9, 0.0], [0.7, 0.9, 0.0], [0.0, 0.0, 0.5]]), 2).tolist()
         [1, 2]
     """
     items, candidates = reach.shape

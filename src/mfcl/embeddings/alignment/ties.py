@@ -41,7 +41,7 @@ def graph(places: Int64[np.ndarray, "items _"], distances: Float[np.ndarray, "it
     Example:
         >>> near = np.array([[1], [0], [1]])
         >>> graph(near, np.array([[0.1], [0.1], [0.2]])).toarray().round(2).tolist()
-        [[0.0, 0.71, 0.0], [0.71, 0.0, 0.7], [0.0, 0.7, 0.0]]
+        [[0.0, 0.94, 0.0], [0.94, 0.0, 0.35], [0.0, 0.35, 0.0]]
     """
     items = len(places)
     if places.shape != distances.shape or not places.size:

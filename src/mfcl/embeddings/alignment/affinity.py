@@ -76,7 +76,7 @@ def affinities(table: Float32[np.ndarray, "*some"], scale: float) -> Float32[np.
         scale: The unit s; see `affinity_scale`. Where it is 0, most clips are equal, and others count as far.
 
     Example:
-        >>> affinities(np.array([0.0, 1.5], dtype=np.float32), 1.0).round(2).tolist()
+        >>> affinities(np.array([0.0, 1.5], dtype=np.float32), 1.0).astype(float).round(2).tolist()
         [1.0, 0.37]
     """
     return np.exp(-((table / np.float32(max(WIDTH * scale, 1e-6))) ** 2)).astype(np.float32)
