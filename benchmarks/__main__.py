@@ -11,7 +11,20 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks import accuracy, choices, embedding, gpu, growth, logmel, memory, neighbours, starts, step, store
+from benchmarks import (
+    accuracy,
+    alignment,
+    choices,
+    embedding,
+    gpu,
+    growth,
+    logmel,
+    memory,
+    neighbours,
+    starts,
+    step,
+    store,
+)
 from benchmarks.timing import machine
 from mfcl.core.console import table
 from mfcl.core.files import write_json
@@ -20,7 +33,8 @@ from mfcl.errors import MfclError, one_of
 
 ALL = {
     "step": step, "choices": choices, "embedding": embedding, "logmel": logmel, "store": store,
-    "neighbours": neighbours, "growth": growth, "memory": memory, "starts": starts, "gpu": gpu, "accuracy": accuracy,
+    "neighbours": neighbours, "alignment": alignment, "growth": growth, "memory": memory, "starts": starts,
+    "gpu": gpu, "accuracy": accuracy,
 }  # fmt: skip
 """Name -> what measures it; `accuracy` is done with --data or by name."""
 

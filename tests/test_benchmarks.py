@@ -18,6 +18,7 @@ KEYS = {
     "logmel": {"threads_1", "threads_2", "ratio_over_librosa_threads_2"},
     "store": {"clips", "first_seconds", "next_seconds"},
     "neighbours": {"seconds", "ratio_over_scikit_learn"},
+    "alignment": {"seconds", "ratios"},
     "growth": {"works", "loss"},
     "memory": {"peaks"},
     "starts": {"seconds"},

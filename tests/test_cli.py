@@ -52,6 +52,7 @@ def test_help_and_half_the_library_never_load_torch() -> None:
             "data.fetch",
             "evaluation.tasks",
             "evaluation.baselines",
+            "labelling",
         )
     )
     code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"

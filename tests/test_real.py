@@ -8,8 +8,10 @@ import pytest
 
 from mfcl.audio import Preparation
 from mfcl.data.dataset import Data, open_data
+from mfcl.embeddings import alignment
 from mfcl.embeddings.table import Embeddings
 from mfcl.evaluation.baselines import log_mel_picture
+from mfcl.evaluation.knn import vote
 from mfcl.evaluation.tasks import measure_labels
 from tests.recipes import tiny_recipe
 
@@ -53,6 +55,18 @@ def test_a_log_mel_picture_tells_digits_of_held_out_train_speakers(data: Data) -
     )
     assert found[0].value > 85
     assert found[0].low > 50
+
+
+def test_alignment_tells_digits_of_held_out_train_speakers_without_training(data: Data) -> None:
+    """The validation speakers are scored; the test speakers are not looked at."""
+    part = data.part("train", "valid")
+    digits, splits = part.manifest.column("digit"), part.manifest.splits
+    clips = [alignment.frames(part.clip(place), part.sample_rate) for place in range(len(part))]
+    held, asked = np.flatnonzero(splits == "train"), np.flatnonzero(splits == "valid")
+    places, _ = alignment.nearest([clips[place] for place in asked], [clips[place] for place in held], 5)
+    classes, codes = np.unique(digits[held], return_inverse=True)
+    predicted = classes[vote(codes[places], len(classes), [5])[0]]
+    assert np.mean(predicted == digits[asked]) > 0.96
 
 
 def test_a_pair_of_encoders_learns_on_real_recordings(data: Data, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mfcl.embedder import Embedder, embed, load
     from mfcl.embeddings.table import Embeddings, load_embeddings
     from mfcl.errors import MfclError
+    from mfcl.labelling import propagate, suggest
     from mfcl.recipe import Recipe, load_recipe
     from mfcl.report import make_report
     from mfcl.studies import study
@@ -39,8 +40,10 @@ _HOMES = {
     "load_recipe": "recipe",
     "make_report": "report",
     "open_manifest": "data",
+    "propagate": "labelling",
     "scan": "data.scanning",
     "study": "studies",
+    "suggest": "labelling",
     "train": "training.api",
 }
 
@@ -63,8 +66,10 @@ __all__ = [
     "load_recipe",
     "make_report",
     "open_manifest",
+    "propagate",
     "scan",
     "study",
+    "suggest",
     "train",
 ]
 

@@ -6,11 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int64
+from jaxtyping import Bool, Float32, Float64, Int64
 from numpy.lib.stride_tricks import sliding_window_view
 
-from mfcl.audio.mel import mel_edges, mel_triangles
+from mfcl.audio.log_mel import HOP_SECONDS, log_mel
+from mfcl.core.parallel import in_parallel
 from mfcl.core.random import generator
+from mfcl.embeddings import alignment
 from mfcl.errors import MeasureError
 from mfcl.evaluation.long_clips import (
     LONG,
@@ -22,14 +24,11 @@ from mfcl.evaluation.long_clips import (
     summary_in_pieces,
 )
 
-WINDOW_SECONDS = 0.025
-HOP_SECONDS = 0.010
-FLOOR = 1e-8  # of power: -80 dB
 EMPHASIS = 0.97  # of the sample before, taken away for MFCC: speech falls with frequency
 SLOPE_FRAMES = 9
-FRAMES_AT_ONCE = 4096
 KERNELS = 8  # in a group of competitors
 TAPS = 9
+CLIPS_AT_ONCE = 1024  # whose frames for alignment are held
 MOST_PLACES = 4096  # where the kernels look, at most, in a clip
 
 
@@ -120,6 +119,56 @@ def random_features(
         return stack(row for some in batched(clips, 256) for row in pool.map(count, some))
 
 
+def alignment_landmarks(
+    clips: Clips,
+    sample_rate: int,
+    *,
+    known: Bool[np.ndarray, " _"],
+    seed: int,
+    count: int = 256,
+    workers: int | None = None,
+) -> Float32[np.ndarray, "items _"]:
+    """Return how alike each clip is to some training clips, when either may be said slower than the other.
+
+    The landmarks are chosen without labels. Each value is exp(-(d / 1.5 s)^2) of the alignment distance d to one of
+    them, s being the median distance of a landmark to its tenth neighbour among the training clips.
+
+    Args:
+        clips: Mono sound.
+        sample_rate: In Hz.
+        known: Which of the clips are training clips: only they become landmarks and decide the scale.
+        seed: Draws the landmarks.
+        count: Landmarks, and so values a clip; all training clips if there are fewer.
+        workers: Threads; by default one a core.
+
+    Raises:
+        MeasureError: no training clip, `known` does not fit the clips, or one is empty.
+    """
+    held = clips if isinstance(clips, Stored) else list(each(clips))
+    if known.shape != (len(held),):
+        raise MeasureError(f"landmarks: `known` of one entry a clip ({len(held)}) is wanted, but came {known.shape}")
+    places = np.flatnonzero(known)
+    if not len(places):
+        raise MeasureError("landmarks: at least one training clip is wanted, but `known` marks none; mark some")
+
+    def described(place: int) -> Float32[np.ndarray, "frames dim"]:
+        return alignment.frames(held.clip(place) if isinstance(held, Stored) else held[place], sample_rate)
+
+    def frames_of(some: Int64[np.ndarray, " some"]) -> list[Float32[np.ndarray, "frames dim"]]:
+        return list(in_parallel(described, some.tolist(), workers=workers, what="Aligning", shown=False))
+
+    pool = alignment.landmark_pool(len(places), count, seed=seed)
+    pooled = frames_of(places[pool])
+    marks = [pooled[place] for place in alignment.landmarks(pooled, count, seed=seed, workers=workers)]
+    table = np.concatenate(
+        [
+            alignment.distances(frames_of(some), marks, workers=workers)
+            for some in np.array_split(np.arange(len(held)), -(-len(held) // CLIPS_AT_ONCE))
+        ]
+    )
+    return alignment.affinities(table, alignment.affinity_scale(np.ascontiguousarray(table[known].T)))
+
+
 def competition(
     clip: Clip,
     *,
@@ -205,33 +254,6 @@ def slope_weights() -> Float64[np.ndarray, " taps"]:
 def hop_of(sample_rate: int) -> int:
     """Return the samples between two frames."""
     return max(1, round(HOP_SECONDS * sample_rate))
-
-
-def log_mel(
-    clip: Float32[np.ndarray, " samples"], sample_rate: int, *, bands: int
-) -> Float64[np.ndarray, "{bands} frames"]:
-    """Return a log-mel spectrogram in decibels: frames of 25 ms centred every 10 ms, silence outside the clip."""
-    window, hop = round(WINDOW_SECONDS * sample_rate), hop_of(sample_rate)
-    size = 2 ** int(np.ceil(np.log2(window)))
-    frames = 1 + len(clip) // hop
-    padded = np.pad(clip, size // 2 + hop)[hop:]
-    shape = np.zeros(size)
-    start = (size - window) // 2
-    shape[start : start + window] = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)
-    views = sliding_window_view(padded, size)[::hop][:frames]
-    filters = mel_filters(sample_rate, size, bands)
-    power = [
-        filters @ (np.abs(np.fft.rfft(views[at : at + FRAMES_AT_ONCE] * shape, axis=1)) ** 2).T
-        for at in range(0, frames, FRAMES_AT_ONCE)
-    ]
-    decibels: Float64[np.ndarray, "bands frames"] = 10 * np.log10(np.maximum(np.concatenate(power, axis=1), FLOOR))
-    return decibels
-
-
-@functools.lru_cache(maxsize=8)
-def mel_filters(sample_rate: int, size: int, bands: int) -> Float64[np.ndarray, "{bands} bins"]:
-    """Return triangles of equal area, evenly spaced on Slaney's mel scale from 0 Hz to half the rate."""
-    return mel_triangles(sample_rate, size, mel_edges(0.0, sample_rate / 2, bands))
 
 
 def resized(values: Float64[np.ndarray, "bands frames"], columns: int) -> Float64[np.ndarray, "bands {columns}"]:

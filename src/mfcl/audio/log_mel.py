@@ -1,0 +1,48 @@
+"""The log-mel spectrogram of one clip in NumPy, for whatever takes no training; encoders have their own front end."""
+
+import functools
+
+import numpy as np
+from jaxtyping import Float32, Float64
+from numpy.lib.stride_tricks import sliding_window_view
+
+from mfcl.audio.mel import mel_edges, mel_triangles
+
+WINDOW_SECONDS = 0.025
+HOP_SECONDS = 0.010
+FLOOR = 1e-8  # of power: -80 dB
+FRAMES_AT_ONCE = 4096
+
+
+def log_mel(
+    clip: Float32[np.ndarray, " samples"], sample_rate: int, *, bands: int, hop_seconds: float = HOP_SECONDS
+) -> Float64[np.ndarray, "{bands} frames"]:
+    """Return a log-mel spectrogram in decibels: frames of 25 ms, silence outside the clip.
+
+    Args:
+        clip: Mono sound.
+        sample_rate: In Hz.
+        bands: Mel bands.
+        hop_seconds: Between the centres of two frames; the first lies at the clip's first sample.
+    """
+    window, hop = round(WINDOW_SECONDS * sample_rate), max(1, round(hop_seconds * sample_rate))
+    size = 2 ** int(np.ceil(np.log2(window)))
+    frames = 1 + len(clip) // hop
+    padded = np.pad(clip, size // 2 + hop)[hop:]
+    shape = np.zeros(size)
+    start = (size - window) // 2
+    shape[start : start + window] = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)
+    views = sliding_window_view(padded, size)[::hop][:frames]
+    filters = mel_filters(sample_rate, size, bands)
+    power = [
+        filters @ (np.abs(np.fft.rfft(views[at : at + FRAMES_AT_ONCE] * shape, axis=1)) ** 2).T
+        for at in range(0, frames, FRAMES_AT_ONCE)
+    ]
+    decibels: Float64[np.ndarray, "bands frames"] = 10 * np.log10(np.maximum(np.concatenate(power, axis=1), FLOOR))
+    return decibels
+
+
+@functools.lru_cache(maxsize=8)
+def mel_filters(sample_rate: int, size: int, bands: int) -> Float64[np.ndarray, "{bands} bins"]:
+    """Return triangles of equal area, evenly spaced on Slaney's mel scale from 0 Hz to half the rate."""
+    return mel_triangles(sample_rate, size, mel_edges(0.0, sample_rate / 2, bands))

@@ -1,0 +1,22 @@
+"""How far apart two clips are when one may be said slower than the other: dynamic time warping, nothing trained.
+
+`frames` describes a clip, `distances` and `nearest` compare clips, `landmarks` and `affinities` turn the distances into
+vectors, and `graph` ties each clip to its nearest ones.
+"""
+
+from mfcl.embeddings.alignment.affinity import affinities, affinity_scale, landmark_pool, landmarks
+from mfcl.embeddings.alignment.features import frames
+from mfcl.embeddings.alignment.search import distances, nearest
+from mfcl.embeddings.alignment.ties import graph, nearest_graph
+
+__all__ = [
+    "affinities",
+    "affinity_scale",
+    "distances",
+    "frames",
+    "graph",
+    "landmark_pool",
+    "landmarks",
+    "nearest",
+    "nearest_graph",
+]
