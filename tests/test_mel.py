@@ -2,8 +2,8 @@ import librosa
 import numpy as np
 import pytest
 
+from mfcl.audio.log_mel import mel_filters
 from mfcl.audio.mel import Scale, hertz_to_mel, mel_edges, mel_to_hertz, mel_triangles
-from mfcl.evaluation.baselines import mel_filters
 from mfcl.models.frontends import MelSettings, mel_filterbank
 
 

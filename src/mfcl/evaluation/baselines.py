@@ -29,6 +29,7 @@ SLOPE_FRAMES = 9
 KERNELS = 8  # in a group of competitors
 TAPS = 9
 CLIPS_AT_ONCE = 1024  # whose frames for alignment are held
+ALIGNED_SECONDS = 30.0  # of a clip: alignment is of words and calls, and its time grows with the square
 MOST_PLACES = 4096  # where the kernels look, at most, in a clip
 
 
@@ -131,7 +132,8 @@ def alignment_landmarks(
     """Return how alike each clip is to some training clips, when either may be said slower than the other.
 
     The landmarks are chosen without labels. Each value is exp(-(d / 1.5 s)^2) of the alignment distance d to one of
-    them, s being the median distance of a landmark to its tenth neighbour among the training clips.
+    them, s being the median distance of a landmark to its tenth neighbour among the training clips. Of a long clip the
+    first `ALIGNED_SECONDS` are aligned.
 
     Args:
         clips: Mono sound.
@@ -152,7 +154,11 @@ def alignment_landmarks(
         raise MeasureError("landmarks: at least one training clip is wanted, but `known` marks none; mark some")
 
     def described(place: int) -> Float32[np.ndarray, "frames dim"]:
-        return alignment.frames(held.clip(place) if isinstance(held, Stored) else held[place], sample_rate)
+        most = round(ALIGNED_SECONDS * sample_rate)
+        if isinstance(held, InPieces):
+            return alignment.frames(held.piece(place, 0, min(most, int(held.lengths[place]))), sample_rate)
+        clip = held.clip(place) if isinstance(held, Stored) else held[place]
+        return alignment.frames(clip.read(0, most) if isinstance(clip, LongClip) else clip[:most], sample_rate)
 
     def frames_of(some: Int64[np.ndarray, " some"]) -> list[Float32[np.ndarray, "frames dim"]]:
         return list(in_parallel(described, some.tolist(), workers=workers, what="Aligning", shown=False))
