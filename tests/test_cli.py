@@ -138,7 +138,7 @@ def test_the_help_of_a_study_names_its_sections(capsys: pytest.CaptureFixture[st
     with pytest.raises(SystemExit, match="0"):
         cli.main(["study", "--help"])
     said = capsys.readouterr().out
-    assert all(section in said for section in cli.STUDIED)
+    assert all(section in said for section in cli.studying.STUDIED)
 
 
 def test_a_dry_run_says_what_would_be_done_and_leaves_no_folder(

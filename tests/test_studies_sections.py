@@ -1,6 +1,6 @@
 import pytest
 
-from mfcl.cli import STUDIED
+from mfcl.cli.studying import STUDIED
 from mfcl.errors import MfclError
 from mfcl.recipe import load_recipe
 from mfcl.studies import sections as presets

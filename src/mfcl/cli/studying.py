@@ -1,0 +1,134 @@
+"""The commands that train and measure: train, study, report, compare."""
+
+import argparse
+
+from mfcl.cli import options
+from mfcl.core.files import check_file_place, check_folder_place
+from mfcl.core.limits import MOST_PER_CLASS, MOST_SEEDS
+
+STUDIED = (
+    *("labels", "voices", "traits", "efficiency", "robustness", "geometry", "maps", "cost"),
+    *("formats", "augmentation", "crops", "ablation"),
+)
+"""The sections of a study; listed here too, so that help needs no torch."""
+
+
+def add_commands(command: options.Command) -> None:
+    """Add the commands of this file."""
+    train = command("train", _train, "pre-train a pair of encoders without labels")
+    train.add_argument("data", type=options.path)
+    train.add_argument("--out", type=options.path, required=True, help="the run folder")
+    train.add_argument("--recipe", default="default", help="default, quick, reference, or a .yaml file")
+    train.add_argument("--joint", action="store_true", help="learn from the labels too, however few there are")
+    train.add_argument(
+        "--labels-per-class", type=options.number(0, MOST_PER_CLASS), default=0, metavar="N",
+        help="with --joint: use at most N labels of each class",
+    )  # fmt: skip
+    train.add_argument("--resume", action="store_true", help="continue the run in --out exactly where it stopped")
+    train.add_argument("--overwrite", action="store_true", help="replace the run in --out")
+    options.data(train)
+    options.work(train)
+
+    study = command("study", _study, "the whole study: train, measure, compare with baselines and untrained encoders")
+    study.add_argument("data", type=options.path)
+    study.add_argument(
+        "--out", type=options.path, required=True, help="folder of the study; one that was stopped continues"
+    )
+    study.add_argument("--preset", choices=("quick", "default", "reference"), default="quick")
+    study.add_argument("--recipe", help="recipe to use instead of the preset's")
+    study.add_argument("--seeds", type=options.number(1, MOST_SEEDS), help="number of seeds, instead of the preset's")
+    study.add_argument("--only", nargs="+", metavar="SECTION", help=f"do only these: {', '.join(STUDIED)}")
+    study.add_argument("--skip", nargs="+", metavar="SECTION", help="sections to leave out")
+    study.add_argument(
+        "--ablate", nargs="+", action="append", metavar="KEY=A,B",
+        help="train and measure every combination of these recipe settings, and no other section",
+    )  # fmt: skip
+    study.add_argument("--dry-run", action="store_true", help="print the plan with its time, and do nothing")
+    options.data(study)
+    options.work(study)
+
+    report = command("report", _report, "write a study's report again from its results")
+    report.add_argument("study", type=options.path, help="the study's folder")
+    report.add_argument(
+        "--with-audio", action="store_true", help="put sound into the page: a click on the map plays it"
+    )
+    options.data_root(report)
+    report.add_argument("--figures", type=options.path, help="folder for the figures as SVG and PNG (extra: figures)")
+
+    compare = command("compare", _compare, "measure several models on the same recordings, with paired differences")
+    compare.add_argument(
+        "runs", type=options.path, nargs="+", help="run folders or .npz files; differences are to the first"
+    )
+    compare.add_argument("--part", default="", help="of .npz files, one format or part alone: wave, mel, words, voices")
+    compare.add_argument("--data", type=options.path, help="recordings to measure on, instead of the first run's own")
+    compare.add_argument("--out", type=options.path, help="JSON file for all figures")
+    options.data(compare)
+    options.seed(compare)
+    options.machine(compare)
+    options.quiet(compare)
+
+
+def _train(given: argparse.Namespace) -> None:
+    from mfcl.core.distributed import stop
+    from mfcl.core.machine import use_machine
+    from mfcl.training.api import train
+
+    check_folder_place(given.out)
+    use_machine(given.threads)
+    made = train(
+        given.data, given.out, recipe=given.recipe, overrides=given.set, protocol=given.protocol,
+        split_by=given.split_by, label=given.label, speaker=given.speaker, joint=given.joint,
+        labels_per_class=given.labels_per_class, seed=given.seed, resume=given.resume, overwrite=given.overwrite,
+        device=given.device, cache=given.cache, strict=given.strict, data_root=given.data_root,
+        progress=not given.quiet,
+    )  # fmt: skip
+    print(f"{made.folder}: a model for `mfcl embed` and `mfcl.load`")
+    stop()  # under torchrun; alone it does nothing
+
+
+def _study(given: argparse.Namespace) -> None:
+    from mfcl.core.machine import use_machine
+    from mfcl.studies import study
+    from mfcl.studies.closing import closing_screen
+
+    check_folder_place(given.out)
+    use_machine(given.threads)
+    study(
+        given.data, given.out, preset=given.preset, recipe=given.recipe, overrides=given.set, protocol=given.protocol,
+        split_by=given.split_by, label=given.label, speaker=given.speaker, seed=given.seed, seeds=given.seeds,
+        only=given.only, skip=given.skip, ablate=given.ablate, dry_run=given.dry_run, device=given.device,
+        cache=given.cache, strict=given.strict, data_root=given.data_root, progress=not given.quiet,
+    )  # fmt: skip
+    if not given.dry_run:
+        print(closing_screen(given.out))
+
+
+def _report(given: argparse.Namespace) -> None:
+    from mfcl.report import make_report
+
+    made = make_report(given.study, with_audio=given.with_audio, figures=given.figures, data_root=given.data_root)
+    print(f"{made}: open it in a browser")
+    if given.figures:
+        print(f"{given.figures}: the figures as SVG and PNG")
+
+
+def _compare(given: argparse.Namespace) -> None:
+    from mfcl.core.files import write_json
+    from mfcl.core.machine import use_machine
+    from mfcl.studies.comparing import compare, compare_files, compare_tables
+
+    if given.out:
+        check_file_place(given.out)
+    use_machine(given.threads)
+    if all(run.suffix == ".npz" for run in given.runs):
+        found = compare_files(given.runs, label=given.label, speaker=given.speaker, part=given.part, seed=given.seed)
+    else:
+        found = compare(
+            given.runs, given.data, label=given.label, speaker=given.speaker, protocol=given.protocol,
+            split_by=given.split_by, seed=given.seed, device=given.device, cache=given.cache, strict=given.strict,
+            data_root=given.data_root, progress=not given.quiet,
+        )  # fmt: skip
+    print(compare_tables(found))
+    if given.out:
+        write_json(given.out, [one.row() for one in found])
+        print(f"\n{given.out}: {len(found)} figures")

@@ -1,0 +1,134 @@
+"""The commands that use what was trained: embed, probe, info."""
+
+import argparse
+import sys
+
+from mfcl.cli import options
+from mfcl.core.files import check_file_place, is_stream
+from mfcl.core.limits import MOST_BATCH
+from mfcl.errors import MfclError
+
+
+def add_commands(command: options.Command) -> None:
+    """Add the commands of this file."""
+    embed = command("embed", _embed, "embed recordings with a trained model")
+    embed.add_argument("model", type=options.path, help="a run folder or a checkpoint folder")
+    embed.add_argument("data", type=options.path, help="a file, a folder or a manifest")
+    embed.add_argument(
+        "--out", type=options.path, required=True, help=".npz file; bad files are named in OUT.failures.csv beside it"
+    )
+    embed.add_argument("--format", choices=("wave", "mel", "both"), default="both")
+    embed.add_argument(
+        "--part", choices=("words", "voices", "content", "speaker"),
+        help="one part of the embedding alone; content and speaker are other names of words and voices",
+    )  # fmt: skip
+    embed.add_argument("--window", type=float, metavar="SECONDS", help="embed windows of this length: one row each")
+    embed.add_argument("--hop", type=float, metavar="SECONDS", help="step between windows; half a window if left out")
+    embed.add_argument("--whiten", action="store_true", help="whiten by the training data, for cosine similarity")
+    embed.add_argument("--batch", type=options.number(1, MOST_BATCH), default=64, help="recordings a step")
+    options.data_root(embed)
+    embed.add_argument("--strict", action="store_true", help="make the first bad file an error")
+    options.machine(embed)
+    options.quiet(embed)
+
+    probe = command("probe", _probe, "measure labels and speakers in embeddings that have a split")
+    probe.add_argument("embeddings", type=options.path, help="an .npz file of mfcl embed")
+    probe.add_argument("--label", help="label to predict; if left out, one with a usual name, or the only one")
+    probe.add_argument("--speaker", help="label that names the speaker; if left out, one with a usual name")
+    options.seed(probe)
+
+    info = command("info", _info, "describe a model, an embeddings file or a recipe")
+    info.add_argument("path", type=options.path, nargs="?", help="a run folder, a checkpoint folder or an .npz file")
+    info.add_argument(
+        "--recipe", nargs="?", const="default", metavar="NAME",
+        help="list the settings of a recipe (default, quick, reference or a .yaml file) with bounds and meaning",
+    )  # fmt: skip
+
+
+def _embed(given: argparse.Namespace) -> None:
+    from mfcl.core.machine import use_machine
+    from mfcl.embedder import embed
+
+    check_file_place(given.out)
+    name = f"{given.out.name.removesuffix('.npz')}.failures.csv"
+    failures = None if is_stream(given.out) else given.out.with_name(name)
+    use_machine(given.threads)
+    found = embed(
+        given.model, given.data, format=given.format, part=given.part, whiten=given.whiten, batch=given.batch,
+        window=given.window, hop=given.hop, strict=given.strict, data_root=given.data_root, device=given.device,
+        failures=failures, progress=not given.quiet,
+    )  # fmt: skip
+    found.save(given.out)
+    rows = "recordings" if given.window is None else "windows"
+    print(f"{given.out}: {found.vectors.shape[0]} {rows} x {found.vectors.shape[1]} values")
+
+
+def _probe(given: argparse.Namespace) -> None:
+    from mfcl.core.console import table
+    from mfcl.data.dataset import guessed_labels
+    from mfcl.embeddings.table import load_embeddings
+    from mfcl.evaluation.tasks import measure_labels, measure_voices
+    from mfcl.evaluation.wording import figure, task
+
+    embeddings = load_embeddings(given.embeddings)
+    label, speaker = guessed_labels(list(embeddings.labels), given.label, given.speaker)
+    if label is None and speaker is None:
+        known = f"its labels are {', '.join(embeddings.labels)}" if embeddings.labels else "it has no labels"
+        raise MfclError(f"{given.embeddings}: no label to measure by; {known}; name one (--label, --speaker)")
+    for option, name, asked in (("label", label, given.label), ("speaker", speaker, given.speaker)):
+        if name and not asked:
+            print(f"--{option} {name}: taken, as none was named", file=sys.stderr)
+    found, failed = [], []
+    for measure, wanted in ((measure_labels, label), (measure_voices, speaker)):
+        try:
+            found += measure(embeddings, label, speaker, seed=given.seed) if wanted else []  # type: ignore[arg-type]
+        except MfclError as error:  # the other may still be measured
+            failed.append(error)
+    if not found:
+        raise failed[0]
+    rows = [
+        (
+            task(one.question), one.question.metric, figure(one.question.metric, one.value),
+            *("-" if end is None else figure(one.question.metric, end) for end in (one.low, one.high)), one.n,
+        )
+        for one in found
+    ]  # fmt: skip
+    print(table(rows, ["task", "metric", "%", "low", "high", "n"]))
+    said = [one.note for one in found] + [f"not measured: {one}" for one in failed]
+    for text in dict.fromkeys(said):
+        if text:
+            print(f"note: {text}")
+
+
+def _info(given: argparse.Namespace) -> None:
+    from mfcl.core.console import table
+
+    if (given.path is None) == (given.recipe is None):
+        raise MfclError("wanted a model, an .npz file or --recipe, one of them; see mfcl info --help")
+    if given.recipe is not None:
+        from mfcl.recipe import load_recipe, schema
+
+        print(table(schema(load_recipe(given.recipe)), ["key", "type", "value", "bounds", "what it means"]))
+        return
+    if given.path.suffix == ".npz":
+        from mfcl.embeddings.table import load_embeddings
+
+        found = load_embeddings(given.path)
+        parts = ", ".join(f"{part} {size}" for part, size in found.sizes.items())
+        rows = [
+            ("recordings", len(found)),
+            ("values", found.dim),
+            ("parts", parts),
+            ("labels", ", ".join(found.labels)),
+        ]
+    else:
+        from mfcl.checkpoint import load_checkpoint
+
+        loaded = load_checkpoint(given.path)
+        weights = sum(weight.numel() for weight in loaded.model.parameters())
+        rows = [("recipe", loaded.recipe.name), ("parameters", f"{weights:,}")]
+        rows += [(f"{name} values", dim) for name, dim in loaded.model.dims.items()]
+        named = {"format": "file version", "mfcl_version": "written by mfcl"}
+        plain = {key: value for key, value in loaded.info.items() if isinstance(value, str | int | float)}
+        rows += [(named.get(key, key), value) for key, value in plain.items()]
+    print(table(rows, [str(given.path), ""]))
