@@ -83,7 +83,7 @@ def test_sound_on_the_scale_of_whole_numbers_is_above_full_scale(tmp_path):
 
 def test_failures_and_notices_are_told_apart_and_each_kind_says_what_is_done(tmp_path):
     assert not set(FAILURES) & set(NOTICES)
-    assert set(DONE) == {*FAILURES, *NOTICES, "duplicate", "label missing"}
+    assert set(DONE) == {*FAILURES, *NOTICES, "duplicate", "label missing", "name not UTF-8"}
     judgement = judge(write(tmp_path / "it.wav", np.full(16000, 0.999), subtype="PCM_16"))
     assert [kind_of(problem) for problem in judgement.failures] == ["silent"]
     assert [kind_of(problem) for problem in judgement.notices] == ["DC offset", "clipped"]

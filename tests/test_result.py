@@ -69,7 +69,8 @@ whole = st.integers(0, 10**9)
 questions = st.builds(
     Question, st.sampled_from(["labels", "voices", "robustness", "efficiency", "cost", "my own"]),
     st.sampled_from([*wording.METRICS, "other"]), st.text(max_size=9), st.sampled_from(PROBES), st.none() | whole,
-    st.text(max_size=9), st.none() | whole, st.sampled_from(CONDITIONS), finite,
+    st.text(max_size=9), whole, st.sampled_from(CONDITIONS), finite, st.none() | whole, st.none() | whole,
+    st.none() | whole, st.none() | whole,
 )  # fmt: skip
 representations = st.builds(
     Representation, st.sampled_from(("", *KINDS)), st.text(max_size=9), st.sampled_from(("", *FORMATS)),

@@ -5,16 +5,20 @@ import pytest
 from mfcl.studies.cache import Cache, digest, slug
 
 
+def answer(number):
+    return {"rows": [number], "pictures": {}, "notes": [], "seconds": 1.0}
+
+
 def test_a_result_is_worked_out_once_and_read_from_its_file_after(tmp_path):
     calls = []
 
     def work():
         calls.append(1)
-        return {"rows": [1.5, None, "ü"]}, []
+        return {"rows": [1.5, None, "ü"], "pictures": {}, "notes": [], "seconds": 1}, []
 
     first = Cache(tmp_path / "parts").once("labels, wave", {"seed": 0}, work)
     again = Cache(tmp_path / "parts").once("labels, wave", {"seed": 0}, work)  # another day, another process
-    assert first == again == {"rows": [1.5, None, "ü"]}
+    assert first == again == {"rows": [1.5, None, "ü"], "pictures": {}, "notes": [], "seconds": 1}
     assert calls == [1]
     assert [path.parent.name for path in tmp_path.rglob("*.json")] == ["parts"]
 
@@ -23,8 +27,8 @@ def test_whatever_a_result_depends_on_gives_it_a_file_of_its_own(tmp_path):
     cache = Cache(tmp_path)
     bases = [{"seed": 0}, {"seed": 1}, {"seed": 0, "recipe": {"epochs": 2}}, {"seed": 0, "recipe": {"epochs": 3}}]
     for number, basis in enumerate(bases):
-        assert cache.once("a", basis, lambda number=number: ({"n": number}, [])) == {"n": number}
-    assert cache.once("b", bases[0], lambda: ({"n": 9}, [])) == {"n": 9}
+        assert cache.once("a", basis, lambda number=number: (answer(number), [])) == answer(number)
+    assert cache.once("b", bases[0], lambda: (answer(9), [])) == answer(9)
     assert len({cache.path(name, basis) for name in "ab" for basis in bases}) == 8
     assert len(list(tmp_path.glob("*.json"))) == len(list(tmp_path.glob("*.npz"))) == 5
 

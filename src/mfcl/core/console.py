@@ -135,6 +135,17 @@ def width() -> int | None:
     return shutil.get_terminal_size().columns
 
 
+class Lines(str):
+    """A text of several lines that is to stay so in a cell of a table; other texts become one line."""
+
+
+def _safe(cell: Any) -> Any:
+    """Return a cell that cannot do anything to a terminal."""
+    if isinstance(cell, Lines):
+        return "\n".join(map(printable, cell.split("\n")))
+    return printable(cell) if isinstance(cell, str) else cell
+
+
 def table(rows: Iterable[Sequence[Any]], headers: Sequence[str], *, style: str = "simple") -> str:
     """Return rows as an aligned text table of printable lines; `style="github"` gives Markdown.
 
@@ -151,10 +162,10 @@ def table(rows: Iterable[Sequence[Any]], headers: Sequence[str], *, style: str =
         4.0                a
         0.25               b
     """
-    lines = [[printable(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
+    lines = [[_safe(cell) for cell in row] for row in rows]
     texts = [place for place in range(len(headers)) if all(isinstance(line[place], str) for line in lines)]
     most = width() if style == "simple" else None
-    heads = [printable(header) if "\n" not in header else header for header in headers]
+    heads = [_safe(header) for header in headers]
     folded = None if most is None else _column_widths(lines, heads, most)
     return tabulate(lines, headers=heads, tablefmt=style, disable_numparse=texts, maxcolwidths=folded)
 

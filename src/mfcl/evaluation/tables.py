@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mfcl.core.console import table
+from mfcl.core.console import Lines, table
 from mfcl.evaluation import wording
 from mfcl.evaluation.result import Result
 from mfcl.evaluation.summary import Summary, summaries
@@ -42,7 +42,8 @@ def _key(one: Summary) -> tuple[str, str]:
 
 def _head(one: Summary, style: str) -> str:
     words = [] if one.question.section in ("geometry", "cost") else [wording.task(one.question)]
-    return (": " if style == "github" else ",\n").join([*words, wording.metric(one.question.metric).head])
+    text = (": " if style == "github" else ",\n").join([*words, wording.metric(one.question.metric).head])
+    return Lines(text)
 
 
 def _cell(one: Summary) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mfcl.core.console import table
+from mfcl.core.console import Lines, table
 from mfcl.evaluation import wording
 from mfcl.evaluation.result import (
     BASELINE,
@@ -143,7 +143,8 @@ def _row(one: Summary, found: Sequence[Summary], differences: Sequence[Differenc
     named = wording.name(best.representation).replace(" ", "\n", 1) if best else "-"
     error = " (error)" if one.question.metric == "eer" else ""
     value = wording.figure(one.question.metric, one.value)
-    return [wording.task(one.question) + error, f"{value}{interval}", untrained, baseline, named]
+    cells = [wording.task(one.question) + error, f"{value}{interval}", untrained, baseline, named]
+    return [Lines(cell) for cell in cells]
 
 
 def _gap(one: Summary, rival: Summary | None, differences: Sequence[Difference]) -> str:
