@@ -154,7 +154,8 @@ def study(
         "protocol": protocol, "preset": preset, "recipe": chosen.name, "notes": notes,
     }  # fmt: skip
     rows = _work(folder, planned, everything, about, rates, progress=progress)
-    make_report(folder)
+    if planned:  # else the notes say why nothing can be asked
+        make_report(folder)
     return rows
 
 

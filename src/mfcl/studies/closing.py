@@ -58,7 +58,7 @@ def closing(folder: Path, found: Sequence[Summary], differences: Sequence[Differ
         lines += ["", table(rows, heads), "", *verdicts(ours, found, differences)]
         lines += ["In [ ] 95 % intervals over speakers and seeds; differences are paired by item."]
     else:
-        lines += ["", "No pre-trained encoder was measured by a label: see the report for maps, geometry and training."]
+        lines += ["", "No pre-trained encoder was measured by a label; the report has maps, geometry and training."]
     lines += [*about.get("notes", ())][:3]
     lines += [f"report      {folder / 'report.html'}", f"all tables  {folder / 'results.md'}, results.csv"]
     return "\n".join(lines)
