@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 OUT ?= runs/demo-quick
 
-.PHONY: study test lint types imports unit bench clean
+.PHONY: study test lint types imports unit bench pictures clean
 
 study: $(VENV)/installed
 	$(BIN)/mfcl demo demo
@@ -28,6 +28,9 @@ unit: $(VENV)/installed-dev
 
 bench: $(VENV)/installed-dev
 	$(BIN)/python -m benchmarks --json runs/bench.json
+
+pictures: $(VENV)/installed-dev
+	$(BIN)/python examples/make_pictures.py $(OUT) docs/pictures
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mfcl.evaluation.result import Representation
+from mfcl.evaluation.result import Question, Representation, Result
 from mfcl.studies.representations import BASELINES
 from mfcl.studies.workspace import Workspace
 from tests.small_study import section, small_study, write_listed
@@ -132,3 +132,7 @@ def test_the_public_names_are_those_of_version_0_1() -> None:
 def test_a_path_that_loaded_no_torch_still_loads_none(path: str) -> None:
     code = f"import sys, mfcl.{path}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_result_has_its_table_by_the_name_of_version_0_1():
+    assert Result(Question("labels", "accuracy"), 1.0, None, None, 1).table == "labels"

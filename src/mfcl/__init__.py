@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mfcl.studies.comparing import compare
     from mfcl.training.api import train
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "Checkpoint": "checkpoint",

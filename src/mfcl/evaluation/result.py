@@ -143,6 +143,11 @@ class Result:
     note: str = ""
     evidence: Evidence | None = field(default=None, compare=False, repr=False)
 
+    @property
+    def table(self) -> str:
+        """The section, by its name of version 0.1."""
+        return self.question.section
+
     def about(self, representation: Representation, **changed: Any) -> "Result":
         """Return the same figure as one of a representation, with other fields changed too."""
         return dataclasses.replace(self, representation=representation, **changed)

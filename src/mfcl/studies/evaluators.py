@@ -21,6 +21,7 @@ from mfcl.evaluation.tasks import (
 )
 from mfcl.evaluation.wording import name, subject
 from mfcl.models.cost import cost
+from mfcl.models.inference import pick_device
 from mfcl.studies.representations import Source
 from mfcl.studies.workspace import Workspace, view_of
 
@@ -157,7 +158,7 @@ def costs(workspace: Workspace, source: Source) -> Answer:
     """Ask what it took to have the encoders, and what embedding with them takes."""
     answer = Answer()
     known = workspace.make(source)
-    model = workspace.model(source)
+    model = workspace.model(source).to(pick_device(workspace.device))  # what embeds is what is timed
     for one in (one for one in source.representations if not one.part):
         found = cost(model, workspace.data.store.sample_rate, format=one.format)  # type: ignore[arg-type]
         found["seconds"] = known["seconds"]
