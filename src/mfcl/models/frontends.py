@@ -119,7 +119,7 @@ class LogMel(nn.Module):
 
         Args:
             wave: Sound at the model's rate, zeros after each clip's end.
-            lengths: Samples of each clip; None if all fill the width.
+            lengths: Samples of each clip; None if there is no padding.
         """
         mel, frames = self.log_power(wave, lengths)
         return self.normalise(mel, frames), frames
@@ -158,7 +158,7 @@ class LogMel(nn.Module):
 
         Args:
             mel: As `log_power` gives them.
-            lengths: Frames of each clip; None if all fill the width.
+            lengths: Frames of each clip; None if there is no padding.
         """
         scaled = (mel - self.mean[:, None]) / self.deviation[:, None]
         return scaled if lengths is None else scaled * within(lengths, mel.shape[2])[:, None]

@@ -91,7 +91,7 @@ class FormatEncoder(nn.Module):
 
         Args:
             wave: Waveforms, zeros after each clip's end.
-            lengths: Samples of each clip; None if all fill the width.
+            lengths: Samples of each clip; None if there is no padding.
         """
         frames: Frames = self.encoder(*self.front(wave, lengths))
         return frames

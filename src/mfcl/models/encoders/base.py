@@ -25,7 +25,7 @@ class Frames(NamedTuple):
 
     values: Float[Tensor, "batch frames features"]
     lengths: Int64[Tensor, " batch"] | None
-    """Frames of each clip; zeros follow. None: all fill the width."""
+    """Frames of each clip; zeros follow. None: no padding."""
 
 
 class WaveEncoder(nn.Module, abc.ABC):
@@ -45,7 +45,7 @@ class WaveEncoder(nn.Module, abc.ABC):
 
         Args:
             wave: Waveforms, zeros after each clip's end.
-            lengths: Samples of each clip; None if all fill the width.
+            lengths: Samples of each clip; None if there is no padding.
 
         Returns:
             Values (batch, frames, features), zero after each clip's last frame, and the frames of each clip; None in
@@ -68,7 +68,7 @@ class MelEncoder(nn.Module, abc.ABC):
 
         Args:
             mel: Normalised log-mels, zeros after each clip's end.
-            lengths: Frames of each clip; None if all fill the width.
+            lengths: Frames of each clip; None if there is no padding.
         """
 
 

@@ -56,7 +56,7 @@ class Filterbank1d(WaveEncoder):
 
         Args:
             wave: Waveforms, zeros after each clip's end.
-            lengths: Samples of each clip; None if all fill the width.
+            lengths: Samples of each clip; None if there is no padding.
         """
         sound, lengths = whole_windows(wave[:, None, None], lengths, self.samples)
         grid, lengths = self.log_power(sound[:, 0, 0], lengths)

@@ -51,7 +51,7 @@ class MelCnn(MelEncoder):
 
         Args:
             mel: Normalised log-mels, zeros after each clip's end.
-            lengths: Frames of each clip; None if all fill the width.
+            lengths: Frames of each clip; None if there is no padding.
         """
         lengths = windows(lengths, 3, 2, padding=1)
         grid = self.norm0(channels_last(self.conv0(mel[:, None])), lengths).relu_()

@@ -100,7 +100,7 @@ class Res1dNet(WaveEncoder):
 
         Args:
             wave: Waveforms, zeros after each clip's end.
-            lengths: Samples of each clip; None if all fill the width.
+            lengths: Samples of each clip; None if there is no padding.
         """
         grid, lengths = (whole_windows if self.WHOLE else at_least)(wave[:, None, None], lengths, self.samples)
         grid = channels_last(self.conv0(grid))
