@@ -49,7 +49,7 @@ class MelAugment:
     noise_probability: float = bounded(0.0, 0.0, 1.0)
     """Probability of adding white noise to the waveform before its log-mel; SNR range of `augment.wave`."""
     mix: float = bounded(0.2, 0.0, 0.999)
-    """Largest share of power that comes from another recording mixed in; 0 turns mixing off."""
+    """Largest share of the power that is mixed in from another recording; 0 turns mixing off."""
     resize_probability: float = bounded(0.5, 0.0, 1.0)
     """Probability of a random resize-crop: a window of the spectrogram is stretched to full size."""
     resize_bands_low: float = bounded(0.9, 0.01, 100.0)

@@ -82,9 +82,9 @@ def white_noise(keys: Int64[Tensor, " batch"], samples: int) -> Float[Tensor, "b
         # torch's >> copies the sign bit; the mask makes it a logical shift
         words = (words ^ ((words >> right) & ((1 << (64 - right)) - 1))) * factor
     words = words ^ ((words >> 31) & ((1 << 33) - 1))
-    parts = words.contiguous().view(torch.int16).view(*words.shape, 4)
-    total = parts[..., 0].float() + parts[..., 1] + parts[..., 2] + parts[..., 3]
-    return (total + 2.0) / (2.0**16 / math.sqrt(3))  # each part: mean -1/2, variance 2**32 / 12
+    draws = words.contiguous().view(torch.int16).view(*words.shape, 4)
+    total = draws[..., 0].float() + draws[..., 1] + draws[..., 2] + draws[..., 3]
+    return (total + 2.0) / (2.0**16 / math.sqrt(3))  # each draw: mean -1/2, variance 2**32 / 12
 
 
 def mixed(
