@@ -29,7 +29,7 @@ def read_tensors(path: Path, wanted: Mapping[str, Tensor] | None = None, *, do: 
     Args:
         path: A safetensors file.
         wanted: Names and shapes that it must have, compared before tensors are read.
-        do: What to do if it is damaged, as the end of the message.
+        do: Advice if it is damaged, the end of the error message.
 
     Raises:
         CheckpointError: it is absent, damaged, or belongs to another model.
@@ -53,7 +53,7 @@ def read_weights(path: Path, wanted: Mapping[str, Tensor], *, do: str) -> dict[s
     Args:
         path: A safetensors file.
         wanted: The model's own state dict; it may be on the meta device.
-        do: What to do if it is damaged, as the end of the message.
+        do: Advice if it is damaged, the end of the error message.
 
     Raises:
         CheckpointError: it is absent, damaged, of another model, or has values out of range.

@@ -84,7 +84,7 @@ class GroupNorm(nn.GroupNorm):
         return kept.to(grid.dtype)
 
     def least_variance(self, count: Int64[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        """Return what is added to the variance of so many values."""
+        """Return the constant added to the variance of `count` values."""
         return torch.full(count.shape, self.eps, device=count.device)
 
 
@@ -99,7 +99,7 @@ class InstanceNorm(GroupNorm):
         super().__init__(channels, channels)
 
     def least_variance(self, count: Int64[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        """Return what is added to the variance of so many values."""
+        """Return the constant added to the variance of `count` values."""
         return 1 / count
 
 
