@@ -181,7 +181,7 @@ def test_every_number_has_bounds_and_is_held_to_them_in_python_too(prefix: str, 
 def test_the_schema_tells_every_setting_with_its_bounds_and_meaning() -> None:
     told = {one.key: one for one in schema(load_recipe("quick"))}
     assert told["train.epochs"] == (
-        "train.epochs", "int", "10", "1 to 1000000", "Times that each recording is seen."
+        "train.epochs", "int", "10", "1 to 1000000", "Passes over the training recordings."
     )  # fmt: skip
     assert told["model.neck"].value == "null"
     assert told["model.neck.directions"].value == "64 (if set)"

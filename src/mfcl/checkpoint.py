@@ -1,4 +1,7 @@
-"""A trained model as a folder: settings in JSON, weights in safetensors, a card to read. Loading runs no code."""
+"""Save and load a trained model: a folder of JSON settings, safetensors weights and a model card.
+
+Loading runs no code from the folder.
+"""
 
 import contextlib
 import json
@@ -23,15 +26,15 @@ from mfcl.models.weights_file import check_values, digest, read_tensors, read_we
 from mfcl.recipe import Recipe, from_dict, to_dict
 
 FORMAT = 1
-"""Of the folder; a reader of another one refuses it."""
+"""Version of the folder's format; any other version is refused."""
 CONFIG, WEIGHTS, CARD = FILES = ("config.json", "model.safetensors", "README.md")
 WHITENING = "whitening.safetensors"
-"""Beside them, where one was learned: for each part of an embedding a mean and directions."""
+"""Optional file: the mean and the directions of the whitening of each part of an embedding."""
 KEYS: dict[str, type] = {"format": int, "mfcl_version": str, "dims": dict, "recipe": dict, "facts": dict}
 DIGESTS = "digests"
-"""An entry that version 0.1 did not write: the SHA-256 of each file of numbers."""
+"""Entry with the SHA-256 of the weights and the whitening; version 0.1 did not write it."""
 LARGEST_DIRECTION = 1e15
-"""In a whitening: of a direction that hardly varies the reciprocal is large, and right."""
+"""Largest value in a whitening: directions of small variance have large values."""
 DAMAGED = "copy the checkpoint again"
 
 
@@ -40,11 +43,11 @@ class Checkpoint:
     """A saved model.
 
     Attributes:
-        model: The pair of encoders with their front ends, in evaluation mode, on the processor.
-        recipe: Every choice it was made with.
-        folder: Where it was read.
-        info: What else `config.json` says: the version that wrote it, the sizes of the embeddings, facts of the run.
-        whitening: What makes each part of an embedding ready for cosines, learned from training data; empty if not.
+        model: The two encoders with their front ends, in evaluation mode, on the CPU.
+        recipe: The recipe of the model.
+        folder: The folder it was read from.
+        info: The other entries of `config.json`: version, sizes of the embeddings, facts about the run.
+        whitening: PCA whitening of each part of an embedding, for cosine similarity; empty if none was saved.
     """
 
     model: MultiFormatModel
@@ -62,19 +65,19 @@ def save_checkpoint(
     card: Mapping[str, str] | None = None,
     whitening: Mapping[str, Whitening] | None = None,
 ) -> None:
-    """Write a model; all its files are whole before any of them takes its place.
+    """Save a model; an earlier checkpoint in the folder is replaced only after all files are written.
 
     Under `torchrun` the main process writes and the others wait.
 
     Args:
         model: On any device, in any mode.
-        recipe: Every choice it was made with.
-        folder: Made if it is not there; an earlier checkpoint in it is replaced.
-        card: Facts to print on the model card, such as the data and the seed.
-        whitening: What makes each part of an embedding ready for cosines.
+        recipe: The recipe of the model.
+        folder: Created if missing.
+        card: Facts for the model card, such as the data and the seed.
+        whitening: PCA whitening of each part of an embedding, for cosine similarity.
 
     Raises:
-        CheckpointError: the disk is full or the folder cannot be written; an earlier checkpoint is then as it was.
+        CheckpointError: the disk is full or the folder cannot be written; an earlier checkpoint is unchanged.
     """
     if is_main():
         _write(model, recipe, Path(folder), dict(card or {}), whitening or {})
@@ -82,10 +85,10 @@ def save_checkpoint(
 
 
 def load_checkpoint(folder: str | Path) -> Checkpoint:
-    """Read a model from its folder, or from the run folder that holds it as `model`.
+    """Load a model from its folder, or from a run folder with a subfolder `model`.
 
     Raises:
-        CheckpointError: something is missing, damaged, of another version, or does not fit together.
+        CheckpointError: a file is missing, damaged, of another version, or of another model than the others.
     """
     survive_fork()
     path = _resolve(Path(folder))
@@ -101,7 +104,7 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     weights = read_weights(path / WEIGHTS, wanted.state_dict(), do=DAMAGED)
     if config["dims"] != (dims := dict(wanted.dims)):
         raise CheckpointError(f"{path / CONFIG}: wanted dims {dims}, got {shown(config['dims'])}; {DAMAGED}")
-    model = make_model(recipe.model, seed=0)  # no larger than the file, which fits it
+    model = make_model(recipe.model, seed=0)  # safe to allocate: the file was found to have these sizes
     model.load_state_dict(weights)
     info = {key: config[key] for key in KEYS if key != "recipe"}
     return Checkpoint(model.eval(), recipe, path, info, _whitening(path / WHITENING))
@@ -127,11 +130,11 @@ def _write(
                 if whitening:
                     places[WHITENING] = stack.enter_context(replacing(folder / WHITENING))
                     save_numpy(_arrays(whitening), places[WHITENING])
-            except SafetensorError as error:  # its wrapping of the system's own errors, a full disk among them
+            except SafetensorError as error:  # wraps system errors, such as a full disk
                 raise OSError(str(error)) from error
             config[DIGESTS] = {name: digest(places[name]) for name in (WEIGHTS, WHITENING) if name in places}
             places[CONFIG].write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        if not whitening:  # that of an earlier model must not stay beside this one
+        if not whitening:  # remove an earlier model's
             (folder / WHITENING).unlink(missing_ok=True)
     except CheckpointError:
         raise
@@ -144,7 +147,9 @@ def _resolve(folder: Path) -> Path:
         if (path / CONFIG).is_file():
             return path
     found = "nothing there" if not folder.exists() else "no config.json in it or in its folder `model`"
-    raise CheckpointError(f"{folder}: wanted a checkpoint or a run folder, found {found}; see mfcl train --help")
+    raise CheckpointError(
+        f"{folder}: wanted a checkpoint or a run folder, found {found}; give the folder that mfcl train wrote"
+    )
 
 
 def _config(path: Path) -> dict[str, Any]:
@@ -169,7 +174,7 @@ def _config(path: Path) -> dict[str, Any]:
 
 
 def _check_digests(folder: Path, wanted: Any) -> None:
-    """Refuse files of numbers that are not those that `config.json` was written with; 0.1 wrote no digests."""
+    """Refuse weights or a whitening whose digest is not that in `config.json`; version 0.1 wrote none."""
     if wanted is None:
         return
     if not isinstance(wanted, dict) or WEIGHTS not in wanted:
@@ -177,7 +182,7 @@ def _check_digests(folder: Path, wanted: Any) -> None:
     for name in (WEIGHTS, WHITENING):
         path = folder / name
         if not path.is_file():
-            if name in wanted and name != WEIGHTS:  # the weights are asked for in any case
+            if name in wanted and name != WEIGHTS:  # missing weights raise their own error later
                 raise CheckpointError(f"{path}: it is missing, although config.json names it; {DAMAGED}")
         elif name not in wanted:
             raise CheckpointError(f"{path}: it is of another model, config.json does not name it; delete it")

@@ -1,4 +1,4 @@
-"""Every choice of a run in one frozen value: YAML in, JSON beside the weights, nothing retyped at evaluation."""
+"""Recipes: all settings of a run in one frozen dataclass, read from YAML and saved as JSON with the weights."""
 
 import dataclasses
 import re
@@ -25,32 +25,32 @@ Precision = Literal["fp32", "bf16", "auto"]
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """How weights are moved: the optimiser, its schedule and its arithmetic.
+    """The optimiser, its schedule and the numerical precision.
 
     Raises:
         RecipeError: a value out of range.
     """
 
     epochs: int = bounded(10, 1, 1_000_000)
-    """Times that each recording is seen."""
+    """Passes over the training recordings."""
     batch: int = bounded(128, 1, 65_536)
-    """Recordings a step, over all processes."""
+    """Recordings in a batch, over all processes."""
     optimiser: Literal["adamw", "adam"] = "adamw"
-    """AdamW, or Adam without weight decay."""
+    """`adamw`, or `adam` without weight decay."""
     learning_rate: float = bounded(1e-3, 1e-12, 100.0)
-    """The highest one: after the warm-up, before the cosine."""
+    """Peak learning rate: after the warm-up, before the cosine decay."""
     weight_decay: float = bounded(0.01, 0.0, 1000.0)
-    """Of matrices and kernels; norms and biases have none. Adam has none at all."""
+    """Weight decay of matrices and kernels; norms and biases have none. Ignored by `adam`."""
     warmup: float = bounded(0.1, 0.0, 0.999)
-    """Share of all steps in which the learning rate rises."""
+    """Share of all steps in the linear warm-up."""
     clip: float = bounded(5.0, 0.0, 1e9)
-    """Largest norm of the gradient; 0 leaves it as it is."""
+    """Maximum gradient norm; 0 does not clip."""
     ema: float = bounded(0.0, 0.0, 0.999999)
-    """Decay of the averaged weights that are kept at the end; 0 keeps the last ones."""
+    """Decay of an exponential moving average of the weights, which becomes the result; 0 uses the last weights."""
     wave_precision: Precision = "fp32"
-    """Arithmetic of the 1D encoder; `auto` is bf16 where the processor has it."""
+    """Precision of the waveform encoder; `auto` is bf16 where the hardware supports it, else fp32."""
     mel_precision: Precision = "fp32"
-    """Arithmetic of the 2D encoder."""
+    """Precision of the log-mel encoder; as `wave_precision`."""
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -58,10 +58,10 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A whole run: how sound is prepared, cropped and changed, the model, the loss, and two ways to train it."""
+    """All settings of a run: audio preparation, crops, augmentations, model, loss and training."""
 
     name: str
-    """What the recipe is called in tables and on the model card."""
+    """Name of the recipe in tables and on the model card."""
     preparation: Preparation = field(default_factory=Preparation)
     model: ModelSettings = field(default_factory=ModelSettings)
     crops: CropSettings = field(default_factory=CropSettings)
@@ -69,34 +69,34 @@ class Recipe:
     head: HeadSettings = field(default_factory=HeadSettings)
     loss: LossSettings = field(default_factory=LossSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
-    """Contrastive pre-training of the pair."""
+    """Contrastive pre-training of both encoders."""
     supervised: TrainSettings = field(default_factory=TrainSettings)
     """Supervised training of each encoder with a linear layer."""
 
     def __post_init__(self) -> None:
-        """Refuse a model that would hear another rate than sound is brought to."""
+        """Refuse a model whose sample rate is not that of the prepared audio."""
         check_settings(self)
         if self.model.sample_rate != self.preparation.sample_rate:
             raise RecipeError(
                 f"model.sample_rate is {self.model.sample_rate} Hz and preparation.sample_rate "
-                f"{self.preparation.sample_rate} Hz; set both alike"
+                f"{self.preparation.sample_rate} Hz; set both to the same rate"
             )
 
 
 def recipe_names() -> tuple[str, ...]:
-    """Return the names of the recipes that come with the package."""
+    """Return the names of the built-in recipes."""
     return tuple(sorted(path.stem for path in _shipped().glob("*.yaml")))
 
 
 def load_recipe(name_or_path: str | Path | Recipe, overrides: Sequence[str] = ()) -> Recipe:
-    """Read a recipe that comes with the package, or a YAML file, and change single values of it.
+    """Read a built-in recipe or a YAML file, and override single settings.
 
     Args:
         name_or_path: `default`, `quick`, `reference`, a path that ends in .yaml or .yml, or a `Recipe`.
-        overrides: Each `key=value`, the key dotted, the value in YAML: `train.epochs=5`, `model.wave.pooling=mean`.
+        overrides: Each `key=value` with a dotted key and a YAML value: `train.epochs=5`, `model.wave.pooling=mean`.
 
     Raises:
-        RecipeError: no such recipe, unreadable YAML, an unknown key, or a value of the wrong kind or range.
+        RecipeError: no such recipe, unreadable YAML, an unknown key, or a value of the wrong type or range.
 
     Example:
         >>> load_recipe(load_recipe("quick"), ["train.epochs=3"]).train.epochs
@@ -114,30 +114,30 @@ def load_recipe(name_or_path: str | Path | Recipe, overrides: Sequence[str] = ()
 
 
 def changed(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
-    """Return a recipe with single values changed, as `load_recipe` changes them."""
+    """Return a recipe with single settings overridden; see `load_recipe`."""
     return load_recipe(recipe, overrides)
 
 
 def schema(recipe: Recipe) -> list[Described]:
-    """Return every setting of a recipe: its key, type, value, bounds, and what it means."""
+    """Return every setting of a recipe: its key, type, value, bounds and description."""
     return list(described(recipe))
 
 
 def to_dict(value: Any) -> dict[str, Any]:
-    """Return a settings dataclass as plain values that JSON and YAML can hold."""
+    """Return a settings dataclass as plain values for JSON and YAML."""
     return {entry.name: _plain(getattr(value, entry.name)) for entry in dataclasses.fields(value)}
 
 
 def from_dict(kind: type[T], values: Mapping[Any, Any], *, where: str) -> T:
-    """Build a settings dataclass from plain values, strictly.
+    """Build a settings dataclass from plain values; unknown keys and wrong types are errors.
 
     Args:
         kind: A dataclass whose fields are numbers, strings, literals, tuples or such dataclasses.
-        values: Plain values, as from YAML or JSON; what is left out keeps its default.
-        where: The file or place to name in a message.
+        values: Plain values, as from YAML or JSON; missing keys take their defaults.
+        where: The file, or another source, to name in error messages.
 
     Raises:
-        RecipeError: an unknown key (with the nearest right one), or a value of the wrong kind or range.
+        RecipeError: an unknown key (suggests the nearest one), or a value of the wrong type or range.
 
     Example:
         >>> from_dict(TrainSettings, {"epochs": 3}, where="here").epochs
@@ -151,7 +151,7 @@ def from_dict(kind: type[T], values: Mapping[Any, Any], *, where: str) -> T:
 
 
 def _built(kind: type[T], values: Any, where: str, group: str) -> T:
-    """Build the settings dataclass of a group of settings (a dotted key; "": the whole)."""
+    """Build the settings dataclass of a group, such as `model.wave`; "" is the whole recipe."""
     at = f"{where}: {group}" if group else where
     if not isinstance(values, Mapping):
         raise RecipeError(f"{at}: wanted settings (key: value), got {shown(values)}")
@@ -170,7 +170,7 @@ def _built(kind: type[T], values: Any, where: str, group: str) -> T:
 
 
 def _located(group: str, text: str) -> str:
-    """Return a message about a group's settings with the group's whole key, which the dataclass knows in part."""
+    """Return an error message of a settings dataclass with the full dotted key of its group."""
     last = group.rpartition(".")[2]
     if not group or text.startswith(group):
         return text
@@ -178,7 +178,11 @@ def _located(group: str, text: str) -> str:
 
 
 def _typed(hint: Any, value: Any, where: str, key: str) -> Any:
-    """Return a plain value as what a field's type asks for, or say what was wanted."""
+    """Convert a plain value to the type of its field.
+
+    Raises:
+        RecipeError: it is of another type.
+    """
     origin, choices = typing.get_origin(hint), typing.get_args(hint)
     at = f"{where}: {key}"
     if dataclasses.is_dataclass(hint):
@@ -191,7 +195,7 @@ def _typed(hint: Any, value: Any, where: str, key: str) -> Any:
             raise RecipeError(f"{at}: {one_of('choice', value if isinstance(value, str) else shown(value), choices)}")
         return value
     if hint is float and isinstance(value, str) and re.fullmatch(r"[-+]?\d{1,20}(\.\d{0,20})?[eE][-+]?\d{1,4}", value):
-        value = float(value)  # YAML reads 1e-4, which has no point, as text
+        value = float(value)  # YAML reads 1e-4 as text, as it lacks a decimal point
     if hint is float and isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**1000:
         return float(value)
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
@@ -200,7 +204,7 @@ def _typed(hint: Any, value: Any, where: str, key: str) -> Any:
 
 
 def _key(key: object, where: str) -> str:
-    """Return a key that is no setting's name, as a message may quote it."""
+    """Return an unknown key as one line of text for an error message."""
     text = key if isinstance(key, str) else shown(key)
     check_text(f"{where}: a setting's name", text)
     return text
@@ -213,20 +217,20 @@ def _plain(value: Any) -> Any:
 
 
 def _read(path: Path) -> tuple[dict[Any, Any], str]:
-    """Return the plain values of a recipe and where they stand; a file without a name has its own."""
+    """Return the plain values of a recipe and its file; the name defaults to the file's stem."""
     if path.suffix not in (".yaml", ".yml"):
         if path.name not in recipe_names() or len(path.parts) > 1:
             raise RecipeError(f"{one_of('recipe', shown(str(path))[1:-1], recipe_names())}; or give a .yaml file")
         path = _shipped() / f"{path.name}.yaml"
     try:
         if path.exists() and not path.is_file():
-            raise RecipeError("it is no file")
+            raise RecipeError("it is not a file")
         with path.open("rb") as file:
             content = file.read(4 * MOST_LETTERS + 1)
         values = read_yaml(content.decode("utf-8"))
     except (OSError, ValueError, RecipeError) as error:
-        told = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())
-        raise RecipeError(f"{path}: wanted a recipe in YAML, cannot read it ({told})") from error
+        reason = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())
+        raise RecipeError(f"{path}: wanted a recipe in YAML, cannot read it ({reason})") from error
     if not isinstance(values, dict):
         raise RecipeError(f"{path}: wanted a recipe in YAML (key: value), got {type(values).__name__}")
     values.setdefault("name", path.stem)
@@ -235,20 +239,20 @@ def _read(path: Path) -> tuple[dict[Any, Any], str]:
 
 def _set(values: dict[Any, Any], override: str) -> None:
     key, sign, text = override.partition("=")
-    told = f"the override {shown(override)}"
+    where = f"the override {shown(override)}"
     if not sign or not key:
-        raise RecipeError(f"{told}: wanted key=value, such as train.epochs=5")
+        raise RecipeError(f"{where}: wanted key=value, such as train.epochs=5")
     try:
         value = read_yaml(text)
     except RecipeError as error:
-        raise RecipeError(f"{told}: the value cannot be read as YAML ({error})") from error
+        raise RecipeError(f"{where}: the value cannot be read as YAML ({error})") from error
     *groups, last = key.split(".")
     for group in groups:
         if values.get(group) is None:  # left out, or null: the group's defaults
             values[group] = {}
         values = values[group]
         if not isinstance(values, dict):
-            raise RecipeError(f"{told}: {group} is a single value, not a group of settings")
+            raise RecipeError(f"{where}: {group} is a single value, not a group of settings")
     values[last] = value
 
 

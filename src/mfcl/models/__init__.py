@@ -1,4 +1,4 @@
-"""The models and what they are built of: front ends, encoders, pooling, heads, losses; inference and cost."""
+"""Models and their modules (front ends, encoders, pooling, heads, losses), inference and cost."""
 
 from mfcl.models.encoders import (
     EncoderSettings,

@@ -1,4 +1,4 @@
-"""What a model costs: its parameters, its arithmetic, and how fast this machine embeds with it."""
+"""Parameters, multiply-adds and embedding speed of a model."""
 
 import time
 
@@ -12,24 +12,27 @@ from mfcl.models.inference import Format
 from mfcl.models.pair import MultiFormatModel
 
 CLIPS = 64
+"""Clips in the batch that is timed."""
 CLIP_SECONDS = 0.64
 ROUNDS = 3
+"""Timed runs; the fastest counts."""
 COUNTED_SECONDS = 10
+"""Length of the clip whose multiply-adds are counted."""
 
 
 def cost(model: MultiFormatModel, sample_rate: int, *, format: Format = "both") -> dict[str, float]:
-    """Return what embedding with a model costs, as the rows of the table `cost` name it.
+    """Return the cost of embedding with a model; keys are the rows of the table `cost`.
 
-    The model is left in the mode that it was in.
+    Leaves the model in its present mode (training or evaluation).
 
     Args:
-        model: On the device that is to be timed.
-        sample_rate: Of the waveforms it takes, in Hz.
-        format: The encoder that is used, or both.
+        model: On the device to time.
+        sample_rate: Of the input waveforms, in Hz.
+        format: The encoder to measure, or both.
 
     Returns:
-        `parameters`; `multiply_adds` per second of sound (of convolutions and matrix products; those of the log-mel's
-        Fourier transform are not counted); `clips_per_second`, of batches of 64 clips of 0.64 seconds.
+        `parameters`; `multiply_adds` per second of audio, of convolutions and matrix products, without the Fourier
+        transform of the log-mel; `clips_per_second`, for batches of 64 clips of 0.64 seconds.
     """
     formats = formats_of(format)
     was_training = model.training
@@ -45,18 +48,15 @@ def cost(model: MultiFormatModel, sample_rate: int, *, format: Format = "both") 
 
 
 def parameters(model: MultiFormatModel, formats: tuple[str, ...] = FORMATS) -> int:
-    """Return the weights of the chosen encoders; buffers are not counted."""
+    """Return the number of parameters of the chosen encoders; buffers are not counted."""
     return sum(weight.numel() for name in formats for weight in getattr(model, name).parameters())
 
 
 @torch.no_grad()
 def multiply_adds(model: MultiFormatModel, sample_rate: int, formats: tuple[str, ...] = FORMATS) -> float:
-    """Return the multiplications with an addition that a second of sound takes, without what a clip's ends cost.
-
-    A long clip is counted: a mean over clips of a second would charge each for its padding.
-    """
+    """Return the multiply-adds per second of audio, from one long clip: padding at its ends hardly counts."""
     wave = sound(model, 1, COUNTED_SECONDS * sample_rate)
-    with FlopCounterMode(display=False) as counter:  # it counts a multiplication and an addition as two
+    with FlopCounterMode(display=False) as counter:  # counts a multiply-add as two operations
         for name in formats:
             getattr(model, name)(wave)
     return float(counter.get_total_flops()) / 2 / COUNTED_SECONDS
@@ -66,7 +66,7 @@ def multiply_adds(model: MultiFormatModel, sample_rate: int, formats: tuple[str,
 def clips_per_second(
     model: MultiFormatModel, sample_rate: int, formats: tuple[str, ...] = FORMATS, *, rounds: int = ROUNDS
 ) -> float:
-    """Return how many short clips are embedded in a second, the best of some rounds after one that warms up."""
+    """Return the number of short clips embedded per second, the best of some rounds after a warm-up round."""
     wave = sound(model, CLIPS, round(CLIP_SECONDS * sample_rate))
     seconds = []
     for _ in range(rounds + 1):
@@ -78,6 +78,6 @@ def clips_per_second(
 
 
 def sound(model: MultiFormatModel, clips: int, samples: int) -> Float[Tensor, "{clips} {samples}"]:
-    """Return noise on the model's device, the same every time."""
+    """Return fixed noise on the model's device."""
     noise = torch.randn(clips, samples, generator=torch.Generator().manual_seed(0))
     return 0.1 * noise.to(next(model.parameters()).device)

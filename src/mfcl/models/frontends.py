@@ -1,7 +1,7 @@
-"""The two formats of a sound as modules inside the model: the waveform, and its log-mel spectrogram.
+"""Front ends, from a waveform to the two formats: the scaled waveform, and its log-mel spectrogram.
 
-Both take waveforms, run where the model runs, travel with its checkpoint, and so cannot be set differently in training,
-embedding and serving. A clip's features depend on that clip alone.
+They are modules inside the model and saved with it, so training, embedding and serving use the same settings. A clip's
+features depend on that clip alone.
 """
 
 import math
@@ -20,36 +20,36 @@ from mfcl.errors import RecipeError
 from mfcl.models.encoders.base import within
 
 BANDS_AT_ONCE = 20
-"""Bands of a piece of the filterbank: fewer leave out more zeros, and make products too small to be fast."""
+"""Bands per piece of the filterbank: smaller pieces skip more zeros, but make matrix products too small to be fast."""
 QUIETEST = 1e-5
-"""The least deviation to divide by: training data that never varies (digital silence) must not give infinities."""
+"""Smallest standard deviation to divide by: constant training data (digital silence) must not give infinities."""
 
 
 @dataclass(frozen=True)
 class MelSettings:
-    """How a waveform becomes a log-mel spectrogram; samples are at the model's own rate."""
+    """Settings of the log-mel spectrogram; samples are at the model's sample rate."""
 
     fft: int = bounded(1024, 16, 65536)
-    """Samples of the Fourier transform; the window is padded to it with zeros."""
+    """FFT size in samples; the window is zero-padded to it."""
     window: int = bounded(400, 2, 65536)
-    """Samples under the Hann window."""
+    """Length of the Hann window in samples."""
     hop: int = bounded(160, 8, 65536)
-    """Samples from frame to frame."""
+    """Hop between frames in samples."""
     bands: int = bounded(80, 1, 1024)
-    """Mel bands."""
+    """Number of mel bands."""
     low_hz: float = bounded(0.0, 0.0, 192000.0)
-    """Where the lowest band starts."""
+    """Lower edge of the lowest band, in Hz."""
     high_hz: float | None = bounded(None, 1.0, 192000.0)
-    """Where the highest band ends; None is half the sample rate."""
+    """Upper edge of the highest band, in Hz; None is half the sample rate."""
     scale: Scale = "slaney"
-    """`slaney`: linear below 1 kHz, bands of equal area. `htk`: logarithmic throughout, bands of equal height."""
+    """Mel scale. `slaney`: linear below 1 kHz, filters of equal area. `htk`: HTK's formula, filters of equal height."""
     floor: float = bounded(1e-6, 1e-30, 1000000.0)
-    """Power below this counts as this."""
+    """Minimum power in a band; smaller values are set to it before the logarithm."""
     ceiling: float | None = bounded(None, 1e-30, 1e30)
-    """Power above this counts as this; None is no limit."""
+    """Maximum power in a band; larger values are set to it. None: no maximum."""
 
     def __post_init__(self) -> None:
-        """Refuse what is no spectrogram."""
+        """Refuse settings that do not fit together."""
         check_settings(self, "mel_format")
         if self.fft % 2:
             raise RecipeError(f"mel_format.fft: wanted an even number of samples, got {self.fft}")
@@ -62,7 +62,7 @@ class MelSettings:
 
 
 def mel_filterbank(settings: MelSettings, sample_rate: int) -> Float[Tensor, "bands bins"]:
-    """Return the weight of every Fourier bin in every mel band: triangles that overlap by half.
+    """Return the mel filterbank: the weight of every FFT bin in every band, triangles that overlap by half.
 
     Raises:
         RecipeError: the bands reach beyond half the sample rate.
@@ -83,15 +83,15 @@ def mel_filterbank(settings: MelSettings, sample_rate: int) -> Float[Tensor, "ba
 
 
 class LogMel(nn.Module):
-    """Log-mel spectrograms, scaled by the training data's mean and deviation in each band.
+    """Log-mel spectrograms, standardised in each band by the mean and standard deviation of the training data.
 
-    Frames are centred on every `hop`-th sample, from the first; the sound is taken as silent before its start and after
-    its end, so that a clip alone equals itself in a padded batch. A clip of n samples has 1 + n // hop frames.
+    Frames are centred on every `hop`-th sample, from the first. Clips are padded with zeros, not by reflection, so a
+    clip gives the same frames alone and in a padded batch. A clip of n samples has 1 + n // hop frames.
 
     Attributes:
-        hop_seconds: Seconds from frame to frame.
-        mean: Mean of the log power in each band of the training data; 0 until it is fitted.
-        deviation: Its standard deviation; 1 until it is fitted.
+        hop_seconds: Hop between frames in seconds.
+        mean: Mean log power of each band over the training data; 0 until `fit_normalisation`.
+        deviation: Standard deviation of the log power of each band; 1 until `fit_normalisation`.
     """
 
     mean: Tensor
@@ -103,7 +103,7 @@ class LogMel(nn.Module):
         super().__init__()
         self.settings, self.sample_rate = settings, sample_rate
         self.hop_seconds = settings.hop / sample_rate
-        # settings give these two back, so the checkpoint need not hold them
+        # not saved: window and filterbank follow from the settings
         around = settings.fft - settings.window
         window = functional.pad(torch.hann_window(settings.window), (around // 2, around - around // 2))
         self.register_buffer("window", window, persistent=False)
@@ -115,19 +115,20 @@ class LogMel(nn.Module):
     def forward(
         self, wave: Float[Tensor, "batch samples"], lengths: Int64[Tensor, " batch"] | None = None
     ) -> tuple[Float[Tensor, "batch bands frames"], Int64[Tensor, " batch"] | None]:
-        """Return normalised log-mels and their frames; padding is zero.
+        """Return normalised log-mels and the number of frames of each clip; padding is zero.
 
         Args:
-            wave: Sound at the model's rate, zeros after each clip's end.
-            lengths: Samples of each clip; None if all fill the width.
+            wave: Waveforms at the model's sample rate, zeros after each clip's end.
+            lengths: Samples of each clip; None if there is no padding.
         """
         mel, frames = self.log_power(wave, lengths)
         return self.normalise(mel, frames), frames
 
     def filters(self) -> list[tuple[int, int, Float[Tensor, "some doubled_bins"]]]:
-        """Return the filterbank in pieces of neighbouring bands: where their bins' parts begin and end, and weights.
+        """Return the filterbank in pieces of adjacent bands, each as (first column, last column, weights).
 
-        Most weights are zero: a band hears few of the bins. A piece leaves out what none of its bands hears.
+        A column is the real or imaginary part of an FFT bin, so each weight stands twice. Most weights are zero; a
+        piece leaves out the bins in which all its bands have weight zero.
         """
         return [
             (2 * first, 2 * last, self.filterbank[bands, first:last].repeat_interleave(2, dim=1))
@@ -137,15 +138,15 @@ class LogMel(nn.Module):
     def log_power(
         self, wave: Float[Tensor, "batch samples"], lengths: Int64[Tensor, " batch"] | None = None
     ) -> tuple[Float[Tensor, "batch bands frames"], Int64[Tensor, " batch"] | None]:
-        """Return the natural logarithm of the power in each band, and the frames of each clip."""
+        """Return the natural logarithm of the power in each band, and the number of frames of each clip."""
         settings = self.settings
-        with torch.autocast(wave.device.type, enabled=False):  # powers span more than bf16 can add up
+        with torch.autocast(wave.device.type, enabled=False):  # bf16 is too coarse to sum powers
             # frames are centred as torch.stft's are
             padded = functional.pad(wave.float(), (settings.fft // 2, settings.fft))
             pieces = padded.unfold(1, settings.fft, settings.hop)[:, : 1 + wave.shape[1] // settings.hop]
             spectrum = torch.fft.rfft(pieces * self.window)  # (batch, frames, bins)
-            parts = torch.view_as_real(spectrum).flatten(-2)  # real and imaginary side by side: no complex goes further
-            squares = parts.square_().transpose(1, 2)  # each is weighed as its bin: no slow sum over pairs
+            parts = torch.view_as_real(spectrum).flatten(-2)  # real and imaginary parts interleaved
+            squares = parts.square_().transpose(1, 2)  # the product below adds the two parts
             some = [weights @ squares[:, first:last] for first, last, weights in self.filters()]
             power = torch.cat(some, dim=1)  # (batch, bands, frames)
             mel = power.clamp_(settings.floor, settings.ceiling).log_()
@@ -154,23 +155,23 @@ class LogMel(nn.Module):
     def normalise(
         self, mel: Float[Tensor, "batch bands frames"], lengths: Int64[Tensor, " batch"] | None
     ) -> Float[Tensor, "batch bands frames"]:
-        """Return log powers with the training data's mean and deviation taken out, and zeros after each clip's end.
+        """Standardise log-mels by the training data's mean and standard deviation; padding becomes zero.
 
         Args:
-            mel: As `log_power` gives them.
-            lengths: Frames of each clip; None if all fill the width.
+            mel: Log-mels from `log_power`.
+            lengths: Frames of each clip; None if there is no padding.
         """
         scaled = (mel - self.mean[:, None]) / self.deviation[:, None]
         return scaled if lengths is None else scaled * within(lengths, mel.shape[2])[:, None]
 
     @torch.no_grad()
     def fit_normalisation(self, clips: Iterable[tuple[Tensor, Tensor | None]]) -> None:
-        """Set the mean and deviation of each band from training clips, each frame counting alike.
+        """Set the mean and standard deviation of each band over all frames of the training clips.
 
         Args:
             clips: Batches (wave, lengths) as `forward` takes them.
         """
-        total = torch.zeros(3, self.settings.bands, dtype=torch.float64)  # frames, their sum, their squares' sum
+        total = torch.zeros(3, self.settings.bands, dtype=torch.float64)  # count, sum and sum of squares of frames
         for wave, lengths in clips:
             mel, frames = self.log_power(wave, lengths)
             own = torch.ones_like(mel[:, 0]) if frames is None else within(frames, mel.shape[2])
@@ -183,10 +184,10 @@ class LogMel(nn.Module):
 
 
 class Waveform(nn.Module):
-    """The waveform itself, scaled so that the training data's root mean square is 1.
+    """The waveform, scaled so that the training data's root mean square is 1.
 
     Attributes:
-        scale: What samples are multiplied by; 1 until it is fitted.
+        scale: Factor applied to all samples; 1 until `fit_normalisation`.
     """
 
     scale: Tensor
@@ -203,7 +204,7 @@ class Waveform(nn.Module):
 
     @torch.no_grad()
     def fit_normalisation(self, clips: Iterable[tuple[Tensor, Tensor | None]]) -> None:
-        """Set the scale from training clips, each sample counting alike.
+        """Set the scale from all samples of the training clips.
 
         Args:
             clips: Batches (wave, lengths) as `forward` takes them.
@@ -216,10 +217,10 @@ class Waveform(nn.Module):
 
 
 def _pieces(filterbank: Float[Tensor, "bands bins"]) -> list[tuple[slice, int, int]]:
-    """Return pieces of neighbouring bands, and the first bin and the one after the last that any of them hears."""
+    """Return pieces of adjacent bands, each with its first bin and the bin after its last of non-zero weight."""
     found = []
     for first in range(0, len(filterbank), BANDS_AT_ONCE):
         bands = slice(first, min(first + BANDS_AT_ONCE, len(filterbank)))
-        heard = filterbank[bands].any(dim=0).nonzero()[:, 0]  # a band of a few hertz may hear no bin at all
+        heard = filterbank[bands].any(dim=0).nonzero()[:, 0]  # a very narrow band may contain no bin
         found.append((bands, int(heard[0]), int(heard[-1]) + 1) if len(heard) else (bands, 0, 1))
     return found

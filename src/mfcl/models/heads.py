@@ -1,4 +1,4 @@
-"""Projection heads: from what is pooled to the space of the loss; and necks: what an embedding keeps of both."""
+"""Projection heads, on whose output the loss is computed, and necks, which shorten an embedding."""
 
 import itertools
 from collections.abc import Mapping
@@ -17,14 +17,14 @@ from mfcl.errors import RecipeError
 
 @dataclass(frozen=True)
 class HeadSettings:
-    """The shape of a projection head."""
+    """Size of a projection head."""
 
     layers: int = bounded(2, 0, 16)
-    """Linear layers; 0 puts the loss on the embedding itself, as the reference study does."""
+    """Linear layers; 0 computes the loss on the embedding itself, as the reference study does."""
     width: int = bounded(1024, 1, 16384)
-    """Values between the layers."""
+    """Size of the hidden layers."""
     out: int = bounded(128, 1, 16384)
-    """Values that the loss sees."""
+    """Size of the projection, on which the loss is computed."""
 
     def __post_init__(self) -> None:
         check_settings(self, "head")
@@ -32,10 +32,10 @@ class HeadSettings:
 
 @dataclass(frozen=True)
 class NeckSettings(HeadSettings):
-    """The shape of a neck: of its projection, and how much of what is pooled is kept beside it."""
+    """Size of a neck: its projection head, and the PCA coordinates kept beside the projection."""
 
     directions: int = bounded(64, 1, 16384)
-    """Main directions of what is pooled."""
+    """Number of PCA coordinates of the pooled values."""
 
     def __post_init__(self) -> None:
         if self.layers < 1 or self.directions < 1:
@@ -49,9 +49,9 @@ class NeckSettings(HeadSettings):
 class ProjectionHead(nn.Module):
     """Linear layers with LayerNorm and ReLU between them.
 
-    No statistics over the batch: a projection depends on its embedding alone, and nothing leaks between items.
+    It has no batch statistics: a projection depends on its own embedding alone.
 
-    Source: Chen et al., arXiv:2002.05709, section 4.2 (the loss on a non-linear head, the embedding before it).
+    Source: Chen et al., arXiv:2002.05709, section 4.2 (loss on a non-linear head, embedding taken before it).
     """
 
     def __init__(self, dim: int, settings: HeadSettings) -> None:
@@ -60,29 +60,29 @@ class ProjectionHead(nn.Module):
         widths = [dim, *[settings.width] * (settings.layers - 1), settings.out]
         layers: list[nn.Module] = []
         for size_in, size_out in itertools.pairwise(widths[:-1]):
-            # LayerNorm takes each row's own mean away, so all a bias here could add is given by its own bias
+            # no bias: LayerNorm has its own
             layers += [nn.Linear(size_in, size_out, bias=False), nn.LayerNorm(size_out), nn.ReLU()]
         if settings.layers:
             layers.append(nn.Linear(widths[-2], widths[-1]))
         self.layers = nn.Sequential(*layers)
 
     def forward(self, embedding: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch out"]:
-        """Return the projections; not of length 1, the loss sees to that."""
+        """Return the projections, not scaled to unit length: the loss does that."""
         projected: Tensor = self.layers(embedding)
         return projected
 
 
 class Neck(nn.Module):
-    """A short embedding from a long one: what is pooled in its main directions, beside what the loss sees of it.
+    """Shorten the pooled values to an embedding: their whitened PCA coordinates, then their projection.
 
-    The projection has forgotten what the loss does not ask for; with few labels that is an advantage. What it has lost,
-    the main directions still have, and with many labels it counts.
+    The projection drops what the loss does not need, which helps with few labels. The PCA coordinates keep it, which
+    helps with many labels.
 
     Attributes:
-        project: The projection head; the loss sees what it returns.
-        dims: Values of what comes out, by stage: the main directions, and the projection; cosines weigh them alike.
+        project: The projection head, on whose output the loss is computed.
+        dims: Values in each stage of the embedding: "" for the PCA coordinates, and "projection".
 
-    Source: Bordes et al., "Guillotine regularization", arXiv:2206.13378, measure what each layer of a head forgets.
+    Source: Bordes et al., "Guillotine regularization", arXiv:2206.13378 (information lost in each layer of a head).
     """
 
     mean: Float[Tensor, " dim"]
@@ -93,31 +93,31 @@ class Neck(nn.Module):
         self.project = ProjectionHead(dim, settings)
         self.dims: dict[Stage, int] = {"": settings.directions, "projection": settings.out}
         self.register_buffer("mean", torch.zeros(dim))
-        self.register_buffer("directions", torch.zeros(dim, settings.directions))  # until they are known
+        self.register_buffer("directions", torch.zeros(dim, settings.directions))  # until `turn`
 
     @torch.no_grad()
     def turn(self, whitening: Whitening) -> None:
-        """Set the main directions: the first ones of a whitening of what is pooled, each of variance 1 or less."""
+        """Set the PCA to the leading directions of a whitening fitted on the pooled values."""
         columns = torch.from_numpy(whitening.directions[:, : self.directions.shape[1]])
         self.mean.copy_(torch.from_numpy(whitening.mean))
         self.directions.zero_()[:, : columns.shape[1]] = columns
 
     def forward(self, pooled: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch out"]:
-        """Return the main directions and then the projection, whose length is what the directions' mostly is."""
+        """Return PCA coordinates, then the projection scaled to a similar norm, so that both weigh alike in cosines."""
         projected = functional.normalize(self.project(pooled), dim=1) * self.directions.shape[1] ** 0.5
         return torch.cat([(pooled - self.mean) @ self.directions, projected], dim=1)
 
 
 def make_heads(dims: Mapping[str, int], settings: HeadSettings, *, seed: int) -> nn.ModuleDict:
-    """Return a head for each format, initialised from `seed` without touching torch's global generator.
+    """Return a head for each part of the embeddings, initialised from `seed`; torch's global generator is unchanged.
 
     Args:
-        dims: The size of the embedding of each format.
-        settings: The shape of the heads.
+        dims: Name and size of each part, such as "wave" or "mel voices".
+        settings: Size of the heads.
         seed: The run's seed.
 
     Raises:
-        RecipeError: the formats' embeddings differ in size and there is no head to make them comparable.
+        RecipeError: there is no layer to bring embeddings of different sizes to one size.
 
     Example:
         >>> heads = make_heads({"wave": 512, "mel": 640}, HeadSettings(), seed=0)

@@ -1,4 +1,4 @@
-"""From prepared clips to vectors: batches of like length, bounded memory, the input's order."""
+"""Embed prepared clips, in batches of similar length with bounded memory."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,15 +21,15 @@ from mfcl.models.pair import MultiFormatModel
 
 Format = Literal["wave", "mel", "both"]
 LONGEST_SECONDS = 10.0
-"""A longer recording is embedded in windows of this length: memory stays bounded for an hour of sound."""
+"""A longer recording is split into windows of at most this length, to bound memory."""
 MOST_SAMPLES = 5 << 20
-"""Samples of a step at the most, padding counted, such as 64 clips of 5 seconds: memory grows with them."""
+"""Most samples in a batch, padding included (64 clips of 5 seconds at 16 kHz), to bound memory."""
 Samples = Float32[np.ndarray, " _"]
 
 
 @runtime_checkable
 class Clips(Protocol):
-    """Clips by number: a `Store`, or anything with lengths in samples and a way to read a piece of one."""
+    """Interface of indexed clips, such as a `Store`: their lengths, and reading a piece of one."""
 
     @property
     def lengths(self) -> Int64[np.ndarray, " items"]:
@@ -42,7 +42,7 @@ class Clips(Protocol):
 
 @runtime_checkable
 class Stored(Clips, Protocol):
-    """Clips of a manifest's recordings: a `Store`, or a view of one."""
+    """Interface of the stored audio of a manifest's recordings: a `Store`, or a view of one."""
 
     @property
     def manifest(self) -> Manifest:
@@ -50,13 +50,13 @@ class Stored(Clips, Protocol):
 
     @property
     def sample_rate(self) -> int:
-        """Return the rate in Hz."""
+        """Return the sample rate in Hz."""
 
 
 def embed_store(
     model: MultiFormatModel, store: Stored, *, format: Format = "both", batch: int = 64, progress: bool = False
 ) -> Embeddings:
-    """Embed every recording of a store, on the device where the model is."""
+    """Embed every recording of a store, on the model's device."""
     manifest = store.manifest
     return Embeddings(
         vectors=embed_clips(model, store, store.sample_rate, format=format, batch=batch, progress=progress),
@@ -69,7 +69,7 @@ def embed_store(
 
 @dataclass(frozen=True)
 class Listed:
-    """Clips in a list: arrays, or long recordings that are read where they are asked for."""
+    """Clips in a list: arrays, or long recordings read piece by piece."""
 
     clips: Sequence[Sound]
 
@@ -85,7 +85,7 @@ class Listed:
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows of one recording as clips, each read where it is asked for."""
+    """Windows of one recording as clips, each read on demand."""
 
     sound: Sound
     starts: Int64[np.ndarray, " windows"]
@@ -115,15 +115,15 @@ def embed_clips(
     """Embed prepared clips in their order; a clip longer than `LONGEST_SECONDS` is the mean of its windows.
 
     Args:
-        model: The model; it is run in evaluation mode and left in the mode that it was in.
-        clips: Mono clips at the model's rate, already prepared.
-        sample_rate: Theirs, in Hz.
-        format: See `embed`.
-        batch: Windows a step; fewer where they are long (`MOST_SAMPLES`).
+        model: Run in evaluation mode, then set back to its present mode.
+        clips: Mono clips at the model's sample rate, already prepared.
+        sample_rate: Of the clips, in Hz.
+        format: `wave`, `mel` or `both` (the two embeddings side by side).
+        batch: Most windows in a batch; long windows make smaller batches (`MOST_SAMPLES`).
         progress: Show a progress bar.
 
     Raises:
-        MfclError: a batch of no windows, or of absurdly many.
+        MfclError: `batch` is out of range.
     """
     check_number("batch", batch, 1, MOST_BATCH, whole=True)
     wanted = formats_of(format)
@@ -155,7 +155,7 @@ def embed_clips(
 
 
 def pick_device(device: str) -> torch.device:
-    """Return the device of that name; `auto` is a GPU where there is one."""
+    """Return the device of that name; `auto` is CUDA if available, else the CPU."""
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -166,7 +166,7 @@ def pick_device(device: str) -> torch.device:
 
 
 def part_bounds(model: MultiFormatModel, format: Format) -> dict[str, tuple[int, int]]:
-    """Return where the values of each of `MultiFormatModel.parts` lie in an embedding: name -> (start, stop).
+    """Return the columns of each part of an embedding (see `MultiFormatModel.parts`): name -> (start, stop).
 
     Raises:
         MfclError: there is no such format.
@@ -180,7 +180,7 @@ def part_bounds(model: MultiFormatModel, format: Format) -> dict[str, tuple[int,
 
 
 def _plan(lengths: Int64[np.ndarray, " items"], longest: int, batch: int) -> Iterator[list[tuple[int, int, int]]]:
-    """Yield batches of windows (item, start, stop), windows of like length together so that little is padding."""
+    """Yield batches of windows (item, start, stop), grouped by length to save padding."""
     windows = []
     for item, length in enumerate(lengths.tolist()):
         pieces = max(1, -(-length // longest))
@@ -190,7 +190,7 @@ def _plan(lengths: Int64[np.ndarray, " items"], longest: int, batch: int) -> Ite
     first = 0
     while first < len(windows):
         some = windows[first : first + batch]
-        widest = [stop - start for _, start, stop in some]  # rising: a batch is as wide as its last window
+        widest = [stop - start for _, start, stop in some]  # sorted: the last window sets the padded width
         while len(some) > 1 and len(some) * widest[len(some) - 1] > MOST_SAMPLES:
             some.pop()
         yield some

@@ -1,4 +1,4 @@
-"""The contrastive loss over two formats; it sees projections, never a model."""
+"""The contrastive loss over two formats, computed on projections."""
 
 import itertools
 import math
@@ -20,34 +20,34 @@ TERMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "wave-wave": (("wave",), ("wave",)),
     "mel-mel": (("mel",), ("mel",)),
 }
-"""Which formats the first and the second crop become; each of the one meets each of the other."""
+"""Name -> formats of the first crop, and formats of the second; each of the first is paired with each of the second."""
 
 
 @dataclass(frozen=True)
 class LossSettings:
-    """Which views attract each other, and how sharply."""
+    """The positive pairs of the contrastive loss, its temperature, and the weights of its terms."""
 
     terms: str = "inter"
     """"inter": one crop's waveform with the other crop's log-mel. "inter+intra": both formats of both crops.
-    "wave-wave", "mel-mel": one format alone, to see what the other one adds."""
+    "wave-wave", "mel-mel": one format only, for comparison."""
     temperature: float = bounded(0.1, 0.0001, 100.0)
-    """Cosines are divided by it; where it starts if it is learned."""
+    """Cosine similarities are divided by it; the initial value if it is learned."""
     learned: bool = False
     """Learn the temperature with the weights."""
     lowest: float = bounded(0.01, 1e-06, 100.0)
-    """A learned temperature stays above this."""
+    """Lower bound of a learned temperature."""
     highest: float = bounded(1.0, 0.0001, 1000.0)
-    """A learned temperature stays below this."""
+    """Upper bound of a learned temperature."""
     voices: float = bounded(1.0, 1e-12, 1e6)
-    """How much the voices' part counts beside the words', where the model has one."""
+    """Weight of the speaker embedding's loss relative to the content embedding's, if the model has both."""
     labels: float = bounded(1.0, 1e-12, 1e6)
-    """How much labels count beside all else, where some recordings have them and are to be learned by them."""
+    """Weight of the classification loss relative to the contrastive loss, in joint training."""
     neighbours: int = bounded(0, 0, 100000)
-    """How many of the recordings most alike attract a recording's words as its own crops do; 0: its own crops alone."""
+    """Number of nearest recordings used as extra positives for the content embedding; 0 uses only its own crops."""
     ambiguous: int = bounded(60, 0, 1000000)
-    """How many of those most alike never repel it: they may say the same. Not less than `neighbours`."""
+    """Number of nearest recordings never used as negatives, as they may say the same; at least `neighbours`."""
     searches: int = bounded(4, 0, 10000)
-    """How often the recordings most alike are looked for: before the first epoch, and then evenly over the run."""
+    """Number of nearest-neighbour searches in a run: before the first epoch, then evenly spaced."""
 
     def __post_init__(self) -> None:
         check_settings(self, "loss")
@@ -55,8 +55,8 @@ class LossSettings:
             raise RecipeError(f"loss.terms: {one_of('loss', self.terms, TERMS)}")
         if self.neighbours and not (self.neighbours <= self.ambiguous and self.searches > 0):
             raise RecipeError(
-                f"loss.neighbours {self.neighbours} must be 0, or from 1 to loss.ambiguous {self.ambiguous}, and "
-                f"loss.searches {self.searches} 1 or more"
+                f"loss.neighbours {self.neighbours} must be 0, or from 1 to loss.ambiguous {self.ambiguous} with "
+                f"loss.searches {self.searches} 1 or more; change one"
             )
         if self.learned and not self.lowest < self.temperature < self.highest:
             bounds = f"loss.lowest {self.lowest} and loss.highest {self.highest}"
@@ -70,14 +70,14 @@ def nt_xent(
 ) -> Float[Tensor, ""]:
     """Return the normalised temperature-scaled cross-entropy of two views of the same items.
 
-    Row i of `a` and row i of `b` attract each other; the negatives of a view are all 2 (items - 1) views of the other
-    items, in both formats. The mean runs over all 2 x items views, so the loss is symmetric in `a` and `b`. Views of
-    no information cost `chance_loss(items)`.
+    Row i of `a` and row i of `b` are a positive pair. The negatives of a view are all 2 (items - 1) views of the other
+    items, in both formats. The mean runs over all 2 x items views, so the loss is symmetric in `a` and `b`. Views
+    without information give `chance_loss(items)`.
 
     Args:
-        a: The first views; any length, only the direction counts.
+        a: The first views; they are scaled to unit norm.
         b: The second views.
-        temperature: Above 0; cosines are divided by it.
+        temperature: Above 0; cosine similarities are divided by it.
 
     Source: Chen et al., "A simple framework for contrastive learning of visual representations",
         arXiv:2002.05709, equation 1.
@@ -91,21 +91,21 @@ def nt_xent(
 
 
 class NTXentLoss(nn.Module):
-    """NT-Xent of two views of the same items, for a training loop of one's own on one process.
+    """NT-Xent of two views of the same items, for your own training loop on a single process.
 
-    With z the 2N views at length 1, j(i) the other view of the item of view i, and t the temperature:
+    With z the 2N views at unit norm, j(i) the other view of the same item as view i, and t the temperature:
 
         loss = mean over i of  -log( exp(z_i . z_j(i) / t) / sum over k != i of exp(z_i . z_k / t) )
 
-    Views of no information cost log(2N - 1), see `chance_loss`. `ContrastiveLoss` is what recipes train with: several
-    formats, several processes, a temperature that may be learned.
+    Views without information give log(2N - 1), see `chance_loss`. Recipes train with `ContrastiveLoss`, which adds
+    several formats, several processes and a learned temperature.
 
     Args:
-        temperature: Above 0; cosines are divided by it.
+        temperature: Above 0; cosine similarities are divided by it.
 
     Raises:
-        RecipeError: a temperature that is not above 0.
-        TrainingError: in use, views that are not two tables of one shape with at least two rows.
+        RecipeError: the temperature is not above 0.
+        TrainingError: raised by `forward`: the views differ in shape, or have fewer than two rows.
 
     Source: Chen et al., "A simple framework for contrastive learning of visual representations",
         arXiv:2002.05709, equation 1.
@@ -122,23 +122,23 @@ class NTXentLoss(nn.Module):
         self.temperature = temperature
 
     def forward(self, first: Float[Tensor, "..."], second: Float[Tensor, "..."]) -> Float[Tensor, ""]:
-        """Return the loss of two views (items, dim): row i of one and row i of the other attract each other."""
+        """Return the loss of two views (items, dim); row i of one and row i of the other are a positive pair."""
         if first.ndim != 2 or first.shape != second.shape or len(first) < 2:
             raise TrainingError(
                 f"NT-Xent: wanted two views of one shape (items, dim), at least 2 items, got {tuple(first.shape)} and "
-                f"{tuple(second.shape)}"
+                f"{tuple(second.shape)}; give both the same items"
             )
         return nt_xent(first, second, self.temperature)
 
 
 @dataclass(frozen=True)
 class Related:
-    """Which recordings of a batch belong together; every recording with itself, and both ways alike."""
+    """Positive pairs, and pairs that are no negatives, among the recordings of a batch; both matrices are symmetric."""
 
     same: Bool[Tensor, "items items"]
-    """They attract each other."""
+    """Positive pairs; true on the diagonal."""
     ambiguous: Bool[Tensor, "items items"]
-    """They do not repel each other; where they are the same too, they attract."""
+    """Pairs never used as negatives; those in `same` are positives nevertheless."""
 
 
 def many_positives(
@@ -147,19 +147,19 @@ def many_positives(
     of: Int64[Tensor, " views"],
     temperature: float | Float[Tensor, ""],
 ) -> Float[Tensor, ""]:
-    """Return NT-Xent of views that each have several positives: the mean over them, outside of the logarithm.
+    """Return NT-Xent of views with several positives each: the mean over the positives, outside the logarithm.
 
-    With two views an item, and each item related to itself alone, this is `nt_xent`.
+    With two views for each item, and each item related to itself only, this is `nt_xent`.
 
     Args:
-        views: Any length, only the direction counts.
-        related: Which items belong together; a view's positives are all other views of those.
+        views: Scaled to unit norm here.
+        related: Relations between items; a view's positives are all other views of its positive items.
         of: The item of each view.
-        temperature: Above 0; cosines are divided by it.
+        temperature: Above 0; cosine similarities are divided by it.
 
     Source: Khosla et al., "Supervised contrastive learning", arXiv:2004.11362, equation 2, with neighbours in place of
         labels; Huynh et al., "Boosting contrastive self-supervised learning with false negative cancellation",
-        arXiv:2011.11765, leave out negatives that may be none.
+        arXiv:2011.11765 (possible false negatives are left out).
     """
     units = functional.normalize(views.float(), dim=1)
     itself = torch.eye(len(units), dtype=torch.bool, device=units.device)
@@ -171,9 +171,9 @@ def many_positives(
 
 
 def chance_loss(items: int) -> float:
-    """Return the loss of projections that know nothing: one right view among the 2 x items - 1 others.
+    """Return the loss of projections without information: the log of the number of other views, 2 x items - 1.
 
-    The terms of the loss are averaged, so the line is the same for "inter" and "inter+intra".
+    The terms of the loss are averaged, so it is the same for "inter" and "inter+intra".
 
     Example:
         >>> round(chance_loss(128), 3)
@@ -183,9 +183,9 @@ def chance_loss(items: int) -> float:
 
 
 def top1_accuracy(a: Float[Tensor, "items dim"], b: Float[Tensor, "items dim"]) -> Float[Tensor, ""]:
-    """Return how often a view's nearest view of the other side is its own, from 0 to 1; chance is 1 / items.
+    """Return the share of rows whose nearest row of the other matrix is the same item, from 0 to 1.
 
-    Mean of both directions. A tie is a miss: collapsed projections, all equal, score 0.
+    It is the mean of both directions; chance is 1 / items. A tie is a miss, so collapsed projections score 0.
     """
     with torch.no_grad():
         cosines = functional.normalize(a.float(), dim=1) @ functional.normalize(b.float(), dim=1).T
@@ -196,9 +196,9 @@ def top1_accuracy(a: Float[Tensor, "items dim"], b: Float[Tensor, "items dim"]) 
 
 
 class ContrastiveLoss(nn.Module):
-    """The loss of a batch over the projections of all processes, with its temperature.
+    """The contrastive loss of a batch, with its temperature.
 
-    Each process brings its own rows and computes the loss over everybody's (see `mfcl.core.distributed`).
+    Each process gives its own rows and computes the loss over the rows of all (see `mfcl.core.distributed`).
     """
 
     def __init__(self, settings: LossSettings) -> None:
@@ -209,9 +209,9 @@ class ContrastiveLoss(nn.Module):
             self.place = nn.Parameter(torch.tensor(math.log(place / (1 - place))))
 
     def temperature(self) -> Float[Tensor, ""]:
-        """Return the temperature now: fixed, or learned and strictly between its bounds.
+        """Return the present temperature: fixed, or learned and strictly between its bounds.
 
-        A sigmoid moves the learned one on a logarithmic scale; unlike a clamp it has a gradient everywhere.
+        A sigmoid on a logarithmic scale keeps it there; unlike a clamp it has a gradient everywhere.
         """
         settings = self.settings
         if not settings.learned:
@@ -224,19 +224,20 @@ class ContrastiveLoss(nn.Module):
         second: Mapping[str, Float[Tensor, "items _"]],
         related: Related | None = None,
     ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
-        """Return the loss and what to watch: "top1" (between formats), "temperature" and "spread".
+        """Return the loss, and the figures "top1" (between formats), "temperature" and "spread".
 
         Args:
-            first: The projections of the first crop by format, those of `TERMS`.
-            second: The projections of the second crop.
-            related: Which recordings belong together: all processes' first crops', then all their second crops'. All
-                views of those attract each other. None: the two crops of a recording do, format by format.
+            first: Projections of the first crops, by the formats in `TERMS`.
+            second: Projections of the second crops.
+            related: Relations between the recordings of the crops: first crops of all processes, then second crops.
+                All views of related recordings are positives. None: the two crops of a recording are a positive pair,
+                for each pair of formats.
 
         Source: Wang and van den Oord, "Multi-format contrastive learning of audio representations", arXiv:2103.06508;
-            the terms are averaged, not summed, so that losses of either kind share a chance line.
+            here the terms are averaged, not summed, so that `chance_loss` is the same for all `terms`.
         """
         ones, others = ({name: gather(side[name]) for name in sorted(side)} for side in (first, second))
-        one, other = ones[max(ones)], others[min(others)]  # the waveform and the log-mel, where both are there
+        one, other = ones[max(ones)], others[min(others)]  # waveform and log-mel, if both are there
         temperature = self.temperature().to(one.device)
         if related is None:
             pairs = itertools.product(ones.values(), others.values())
@@ -250,12 +251,12 @@ class ContrastiveLoss(nn.Module):
 
 
 def spread(*views: Float[Tensor, "_ dim"]) -> Float[Tensor, ""]:
-    """Return how far views scatter: 0 is collapsed (all the same), 1 all around the sphere; the least of all given.
+    """Return the spread of projections: 0 if all are equal (collapse), 1 if spread over the whole sphere.
 
-    The root mean square distance of the views, at length 1, from their mean.
+    It is the root mean square distance of unit-norm rows from their mean; of several matrices, the smallest.
 
-    Source: Chen and He, "Exploring simple Siamese representation learning", arXiv:2011.10566, figure 2, watch the
-        same deviation per dimension.
+    Source: Chen and He, "Exploring simple Siamese representation learning", arXiv:2011.10566, figure 2 (they plot the
+        standard deviation per dimension).
     """
     with torch.no_grad():
         means = [functional.normalize(view.float(), dim=1).mean(dim=0) for view in views]

@@ -1,4 +1,4 @@
-"""The pair of encoders, each with its front end inside: everyone takes waveforms."""
+"""The model: a waveform encoder and a log-mel encoder, each with its front end; both take waveforms."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
@@ -20,30 +20,30 @@ from mfcl.models.pooling import Pooling
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """A model's shape: the log-mel, and an encoder for each format."""
+    """Settings of the front ends, the two encoders and the parts of their embeddings."""
 
     sample_rate: int = bounded(16000, 1000, 384000)
-    """Of the waveforms it takes, in Hz; the same as the preparation's."""
+    """Sample rate of the input waveforms in Hz; must equal `preparation.sample_rate`."""
     mel_format: MelSettings = field(default_factory=MelSettings)
     wave: EncoderSettings = field(default_factory=lambda: EncoderSettings("filterbank1d", "thirds_max"))
     mel: EncoderSettings = field(default_factory=lambda: EncoderSettings("melcnn", "thirds_max"))
     voices: str | None = None
-    """A pooling for a second part of each embedding, the voice's, such as `statistics`; None: there is one part."""
+    """Pooling of the speaker part of each embedding, such as `statistics`; None: there is a content part only."""
     neck: NeckSettings | None = None
-    """What the words' part keeps of what is pooled; None: all of it."""
+    """Shortens the content part of each embedding; None: it is the pooled values themselves."""
 
     def __post_init__(self) -> None:
         check_settings(self, "model")
 
 
 class FormatEncoder(nn.Module):
-    """A front end, an encoder and its poolings: waveforms in, one embedding a clip out.
+    """A front end, an encoder and its poolings: waveforms in, one embedding for each clip out.
 
     Attributes:
         front: From waveforms to the format.
         encoder: From the format to frames.
-        poolings: From frames to each part of an embedding, by the part's word in a recipe: "words", perhaps "voices".
-        neck: What the content part keeps of what is pooled; None: all of it.
+        poolings: From frames to each part of an embedding: "words" (content) and, in some models, "voices" (speaker).
+        neck: Shortens the content part; None: it is the pooled values themselves.
         dim: Values in an embedding.
     """
 
@@ -52,7 +52,7 @@ class FormatEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.front, self.encoder = front, encoder
-        # the words of a recipe, not the roles: saved weights are named by them
+        # keys are "words" and "voices", not the roles: saved weights have these names
         self.poolings = nn.ModuleDict({WORDS[role]: pooling for role, pooling in poolings.items()})
         self.neck = Neck(self.pooled["content"], neck) if neck is not None else None
 
@@ -62,17 +62,17 @@ class FormatEncoder(nn.Module):
 
     @property
     def roles(self) -> tuple[Role, ...]:
-        """What the parts of an embedding are for: "content", and "speaker" where there are two."""
+        """Roles of the parts of an embedding: "content" and, in some models, "speaker"."""
         return tuple(role for role, word in WORDS.items() if word in self.poolings)
 
     @property
     def pooled(self) -> dict[Role, int]:
-        """Values that are pooled for each part of an embedding."""
+        """Pooled values for each part of an embedding, before the neck."""
         return {role: self.pooling(role).dim for role in self.roles}
 
     @property
     def dims(self) -> dict[tuple[Role, Stage], int]:
-        """Values in each part of an embedding, by its role and stage; a neck makes two parts of the content."""
+        """Values in each part of an embedding, by role and stage; a neck splits the content in two parts."""
         found: dict[tuple[Role, Stage], int] = {}
         for role, dim in self.pooled.items():
             stages: Mapping[Stage, int] = {"": dim}
@@ -87,21 +87,21 @@ class FormatEncoder(nn.Module):
         return sum(self.dims.values())
 
     def frames(self, wave: Float[Tensor, "batch samples"], lengths: Lengths = None) -> Frames:
-        """Return what the encoder says about each moment.
+        """Return the encoder's frames.
 
         Args:
             wave: Waveforms, zeros after each clip's end.
-            lengths: Samples of each clip; None if all fill the width.
+            lengths: Samples of each clip; None if there is no padding.
         """
         frames: Frames = self.encoder(*self.front(wave, lengths))
         return frames
 
     def encode(self, represented: Float[Tensor, "batch ..."], lengths: Lengths = None) -> Float[Tensor, "batch _"]:
-        """Return the embeddings of clips that are in the format already; `lengths` are in its own steps."""
+        """Return the embeddings of clips after the front end; `lengths` are in samples or frames of the format."""
         return self.pool(self.encoder(represented, lengths))
 
     def pool(self, frames: Frames) -> Float[Tensor, "batch _"]:
-        """Return the embeddings of frames: their parts side by side, in float32."""
+        """Pool frames to embeddings: the parts side by side, in float32."""
         parts: dict[Role, Tensor] = {role: self.pooling(role)(frames) for role in self.roles}
         if self.neck is not None:
             parts["content"] = self.neck(parts["content"])
@@ -167,7 +167,7 @@ class MultiFormatModel(nn.Module):
 
 @contextlib.contextmanager
 def pooled_whole(model: MultiFormatModel) -> Iterator[None]:
-    """Let a model embed without its necks, for the length of a block: all that is pooled."""
+    """Remove a model's necks inside a `with` block, so that it returns all pooled values."""
     encoders = (model.wave, model.mel)
     necks = [encoder.neck for encoder in encoders]
     try:
@@ -180,13 +180,13 @@ def pooled_whole(model: MultiFormatModel) -> Iterator[None]:
 
 
 def make_model(settings: ModelSettings, *, seed: int) -> MultiFormatModel:
-    """Return a model whose random weights depend on the seed alone; torch's own generator is left as it was."""
+    """Return a model with random weights that depend on the seed alone; torch's global generator is unchanged."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return MultiFormatModel(settings)
 
 
 def outline(settings: ModelSettings) -> MultiFormatModel:
-    """Return a model that has shapes and kinds of numbers but no values, and takes no memory for weights."""
+    """Return a model on torch's meta device: names, shapes and dtypes of its weights, without memory for values."""
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
         return MultiFormatModel(settings)

@@ -1,6 +1,6 @@
-"""From frames to one embedding a clip; padding never counts.
+"""Pool frames to one embedding for each clip; padding never counts.
 
-What is kept of time decides what an embedding is good for: a word is an order of sounds, a voice is not.
+Words depend on the order of sounds, so a pooling for content should keep it. A speaker's voice does not.
 """
 
 from collections.abc import Callable
@@ -40,7 +40,7 @@ def _thirds_max(frames: Frames) -> Embedding:
 def _statistics(frames: Frames) -> Embedding:
     mean = _mean(frames)
     squares = _mean(Frames(_own(frames, (frames.values - mean[:, None]).square()), frames.lengths))
-    return torch.cat([mean, (squares + 1e-6).sqrt()], dim=1)  # the root has no slope at 0
+    return torch.cat([mean, (squares + 1e-6).sqrt()], dim=1)  # the root has no finite gradient at 0
 
 
 def _max_plus_mean(frames: Frames) -> Embedding:
@@ -54,15 +54,15 @@ POOLINGS: dict[str, tuple[Callable[[Frames], Embedding], int]] = {
     "statistics": (_statistics, 2),
     "panns": (_max_plus_mean, 1),
 }
-"""Name -> function and its values for each feature."""
+"""Name -> function, and the number of values for each feature."""
 
 
 class Pooling(nn.Module):
     """One embedding for each clip, by name.
 
-    - `mean` over time; `mean_max`: mean and maximum; `statistics`: mean and standard deviation. They forget the order.
-    - `thirds_max`: the mean of each third of the clip and the maximum. It keeps the order.
-    - `panns`: maximum plus mean, then a learned layer and ReLU, as PANNs make their 2,048 values.
+    - `mean` over time; `mean_max`: mean and maximum; `statistics`: mean and standard deviation. They ignore order.
+    - `thirds_max`: the mean of each third of the clip, and the maximum. It keeps a coarse order.
+    - `panns`: maximum plus mean, then a learned layer and ReLU, as in PANNs' 2,048-value embedding.
 
     Attributes:
         dim: Values in an embedding.
@@ -88,16 +88,16 @@ class Pooling(nn.Module):
             self.fc1 = nn.Linear(features, features)
 
     def forward(self, frames: Frames) -> Embedding:
-        """Return the embeddings, in float32 whatever arithmetic the frames were made with."""
+        """Return the embeddings, in float32 even if the frames are bf16."""
         with torch.autocast(frames.values.device.type, enabled=False):
             pooled = POOLINGS[self.name][0](Frames(frames.values.float(), frames.lengths))
             return self.fc1(pooled).relu() if self.name == "panns" else pooled
 
 
 def thirds_weights(frames: Frames) -> Float[Tensor, "batch 3 frames"]:
-    """Return the weight of each frame in the mean of each third of its clip; each third's weights add up to 1.
+    """Return the weight of each frame in the mean of each third of its clip; each third's weights sum to 1.
 
-    A frame that lies across a border counts in both thirds by its share, so one frame makes three thirds:
+    A frame across a border counts in both thirds in proportion, so that even a clip of one frame has three thirds:
 
         frame    |  0  |  1  |  2  |  3  |
         third    |   0   |   1   |   2   |     frame 1 counts 1/3 in third 0 and 2/3 in third 1
@@ -111,7 +111,7 @@ def thirds_weights(frames: Frames) -> Float[Tensor, "batch 3 frames"]:
 
 
 def halves(frames: Frames) -> tuple[Frames, Frames]:
-    """Return the first and the second half of the frames of each clip; a single frame is both.
+    """Split the frames of each clip into a first and a second half; a single frame is both.
 
     clip     | a  b  c  d  e | .  .     first  | a  b | .  .  .  .  .
                                         second | c  d  e | .  .  .  .

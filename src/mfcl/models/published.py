@@ -1,4 +1,4 @@
-"""Weights that others have published, in our encoders: taken key by key, or refused with what does not fit."""
+"""Load published weights (torchvision, PANNs) into our encoders; a key that does not fit is an error."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,10 +14,10 @@ Weights = Mapping[str, Tensor]
 
 
 def load_torchvision(encoder: ResNet18, weights: Weights) -> None:
-    """Put torchvision's ResNet18 weights into ours.
+    """Load torchvision's ResNet18 weights into ours.
 
-    A first convolution of three colours is summed over them, which is what a grey picture in all three would see; the
-    layer `fc` that names ImageNet's classes is left out.
+    The first convolution is summed over its three colours, as for a grey image. ImageNet's classifier `fc` is left
+    out.
 
     Args:
         encoder: At width 1 with batch norm.
@@ -34,15 +34,15 @@ def load_torchvision(encoder: ResNet18, weights: Weights) -> None:
 
 
 def load_panns(encoder: Res1dNet31, pooling: Pooling, checkpoint: Mapping[str, Any]) -> None:
-    """Put PANNs' published Res1dNet31 into the encoder and, if it is `panns`, the pooling.
+    """Load PANNs' published Res1dNet31 into the encoder and, if it is `panns`, the pooling.
 
-    The layer `fc1` belongs to PANNs' own pooling and is left out with any other; `fc_audioset`, which names AudioSet's
-    classes, always is.
+    The layer `fc1` is part of PANNs' own pooling and left out with any other. AudioSet's classifier `fc_audioset` is
+    always left out.
 
     Args:
         encoder: At width 1 with batch norm.
         pooling: `Pooling("panns", 2048)` to get PANNs' 2,048-value embedding, or another.
-        checkpoint: What `torch.load(path, weights_only=True)` gives: the state dict, or it under the key `model`.
+        checkpoint: From `torch.load(path, weights_only=True)`: a state dict, or one under the key `model`.
 
     Raises:
         CheckpointError: keys are missing or unknown, or a shape differs.
@@ -52,7 +52,7 @@ def load_panns(encoder: Res1dNet31, pooling: Pooling, checkpoint: Mapping[str, A
     rest = {key: value for key, value in weights.items() if key not in last}
     fc1 = {key: value for key, value in last.items() if key.startswith("fc1.")}
     wanted = fc1 if pooling.name == "panns" else {}
-    _check(encoder, rest, "PANNs' Res1dNet31")  # both before either is changed
+    _check(encoder, rest, "PANNs' Res1dNet31")  # check both modules before either is changed
     _load(pooling, wanted, "PANNs' Res1dNet31")
     _load(encoder, rest, "PANNs' Res1dNet31")
 
@@ -65,7 +65,7 @@ def _load(module: nn.Module, weights: Weights, whose: str) -> None:
 def _check(module: nn.Module, weights: Weights, whose: str) -> None:
     """Raise a `CheckpointError` that names the first key that does not fit.
 
-    A missing count of batches is no fault: old files have none, and nothing reads it.
+    `num_batches_tracked` may be missing: old files have none, and nothing reads it.
     """
     own = module.state_dict()
     needed = [key for key in own if not key.endswith("num_batches_tracked")]

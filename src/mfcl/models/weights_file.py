@@ -1,4 +1,4 @@
-"""Files of tensors from anywhere: names, shapes, kinds and values are checked before a model takes them."""
+"""Read files of weights; names, shapes, dtypes and values are checked before a model loads them."""
 
 import hashlib
 from collections.abc import Mapping
@@ -11,9 +11,9 @@ from torch import Tensor
 from mfcl.errors import CheckpointError, shown
 
 LARGEST_WEIGHT = 1e9
-"""What is larger overflows a few layers on."""
+"""Largest absolute value of a weight; larger ones overflow within a few layers."""
 LEAST = {"running_var": 0.0, "deviation": 1e-30}
-"""What is divided by, or whose root is taken."""
+"""Buffer -> smallest value, where the model divides by it or takes its root."""
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
@@ -24,15 +24,15 @@ def digest(path: Path) -> str:
 
 
 def read_tensors(path: Path, wanted: Mapping[str, Tensor] | None = None, *, do: str) -> dict[str, Tensor]:
-    """Read a file of tensors; nothing in it is ever run.
+    """Read a file of tensors; no code in it is run.
 
     Args:
         path: A safetensors file.
-        wanted: Names and shapes that it must have, compared before memory is taken.
-        do: What to do if it is damaged, as the end of the message.
+        wanted: Names and shapes that it must have, compared before tensors are read.
+        do: Advice if it is damaged, the end of the error message.
 
     Raises:
-        CheckpointError: it is absent, damaged, or of another model.
+        CheckpointError: it is absent, damaged, or belongs to another model.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -48,15 +48,15 @@ def read_tensors(path: Path, wanted: Mapping[str, Tensor] | None = None, *, do: 
 
 
 def read_weights(path: Path, wanted: Mapping[str, Tensor], *, do: str) -> dict[str, Tensor]:
-    """Read the weights of a model: those of `wanted`, of the same kind, finite and of reasonable size.
+    """Read the weights of a model; names, shapes and dtypes must be those of `wanted`, and values finite.
 
     Args:
         path: A safetensors file.
-        wanted: The model's own state, its values may be absent (on the device meta).
-        do: What to do if it is damaged, as the end of the message.
+        wanted: The model's own state dict; it may be on the meta device.
+        do: Advice if it is damaged, the end of the error message.
 
     Raises:
-        CheckpointError: it is absent, damaged, of another model, or would give vectors that are not finite.
+        CheckpointError: it is absent, damaged, of another model, or has values out of range.
     """
     found = read_tensors(path, wanted, do=do)
     for name, value in found.items():
@@ -71,10 +71,10 @@ def read_weights(path: Path, wanted: Mapping[str, Tensor], *, do: str) -> dict[s
 
 
 def check_values(path: Path, name: str, value: Tensor, largest: float, *, do: str) -> None:
-    """Refuse a tensor that holds no floating-point numbers, or one that is not finite or larger than `largest`."""
+    """Refuse a tensor that is not floating-point, or has values that are not finite or larger than `largest`."""
     if value.dtype not in FLOATS:
         raise CheckpointError(f"{path}: wanted {name} of torch.float32, got {value.dtype}; {do}")
-    if value.numel() and not float(value.abs().amax()) <= largest:  # a NaN is not either
+    if value.numel() and not float(value.abs().amax()) <= largest:  # false for NaN, too
         raise CheckpointError(f"{path}: {name} has a value that is not finite, or above {largest:g}; {do}")
 
 

@@ -1,4 +1,4 @@
-"""Work: the one training loop, its tasks, and the record of a run."""
+"""The training loop, the training objectives, and the files of a run."""
 
 from mfcl.training.loop import FitResult, fit
 from mfcl.training.signals import Interrupted

@@ -1,4 +1,4 @@
-"""From a path to a trained run: what the commands and the study do with data, in the order in which they do it."""
+"""Train a model from a path: the entry points of the command and the study."""
 
 import dataclasses
 import json
@@ -27,7 +27,7 @@ from mfcl.models.pair import MultiFormatModel, make_model
 from mfcl.recipe import Recipe, load_recipe
 from mfcl.training import fit
 from mfcl.training.memory import check_memory
-from mfcl.training.run_folder import HEADS as HEADS  # its usual place
+from mfcl.training.run_folder import HEADS as HEADS  # also imported from here
 from mfcl.training.run_folder import check_place
 from mfcl.training.tasks.base import Task
 from mfcl.training.tasks.contrastive import Pretrain
@@ -36,7 +36,7 @@ from mfcl.training.tasks.supervised import Classify
 from mfcl.training.validation import live_figures
 
 MANIFEST = "manifest.csv"
-"""The file of a run that lists what it was trained on."""
+"""The file of a run that lists its recordings and their splits."""
 
 
 @also_called(per_class="labels_per_class")  # its name in version 0.1
@@ -62,34 +62,33 @@ def train(
     data_root: Path | None = None,
     progress: bool = True,
 ) -> Embedder:
-    """Pre-train a pair of encoders on a folder, without labels, save them in a run folder, and return them for use.
+    """Pre-train a pair of encoders without labels, save them in a run folder, and return them for use.
 
-    Every recording that the split does not call `test` or `valid` is trained on; the validation part shows a live
-    figure each epoch and is never trained on. With `joint` those recordings that have a label teach it too.
+    It trains on the train split. The valid split is only used for figures after each epoch, the test split not at all.
 
     Args:
-        data: A folder of sound, a corpus or a manifest.
-        out: The run folder; see `mfcl.training.run_log` for what is in it.
+        data: A folder of audio, a corpus or a manifest.
+        out: The run folder; see `mfcl.training.run_log` for its files.
         recipe: The name of a recipe, its path, or a `Recipe`.
         overrides: Single settings, such as `train.epochs=5`.
-        protocol: See `open_data`, as for the next three.
-        split_by: A label no value of which is on two sides.
-        label: For the live figure, and for `joint`.
-        speaker: The label to split by where nothing else is said.
-        joint: Learn by the labels that are there as well, however few.
-        labels_per_class: Use only so many of the labels of each class; 0: all.
+        protocol: Name of a corpus's published splits; see `open_data`.
+        split_by: Keep recordings with the same value of this label in one split.
+        label: Label for the kNN figure of the valid split, and for `joint`.
+        speaker: Speaker label; split by it if neither `protocol` nor `split_by` is given.
+        joint: Also train a classifier on the recordings that have a label.
+        labels_per_class: With `joint`, use only so many labels of each class; 0 uses all.
         seed: Of the split, the weights, the crops and the augmentations.
-        resume: Go on with the run that is in `out`, exactly.
-        overwrite: Delete what is in `out`.
+        resume: Continue the run in `out`; the result is as if it had not been stopped.
+        overwrite: Delete the run in `out` and begin again.
         device: `auto`, `cpu`, `cuda`, ...
-        threads: Processor threads of torch; as they are if left out.
-        cache: Where decoded sound is kept.
-        strict: Make the first bad file an error.
-        data_root: For a list: where its recordings lie now, if they were moved.
+        threads: Number of torch's CPU threads; None leaves it as it is.
+        cache: Folder of the cache of decoded audio.
+        strict: Stop at the first bad file.
+        data_root: For a manifest: the present folder of its recordings, if they were moved.
         progress: Show progress.
 
     Returns:
-        What `mfcl.load` gives for the run folder, on the device of the training.
+        The trained model, as `mfcl.load` returns it for the run folder, on the training device.
 
     Raises:
         MfclError: bad input, in one line.
@@ -123,7 +122,7 @@ def pretrain(
     device: str = "auto",
     progress: Shown = True,
 ) -> Checkpoint:
-    """Pre-train a pair on the training part of opened data; see `train`."""
+    """Pre-train a pair of encoders on the train split of opened data; see `train`."""
     store = data.part("train")
     model = check_memory(recipe, store.lengths, seed=seed, device=device)
     task = (
@@ -131,15 +130,15 @@ def pretrain(
         if joint
         else Pretrain(model, store, recipe, seed=seed)
     )
-    listed = manifest_bytes(data.manifest, out / MANIFEST, relative=True)  # refuses names before the long work
+    listed = manifest_bytes(data.manifest, out / MANIFEST, relative=True)  # before training: may refuse file names
     fingerprint = resumed_fingerprint(data.manifest, out) if resume else data.manifest.fingerprint()
     result = fit(
         task, recipe.train, out, recipe=recipe, fingerprint=fingerprint, seed=seed, resume=resume,
         overwrite=overwrite, device=device, validate=live_figures(task, data), progress=progress,
     )  # fmt: skip
-    told = f"{len(task.labelled)} labels of {data.label!r}" if isinstance(task, Joint) else "no labels"
+    labels_used = f"{len(task.labelled)} labels of {data.label!r}" if isinstance(task, Joint) else "no labels"
     facts = {
-        "training": f"multi-format contrastive, {told}",
+        "training": f"multi-format contrastive, {labels_used}",
         "recordings": f"{task.count} (fingerprint {fingerprint})",
         "seed": str(seed),
         "steps": str(result.steps),
@@ -147,7 +146,7 @@ def pretrain(
         "loss": f"{result.loss:.3f} (chance {task.chance_loss:.3f})",
     }
     task.finish()
-    save_checkpoint(model, recipe, out / "model", card=facts, whitening=_whitening(model, task))  # first what took long
+    save_checkpoint(model, recipe, out / "model", card=facts, whitening=_whitening(model, task))  # most valuable first
     with replacing(out / HEADS) as temporary:
         save_file({name: weight.contiguous().cpu() for name, weight in task.heads.state_dict().items()}, temporary)
     with replacing(out / MANIFEST) as temporary:
@@ -158,11 +157,11 @@ def pretrain(
 def train_supervised(
     data: Data, recipe: Recipe, out: Path, *, label: str, seed: int, device: str = "auto", progress: Shown = True
 ) -> Checkpoint:
-    """Train each encoder alone with a linear layer on the training part's labels; both in one checkpoint.
+    """Train each encoder with a linear layer on the labels of the train split; save both in one checkpoint.
 
-    A run that was stopped in `out` goes on.
+    An interrupted run in `out` is continued.
     """
-    recipe = dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, neck=None))  # it projects for no label
+    recipe = dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, neck=None))  # classifiers bypass it
     model = make_model(recipe.model, seed=seed)
     store = data.part("train")
     targets = known_classes(store, label, 0, seed=seed)[1]
@@ -183,17 +182,17 @@ def train_supervised(
 
 
 def resumed_fingerprint(manifest: Manifest, run: Path) -> str:
-    """Return the recordings' fingerprint; that of version 0.1 where the run in a folder was begun with it."""
+    """Return the fingerprint of the recordings, in version 0.1's form if the run in `run` was begun with that."""
     path = run / "data.json"
     try:
         known = json.loads(path.read_text(encoding="utf-8"))["fingerprint"]
         return manifest.fingerprint_like(known, path.stat().st_mtime)
-    except (OSError, ValueError, KeyError, TypeError):  # no run, or a damaged one, which is refused elsewhere
+    except (OSError, ValueError, KeyError, TypeError):  # no run, or a damaged one, which `fit` refuses
         return manifest.fingerprint()
 
 
 def untrained(data: Data, recipe: Recipe, *, seed: int) -> MultiFormatModel:
-    """Return the recipe's encoders at random weights, normalised by the same training data: the control."""
+    """Return the recipe's encoders with random weights and fitted normalisation, as a baseline."""
     model = make_model(recipe.model, seed=seed)
     task = Pretrain(model, data.part("train"), recipe, seed=seed)
     task.prepare()
@@ -202,5 +201,5 @@ def untrained(data: Data, recipe: Recipe, *, seed: int) -> MultiFormatModel:
 
 
 def _whitening(model: MultiFormatModel, task: Task) -> dict[str, Whitening]:
-    """Return what makes the model's embeddings ready for cosines, learned from some of its training recordings."""
+    """Fit the whitening of each part of the model's embeddings on training recordings, at most `MOST_ITEMS`."""
     return embed_store(model, task.some(MOST_ITEMS)).whitenings()

@@ -1,4 +1,4 @@
-"""Which recordings each step sees, and their batches, made one step ahead."""
+"""The recordings of each step, and batches prepared one step ahead."""
 
 import functools
 from collections.abc import Callable, Generator
@@ -14,19 +14,19 @@ from mfcl.views.batches import batch_indices
 
 T = TypeVar("T")
 KEPT = 2
-"""Epochs whose batches are kept: the last steps of one are made beside the first of the next."""
+"""Epochs whose batches are kept: near an epoch's end the next one is needed, too."""
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """Which recordings each step of a run sees: a pure function of their lengths and the seed."""
+    """The recordings of each step of a run; depends on their lengths (in samples) and the seed only."""
 
     lengths: Int64[np.ndarray, " items"]
     batch: int
     epochs: int
     seed: int
     _made: dict[tuple[int, int], Int64[np.ndarray, "steps share"]] = field(default_factory=dict, repr=False)
-    """Batches of the latest epochs, by epoch and process; they go with the plan."""
+    """Cached batches of the latest epochs, by (epoch, process)."""
 
     @functools.cached_property
     def epoch_steps(self) -> int:
@@ -43,7 +43,7 @@ class Plan:
         return step // self.epoch_steps
 
     def recordings(self, step: int, *, of: int | None = None) -> Int64[np.ndarray, " batch"]:
-        """Return what a step sees in this process, or in process `of`."""
+        """Return the recordings of a step in this process, or in process `of`."""
         epoch, place = divmod(step, self.epoch_steps)
         batch: Int64[np.ndarray, " batch"] = self._batches(epoch, rank() if of is None else of)[place]
         return batch
@@ -61,7 +61,7 @@ class Plan:
 
 
 def ahead(make: Callable[[int], T], steps: range) -> Generator[tuple[int, T], None, None]:
-    """Yield each step with what is made for it; the next one is made in a thread while this one is used.
+    """Yield each step with `make(step)`; the next one is made in a thread while this one is used.
 
     Example:
         >>> list(ahead(lambda step: step * 10, range(2, 4)))

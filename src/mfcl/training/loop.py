@@ -1,4 +1,4 @@
-"""The one training loop: reproducible, resumable, and the same for one process or several."""
+"""The training loop: reproducible, resumable, and with the same result for one process or several."""
 
 import contextlib
 import math
@@ -29,18 +29,18 @@ from mfcl.training.tasks.base import Task
 
 RESUME = "go on with --resume, a study with the same command"
 LOG_STEPS = 20
-"""Steps between two lines of `metrics.jsonl`; the end of an epoch is always one."""
+"""Steps between two lines of `metrics.jsonl`; each epoch ends with a line, too."""
 
 
 @dataclass(frozen=True)
 class FitResult:
-    """How a run ended.
+    """The result of a run.
 
     Attributes:
-        steps: Steps done, in all attempts.
-        seconds: Time spent on them.
-        loss: Mean loss of the last line of figures.
-        metrics: All its figures.
+        steps: Steps done, including those before a resume.
+        seconds: Training time, including the time before a resume.
+        loss: Mean loss in the last line of `metrics.jsonl`.
+        metrics: All figures of that line.
     """
 
     steps: int
@@ -64,29 +64,29 @@ def fit(
     checkpoint_seconds: float = 60.0,
     progress: Shown = True,
 ) -> FitResult:
-    """Train a task; its weights are the result, and `run` the record.
+    """Train the weights of a task in place, and write the files of the run to `run`.
 
-    The same seed gives the same weights, on the same machine and number of threads to the last bit, however often the
-    run is killed and resumed. Under `torchrun` all processes call this alike.
+    The same seed gives bit-identical weights on the same machine with the same number of threads, however often the
+    run is killed and resumed. Under `torchrun` every process calls this.
 
     Args:
-        task: What to learn; its modules are moved to the device and changed.
-        settings: How.
-        run: A folder for the record; new or empty, unless `resume` or `overwrite`.
-        recipe: Written down, and compared when the run is resumed.
-        fingerprint: Of the data; likewise.
+        task: The training objective with its model; moved to the device.
+        settings: The optimiser and its schedule.
+        run: The run folder; new or empty, unless `resume` or `overwrite`.
+        recipe: Saved, and compared on resume.
+        fingerprint: Of the data; saved, and compared on resume.
         seed: Of the order of recordings; the task has its own for crops.
-        resume: Go on where the run in `run` stands; begin if it has not begun.
+        resume: Continue the run in `run`, or begin it.
         overwrite: Delete the run in `run` and begin again.
         device: "auto", "cpu", "cuda", ...
-        validate: Called in evaluation mode after each epoch; what it returns is recorded.
-        checkpoint_seconds: Time between two saved states.
-        progress: Show progress; "bar": the bar alone, without a line an epoch.
+        validate: Called in evaluation mode after each epoch; the figures it returns are recorded.
+        checkpoint_seconds: Seconds between two saved states.
+        progress: Show progress; "bar": the bar alone, without a line for each epoch.
 
     Raises:
-        CheckpointError: `run` is in use, or was begun with other choices or data, or its states are damaged.
-        TrainingError: the loss or its gradient is no number, or there are too few recordings.
-        Interrupted: Ctrl-C; all is saved.
+        CheckpointError: `run` is in use, was begun with other settings or data, or its saved states are damaged.
+        TrainingError: the loss or its gradient is NaN or infinite, or there are too few recordings.
+        Interrupted: Ctrl-C; the state is saved.
     """
     where = start(device)
     plan = Plan(task.store.lengths, settings.batch, settings.epochs, seed)
@@ -101,7 +101,7 @@ def fit(
     barrier()
     kept = journal.environment().get("precision")
     if isinstance(kept, dict) and all(kept.get(name) in ("fp32", "bf16") for name in precision):
-        precision = kept  # as at the start, wherever it goes on
+        precision = kept  # a resumed run keeps its precision, also on another machine
     task.precision = precision
     task.to(where).train()
     optimiser = make_optimiser(task, settings)
@@ -161,7 +161,7 @@ def fit(
 
 
 def _batches(task: Task, plan: Plan, steps: range, where: torch.device) -> Generator[tuple[int, Any], None, None]:
-    """Yield each step with its batch; none is made before its epoch has begun."""
+    """Yield each step with its batch; batches of an epoch are made after `Task.begin` of that epoch."""
     for epoch in range(plan.epoch(steps.start), plan.epochs):
         first = epoch * plan.epoch_steps
         if first >= steps.start:
@@ -172,9 +172,10 @@ def _batches(task: Task, plan: Plan, steps: range, where: torch.device) -> Gener
 
 
 def seen(task: Task, plan: Plan, steps: range, where: torch.device) -> Generator[tuple[int, Any], None, None]:
-    """Yield each step with what the encoders see; on a processor it is made beside the step before, as the crops are.
+    """Yield each step with its encoder inputs.
 
-    Elsewhere the device makes it in the step's own time: its work is done in one order, whoever asks for it.
+    On CPU a thread makes them during the previous step, as it does the crops. On a GPU they are made in the step
+    itself: the GPU would run them in sequence anyway.
     """
     beside = where.type == "cpu"
 
@@ -190,7 +191,7 @@ def seen(task: Task, plan: Plan, steps: range, where: torch.device) -> Generator
 def learn(
     runner: nn.Module, batch: Any, optimiser: torch.optim.Optimizer, *, rate: float, clip: float
 ) -> dict[str, Tensor]:
-    """Move the weights by one batch and return what to watch, on the device."""
+    """Do one optimiser step on a batch and return the loss, the gradient norm and the task's figures, on the device."""
     for group in optimiser.param_groups:
         group["lr"] = rate
     optimiser.zero_grad()
@@ -211,7 +212,7 @@ def _end_epoch(
     steps: int,
     validate: Callable[[], dict[str, float]] | None,
 ) -> None:
-    """Measure on validation recordings, record it, and warn if the run goes nowhere."""
+    """Validate, record the figures, and warn if the run does not learn."""
     figures: dict[str, float] = {}
     if validate is not None and is_main():
         task.eval()
@@ -257,6 +258,6 @@ def _short(figures: dict[str, float], chance: float) -> str:
 
 @contextlib.contextmanager
 def _exact() -> Iterator[None]:
-    """Choose, for the length of a run, the convolutions that give the same sums each time."""
+    """Use cuDNN's deterministic convolutions inside a `with` block."""
     with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
         yield

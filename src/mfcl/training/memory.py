@@ -1,4 +1,4 @@
-"""About how much memory a training takes, told before it begins: what cannot fit is refused with the estimate."""
+"""Estimate the memory of a training before it begins, and refuse one that cannot fit."""
 
 import itertools
 
@@ -16,9 +16,9 @@ from mfcl.recipe import Recipe
 from mfcl.training.tasks.contrastive import head_sizes
 
 FLOAT = 4
-"""Bytes of a number."""
+"""Bytes of a float32."""
 COPIES = 4
-"""Of each parameter: itself, its gradient and two moments."""
+"""Numbers kept for each parameter: itself, its gradient and the optimiser's two moments."""
 MEASURED_SECONDS = 0.5
 """Length of the clip whose activations are counted."""
 
@@ -26,18 +26,18 @@ MEASURED_SECONDS = 0.5
 def check_memory(
     recipe: Recipe, lengths: Int64[np.ndarray, " items"], *, seed: int = 0, device: str = "auto"
 ) -> MultiFormatModel:
-    """Return the recipe's model at random weights, or refuse a pre-training that cannot fit into memory.
+    """Return the recipe's model with random weights, or refuse a pre-training that cannot fit into memory.
 
-    The estimate is a low one, about half of what a step takes at its peak. A GPU's own memory is not looked at.
+    The estimate is low, about half of a step's peak. The memory of a GPU is not checked.
 
     Args:
-        recipe: What is to be trained.
-        lengths: Samples of the recordings it is trained on.
+        recipe: The recipe to train.
+        lengths: Lengths of the training recordings in samples.
         seed: Of the weights.
-        device: Where.
+        device: Device of the training.
 
     Raises:
-        RecipeError: tells the estimate and what to lower.
+        RecipeError: it cannot fit; gives the estimate and the settings to lower.
     """
     most = memory_bytes()
     weights = parameter_bytes(recipe)
@@ -52,7 +52,7 @@ def check_memory(
 
 
 def parameter_bytes(recipe: Recipe) -> float:
-    """Return what the parameters take with their gradients and moments; no memory is taken to tell it."""
+    """Return the bytes of the parameters, their gradients and moments, without allocating them."""
     model, head = outline(recipe.model), recipe.head
     count = sum(weight.numel() for weight in model.parameters())
     for dim in head_sizes(recipe.model, model.parts).values():
@@ -62,12 +62,12 @@ def parameter_bytes(recipe: Recipe) -> float:
 
 
 def activation_bytes(recipe: Recipe, model: MultiFormatModel, *, batch: int, seconds: float) -> float:
-    """Return what a step keeps of each layer for its backward pass, counted on a short clip.
+    """Return the bytes of the activations that a step keeps for its backward pass, estimated from a short clip.
 
     Args:
-        recipe: Which crops each encoder sees.
-        model: Its model; left in the mode that it was in.
-        batch: Recordings a step.
+        recipe: Gives the crops for each encoder.
+        model: The recipe's model; left in its present mode.
+        batch: Recordings in a batch.
         seconds: Length of the crops.
     """
     rate, mel = recipe.model.sample_rate, recipe.model.mel_format
@@ -90,13 +90,13 @@ def activation_bytes(recipe: Recipe, model: MultiFormatModel, *, batch: int, sec
             hook.remove()
         model.train(was_training)
     first, second = TERMS[recipe.loss.terms]
-    views = max(len(first), len(second))  # crops that each encoder sees of a recording
+    views = max(len(first), len(second))  # crops of a recording for each encoder
     fourier = 2 * (rate / mel.hop) * (mel.fft // 2 + 1)
     return FLOAT * batch * views * seconds * (counted / MEASURED_SECONDS + fourier)
 
 
 def crop_seconds(recipe: Recipe, lengths: Int64[np.ndarray, " items"]) -> float:
-    """Return the mean length of a crop of these recordings."""
+    """Return the mean crop length in seconds."""
     crops = recipe.crops
     longest = crops.length if crops.longest is None else (crops.length + crops.longest) / 2
     clips = lengths / recipe.preparation.sample_rate
@@ -106,6 +106,4 @@ def crop_seconds(recipe: Recipe, lengths: Int64[np.ndarray, " items"]) -> float:
 
 def _refuse(what: str, needed: float, most: int, lower: str) -> None:
     asked, there = (f"{size / 2**30:.1f} GiB" for size in (needed, most))
-    raise RecipeError(
-        f"{what} would take about {asked} of memory or more, and {there} is all there is here; lower {lower}"
-    )
+    raise RecipeError(f"{what} would take about {asked} of memory or more, this machine has {there}; lower {lower}")

@@ -1,4 +1,4 @@
-"""The figures of a run, read from the device now and then and not after every step."""
+"""Figures of a run, read from the device once in many steps, as each read waits for the device."""
 
 import math
 import time
@@ -11,17 +11,17 @@ from torch import Tensor
 from mfcl.training.resume_state import Progress
 
 ENOUGH_STEPS = 100
-"""Steps after which a loss at its chance line is a fault, not a beginning."""
+"""Steps after which a loss at chance level is a fault."""
 COLLAPSED = 0.01
-"""A spread below this: all recordings are projected to one point."""
+"""Spread of projections below which they are taken to be one point; see `mfcl.models.losses.spread`."""
 
 
 class Watch:
-    """Collects the figures of steps on the device, and turns them into lines when asked.
+    """Collect the figures of steps on the device, and average them to lines of `metrics.jsonl`.
 
     Args:
-        progress: Where figures go that belong to no line yet, so that a resumed run writes the same lines.
-        fault: Called with a step whose loss or gradient is no number; raises.
+        progress: Keeps the figures of no line yet, so that a resumed run writes the same lines.
+        fault: Called with step, name and value of a figure that is NaN or infinite; must raise.
     """
 
     def __init__(self, progress: Progress, fault: Callable[[int, str, float], None]) -> None:
@@ -35,7 +35,7 @@ class Watch:
         self.waiting.append((step, {name: value.detach() for name, value in figures.items()}))
 
     def settle(self) -> None:
-        """Read the waiting figures, in one transfer, into the progress; stop at one that is no number."""
+        """Read the waiting figures in one transfer into the progress; call `fault` at one that is not finite."""
         if not self.waiting:
             return
         names = list(self.waiting[0][1])
@@ -50,7 +50,7 @@ class Watch:
         self.progress.seconds = self.seconds()
 
     def line(self, batch: int) -> dict[str, Any]:
-        """Return the means since the last line, with time and recordings a second; begin the next line."""
+        """Return the means since the last line, with seconds and recordings per second; begin the next line."""
         self.settle()
         rows, now = self.progress.recent, time.perf_counter()
         means = {name: math.fsum(row[name] for row in rows) / len(rows) for name in rows[0]}
@@ -60,23 +60,23 @@ class Watch:
         return {**means, "seconds": round(self.seconds(), 3), "recordings_per_second": round(rate, 1)}
 
     def restart_clock(self) -> None:
-        """Count the rate from now on: what came between was no training."""
+        """Measure recordings per second from now on; leaves out validation time."""
         self.counted = (self.progress.step, time.perf_counter())
 
     def seconds(self) -> float:
-        """Return the time spent on the run, in all attempts."""
+        """Return the seconds spent on the run, including those before a resume."""
         return self.before + time.perf_counter() - self.since
 
 
 def collapse(figures: dict[str, float], chance: float, *, step: int, steps: int) -> str | None:
-    """Return what is wrong if a loss is not below its chance line or all projections are one; None if all is well.
+    """Return a warning if the loss is not below chance level or the projections have collapsed; None if all is well.
 
-    A loss near chance says nothing before `ENOUGH_STEPS` steps. A run that ends sooner is told that it was short.
+    A loss near chance gives no warning before `ENOUGH_STEPS` steps, unless the run ends there.
 
     Args:
-        figures: The latest of the run.
-        chance: The loss of a model that knows nothing.
-        step: Steps made.
+        figures: The latest figures of the run.
+        chance: The loss of projections without information.
+        step: Steps done.
         steps: Steps of the whole run.
 
     Example:

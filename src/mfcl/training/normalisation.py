@@ -1,4 +1,4 @@
-"""What a front end learns from the training recordings before any step: their level and their spectrum."""
+"""Fit the front ends' normalisation on training recordings, before the first step."""
 
 from collections.abc import Iterator
 
@@ -11,13 +11,13 @@ from mfcl.models.pair import FormatEncoder
 from mfcl.views.batches import Clips, ClipStore, length_batches, whole_clips
 
 FITTED = 2000
-"""Recordings that are listened to."""
+"""Most recordings used."""
 LONGEST = 2.0
-"""Seconds of each."""
+"""Most seconds used of each."""
 
 
 def fit_front(encoder: FormatEncoder, store: ClipStore, *, seed: int, batch: int = 64) -> None:
-    """Set a front end's normalisation from up to 2,000 training recordings, drawn by the seed."""
+    """Fit a front end's normalisation on up to `FITTED` training recordings, drawn by the seed."""
     drawn = generator(seed, "normalisation").permutation(len(store.lengths))[:FITTED]
     device = next(encoder.front.buffers()).device  # an encoder may have no weights
 
@@ -31,6 +31,6 @@ def fit_front(encoder: FormatEncoder, store: ClipStore, *, seed: int, batch: int
 def on_device(
     clips: Clips, device: torch.device
 ) -> tuple[Float[Tensor, "batch samples"], Int64[Tensor, " batch"] | None]:
-    """Return the sound of clips and its lengths on a device."""
+    """Return the waveforms of clips and their lengths in samples, on a device."""
     lengths = None if clips.lengths is None else clips.lengths.to(device, non_blocking=True)
     return clips.wave.to(device, non_blocking=True), lengths

@@ -1,4 +1,4 @@
-"""How weights move: the optimiser, its learning rate, and an average of the weights."""
+"""The optimiser, the learning-rate schedule, and a moving average of the weights."""
 
 import contextlib
 import math
@@ -11,7 +11,7 @@ from mfcl.recipe import TrainSettings
 
 
 def make_optimiser(module: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
-    """Return the optimiser of a module's parameters; norms, biases and scalars are not decayed.
+    """Return the optimiser of a module's parameters; norms, biases and scalars have no weight decay.
 
     Example:
         >>> groups = make_optimiser(nn.Linear(2, 3), TrainSettings(weight_decay=0.1)).param_groups
@@ -30,12 +30,12 @@ def make_optimiser(module: nn.Module, settings: TrainSettings) -> torch.optim.Op
 
 
 def learning_rate(step: int, steps: int, settings: TrainSettings) -> float:
-    """Return the learning rate of a step: a straight rise, then half a cosine down to zero.
+    """Return the learning rate of a step: linear warm-up, then cosine decay to zero.
 
     Args:
         step: Steps done so far, from 0.
         steps: Steps of the whole run.
-        settings: Holds the highest rate and the share of steps in which it rises.
+        settings: Gives the peak rate and the share of warm-up steps.
 
     Example:
         >>> settings = TrainSettings(learning_rate=1.0, warmup=0.2)
@@ -49,9 +49,9 @@ def learning_rate(step: int, steps: int, settings: TrainSettings) -> float:
 
 
 class Ema:
-    """A running average of all weights and buffers of a module, kept beside it.
+    """Exponential moving average of a module's weights and buffers.
 
-    In the first steps the average forgets faster, so that a short run does not keep its random start.
+    The decay is smaller in the first steps, so that the average of a short run is not its random start.
     """
 
     def __init__(self, module: nn.Module, decay: float) -> None:
@@ -60,12 +60,12 @@ class Ema:
         self.restart()
 
     def restart(self) -> None:
-        """Begin again from the module's present weights."""
+        """Reset the average to the module's present weights."""
         self.average = {name: value.detach().clone() for name, value in self.module.state_dict().items()}
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Move the average towards the module's present weights; `step` counts from 0."""
+        """Update the average with the module's present weights; `step` counts from 0."""
         decay = min(self.decay, (1 + step) / (10 + step))
         for name, value in self.module.state_dict().items():
             if value.is_floating_point():
@@ -74,12 +74,12 @@ class Ema:
                 self.average[name].copy_(value)  # a count has no average
 
     def keep(self) -> None:
-        """Put the average into the module for good."""
+        """Load the average into the module."""
         self.module.load_state_dict(self.average)
 
     @contextlib.contextmanager
     def shown(self) -> Iterator[None]:
-        """Put the average into the module for the length of a block, to measure it."""
+        """Load the average into the module inside a `with` block, for validation."""
         own: dict[str, Tensor] = {name: value.clone() for name, value in self.module.state_dict().items()}
         self.keep()
         try:

@@ -1,4 +1,4 @@
-"""Which recordings are most alike, as the encoders themselves hear it: found without labels, and anew as they learn."""
+"""Nearest recordings as extra positives, found without labels and updated during training."""
 
 import numpy as np
 import torch
@@ -11,25 +11,23 @@ from mfcl.embeddings.diffusion import alike
 from mfcl.models.losses import Related
 
 MOST = 10_000
-"""Recordings that are compared; of more, as many are drawn, and the others have none alike but themselves."""
+"""Most recordings compared; of a larger set a random subset, and the others keep only their own crops."""
 SAME_SHARE, AMBIGUOUS_SHARE = 40, 10
-"""At most one recording in so many is taken for the same, or for ambiguous: of few recordings, few can be."""
+"""At most one recording in 40 is a positive and one in 10 ambiguous: a small set has few true positives."""
 
 
 class Neighbourhood(nn.Module):
-    """The recordings most alike to each, most alike first; a part of a run's state.
-
-    Of few recordings fewer are taken for the same than asked.
+    """The nearest neighbours of each recording; saved with the state of a run.
 
     Args:
-        recordings: How many there are.
-        positives: How many of those most alike are taken for the same.
-        ambiguous: How many may be.
+        recordings: Number of training recordings.
+        positives: Nearest neighbours used as positives; fewer in a small set (`SAME_SHARE`).
+        ambiguous: Nearest neighbours never used as negatives; fewer in a small set (`AMBIGUOUS_SHARE`).
         seed: The run's seed.
 
     Attributes:
-        members: The recordings that are compared, rising.
-        near: The places among them of those most alike to each.
+        members: Indices of the recordings compared, ascending.
+        near: For each member its nearest neighbours, nearest first, as positions in `members`.
     """
 
     near: Int64[Tensor, "members kept"]
@@ -41,15 +39,15 @@ class Neighbourhood(nn.Module):
         self.positives = min(positives, len(self.members) // SAME_SHARE)
         kept = min(ambiguous, len(self.members) // AMBIGUOUS_SHARE)
         own = torch.arange(len(self.members))[:, None]
-        self.register_buffer("near", own.repeat(1, kept))  # until they are looked for, each is alone
+        self.register_buffer("near", own.repeat(1, kept))  # before `renew`, each is its own neighbour
 
     def renew(self, vectors: Float32[np.ndarray, "members _"]) -> None:
-        """Look for the members most alike anew, by the cosines of their vectors."""
+        """Find the nearest neighbours of all members again, from their vectors."""
         found = torch.from_numpy(alike(vectors, self.near.shape[1]))
         self.near.copy_(found)
 
     def partners(self, recordings: Int64[np.ndarray, " items"], epoch: int) -> Int64[np.ndarray, " items"]:
-        """Draw one of those that attract each recording; the recording itself where there is none."""
+        """Draw one positive for each recording; the recording itself if it has none."""
         if not self.positives:
             return recordings
         place, known = self._places(recordings)
@@ -59,11 +57,11 @@ class Neighbourhood(nn.Module):
         return np.where(known, drawn, recordings)
 
     def relations(self, recordings: Int64[np.ndarray, " items"]) -> Related:
-        """Return which of these recordings, of which some may be there twice, belong together."""
+        """Return the positive pairs among recordings, and the pairs never used as negatives; duplicates are allowed."""
         place, known = self._places(recordings)
         near = self.near.cpu().numpy()[place[known]]
         items, kept = near.shape
-        order = np.broadcast_to(np.arange(kept, 0, -1, dtype=np.int32), near.shape)  # the most alike has the highest
+        order = np.broadcast_to(np.arange(kept, 0, -1, dtype=np.int32), near.shape)  # the nearest has the highest value
         edges = np.arange(0, items * kept + 1, kept)
         listed = sparse.csr_matrix((order.ravel(), near.ravel(), edges), shape=(items, len(self.members)))
         found = np.zeros((len(recordings), len(recordings)), dtype=np.int32)
@@ -76,6 +74,6 @@ class Neighbourhood(nn.Module):
     def _places(
         self, recordings: Int64[np.ndarray, " items"]
     ) -> tuple[Int64[np.ndarray, " items"], np.ndarray[tuple[int], np.dtype[np.bool_]]]:
-        """Return where recordings are among the members, and whether they are."""
+        """Return the positions of recordings in `members`, and whether they are members at all."""
         place = np.minimum(np.searchsorted(self.members, recordings), len(self.members) - 1)
         return place, self.members[place] == recordings

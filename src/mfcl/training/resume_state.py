@@ -1,7 +1,7 @@
-"""Where a run stands, in one file: enough to go on as if nothing had happened.
+"""Save and load the state of a run, so that a resumed run ends with the weights of an uninterrupted one.
 
-The file is safetensors: weights, optimiser moments and averages as tensors, everything else as JSON in its header. The
-file before it is kept, so that a damaged one costs a minute of work and not the run.
+The file is safetensors: weights, optimiser moments and averages as tensors, all else as JSON in its header. The
+previous file is kept in case the latest is damaged.
 """
 
 import json
@@ -31,11 +31,11 @@ class Progress:
     step: int = 0
     """Steps done."""
     lines: int = 0
-    """Lines of `metrics.jsonl` that belong to them."""
+    """Lines of `metrics.jsonl` written by then."""
     seconds: float = 0.0
-    """Time spent on them, in all attempts."""
+    """Training time, including that before a resume."""
     finished: bool = False
-    """The weights are final; no moments are kept."""
+    """Whether the weights are final; the optimiser's moments are not saved then."""
     recent: list[dict[str, float]] = field(default_factory=list)
     """Figures of the steps since the last line."""
     latest: dict[str, float] = field(default_factory=dict)
@@ -45,10 +45,10 @@ class Progress:
 def save_state(
     run: Path, progress: Progress, task: nn.Module, optimiser: torch.optim.Optimizer, ema: Ema | None
 ) -> None:
-    """Write where the run stands; the previous file stays until the new one is whole.
+    """Save the state of a run; the previous file is kept.
 
     Raises:
-        MfclError: the disk is full or the folder cannot be written; the old file is then as it was.
+        MfclError: the disk is full or the folder cannot be written; the old file is unchanged.
     """
     tensors = {f"task.{name}": value for name, value in task.state_dict().items()}
     if not progress.finished:
@@ -63,7 +63,7 @@ def save_state(
     with replacing(path) as temporary:
         try:
             save_file(whole, temporary, metadata=header)
-        except SafetensorError as error:  # its wrapping of the system's own errors, a full disk among them
+        except SafetensorError as error:  # wraps system errors, such as a full disk
             raise OSError(str(error)) from error
         if path.exists():
             path.replace(run / PREVIOUS)
@@ -74,13 +74,13 @@ def save_state(
 def load_state(
     run: Path, task: nn.Module, optimiser: torch.optim.Optimizer, ema: Ema | None, *, say: Callable[[str], None]
 ) -> Progress | None:
-    """Put a run back where it stood; a damaged file is named with `say` and the one before it taken.
+    """Load the saved state of a run; if it is damaged, warn with `say` and load the previous one.
 
     Returns:
-        How far the run had come; None if it had saved nothing yet.
+        The progress of the run; None if nothing was saved yet.
 
     Raises:
-        CheckpointError: there are files, but none of them can be used.
+        CheckpointError: there are state files, but none can be used.
     """
     paths = [path for path in (run / NAME, run / PREVIOUS) if path.exists()]
     for path in paths:
@@ -98,7 +98,7 @@ def load_state(
         return progress
     if paths:
         names = " and ".join(path.name for path in paths)
-        raise CheckpointError(f"{run}: no state file of this run is whole; delete {names} there and begin again")
+        raise CheckpointError(f"{run}: all state files of this run are damaged; delete {names} there and begin again")
     return None
 
 
@@ -111,17 +111,18 @@ def _read(path: Path) -> tuple[dict[str, Tensor], Progress]:
                     f"{path}: wanted a state of version {VERSION}, got {header.get('version')}; "
                     "resume with the version of mfcl that began the run"
                 )
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
         return tensors, _progress(json.loads(header["progress"]))
     except (SafetensorError, OSError, ValueError, TypeError, KeyError, RecursionError, RuntimeError) as error:
         raise CheckpointError(f"{path}: damaged ({' '.join(str(error).split())[:200]}); it is not used") from error
 
 
 def _progress(kept: Any) -> Progress:
-    """Return how far a run had come.
+    """Return the progress from the header of a state file.
 
     Raises:
-        ValueError: an entry is of the wrong kind; or TypeError, one is missing or unknown.
+        ValueError: an entry has a wrong value.
+        TypeError: an entry is unknown, or of a wrong type.
     """
     progress = Progress(**kept)
     figures = [*progress.recent, progress.latest] if isinstance(progress.recent, list) else []
@@ -154,13 +155,13 @@ def _check(tensors: Mapping[str, Tensor], task: nn.Module, path: Path) -> None:
 def _check_moments(
     tensors: Mapping[str, Tensor], optimiser: torch.optim.Optimizer, ema: Ema | None, path: Path
 ) -> None:
-    """Refuse moments and averages that are not those of these weights."""
+    """Refuse optimiser moments and averages that do not fit the weights."""
     for place, weight in enumerate(_weights(optimiser)):
         start = f"optimiser.{place}."
         found = {name.removeprefix(start): value.shape for name, value in tensors.items() if name.startswith(start)}
         wanted = {"step": torch.Size([]), "exp_avg": weight.shape, "exp_avg_sq": weight.shape}
         if found and found != wanted:  # a weight without a gradient has none
-            raise CheckpointError(f"{path}: wanted other moments of weight {place}, got {shown(found)}; it is not used")
+            raise CheckpointError(f"{path}: moments of weight {place} do not fit, got {shown(found)}; it is not used")
     known = {f"optimiser.{place}" for place in range(len(_weights(optimiser)))}
     averages = {f"ema.{name}": value.shape for name, value in (ema.average if ema is not None else {}).items()}
     for name, value in tensors.items():
@@ -173,20 +174,20 @@ def _check_moments(
 
 
 def _restore(tensors: Mapping[str, Tensor], task: nn.Module, optimiser: torch.optim.Optimizer, ema: Ema | None) -> None:
-    parts: dict[str, dict[str, Tensor]] = {"task": {}, "optimiser": {}, "ema": {}}
+    groups: dict[str, dict[str, Tensor]] = {"task": {}, "optimiser": {}, "ema": {}}
     for name, value in tensors.items():
-        part, _, rest = name.partition(".")
-        parts[part][rest] = value
-    task.load_state_dict(parts["task"])
-    for name, value in parts["ema"].items():
+        group, _, rest = name.partition(".")
+        groups[group][rest] = value
+    task.load_state_dict(groups["task"])
+    for name, value in groups["ema"].items():
         if ema is not None:
             ema.average[name].copy_(value)
     weights = _weights(optimiser)
     optimiser.state.clear()
-    for name, value in parts["optimiser"].items():
+    for name, value in groups["optimiser"].items():
         place, key = name.split(".", 1)
         weight = weights[int(place)]
-        if value.shape == weight.shape and key != "step":  # in the weight's own memory layout, as before the stop
+        if value.shape == weight.shape and key != "step":  # in the weight's memory layout, for identical rounding
             value = torch.empty_like(weight.detach()).copy_(value)
         optimiser.state[weight][key] = value
 

@@ -1,4 +1,4 @@
-"""What a run folder is: how one is known, and what may be deleted in it; what is not a run's is never touched."""
+"""Recognise a run folder, and delete the files of an old run; other files are never touched."""
 
 import contextlib
 from collections.abc import Mapping
@@ -13,46 +13,46 @@ from mfcl.core.yaml_text import read_yaml
 from mfcl.errors import CheckpointError, MfclError
 
 ENVIRONMENT = "environment.json"
-"""Written first; its entry `written_by` says that the folder is a run's."""
+"""Written first; its entry `written_by` marks a folder as a run folder."""
 BEGUN = (ENVIRONMENT, "config.yaml", "data.json")
 METRICS, LOG = "metrics.jsonl", "train.log"
 STATES = ("state.safetensors", "state.previous.safetensors")
 HEADS = "heads.safetensors"
-"""The projection heads of a pre-training: what brings the two formats into one space."""
+"""The projection heads of a pre-training, which map both formats to one space."""
 MARK = "written_by"
 OWN = (*BEGUN, METRICS, LOG, *STATES, HEADS, *(f"model/{name}" for name in (*MODEL, WHITENING)))
-"""All files of a run that a new one in its place must not find."""
+"""All files of a run; `clear` deletes them."""
 
 
 def marked(environment: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what `environment.json` holds, with the mark of a run."""
+    """Return the contents of `environment.json`, with the entry that marks a run."""
     return {**environment, MARK: f"mfcl {mfcl.__version__}"}
 
 
 def is_run(folder: Path) -> bool:
-    """Tell whether a folder holds a run: by its mark, or by what version 0.1 wrote into one."""
+    """Tell whether a folder holds a run: by its mark, or by the files of version 0.1."""
     with contextlib.suppress(MfclError):
         known = read_json(folder / ENVIRONMENT, do="")
         versions = known.get("versions")
         if str(known.get(MARK)).startswith("mfcl ") or (isinstance(versions, dict) and "mfcl" in versions):
             return True
-    with contextlib.suppress(MfclError, OSError, ValueError):  # 0.1 wrote this one first
+    with contextlib.suppress(MfclError, OSError, ValueError):  # version 0.1 wrote this file first
         config = read_yaml((folder / "config.yaml").read_text(encoding="utf-8"))
         return isinstance(config, dict) and {"seed", "settings", "recipe"} <= set(config)
     return False
 
 
 def check_place(run: Path, *, resume: bool, overwrite: bool) -> bool:
-    """Tell whether a run can be gone on with in a folder, and refuse one where none can be begun either.
+    """Tell whether a run in a folder will be continued (True) or a new one begun (False).
 
     Args:
         run: The folder.
-        resume: Go on with the run in it, or begin it.
-        overwrite: Begin a run in place of the one in it.
+        resume: Continue the run in it, or begin one.
+        overwrite: Replace the run in it.
 
     Raises:
-        CheckpointError: it is a file; or holds something, and neither is asked or it holds no run; or the record of
-            its run is not whole.
+        CheckpointError: it is a file; it is not empty, and neither option is given; it holds files but no run; or
+            files of its run are missing.
     """
     try:
         used = bool(entries(run))

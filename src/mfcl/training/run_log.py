@@ -1,4 +1,4 @@
-"""The record of a run: a folder that says what was run, on what, where, and how it went."""
+"""The readable files of a run folder: settings, data, machine, figures and messages."""
 
 import json
 import os
@@ -22,10 +22,10 @@ from mfcl.training.run_folder import ENVIRONMENT, LOG, MARK, METRICS, check_plac
 
 
 class Journal:
-    """The files of a run folder that a person reads.
+    """Write and check the readable files of a run folder.
 
-    `config.yaml` holds every choice, `data.json` the data's fingerprint, `environment.json` the machine as it was at
-    the start, `metrics.jsonl` the figures and `train.log` what was said. Only the main process writes.
+    `config.yaml` holds all settings, `data.json` the fingerprint of the data, `environment.json` the machine at the
+    start, `metrics.jsonl` the figures and `train.log` the messages. Only the main process writes.
     """
 
     def __init__(self, run: Path, *, writes: bool = True, shown: bool = True) -> None:
@@ -40,40 +40,40 @@ class Journal:
         resume: bool,
         overwrite: bool,
     ) -> None:
-        """Begin a run, or make sure that the run in the folder is this one.
+        """Begin a run, or check that the run to resume has the same settings and data.
 
         Args:
-            config: Every choice.
-            data: What it is trained on.
-            environment: The machine; kept as it was when a run goes on.
-            resume: Go on with a run; one that has not got as far as writing this down is begun.
+            config: All settings.
+            data: Fingerprint and size of the data.
+            environment: The machine; not updated on resume.
+            resume: Continue the run in the folder, or begin it.
             overwrite: Delete the files of an earlier run, and no others.
 
         Raises:
-            CheckpointError: the folder is in use and neither is asked, or holds another run than this one, or none.
+            CheckpointError: the folder is in use and neither option is given, or it holds a different run or none.
         """
         if check_place(self.run, resume=resume, overwrite=overwrite):
             self.check(config, data)
             return
         clear(self.run)
-        write_json(self.run / ENVIRONMENT, marked(environment))  # first: from here on the folder is known as a run's
+        write_json(self.run / ENVIRONMENT, marked(environment))  # first, as it marks the folder as a run
         write_text(self.run / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False))
         write_json(self.run / "data.json", data)
 
     def check(self, config: Mapping[str, Any], data: Mapping[str, Any]) -> None:
-        """Refuse to continue a run with other choices or other data than it was begun with.
+        """Refuse to continue a run with other settings or other data.
 
         Raises:
-            CheckpointError: names the first choice that differs, what it was and what it is.
+            CheckpointError: names the first setting that differs, with its old and new value.
         """
         for name, now in (("config.yaml", config), ("data.json", data)):
             path = self.run / name
             try:
                 was = read_yaml(path.read_text(encoding="utf-8"))  # JSON is YAML
             except (OSError, ValueError, MfclError) as error:
-                told = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
+                reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
                 raise CheckpointError(
-                    f"{path}: cannot be read ({told}), so the run cannot be continued; begin another"
+                    f"{path}: cannot be read ({reason}), so the run cannot be continued; begin another"
                 ) from error
             for key, old, new in _differences(was, read_yaml(yaml.safe_dump(dict(now)))):
                 raise CheckpointError(
@@ -82,7 +82,7 @@ class Journal:
                 )
 
     def environment(self) -> dict[str, Any]:
-        """Return the machine that `environment.json` tells of; nothing if it is gone."""
+        """Return the contents of `environment.json`; empty if it cannot be read."""
         try:
             kept = read_json(self.run / ENVIRONMENT, do="")
         except MfclError:
@@ -90,20 +90,20 @@ class Journal:
         return {key: value for key, value in kept.items() if key != MARK}
 
     def record(self, entry: Mapping[str, Any]) -> None:
-        """Add a line of figures to `metrics.jsonl`; a figure that is no number becomes null."""
+        """Append a line of figures to `metrics.jsonl`; NaN and infinity become null."""
         plain = {
             key: None if isinstance(value, float) and not np.isfinite(value) else value for key, value in entry.items()
         }
         self._append(METRICS, json.dumps(plain, ensure_ascii=False))
 
     def say(self, line: str) -> None:
-        """Add a line to `train.log` and show it."""
+        """Append a line to `train.log` and show it."""
         self._append(LOG, f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}")
         if self.shown and self.writes:
             tqdm.write(line, file=sys.stderr)
 
     def lines(self) -> int:
-        """Return how many lines `metrics.jsonl` has, after making sure that they are on the disk."""
+        """Flush `metrics.jsonl` to disk and return its number of lines."""
         path = self.run / METRICS
         if not path.exists():
             return 0
@@ -112,7 +112,7 @@ class Journal:
             return sum(1 for _ in written)
 
     def cut(self, lines: int) -> None:
-        """Drop the lines after the first `lines`: a resumed run writes them again."""
+        """Cut `metrics.jsonl` to its first `lines` lines: a resumed run writes the others again."""
         path = self.run / METRICS
         if self.writes and path.exists():
             kept = path.read_bytes().splitlines(keepends=True)[:lines]
@@ -134,10 +134,10 @@ class Journal:
 def read_metrics(run: Path) -> list[dict[str, Any]]:
     """Return the lines of a run's `metrics.jsonl`; none if it is not there.
 
-    A last line that a full disk or a kill has cut is left out: a resumed run writes it again.
+    An incomplete last line (full disk, killed process) is left out: a resumed run writes it again.
 
     Raises:
-        CheckpointError: another line is damaged.
+        CheckpointError: the file cannot be read, or another line is damaged.
     """
     path = run / METRICS
     try:
@@ -153,14 +153,14 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
         except (ValueError, RecursionError) as error:
             if number == len(lines):
                 break
-            raise CheckpointError(f"{path}: line {number} is damaged; delete this file and go on") from error
+            raise CheckpointError(f"{path}: line {number} is damaged; delete this file and run again") from error
         if entry is not None:
             found.append(entry)
     return found
 
 
 def describe_machine(device: torch.device, processes: int) -> dict[str, Any]:
-    """Return what a person needs to run the same again, or to see why figures differ."""
+    """Return the command, the hardware and the versions, to repeat a run or explain different figures."""
     return {
         "command": sys.argv,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
@@ -178,7 +178,7 @@ def describe_machine(device: torch.device, processes: int) -> dict[str, Any]:
 
 
 def _differences(was: Any, now: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Yield the choices that differ, as (dotted key, old, new)."""
+    """Yield the settings that differ, as (dotted key, old, new)."""
     if isinstance(was, Mapping) and isinstance(now, Mapping):
         for name in [*was, *(name for name in now if name not in was)]:
             yield from _differences(was.get(name), now.get(name), f"{key}.{name}" if key else str(name))

@@ -1,4 +1,4 @@
-"""Ctrl-C between two steps, never inside one."""
+"""Delay Ctrl-C until the end of a training step."""
 
 import signal
 import threading
@@ -12,13 +12,13 @@ from mfcl.core.distributed import processes
 
 
 class Interrupted(KeyboardInterrupt):
-    """A run was stopped as asked, saved, and can go on; the message says how. The command exits with 130."""
+    """A run was stopped by a signal after saving its state; the message says how to resume. Exit status 130."""
 
 
 class Stopping:
-    """While this context lasts, Ctrl-C and a request to terminate are kept until somebody asks.
+    """Context in which SIGINT (Ctrl-C) and SIGTERM only set a flag, which the loop reads with `asked`.
 
-    A second Ctrl-C ends a lone process at once; what was saved before stays whole.
+    A second Ctrl-C ends a single process at once; earlier saved states stay intact.
     """
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class Stopping:
             signal.signal(number, handler)
 
     def asked(self, device: torch.device) -> bool:
-        """Tell whether to stop now; all processes are told the same, so that none waits for another for ever."""
+        """Tell whether to stop now; the answer is the same in all processes, so that none waits for another."""
         if processes() == 1:
             return self.requested
         anybody = torch.tensor(int(self.requested), device=device)

@@ -1,4 +1,4 @@
-"""Views of recordings: crops, batches of them, and augmentations. Names load when they are first used."""
+"""Crops of recordings, batches of crops, and augmentations. Modules load on first use, so crops need no torch."""
 
 import importlib
 from typing import TYPE_CHECKING, Any

@@ -1,6 +1,6 @@
-"""Random changes that a view should survive, for waveforms and for log-mels; each a pure function of its recording.
+"""Random augmentations of waveforms and log-mels.
 
-What is drawn for a clip depends on (seed, epoch, recording, view) alone: not on its batch, its padding or the process.
+What is drawn for a clip depends on (seed, epoch, recording, view) alone, not on its batch, its padding or the process.
 """
 
 from dataclasses import dataclass, field
@@ -20,65 +20,65 @@ SETTINGS = ("none", "wave", "mel", "both")
 
 @dataclass(frozen=True)
 class WaveAugment:
-    """How far waveforms are changed; 0 leaves an effect out. In this order: shift, fades, noise, mask, gain."""
+    """Strength of the waveform augmentations, in their order: shift, fades, noise, mask, gain; 0 turns one off."""
 
     shift_seconds: float = bounded(0.02, 0.0, 3600.0)
-    """Furthest shift, either way; at most half of the clip."""
+    """Largest shift in time, earlier or later; at most half of the clip."""
     fade_seconds: float = bounded(0.1, 0.0, 3600.0)
-    """Longest fade-in and longest fade-out, drawn apart; at most half of the clip each."""
+    """Longest fade-in and fade-out, drawn separately; each at most half of the clip."""
     noise_probability: float = bounded(0.5, 0.0, 1.0)
-    """How often white noise is added."""
+    """Probability of adding white noise."""
     noise_snr_db_low: float = bounded(10.0, -100.0, 200.0)
-    """Loudest noise: the clip is so many dB above it."""
+    """Lowest signal-to-noise ratio of the added noise, in dB."""
     noise_snr_db_high: float = bounded(40.0, -100.0, 200.0)
-    """Softest noise."""
+    """Highest signal-to-noise ratio of the added noise, in dB."""
     mask_seconds: float = bounded(0.1, 0.0, 3600.0)
-    """Longest piece that is silenced; at most half of the clip."""
+    """Longest stretch set to zero; at most half of the clip."""
     gain_db: float = bounded(6.0, 0.0, 120.0)
-    """Largest gain, either way."""
+    """Largest gain, up or down."""
 
     def __post_init__(self) -> None:
         check_settings(self, "augment.wave")
-        _rising("augment.wave", self, "noise_snr_db_low", "noise_snr_db_high")
+        _check_range("augment.wave", self, "noise_snr_db_low", "noise_snr_db_high")
 
 
 @dataclass(frozen=True)
 class MelAugment:
-    """How far log-mels are changed. In this order: noise in their waveform, mixing, resize-crop, fader, masks."""
+    """Strength of the log-mel augmentations, in their order: noise, mixing, resize-crop, fader, masks."""
 
     noise_probability: float = bounded(0.0, 0.0, 1.0)
-    """How often white noise is added to the waveform that becomes a log-mel, as loud as the waveforms' settings say."""
+    """Probability of adding white noise to the waveform before its log-mel; SNR range of `augment.wave`."""
     mix: float = bounded(0.2, 0.0, 0.999)
-    """Largest share of another recording's power that is mixed in; 0 mixes nothing."""
+    """Largest share of the power that is mixed in from another recording; 0 turns mixing off."""
     resize_probability: float = bounded(0.5, 0.0, 1.0)
-    """How often a window is cut out and stretched to full size."""
+    """Probability of a random resize-crop: a window of the spectrogram is stretched to full size."""
     resize_bands_low: float = bounded(0.9, 0.01, 100.0)
-    """Least height of the window, as a share of the bands."""
+    """Smallest height of the window, as a share of the bands."""
     resize_bands_high: float = bounded(1.1, 0.01, 100.0)
-    """Greatest height; above 1 the picture shrinks and its rim shows the data's mean."""
+    """Largest height; above 1 the spectrogram shrinks and its margin is filled with the training data's mean."""
     resize_time_low: float = bounded(0.8, 0.01, 100.0)
-    """Least width of the window, as a share of the clip."""
+    """Smallest width of the window, as a share of the clip."""
     resize_time_high: float = bounded(1.2, 0.01, 100.0)
-    """Greatest width."""
+    """Largest width of the window, as a share of the clip."""
     fader_db: float = bounded(4.0, 0.0, 120.0)
-    """Largest change of level at either end of the clip, linear in dB between; 0 leaves it out."""
+    """Largest gain, up or down, at the start and at the end of the clip; linear in dB between; 0 turns it off."""
     mask_bands: int = bounded(15, 0, 1024)
-    """Most neighbouring bands that are hidden; at most half of them."""
+    """Most adjacent mel bands masked; at most half of them."""
     mask_seconds: float = bounded(0.1, 0.0, 3600.0)
-    """Longest time that is hidden; at most half of the clip."""
+    """Longest stretch of time masked; at most half of the clip."""
 
     def __post_init__(self) -> None:
         check_settings(self, "augment.mel")
-        _rising("augment.mel", self, "resize_bands_low", "resize_bands_high")
-        _rising("augment.mel", self, "resize_time_low", "resize_time_high")
+        _check_range("augment.mel", self, "resize_bands_low", "resize_bands_high")
+        _check_range("augment.mel", self, "resize_time_low", "resize_time_high")
 
 
 @dataclass(frozen=True)
 class AugmentSettings:
-    """Which formats are augmented (one word, the study's four settings), and how far."""
+    """Which formats are augmented, and how strongly."""
 
     setting: str = "none"
-    """"none", "wave", "mel" or "both"."""
+    """Formats to augment: "none", "wave", "mel" or "both"."""
     wave: WaveAugment = field(default_factory=WaveAugment)
     mel: MelAugment = field(default_factory=MelAugment)
 
@@ -114,17 +114,17 @@ def augment_wave(
     recordings: Int64[np.ndarray, " batch"],
     view: str = "first",
 ) -> Float[Tensor, "batch samples"]:
-    """Return the waveforms changed, or themselves if the setting leaves them alone; zeros after a clip's end stay.
+    """Return augmented waveforms, or the input itself if waveforms are not augmented; padding stays zero.
 
     Args:
-        wave: Clips.
-        lengths: Samples of each; None if all fill the width.
-        settings: What to do and how far.
+        wave: Waveforms, zeros after each clip's end.
+        lengths: Samples of each clip; None if there is no padding.
+        settings: Which augmentations, and how strong.
         sample_rate: In Hz.
         seed: The run's seed.
-        epoch: How often the data has been seen.
+        epoch: The epoch, from 0.
         recordings: The recordings' indices in the training data.
-        view: Which crop of the recording this is; each has draws of its own.
+        view: Which crop of the recording this is, "first" or "second"; the two draw separately.
 
     Source: fade and time mask are the best pair for waveforms in Al-Tahan and Mohsenzadeh, "CLAR", arXiv:2010.09542.
     """
@@ -159,7 +159,7 @@ def noise_for_mel(
     recordings: Int64[np.ndarray, " batch"],
     view: str = "second",
 ) -> Float[Tensor, "batch samples"]:
-    """Return the waveforms that log-mels are made of, some with white noise; see `augment_mel` for the arguments."""
+    """Add white noise to some of the waveforms that become log-mels; see `augment_wave` for the arguments."""
     if not settings.changes_mel or not settings.mel.noise_probability:
         return wave
     draw = Draws(seed, f"augment mel {view}", epoch, recordings, wave.device)
@@ -180,20 +180,20 @@ def augment_mel(
     recordings: Int64[np.ndarray, " batch"],
     view: str = "second",
 ) -> Float[Tensor, "batch bands frames"]:
-    """Return the log-mels changed, or themselves if the setting leaves them alone; frames after a clip's end stay.
+    """Return augmented log-mels, or the input itself if log-mels are not augmented; padding stays as it is.
 
     Args:
-        mel: The natural logarithm of power, before normalisation.
-        lengths: Frames of each; None if all fill the width.
-        settings: What to do and how far.
+        mel: Natural logarithm of power, before normalisation.
+        lengths: Frames of each clip; None if there is no padding.
+        settings: Which augmentations, and how strong.
         hop_seconds: Time from frame to frame.
-        fill: The data's mean of each band, shown where something is hidden.
-        partner: Log-mels of other recordings to mix in; without them nothing is mixed.
-        partner_lengths: Frames of each partner; None if all fill the width.
+        fill: Mean of each band over the training data, shown where the spectrogram is masked.
+        partner: Log-mels of other recordings to mix in; None turns mixing off.
+        partner_lengths: Frames of each partner; None if there is no padding.
         seed: The run's seed.
-        epoch: How often the data has been seen.
+        epoch: The epoch, from 0.
         recordings: The recordings' indices in the training data.
-        view: Which crop of the recording this is; each has draws of its own.
+        view: Which crop of the recording this is, "first" or "second"; the two draw separately.
     """
     if not settings.changes_mel:
         return mel
@@ -242,14 +242,14 @@ def _resized(
         ("time", chosen.resize_time_low, chosen.resize_time_high, lengths),
     ):
         scale = torch.where(on, draw.even(f"resize {name}", low, high), 1.0)
-        # the window slides inside the picture, or the picture inside the window, whichever is smaller
+        # below scale 1 the window moves within the spectrogram, above 1 the spectrogram moves within the window
         edges += [draw.even(f"resize {name}, place", 0.0, 1.0) * (1 - scale) * size, scale]
     return effects.resized(
         mel, lengths, fill, band_start=edges[0], band_scale=edges[1], frame_start=edges[2], frame_scale=edges[3]
     )
 
 
-def _rising(where: str, settings: WaveAugment | MelAugment, low: str, high: str) -> None:
+def _check_range(where: str, settings: WaveAugment | MelAugment, low: str, high: str) -> None:
     values = getattr(settings, low), getattr(settings, high)
     if values[0] > values[1]:
         raise RecipeError(f"{where}.{low} {values[0]} must not be above {where}.{high} {values[1]}")

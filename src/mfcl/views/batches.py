@@ -1,4 +1,4 @@
-"""Which recordings make a batch, and the sound of a batch: two crops of each, or whole clips."""
+"""Batches of recordings and their audio: two crops of each recording, or whole clips."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,20 +14,20 @@ from mfcl.errors import TrainingError
 from mfcl.views.crops import CropSettings, crop_pair, whole
 
 POOL = 4
-"""Batches' worth of recordings that are sorted by length: more would pad less, and repeat the same neighbours."""
+"""Batches drawn together, then sorted by length: more would pad less, but repeat the same batch mates."""
 
 
 @runtime_checkable
 class ClipStore(Protocol):
-    """What is asked of a store of decoded sound."""
+    """Interface of a store of decoded audio."""
 
     @property
     def sample_rate(self) -> int:
-        """Return the rate in Hz."""
+        """Return the sample rate in Hz."""
 
     @property
     def lengths(self) -> Int64[np.ndarray, " items"]:
-        """Return the samples of each recording."""
+        """Return the length of each recording in samples."""
 
     def gather(
         self,
@@ -35,16 +35,16 @@ class ClipStore(Protocol):
         starts: Int64[np.ndarray, " batch"],
         counts: Int64[np.ndarray, " batch"],
     ) -> Float32[np.ndarray, "batch samples"]:
-        """Return a piece of each of several recordings, zeros after its end."""
+        """Return one piece of each recording, zero-padded at its end."""
 
 
 @dataclass(frozen=True)
 class Clips:
-    """Pieces of sound side by side."""
+    """A batch of clips, zero-padded to one width."""
 
     wave: Float[Tensor, "batch samples"]
     lengths: Int64[Tensor, " batch"] | None
-    """Samples of each; zeros follow. None: all fill the width."""
+    """Length of each clip in samples; None: no padding."""
 
 
 @dataclass(frozen=True)
@@ -54,23 +54,23 @@ class Views:
     recordings: Int64[np.ndarray, " batch"]
     """Indices in the store."""
     others: Int64[np.ndarray, " batch"]
-    """Whose the second crops are: the recordings themselves, or others that are alike."""
+    """Indices of the recordings that the second crops come from: the same ones, or nearest neighbours of them."""
     first: Clips
-    """The crop that becomes a waveform."""
+    """The first crops; waveforms under the loss term "inter"."""
     second: Clips
-    """The crop that becomes a log-mel."""
+    """The second crops; log-mels under the loss term "inter"."""
     partner: Clips | None
-    """Pieces of other recordings, as long as the second crop where they last, to be mixed into it."""
+    """Crops of other recordings to mix into the log-mels, at most as long as the second crop."""
 
 
 def epoch_order(
     lengths: Int64[np.ndarray, " items"], batch: int, *, seed: int, epoch: int
 ) -> Int64[np.ndarray, "steps batch"]:
-    """Return the recordings of each batch of an epoch, a new order for each epoch.
+    """Return the recordings of each batch of an epoch, in a new order for each epoch.
 
-    Recordings of similar length share a batch, so little of it is padding, and how long a recording is does not tell
-    it from the others: of every `POOL` batches' worth, drawn at random, the shortest make one batch and the longest
-    another. The last, incomplete batch is left out.
+    Recordings of similar length share a batch: this saves padding, and the loss cannot use length to tell recordings
+    apart. Recordings are shuffled, then sorted by length within every `POOL` batches. The last, incomplete batch is
+    left out.
 
     Example:
         >>> sorted(sorted(batch) for batch in epoch_order(np.array([5, 1, 6, 2]), 2, seed=0, epoch=0).tolist())
@@ -86,18 +86,18 @@ def epoch_order(
 def batch_indices(
     lengths: Int64[np.ndarray, " items"], batch: int, *, seed: int, epoch: int, rank: int = 0, processes: int = 1
 ) -> Int64[np.ndarray, "steps share"]:
-    """Return the recordings of every batch of an epoch, this process's share of each.
+    """Return this process's share of every batch of an epoch.
 
-    The processes' shares side by side, in the order of their ranks, are the batch that one process would have; with
-    fewer recordings than a batch, the one batch is all of them (rounded down to what the processes can share).
+    The shares of all processes, in the order of their ranks, are the batch that a single process would have. With fewer
+    recordings than `batch`, the only batch holds all of them, rounded down to a multiple of `processes`.
 
     Args:
-        lengths: Samples of each recording; see `epoch_order`.
-        batch: Recordings in a batch of all processes together.
+        lengths: Length of each recording in samples; see `epoch_order`.
+        batch: Recordings in a batch, over all processes.
         seed: The run's seed.
-        epoch: Which epoch.
-        rank: This process.
-        processes: How many train together.
+        epoch: The epoch, from 0.
+        rank: Number of this process, from 0.
+        processes: Number of processes that train together.
 
     Raises:
         TrainingError: a batch would have fewer than two recordings, or the processes cannot share it equally.
@@ -128,18 +128,18 @@ def make_views(
     others: Int64[np.ndarray, " batch"] | None = None,
     partners: bool = False,
 ) -> Views:
-    """Cut two crops out of each recording, and with `partners` a piece of another recording for each.
+    """Cut two crops out of each recording, and with `partners` a crop of another recording to mix in.
 
     A recording's crops and its partner depend on the seed, the epoch and the store, not on the rest of the batch.
 
     Args:
-        store: Where the sound is.
+        store: The decoded audio.
         indices: The recordings.
-        settings: How crops lie.
+        settings: Length and placement of the crops.
         seed: The run's seed.
-        epoch: How often the data has been seen.
-        others: Recordings to cut the second crops out of, as if they were the first ones; None: those themselves.
-        partners: Whether something is to be mixed into the crops.
+        epoch: The epoch, from 0.
+        others: Recordings to cut the second crops from, with the draws of `indices`; None: the same recordings.
+        partners: Whether to cut crops that are mixed into the log-mels.
     """
     others = indices if others is None else others
     one, two = (
@@ -163,10 +163,9 @@ def whole_clips(
     seed: int | None = None,
     epoch: int = 0,
 ) -> Clips:
-    """Return whole recordings; of those longer than `longest_seconds` that much.
+    """Return whole recordings, and pieces of `longest_seconds` of longer ones.
 
-    With a `seed` the place of the piece is drawn anew for each (seed, epoch, recording), for training; without one it
-    is the middle, the same every time.
+    With a `seed`, as in training, the piece is drawn for each (seed, epoch, recording). Without one it is the middle.
     """
     lengths = store.lengths[indices]
     counts = lengths
@@ -181,12 +180,13 @@ def whole_clips(
 def length_batches(
     lengths: Int64[np.ndarray, " items"], batch: int, *, most_samples: int = 2**24
 ) -> list[Int64[np.ndarray, " batch"]]:
-    """Group recordings of similar length, shortest first, so that little is padded and memory is bounded.
+    """Group recordings of similar length, shortest first, to save padding and bound memory.
 
     Args:
-        lengths: Samples of each recording.
+        lengths: Length of each recording in samples.
         batch: Most recordings in a group.
-        most_samples: Most samples in a group, padding counted (64 MiB of float32); a longer recording is a group alone.
+        most_samples: Most samples in a group, padding included; a longer recording is its own group. 2**24 samples
+            are 64 MiB.
 
     Returns:
         Indices; each recording is in exactly one group.
@@ -204,7 +204,7 @@ def _groups(
     start = 0
     while start < len(order):
         candidates = order[start : start + batch]
-        padded = lengths[candidates] * np.arange(1, len(candidates) + 1)  # lengths rise: the last is the widest
+        padded = lengths[candidates] * np.arange(1, len(candidates) + 1)  # sorted: the last clip sets the padded width
         fitting = max(int(np.searchsorted(padded, most_samples, side="right")), 1)
         yield candidates[:fitting]
         start += fitting
@@ -215,7 +215,7 @@ def _partners(
 ) -> Clips:
     draws = uniforms(seed, "partners", epoch, indices, 2)
     others = whole(draws[:, 0], np.full(len(indices), max(len(store.lengths) - 2, 0)))
-    others += (others >= indices) & (len(store.lengths) > 1)  # every recording but itself, all equally likely
+    others += (others >= indices) & (len(store.lengths) > 1)  # uniform over all recordings except itself
     lengths = store.lengths[others]
     counts = np.minimum(counts, lengths)
     return _cut(store, others, whole(draws[:, 1], lengths - counts), counts)

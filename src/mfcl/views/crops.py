@@ -1,4 +1,4 @@
-"""Where the two crops of a recording lie; whole samples, all recordings at once."""
+"""Positions of the two crops of each recording, in samples."""
 
 from dataclasses import dataclass
 
@@ -15,22 +15,22 @@ PLACEMENTS = ("disjoint", "overlapping", "free")
 
 @dataclass(frozen=True)
 class CropSettings:
-    """How long the two crops of a recording are and how they lie to each other."""
+    """Length and placement of the two crops of a recording."""
 
     length: float = bounded(0.45, 0.0001, 3600.0)
     """Length of a crop, in `unit`."""
     longest: float | None = bounded(None, 0.0001, 3600.0)
-    """If set, each recording draws its crops' length evenly between `length` and this, anew in every epoch."""
+    """If set, crop length is drawn uniformly from `length` to this, for each recording and epoch."""
     unit: str = "fraction"
-    """"fraction" of the recording, or "seconds"."""
+    """Unit of lengths: "fraction" of the recording, or "seconds"."""
     placement: str = "disjoint"
-    """"disjoint": no sample in both; "overlapping": at least one in both; "free": each anywhere."""
+    """Of the two crops: "disjoint" (no common sample), "overlapping" (at least one) or "free" (independent)."""
     gap: float = bounded(0.0, 0.0, 3600.0)
-    """Least distance between disjoint crops, in `unit`."""
+    """Smallest gap between disjoint crops, in `unit`."""
     shortest_seconds: float = bounded(0.05, 0.0, 3600.0)
-    """Crops are made at least this long where the recording and the placement allow it."""
+    """Minimum crop length, where the recording and the placement allow it."""
     most_seconds: float = bounded(5.0, 0.01, 3600.0)
-    """Crops are never longer: a fraction of an hour of sound would not fit into memory."""
+    """Maximum crop length; a fraction of an hour-long recording would not fit into memory."""
 
     def __post_init__(self) -> None:
         check_settings(self, "crops")
@@ -46,16 +46,16 @@ class CropSettings:
             )
         if self.unit == "seconds" and longest > self.most_seconds:
             raise RecipeError(
-                f"crops: {longest} seconds are more than crops.most_seconds {self.most_seconds}; raise it"
+                f"crops: {longest} seconds are more than crops.most_seconds {self.most_seconds}; raise most_seconds"
             )
         if self.gap and self.placement != "disjoint":
-            raise RecipeError(f"crops.gap {self.gap} means nothing for {self.placement} crops; set it to 0")
+            raise RecipeError(f"crops.gap {self.gap} is for disjoint crops, not for {self.placement} ones; set it to 0")
         if self.unit == "fraction":
             self._fits(longest)
 
     def _fits(self, longest: float) -> None:
         if longest > 1:
-            raise RecipeError(f"crops: {longest} of a recording is more than all of it; use at most 1 or unit: seconds")
+            raise RecipeError(f"crops: wanted a fraction of at most 1, got {longest}; lower it or use unit: seconds")
         if self.placement == "disjoint" and 2 * longest + self.gap > 1 + 1e-9:
             raise RecipeError(
                 f"crops: two disjoint crops of {longest} and a gap of {self.gap} do not fit into a recording; "
@@ -65,7 +65,7 @@ class CropSettings:
 
 @dataclass(frozen=True)
 class CropPair:
-    """Two crops of each recording, in samples; column 0 is the first crop, which becomes a waveform."""
+    """Two crops of each recording, in samples; column 0 is the first crop, column 1 the second."""
 
     starts: Int64[np.ndarray, "items 2"]
     counts: Int64[np.ndarray, "items 2"]
@@ -80,18 +80,17 @@ def crop_pair(
     epoch: int,
     recordings: Int64[np.ndarray, " items"],
 ) -> CropPair:
-    """Place two crops in each recording; a recording's crops depend on it, the seed and the epoch alone.
+    """Place two crops in each recording; they depend on the recording, the seed and the epoch only.
 
-    Both crops of a recording are equally long and inside it; which of them comes earlier is drawn. A recording that is
-    too short for what is asked gives what it has: disjoint crops shrink until they fit (and at last give up the gap)
-    and never share a sample, except in a recording of one sample, which is both crops.
+    Both crops of a recording have the same length; which comes earlier is random. In a short recording disjoint crops
+    shrink until they fit, then the gap shrinks. They never share a sample, except in a recording of one sample.
 
     Args:
-        lengths: Samples of each recording, 1 or more.
+        lengths: Length of each recording in samples, 1 or more.
         sample_rate: In Hz.
-        settings: What is asked.
+        settings: Length and placement of the crops.
         seed: The run's seed.
-        epoch: How often the data has been seen.
+        epoch: The epoch, from 0.
         recordings: The recordings' indices in the training data.
 
     Raises:
@@ -109,8 +108,8 @@ def crop_pair(
     counts, gaps = _sizes(lengths, sample_rate, settings, draws[:, 0])
     early, late = _places(lengths, counts, gaps, settings.placement, draws[:, 1], draws[:, 2])
     starts = np.stack([early, late], axis=1)  # (items, 2)
-    turned = draws[:, 3] < 0.5
-    starts[turned] = starts[turned, ::-1]
+    swapped = draws[:, 3] < 0.5
+    starts[swapped] = starts[swapped, ::-1]
     return CropPair(starts=starts, counts=np.stack([counts, counts], axis=1))
 
 
@@ -120,7 +119,7 @@ def _sizes(
     settings: CropSettings,
     draw: Float64[np.ndarray, " items"],
 ) -> tuple[Int64[np.ndarray, " items"], Int64[np.ndarray, " items"]]:
-    """Return the samples of a crop and of the gap."""
+    """Return the lengths of the crops and of the gap, in samples."""
     scale = lengths.astype(np.float64) if settings.unit == "fraction" else np.full(lengths.shape, float(sample_rate))
     longest = settings.length if settings.longest is None else settings.longest
     asked = np.rint((settings.length + (longest - settings.length) * draw) * scale)
@@ -129,7 +128,7 @@ def _sizes(
     counts = np.minimum(np.clip(asked, shortest, max(most, shortest)), lengths).astype(np.int64)
     gaps = np.minimum(np.rint(settings.gap * scale), lengths).astype(np.int64)
     if settings.placement == "disjoint":
-        # |--- crop ---|  gap  |--- crop ---|  must fit: shrink the crops, but below the shortest shrink the gap
+        # |--- crop ---|  gap  |--- crop ---|  must fit: shrink the crops to the minimum, then the gap
         least = np.maximum(np.minimum(shortest, lengths // 2), 1)
         counts = np.minimum(counts, np.maximum((lengths - gaps) // 2, least))
         gaps = np.minimum(gaps, np.maximum(lengths - 2 * counts, 0))
@@ -141,22 +140,22 @@ def _places(
     counts: Int64[np.ndarray, " items"],
     gaps: Int64[np.ndarray, " items"],
     placement: str,
-    one: Float64[np.ndarray, " items"],
-    two: Float64[np.ndarray, " items"],
+    first_draw: Float64[np.ndarray, " items"],
+    second_draw: Float64[np.ndarray, " items"],
 ) -> tuple[Int64[np.ndarray, " items"], Int64[np.ndarray, " items"]]:
-    """Return the two starts; for disjoint crops the earlier one first."""
+    """Return the starts of the two crops in samples; for disjoint crops the earlier one first."""
     last = lengths - counts  # the last start that keeps a crop inside
     if placement == "disjoint":
-        free = np.maximum(last - counts - gaps, 0)  # samples left over, shared out before, between and after
-        first, second = whole(one, free), whole(two, free)
+        free = np.maximum(last - counts - gaps, 0)  # samples left over, spread at random before, between and after
+        first, second = whole(first_draw, free), whole(second_draw, free)
         return np.minimum(first, second), np.minimum(np.maximum(first, second) + counts + gaps, last)
-    first = whole(one, last)
+    first = whole(first_draw, last)
     if placement == "free":
-        return first, whole(two, last)
+        return first, whole(second_draw, last)
     lowest, highest = np.maximum(first - counts + 1, 0), np.minimum(first + counts - 1, last)
-    return first, lowest + whole(two, highest - lowest)
+    return first, lowest + whole(second_draw, highest - lowest)
 
 
 def whole(draw: Float64[np.ndarray, " items"], highest: Int64[np.ndarray, " items"]) -> Int64[np.ndarray, " items"]:
-    """Turn draws in (0, 1) into whole numbers from 0 to `highest`, all equally likely."""
+    """Turn uniform draws in (0, 1) into uniform whole numbers from 0 to `highest`."""
     return np.asarray(np.minimum(draw * (highest + 1), highest), dtype=np.int64)

@@ -1,7 +1,6 @@
-"""What can be done to a batch of sounds, each clip with numbers of its own; nothing here is random.
+"""Deterministic effects on a batch of waveforms or log-mels, with parameters for each clip.
 
-Every effect works on all clips at once and on any device, and gives a clip the same result (to rounding) in any batch
-and at any padding.
+Each runs on any device. A clip's result is the same (to rounding) in any batch and with any padding.
 """
 
 import math
@@ -11,12 +10,13 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 NATURAL_PER_DB = math.log(10) / 10
+"""Natural logarithm of the power ratio of 1 dB."""
 
 
 def shifted(
     wave: Float[Tensor, "batch samples"], lengths: Int64[Tensor, " batch"], by: Int64[Tensor, " batch"]
 ) -> Float[Tensor, "batch samples"]:
-    """Move each clip `by` samples later (earlier if negative) within its own length; zeros come in."""
+    """Shift each clip `by` samples later (earlier if negative) within its own length; the gap is zero."""
     source = _places(wave) - by[:, None]
     inside = (source >= 0) & (source < lengths[:, None]) & (_places(wave) < lengths[:, None])
     return wave.gather(1, source.clamp(0, wave.shape[1] - 1)) * inside
@@ -28,7 +28,7 @@ def faded(
     fade_in: Int64[Tensor, " batch"],
     fade_out: Int64[Tensor, " batch"],
 ) -> Float[Tensor, "batch samples"]:
-    """Let each clip rise from its start and fall to its end, linearly in amplitude, in so many samples."""
+    """Fade each clip in and out, linearly in amplitude, over so many samples."""
     place = _places(wave)
     rise = (place + 1) / (fade_in[:, None] + 1)
     fall = (lengths[:, None] - place) / (fade_out[:, None] + 1)
@@ -43,7 +43,7 @@ def silenced(
 
 
 def amplified(wave: Float[Tensor, "batch samples"], gain_db: Float[Tensor, " batch"]) -> Float[Tensor, "batch samples"]:
-    """Make each clip louder by so many dB."""
+    """Apply a gain in dB to each clip."""
     return wave * 10 ** (gain_db[:, None] / 20)
 
 
@@ -53,16 +53,16 @@ def noisy(
     snr_db: Float[Tensor, " batch"],
     keys: Int64[Tensor, " batch"],
 ) -> Float[Tensor, "batch samples"]:
-    """Add white noise to each clip, exactly `snr_db` below it; a silent clip stays silent.
+    """Add white noise to each clip at exactly `snr_db`; a silent clip stays silent.
 
     Args:
-        wave: Clips, zeros after their ends.
-        lengths: Samples of each.
-        snr_db: Energy of the clip over energy of its noise, both over the whole clip.
-        keys: What the noise of each is made from; see `white_noise`.
+        wave: Waveforms, zeros after each clip's end.
+        lengths: Samples of each clip.
+        snr_db: Signal-to-noise ratio, both energies over the whole clip.
+        keys: Random key of each clip's noise; see `white_noise`.
     """
     noise = white_noise(keys, wave.shape[1]) * (_places(wave) < lengths[:, None])
-    # summed in double precision where there is one, so that zeros after the end do not move the last digit
+    # double precision (MPS has none), so that the amount of padding does not change the rounding
     precise = torch.float32 if wave.device.type == "mps" else torch.float64
     energy, noise_energy = (x.to(precise).square().sum(dim=1) for x in (wave, noise))
     scale = (energy / noise_energy.clamp(min=1e-12)).sqrt() * 10 ** (-snr_db / 20)
@@ -70,21 +70,21 @@ def noisy(
 
 
 def white_noise(keys: Int64[Tensor, " batch"], samples: int) -> Float[Tensor, "batch {samples}"]:
-    """Return white noise of deviation 1 that is a function of the key and the sample's number alone.
+    """Return white noise of standard deviation 1; a sample depends on its key and its index only.
 
-    Each sample is the sum of four even draws of 16 bits: near enough to a normal one (its peaks stay below 3.5) at a
-    quarter of the cost, in whole numbers, so the same on every device.
+    Each sample is the sum of four uniform 16-bit integers: close to normal (peaks stay below 3.5), at a quarter of the
+    cost, and the same on every device.
 
     Source: SplitMix64 as a counter-based generator, as in `mfcl.core.random`.
     """
     words = keys[:, None] + torch.arange(1, samples + 1, device=keys.device) * -0x61C8864680B583EB
     for right, factor in ((30, -0x40A7B892E31B1A47), (27, -0x6B2FB644ECCEEE15)):
-        # torch shifts the sign in from the left; the mask takes it out again
+        # torch's >> copies the sign bit; the mask makes it a logical shift
         words = (words ^ ((words >> right) & ((1 << (64 - right)) - 1))) * factor
     words = words ^ ((words >> 31) & ((1 << 33) - 1))
-    parts = words.contiguous().view(torch.int16).view(*words.shape, 4)
-    total = parts[..., 0].float() + parts[..., 1] + parts[..., 2] + parts[..., 3]
-    return (total + 2.0) / (2.0**16 / math.sqrt(3))  # each part: mean -1/2, variance 2**32 / 12
+    draws = words.contiguous().view(torch.int16).view(*words.shape, 4)
+    total = draws[..., 0].float() + draws[..., 1] + draws[..., 2] + draws[..., 3]
+    return (total + 2.0) / (2.0**16 / math.sqrt(3))  # each draw: mean -1/2, variance 2**32 / 12
 
 
 def mixed(
@@ -93,9 +93,9 @@ def mixed(
     partner_lengths: Int64[Tensor, " batch"],
     ratio: Float[Tensor, " batch"],
 ) -> Float[Tensor, "batch bands frames"]:
-    """Mix another sound into each: log((1 - ratio) exp(mel) + ratio exp(partner)), powers added as sounds add.
+    """Mix another sound into each log-mel, adding powers: log((1 - ratio) exp(mel) + ratio exp(partner)).
 
-    A partner that is shorter is repeated.
+    A shorter partner is repeated.
 
     Source: Niizumi et al., "BYOL for audio", arXiv:2103.06695, section III-C, equation 2.
     """
@@ -115,18 +115,16 @@ def resized(
     frame_start: Float[Tensor, " batch"],
     frame_scale: Float[Tensor, " batch"],
 ) -> Float[Tensor, "batch bands frames"]:
-    """Cut a window out of each log-mel and stretch it to the log-mel's own size, linearly interpolated.
-
-    Where the window reaches beyond the picture it shows `fill`.
+    """Cut a window out of each log-mel and stretch it to full size by linear interpolation.
 
     Args:
         mel: Log-mels.
-        lengths: Frames of each.
-        fill: What to show outside, for each band of the result.
-        band_start: Lower edge of the window in bands; may be negative.
-        band_scale: Height of the window as a share of the bands; above 1 the picture shrinks.
-        frame_start: Left edge in frames.
-        frame_scale: Width as a share of the frames.
+        lengths: Frames of each clip.
+        fill: Value of each band where the window reaches beyond the spectrogram.
+        band_start: Lower edge of the window, in bands; may be negative.
+        band_scale: Height of the window as a share of the bands; above 1 the spectrogram shrinks.
+        frame_start: Left edge of the window, in frames; may be negative.
+        frame_scale: Width of the window as a share of the frames.
 
     Source: Niizumi et al., arXiv:2103.06695, section III-D (random resize crop); they interpolate cubically.
     """
@@ -145,10 +143,10 @@ def tilted(
     head_db: Float[Tensor, " batch"],
     tail_db: Float[Tensor, " batch"],
 ) -> Float[Tensor, "batch bands frames"]:
-    """Change the level of each clip over its time, linearly in dB, from `head_db` at its first frame to `tail_db`.
+    """Apply a gain to each clip that changes linearly in dB, from `head_db` at its first frame to `tail_db`.
 
     Source: Niizumi et al., "BYOL for audio: exploring pre-trained general-purpose audio representations",
-        arXiv:2204.07402 (random linear fader): a slope added to the logarithm.
+        arXiv:2204.07402 (random linear fader).
     """
     along = (_places(mel) / (lengths[:, None] - 1).clamp(min=1)).clamp(max=1)  # (batch, frames), 0 to 1
     level_db = head_db[:, None] + (tail_db - head_db)[:, None] * along
@@ -162,7 +160,7 @@ def hidden(
     bands: tuple[Int64[Tensor, " batch"], Int64[Tensor, " batch"]],
     frames: tuple[Int64[Tensor, " batch"], Int64[Tensor, " batch"]],
 ) -> Float[Tensor, "batch bands frames"]:
-    """Hide some bands and some frames of each log-mel, each given by starts and counts, behind `fill`.
+    """Mask some bands and some frames of each log-mel with `fill`; both ranges are (starts, counts).
 
     Source: Park et al., "SpecAugment", arXiv:1904.08779.
     """
@@ -187,16 +185,16 @@ def _window(
     start: Float[Tensor, " batch"],
     scale: Float[Tensor, " batch"],
 ) -> tuple[Float[Tensor, "batch places"], Bool[Tensor, "batch places"]]:
-    """Return where each place of the result lies in the source, and whether that is inside it.
+    """Return the source position of each output position, and whether it is inside the source.
 
-    Places are middles of cells of width 1: place 0 reaches from -0.5 to 0.5.
+    Positions are centres of cells of width 1: cell 0 spans -0.5 to 0.5.
     """
     source = start[:, None] + (place + 0.5) * scale[:, None] - 0.5
     return source, (source >= -0.5) & (source <= lengths[:, None] - 0.5)
 
 
 def _interpolated(
-    picture: Float[Tensor, "batch lines places"],
+    grid: Float[Tensor, "batch lines places"],
     source: Float[Tensor, "batch places"],
     lengths: Int64[Tensor, " batch"],
 ) -> Float[Tensor, "batch lines places"]:
@@ -204,5 +202,5 @@ def _interpolated(
     source = torch.minimum(source.clamp(min=0), last.to(source.dtype))
     before = source.long()
     after = torch.minimum(before + 1, last)
-    sides = [picture.gather(2, place[:, None, :].expand(picture.shape)) for place in (before, after)]
+    sides = [grid.gather(2, place[:, None, :].expand(grid.shape)) for place in (before, after)]
     return torch.lerp(sides[0], sides[1], (source - before)[:, None, :])

@@ -1,4 +1,4 @@
-"""Encoders by name: a waveform or a log-mel in, frames out."""
+"""Encoders by name: from a waveform or a log-mel to frames."""
 
 import inspect
 from collections.abc import Callable
@@ -27,11 +27,11 @@ __all__ = [
 ]
 
 EncoderFactory = Callable[..., nn.Module]
-"""Called by keyword: `width` and `norm` of `EncoderSettings`, and `bands` for log-mels."""
+"""Called with the keywords `width` and `norm` of `EncoderSettings`, and `bands` for log-mels."""
 
 
 def _resnet18(*, bands: int, width: float, norm: NormName) -> ResNet18:
-    """Return one for any number of bands: it takes the mean over frequency."""
+    """Return a ResNet18; it works for any number of bands, since it takes the mean over frequency."""
     del bands
     return ResNet18(width=width, norm=norm)
 
@@ -47,36 +47,36 @@ MEL_ENCODERS: dict[str, EncoderFactory] = {"resnet18": _resnet18, "melcnn": MelC
 
 @dataclass(frozen=True)
 class EncoderSettings:
-    """Which encoder, and how its frames become one embedding."""
+    """An encoder, and the pooling of its frames to one embedding."""
 
     name: str
     """Waveforms: `filterbank1d`, `res1dnet`, `res1dnet31`, `reference1d`. Log-mels: `melcnn`, `resnet18`.
-    Or one of your own: see `register_encoder`."""
+    Or your own: see `register_encoder`."""
     pooling: str = "mean"
-    """`mean`, `mean_max`, `thirds_max` (keeps the order of time), `statistics`, `panns`."""
+    """`mean`, `mean_max`, `thirds_max` (keeps a coarse order of time), `statistics`, `panns`."""
     width: float = bounded(1.0, 0.001, 16.0)
-    """Share of the usual number of channels."""
+    """Factor on the default number of channels."""
     norm: NormName = "batch"
-    """What the layers are normalised by: `batch`, or the clip alone: `group`, `instance`."""
+    """Normalisation: `batch` over the batch; `group` or `instance` over each clip alone."""
 
     def __post_init__(self) -> None:
         check_settings(self)
 
 
 def register_encoder(name: str, format: str, factory: EncoderFactory) -> None:
-    """Let recipes name an encoder of your own: `model.wave.name` or `model.mel.name`.
+    """Register your own encoder, so that recipes can use it as `model.wave.name` or `model.mel.name`.
 
     A checkpoint keeps the name and the weights, not the code: register the encoder before you load one.
 
     Args:
-        name: What a recipe calls it.
+        name: Its name in recipes.
         format: `wave` or `mel`.
         factory: A class or a function. It is called with the keywords `width` and `norm` of `EncoderSettings`, and
             with `bands` for log-mels; it may ignore them. It returns a module like `WaveEncoder` or `MelEncoder`: an
             attribute `features`, and a `forward` that returns `Frames`.
 
     Raises:
-        RecipeError: the name is taken, there is no such format, or the factory cannot be called like this.
+        RecipeError: the name is taken, there is no such format, or the factory does not take these keywords.
 
     Example:
         >>> class Loudness(WaveEncoder):
@@ -113,16 +113,16 @@ def register_encoder(name: str, format: str, factory: EncoderFactory) -> None:
 
 
 def make_encoder(settings: EncoderSettings, format: Literal["wave", "mel"], *, bands: int) -> nn.Module:
-    """Return an encoder with random weights of torch's current generator; `features` tells the size of its frames.
+    """Return an encoder with random weights from torch's global generator; `features` is the size of its frames.
 
     Raises:
-        RecipeError: no encoder of this format has that name, or it is not what `register_encoder` asks for.
+        RecipeError: no encoder of this format has that name, or it lacks what `register_encoder` asks for.
     """
     known, kind = (WAVE_ENCODERS, "waveforms") if format == "wave" else (MEL_ENCODERS, "log-mels")
     if settings.name not in known:
         raise RecipeError(
             f"model.{format}.name: {one_of(f'encoder of {kind}', settings.name, known)}; "
-            "your own must be given to mfcl.models.register_encoder before"
+            "give your own to mfcl.models.register_encoder first"
         )
     sizes = {"bands": bands} if format == "mel" else {}
     made = known[settings.name](width=settings.width, norm=settings.norm, **sizes)

@@ -1,9 +1,9 @@
-"""What all encoders share: frames, and layers that keep padding at zero.
+"""Base classes of encoders, and layers that keep padding at zero.
 
-Inside an encoder sound is a grid, `(batch, channels, bands, frames)`; a waveform has one band. Each layer takes a grid
-and the frames of each clip and returns both. **Padding is zero between layers**: a convolution then sees beyond a
-clip's end in a batch what it sees there when the clip is alone, and so a clip alone equals itself in a padded batch.
-Norms put the zeros back (`mfcl.models.encoders.norm`); ReLU, GELU, sums and `pool` keep them.
+Inside an encoder all tensors are grids `(batch, channels, bands, frames)`; a waveform has one band. Each layer takes
+and returns a grid and the number of frames of each clip. **Padding is zero between layers**, as in a convolution's own
+padding, so a clip gives the same frames alone and in a padded batch. Norms set padding to zero again
+(`mfcl.models.encoders.norm`); ReLU, GELU, sums and `pool` keep it zero.
 """
 
 import abc
@@ -21,15 +21,15 @@ Lengths = Int64[Tensor, " batch"] | None
 
 
 class Frames(NamedTuple):
-    """What an encoder says about each moment of a clip."""
+    """The output of an encoder: a vector for each frame of each clip."""
 
     values: Float[Tensor, "batch frames features"]
     lengths: Int64[Tensor, " batch"] | None
-    """Frames of each clip; zeros follow. None: all fill the width."""
+    """Number of frames of each clip; padding is zero. None: no padding."""
 
 
 class WaveEncoder(nn.Module, abc.ABC):
-    """What an encoder of waveforms is.
+    """Base class of encoders of waveforms.
 
     Attributes:
         features: Values in a frame; set when it is made.
@@ -41,20 +41,20 @@ class WaveEncoder(nn.Module, abc.ABC):
     def forward(self, wave: Float[Tensor, "batch samples"], lengths: Lengths = None) -> Frames:
         """Return the frames of each waveform, at least one.
 
-        A clip's frames must depend on that clip alone, not on what it is padded with.
+        A clip's frames must depend on that clip alone, not on the amount of padding.
 
         Args:
             wave: Waveforms, zeros after each clip's end.
-            lengths: Samples of each clip; None if all fill the width.
+            lengths: Samples of each clip; None if there is no padding.
 
         Returns:
-            Values (batch, frames, features), zero after each clip's last frame, and the frames of each clip; None in
-            place of these if `lengths` is None.
+            Values (batch, frames, features), zero after each clip's last frame, and the number of frames of each clip
+            (None if `lengths` is None).
         """
 
 
 class MelEncoder(nn.Module, abc.ABC):
-    """What an encoder of log-mel spectrograms is.
+    """Base class of encoders of log-mel spectrograms.
 
     Attributes:
         features: Values in a frame; set when it is made.
@@ -68,12 +68,12 @@ class MelEncoder(nn.Module, abc.ABC):
 
         Args:
             mel: Normalised log-mels, zeros after each clip's end.
-            lengths: Frames of each clip; None if all fill the width.
+            lengths: Frames of each clip; None if there is no padding.
         """
 
 
 def lengths_of(frames: Frames) -> Int64[Tensor, " batch"]:
-    """Return the frames of each clip, also where all fill the width."""
+    """Return the number of frames of each clip, also if there is no padding."""
     if frames.lengths is not None:
         return frames.lengths
     return torch.full(frames.values.shape[:1], frames.values.shape[1], device=frames.values.device)
@@ -90,15 +90,15 @@ def within(lengths: Int64[Tensor, " batch"], frames: int) -> Float[Tensor, "batc
 
 
 def silence_(grid: Grid, lengths: Lengths) -> Grid:
-    """Return the grid itself, padding set to zero in its place; without lengths, as it is.
+    """Set the padding of a grid to zero in place (without lengths, do nothing), and return the grid.
 
-    Most of a step's time that is not products goes into reading and writing grids: this writes to no new memory.
+    In place, because reading and writing grids takes most of a step's time outside matrix products.
     """
     return grid if lengths is None else grid.mul_(within(lengths, grid.shape[3]).to(grid.dtype)[:, None, None])
 
 
 def at_least(grid: Grid, lengths: Lengths, frames: int) -> tuple[NewGrid, Lengths]:
-    """Return clips of at least so many frames: shorter ones go on as zeros, which count as sound from then on."""
+    """Pad clips with zeros to at least `frames` frames; these zeros count as part of the clip."""
     missing = frames - grid.shape[3]
     if missing > 0:
         grid = functional.pad(grid, (0, missing))
@@ -106,7 +106,7 @@ def at_least(grid: Grid, lengths: Lengths, frames: int) -> tuple[NewGrid, Length
 
 
 def whole_windows(grid: Grid, lengths: Lengths, size: int) -> tuple[NewGrid, Lengths]:
-    """Return clips of a whole number of windows of `size` frames: the last one is filled with zeros, which count."""
+    """Pad clips with zeros to a multiple of `size` frames; these zeros count as part of the clip."""
     missing = -grid.shape[3] % size
     if missing > 0:
         grid = functional.pad(grid, (0, missing))
@@ -114,7 +114,7 @@ def whole_windows(grid: Grid, lengths: Lengths, size: int) -> tuple[NewGrid, Len
 
 
 def windows(lengths: Lengths, kernel: int, stride: int, padding: int = 0, dilation: int = 1) -> Lengths:
-    """Return how many places a sliding window has in each clip.
+    """Return the number of output frames of a convolution or pooling for each clip.
 
     Example:
         >>> windows(torch.tensor([8, 9]), 3, 2, padding=1).tolist()
@@ -124,40 +124,40 @@ def windows(lengths: Lengths, kernel: int, stride: int, padding: int = 0, dilati
 
 
 class Conv1d(nn.Conv1d):
-    """Torch's convolution over time, weights and keys included, on a grid of one band.
+    """`nn.Conv1d`, with the same weights and keys, on a grid of one band.
 
-    The grid is calculated as a picture one pixel high with the channels last, which processors do up to twice as fast.
+    It runs as a 2D convolution with channels last, which is up to twice as fast on CPUs.
     """
 
     def forward(self, grid: Grid) -> NewGrid:
-        """Return the convolved grid; its padding is not zero until a norm or `silence_` makes it so."""
+        """Return the convolved grid; padding is not zero until a norm or `silence_` sets it to zero."""
         stride, padding, dilation = self.stride[0], int(self.padding[0]), self.dilation[0]
         return functional.conv2d(
             grid, self.weight[:, :, None], self.bias, (1, stride), (0, padding), (1, dilation), self.groups
         )
 
     def windows(self, lengths: Lengths) -> Lengths:
-        """Return how many frames of each clip come out."""
+        """Return the number of output frames of each clip."""
         return windows(lengths, self.kernel_size[0], self.stride[0], int(self.padding[0]), self.dilation[0])
 
 
 def pool(grid: Grid, lengths: Lengths, size: int, *, bands: int = 1) -> tuple[NewGrid, Lengths]:
-    """Return the maximum of every `size` frames (and of every `bands` bands) and the lengths that are left.
+    """Return the maximum of every `size` frames (and of every `bands` bands), and the new lengths.
 
-    For grids without negative values, such as after a ReLU: the last window of a clip may reach into the zeros after
-    it, so that no frame is lost and something is left of the shortest clip.
+    For grids without negative values, such as after a ReLU. A clip's last window may include padding, so no frame is
+    lost and the shortest clip keeps one.
     """
     pooled = functional.max_pool2d(grid, (bands, size), ceil_mode=True)
     return pooled, None if lengths is None else -(-lengths // size)
 
 
 def channels_last(grid: Grid) -> Grid:
-    """Return the same grid, laid out in memory for the convolutions."""
+    """Return the same grid in channels-last memory format, in which convolutions are faster."""
     return grid.contiguous(memory_format=torch.channels_last)
 
 
 def initialise(module: nn.Module) -> None:
-    """Draw the weights of all convolutions from a normal distribution that keeps the level from layer to layer.
+    """Draw the weights of all convolutions from a normal distribution that keeps the variance across layers.
 
     Source: He et al., "Delving deep into rectifiers", arXiv:1502.01852, equation 10.
     """

@@ -1,4 +1,4 @@
-"""An encoder of waveforms that begins as the ear does: narrow filters whose level over time goes on."""
+"""An encoder of waveforms with a learned filterbank, initialised with Gabor filters spaced as mel bands."""
 
 import math
 
@@ -16,26 +16,27 @@ FILTERS = 80
 KERNEL = 400
 """Samples: 25 ms at 16 kHz."""
 HOP = 80
+"""Samples between frames."""
 STAGES = ((128, 2), (192, 2), (384, 2))
 """Channels and pooling (frames) of each block."""
 LOWEST, HIGHEST = 1 / 320, 0.4875
-"""Of the sample rate: 50 Hz and 7.8 kHz at 16 kHz."""
+"""Frequency range as shares of the sample rate: 50 Hz and 7.8 kHz at 16 kHz."""
 FLOOR = 1e-5
-"""Of power, of sound at a level of 1: -50 dB."""
+"""Added to a filter's power before the logarithm: -50 dB, for sound of root mean square 1."""
 
 
 class Filterbank1d(WaveEncoder):
-    """Learned filters, each a cosine and a sine of one frequency at first; their log power goes into a residual net.
+    """A residual net on the log power of learned filters, each initialised as a cosine and a sine of one frequency.
 
-    Most multiply-adds of a net on samples lie in its first layers. Here one matrix product takes sound to 200 frames a
-    second, and all that learns further works on those: at width 1, 1.1 million parameters and a frame of 384 values
-    every 40 ms. The filters are weights like all others and move with training.
+    In a net on samples most multiply-adds are in the first layers. Here one matrix product gives 200 frames a second
+    (at 16 kHz), and all other layers work on these. At width 1: 1.1 million parameters, a frame of 384 values every
+    40 ms.
 
     Attributes:
         features: Values in a frame.
 
     Source: Zeghidour et al., "LEAF: a learnable frontend for audio classification", arXiv:2101.08596, section 3.1
-        (Gabor filters, spaced as mel bands, squared modulus; here every sample of a kernel is a weight).
+        (Gabor filters spaced as mel bands, squared modulus; here every sample of a kernel is a weight).
     """
 
     def __init__(self, *, width: float = 1.0, norm: NormName = "batch") -> None:
@@ -56,7 +57,7 @@ class Filterbank1d(WaveEncoder):
 
         Args:
             wave: Waveforms, zeros after each clip's end.
-            lengths: Samples of each clip; None if all fill the width.
+            lengths: Samples of each clip; None if there is no padding.
         """
         sound, lengths = whole_windows(wave[:, None, None], lengths, self.samples)
         grid, lengths = self.log_power(sound[:, 0, 0], lengths)
@@ -66,7 +67,7 @@ class Filterbank1d(WaveEncoder):
         return Frames(grid[:, :, 0].transpose(1, 2), lengths)
 
     def log_power(self, wave: Float[Tensor, "batch samples"], lengths: Lengths) -> tuple[NewGrid, Lengths]:
-        """Return the log of what each filter lets through, a frame every `HOP` samples, centred on its middle."""
+        """Return the log power of each filter's output, a frame for every `HOP` samples, centred on them."""
         before = (KERNEL - HOP) // 2
         padded = functional.pad(wave, (before, KERNEL - HOP - before))
         pieces = padded.unfold(1, KERNEL, HOP)  # (batch, frames, KERNEL)
@@ -76,11 +77,11 @@ class Filterbank1d(WaveEncoder):
 
 
 def gabor_filters(filters: int, kernel: int) -> Float[Tensor, "{2*filters} {kernel}"]:
-    """Return cosines, then sines, of frequencies evenly apart in mel, under bells as wide as a mel band is narrow.
+    """Return the cosines, then the sines, of Gabor filters: centres evenly spaced in mel, bandwidths of mel bands.
 
-    A filter's power at its own frequency is a quarter of the sound's squared amplitude.
+    A filter's power at its centre frequency is a quarter of the squared amplitude.
     """
-    rate = 16000.0  # mel is a scale of hertz: the filters are those of 16 kHz, and at other rates as many samples long
+    rate = 16000.0  # mel needs hertz; at any sample rate the filters are those of 16 kHz, in samples
     edges = torch.tensor(mel_edges(LOWEST * rate, HIGHEST * rate, filters, "htk")) / rate  # cycles a sample
     centres, widths = edges[1:-1, None], (edges[2:] - edges[:-2])[:, None] / 2
     time = torch.arange(kernel, dtype=torch.float64) - (kernel - 1) / 2

@@ -1,4 +1,4 @@
-"""Encoders of log-mel spectrograms: one that sees a picture, one that keeps what is high apart from what is low."""
+"""Encoders of log-mel spectrograms: a ResNet18, and a small CNN that keeps the frequency axis."""
 
 import math
 
@@ -24,9 +24,9 @@ from mfcl.models.encoders.norm import NormName, make_norm
 class MelCnn(MelEncoder):
     """Three small convolutions; each band of each channel stays a feature of its own.
 
-    A frame of 32 x bands / 4 values for every 4 frames of the spectrogram. Pooling over frequency would throw away what
-    tells words and voices apart. The first convolution looks at every second band and frame: at full resolution it took
-    most of the time, and the untrained encoder told no more.
+    A frame of 32 x bands / 4 values for every 4 frames of the spectrogram. Pooling over all frequencies would lose what
+    distinguishes words and speakers. The first convolution has stride 2: at full resolution it took most of the time,
+    and the untrained encoder's embeddings were no better.
 
     Attributes:
         features: Values in a frame: 640 for 80 bands.
@@ -51,7 +51,7 @@ class MelCnn(MelEncoder):
 
         Args:
             mel: Normalised log-mels, zeros after each clip's end.
-            lengths: Frames of each clip; None if all fill the width.
+            lengths: Frames of each clip; None if there is no padding.
         """
         lengths = windows(lengths, 3, 2, padding=1)
         grid = self.norm0(channels_last(self.conv0(mel[:, None])), lengths).relu_()
@@ -61,7 +61,7 @@ class MelCnn(MelEncoder):
 
 
 class BasicBlock(nn.Module):
-    """Two convolutions beside a shortcut, with torchvision's keys.
+    """Two convolutions with a shortcut, with torchvision's keys.
 
     Source: He et al., "Deep residual learning", arXiv:1512.03385, section 3.3.
     """
@@ -79,7 +79,7 @@ class BasicBlock(nn.Module):
             self.downsample = nn.ModuleList([shortcut, make_norm(norm, channels)])
 
     def forward(self, grid: Grid, lengths: Lengths) -> tuple[NewGrid, Lengths]:
-        """Return the block's output and its lengths."""
+        """Return the block's output and the number of frames of each clip."""
         shortcut, lengths = grid, windows(lengths, 3, self.stride, padding=1)
         grid = self.bn1(self.conv1(grid), lengths).relu_()
         grid = self.bn2(self.conv2(grid), lengths)
@@ -90,7 +90,7 @@ class BasicBlock(nn.Module):
 
 
 class ResNet18(MelEncoder):
-    """ResNet18 on a picture of one channel: 11.2 million parameters, torchvision's keys without `fc`.
+    """ResNet18 with one input channel: 11.2 million parameters, torchvision's keys without `fc`.
 
     A frame of 512 values, the mean over frequency, for every 32 frames of the spectrogram.
 
@@ -118,9 +118,8 @@ class ResNet18(MelEncoder):
         lengths = windows(lengths, 7, 2, padding=3)
         grid = self.bn1(self.conv1(grid), lengths).relu_()
         lengths = windows(lengths, 3, 2, padding=1)
-        grid = functional.max_pool2d(
-            grid, 3, 2, padding=1
-        )  # nothing is negative: zeros after a clip's end are no maximum
+        # after a ReLU nothing is negative, so zero padding does not change the maximum
+        grid = functional.max_pool2d(grid, 3, 2, padding=1)
         grid = silence_(grid, lengths)
         for number in range(1, 5):
             for block in self.get_submodule(f"layer{number}").children():

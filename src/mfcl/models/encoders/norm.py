@@ -1,4 +1,4 @@
-"""Norms that know where a clip ends: padding is in no statistic, and is zero afterwards."""
+"""Normalisation layers that leave padding out of their statistics and set it to zero."""
 
 import math
 from typing import Any, Literal
@@ -16,13 +16,13 @@ NormName = Literal["batch", "group", "instance"]
 GROUPS = 32
 """Most groups of a GroupNorm, as in the reference study."""
 LEAST_CHANNELS = 8
-"""Channels of a group at least: with one, a short clip's deviation is that of one or two values, next to nothing."""
+"""Least channels in a group: with one, a short clip's variance is that of one or two values, close to zero."""
 MOMENTUM = 0.1
-"""Share of a batch in the running statistics, as torch's default has it."""
+"""Weight of a batch in the running statistics, torch's default."""
 
 
 def make_norm(name: NormName, channels: int) -> "BatchNorm | GroupNorm":
-    """Return a norm by its name: over the batch, over groups of a clip's channels, or over each channel of a clip."""
+    """Return a norm over the batch, over groups of a clip's channels, or over each channel of a clip."""
     if name == "batch":
         return BatchNorm(channels)
     return (
@@ -33,10 +33,9 @@ def make_norm(name: NormName, channels: int) -> "BatchNorm | GroupNorm":
 
 
 class BatchNorm(nn.BatchNorm2d):
-    """Torch's batch norm, keys included, with the statistics of the clips' own frames over all processes.
+    """`nn.BatchNorm2d`, with the same keys, whose statistics leave out padding and include all processes.
 
-    In training, clips of different lengths are normalised by the mean and variance of what is not padding, and several
-    processes by those of all of them: two processes with half the batch each do what one does with the whole.
+    Two processes with half a batch each give the result of one process with the whole batch.
     """
 
     def forward(self, grid: Grid, lengths: Lengths = None) -> Grid:
@@ -52,7 +51,7 @@ class BatchNorm(nn.BatchNorm2d):
             mean, variance, count = _statistics(own, lengths)
             unbiased = variance * (count / (count - 1).clamp(min=1))
             for name, value in (("running_mean", mean), ("running_var", unbiased)):
-                # `data`: torch's own norm, used for a view without padding, takes a change of its buffers for a fault
+                # `.data`, as autograd refuses in-place changes to a buffer that torch's own norm used in this step
                 running = self.get_buffer(name).data
                 running.lerp_(value.to(running.dtype), MOMENTUM)
             self.get_buffer("num_batches_tracked").add_(1)
@@ -63,11 +62,11 @@ class BatchNorm(nn.BatchNorm2d):
 
 
 class GroupNorm(nn.GroupNorm):
-    """Torch's group norm, keys included, with the statistics of each clip's own frames."""
+    """`nn.GroupNorm`, with the same keys, whose statistics leave out padding."""
 
     def forward(self, grid: Grid, lengths: Lengths = None) -> Grid:
         """Return the normalised grid; padding is zero."""
-        size = grid[0].numel() // grid.shape[3] // self.num_groups  # values of a group in a frame
+        size = grid[0].numel() // grid.shape[3] // self.num_groups  # values in one frame of a group
         if lengths is None:
             epsilon = float(self.least_variance(torch.tensor(size * grid.shape[3])))
             return torch.group_norm(grid, self.num_groups, self.weight, self.bias, epsilon)
@@ -85,34 +84,34 @@ class GroupNorm(nn.GroupNorm):
         return kept.to(grid.dtype)
 
     def least_variance(self, count: Int64[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        """Return what is added to the variance of so many values."""
+        """Return the constant added to the variance of `count` values."""
         return torch.full(count.shape, self.eps, device=count.device)
 
 
 class InstanceNorm(GroupNorm):
-    """Torch's instance norm over each clip's own frames, as if one more value, of variance 1, had been seen.
+    """Instance norm that leaves out padding and adds 1 / count to the variance of `count` values.
 
-    The deviation of two or three values is next to nothing by chance, and what is divided by it is the rounding of the
-    layers before: without the extra value a clip of 50 ms would not be the same twice. Long clips do not notice it.
+    The variance of two or three values may be close to zero, and dividing by it magnifies rounding: a clip of 50 ms
+    would then depend on its batch. For long clips 1 / count is negligible.
     """
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, channels)
 
     def least_variance(self, count: Int64[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        """Return what is added to the variance of so many values."""
+        """Return the constant added to the variance of `count` values."""
         return 1 / count
 
 
 def _statistics(
     grid: Grid, lengths: Lengths
 ) -> tuple[Float[Tensor, " channels"], Float[Tensor, " channels"], Float[Tensor, ""]]:
-    """Return mean, variance and count of what is not padding, over all processes; `grid` is zero where it is padding.
+    """Return mean, variance and count without padding, over all processes; padding in `grid` must be zero.
 
-    Torch's one-pass kernel counts the zeros too; sums do not change by them, so only the counts are put right.
+    Torch's one-pass kernel includes the padding. Zeros do not change the sums, so only the count is corrected.
     """
     mean, variance = torch.ops.aten.batch_norm_update_stats(grid, None, None, 0.0)
-    mean, variance = mean.double(), variance.double()  # few numbers: differences of squares can afford it
+    mean, variance = mean.double(), variance.double()  # a difference of squares needs double precision
     everything = grid.numel() // grid.shape[1]
     own = mean.new_tensor(everything) if lengths is None else lengths.sum().double() * grid.shape[2]
     sums = torch.stack([mean * everything, (variance + mean.square()) * everything, own.expand_as(mean)])
@@ -122,9 +121,9 @@ def _statistics(
 
 
 class _Normalise(torch.autograd.Function):
-    """Batch norm by given statistics, and the gradient through them.
+    """Batch norm with given statistics; the backward pass includes their gradient.
 
-    Source: Ioffe and Szegedy, arXiv:1502.03167, section 3, with sums over what is not padding in place of all.
+    Source: Ioffe and Szegedy, arXiv:1502.03167, section 3, with sums that leave out padding.
     """
 
     @staticmethod
@@ -132,7 +131,7 @@ class _Normalise(torch.autograd.Function):
         context: Any, _: Tensor, own: Tensor, mask: Tensor | None, weight: Tensor, bias: Tensor, mean: Tensor,
         variance: Tensor, count: Tensor, epsilon: float,
     ) -> Tensor:  # fmt: skip
-        """Normalise `own`, which is the grid of the first argument with zeros for padding."""
+        """Normalise `own`, the grid of the first argument with padding set to zero."""
         context.save_for_backward(own, mask, weight, mean, variance, count)
         context.epsilon = epsilon
         normalised = functional.batch_norm(own, mean, variance, weight, bias, training=False, eps=epsilon)
@@ -146,12 +145,12 @@ class _Normalise(torch.autograd.Function):
         direct, of_weight, of_bias = torch.ops.aten.native_batch_norm_backward(
             gradient, own, weight, mean, variance, None, None, False, context.epsilon, (True, True, True)
         )
-        # the mean and the variance move with every input: a constant and a slope in the input, for each channel
+        # the gradient through mean and variance: for each channel, linear in the input (constant + slope x input)
         means = all_reduce_sum(torch.stack([of_bias, of_weight])) / count.float()
         inverse = (variance + context.epsilon).rsqrt()
         slope = weight * inverse.square() * means[1]
         constant = weight * inverse * means[0] - slope * mean
-        # in its place: most of a norm's time goes into reading and writing grids
+        # in place: reading and writing grids takes most of a norm's time
         through = direct.sub_(_column(constant, own)).addcmul_(own, _column(slope, own), value=-1)
         return through if mask is None else through.mul_(mask), None, None, of_weight, of_bias, None, None, None, None
 

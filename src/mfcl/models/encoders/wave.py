@@ -1,4 +1,4 @@
-"""Encoders of waveforms: residual nets over time, from samples to frames."""
+"""Encoders of waveforms: residual nets over time."""
 
 import math
 from typing import ClassVar
@@ -25,10 +25,10 @@ from mfcl.models.encoders.norm import NormName, make_norm
 
 
 class Block(nn.Module):
-    """Two convolutions, the second dilated, beside a shortcut; the maximum of every `size` frames goes in.
+    """Max-pooling over `size` frames, then two convolutions, the second dilated, with a shortcut.
 
-    Source: Kong et al., "PANNs", arXiv:1912.10211, section III-C; without their dropout, and with weights of 1, not 0,
-        in the last norm, so that an untrained block does something.
+    Source: Kong et al., "PANNs", arXiv:1912.10211, section III-C; without dropout, and with weights of 1, not 0, in
+        the last norm, so that an untrained block is more than its shortcut.
     """
 
     def __init__(self, channels_in: int, channels: int, size: int, norm: NormName) -> None:
@@ -46,7 +46,7 @@ class Block(nn.Module):
             )
 
     def forward(self, grid: Grid, lengths: Lengths) -> tuple[NewGrid, Lengths]:
-        """Return the block's output; a last window that is not full is left out."""
+        """Return the block's output; an incomplete last pooling window is left out."""
         inner, inner_lengths = grid, lengths
         if self.size > 1:
             inner_lengths = windows(lengths, self.size, self.size)
@@ -63,7 +63,7 @@ class Block(nn.Module):
 
 
 class Res1dNet(WaveEncoder):
-    """A residual net over time after PANNs' Res1dNet31: most parameters where few frames are left.
+    """A residual net over time after PANNs' Res1dNet31, with most parameters in the late layers of few frames.
 
     At width 1 and 16 kHz: 11 million parameters, a frame of 512 values every 32 ms.
 
@@ -76,7 +76,7 @@ class Res1dNet(WaveEncoder):
     STAGES: ClassVar[tuple[tuple[int, int, int], ...]] = ((64, 1, 4), (128, 2, 4), (256, 2, 2), (512, 6, 4))
     """Channels, blocks and pooling (frames) of each stage."""
     WHOLE: ClassVar[bool] = True
-    """Whether sound goes on as zeros until it fills its last frame; else what does not is left out."""
+    """Whether a clip is zero-padded to a whole number of frames; if not, an incomplete last frame is left out."""
 
     def __init__(self, *, width: float = 1.0, norm: NormName = "batch") -> None:
         super().__init__()
@@ -100,7 +100,7 @@ class Res1dNet(WaveEncoder):
 
         Args:
             wave: Waveforms, zeros after each clip's end.
-            lengths: Samples of each clip; None if all fill the width.
+            lengths: Samples of each clip; None if there is no padding.
         """
         grid, lengths = (whole_windows if self.WHOLE else at_least)(wave[:, None, None], lengths, self.samples)
         grid = channels_last(self.conv0(grid))
@@ -113,10 +113,10 @@ class Res1dNet(WaveEncoder):
 
 
 class Res1dNet31(Res1dNet):
-    """PANNs' own Res1dNet31, key by key, up to its frames (2,048 values every 0.64 s at its 32 kHz).
+    """PANNs' Res1dNet31, with the same keys, up to its frames (2,048 values every 0.64 s at its 32 kHz).
 
-    Its published checkpoint loads with `mfcl.models.published.load_panns`; `Pooling("panns", 2048)` holds the rest of
-    what makes its 2,048-value embedding. At 32 kHz a clip of less than 0.64 s goes on as zeros.
+    Its published checkpoint loads with `mfcl.models.published.load_panns`. `Pooling("panns", 2048)` does the rest of
+    its 2,048-value embedding. A clip shorter than one frame is zero-padded.
 
     Source: Kong et al., arXiv:1912.10211, section III-C; qiuqiangkong/audioset_tagging_cnn for names and numbers.
     """
@@ -129,7 +129,7 @@ class Res1dNet31(Res1dNet):
 class Reference1d(WaveEncoder):
     """The reference study's 1D encoder: 4.7 million parameters, a frame of 512 values every 40 samples.
 
-    Three residual blocks of two convolutions with a GELU; each halves the frames by their maximum.
+    Three residual blocks of two convolutions with GELU, each followed by max-pooling over two frames.
 
     Attributes:
         features: Values in a frame.
@@ -157,7 +157,7 @@ class Reference1d(WaveEncoder):
 
 
 class ReferenceBlock(nn.Module):
-    """Two convolutions of three frames, the second dilated by two, each with its norm, beside the input itself."""
+    """Two convolutions of kernel 3, the second of dilation 2, each with a norm, and the input added."""
 
     def __init__(self, channels: int, norm: NormName) -> None:
         super().__init__()
@@ -173,5 +173,5 @@ class ReferenceBlock(nn.Module):
 
 
 def scaled(channels: int, width: float) -> int:
-    """Return a number of channels, a multiple of 8."""
+    """Scale a number of channels by `width` and round it to a multiple of 8."""
     return max(round(channels * width / 8), 1) * 8

@@ -1,4 +1,4 @@
-"""What the one loop asks of whatever is to be learned."""
+"""Interface between a training objective and the loop."""
 
 import abc
 from collections.abc import Mapping
@@ -16,13 +16,13 @@ from mfcl.models.pair import FormatEncoder
 
 
 class Task(nn.Module, abc.ABC):
-    """Something to learn: batches made on the processor, and the loss of one on the device.
+    """A training objective: makes batches on the CPU, and computes their loss on the device.
 
     Attributes:
-        store: The sound of the training recordings, and of no others.
+        store: The audio of the training recordings only.
         seed: Of crops and augmentations.
-        chance_loss: The loss of a model that knows nothing.
-        precision: The arithmetic of each format's encoder, "fp32" or "bf16".
+        chance_loss: The loss of a model whose outputs carry no information.
+        precision: The precision of each format's encoder, "fp32" or "bf16".
     """
 
     chance_loss: float
@@ -34,49 +34,49 @@ class Task(nn.Module, abc.ABC):
 
     @property
     def count(self) -> int:
-        """How many recordings there are to train on."""
+        """Number of training recordings."""
         return len(self.store)
 
     def some(self, most: int) -> Store:
-        """Return the training recordings, or as many of them, always the same, if there are more."""
+        """Return the training recordings; of more than `most`, a fixed random subset of that size."""
         drawn = generator(self.seed, "some recordings").permutation(self.count)[:most]
         return self.store.select(np.sort(drawn))
 
     @property
     def partial(self) -> bool:
-        """Whether some weights have no part in the loss: several processes must know."""
+        """Whether some weights get no gradient; distributed training must know."""
         return False
 
     @abc.abstractmethod
     def describe(self) -> dict[str, Any]:
-        """Return what this task is, in plain values; a run is only continued with the same."""
+        """Return the task's name and settings in plain values; a run is resumed only if they are the same."""
 
     @abc.abstractmethod
     def prepare(self) -> None:
-        """Fit what no step learns: the front ends' normalisation."""
+        """Fit the front ends' normalisation, before the first step."""
 
     def begin(self, epoch: int, epochs: int) -> None:
-        """Do what comes before each epoch, in all processes alike; what it changes must be in the task's state."""
+        """Prepare an epoch; runs in all processes, and anything it changes must be in the task's state dict."""
 
     @abc.abstractmethod
     def batch(self, indices: Int64[np.ndarray, " batch"], epoch: int) -> Any:
-        """Return the batch of these recordings: a function of them, the seed, and the state as the epoch begins."""
+        """Return the batch of these recordings; depends on them, the seed and the state at the epoch's beginning."""
 
     def see(self, batch: Any) -> Any:
-        """Return what `forward` takes: what the encoders see of a batch.
+        """Make the encoder inputs of a batch, which `forward` takes.
 
-        Nothing learned may have a part in it: on a processor it is done beside the step before.
+        Must not use trained weights, since on CPU it runs in a thread during the previous step.
         """
         return batch
 
     @abc.abstractmethod
     def forward(self, batch: Any) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
-        """Return the loss of a batch over all processes, and figures to watch."""
+        """Return the loss of a batch over all processes, and figures to record."""
 
     def frames(
         self, encoder: FormatEncoder, format: str, represented: Float[Tensor, "batch ..."], lengths: Tensor | None
     ) -> Frames:
-        """Return an encoder's frames, in the arithmetic of its format; poolings make float32 of them."""
+        """Return an encoder's frames, computed in the precision of its format; poolings return float32."""
         device = represented.device.type
         with torch.autocast(device, torch.bfloat16, enabled=self.precision[format] == "bf16"):
             frames: Frames = encoder.encoder(represented, lengths)

@@ -1,4 +1,4 @@
-"""Learning without labels: a pair of encoders, each in its own format."""
+"""Contrastive pre-training of the two encoders, without labels."""
 
 import functools
 import math
@@ -35,49 +35,52 @@ from mfcl.views.batches import Clips, Views, make_views
 
 @dataclass(frozen=True)
 class Crops:
-    """A batch of pre-training: two crops of each recording, and when they were made."""
+    """A batch of pre-training: two crops of each recording, and their epoch."""
 
     views: Views
     epoch: int
 
 
 Represented = tuple[Float[Tensor, "batch ..."], Int64[Tensor, " batch"] | None]
+"""Encoder inputs of one format, and their lengths in samples or frames; None: no padding."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A batch of pre-training in its formats, augmented: what the encoders see."""
+    """The encoder inputs of a batch of pre-training: augmented, and in their formats."""
 
     recordings: Int64[np.ndarray, " batch"]
     others: Int64[np.ndarray, " batch"]
-    """Whose the second crops are; see `Views`."""
+    """The recordings of the second crops; see `Views`."""
     first: Mapping[str, Represented]
-    """By format, what the first crops became, and how long each is in steps of the format."""
+    """Encoder inputs of the first crops, by format."""
     second: Mapping[str, Represented]
+    """Encoder inputs of the second crops, by format."""
 
 
 Partner = tuple[Float[Tensor, "batch bands frames"] | None, Int64[Tensor, " batch"] | None]
+"""Log-mels to mix into others, and their lengths in frames."""
 
 
 class Pretrain(Task):
-    """Teach two encoders that crops of one recording belong together, whichever format they come in.
+    """Train two encoders by contrastive learning: crops of one recording are positives across formats.
 
-    "inter": the first crop stays a waveform, the second becomes a log-mel. "inter+intra": both become both.
-    "wave-wave", "mel-mel": both become one format, and the other encoder learns nothing.
+    "inter": the first crop is a waveform, the second a log-mel. "inter+intra": each crop is used in both formats.
+    "wave-wave", "mel-mel": both crops are in one format, and the other encoder is not trained.
 
-    With `loss.neighbours` the second crop is one of another recording, drawn from those most alike to the first one's,
-    and all that are alike belong together: what two voices share is what they say. Which are alike is told by a log-mel
-    picture and by the encoders themselves, and again as they get better.
+    With `loss.neighbours` the second crop comes from a nearest neighbour of the recording, and all neighbours in a
+    batch are positives: similar recordings of different speakers share their content. Neighbours are found from log-mel
+    pictures and the encoders' own embeddings, again several times during training.
 
-    Where the model has a part for voices, it sees the same frames, and brings the first half of each crop together with
-    the second one: what two pieces without a common moment share is who speaks, not what is said.
+    If the model has a speaker part, the first half of each crop and its second half are positives for it: they share
+    the speaker, but not the content.
 
     Source: Wang and van den Oord, "Multi-Format Contrastive Learning of Audio Representations", arXiv:2103.06508;
         Dwibedi et al., "With a little help from my friends", arXiv:2104.14548 (the nearest neighbour as the positive).
     """
 
     learned_before = False
-    """Whether the encoders come from an earlier run: then they tell from the first epoch on who is alike."""
+    """Whether the encoders are already trained; their projections are then used for the first neighbour search."""
 
     def __init__(self, model: MultiFormatModel, store: Store, recipe: Recipe, *, seed: int) -> None:
         super().__init__(store, seed=seed)
@@ -92,17 +95,17 @@ class Pretrain(Task):
 
     @property
     def formats(self) -> tuple[str, ...]:
-        """The formats that learn."""
+        """The formats whose encoders are trained."""
         first, second = TERMS[self.recipe.loss.terms]
         return tuple(dict.fromkeys((*first, *second)))
 
     @property
     def partial(self) -> bool:
-        """Whether one encoder learns nothing."""
+        """Whether one encoder is not trained."""
         return len(self.formats) < len(self.model.dims)
 
     def describe(self) -> dict[str, Any]:
-        """Return what this task is."""
+        """Return the task's name."""
         return {"task": "pretrain"}
 
     def prepare(self) -> None:
@@ -111,7 +114,7 @@ class Pretrain(Task):
         fit_front(self.model.mel, self.store, seed=self.seed)
 
     def finish(self) -> None:
-        """Fit what follows from the last weights: which directions of what is pooled the necks keep."""
+        """Fit the necks' PCA on embeddings of the final weights."""
         if self.recipe.model.neck is None:
             return
         with pooled_whole(self.model):
@@ -121,17 +124,17 @@ class Pretrain(Task):
             neck.turn(fit_whitening(embeddings.part(self._part(format, "content"))))
 
     def begin(self, epoch: int, epochs: int) -> None:
-        """Look for the recordings most alike, if it is time to."""
+        """Search for nearest neighbours, in the epochs given by `loss.searches`."""
         if self.neighbourhood is None:
             return
         searches = min(self.recipe.loss.searches, epochs)
         if epoch in {search * epochs // searches for search in range(searches)}:
             if is_main():
-                self.neighbourhood.renew(self._described(learned=epoch > 0 or self.learned_before))
+                self.neighbourhood.renew(self._neighbour_features(learned=epoch > 0 or self.learned_before))
             broadcast(self.neighbourhood.near)
 
     def batch(self, indices: Int64[np.ndarray, " batch"], epoch: int) -> Crops:
-        """Return two crops for each recording, and a partner to mix with if the recipe mixes."""
+        """Return two crops for each recording, and a crop of another recording if the recipe mixes log-mels."""
         others = indices if self.neighbourhood is None else self.neighbourhood.partners(indices, epoch)
         views = make_views(
             self.store, indices, self.recipe.crops,
@@ -141,7 +144,7 @@ class Pretrain(Task):
 
     @torch.no_grad()
     def see(self, batch: Crops) -> Seen:
-        """Return what the crops become: waveforms and log-mels, augmented. Nothing learned has a part in it."""
+        """Make the augmented waveforms and log-mels of the crops, without trained weights."""
         make: dict[str, Callable[[Crops, str], Represented]] = {
             "wave": self._wave,
             "mel": functools.partial(self._mel, partner=self._partner(batch)),
@@ -160,18 +163,18 @@ class Pretrain(Task):
         )
         loss, figures = self.loss(*self._projected("content", first, second), self._related(batch))
         if self.recipe.model.voices is not None:
-            heard, of_voices = self._voices(first, second)
+            speaker_loss, speaker_figures = self._speaker_loss(first, second)
             weight = self.recipe.loss.voices
-            loss = (loss + weight * heard) / (1 + weight)
-            figures |= {"voices_top1": of_voices["top1"]}
+            loss = (loss + weight * speaker_loss) / (1 + weight)
+            figures |= {"voices_top1": speaker_figures["top1"]}
         return loss, figures
 
     def projections(self, embeddings: Embeddings) -> dict[str, Float32[np.ndarray, "items _"]]:
-        """Return what the loss sees of the content part of embeddings, by format."""
+        """Return the projections of the content part of embeddings, by format."""
         return projections(embeddings, self.heads, self.recipe.model.neck)
 
     def _related(self, batch: Seen) -> Related | None:
-        """Return which recordings of all processes belong together: those of first crops, then those of second ones."""
+        """Return the positive pairs among recordings of all processes: of first crops, then of second crops."""
         if self.neighbourhood is None:
             return None
         device = self._device()
@@ -179,11 +182,11 @@ class Pretrain(Task):
         related = self.neighbourhood.relations(torch.cat(list(sides)).cpu().numpy())
         return Related(related.same.to(device), related.ambiguous.to(device))
 
-    def _voices(self, *views: Mapping[str, Frames]) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
-        """Return the loss of the voices' part: the first half of each crop against its second half."""
+    def _speaker_loss(self, *views: Mapping[str, Frames]) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+        """Return the loss of the speaker part: the first half of each crop with its second half."""
         losses, figures = [], {}
-        parts = [{format: halves(frames) for format, frames in view.items()} for view in views]
-        sides = [{format: both[side] for format, both in view.items()} for view in parts for side in (0, 1)]
+        halved = [{format: halves(frames) for format, frames in view.items()} for view in views]
+        sides = [{format: both[side] for format, both in view.items()} for view in halved for side in (0, 1)]
         projected = self._projected("speaker", *sides)
         for early, late in zip(projected[::2], projected[1::2], strict=True):
             for format, other in zip(early, reversed(late), strict=True):  # across formats, where there are two
@@ -191,42 +194,42 @@ class Pretrain(Task):
                 losses.append(loss)
         return torch.stack(losses).mean(), figures
 
-    def _described(self, *, learned: bool) -> Float32[np.ndarray, "members _"]:
-        """Return what is compared to tell which recordings are alike: a log-mel picture, and each format's words.
+    def _neighbour_features(self, *, learned: bool) -> Float32[np.ndarray, "members _"]:
+        """Return the vectors of the neighbour search: a log-mel picture and content features of each format.
 
-        Of encoders that have learned nothing yet it is what they pool, whitened as the picture; afterwards it is the
-        projections as the loss sees them, about their mean.
+        The features of untrained encoders are their whitened pooled values. Those of trained encoders are their
+        projections, centred.
         """
         store = self.store.select(cast(Neighbourhood, self.neighbourhood).members)
         picture = log_mel_picture(store, store.sample_rate)
-        heard = [fit_whitening(picture)(picture)]
+        features = [fit_whitening(picture)(picture)]
         if learned:
-            seen = self.projections(embed_store(self.model, store))
-            heard += [unit_rows(seen[format] - seen[format].mean(axis=0)) for format in self.formats]
+            projected = self.projections(embed_store(self.model, store))
+            features += [unit_rows(projected[format] - projected[format].mean(axis=0)) for format in self.formats]
         else:
             with pooled_whole(self.model):
                 embeddings = embed_store(self.model, store)
-            words = (embeddings.part(self._part(format, "content")) for format in self.formats)
-            heard += [fit_whitening(vectors)(vectors) for vectors in words]
-        return np.concatenate(heard, axis=1, dtype=np.float32)
+            content = (embeddings.part(self._part(format, "content")) for format in self.formats)
+            features += [fit_whitening(vectors)(vectors) for vectors in content]
+        return np.concatenate(features, axis=1, dtype=np.float32)
 
     def _chance(self, batch: int) -> float:
-        """Return the loss of a model that knows nothing: where many attract each other, at most that."""
+        """Return the loss of outputs without information; an upper bound if there are neighbours."""
         if self.neighbourhood is None:
             return chance_loss(batch)
         first, second = TERMS[self.recipe.loss.terms]
-        words, voices = math.log((len(first) + len(second)) * batch - 1), chance_loss(batch)
+        content, speaker = math.log((len(first) + len(second)) * batch - 1), chance_loss(batch)
         weight = self.recipe.loss.voices if self.recipe.model.voices is not None else 0.0
-        return (words + weight * voices) / (1 + weight)
+        return (content + weight * speaker) / (1 + weight)
 
     def _part(self, format: str, role: Role) -> Part:
-        """Return a part of a format's embedding as it is pooled: the only one has no role."""
+        """Return a part of a format's embedding before the neck; an only part has no role."""
         return Part(format, role) if len(getattr(self.model, format).roles) > 1 else Part(format)
 
     def _projected(self, role: Role, *views: Mapping[str, Frames]) -> list[dict[str, Float[Tensor, "batch out"]]]:
-        """Return the projections of one part of the embeddings of frames: for each view, by format.
+        """Return the projections of one part of the embeddings: for each view, by format.
 
-        A head sees all views of its format at once: its weights are read, and their gradient is written, one time.
+        A head runs once on all views of its format, which is faster than once for each.
         """
         found: list[dict[str, Tensor]] = [{} for _ in views]
         for format in dict.fromkeys(format for view in views for format in view):
@@ -268,7 +271,7 @@ class Pretrain(Task):
         return front.normalise(mel, lengths), lengths
 
     def _partner(self, batch: Crops) -> Partner:
-        """Return the log-mels that are mixed into both crops, made once; none if nothing is mixed."""
+        """Return the log-mels that are mixed into both crops; None if nothing is mixed."""
         if batch.views.partner is None or "mel" not in self.formats:
             return None, None
         front = cast(LogMel, self.model.mel.front)
@@ -283,7 +286,7 @@ class Pretrain(Task):
 
 
 def head_sizes(settings: ModelSettings, parts: Mapping[Part, int]) -> dict[str, int]:
-    """Return the names of the parts of embeddings that need a head, with their values: a neck has its own."""
+    """Return name and size of the parts of embeddings that need a projection head; a neck has its own."""
     return {str(part): dim for part, dim in parts.items() if settings.neck is None or part.role == "speaker"}
 
 
@@ -291,12 +294,12 @@ def head_sizes(settings: ModelSettings, parts: Mapping[Part, int]) -> dict[str, 
 def projections(
     embeddings: Embeddings, heads: nn.ModuleDict, neck: NeckSettings | None
 ) -> dict[str, Float32[np.ndarray, "items _"]]:
-    """Return what the loss sees of the content part of embeddings, by format: where there is a neck, what it projected.
+    """Return the projections of the content part of embeddings, by format; with a neck, its projection.
 
     Args:
-        embeddings: Of a model.
-        heads: The heads it was trained with.
-        neck: Its neck's shape.
+        embeddings: Embeddings of a model.
+        heads: The projection heads that the model was trained with.
+        neck: Settings of the model's neck.
     """
     device = next((weight.device for weight in heads.parameters()), torch.device("cpu"))
     found = {}

@@ -1,4 +1,4 @@
-"""Learning from many recordings of which few are labelled: the contrastive loss of all, and what the labels say."""
+"""Joint training: the contrastive loss on all recordings, and a classification loss on the labelled ones."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from mfcl.views.batches import length_batches, make_views, whole_clips
 
 @dataclass(frozen=True)
 class Both:
-    """A batch of joint training: crops of any recordings, and crops of labelled ones."""
+    """A batch of joint training: crops of recordings, labelled or not, and crops of labelled ones."""
 
     crops: Crops
     labelled: Crops
@@ -33,7 +33,7 @@ class Both:
 
 @dataclass(frozen=True)
 class BothSeen:
-    """The same in the formats, augmented: what the encoders see."""
+    """The encoder inputs of a batch of joint training."""
 
     crops: Seen
     labelled: Mapping[str, Represented]
@@ -41,16 +41,16 @@ class BothSeen:
 
 
 class Joint(Pretrain):
-    """Teach two encoders without labels, and beside it a linear layer on each to name the few labelled recordings.
+    """Train two encoders by the contrastive loss, and by a linear classifier on each for the labelled recordings.
 
-    To every two recordings of a batch one labelled one is drawn, however few there are.
+    For every two recordings of a batch one labelled recording is drawn.
 
     Args:
         model: The encoders.
         store: The training recordings.
-        targets: The class of each, from 0; -1 where it is not known.
-        recipe: As without labels.
-        seed: Of everything drawn.
+        targets: The class of each recording, from 0; -1 if it has no label.
+        recipe: The recipe; `loss.labels` weighs the classification loss.
+        seed: Of the heads, the crops and the drawn labelled recordings.
 
     Source: Zhai et al., "S4L: Self-supervised semi-supervised learning", arXiv:1905.03670, section 3 (both losses in
         one step).
@@ -70,11 +70,11 @@ class Joint(Pretrain):
         self.chance_loss += self.recipe.loss.labels * float(np.log(classes))
 
     def describe(self) -> dict[str, Any]:
-        """Return what this task is."""
+        """Return the task's name, and the numbers of classes and labelled recordings."""
         return {"task": "joint", "classes": int(self.targets.max()) + 1, "labelled": len(self.labelled)}
 
     def batch(self, indices: Int64[np.ndarray, " batch"], epoch: int) -> Both:  # type: ignore[override]
-        """Return crops of the recordings and of labelled ones, drawn by the recordings that they stand beside."""
+        """Return crops of the recordings, and of labelled ones; every second recording's draw chooses one."""
         beside = indices[::2]
         draw = uniforms(self.seed, "labelled", epoch, beside, 1)[:, 0]
         chosen = self.labelled[np.minimum((draw * len(self.labelled)).astype(np.int64), len(self.labelled) - 1)]
@@ -83,7 +83,7 @@ class Joint(Pretrain):
 
     @torch.no_grad()
     def see(self, batch: Both) -> BothSeen:  # type: ignore[override]
-        """Return what all crops become; of labelled recordings the first ones waveforms, the second ones log-mels."""
+        """Make the encoder inputs; of labelled recordings the first crop as waveform, the second as log-mel."""
         make = {
             "wave": lambda: self._wave(batch.labelled, "first"),
             "mel": lambda: self._mel(batch.labelled, "second", (None, None)),
@@ -91,19 +91,19 @@ class Joint(Pretrain):
         return BothSeen(super().see(batch.crops), {format: make[format]() for format in self.formats}, batch.targets)
 
     def forward(self, batch: BothSeen) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:  # type: ignore[override]
-        """Return both losses together over all processes, and beside the contrastive figures `labels_top1`."""
+        """Return the sum of both losses over all processes, and the contrastive figures with `labels_top1`."""
         loss, figures = super().forward(batch.crops)
         targets = batch.targets.to(self._device())
         frames = {format: self._frames(format, represented) for format, represented in batch.labelled.items()}
-        named = self._named(frames)
-        told = torch.stack([functional.cross_entropy(logits, targets) for logits in named]).mean()
-        hits = (_together(named).argmax(dim=1) == targets).float().mean()
+        logits = self._logits(frames)
+        label_loss = torch.stack([functional.cross_entropy(own, targets) for own in logits]).mean()
+        hits = (_mean_probabilities(logits).argmax(dim=1) == targets).float().mean()
         figures["labels_top1"] = all_reduce_sum(hits.detach()) / processes()
-        return loss + self.recipe.loss.labels * all_reduce_sum(told) / processes(), figures
+        return loss + self.recipe.loss.labels * all_reduce_sum(label_loss) / processes(), figures
 
     @torch.no_grad()
     def predict(self, store: Store, *, batch: int = 64) -> Int64[np.ndarray, " items"]:
-        """Return the class of each recording of a store, as both formats together tell it."""
+        """Return the class of each recording of a store, from the mean probabilities of the formats."""
         was, found = self.training, np.zeros(len(store), dtype=np.int64)
         self.eval()
         try:
@@ -113,17 +113,17 @@ class Joint(Pretrain):
                     name: self.frames(getattr(self.model, name), name, *getattr(self.model, name).front(*clips))
                     for name in self.formats
                 }
-                found[indices] = _together(self._named(frames)).argmax(dim=1).cpu().numpy()
+                found[indices] = _mean_probabilities(self._logits(frames)).argmax(dim=1).cpu().numpy()
         finally:
             self.train(was)
         return found
 
-    def _named(self, frames: Mapping[str, Frames]) -> list[Float[Tensor, "batch classes"]]:
-        """Return what each format's linear layer says of clips."""
+    def _logits(self, frames: Mapping[str, Frames]) -> list[Float[Tensor, "batch classes"]]:
+        """Return the logits of each format's linear layer."""
         return [
             self.linears[format](getattr(self.model, format).pooling("content")(own)) for format, own in frames.items()
         ]
 
 
-def _together(named: Sequence[Float[Tensor, "batch classes"]]) -> Float[Tensor, "batch classes"]:
-    return torch.stack(list(named)).softmax(dim=2).mean(dim=0)
+def _mean_probabilities(logits: Sequence[Float[Tensor, "batch classes"]]) -> Float[Tensor, "batch classes"]:
+    return torch.stack(list(logits)).softmax(dim=2).mean(dim=0)

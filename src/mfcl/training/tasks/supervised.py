@@ -1,4 +1,4 @@
-"""Learning with labels: one encoder and a linear layer."""
+"""Supervised training of one encoder with a linear layer."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -18,19 +18,28 @@ from mfcl.training.tasks.base import Task
 from mfcl.views.batches import Clips, length_batches, whole_clips
 
 LONGEST = 2.0
-"""Seconds of a recording that are seen at once; longer ones are cropped anew in each epoch."""
+"""Most seconds of a recording; of longer ones a new crop is drawn in each epoch."""
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """A batch of supervised training."""
+    """A batch of supervised training: clips and their classes."""
 
     clips: Clips
     targets: Int64[Tensor, " batch"]
 
 
 class Classify(Task):
-    """Teach one encoder and a linear layer to name recordings."""
+    """Train one encoder and a linear layer to classify recordings.
+
+    Args:
+        model: The encoders.
+        format: The encoder to train.
+        store: The training recordings.
+        targets: The class of each recording, from 0.
+        recipe: Not used.
+        seed: Of the linear layer and the crops.
+    """
 
     def __init__(
         self,
@@ -54,11 +63,11 @@ class Classify(Task):
 
     @property
     def partial(self) -> bool:
-        """Whether there is a neck: labels are told by all that is pooled."""
+        """Whether there is a neck: the classifier bypasses it, so it gets no gradient."""
         return self.encoder.neck is not None
 
     def describe(self) -> dict[str, Any]:
-        """Return what this task is."""
+        """Return the task's name, the format and the number of classes."""
         return {"task": "classify", "format": self.format, "classes": self.classes}
 
     def prepare(self) -> None:
@@ -66,12 +75,12 @@ class Classify(Task):
         fit_front(self.encoder, self.store, seed=self.seed)
 
     def batch(self, indices: Int64[np.ndarray, " batch"], epoch: int) -> Labelled:
-        """Return whole recordings, or a part drawn for this epoch of those that are too long."""
+        """Return whole recordings, and random crops of those longer than `LONGEST`."""
         clips = whole_clips(self.store, indices, longest_seconds=LONGEST, seed=self.seed, epoch=epoch)
         return Labelled(clips, torch.from_numpy(self.targets[indices]))
 
     def forward(self, batch: Labelled) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
-        """Return the cross-entropy over all processes' recordings, and top-1."""
+        """Return the cross-entropy over the recordings of all processes, and the top-1 accuracy."""
         targets = batch.targets.to(self.linear.weight.device)
         logits = self._logits(batch.clips)
         hits = (logits.detach().argmax(dim=1) == targets).float().mean()
@@ -80,7 +89,7 @@ class Classify(Task):
 
     @torch.no_grad()
     def predict(self, store: Store, *, batch: int = 64) -> Int64[np.ndarray, " items"]:
-        """Return the class of each recording of a store, in evaluation mode; weights and buffers stay as they are."""
+        """Return the predicted class of each recording of a store; the task is left in its present mode."""
         was, found = self.training, np.zeros(len(store), dtype=np.int64)
         self.eval()
         try:
