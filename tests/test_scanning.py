@@ -101,7 +101,7 @@ def make_offset(folder):
 @pytest.mark.parametrize(
     ("make", "said", "usable"),
     [
-        (make_unreadable, ["unreadable: not a readable sound file"], False),
+        (make_unreadable, ["unreadable: not a readable audio file"], False),
         (make_absent, ["unreadable: cannot be opened"], False),
         (make_empty, ["empty"], False),
         (make_silent, ["silent: -120 dB"], False),
