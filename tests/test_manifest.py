@@ -79,7 +79,7 @@ def test_a_csv_of_any_program_is_read(tmp_path, encoding, newline):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "its columns are none"),
+        ("", "got the columns none"),
         ("path\n", "no recording below it"),
         ("paths,speaker\na.wav,1\n", "'paths'"),
         ("Path;speaker\na.wav;1\n", "'Path' is nearly 'path'"),
@@ -93,7 +93,7 @@ def test_a_csv_of_any_program_is_read(tmp_path, encoding, newline):
         ("path,start,End Time\na.wav,1,2\n", "'End Time' is nearly 'end_time'"),
         ("path,start,Duration\na.wav,1,2\n", "'Duration' is nearly 'duration'"),
         ("path,Begin Time (s),end\na.wav,1,2\n", "'Begin Time (s)' is nearly 'begin_time'"),
-        ("Selection\tBegin Time (s)\tEnd Time (s)\n1\t0\t1\n", "does not say what it is of"),
+        ("Selection\tBegin Time (s)\tEnd Time (s)\n1\t0\t1\n", "does not name its audio file"),
         ("Begin File\tBegin Time (s)\tEnd Time (s)\na.wav\t0\t1\nb.wav\t9\t10\n", "without 'File Offset (s)'"),
         ("path,who,who\na.wav,1,2\n", "two columns are called 'who'"),
         ("path,who\na.wav,1\n,2\n", "line 3: no path"),
