@@ -132,7 +132,7 @@ def test_a_manifests_own_sides_are_obeyed_and_validation_is_drawn_from_train():
     ("protocol", "manifest", "message"),
     [
         ("label", corpus(speakers=2), "needs 3 or more values of 'speaker', there are 2"),
-        ("label", corpus(speakers=1), "here are 1"),
+        ("label", corpus(speakers=1), "there are 1"),
         ("reference", corpus(speakers=2), "needs 3 or more values of 'speaker'"),
         ("reference", corpus(speakers=3, digits=1, takes=1), "too few"),
         ("recording", corpus(speakers=1, digits=1, takes=2), "needs 3 or more files"),
