@@ -114,8 +114,8 @@ def _wav(handle: BinaryIO, size: int, *, mpeg: bool) -> Container:
         if name == b"data":
             rest = size - place
             if length == 0 and rest and not _chunks_until_end(handle, place, size):
-                mended = {place - 4: struct.pack("<I", min(rest, 0xFFFFFFFF))}
-                return _unfinished("wav", rest, Stream(0, size, replaced=mended))
+                repaired = {place - 4: struct.pack("<I", min(rest, 0xFFFFFFFF))}
+                return _unfinished("wav", rest, Stream(0, size, replaced=repaired))
             break
     return Container("mpeg" if mpeg else "wav")
 
@@ -161,8 +161,8 @@ def _flac(handle: BinaryIO, head: bytes, size: int, *, ignore_length: bool) -> C
     if not ignore_length:
         return Container("flac", digest=digest)
     place = FLAC_INFO + 13  # the last 36 of these 64 bits are the number of samples; 0: unknown
-    mended = {place: bytes([head[place] & 0xF0, 0, 0, 0, 0])}
-    return Container("flac", (Stream(0, size, replaced=mended),), digest=digest)
+    repaired = {place: bytes([head[place] & 0xF0, 0, 0, 0, 0])}
+    return Container("flac", (Stream(0, size, replaced=repaired),), digest=digest)
 
 
 def _found(handle: BinaryIO, wanted: bytes, size: int) -> Iterator[int]:

@@ -260,7 +260,7 @@ def write_audio(path: Path, samples: Float32[np.ndarray, " samples"], sample_rat
         )
     except (soundfile.LibsndfileError, TypeError, ValueError) as error:
         raise AudioError(
-            f"{path}: cannot be written as {kind or 'sound'} ({_reason(error)}); name it .wav or .flac"
+            f"{path}: cannot be written as {kind or 'audio'} ({_reason(error)}); name it .wav or .flac"
         ) from error
     with replacing(path) as temporary:
         temporary.write_bytes(encoded.getbuffer())

@@ -60,20 +60,20 @@ def described(settings: Any, group: str = "", *, unset: str = "") -> Iterator[De
 
     A nested group that is None is listed with its defaults, marked with "(if set)".
     """
-    hints, said = typing.get_type_hints(type(settings)), _docstrings(type(settings))
+    hints, meanings = typing.get_type_hints(type(settings)), _docstrings(type(settings))
     for field in dataclasses.fields(settings):
         key = f"{group}.{field.name}" if group else field.name
         hint, value = hints[field.name], getattr(settings, field.name)
         inner = next((kind for kind in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(kind)), None)
         if inner is not None:
             if inner is not hint:
-                yield Described(key, "settings", "null" if value is None else "set", "", said.get(field.name, ""))
+                yield Described(key, "settings", "null" if value is None else "set", "", meanings.get(field.name, ""))
             made = typing.cast(type[Any], inner)() if value is None else value
             yield from described(made, key, unset=" (if set)" if value is None else unset)
             continue
         bounds = field.metadata.get(BOUNDS)
         limits = f"{spoken_number(bounds[0])} to {spoken_number(bounds[1])}" if bounds else ""
-        yield Described(key, _type_name(hint), _value_text(value) + unset, limits, said.get(field.name, ""))
+        yield Described(key, _type_name(hint), _value_text(value) + unset, limits, meanings.get(field.name, ""))
 
 
 def _check(name: str, value: Any, hint: Any, bounds: tuple[Any, Any] | None) -> None:

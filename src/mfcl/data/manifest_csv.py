@@ -216,19 +216,19 @@ class _Table:
         return given if given == given.strip() or (self.root / given).exists() else self._strip(given, name)
 
     def _times(self, row: Mapping[str, str], where: str) -> tuple[float | None, float | None]:
-        said = {
+        times = {
             meaning: _seconds(row.get(meaning, ""), self.header[self.columns.places[meaning]], where)
             if meaning in self.columns.places
             else None
             for meaning in ("start", "end", "duration", "offset")
         }
-        start, end = said["start"], said["end"]
-        if said["duration"] is not None:
-            end = round((start or 0.0) + said["duration"], 9)
+        start, end = times["start"], times["end"]
+        if times["duration"] is not None:
+            end = round((start or 0.0) + times["duration"], 9)
         if "offset" in self.columns.places and start is not None and end is not None:
-            if said["offset"] is None:
+            if times["offset"] is None:
                 raise ManifestError(f"{where}: no 'File Offset (s)'; save the selection table with it")
-            start, end = said["offset"], round(said["offset"] + end - start, 9)
+            start, end = times["offset"], round(times["offset"] + end - start, 9)
         return start, end
 
     def _strip(self, value: str, name: str) -> str:

@@ -142,15 +142,15 @@ def split_reference(manifest: Manifest, *, seed: int, speaker: str = "speaker", 
         draw = generator(seed, "reference", "valid", who, what)
         count = int(0.2 * len(members) + draw.random())
         chosen.update(draw.permutation(sorted(members))[:count].tolist())
-    sides = [
+    splits = [
         "" if not (who and what) else "test" if who in measured else "valid" if file in chosen else "train"
         for who, what, file in zip(speakers, digits, files, strict=True)
     ]
-    if not {"train", "valid"} <= set(sides):
+    if not {"train", "valid"} <= set(splits):
         raise SplitError(
             f"{manifest.root}: {len(manifest)} recordings are too few for a train and a valid split; add more"
         )
-    return manifest.with_splits(sides)
+    return manifest.with_splits(splits)
 
 
 def split_becker(manifest: Manifest, rotation: int, *, speaker: str = "speaker") -> Manifest:

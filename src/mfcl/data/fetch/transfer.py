@@ -70,7 +70,7 @@ def download(url: str, part: Path, *, expected_bytes: int, shown: bool = True) -
             if tries >= TRIES:
                 raise FetchError(
                     f"{url}: failed {tries} times in a row, last because {error}; "
-                    f"{size:,} bytes are kept in {part}, so run the same command later to go on"
+                    f"{size:,} bytes are kept in {part}, so run the same command later to resume"
                 ) from error
             time.sleep(PAUSE_SECONDS * 2 ** (tries - 1))
 
@@ -214,7 +214,7 @@ def _store(
                 arrived(len(block))
     except OSError as error:
         raise FetchError(
-            f"{part}: cannot be written ({error.strerror}); free some space and run the same command to go on"
+            f"{part}: cannot be written ({error.strerror}); free some space and run the same command to resume"
         ) from error
     if kept > most_bytes:
         discard(part)  # not the expected archive, so it cannot be resumed
