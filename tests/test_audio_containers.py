@@ -210,7 +210,7 @@ def test_what_is_no_file_is_left_out_and_named_and_never_waited_for(tmp_path):
     (tmp_path / "device.wav").symlink_to("/dev/zero")
     for name, what in [("pipe", "a named pipe"), ("folder", "a folder"), ("device", "a device")]:
         entry = scanned(tmp_path / f"{name}.wav")
-        assert entry.problems == (f"unreadable: {what}, not a file of sound",)
+        assert entry.problems == (f"unreadable: {what}, not an audio file",)
         assert not entry.usable
 
 
@@ -224,4 +224,4 @@ def test_rates_that_no_sound_has_are_left_out_and_named(tmp_path, rate):
     assert problem.startswith("unreadable: "), problem
     assert not scanned(path).usable
     if rate < 2**31:
-        assert problem == f"unreadable: a rate of {rate} Hz, wanted 1000 to 1000000 Hz"
+        assert problem == f"unreadable: wanted a sample rate of 1000 to 1000000 Hz, got {rate} Hz"

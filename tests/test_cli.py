@@ -385,4 +385,4 @@ def test_a_scan_says_what_is_odd_about_a_split_that_is_given(
     rows = [f"{name},{name.stem[2:4]},{side}" for name, side in zip(names, ["train", "test"] * 6, strict=True)]
     (data / "list.csv").write_text("\n".join(["path,speaker,split", *rows]) + "\n")
     assert cli.main(["scan", str(data / "list.csv"), "--quiet"]) == 0
-    assert "note: 3 of 3 values of 'speaker' are on the test side and on another" in capsys.readouterr().out
+    assert "note: 3 of 3 values of 'speaker' are in the test split and in another" in capsys.readouterr().out

@@ -42,7 +42,7 @@ def test_speakers_on_two_sides_are_named_once(tmp_path, capsys):
     ]
     data = opened(listed(tmp_path, rows), tmp_path)
     (note,) = [note for note in data.notes if "unseen speakers" in note]
-    assert note.startswith("5 of 5 values of 'speaker' are on the test side and on another (s0, s1, s2, ...)")
+    assert note.startswith("5 of 5 values of 'speaker' are in the test split and in another (s0, s1, s2, ...)")
     assert capsys.readouterr().err.count(note) == 1
 
 
@@ -53,8 +53,8 @@ def test_speakers_to_train_and_choose_with_are_named(tmp_path):
     ]
     notes = opened(listed(tmp_path, rows), tmp_path).notes
     assert notes == (
-        "1 of 5 values of 'speaker' are on the train side and the valid side (s2): "
-        "choices are made on speakers that are trained on",
+        "1 of 5 values of 'speaker' are in the train and the valid split (s2): "
+        "settings are chosen on speakers seen in training",
     )
 
 
@@ -73,7 +73,7 @@ def test_classes_that_a_side_lacks_are_said(tmp_path):
 def test_recordings_on_no_side_are_counted(tmp_path):
     rows = [*clips(), ("s3/x.wav", "a", "s3", "")]
     assert opened(listed(tmp_path, rows), tmp_path).notes == (
-        "1 of 16 recordings are on no side of the split: neither trained on nor measured",
+        "1 of 16 recordings are in no split: used neither for training nor for evaluation",
     )
 
 
@@ -84,7 +84,7 @@ def test_copies_stay_on_one_side_of_a_drawn_split_and_are_said_of_a_given_one(tm
         soundfile.write(tmp_path / name, sound, 16000)
     path = listed(tmp_path, clips())
     (note,) = opened(path, tmp_path).notes
-    assert note.startswith("3 recordings have a copy on another side of the split (s0/a.wav, s3/a.wav, s4/b.wav)")
+    assert note.startswith("3 recordings have a copy in another split (s0/a.wav, s3/a.wav, s4/b.wav)")
     for seed in range(6):
         data = opened(path, tmp_path, split_by="none", seed=seed)
         where = dict(zip(data.manifest.ids.tolist(), data.manifest.splits.tolist(), strict=True))
@@ -97,7 +97,7 @@ def test_a_speaker_with_a_space_behind_is_the_same(tmp_path):
     data = opened(listed(tmp_path, rows, ("path", "word", "speaker")), tmp_path)
     voices, splits = data.manifest.column("speaker"), data.manifest.splits
     assert all(len(np.unique(splits[voices == voice])) == 1 for voice in voices)
-    assert data.notes[0].startswith("outer spaces of 7 cells")
+    assert data.notes[0].startswith("leading or trailing spaces of 7 cells")
 
 
 def test_sound_of_another_kind_and_equal_length_is_other_data(tmp_path):

@@ -151,7 +151,7 @@ def test_a_folder_with_something_else_is_refused(corpus, tmp_path):
         make_demo(tmp_path, progress=False)
     with pytest.raises(MfclError, match="not empty, and not this synthetic corpus"):
         make_demo(corpus, voices=VOICES, takes=TAKES, seed=1, progress=False)
-    with pytest.raises(MfclError, match="a folder was wanted"):
+    with pytest.raises(MfclError, match="wanted a folder"):
         make_demo(tmp_path / "note.txt", progress=False)
 
 

@@ -116,7 +116,7 @@ def test_one_process_alone_gets_its_own_tensor_back() -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA card")
 def test_a_card_that_is_not_there_is_an_error_in_one_line() -> None:
-    with pytest.raises(TrainingError, match="use --device cpu"):
+    with pytest.raises(TrainingError, match="use device 'cpu'"):
         distributed.start("cuda")
 
 

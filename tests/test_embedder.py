@@ -93,7 +93,7 @@ def test_files_with_something_wrong_are_embedded_counted_and_written_down(
     said = capsys.readouterr().err.splitlines()
     assert [line.split(",")[0] for line in said] == [
         "1 recordings left out",
-        "2 recordings used although something is wrong",
+        "2 recordings used although they have problems",
     ]
     scanned = scan(open_manifest(tmp_path / "corpus"), progress=False)
     assert [name for name, _ in scanned.failures] == [row[0] for row in listed[:1]]

@@ -210,7 +210,7 @@ def test_only_web_addresses_are_opened(tmp_path):
 
 def test_a_web_page_is_not_an_archive(server, tmp_path):
     server.answers = [Answer(b"<html>log in first</html>")]
-    with pytest.raises(FetchError, match=r"archive was wanted, came a file that begins with b'<htm'"):
+    with pytest.raises(FetchError, match=r"wanted a zip or tar\.gz archive, got a file that begins with b'<htm'"):
         get(server, tmp_path / "corpus")
     assert left_in(tmp_path) == []
 

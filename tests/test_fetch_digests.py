@@ -51,7 +51,7 @@ def test_the_published_clips_are_fetched_without_a_word(server, tmp_path, capsys
         ({"data/02/0_02_0.wav": clip(1000)}, f"02 (other sizes, {len(clip()) * 4 - 2000:,} bytes instead of"),
         ({"data/02/2_02_0.wav": clip()}, "02 (1 clip too many)"),
         ({"data/02/2_02_0.wav": clip(), "data/02/3_02_0.wav": b""}, "02 (2 clips too many)"),
-        ({"data/02/0_02_0.wav": clip()[:-1] + b"\0"}, "02 (the same sizes together, other contents)"),
+        ({"data/02/0_02_0.wav": clip()[:-1] + b"\0"}, "02 (the same total size, other contents)"),
     ],
 )
 def test_other_clips_are_kept_and_their_speaker_is_named_in_one_line(server, tmp_path, capsys, changed, said):
@@ -59,7 +59,7 @@ def test_other_clips_are_kept_and_their_speaker_is_named_in_one_line(server, tmp
     folder = get(server, tmp_path / "corpus")
     assert (folder / "data/02/0_02_0.wav").is_file()
     line = capsys.readouterr().err
-    assert line.startswith("tiny: the clips of 1 of 2 speakers are not those whose digests are known: " + said)
+    assert line.startswith("tiny: the clips of 1 of 2 speakers differ from the known digests: " + said)
     assert line.count("\n") == 1
 
 

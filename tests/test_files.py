@@ -60,8 +60,8 @@ def test_each_kind_of_wrong_place_is_one_line_with_the_right_advice(tmp_path: Pa
     assert "it is a folder; give a file" in refused(tmp_path / "folder")
     assert "it is a folder; give a file" in refused(Path())
     for inside in ("file/x", "file/x/y"):
-        assert "a part of the path is a file" in refused(tmp_path / inside)
-    assert "link that leads to itself" in refused(tmp_path / "loop")
+        assert "a folder in the path is a file" in refused(tmp_path / inside)
+    assert "link points to itself" in refused(tmp_path / "loop")
     assert "shorter name" in refused(tmp_path / ("n" * 300))
     assert "cannot be written as UTF-8" in refused_text(tmp_path / "text", "\udcff")
     assert (tmp_path / "file").read_text() == "mine"

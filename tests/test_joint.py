@@ -35,7 +35,7 @@ def test_few_labels_are_drawn_evenly_and_the_others_are_not_known(store):
 
 
 def test_labels_that_are_not_there_are_one_line(store):
-    with pytest.raises(ManifestError, match="wanted a label to learn by"):
+    with pytest.raises(ManifestError, match="wanted a label to train on"):
         known_classes(store, None, 0, seed=0)
     with pytest.raises(MeasureError, match="ask for fewer"):
         known_classes(store, "digit", 1000, seed=0)

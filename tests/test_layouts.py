@@ -55,7 +55,7 @@ def test_the_facts_of_speakers_become_labels_and_their_quirks_are_mended(tmp_pat
 def test_facts_that_cannot_be_read_are_an_error(tmp_path, text):
     write_corpus(tmp_path, speakers=1, digits=1, takes=1)
     (tmp_path / "data/audioMNIST_meta.txt").write_text(text)
-    with pytest.raises(ManifestError, match=r"meta\.txt.*mend or remove"):
+    with pytest.raises(ManifestError, match=r"meta\.txt.*correct or remove"):
         open_manifest(tmp_path)
 
 
@@ -119,7 +119,7 @@ def test_sub_folders_of_any_other_folder_are_labels(tmp_path):
         {"label": "owl"},
         {},
     ]
-    assert manifest.notes == ("1 of 3 files lie deeper than 1 folders; further folders are no labels",)
+    assert manifest.notes == ("1 of 3 files lie deeper than 1 folders; deeper folders are not labels",)
 
 
 def test_one_file_that_lies_deeper_makes_no_label_for_all(tmp_path):
@@ -135,7 +135,7 @@ def test_a_list_inside_a_folder_says_what_it_does_not_name(tmp_path):
     manifest = open_manifest(tmp_path)
     assert manifest.ids.tolist() == ["one.wav"]
     assert len(manifest.notes) == 1
-    assert manifest.notes[0].endswith("manifest.csv is used; 2 of the 3 sound files in this folder are not on it")
+    assert manifest.notes[0].endswith("manifest.csv is used; 2 of the 3 audio files in this folder are not in it")
     (tmp_path / "manifest.csv").write_text("path\none.wav\ntwo.wav\nmore/../more/three.wav\n")
     assert open_manifest(tmp_path).notes == ()
 
@@ -192,7 +192,7 @@ def test_a_selection_table_beside_its_sound_is_opened(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("absent", "does not exist"), ("empty", "no sound file"), ("notes.txt", "neither a CSV nor a sound")],
+    [("absent", "does not exist"), ("empty", "no audio file"), ("notes.txt", "neither a CSV nor an audio")],
 )
 def test_what_holds_no_sound_is_an_error_of_one_line(tmp_path, name, message):
     (tmp_path / "empty").mkdir()

@@ -94,5 +94,5 @@ def test_what_cannot_be_probed_is_refused_in_one_line() -> None:
         linear_probe((train[0], np.where(train[1] == "one", "", train[1])), valid, test)
     with pytest.raises(MeasureError, match="probe, valid: 6 of 6 vectors hold NaN"):
         linear_probe(train, (valid[0] * np.float32(np.nan), valid[1]), test)
-    with pytest.raises(MeasureError, match="50 items of each class are wanted, but class 'one' has 3"):
+    with pytest.raises(MeasureError, match="wanted 50 items per class, but class 'one' has 3"):
         few_label_probe(train, valid, test, 50, seed=0)

@@ -79,12 +79,12 @@ def test_a_csv_of_any_program_is_read(tmp_path, encoding, newline):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "its columns are none"),
+        ("", "got the columns none"),
         ("path\n", "no recording below it"),
         ("paths,speaker\na.wav,1\n", "'paths'"),
         ("Path;speaker\na.wav;1\n", "'Path' is nearly 'path'"),
         ("path;speaker\na.wav;1;2\n", "line 2: 3 cells under 2 columns"),
-        ("0.500000\t1.25\towl\n", "labels of Audacity, which do not name their sound"),
+        ("0.500000\t1.25\towl\n", "an Audacity label file, which does not name its audio file"),
         ("path,offset\na.wav,1\n", "may mean a start or an end"),
         ("path,Split\na.wav,test\n", "'Split' is nearly 'split'"),
         ("path,splits\na.wav,test\n", "'splits' is nearly 'split'"),
@@ -93,15 +93,15 @@ def test_a_csv_of_any_program_is_read(tmp_path, encoding, newline):
         ("path,start,End Time\na.wav,1,2\n", "'End Time' is nearly 'end_time'"),
         ("path,start,Duration\na.wav,1,2\n", "'Duration' is nearly 'duration'"),
         ("path,Begin Time (s),end\na.wav,1,2\n", "'Begin Time (s)' is nearly 'begin_time'"),
-        ("Selection\tBegin Time (s)\tEnd Time (s)\n1\t0\t1\n", "does not say what it is of"),
-        ("Begin File\tBegin Time (s)\tEnd Time (s)\na.wav\t0\t1\nb.wav\t9\t10\n", "without 'File Offset (s)'"),
+        ("Selection\tBegin Time (s)\tEnd Time (s)\n1\t0\t1\n", "does not name its audio file"),
+        ("Begin File\tBegin Time (s)\tEnd Time (s)\na.wav\t0\t1\nb.wav\t9\t10\n", "needs 'File Offset (s)'"),
         ("path,who,who\na.wav,1,2\n", "two columns are called 'who'"),
         ("path,who\na.wav,1\n,2\n", "line 3: no path"),
         ("path,who\na.wav,1,2\n", "line 2: 3 cells under 2 columns"),
         ("path,start\na.wav,soon\n", "line 2: start is 'soon'"),
         ("path,start\na.wav,-1\n", "line 2: start is '-1'"),
         ("path,end\na.wav,nan\n", "line 2: end is 'nan'"),
-        ("path,start,end\na.wav,2,2\n", "line 2: it ends at 2.0 s and starts at 2.0 s, which leaves nothing"),
+        ("path,start,end\na.wav,2,2\n", "line 2: wanted an end after the start, got start 2.0 s and end 2.0 s"),
         ("path,split\na.wav,train\nb.wav,dev\n", "line 3: no split is called 'dev'"),
         ("path\na.wav\na.wav\n", "2 recordings have the id 'a.wav'"),
         ("path,id\na.wav,x\nb.wav,x\n", "2 recordings have the id 'x'"),
@@ -189,7 +189,7 @@ def test_outer_spaces_of_labels_and_paths_do_not_count_and_are_said_once(tmp_pat
     read = read_manifest(write(tmp_path, text))
     assert read.column("speaker").tolist() == ["s1", "s1", "s1", ""]
     assert read.ids.tolist() == ["a.wav", "b.wav", "c.wav", "d.wav"]
-    assert read.notes == ("outer spaces of 5 cells are left out, such as 'a.wav ' in 'path'",)
+    assert read.notes == ("leading or trailing spaces of 5 cells are ignored, such as 'a.wav ' in 'path'",)
     (tmp_path / "b.wav ").touch()
     assert read_manifest(write(tmp_path, "path\nb.wav \n")).recordings[0].path.name == "b.wav "
 

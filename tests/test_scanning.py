@@ -101,7 +101,7 @@ def make_offset(folder):
 @pytest.mark.parametrize(
     ("make", "said", "usable"),
     [
-        (make_unreadable, ["unreadable: not a readable sound file"], False),
+        (make_unreadable, ["unreadable: not a readable audio file"], False),
         (make_absent, ["unreadable: cannot be opened"], False),
         (make_empty, ["empty"], False),
         (make_silent, ["silent: -120 dB"], False),
@@ -143,7 +143,7 @@ def test_equal_samples_at_another_rate_are_no_duplicates_and_copies_are_counted(
     assert [entry.problems for entry in report.entries] == [(), (), ("duplicate: of a.wav",)]
     first, other, copy = (recording.digest for recording in report.usable)
     assert first == copy != other
-    assert "copies        1 recordings are copies of others: kept on one side" in report.table()
+    assert "copies        1 recordings are copies of others: kept in one split" in report.table()
 
 
 def test_a_file_whose_name_is_not_utf_8_is_left_out_and_named(tmp_path):

@@ -131,8 +131,8 @@ def test_a_manifests_own_sides_are_obeyed_and_validation_is_drawn_from_train():
 @pytest.mark.parametrize(
     ("protocol", "manifest", "message"),
     [
-        ("label", corpus(speakers=2), "needs 3 or more values of 'speaker', here are 2"),
-        ("label", corpus(speakers=1), "here are 1"),
+        ("label", corpus(speakers=2), "needs 3 or more values of 'speaker', there are 2"),
+        ("label", corpus(speakers=1), "there are 1"),
         ("reference", corpus(speakers=2), "needs 3 or more values of 'speaker'"),
         ("reference", corpus(speakers=3, digits=1, takes=1), "too few"),
         ("recording", corpus(speakers=1, digits=1, takes=2), "needs 3 or more files"),
@@ -160,7 +160,7 @@ def test_a_recording_without_the_label_comes_on_no_side(protocol):
 
 
 def test_a_label_must_be_named():
-    with pytest.raises(SplitError, match="say which"):
+    with pytest.raises(SplitError, match="give split_by"):
         split(corpus(), "label")
     assert len(PROTOCOLS) == 9
 

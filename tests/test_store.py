@@ -238,14 +238,14 @@ def test_a_full_disk_is_an_error_of_one_line_and_leaves_nothing(manifest, tmp_pa
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("\n") == 1
-    assert "cannot be kept here" in done.stdout
+    assert "cannot be written here" in done.stdout
     assert "MFCL_CACHE" in done.stdout
     assert not [path for path in (tmp_path / "cache/store").iterdir() if path.suffix != ".lock"]
 
 
 def test_a_cache_that_is_a_file_is_an_error(manifest, tmp_path):
     (tmp_path / "cache").touch()
-    with pytest.raises(StoreError, match="cannot be kept here"):
+    with pytest.raises(StoreError, match="cannot be written here"):
         opened(manifest, tmp_path / "cache")
 
 

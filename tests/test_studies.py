@@ -639,5 +639,5 @@ def test_what_is_odd_about_the_data_stands_in_the_results(corpus: Path, tmp_path
     rows = [f"{name},{name[8]},{name[5:7]},{side}" for name, side in zip(names, sides, strict=False)]
     (data / "manifest.csv").write_text("\n".join(["path,word,speaker,split", *rows]) + "\n")
     found = small_study(data, tmp_path, only=["voices"])
-    assert "figures are not of unseen speakers" in (tmp_path / "out" / "results.md").read_text()
+    assert "results are not for unseen speakers" in (tmp_path / "out" / "results.md").read_text()
     assert all("seen in training" in task(row) for row in found)

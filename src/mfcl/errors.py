@@ -1,4 +1,4 @@
-"""The errors a person can cause and mend; each message is one line: what was wanted, what came, where, what to do."""
+"""Errors that a user can fix; each message is one line: what was wanted, what came, where, what to do."""
 
 import difflib
 import errno
@@ -8,15 +8,15 @@ from typing import Any
 
 
 class MfclError(Exception):
-    """Something outside the program is wrong; the command line prints the message and exits with 2."""
+    """Base class of errors that a user can fix; the command prints the message and exits with 2."""
 
 
 class AudioError(MfclError):
-    """A file that cannot be used as sound."""
+    """A file or array that cannot be used as audio."""
 
 
 class ManifestError(MfclError):
-    """A list of recordings that cannot be read or used as asked."""
+    """A manifest that cannot be read or used as asked."""
 
 
 class SplitError(ManifestError):
@@ -24,11 +24,11 @@ class SplitError(ManifestError):
 
 
 class StoreError(MfclError):
-    """The cache of decoded sound cannot be built or read."""
+    """A cache of decoded audio that cannot be built or read."""
 
 
 class FetchError(MfclError):
-    """A public archive that cannot be had, or is not what it should be."""
+    """A public corpus that cannot be downloaded or unpacked, or that is incomplete."""
 
 
 class RecipeError(MfclError):
@@ -40,15 +40,15 @@ class CheckpointError(MfclError):
 
 
 class TrainingError(MfclError):
-    """A training run that cannot go on."""
+    """A training run that cannot start or continue."""
 
 
 class MeasureError(MfclError):
-    """Embeddings or labels that cannot be measured as asked."""
+    """Embeddings or labels that cannot be evaluated as asked."""
 
 
 def one_of(kind: str, given: str, allowed: Iterable[str]) -> str:
-    """Return the end of a message about a wrong choice: what is allowed, and the nearest spelling.
+    """Return the end of a message about an unknown choice: the allowed names, and the nearest spelling.
 
     Example:
         >>> one_of("pooling", "maen", ["mean", "max"])
@@ -61,11 +61,11 @@ def one_of(kind: str, given: str, allowed: Iterable[str]) -> str:
 
 
 LONGEST_SHOWN = 80
-"""Characters of a value that a message shows."""
+"""Most characters of a value in a message."""
 
 
 def shown(value: object) -> str:
-    """Return a value as a message shows it: on one line, of bounded length, whatever it is.
+    """Format any value for a message: on one line and of bounded length.
 
     Example:
         >>> shown("two words"), shown(10**5000), len(shown(list(range(1000))))
@@ -75,7 +75,7 @@ def shown(value: object) -> str:
         return f"a number of about {value.bit_length() * 0.30103:.0f} digits"
     try:
         text = ascii(value) if isinstance(value, str) and not _can_be_written(value) else repr(value)
-    except (ValueError, RecursionError):  # a number of thousands of digits, or lists in lists, inside of it
+    except (ValueError, RecursionError):  # it contains a number of thousands of digits, or deeply nested lists
         text = f"a {type(value).__name__}"
     text = " ".join(text.split())
     return text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "..."
@@ -90,15 +90,15 @@ def check_number(
     whole: bool = False,
     error: type[MfclError] = MfclError,
 ) -> None:
-    """Refuse what is no number from `low` to `high`, both included.
+    """Raise an error unless a value is a number from `low` to `high`, both included.
 
     Args:
-        name: What the number is, as the person who gives it knows it.
-        value: What came.
-        low: The smallest that makes sense.
-        high: The largest.
-        whole: Refuse fractions.
-        error: What to raise.
+        name: Name of the setting or argument, for the message.
+        value: The value to check.
+        low: Smallest allowed number.
+        high: Largest allowed number.
+        whole: Allow integers only.
+        error: Class of the error.
 
     Raises:
         MfclError: not a number, not finite, or out of range.
@@ -119,7 +119,7 @@ def check_number(
 
 
 def spoken_number(number: int | float) -> str:
-    """Return a bound as a person writes it.
+    """Format a bound for a message or a table.
 
     Example:
         >>> spoken_number(4096), spoken_number(1e-6), spoken_number(2**32 - 1)
@@ -129,21 +129,22 @@ def spoken_number(number: int | float) -> str:
 
 
 def advice(error: OSError) -> str:
-    """Return what to do about an error of the system, by its kind."""
-    return _ADVICE.get(error.errno or errno.ENOSPC, "choose another place")  # without a number: of a library's writer
+    """Return what to do about an operating-system error."""
+    # libraries that write files raise errors without a number, mostly because the disk is full
+    return _ADVICE.get(error.errno or errno.ENOSPC, "choose another place")
 
 
 _ADVICE = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "free some space or choose another folder"),
-    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "choose a place that you may use"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "check its permissions or choose another place"),
     errno.EISDIR: "it is a folder; give a file",
-    errno.ENOTDIR: "a part of the path is a file; give a folder",
-    errno.EEXIST: "a part of the path is a file; give a folder",
-    errno.ENOENT: "look at how the path is written",
+    errno.ENOTDIR: "a folder in the path is a file; choose another path",
+    errno.EEXIST: "a folder in the path is a file; choose another path",
+    errno.ENOENT: "check the path",
     errno.ENAMETOOLONG: "choose a shorter name",
-    errno.ELOOP: "it is a link that leads to itself; give what it should lead to",
+    errno.ELOOP: "the link points to itself; give its target",
     errno.EMFILE: "let the process open more files (ulimit -n)",
-    errno.EIO: "look whether the disk is well",
+    errno.EIO: "check the disk for errors",
 }
 
 

@@ -1,4 +1,4 @@
-"""Sound in and out of files, and made alike for training and use; only here are soundfile and soxr known."""
+"""Read, check, prepare and write audio; only this folder uses soundfile and soxr."""
 
 from mfcl.audio.io import (
     AUDIO_SUFFIXES,

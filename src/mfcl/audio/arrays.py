@@ -1,4 +1,4 @@
-"""Sounds in arrays: what a caller hands over, checked where it enters; and clips side by side."""
+"""Audio arrays given by callers: check them, convert them to mono float32, and pad them to a batch."""
 
 import math
 import numbers
@@ -12,26 +12,27 @@ from jaxtyping import Float32, Int64, Shaped
 from mfcl.errors import AudioError
 
 LOUDEST = 8.0
-"""Peak of float sound, where full scale is 1: mixes and filters overshoot by a few dB, and 18 dB is room for that. \
-Whole numbers that were only cast to float (16-bit sound) have peaks of hundreds and more."""
+"""Highest peak of float samples, where full scale is 1. Mixes and filters overshoot by a few dB; this allows 18 dB. \
+16-bit samples that were cast to float but not scaled have peaks in the hundreds and above."""
 MOST_CHANNELS = 8
 LEAST_RATIO = 16
-"""Samples for each channel, at least: of an array that is nearly square nobody can tell which axis is time."""
+"""Smallest ratio of samples to channels; in a nearly square array the time axis cannot be told."""
 LOWEST_RATE, HIGHEST_RATE = 100, 10_000_000
-"""Hz: from seismometers to ultrasound; what lies outside is a mistake, and resampling from it would not end."""
+"""Allowed sample rates in Hz, from seismometers to ultrasound; resampling from a rate beyond would take forever."""
 OFFSETS = {"int16": 0, "int32": 0, "uint8": 128}
-"""Integer types that sound is kept in, and the value that stands for silence."""
+"""Accepted integer types, and the value that is silence."""
 ACCEPTED = "(samples,), (samples, channels), (1, samples) or (2, samples)"
 
 Sounds = Any
-"""A path, or samples: an array, a list of numbers, or anything that turns into an array, such as a tensor. \
-`mono_samples` says what it takes of these, in one line where a type check would give a page."""
+"""A path, or samples: an array, a list of numbers, or anything that converts to an array, such as a tensor. \
+The type is `Any` so that `mono_samples` can report a wrong value in one line, where a type check prints a page."""
 
 
 def listed(sounds: Sounds) -> list[Any]:
-    """Return the single sounds of what a caller gave: one sound, or several of them.
+    """Return a list of recordings, given one recording or several.
 
-    One sound is a path, an array of numbers (a tensor too), or a list of numbers. An array of text is several paths.
+    One recording is a path, an array of numbers (also a tensor), or a list of numbers. An array of text is several
+    paths.
 
     Example:
         >>> listed("a.wav"), listed(["a.wav", "b.wav"]), listed([0.0, 0.5])
@@ -48,17 +49,17 @@ def listed(sounds: Sounds) -> list[Any]:
 
 
 def mono_samples(sound: Sounds, *, name: str = "array") -> Float32[np.ndarray, " samples"]:
-    """Return an array of sound as one channel in float32, full scale 1.
+    """Convert an array of samples to mono float32, where full scale is 1; channels are averaged.
 
-    Whole numbers of 16 or 32 bits, and of 8 without sign, are scaled by the range of their type. Floats are taken as
-    they are. Of two axes the one of at most two entries, or the last one of at most eight, is the channels.
+    int16, int32 and uint8 are scaled by the range of their type. Floats are not scaled. In a 2-D array the channel axis
+    is the last one if it has at most 8 entries, or the first one if it has at most 2.
 
     Args:
-        sound: Samples: an array, a tensor (its values are copied to the processor), or a list of numbers.
-        name: What the message calls it.
+        sound: Samples: an array, a tensor (its values are copied to the CPU), or a list of numbers.
+        name: Name of the array in error messages.
 
     Raises:
-        AudioError: no sound, of another type or shape, or with values that are NaN, infinite or far above full scale.
+        AudioError: no samples, another type or shape, or values that are NaN, infinite or far above full scale.
     """
     samples = _array(sound, name)
     kind = samples.dtype.name
@@ -75,10 +76,10 @@ def mono_samples(sound: Sounds, *, name: str = "array") -> Float32[np.ndarray, "
 
 
 def whole_rate(sample_rate: Any) -> int:
-    """Return a sample rate that a caller gave, in Hz.
+    """Check a sample rate given by a caller and return it as an integer in Hz.
 
     Raises:
-        AudioError: it is no whole number, or one that no sound has.
+        AudioError: it is not a whole number, or outside `LOWEST_RATE` to `HIGHEST_RATE`.
 
     Example:
         >>> whole_rate(44100.0)
@@ -97,11 +98,11 @@ def whole_rate(sample_rate: Any) -> int:
 def padded(
     clips: Iterable[Float32[np.ndarray, " _"]], counts: Int64[np.ndarray, " batch"]
 ) -> Float32[np.ndarray, "batch samples"]:
-    """Return clips as the rows of one table, zeros after their ends.
+    """Return clips as the rows of one array, padded with zeros at the end.
 
     Args:
-        clips: Taken one at a time.
-        counts: Samples of each.
+        clips: Clips, consumed one at a time.
+        counts: Number of samples of each clip.
     """
     rows = np.zeros((len(counts), int(counts.max(initial=0))), dtype=np.float32)
     for row, clip in zip(rows, clips, strict=True):
@@ -124,13 +125,17 @@ def _array(sound: Any, name: str) -> Shaped[np.ndarray, "..."]:
 
 
 def _channels_last(samples: Shaped[np.ndarray, "..."], name: str) -> Shaped[np.ndarray, "samples channels"]:
-    """Return samples with the channels behind, where it is beyond doubt which axis they are."""
+    """Return samples with the channel axis last.
+
+    Raises:
+        AudioError: the array is empty, or its shape does not tell which axis is time.
+    """
     if samples.size == 0:
         raise AudioError(f"{name}: wanted samples, got an empty array of shape {samples.shape}; leave it out")
     if samples.ndim == 1:
         return samples[:, None]
     if samples.ndim == 2:
-        for table, most in ((samples, MOST_CHANNELS), (samples.T, 2)):  # three rows and more may be clips in a batch
+        for table, most in ((samples, MOST_CHANNELS), (samples.T, 2)):  # 3 or more rows may be a batch of clips
             frames, channels = table.shape
             if channels == 1 or (channels <= most and frames >= LEAST_RATIO * channels):
                 return table
@@ -138,9 +143,9 @@ def _channels_last(samples: Shaped[np.ndarray, "..."], name: str) -> Shaped[np.n
 
 
 def _check_level(samples: Shaped[np.ndarray, "samples channels"], name: str) -> None:
-    highest, lowest = float(samples.max()), float(samples.min())  # NaN stays NaN, and no copy is made
+    highest, lowest = float(samples.max()), float(samples.min())  # NaN stays NaN; makes no copy, unlike abs
     if not (math.isfinite(highest) and math.isfinite(lowest)):
-        raise AudioError(f"{name}: wanted finite samples, got NaN or infinity; write it again or leave it out")
+        raise AudioError(f"{name}: wanted finite samples, got NaN or infinity; correct it or leave it out")
     peak = max(highest, -lowest)
     if peak > LOUDEST:
         raise AudioError(

@@ -1,4 +1,4 @@
-"""What a file's bytes say before any decoding: streams one after another, and sizes that were never written."""
+"""Inspect the bytes of an audio file before decoding: chained streams, and headers without a length."""
 
 import os
 import struct
@@ -9,22 +9,22 @@ from typing import BinaryIO
 from mfcl.audio.mpeg import mpeg_streams
 
 CHUNK = 1 << 20  # bytes read at once in a search
-FLAC_START = b"fLaC\x00\x00\x00\x22"  # the marker and the head of its first block, which is always 34 bytes long
-FLAC_INFO = 8  # where that block's contents begin
-MOST_CHUNKS = 1000  # that are looked at
-OGG_HEAD = 27  # bytes of a page before its table of segments
-OGG_FIRST = 2  # flag of a page that begins a stream
+FLAC_START = b"fLaC\x00\x00\x00\x22"  # the marker, and the header of the STREAMINFO block of 34 bytes
+FLAC_INFO = 8  # offset of the contents of STREAMINFO
+MOST_CHUNKS = 1000  # RIFF chunks that are read at most
+OGG_HEAD = 27  # bytes of a page before its segment table
+OGG_FIRST = 2  # flag of the first page of a stream
 
 
 @dataclass(frozen=True)
 class Stream:
-    """A stretch of a file that is decoded by itself.
+    """A byte range of a file that is decoded on its own.
 
     Attributes:
-        start: First byte.
-        stop: First byte after it.
-        before: Bytes to put in front: a header that was never written.
-        replaced: Place in the file -> bytes to read there instead.
+        start: Offset of the first byte.
+        stop: Offset after the last byte.
+        before: Bytes to insert at the beginning: a missing header.
+        replaced: Offset in the file -> bytes to read there instead.
     """
 
     start: int
@@ -35,13 +35,13 @@ class Stream:
 
 @dataclass(frozen=True)
 class Container:
-    """What the bytes of a file say.
+    """Format and streams of a file.
 
     Attributes:
-        kind: `wav`, `aiff`, `au`, `flac`, `ogg`, `mpeg`, or an empty text for any other.
-        streams: What to decode, one after another; none: the file as it is.
-        notices: What is wrong with the file itself, each beginning with its kind.
-        digest: MD5 of the decoded samples that a FLAC header holds; empty if there is none.
+        kind: `wav`, `aiff`, `au`, `flac`, `ogg`, `mpeg`, or an empty string for any other format.
+        streams: Byte ranges to decode one after another; empty: decode the file as it is.
+        notices: Problems of the file, each beginning with its kind.
+        digest: MD5 of the decoded samples from a FLAC header; empty if there is none.
     """
 
     kind: str
@@ -51,11 +51,11 @@ class Container:
 
 
 def look_at(handle: BinaryIO, *, ignore_length: bool = False) -> Container:
-    """Return what an open file's bytes say, and leave it at its beginning.
+    """Find the format and streams of an open file, and rewind it.
 
     Args:
         handle: The file.
-        ignore_length: Decode a FLAC file to its end, whatever number of samples its header has.
+        ignore_length: Decode a FLAC file to its end and ignore the number of samples in its header.
     """
     size = handle.seek(0, os.SEEK_END)
     handle.seek(0)
@@ -77,7 +77,7 @@ def look_at(handle: BinaryIO, *, ignore_length: bool = False) -> Container:
 
 
 class Window:
-    """A stream as a file of its own, for a decoder that takes any object with `read`, `seek` and `tell`."""
+    """A stream as a file object, for a decoder that needs only `read`, `seek` and `tell`."""
 
     def __init__(self, handle: BinaryIO, stream: Stream) -> None:
         self.handle = handle
@@ -85,17 +85,17 @@ class Window:
         self.place = 0
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a place, as in any file."""
+        """Set the position, as for any file object."""
         length = len(self.stream.before) + self.stream.stop - self.stream.start
         self.place = max(offset + {os.SEEK_SET: 0, os.SEEK_CUR: self.place, os.SEEK_END: length}[whence], 0)
         return self.place
 
     def tell(self) -> int:
-        """Return the place."""
+        """Return the position."""
         return self.place
 
     def read(self, count: int) -> bytes:
-        """Return up to `count` bytes from the place on."""
+        """Return up to `count` bytes from the position on."""
         before = self.stream.before[self.place : self.place + count]
         first = self.stream.start + self.place + len(before) - len(self.stream.before)
         self.handle.seek(max(first, self.stream.start))
@@ -109,19 +109,19 @@ class Window:
 
 
 def _wav(handle: BinaryIO, size: int, *, mpeg: bool) -> Container:
-    """Find the data chunk; where it claims nothing and is not followed by other chunks, the recorder was stopped."""
+    """Check the data chunk: a length of 0 with data and no chunk after it means that the recorder was interrupted."""
     for name, place, length in _chunks(handle, 12, size):
         if name == b"data":
             rest = size - place
             if length == 0 and rest and not _chunks_until_end(handle, place, size):
-                mended = {place - 4: struct.pack("<I", min(rest, 0xFFFFFFFF))}
-                return _unfinished("wav", rest, Stream(0, size, replaced=mended))
+                repaired = {place - 4: struct.pack("<I", min(rest, 0xFFFFFFFF))}
+                return _unfinished("wav", rest, Stream(0, size, replaced=repaired))
             break
     return Container("mpeg" if mpeg else "wav")
 
 
 def _chunks(handle: BinaryIO, place: int, size: int) -> Iterator[tuple[bytes, int, int]]:
-    """Yield the chunks from a place on: name, where the contents begin, their length; up to what is no chunk."""
+    """Yield consecutive RIFF chunks from an offset on: name, offset of the contents, length of the contents."""
     for _ in range(MOST_CHUNKS):
         handle.seek(place)
         head = handle.read(8)
@@ -133,7 +133,7 @@ def _chunks(handle: BinaryIO, place: int, size: int) -> Iterator[tuple[bytes, in
 
 
 def _chunks_until_end(handle: BinaryIO, place: int, size: int) -> bool:
-    """Say whether whole chunks lie from a place to the end of a file."""
+    """Return whether the bytes from an offset to the end of the file are complete chunks."""
     end = place
     for _, begin, length in _chunks(handle, place, size):
         end = begin + length
@@ -160,13 +160,13 @@ def _flac(handle: BinaryIO, head: bytes, size: int, *, ignore_length: bool) -> C
     digest = digest if any(digest) else b""
     if not ignore_length:
         return Container("flac", digest=digest)
-    place = FLAC_INFO + 13  # the last 36 bits of these eight bytes are the number of samples; 0 is unknown
-    mended = {place: bytes([head[place] & 0xF0, 0, 0, 0, 0])}
-    return Container("flac", (Stream(0, size, replaced=mended),), digest=digest)
+    place = FLAC_INFO + 13  # the last 36 of these 64 bits are the number of samples; 0: unknown
+    repaired = {place: bytes([head[place] & 0xF0, 0, 0, 0, 0])}
+    return Container("flac", (Stream(0, size, replaced=repaired),), digest=digest)
 
 
 def _found(handle: BinaryIO, wanted: bytes, size: int) -> Iterator[int]:
-    """Yield the places of some bytes in a file."""
+    """Yield the offsets at which some bytes occur in a file."""
     keep = len(wanted) - 1
     for first in range(0, size, CHUNK):
         handle.seek(first)
@@ -178,7 +178,7 @@ def _found(handle: BinaryIO, wanted: bytes, size: int) -> Iterator[int]:
 
 
 def _ogg(handle: BinaryIO, size: int) -> Container:
-    """Go from page to page: a page that begins a stream after others that do not begins another piece of sound."""
+    """Find chained streams: a first page of a stream that follows other pages begins another recording."""
     starts, place, begins = [0], 0, True
     while place + OGG_HEAD <= size:
         handle.seek(place)

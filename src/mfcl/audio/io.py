@@ -1,4 +1,4 @@
-"""Read and write sound files of any kind that soundfile knows."""
+"""Read and write audio files of any format that soundfile supports."""
 
 import contextlib
 import hashlib
@@ -22,20 +22,20 @@ from mfcl.errors import AudioError
 AUDIO_SUFFIXES = frozenset(
     [".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".rf64", ".snd", ".w64", ".wav"]
 )
-"""Endings of files taken for sound in a folder; what a file really holds is read from its contents."""
+"""Suffixes of audio files in a folder; the format is then read from the contents, not from the suffix."""
 
-BLOCK = 4096  # frames; where a damaged file stops decoding, less than this is lost
-LARGEST = 1e10  # float files may hold any scale, but squares must stay finite in float32
-RATES = (1000, 1_000_000)  # Hz; beyond, a header is wrong, and resampling would take any amount of memory
-UNKNOWN = 1 << 62  # frames; libsndfile's word for a header without a number is the largest it has
-STREAMED = 0x7FFFF000  # data sizes from here on are what programs write that could not know the length
+BLOCK = 4096  # frames per read; a damaged file loses at most this many before the damage
+LARGEST = 1e10  # float files may have any scale, but squares must stay finite in float32
+RATES = (1000, 1_000_000)  # Hz; a rate beyond is a wrong header, and resampling could exhaust the memory
+UNKNOWN = 1 << 62  # frames; for a header without a length libsndfile gives its largest integer
+STREAMED = 0x7FFFF000  # bytes; programs that do not know the length write a data size from here on
 
 
 class _Decoder(soundfile.SoundFile):  # type: ignore[misc]  # soundfile is untyped
-    """A file read from front to back.
+    """A file that is read sequentially.
 
-    soundfile seeks to where it is after every read of a seekable file; in MP3 that forgets what the next frame needs,
-    and sound is lost at every block.
+    After every read of a seekable file soundfile seeks to the current position. In MP3 this drops decoder state, and
+    samples are lost at every block.
     """
 
     def seekable(self) -> bool:
@@ -43,13 +43,13 @@ class _Decoder(soundfile.SoundFile):  # type: ignore[misc]  # soundfile is untyp
 
 
 class AudioFile:
-    """An open file of one or several streams, which are read as one; made by `open_audio`.
+    """An open audio file, whose streams are read as one; made by `open_audio`.
 
     Attributes:
         sample_rate: In Hz.
-        channels: How many.
-        frames: What the header says; None where there is no exact number before all is decoded.
-        notices: What is wrong with the file, as far as it is known; complete when all has been read.
+        channels: Number of channels.
+        frames: Number of frames in the header; None if only decoding gives the exact number.
+        notices: Problems found so far; complete when all blocks have been read.
     """
 
     def __init__(self, handle: BinaryIO, container: Container) -> None:
@@ -62,22 +62,22 @@ class AudioFile:
         self.sample_rate, self.channels = int(first.samplerate), int(first.channels)
         self.frames = _promised_frames(first) if len(self._streams) == 1 else None
         self.notices = list(container.notices)
-        self._seekable = len(self._streams) == 1 and not self._mpeg  # in MP3 it is not exact
+        self._seekable = len(self._streams) == 1 and not self._mpeg  # seeking in MP3 is not exact
         self._width = {"PCM_S8": 1, "PCM_16": 2, "PCM_24": 3}.get(first.subtype, 0)
 
     def close(self) -> None:
-        """Close what has not been read."""
+        """Close the first stream if it has not been read."""
         if self._first is not None:
             self._first.close()
 
     def blocks(
         self, start: float | None = None, end: float | None = None
     ) -> Iterator[Float32[np.ndarray, "frames channels"]]:
-        """Yield what can be decoded, a few thousand frames at a time, once; a damaged file ends where it breaks.
+        """Yield the decoded frames in blocks, up to the first damage; can be called only once.
 
         Args:
-            start: Seconds to leave out at the beginning.
-            end: Seconds, from the file's beginning, after which nothing is read.
+            start: Where to begin, in seconds from the file's beginning.
+            end: Where to stop, in seconds from the file's beginning.
         """
         skipped = 0 if start is None else round(start * self.sample_rate)
         left = sys.maxsize if end is None else round(end * self.sample_rate) - skipped
@@ -117,7 +117,7 @@ class AudioFile:
         self._handle.seek(0)
         with quiet_decoder(self._mpeg):
             if stream is None:
-                # by its number, so that names of any spelling open; libsndfile gets no say in closing it
+                # by file descriptor, so that file names in any encoding open; libsndfile must not close it
                 return _Decoder(self._handle.fileno(), closefd=False)
             return _Decoder(Window(self._handle, stream))
 
@@ -132,45 +132,45 @@ class AudioFile:
                     return np.asarray(decoder.read(count, dtype="float32", always_2d=True))
                 whole = decoder.read(count, dtype="int32", always_2d=True)
         except soundfile.LibsndfileError:
-            if self.frames is None:  # of others the number of frames tells it
+            if self.frames is None:  # otherwise the missing frames are noticed
                 self.notices.append("cut short: it cannot be decoded to its end")
             return np.zeros((0, self.channels), dtype=np.float32)
-        # FLAC hashes the samples' own bytes, the low ones first; here they are the high ones of 32 bits
+        # FLAC's MD5 is over little-endian samples of their own width; here they are the high bytes of 32 bits
         digest.update(whole.astype("<i4").view(np.uint8).reshape(-1, 4)[:, 4 - self._width :].tobytes())
-        return np.asarray(whole * np.float32(2**-31), dtype=np.float32)  # what libsndfile makes of them, to the bit
+        return np.asarray(whole * np.float32(2**-31), dtype=np.float32)  # bit-identical to libsndfile's float32
 
 
 @contextlib.contextmanager
 def open_audio(path: Path, *, ignore_length: bool = False) -> Iterator[AudioFile]:
-    """Open a file of any kind that soundfile reads, by its contents whatever its name.
+    """Open an audio file; its contents, not its name, decide the format.
 
     Args:
         path: The file.
-        ignore_length: Decode a FLAC file to its end, whatever number of samples its header has.
+        ignore_length: Decode a FLAC file to its end and ignore the number of samples in its header.
 
     Raises:
-        AudioError: no such file, no right to read it, no file but a pipe or a device, or no sound in it.
+        AudioError: the file does not exist, may not be read, is a pipe or a device, or holds no audio.
     """
     try:
         kind = _special(path.stat().st_mode)
-        # to open a named pipe would wait for someone who writes
+        # opening a named pipe would wait for a writer
         handle = None if kind else path.open("rb", buffering=0)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise AudioError(f"{path}: cannot be opened ({reason}); check the path") from error
     if handle is None:
-        raise AudioError(f"{path}: {kind}, not a file of sound; leave it out")
+        raise AudioError(f"{path}: {kind}, not an audio file; leave it out")
     with handle:
         try:
             file = AudioFile(handle, look_at(handle, ignore_length=ignore_length))
         except (soundfile.LibsndfileError, TypeError, ValueError, OSError) as error:
             raise AudioError(
-                f"{path}: not a readable sound file ({_reason(error)}); replace it or leave it out"
+                f"{path}: not a readable audio file ({_reason(error)}); replace it or leave it out"
             ) from error
         try:
             if not RATES[0] <= file.sample_rate <= RATES[1]:
                 raise AudioError(
-                    f"{path}: a rate of {file.sample_rate} Hz, wanted {RATES[0]} to {RATES[1]} Hz; "
+                    f"{path}: wanted a sample rate of {RATES[0]} to {RATES[1]} Hz, got {file.sample_rate} Hz; "
                     "correct its header or leave it out"
                 )
             yield file
@@ -179,7 +179,7 @@ def open_audio(path: Path, *, ignore_length: bool = False) -> Iterator[AudioFile
 
 
 def _special(mode: int) -> str:
-    """Return what lies in a file's place; an empty text for a file."""
+    """Return the kind of a path that is not a regular file, such as a pipe; an empty string for a file."""
     names = {
         stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
         stat.S_IFDIR: "a folder",
@@ -188,9 +188,9 @@ def _special(mode: int) -> str:
 
 
 def _promised_frames(decoder: _Decoder) -> int | None:
-    """Return how many frames the header speaks of; None where it only estimates.
+    """Return the number of frames in the header; None if it is only an estimate.
 
-    libsndfile mends its count for PCM files and notes the header's own in its log, so that is where it is looked for.
+    For PCM files libsndfile corrects the number and writes the header's own to its log, so it is read from the log.
     """
     frames = int(decoder.frames)
     if decoder.format == "OGG" or decoder.subtype.startswith("MPEG") or frames >= UNKNOWN:
@@ -205,19 +205,24 @@ def _promised_frames(decoder: _Decoder) -> int | None:
 def read_audio(
     path: Path, *, start: float | None = None, end: float | None = None
 ) -> tuple[Float32[np.ndarray, " samples"], int]:
-    """Read a file, or the part from `start` to `end` in seconds, as the mean of its channels at its own rate.
+    """Read a file, or a segment of it, as mono at its own sample rate.
 
-    Full scale is 1. Of a file that was cut short, what is there is returned.
+    The channels are averaged. Full scale is 1. A file that was cut short is read as far as it goes.
+
+    Args:
+        path: The file.
+        start: Seconds from the file's beginning.
+        end: Seconds from the file's beginning.
 
     Returns:
-        The samples, at least one, and their rate in Hz.
+        The samples, at least one, and the sample rate in Hz.
 
     Raises:
-        AudioError: unreadable, empty, or with values that are no numbers.
+        AudioError: unreadable, empty, or with samples that are NaN, infinite or absurdly large.
     """
     with open_audio(path) as file:
         rate, frames = file.sample_rate, file.frames
-        decoded = bytearray()  # grows in place: an hour at 96 kHz is held once
+        decoded = bytearray()  # grows in place, so that an hour at 96 kHz is not held twice
         for block in file.blocks(start, end):
             decoded += mono(block).tobytes()
     samples = np.frombuffer(decoded, dtype=np.float32)
@@ -227,7 +232,7 @@ def read_audio(
     if samples.size == 0:
         raise AudioError(f"{path}: empty, no sample could be decoded; replace it or leave it out")
     if not all_finite(samples):
-        raise AudioError(f"{path}: NaN, infinite or absurdly large samples; write it again or leave it out")
+        raise AudioError(f"{path}: NaN, infinite or absurdly large samples; correct it or leave it out")
     return samples, rate
 
 
@@ -237,15 +242,15 @@ def mono(block: Float32[np.ndarray, "frames channels"]) -> Float32[np.ndarray, "
 
 
 def all_finite(samples: Float32[np.ndarray, "*shape"]) -> bool:
-    """Say whether all samples are numbers that can be calculated with."""
-    return samples.size == 0 or bool(max(samples.max(), -samples.min()) < LARGEST)  # not true of NaN
+    """Return whether no sample is NaN, infinite or above `LARGEST`."""
+    return samples.size == 0 or bool(max(samples.max(), -samples.min()) < LARGEST)  # false for NaN
 
 
 def write_audio(path: Path, samples: Float32[np.ndarray, " samples"], sample_rate: int) -> None:
-    """Write mono sound whole or not at all, clipped at full scale; the name's ending says as what.
+    """Write mono audio atomically, clipped at full scale; the suffix decides the format.
 
     Raises:
-        MfclError: an ending that soundfile cannot write, or a full disk.
+        MfclError: a suffix that soundfile cannot write, or a full disk.
     """
     encoded = io.BytesIO()
     kind = path.suffix.lstrip(".").upper()
@@ -255,7 +260,7 @@ def write_audio(path: Path, samples: Float32[np.ndarray, " samples"], sample_rat
         )
     except (soundfile.LibsndfileError, TypeError, ValueError) as error:
         raise AudioError(
-            f"{path}: cannot be written as {kind or 'sound'} ({_reason(error)}); name it .wav or .flac"
+            f"{path}: cannot be written as {kind or 'audio'} ({_reason(error)}); name it .wav or .flac"
         ) from error
     with replacing(path) as temporary:
         temporary.write_bytes(encoded.getbuffer())

@@ -1,4 +1,4 @@
-"""What is wrong with a recording: one judgement, asked by whatever reads sound."""
+"""Check recordings for problems; scanning, training and embedding all use this one check."""
 
 import hashlib
 from collections.abc import Iterator
@@ -18,10 +18,10 @@ FAILURES = {
     "NaN": "left out",
     "silent": "left out",
 }
-"""Kinds of problems for which a recording cannot be used, and what is done; the worst first."""
+"""Kinds of problems with which a recording cannot be used, and what is done; the worst first."""
 
 NOTICES = {
-    "channels cancel": "the louder channel is used instead of their mean",
+    "channels cancel": "the loudest channel is used instead of their mean",
     "above full scale": "used as it is; divide it by its peak if other files are not like it",
     "second stream": "left out",
     "cut short": "what is there is used",
@@ -30,30 +30,30 @@ NOTICES = {
     "clipped": "used as it is",
     "DC offset": "removed, unless the recipe keeps it",
 }
-"""Kinds of problems with which a recording is used all the same, and what is done; the worst first."""
+"""Kinds of problems with which a recording is still used, and what is done; the worst first."""
 
-HELD = 1 << 22  # numbers; a longer recording is decoded again for each use
-CANCELLED = 0.01  # of the channels' mean power; that of n channels that have nothing in common keeps 1/n
-NEAR_FULL_SCALE = 0.99  # the highest value of 8 bit is 0.992
-FAR_ABOVE_FULL_SCALE = 2.0  # lossy formats come back up to about 1.3
-CLIPPED_RUN = 3  # equal samples in a row: of a sine, two may be equal at its top
-LARGE_OFFSET = 0.02  # of full scale; a smaller one is removed like any other and changes nothing
+HELD = 1 << 22  # samples kept in memory; a longer recording is decoded again for each use
+CANCELLED = 0.01  # power of the mono mix / mean power of the channels; 1/n for n uncorrelated channels
+NEAR_FULL_SCALE = 0.99  # the highest 8-bit value is 0.992
+FAR_ABOVE_FULL_SCALE = 2.0  # lossy formats decode to peaks of up to about 1.3
+CLIPPED_RUN = 3  # equal samples in a row; the top of a sine may have two
+LARGE_OFFSET = 0.02  # of full scale; a smaller offset is removed without a notice
 
 
 @dataclass(frozen=True, eq=False)
 class Judgement:
-    """What was found of a recording when it was decoded.
+    """Properties and problems of a decoded recording.
 
     Attributes:
-        frames: Samples of each channel.
+        frames: Number of samples per channel.
         sample_rate: In Hz; 0 if the file could not be opened.
-        channels: How many; 0 if the file could not be opened.
-        problems: What is wrong, each beginning with its kind, such as `clipped: at 3 places`.
-        digest: Of the sound and its rate; empty if there is none.
-        channel: The one to use; None: the mean of all.
-        mean: Of that sound.
-        ignore_length: Whether the file holds more than its header says; see `open_audio`.
-        blocks: All that was decoded, if it was to be kept and was not too long.
+        channels: Number of channels; 0 if the file could not be opened.
+        problems: Problems, each beginning with its kind, such as `clipped: at 3 places`.
+        digest: Hash of the mono samples and the sample rate; empty without samples.
+        channel: Index of the channel to use; None: the mean of all.
+        mean: Mean of the samples that are used (the DC offset).
+        ignore_length: Whether the file holds more samples than its header says; see `open_audio`.
+        blocks: The decoded samples, if they were to be kept and were not too long.
     """
 
     frames: int
@@ -68,17 +68,17 @@ class Judgement:
 
     @property
     def failures(self) -> tuple[str, ...]:
-        """Problems for which it cannot be used."""
+        """Problems with which it cannot be used."""
         return tuple(problem for problem in self.problems if kind_of(problem) in FAILURES)
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """Problems with which it is used all the same."""
+        """Problems with which it is still used."""
         return tuple(problem for problem in self.problems if kind_of(problem) not in FAILURES)
 
 
 def kind_of(problem: str) -> str:
-    """Return the kind that a problem's text begins with.
+    """Return the kind of a problem, which is the beginning of its text.
 
     Example:
         >>> kind_of("clipped: at 3 places")
@@ -90,7 +90,7 @@ def kind_of(problem: str) -> str:
 def judge(
     path: Path, start: float | None = None, end: float | None = None, *, keep_for_rate: int | None = None
 ) -> Judgement:
-    """Decode a file, or the part from `start` to `end` in seconds, and say what is wrong with it; never raise.
+    """Decode a file, or a segment of it, and report its problems; a bad file raises no error.
 
     Memory does not grow with the recording's length.
 
@@ -98,12 +98,12 @@ def judge(
         path: The file.
         start: Seconds from the file's beginning.
         end: Seconds from the file's beginning.
-        keep_for_rate: Keep what was decoded, of a recording that is not too long at this rate in Hz.
+        keep_for_rate: Keep the decoded samples, unless the recording is too long at this sample rate in Hz.
     """
     try:
         found = _judge(path, start, end, keep_for_rate)
         if any(kind_of(problem) == "checksum" for problem in found.problems):
-            # the header may be wrong about the number of samples instead: what is there to its end?
+            # the header's number of samples may be wrong instead of the samples: decode to the end of the file
             whole = _judge(path, start, end, keep_for_rate, ignore_length=True)
             if whole.frames > found.frames:
                 told = f"unfinished: header says {found.frames} of {whole.frames} samples"
@@ -133,7 +133,7 @@ def _judge(
         channel, problems = sums.outcome()
         digest = sums.digest.copy()
         digest.update(str(file.sample_rate).encode())
-        if channel is not None:  # of channels that cancel the mean says little
+        if channel is not None:  # the mean of channels that cancel hardly identifies a recording
             digest.update(sums.first_digest.digest())
         return Judgement(
             frames=sums.frames,
@@ -149,17 +149,17 @@ def _judge(
 
 
 def sound_of(block: Float32[np.ndarray, "frames channels"], judgement: Judgement) -> Float32[np.ndarray, " frames"]:
-    """Return what is used of a block: the channels' mean, or the loudest channel where they cancel."""
+    """Return the mono samples of a block: the mean of the channels, or the loudest channel if they cancel."""
     return mono(block) if judgement.channel is None else np.ascontiguousarray(block[:, judgement.channel])
 
 
 def decoded_blocks(
     path: Path, start: float | None, end: float | None, judgement: Judgement
 ) -> Iterator[Float32[np.ndarray, " frames"]]:
-    """Yield the sound that was judged, from what was kept of it or from the file again.
+    """Yield the mono samples of a checked recording, from memory if they were kept, else from the file.
 
     Raises:
-        AudioError: the file cannot be opened any more.
+        AudioError: the file can no longer be opened.
     """
     if judgement.blocks is not None:
         yield from (sound_of(block, judgement) for block in judgement.blocks)
@@ -175,13 +175,16 @@ def _cut_short(file: AudioFile, start: float | None, end: float | None, frames: 
     if last is None:
         return []
     wanted = last - round((start or 0.0) * rate)
-    tolerated = 0 if end is None else 1  # an end given to a few digits may round to a frame more
+    tolerated = 0 if end is None else 1  # a rounded `end` may be one frame too late
     return [f"cut short: {frames / rate:.3f} of {wanted / rate:.3f} s"] if frames < wanted - tolerated else []
 
 
 @dataclass
 class _Sums:
-    """What is known of a recording from its blocks so far; powers in double precision, or an offset drowns them."""
+    """Running sums over the blocks of a recording.
+
+    Sums are in double precision: in single precision a DC offset would hide the power of a quiet signal.
+    """
 
     totals: Float64[np.ndarray, " channels"]
     powers: Float64[np.ndarray, " channels"]
@@ -218,11 +221,11 @@ class _Sums:
             self.clipped += _clipped_places(block)
 
     def outcome(self) -> tuple[int | None, list[str]]:
-        """Return the channel to use if not the mean of all, and the problems."""
+        """Return the channel to use (None: the mean of all) and the problems."""
         if self.frames == 0:
             return None, ["empty: no sample could be decoded"]
         if self.bad:
-            return None, [f"NaN: {self.bad} samples are no numbers"]
+            return None, [f"NaN: {self.bad} samples are NaN, infinite or absurdly large"]
         mean = self.mono_total / self.frames
         power = self.mono_power / self.frames - mean**2
         channel, found = None, []
@@ -248,9 +251,9 @@ class _Sums:
 
 
 def _clipped_places(block: Float32[np.ndarray, "frames channels"]) -> int:
-    """Return how often some equal samples near full scale follow one another, in any channel."""
+    """Count runs of `CLIPPED_RUN` or more equal samples near full scale, in all channels together."""
     if max(float(block.max()), -float(block.min())) < NEAR_FULL_SCALE or len(block) < CLIPPED_RUN:
         return 0
     flat = (np.abs(block[1:]) >= NEAR_FULL_SCALE) & (block[1:] == block[:-1])
-    runs = flat[1:] & flat[:-1]  # three samples, two steps
+    runs = flat[1:] & flat[:-1]  # three equal samples are two equal pairs
     return int(np.count_nonzero(runs[0]) + np.count_nonzero(runs[1:] & ~runs[:-1])) if len(runs) else 0

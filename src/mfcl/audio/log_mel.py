@@ -1,4 +1,4 @@
-"""The log-mel spectrogram of one clip in NumPy, for whatever takes no training; encoders have their own front end."""
+"""Log-mel spectrogram of one clip in NumPy, for baselines and figures; encoders have their own front end."""
 
 import functools
 
@@ -10,20 +10,20 @@ from mfcl.audio.mel import mel_edges, mel_triangles
 
 WINDOW_SECONDS = 0.025
 HOP_SECONDS = 0.010
-FLOOR = 1e-8  # of power: -80 dB
+FLOOR = 1e-8  # lowest power: -80 dB
 FRAMES_AT_ONCE = 4096
 
 
 def log_mel(
     clip: Float32[np.ndarray, " samples"], sample_rate: int, *, bands: int, hop_seconds: float = HOP_SECONDS
 ) -> Float64[np.ndarray, "{bands} frames"]:
-    """Return a log-mel spectrogram in decibels: frames of 25 ms, silence outside the clip.
+    """Return a log-mel spectrogram in dB, with Hann windows of 25 ms and zeros outside the clip.
 
     Args:
-        clip: Mono sound.
+        clip: Mono samples.
         sample_rate: In Hz.
-        bands: Mel bands.
-        hop_seconds: Between the centres of two frames; the first lies at the clip's first sample.
+        bands: Number of mel bands.
+        hop_seconds: Hop between frames; the first frame is centred on the first sample.
     """
     window, hop = round(WINDOW_SECONDS * sample_rate), max(1, round(hop_seconds * sample_rate))
     size = 2 ** int(np.ceil(np.log2(window)))
@@ -44,5 +44,5 @@ def log_mel(
 
 @functools.lru_cache(maxsize=8)
 def mel_filters(sample_rate: int, size: int, bands: int) -> Float64[np.ndarray, "{bands} bins"]:
-    """Return triangles of equal area, evenly spaced on Slaney's mel scale from 0 Hz to half the rate."""
+    """Return triangular filters of equal area, evenly spaced on Slaney's mel scale from 0 Hz to half the rate."""
     return mel_triangles(sample_rate, size, mel_edges(0.0, sample_rate / 2, bands))

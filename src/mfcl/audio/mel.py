@@ -1,4 +1,4 @@
-"""The mel scale, and triangular bands that are evenly spaced on it."""
+"""The mel scale, and triangular filters evenly spaced on it."""
 
 from typing import Literal
 
@@ -7,11 +7,11 @@ from jaxtyping import Float64
 
 Scale = Literal["slaney", "htk"]
 _KNEE_HZ, _KNEE_MEL = 1000.0, 15.0
-_STEP = np.log(6.4) / 27  # above the knee, 27 mels are a factor of 6.4
+_STEP = np.log(6.4) / 27  # above 1 kHz, 27 mels are a factor of 6.4 in frequency
 
 
 def hertz_to_mel(hertz: float, scale: Scale = "slaney") -> float:
-    """Return the mel value of a frequency.
+    """Convert a frequency in Hz to mels.
 
     Source: Slaney, "Auditory Toolbox", 1998: linear below 1 kHz, logarithmic above. Young et al., "The HTK Book":
         2595 log10(1 + f / 700).
@@ -28,7 +28,7 @@ def hertz_to_mel(hertz: float, scale: Scale = "slaney") -> float:
 
 
 def mel_to_hertz(mels: Float64[np.ndarray, " _"], scale: Scale = "slaney") -> Float64[np.ndarray, " _"]:
-    """Return the frequencies in Hz of mel values; see `hertz_to_mel`."""
+    """Convert mels to frequencies in Hz; see `hertz_to_mel`."""
     if scale == "htk":
         return 700 * (10 ** (mels / 2595) - 1)
     above = _KNEE_HZ * np.exp(_STEP * (mels - _KNEE_MEL))
@@ -36,7 +36,7 @@ def mel_to_hertz(mels: Float64[np.ndarray, " _"], scale: Scale = "slaney") -> Fl
 
 
 def mel_edges(low_hz: float, high_hz: float, bands: int, scale: Scale = "slaney") -> Float64[np.ndarray, " {bands}+2"]:
-    """Return the corners in Hz of bands that overlap by half: band i begins at corner i and ends at corner i + 2."""
+    """Return the edges in Hz of bands that overlap by half: band i begins at edge i and ends at edge i + 2."""
     mels = np.linspace(hertz_to_mel(low_hz, scale), hertz_to_mel(high_hz, scale), bands + 2)
     return mel_to_hertz(mels, scale)
 
@@ -44,13 +44,13 @@ def mel_edges(low_hz: float, high_hz: float, bands: int, scale: Scale = "slaney"
 def mel_triangles(
     sample_rate: int, fft: int, edges: Float64[np.ndarray, " corners"], *, equal_area: bool = True
 ) -> Float64[np.ndarray, "bands bins"]:
-    """Return the weight of each Fourier bin in each band.
+    """Return the weight of each FFT bin in each band.
 
     Args:
         sample_rate: In Hz.
-        fft: Samples of the Fourier transform.
-        edges: Corners of the bands in Hz; see `mel_edges`.
-        equal_area: Make all triangles of one area; else they are all of height 1.
+        fft: Length of the FFT in samples.
+        edges: Edges of the bands in Hz; see `mel_edges`.
+        equal_area: Scale all triangles to the same area; else they have height 1.
     """
     bins = np.arange(fft // 2 + 1) * sample_rate / fft  # Hz
     widths = np.diff(edges)

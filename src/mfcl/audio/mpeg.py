@@ -1,16 +1,16 @@
-"""The frames of an MP3 file: where one stream ends and the next begins, and how long a stream without a count is."""
+"""Frames of an MP3 file: find concatenated streams, and count the frames of a stream whose header has no count."""
 
 import struct
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 CHUNK = 1 << 20  # bytes read at once in a search
-LONGEST_JUNK = 1 << 16  # bytes without a frame after which a stream is given up
-COUNTED = (b"Xing", b"Info")  # marks of a first frame that holds no sound but the number of those that do
-SIDES = {(3, False): 32, (3, True): 17, (2, False): 17, (2, True): 9, (0, False): 17, (0, True): 9}
-"""(version, mono) -> bytes between a frame's header and such a mark."""
-RATES = (44100, 48000, 32000)  # Hz, of version 1; half of it in version 2, a quarter in version 2.5
-KILOBITS = {  # (version 1, layer) -> kilobits a second, by the header's number; layers are counted down from 3
+LONGEST_JUNK = 1 << 16  # bytes without a frame after which the search ends
+COUNTED = (b"Xing", b"Info")  # tags of a first frame that holds the number of frames instead of audio
+SIDE_INFO = {(3, False): 32, (3, True): 17, (2, False): 17, (2, True): 9, (0, False): 17, (0, True): 9}
+"""(version, mono) -> bytes of side information, between a frame's header and such a tag."""
+RATES = (44100, 48000, 32000)  # Hz, of MPEG version 1; half of it in version 2, a quarter in version 2.5
+KILOBITS = {  # (is version 1, layer code) -> kilobits per second, by the bit rate code from 1 on
     (True, 3): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
     (True, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
     (True, 1): (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
@@ -21,22 +21,22 @@ KILOBITS = {  # (version 1, layer) -> kilobits a second, by the header's number;
 
 
 class _Head(NamedTuple):
-    version: int  # 3: 1; 2: 2; 0: 2.5
-    layer: int  # 3: I; 2: II; 1: III
-    rate: int
+    version: int  # code: 3 is version 1, 2 is version 2, 0 is version 2.5
+    layer: int  # code: 3 is layer I, 2 is layer II, 1 is layer III
+    rate: int  # Hz
     mono: bool
     size: int  # bytes of the frame
 
 
 def mpeg_streams(handle: BinaryIO, size: int) -> list[tuple[int, int, bytes]]:
-    """Return the streams of a file of MPEG frames: first byte, first byte after it, bytes to put in front.
+    """Return the streams of an MPEG audio file: first byte, byte after the last, bytes to put in front.
 
-    An encoder writes a first frame with the number of frames; a second such frame is a second stream, and a decoder
-    that goes by the first count would leave it out. A stream without a count gets one, since a decoder would guess it
-    from the first frame's size.
+    Encoders write a first frame with the number of frames. A second such frame begins a second stream, which a decoder
+    that trusts the first count would skip. A stream without a count gets one, since a decoder would estimate it from
+    the first frame's size.
 
     Returns:
-        The streams; none if the file can be decoded as it is, or if no frame is found.
+        The streams; empty if the file can be decoded as it is, or if no frame is found.
     """
     starts = sorted(_counted_frames(handle, size))
     first = _first_frame(handle, size)
@@ -61,7 +61,7 @@ def _first_frame(handle: BinaryIO, size: int) -> int | None:
 
 
 def _frames(handle: BinaryIO, place: int, stop: int) -> Iterator[tuple[int, _Head]]:
-    """Yield the frames of a stretch of a file; over what is no frame, it goes on at the next two in a row."""
+    """Yield offset and header of the frames in a byte range; after other bytes, continue at the next two frames."""
     sure = False
     while place + 4 <= stop:
         handle.seek(place)
@@ -82,7 +82,7 @@ def _frames(handle: BinaryIO, place: int, stop: int) -> Iterator[tuple[int, _Hea
 
 
 def _next_frame(handle: BinaryIO, place: int, stop: int) -> int | None:
-    """Return the next place with two alike frames in a row."""
+    """Return the next offset with two consecutive frames of the same version, layer and rate."""
     handle.seek(place)
     data = handle.read(max(stop - place, 0) + 4)
     at = data.find(b"\xff")
@@ -101,7 +101,7 @@ def _alike(one: _Head | None, other: _Head) -> bool:
 
 
 def _head(four: bytes) -> _Head | None:
-    """Return what the four bytes before a frame say; none if they are not such bytes, or leave its size open."""
+    """Parse the four bytes of a frame header; None if they are no header, or do not give the frame's size."""
     if len(four) < 4 or four[0] != 0xFF or four[1] & 0xE0 != 0xE0:
         return None
     version, layer = four[1] >> 3 & 3, four[1] >> 1 & 3
@@ -118,7 +118,7 @@ def _head(four: bytes) -> _Head | None:
 
 
 def _counted_frames(handle: BinaryIO, size: int) -> Iterator[int]:
-    """Yield where frames begin that hold the number of frames behind them."""
+    """Yield the offsets of frames that hold the number of frames after them."""
     keep = 3
     for first in range(0, size, CHUNK):
         handle.seek(first)
@@ -126,7 +126,7 @@ def _counted_frames(handle: BinaryIO, size: int) -> Iterator[int]:
         for mark in COUNTED:
             place = chunk.find(mark)
             while place >= 0:
-                for distance in sorted(set(SIDES.values())):
+                for distance in sorted(set(SIDE_INFO.values())):
                     start = first + place - distance - 4
                     if start >= 0 and _is_counted(handle, start):
                         yield start
@@ -139,20 +139,20 @@ def _is_counted(handle: BinaryIO, start: int) -> bool:
     head = _head(data[:4])
     if head is None or head.layer != 1:
         return False
-    distance = SIDES[head.version, head.mono]
+    distance = SIDE_INFO[head.version, head.mono]
     return not any(data[4 : 4 + distance]) and data[4 + distance : 8 + distance] in COUNTED
 
 
 def _counting_frame(handle: BinaryIO, start: int, stop: int) -> bytes:
-    """Return a frame that says how many frames lie in a stretch of a file; nothing if they cannot be counted."""
+    """Return a frame that holds the number of frames in a byte range; empty if they cannot be counted."""
     handle.seek(start)
     four = handle.read(4)
     head = _head(four)
     if head is None or head.layer != 1:
         return b""
     count = sum(1 for _ in _frames(handle, start, stop))
-    distance = SIDES[head.version, head.mono]
-    # the least number of kilobits whose frames have room for the count, without a checksum
+    distance = SIDE_INFO[head.version, head.mono]
+    # the lowest bit rate whose frames have room for the count, without a checksum
     for bits in range(1, 15):
         header = bytes([0xFF, four[1] | 1, bits << 4 | four[2] & 0x0C, four[3]])
         made = _head(header)

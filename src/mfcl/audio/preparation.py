@@ -1,4 +1,4 @@
-"""What is done to every recording before anything hears it."""
+"""Prepare recordings the same way for training and use: remove DC, resample, trim, normalise the level."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -11,34 +11,34 @@ from mfcl.core.settings import bounded, check_settings
 from mfcl.errors import AudioError
 
 SILENCE_DB = -90.0
-"""Below this level, about one step of 16-bit sound, a recording holds nothing."""
+"""Level in dB below which a recording is silent: about one step of 16-bit audio."""
 
-PIECE = 1 << 20  # samples
+PIECE = 1 << 20  # samples processed at once
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """What is done to every recording before anything hears it.
+    """Settings of the preparation of every recording, for training and use alike.
 
     Raises:
         RecipeError: a value out of range.
     """
 
     sample_rate: int = bounded(16000, 1000, 384000)
-    """Rate that all sound is brought to, in Hz."""
+    """Sample rate in Hz to which all recordings are resampled."""
     remove_dc: bool = True
     """Subtract the recording's mean."""
     trim_db: float | None = bounded(None, 0.001, 200.0)
-    """Cut from both ends what is quieter than the loudest 10 ms by this many dB, such as 40; none: keep all."""
+    """Trim both ends where they are this many dB below the loudest 10 ms, such as 40; null: do not trim."""
     level_db: float | None = bounded(None, -80.0, 0.0)
-    """Bring the root mean square to this many dB relative to full scale, such as -25; peaks stay below full scale."""
+    """Scale to this RMS level in dB relative to full scale, such as -25; peaks stay below full scale; null: do not."""
 
     def __post_init__(self) -> None:
         check_settings(self, "preparation")
 
 
 def level_db(samples: Float32[np.ndarray, " samples"], *, mean: float = 0.0) -> float:
-    """Return the root mean square around `mean` in dB relative to full scale; silence is -120.
+    """Return the RMS level around `mean` in dB relative to full scale; silence is -120.
 
     Example:
         >>> round(level_db(np.full(8, 0.1, dtype=np.float32)), 3)
@@ -49,14 +49,14 @@ def level_db(samples: Float32[np.ndarray, " samples"], *, mean: float = 0.0) -> 
 
 
 def decibels(power: float) -> float:
-    """Return a mean square in dB relative to full scale, -120 at the least."""
+    """Convert a mean square to dB relative to full scale, at least -120."""
     return float(10 * np.log10(max(power, 1e-12)))
 
 
 def resample(
     samples: Float32[np.ndarray, " samples"], source_rate: int, target_rate: int, *, less: float = 0.0
 ) -> Float32[np.ndarray, " resampled"]:
-    """Return the samples, `less` taken off each, at another rate (soxr, high quality)."""
+    """Subtract `less` from all samples, then resample them (soxr, high quality)."""
     if source_rate != target_rate and samples.size <= PIECE:
         lowered = samples - np.float32(less) if less else samples
         return np.asarray(soxr.resample(lowered, source_rate, target_rate, quality="HQ"))
@@ -67,13 +67,13 @@ def resample(
 def resampled_blocks(
     blocks: Iterable[Float32[np.ndarray, " _"]], source_rate: int, target_rate: int, *, less: float = 0.0
 ) -> Iterator[Float32[np.ndarray, " _"]]:
-    """Yield what `resample` returns of all blocks together, to the last bit, some at a time.
+    """Resample consecutive blocks; together they are bit-identical to `resample` of the whole.
 
     Args:
-        blocks: One after another.
-        source_rate: Theirs, in Hz.
-        target_rate: The wanted one, in Hz.
-        less: Taken off each sample.
+        blocks: Consecutive blocks of samples.
+        source_rate: Sample rate of the blocks in Hz.
+        target_rate: Wanted sample rate in Hz.
+        less: Number to subtract from each sample, such as the mean.
     """
     lowered = (block - np.float32(less) if less else block for block in blocks)
     if source_rate == target_rate:
@@ -87,10 +87,10 @@ def resampled_blocks(
 def prepare(
     samples: Float32[np.ndarray, " samples"], source_rate: int, preparation: Preparation
 ) -> Float32[np.ndarray, " prepared"]:
-    """Return a recording as training and use both hear it: mean removed, resampled, trimmed, levelled.
+    """Prepare a recording for training or use: remove the mean, resample, trim, scale to a level.
 
     Raises:
-        AudioError: nothing would be left.
+        AudioError: no sample would be left.
     """
     mean = float(np.mean(samples, dtype=np.float64)) if preparation.remove_dc and samples.size else 0.0
     prepared = resample(samples, source_rate, preparation.sample_rate, less=mean)
@@ -107,34 +107,34 @@ def prepare(
 
 
 def gain_to(wanted_db: float, is_db: float, peak: float) -> np.float32:
-    """Return the factor that brings a level to another, or less where the peak would pass full scale."""
+    """Return the factor from the level `is_db` to `wanted_db`, limited so that the peak stays within full scale."""
     return np.float32(min(10 ** ((wanted_db - is_db) / 20), 1 / max(peak, 1e-6)))
 
 
 def step_16_bit(peak: float) -> np.float32:
-    """Return the step of 16-bit numbers that reach just to a peak: full resolution at any level."""
+    """Return the 16-bit quantisation step with which a peak reaches full range: full resolution at any level."""
     return np.float32(max(peak, 1e-9) / 32767)
 
 
 def to_16_bit(samples: Float32[np.ndarray, " samples"], step: np.float32) -> Int16[np.ndarray, " samples"]:
-    """Return samples as numbers of 16 bits, in steps of `step`."""
+    """Quantise samples to 16-bit integers in units of `step`."""
     return np.rint(samples / step).astype(np.int16)
 
 
 def rounded(samples: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray, " samples"]:
-    """Return samples as they come back from 16 bits: what a store gives is what every model hears."""
+    """Round samples to 16 bits as a store does, so that models get the same input with and without a store."""
     step = step_16_bit(float(np.abs(samples).max(initial=0)))
     return np.asarray(to_16_bit(samples, step) * step, dtype=np.float32)
 
 
 def _pieces(samples: Float32[np.ndarray, " samples"]) -> Iterator[Float32[np.ndarray, " piece"]]:
-    """Yield the samples in pieces, one even of nothing, so that no step needs copies of an hour."""
+    """Yield the samples in pieces, at least one, so that no operation copies a whole long recording."""
     for first in range(0, max(samples.size, 1), PIECE):
         yield samples[first : first + PIECE]
 
 
 def _trim(samples: Float32[np.ndarray, " samples"], frame: int, below_db: float) -> Float32[np.ndarray, " kept"]:
-    """Cut whole frames (of `frame` samples) from both ends that lie more than `below_db` under the loudest."""
+    """Cut frames of `frame` samples from both ends while they are more than `below_db` quieter than the loudest."""
     edges = np.arange(0, samples.size, frame)
     power = np.add.reduceat(np.square(samples), edges) / np.diff(np.append(edges, samples.size))
     loud = np.flatnonzero(power >= power.max() * 10 ** (-below_db / 10))

@@ -1,4 +1,4 @@
-"""Keep what the MP3 decoder writes to the standard error stream by itself out of a person's sight."""
+"""Hide messages that the MP3 decoder writes to standard error by itself."""
 
 import contextlib
 import os
@@ -13,13 +13,13 @@ NOTES = re.compile(
     rb"(?:^\n)?^(?:Note: |Warning: |ERROR: |\[[^\n]*\.c:|[^\n]*libmpg123|big_values|part2_3|Block type)[^\n]*\n?",
     re.MULTILINE,
 )
-"""The lines that libmpg123 writes."""
+"""Lines that libmpg123 writes."""
 
 
-class _Aside:
-    """The standard error stream's number, led to a file while any thread decodes; what others write is passed on.
+class _Redirect:
+    """Redirects file descriptor 2 to a file while any thread decodes, and passes on the lines of others.
 
-    The number belongs to the whole process, so this is its one keeper.
+    The descriptor belongs to the whole process, so there is one instance.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class _Aside:
 
     def enter(self) -> None:
         with self.lock:
-            # a stream that was closed before the program began has a number that some other file may have by now
+            # if standard error was closed before the program began, descriptor 2 may belong to another file
             if self.inside == 0 and sys.__stderr__ is not None and hasattr(os, "pread"):
                 with contextlib.suppress(OSError):
                     if self.written is None:  # kept open as long as the process
@@ -47,7 +47,7 @@ class _Aside:
                 return
             end = os.fstat(self.written.fileno()).st_size
             if end > self.read:
-                # where others write next is left as it is
+                # pread keeps the file position, at which others write next
                 text = os.pread(self.written.fileno(), end - self.read, self.read)
                 self.read = end
                 if kept := NOTES.sub(b"", text):
@@ -61,32 +61,32 @@ class _Aside:
                 self.read = 0
 
     def forget(self) -> None:
-        """Begin anew in a forked process, in which no other thread decodes."""
+        """Reset the state in a forked process, in which no other thread decodes."""
         if self.terminal >= 0:
             os.dup2(self.terminal, 2)
             os.close(self.terminal)
         self.__init__()  # type: ignore[misc]
 
 
-ASIDE = _Aside()
+REDIRECT = _Redirect()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=ASIDE.forget)
+    os.register_at_fork(after_in_child=REDIRECT.forget)
 
 
 @contextlib.contextmanager
 def quiet_decoder(wanted: bool = True) -> Iterator[None]:
-    """Hide what a C library writes to the standard error stream; what Python writes meanwhile still arrives.
+    """Hide the MP3 decoder's messages on standard error; other output still appears.
 
-    Any number of threads may be inside at once.
+    Any number of threads may use it at once.
 
     Args:
-        wanted: Whether to hide anything, so that a caller needs no branch.
+        wanted: False does nothing, so that callers need no branch.
     """
     if not wanted:
         yield
         return
-    ASIDE.enter()
+    REDIRECT.enter()
     try:
         yield
     finally:
-        ASIDE.leave()
+        REDIRECT.leave()

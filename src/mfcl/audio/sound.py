@@ -1,4 +1,4 @@
-"""From a file to sound as every model hears it: decoded, judged and prepared in one way, whatever asks for it."""
+"""Read a file as model input: decode, check and prepare it the same way for training and use."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,22 +23,22 @@ BLOCK = 1 << 16  # samples resampled at a time
 
 
 class LongSound:
-    """A prepared recording too long to be held: read from its file again, in pieces.
+    """A prepared recording too long for memory: its samples are decoded from the file when they are asked for.
 
-    Pieces are cheap in the order of time; one from before the last one is decoded from the beginning.
+    Read pieces in the order of time: going back decodes the file from the beginning.
 
     Args:
         path: The file.
         start: Seconds from the file's beginning.
         end: Seconds from the file's beginning.
-        preparation: What is done to it.
-        judgement: What `judge` found.
+        preparation: How to prepare it.
+        judgement: Result of `judge`.
 
     Attributes:
         peak: Largest absolute value.
 
     Raises:
-        AudioError: nothing would be left.
+        AudioError: no sample would be left.
     """
 
     def __init__(
@@ -50,18 +50,18 @@ class LongSound:
         self._preparation = preparation
         self._frame = preparation.sample_rate // 100
         self._first, self._last, self._gain, self.peak = self._measured()
-        self._waiting: Iterator[Float32[np.ndarray, " _"]] | None = None  # what comes after the held samples
+        self._waiting: Iterator[Float32[np.ndarray, " _"]] | None = None  # blocks after the held samples
         self._held = np.zeros(0, dtype=np.float32)
-        self._place = 0  # where in the whole the held samples begin
+        self._place = 0  # index of the first held sample in the recording
 
     def __len__(self) -> int:
         return self._last - self._first
 
     def __getitem__(self, piece: slice) -> Float32[np.ndarray, " samples"]:
-        """Return the samples from one place to another, rounded to 16 bits as a store has them.
+        """Return a slice of the samples, rounded to 16 bits as in a store.
 
         Raises:
-            AudioError: the file has changed since it was judged.
+            AudioError: the file has changed since it was checked.
         """
         start, stop, _ = piece.indices(len(self))
         if self._waiting is None or start < self._place:
@@ -80,10 +80,10 @@ class LongSound:
         return np.asarray(to_16_bit(self._held[: stop - start], step) * step, dtype=np.float32)
 
     def blocks(self) -> Iterator[Float32[np.ndarray, " _"]]:
-        """Yield all of it, some at a time.
+        """Yield the whole recording in blocks.
 
         Raises:
-            AudioError: the file has changed since it was judged.
+            AudioError: the file has changed since it was checked.
         """
         place = 0
         for block in self._prepared():
@@ -95,18 +95,18 @@ class LongSound:
             raise self.changed()
 
     def changed(self) -> AudioError:
-        """Return the error of a file that is not what it was."""
+        """Return the error for a file that changed while it was read."""
         return AudioError(f"{self.path}: changed while it was read; start again")
 
     def _prepared(self) -> Iterator[Float32[np.ndarray, " _"]]:
-        """Yield all of it before it is trimmed and levelled."""
+        """Yield the resampled recording before it is trimmed and scaled."""
         judgement, preparation = self._judgement, self._preparation
         blocks = _joined(decoded_blocks(self.path, *self._part, judgement), BLOCK)
         less = judgement.mean if preparation.remove_dc else 0.0
         yield from resampled_blocks(blocks, judgement.sample_rate, preparation.sample_rate, less=less)
 
     def _measured(self) -> tuple[int, int, np.float32, float]:
-        """Return where it begins and ends in the whole, the gain, and its peak, from powers and peaks of each 10 ms."""
+        """Return first and last sample after trimming, gain and peak, from the energies and peaks of 10 ms frames."""
         energies: list[Float64[np.ndarray, " frames"]] = []
         peaks: list[Float32[np.ndarray, " frames"]] = []
         total = 0
@@ -134,17 +134,17 @@ class LongSound:
 
 
 Sound = Float32[np.ndarray, " _"] | LongSound
-"""A prepared recording: samples, or what gives them where they are asked for."""
+"""A prepared recording: samples in memory, or a `LongSound` that decodes them when asked for."""
 
 
 def read_prepared(
     path: Path, preparation: Preparation, *, start: float | None = None, end: float | None = None
 ) -> tuple[Sound, tuple[str, ...]]:
-    """Return a recording as every model hears it, and what is wrong with it although it can be used.
+    """Read and prepare a recording; return it with its notices (`mfcl.audio.judging.NOTICES`).
 
     Args:
         path: The file.
-        preparation: What is done to it.
+        preparation: How to prepare it.
         start: Seconds from the file's beginning.
         end: Seconds from the file's beginning.
 
@@ -161,18 +161,18 @@ def read_prepared(
         samples = np.concatenate(list(decoded_blocks(path, start, end, judgement)))
         return prepare(samples, judgement.sample_rate, preparation), judgement.notices
     except MemoryError as error:
-        raise AudioError(f"{path}: it does not fit into memory; cut it or leave it out") from error
+        raise AudioError(f"{path}: it does not fit into memory; split it or leave it out") from error
     except AudioError as error:
         raise AudioError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
 
 
 def heard(sound: Sound) -> Sound:
-    """Return a recording as it comes back from a store of 16 bits."""
+    """Round a recording to 16 bits, as a store does."""
     return sound if isinstance(sound, LongSound) else rounded(sound)
 
 
 def _joined(blocks: Iterator[Float32[np.ndarray, " _"]], size: int) -> Iterator[Float32[np.ndarray, " _"]]:
-    """Yield blocks of one size, and a last shorter one."""
+    """Regroup blocks to a fixed size; the last one may be shorter."""
     waiting: list[Float32[np.ndarray, " _"]] = []
     count = 0
     for block in blocks:

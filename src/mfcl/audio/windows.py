@@ -1,4 +1,4 @@
-"""Windows of a prepared recording: where they lie, and some of them at a time."""
+"""Positions of sliding windows in a recording, and batches of bounded size."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -11,13 +11,13 @@ from mfcl.errors import AudioError
 
 Item = TypeVar("Item")
 CHUNK = 512
-"""Items that are held together, at most."""
+"""Most items in a batch."""
 MOST_SAMPLES = 2**24
-"""Their samples, at most: 64 MiB."""
+"""Samples at which a batch is full: 64 MiB."""
 
 
 def window_starts(samples: int, size: int, step: int) -> Int64[np.ndarray, " windows"]:
-    """Return the first sample of each window; the last window ends with the sound, so that nothing is left out.
+    """Return the first sample of each window; the last window ends at the last sample, so that all are covered.
 
     ::
 
@@ -26,7 +26,7 @@ def window_starts(samples: int, size: int, step: int) -> Int64[np.ndarray, " win
         window 1        d e f g
         window 2            f g h i      begins at 5, not at 6
 
-    A sound shorter than a window is one window.
+    A recording shorter than a window is one window.
 
     Example:
         >>> window_starts(9, 4, 3).tolist(), window_starts(3, 4, 3).tolist()
@@ -37,31 +37,31 @@ def window_starts(samples: int, size: int, step: int) -> Int64[np.ndarray, " win
 
 
 def window_samples(window: int | float, hop: int | float, sample_rate: int) -> tuple[int, int]:
-    """Return the length of a window and the step to the next one in samples.
+    """Convert window and hop from seconds to samples, at least 1 each.
 
     Raises:
-        AudioError: one of them is not above 0, or is no number.
+        AudioError: one of them is not a finite number above 0.
     """
     check_window(window, hop)
     return max(1, round(window * sample_rate)), max(1, round(hop * sample_rate))
 
 
 def check_window(window: int | float, hop: int | float) -> None:
-    """Raise one clear line if these are no lengths in seconds.
+    """Check a window and a hop in seconds.
 
     Raises:
-        AudioError: one of them is not above 0, or is no number.
+        AudioError: one of them is not a finite number above 0.
     """
     if not (0 < window < math.inf and 0 < hop < math.inf):
         raise AudioError(f"wanted a window and a hop above 0 seconds, got {window} and {hop}")
 
 
 def bounded(items: Iterable[Item], samples_of: Callable[[Item], int]) -> Iterator[list[Item]]:
-    """Yield items some at a time, no more than memory is meant for.
+    """Group items into batches of at most `CHUNK` items and about `MOST_SAMPLES` samples, to bound memory.
 
     Args:
         items: Windows or recordings in any form.
-        samples_of: How many samples one takes.
+        samples_of: Returns the number of samples of an item.
     """
     waiting: list[Item] = []
     samples = 0

@@ -1,1 +1,1 @@
-"""What every room stands on: files, console, threads, random numbers, processes, the machine."""
+"""Basics that know nothing about audio: files, console, threads, random numbers, processes, settings."""

@@ -1,4 +1,4 @@
-"""What a person watches: progress with rate and time left, and tables."""
+"""Terminal output: progress bars and text tables."""
 
 import shutil
 import sys
@@ -10,25 +10,25 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 Shown = bool | Literal["bar"]
-"""How much of a long work is shown: all, nothing, or its bar alone."""
+"""How much progress to show: everything, nothing, or only the bar."""
 LOG_SECONDS = 30.0
-"""Between two lines of progress in a log file."""
+"""Seconds between two progress lines in a log file."""
 NARROWEST = 6
-"""Columns of a table are not folded to fewer characters."""
+"""Smallest width of a wrapped table column, in characters."""
 HEAD_PADDING = 2
-"""Characters by which `tabulate` makes a column wider than its head."""
+"""Characters that `tabulate` adds to the width of a header."""
 LONGEST = 500
-"""Characters of a text that are printed."""
+"""Most characters of a text that are printed."""
 RAW = ("Cc", "Cf", "Cs", "Zl", "Zp")
-"""Unicode's categories of what moves a cursor, turns the direction of writing or is no character."""
+"""Unicode categories that are escaped: control, format, surrogate, and line or paragraph separator."""
 
 
 def printable(text: str, most: int = LONGEST) -> str:
-    r"""Return a text as one line that cannot do anything to a terminal: controls escaped, the middle of much left out.
+    r"""Return a text as one line that is safe to print: control characters escaped, a long text cut in the middle.
 
     Args:
-        text: Any text, such as a file's name or a label.
-        most: Characters at the most.
+        text: Any text, such as a file name or a label.
+        most: Most characters to keep.
 
     Example:
         >>> print(printable("bell\a, line\n, colour \x1b[31m"))
@@ -52,7 +52,7 @@ def progress(
 ) -> "tqdm[Any]":
     """Return a progress bar on standard error with rate and time left.
 
-    On a terminal it is gone when its work is done. Elsewhere, such as in a log file, it is a plain line every
+    On a terminal the bar disappears at the end. Elsewhere, such as in a log file, it prints a plain line every
     `LOG_SECONDS`.
     """
     live = terminal()
@@ -74,9 +74,10 @@ def progress(
 
 
 class StepsBar:
-    """One line for a long work of many steps: which one, how many are done, and the rate.
+    """Progress of a job with several steps: the current step, the number of finished steps, and the rate.
 
-    On a terminal it is drawn over, below it may stand the bar of a single step. Elsewhere each step is a plain line.
+    On a terminal it is one line that is redrawn; a single step may show its own bar below. Elsewhere each step prints
+    a plain line.
     """
 
     def __init__(self, steps: int, *, shown: bool) -> None:
@@ -93,31 +94,31 @@ class StepsBar:
         self._bar.close()
 
     def tell(self, text: str) -> None:
-        """Say what the step is that begins now, and about how long all take."""
+        """Show a description of the step that begins now."""
         self._bar.set_description_str(text)
         if self.shown and not self.live:
             print(f"[{self.done + 1} of {self.steps}] {text}", file=sys.stderr)  # noqa: T201
 
     def note(self, text: str) -> None:
-        """Print a line that stays."""
+        """Print a line that is not redrawn."""
         if self.live:
             tqdm.write(text, file=sys.stderr)
         else:
             print(text, file=sys.stderr)  # noqa: T201
 
     def step(self) -> None:
-        """Count a step that is done."""
+        """Count one finished step."""
         self.done += 1
         self._bar.update()
 
 
 def terminal() -> bool:
-    """Say whether standard error is a terminal: a person watches, and lines can be drawn over."""
+    """Return whether standard error is a terminal, where lines can be redrawn."""
     return sys.stderr is not None and not sys.stderr.closed and sys.stderr.isatty()
 
 
 class _PlainLines:
-    """Standard error for a progress bar that is no terminal: each state is a line, and none is drawn over."""
+    """Output of a progress bar where standard error is not a terminal: each update is a line of its own."""
 
     def write(self, text: str) -> None:
         line = text.strip("\r\n ")
@@ -129,7 +130,7 @@ class _PlainLines:
 
 
 def width() -> int | None:
-    """Return the columns of the terminal that standard output is; None where it is a file or a pipe."""
+    """Return the width of standard output in characters; None if it is a file or a pipe."""
     if sys.stdout is None or sys.stdout.closed or not sys.stdout.isatty():
         return None
     return shutil.get_terminal_size().columns
@@ -147,9 +148,9 @@ def _safe(cell: Any) -> Any:
 
 
 def table(rows: Iterable[Sequence[Any]], headers: Sequence[str], *, style: str = "simple") -> str:
-    """Return rows as an aligned text table of printable lines; `style="github"` gives Markdown.
+    """Format rows as an aligned text table; `style="github"` gives Markdown.
 
-    On a terminal no line is wider than it: the widest columns of text are folded.
+    Text cells are made printable. On a terminal the widest columns are wrapped until the table fits its width.
 
     Example:
         >>> print(table([("a", 1)], ["name", "n"]))
@@ -171,9 +172,9 @@ def table(rows: Iterable[Sequence[Any]], headers: Sequence[str], *, style: str =
 
 
 def _column_widths(lines: Sequence[Sequence[Any]], headers: Sequence[str], most: int) -> list[int]:
-    """Return how wide each column may be so that a table is at most `most` wide; the widest give way first.
+    """Return the width of each column for a table of at most `most` characters; the widest columns shrink first.
 
-    A column is no narrower than its head, which is not folded.
+    A column is no narrower than its header, which is not wrapped.
 
     Example:
         >>> _column_widths([("a long text", "x")], ["name", "n"], 12)

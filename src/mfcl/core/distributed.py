@@ -1,8 +1,8 @@
-"""Several processes that train one model: who is who, and sums and gathers that keep gradients.
+"""Training in several processes: ranks, and differentiable gather and sum.
 
-The convention of this package: every process computes the whole loss over everybody's rows. The backward pass of
-`gather` and `all_reduce_sum` adds up the gradients of all these equal losses, and DistributedDataParallel then takes
-the mean over processes; the two factors cancel, and what remains is exactly the gradient that one process would have.
+Convention: every process computes the whole loss over the rows of all processes. The backward pass of `gather` and
+`all_reduce_sum` adds up the gradients of these equal losses. DistributedDataParallel then takes the mean over
+processes. The two factors cancel, so the gradient equals that of a single process.
 """
 
 import os
@@ -32,32 +32,32 @@ def rank() -> int:
 
 
 def is_main() -> bool:
-    """Tell whether this is the process that writes files and talks."""
+    """Return whether this is the process that writes files and prints."""
     return rank() == 0
 
 
 def barrier() -> None:
-    """Wait until every process has come here; alone, go on at once."""
+    """Wait for all processes; a single process continues at once."""
     if _running():
         dist.barrier()
 
 
 def start(device: str = "auto", *, meeting: str = "env://") -> torch.device:
-    """Join the other processes of a `torchrun` and return the device that is this one's to use.
+    """Join the process group of a `torchrun` and return this process's device.
 
-    Without `torchrun` (or with a single process) nothing is joined. Joining twice does no harm.
+    Without `torchrun` (or with a single process) there is no group to join. Joining twice does no harm.
 
     Args:
-        device: "cpu", "cuda", or "auto": CUDA where there is one. Several CUDA processes take one card each.
-        meeting: Where the processes find each other, as `torch.distributed.init_process_group` takes it.
+        device: "cpu", "cuda", or "auto": CUDA if available. Several CUDA processes take one GPU each.
+        meeting: `init_method` of `torch.distributed.init_process_group`.
 
     Raises:
-        TrainingError: CUDA is asked for and absent, or there are more processes than cards.
+        TrainingError: CUDA is asked for and absent, or there are more processes than GPUs.
     """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device.startswith("cuda") and not torch.cuda.is_available():
-        raise TrainingError(f"device {device!r} was asked for, but torch sees no CUDA card here; use --device cpu")
+        raise TrainingError(f"device {device!r} was asked for, but torch finds no CUDA GPU here; use device 'cpu'")
     chosen = torch.device(device)
     count = _environment("WORLD_SIZE", 1)
     if count == 1:
@@ -71,25 +71,25 @@ def start(device: str = "auto", *, meeting: str = "env://") -> torch.device:
 
 
 def stop() -> None:
-    """Leave the other processes; does nothing where none were joined."""
+    """Leave the process group, if one was joined."""
     if _running():
         dist.destroy_process_group()
 
 
 def broadcast(values: Shaped[Tensor, "*shape"]) -> None:
-    """Put what the main process has in place of what the others have; alone, nothing happens."""
+    """Overwrite `values` in every process with the main process's; a single process does nothing."""
     if _running():
         dist.broadcast(values, src=0)
 
 
 def gather(rows: Shaped[Tensor, "items ..."]) -> Shaped[Tensor, "all_items ..."]:
-    """Return the rows of all processes in the order of their ranks; alone, the rows themselves.
+    """Concatenate the rows of all processes in the order of their ranks; a single process gets its own rows.
 
-    Every process must bring as many rows as the others. The backward pass sums the gradient over processes and
-    returns this process's part of it: what each process's loss says about these rows is kept, not only the own loss.
+    Every process must give the same number of rows. The backward pass sums the gradient over processes and returns the
+    rows of this process, so that the losses of all processes contribute.
 
     Source: Radford et al., "Learning transferable visual models", arXiv:2103.00020, gather their negatives; the
-        backward sum is what the gradient of the sum of all processes' losses asks for.
+        backward sum follows from the gradient of the sum of all processes' losses.
     """
     if processes() == 1:
         return rows
@@ -98,9 +98,9 @@ def gather(rows: Shaped[Tensor, "items ..."]) -> Shaped[Tensor, "all_items ..."]
 
 
 def all_reduce_sum(values: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """Return the sum of `values` over all processes; its backward pass sums the gradients in the same way.
+    """Sum `values` over all processes; the backward pass sums the gradients in the same way.
 
-    Alone, the values themselves.
+    A single process gets the values themselves.
     """
     if processes() == 1:
         return values
@@ -112,13 +112,13 @@ class _Gather(torch.autograd.Function):
     @staticmethod
     def forward(context: Any, rows: Tensor) -> Tensor:
         context.items = rows.shape[0]
-        parts = [torch.empty_like(rows, memory_format=torch.contiguous_format) for _ in range(processes())]
-        dist.all_gather(parts, rows.contiguous())
-        return torch.cat(parts)
+        gathered = [torch.empty_like(rows, memory_format=torch.contiguous_format) for _ in range(processes())]
+        dist.all_gather(gathered, rows.contiguous())
+        return torch.cat(gathered)
 
     @staticmethod
     def backward(context: Any, *gradients: Tensor) -> Tensor:
-        total = gradients[0].clone(memory_format=torch.contiguous_format)  # autograd's own tensor stays as it is
+        total = gradients[0].clone(memory_format=torch.contiguous_format)  # all_reduce works in place
         dist.all_reduce(total)
         return total[rank() * context.items :][: context.items]
 
@@ -147,7 +147,7 @@ def _own_card() -> torch.device:
     own, cards = _environment("LOCAL_RANK", 0), torch.cuda.device_count()
     if own >= cards:
         raise TrainingError(
-            f"process {own} of this machine wants a CUDA card of its own, but there are {cards}; start {cards}"
+            f"process {own} needs a CUDA GPU of its own, but this machine has {cards}; start {cards} or fewer"
         )
     torch.cuda.set_device(own)
     return torch.device("cuda", own)
@@ -157,6 +157,6 @@ def _environment(name: str, default: int) -> int:
     given = os.environ.get(name, str(default))
     if not given.isdigit():
         raise TrainingError(
-            f"the environment variable {name} is {given!r}, not a number; torchrun sets it, or unset it"
+            f"the environment variable {name} is {given!r}, not a number; unset it, or let torchrun set it"
         )
     return int(given)

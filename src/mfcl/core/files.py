@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and JSON that is read with a limit."""
+"""Atomic file writes, and JSON reading with a size limit."""
 
 import contextlib
 import errno
@@ -17,22 +17,22 @@ from typing import Any
 from mfcl.errors import MfclError, advice
 
 OWN_TEMPORARY = re.compile(r"\..+\.\d+\.[0-9a-f]{8}\.tmp")
-"""The names of temporary files; one that is left was of a process that was killed."""
+"""Names of temporary files; a killed process may leave one."""
 MOST_JSON = 2**26
-"""Bytes of a JSON file that are read; those of this package are far smaller."""
+"""Size limit of a JSON file in bytes; this package writes far smaller ones."""
 STREAMS = {"/dev/stdout": 1, "/dev/stderr": 2}
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary file beside `path`; rename it to `path` if the block ends well, remove it if not.
+    """Yield a temporary file beside `path`; rename it to `path` if the block succeeds, remove it if not.
 
-    Whoever reads `path` sees the old file or the new one, never a part, also after a kill or on a full disk. A link is
-    followed: what it leads to is replaced. A device or a pipe (`/dev/stdout`) is written to and stays what it is. The
-    new file may be read by those whom the user's umask lets.
+    Readers of `path` see the old file or the whole new one, also after a kill or on a full disk. A symbolic link is
+    followed and its target replaced. A device or a pipe (`/dev/stdout`) is written to, not replaced. The new file gets
+    the permissions of the user's umask.
 
     Raises:
-        MfclError: the disk is full, the folder cannot be written, or `path` is no place for a file.
+        MfclError: the disk is full, the folder cannot be written, or no file can be at `path`.
 
     Example:
         >>> import tempfile
@@ -50,14 +50,16 @@ def replacing(path: Path) -> Iterator[Path]:
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".{target.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
     try:
-        with _told(path):
+        with _write_errors(path):
             target.parent.mkdir(parents=True, exist_ok=True)
-            temporary.touch(exist_ok=False)  # some writers make files that only their owner may read
+            temporary.touch(
+                exist_ok=False
+            )  # for the umask's mode: some writers make files that only the owner may read
             mode = stat.S_IMODE(temporary.stat().st_mode)
             yield temporary
             temporary.chmod(mode)
             with temporary.open("rb") as written:
-                os.fsync(written.fileno())  # a rename that outlives its contents would leave an empty file
+                os.fsync(written.fileno())  # else a crash after the rename could leave an empty file
             temporary.replace(target)
     finally:
         with contextlib.suppress(OSError):
@@ -65,12 +67,12 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def check_file_place(path: Path) -> None:
-    """Refuse a path where no file can be written, before any work is done for it.
+    """Check that a file can be written at a path, before any work is done for it.
 
     Raises:
-        MfclError: it is a folder, lies in what is no folder, is a link that leads nowhere, or is a disk or a socket.
+        MfclError: it is a folder, lies below a file, is a link to itself, or is a disk or a socket.
     """
-    with _told(path):
+    with _write_errors(path):
         if path.name in ("", "..") or path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         _check_parents(path)
@@ -79,23 +81,23 @@ def check_file_place(path: Path) -> None:
         except FileNotFoundError:
             return
         if not any(test(kind) for test in (stat.S_ISREG, stat.S_ISCHR, stat.S_ISFIFO)):
-            raise MfclError(f"{path}: wanted a place for a file, it is a disk or a socket; choose another place")
+            raise MfclError(f"{path}: wanted a path for a file, got a disk or a socket; choose another path")
 
 
 def check_folder_place(path: Path) -> None:
-    """Refuse a path where no folder can be, before any work is done for it.
+    """Check that a path is a folder or can become one, before any work is done for it.
 
     Raises:
-        MfclError: it is a file, or lies in one.
+        MfclError: it is a file, or lies below one.
     """
-    with _told(path):
+    with _write_errors(path):
         if path.exists() and not path.is_dir():
             raise MfclError(f"{path}: wanted a folder, it is a file; choose another place")
         _check_parents(path)
 
 
 def is_stream(path: Path) -> bool:
-    """Tell whether a path is a device or a pipe, which is written to and never replaced."""
+    """Return whether a path is a device or a pipe, which is written to and never replaced."""
     name = os.path.normpath(path)
     if name in STREAMS or name.startswith("/dev/fd/"):
         return True
@@ -103,10 +105,10 @@ def is_stream(path: Path) -> bool:
 
 
 def entries(folder: Path) -> list[Path]:
-    """Return what is in a folder, but for temporary files that a killed process has left; nothing if it is absent.
+    """List a folder, without temporary files that a killed process left; an absent folder is empty.
 
     Raises:
-        MfclError: it is no folder, or cannot be read.
+        MfclError: it is not a folder, or cannot be read.
     """
     try:
         return sorted(path for path in folder.iterdir() if not OWN_TEMPORARY.fullmatch(path.name))
@@ -119,32 +121,32 @@ def entries(folder: Path) -> list[Path]:
 
 
 def cache_folder(asked: Path | None) -> Path:
-    """Return where what can be made again is kept: what is asked for, else $MFCL_CACHE, else ~/.cache/mfcl."""
+    """Return the cache folder: `asked`, else $MFCL_CACHE, else ~/.cache/mfcl; it may be deleted at any time."""
     return asked or Path(os.environ.get("MFCL_CACHE") or Path.home() / ".cache" / "mfcl")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
+    """Write a text file atomically."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON whole or not at all, indented and with sorted keys, so that equal values give equal files."""
+    """Write JSON atomically, indented and with sorted keys, so that equal values give equal files."""
     write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def read_json(path: Path, *, do: str, kind: type[Any] = dict, error: type[MfclError] = MfclError) -> Any:
-    """Read a JSON file that holds an object, or a list.
+    """Read a JSON file that holds an object or a list.
 
     Args:
         path: The file.
-        do: What to do if it is damaged, as the end of the message.
-        kind: `dict` or `list`.
-        error: What to raise.
+        do: Advice for a damaged file, as the end of the message.
+        kind: Expected type: `dict` or `list`.
+        error: Class of the error.
 
     Raises:
-        MfclError: it is absent, cannot be read, or is something else.
+        MfclError: it is absent, cannot be read, is too long, or holds another type.
     """
     try:
         with path.open("rb") as file:
@@ -161,7 +163,7 @@ def read_json(path: Path, *, do: str, kind: type[Any] = dict, error: type[MfclEr
 
 
 def _check_parents(path: Path) -> None:
-    """Raise what making the folders above a path would raise, where one of them is no folder."""
+    """Raise `NotADirectoryError` if a path lies below a file."""
     for parent in path.absolute().parents:
         if parent.exists():
             if not parent.is_dir():
@@ -170,8 +172,8 @@ def _check_parents(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Make one line of what the system says against writing a file."""
+def _write_errors(path: Path) -> Iterator[None]:
+    """Turn operating-system errors while writing a file into one-line `MfclError`s."""
     try:
         yield
     except OSError as error:
@@ -185,10 +187,10 @@ def _told(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _streamed(path: Path) -> Iterator[Path]:
-    """Yield a temporary file elsewhere, and send what it holds to a device or a pipe when the block has ended well."""
+    """Yield a temporary file elsewhere, and copy it to a device or a pipe if the block succeeds."""
     with tempfile.TemporaryDirectory(prefix="mfcl-") as folder:
         temporary = Path(folder) / "written"
-        with _told(path):
+        with _write_errors(path):
             temporary.touch()
             yield temporary
             with temporary.open("rb") as source, _opened(path) as sink:
@@ -196,11 +198,11 @@ def _streamed(path: Path) -> Iterator[Path]:
 
 
 def _opened(path: Path) -> Any:
-    """Open a stream; one that the process has open already goes on where it stands."""
+    """Open a stream for writing; a stream that this process has already open continues at its position."""
     name = os.path.normpath(path)
     number = STREAMS.get(name, name.removeprefix("/dev/fd/"))
     if str(number).isdecimal():
         if sys.stdout is not None and number == 1:
-            sys.stdout.flush()  # what was printed before comes before
+            sys.stdout.flush()  # keeps the order with earlier prints
         return os.fdopen(os.dup(int(number)), "wb")
     return path.open("wb")

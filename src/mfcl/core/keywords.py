@@ -1,4 +1,4 @@
-"""Arguments that have a second name: that of an earlier version, or of the command."""
+"""Second names of arguments: from an earlier version, or as the command's option is called."""
 
 import functools
 from collections.abc import Callable
@@ -11,13 +11,13 @@ R = TypeVar("R")
 
 
 def also_called(**names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Let a function be given some of its arguments by a second name as well.
+    """Return a decorator that lets callers pass keyword arguments by a second name as well.
 
     Args:
-        names: The second names, each with the argument's own name.
+        names: Second name -> the argument's own name.
 
     Raises:
-        MfclError: in use, an argument given by both names.
+        MfclError: when the function is called, an argument is given by both names.
 
     Example:
         >>> @also_called(rate="sample_rate")

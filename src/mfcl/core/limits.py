@@ -1,10 +1,10 @@
-"""The largest numbers that a person may ask for, told once."""
+"""Upper limits of numbers that a user can set."""
 
 LARGEST_SEED = 2**32 - 1
 MOST_THREADS = 1024
 MOST_BATCH = 65_536
-"""Recordings a step."""
+"""Recordings per training step."""
 MOST_PER_CLASS = 1_000_000
-"""Labels of a class that are used."""
+"""Labelled items per class."""
 MOST_SEEDS = 1000
-"""Repetitions of a study."""
+"""Repetitions of a study, each with its own seed."""

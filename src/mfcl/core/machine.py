@@ -1,4 +1,4 @@
-"""How this process uses the machine: threads, memory, and time."""
+"""Threads and memory allocation of this process, and a stopwatch."""
 
 import contextlib
 import ctypes
@@ -14,14 +14,14 @@ from mfcl.core.limits import MOST_THREADS
 from mfcl.core.parallel import core_count
 from mfcl.errors import check_number
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # the numbers of malloc.h
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # constants of glibc's malloc.h
 
 
 def set_threads(threads: int | None) -> None:
-    """Set how many threads torch uses; none: leave them as they are.
+    """Set the number of torch threads; None keeps it.
 
     Raises:
-        MfclError: fewer than one, or absurdly many.
+        MfclError: fewer than 1 or more than `MOST_THREADS`.
     """
     if threads is None:
         return
@@ -30,19 +30,19 @@ def set_threads(threads: int | None) -> None:
 
 
 def use_machine(threads: int | None) -> int:
-    """Settle how this process uses the machine, which is for its owner to say, the command; return its threads.
+    """Configure the threads and memory allocation of this process; return the number of threads.
 
-    As many threads as asked for, else as OMP_NUM_THREADS says, else as the process may use: more would spin beside
-    others at half the speed. And glibc is told to keep large blocks of memory: given back to the system after each
-    layer they must be faulted in again, which doubles the time of a training step (measured; see
-    `docs/decisions/0006-keep-large-blocks.md`).
+    Only the command calls this: a library should not change a program's process. The number of threads is `threads`,
+    else OMP_NUM_THREADS, else the number of cores that this process may use; with more threads than cores training
+    takes twice as long. glibc is told to keep large freed blocks. If it returns them to the system after each layer,
+    page faults double the time of a training step (measured; see `docs/decisions/0006-keep-large-blocks.md`).
     """
     told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
     allowed = (min(int(told), MOST_THREADS) if re.fullmatch("[0-9]{1,9}", told) else 0) or core_count()
     asked = allowed if threads is None else threads
     set_threads(asked)
     survive_fork()
-    with contextlib.suppress(OSError, AttributeError):  # another C library: nothing to tell
+    with contextlib.suppress(OSError, AttributeError):  # a C library other than glibc
         library = ctypes.CDLL("libc.so.6")
         for setting in (M_MMAP_THRESHOLD, M_TRIM_THRESHOLD):
             library.mallopt(setting, 2**30)
@@ -51,16 +51,16 @@ def use_machine(threads: int | None) -> int:
 
 @functools.cache
 def survive_fork() -> None:
-    """Let a forked child of this process compute, with one thread.
+    """Make forked child processes use one torch thread, so that they do not hang.
 
-    The child has none of its parent's threads, but torch's OpenMP would wait for them for ever. `fork` is how
-    `multiprocessing` starts workers on Linux up to Python 3.13.
+    A child does not have its parent's threads, but torch's OpenMP would wait for them forever. `fork` is the default
+    start method of `multiprocessing` on Linux up to Python 3.13.
     """
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=functools.partial(torch.set_num_threads, 1))
 
 
 def stopwatch() -> Callable[[], float]:
-    """Return a function that tells the seconds since now."""
+    """Return a function that returns the seconds since this call."""
     start = time.perf_counter()
     return lambda: time.perf_counter() - start

@@ -1,16 +1,16 @@
-"""How much memory there is."""
+"""Memory that this process may use."""
 
 import contextlib
 import os
 from pathlib import Path
 
 LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
-"""Where a container's limit stands."""
+"""Files with the memory limit of a container (cgroup v2 and v1)."""
 
 
 def memory_bytes() -> int:
-    """Return the memory that this process may use at most: the machine's, or less where a container limits it."""
-    found = [2**63]  # a system that tells nothing limits nothing
+    """Return the memory limit of this process in bytes: the machine's memory, or a container's lower limit."""
+    found = [2**63]  # if the system gives no number, assume no limit
     with contextlib.suppress(AttributeError, OSError, ValueError):
         found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     for path in LIMITS:

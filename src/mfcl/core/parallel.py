@@ -1,4 +1,4 @@
-"""One function over many files on all cores, in order."""
+"""Apply one function to many items in threads, keeping their order."""
 
 import os
 from collections import deque
@@ -28,16 +28,16 @@ def in_parallel(
 ) -> Generator[Result, None, None]:
     """Yield `function` of every item, in the items' order, with a progress bar.
 
-    Threads do it, since decoding and resampling leave Python's lock free: nothing is copied between processes, no
-    program needs a guard around its main part, and Ctrl-C ends it after the files at hand. Results are made only a few
-    ahead of the one that is asked for, so memory does not grow with the number of items.
+    Threads are enough, since decoding and resampling release Python's global lock. Nothing is copied between processes,
+    scripts need no `if __name__ == "__main__"` guard, and Ctrl-C stops after the items in progress. Only a few results
+    are computed ahead, so memory does not grow with the number of items.
 
     Args:
         function: Called with one item.
-        items: What to call it with.
-        workers: Threads; none: all cores.
-        what: What the bar says is being done.
-        unit: What an item is.
+        items: Arguments of the calls.
+        workers: Number of threads; None: one per core.
+        what: Description on the bar.
+        unit: Name of an item on the bar.
         shown: Whether to show the bar.
 
     Example:

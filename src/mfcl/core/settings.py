@@ -1,4 +1,4 @@
-"""What all settings have: a default, bounds beside it, a docstring; checked wherever a value is made."""
+"""Settings dataclasses: fields with bounds, a check of their values, and a list of settings with their docstrings."""
 
 import ast
 import dataclasses
@@ -14,23 +14,23 @@ from mfcl.errors import RecipeError, check_number, one_of, shown, spoken_number
 
 BOUNDS = "bounds"
 LONGEST_TEXT = 200
-"""Characters of a setting that is text."""
+"""Most characters of a text setting."""
 
 
 def bounded(default: Any, low: int | float, high: int | float) -> Any:
-    """Return a dataclass field for a number, with the smallest and the largest that make sense beside its default."""
+    """Return a dataclass field for a number with a default, a smallest and a largest value."""
     return dataclasses.field(default=default, metadata={BOUNDS: (low, high)})
 
 
 def check_settings(settings: Any, group: str = "") -> None:
-    """Refuse a settings dataclass with a value of the wrong kind or out of its bounds.
+    """Raise an error if a settings dataclass has a value of the wrong type or out of bounds.
 
     Args:
         settings: A frozen dataclass; its numbers are made with `bounded`.
-        group: The name of the group of settings, where it has but one.
+        group: Group of the settings, such as `train`; messages call a setting `group.field`.
 
     Raises:
-        RecipeError: names the first field that is wrong, what was wanted and what came.
+        RecipeError: names the first wrong field, the wanted value and the given one.
     """
     hints = typing.get_type_hints(type(settings))
     for field in dataclasses.fields(settings):
@@ -39,13 +39,14 @@ def check_settings(settings: Any, group: str = "") -> None:
 
 
 def check_text(name: str, text: str) -> None:
-    """Refuse a text that cannot be written to a file, is not one line, or is very long."""
+    """Raise an error unless a text is one printable line of at most `LONGEST_TEXT` characters."""
+    # U+200D joins letters and emoji; Python does not call it printable
     if len(text) > LONGEST_TEXT or any(not (sign.isprintable() or sign == "\u200d") for sign in text):
-        raise RecipeError(f"{name}: wanted one line of at most {LONGEST_TEXT} letters, got {shown(text)}")
+        raise RecipeError(f"{name}: wanted one line of at most {LONGEST_TEXT} characters, got {shown(text)}")
 
 
 class Described(NamedTuple):
-    """One setting, as a table shows it."""
+    """One setting as a table row."""
 
     key: str
     type: str
@@ -55,24 +56,24 @@ class Described(NamedTuple):
 
 
 def described(settings: Any, group: str = "", *, unset: str = "") -> Iterator[Described]:
-    """Yield every setting of a dataclass and of those in it: key, type, value, bounds and docstring.
+    """Yield every setting of a dataclass and of nested ones: key, type, value, bounds and docstring.
 
-    Groups that are left out (None) are shown with what they would be.
+    A nested group that is None is listed with its defaults, marked with "(if set)".
     """
-    hints, said = typing.get_type_hints(type(settings)), _docstrings(type(settings))
+    hints, meanings = typing.get_type_hints(type(settings)), _docstrings(type(settings))
     for field in dataclasses.fields(settings):
         key = f"{group}.{field.name}" if group else field.name
         hint, value = hints[field.name], getattr(settings, field.name)
         inner = next((kind for kind in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(kind)), None)
         if inner is not None:
             if inner is not hint:
-                yield Described(key, "settings", "null" if value is None else "set", "", said.get(field.name, ""))
+                yield Described(key, "settings", "null" if value is None else "set", "", meanings.get(field.name, ""))
             made = typing.cast(type[Any], inner)() if value is None else value
             yield from described(made, key, unset=" (if set)" if value is None else unset)
             continue
         bounds = field.metadata.get(BOUNDS)
         limits = f"{spoken_number(bounds[0])} to {spoken_number(bounds[1])}" if bounds else ""
-        yield Described(key, _type_name(hint), _spoken(value) + unset, limits, said.get(field.name, ""))
+        yield Described(key, _type_name(hint), _value_text(value) + unset, limits, meanings.get(field.name, ""))
 
 
 def _check(name: str, value: Any, hint: Any, bounds: tuple[Any, Any] | None) -> None:
@@ -102,21 +103,21 @@ def _type_name(hint: Any) -> str:
     return "null" if hint is types.NoneType else str(hint.__name__)
 
 
-def _spoken(value: Any) -> str:
+def _value_text(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _docstrings(kind: type) -> dict[str, str]:
-    """Return the docstring under each field of a dataclass, those of the classes that it comes from included."""
+    """Return the docstring under each field of a dataclass, inherited fields included."""
     found: dict[str, str] = {}
     for one in reversed(kind.__mro__):
         if not dataclasses.is_dataclass(one):
             continue
         try:
             tree = ast.parse(textwrap.dedent(inspect.getsource(one)))
-        except (OSError, TypeError):  # a program without its source: the table has no meanings then
+        except (OSError, TypeError):  # no source code available: leave the meanings empty
             continue
         body = typing.cast(ast.ClassDef, tree.body[0]).body
         for line, after in itertools.pairwise(body):

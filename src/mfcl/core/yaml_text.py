@@ -1,4 +1,4 @@
-"""YAML as settings need it: plain values of bounded size and depth, no key twice, no anchors, no tags."""
+"""YAML for settings: plain values of bounded size and depth, without duplicate keys, anchors or tags."""
 
 from collections.abc import Hashable
 from typing import Any
@@ -8,13 +8,13 @@ import yaml
 from mfcl.errors import RecipeError, shown
 
 MOST_LETTERS = 2**18
-"""Of a YAML text; the longest recipe that is shipped has under 2,000."""
+"""Most characters of a YAML text; the longest shipped recipe has under 2,000."""
 DEEPEST = 20
-"""Lists and groups in one another; recipes have three."""
+"""Most levels of nested lists and groups; recipes have three."""
 
 
 class _Loader(yaml.SafeLoader):
-    """The safe loader with limits; dates stay text."""
+    """The safe loader with limits; dates are read as text."""
 
     depth = 0
     yaml_implicit_resolvers = {  # noqa: RUF012 (the base declares it)
@@ -29,7 +29,7 @@ class _Loader(yaml.SafeLoader):
         if getattr(event, "tag", None):
             raise RecipeError(f"tags (!) are not used here; leave {shown(event.tag)} out")
         if self.depth >= DEEPEST:
-            raise RecipeError(f"more than {DEEPEST} groups in one another")
+            raise RecipeError(f"wanted at most {DEEPEST} levels of lists and groups, got more")
         self.depth += 1
         node = super().compose_node(parent, index)
         self.depth -= 1
@@ -46,19 +46,19 @@ class _Loader(yaml.SafeLoader):
             if key.tag.endswith(":merge"):
                 raise RecipeError(f"line {key.start_mark.line + 1}: `<<` is not used here; write the settings out")
             if name in seen:
-                raise RecipeError(f"line {key.start_mark.line + 1}: {shown(key.value)} is there twice; keep one")
+                raise RecipeError(f"line {key.start_mark.line + 1}: {shown(key.value)} appears twice; keep one")
             seen.add(name)
         return super().construct_mapping(node, deep=True)
 
 
 def read_yaml(text: str) -> Any:
-    """Return the plain values that a YAML text holds.
+    """Return the plain values of a YAML text.
 
     Raises:
-        RecipeError: not YAML, a key twice, anchors, or too long or deep; the message is the end of one line.
+        RecipeError: not YAML, a duplicate key, an anchor or tag, or too long or deep; the caller adds the file's name.
     """
     if len(text) > MOST_LETTERS:
-        raise RecipeError(f"longer than {MOST_LETTERS} letters")
+        raise RecipeError(f"wanted at most {MOST_LETTERS} characters, got {len(text)}")
     try:
         return yaml.load(text, _Loader)  # noqa: S506 (a child of the safe one)
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:

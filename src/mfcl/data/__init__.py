@@ -1,4 +1,4 @@
-"""From a path to recordings: manifests, layouts, scans, splits, decoded stores, corpora. Nothing here loads torch."""
+"""Recordings: manifests, folder layouts, scans, splits, stores of decoded audio, corpora. Nothing here loads torch."""
 
 from mfcl.data.dataset import LABEL_NAMES, SPEAKER_NAMES, Data, open_data
 from mfcl.data.layouts import open_manifest

@@ -1,4 +1,4 @@
-"""What the columns of a table of recordings mean: the usual names are understood, names nearly reserved are refused."""
+"""Map the columns of a table of recordings to their meanings; misspelt reserved names are errors."""
 
 import re
 from collections import Counter
@@ -15,10 +15,10 @@ NAMES = {
     "end": ("end", "stop", "end_time"),
     "split": ("split",),
 }
-"""Meaning -> the names of its column, the first found is taken."""
+"""Meaning -> names of its column; the first one found is used."""
 
 NEAR = {**NAMES, "duration": ("duration",), "offset": ("offset",)}
-"""The names that another is compared with, to see whether it is nearly one of them."""
+"""Meaning -> column names that `nearly` compares with."""
 
 RAVEN = {
     "path": ("Begin File",),
@@ -27,22 +27,22 @@ RAVEN = {
     "end": ("End Time (s)",),
     "offset": ("File Offset (s)",),
 }
-"""The same for selection tables of Raven."""
+"""Meaning -> names of its column in a Raven selection table."""
 
 RAVEN_MEASURES = re.compile(
     r"Selection|View|Channel|.*\((s|Hz|dB|dB FS|U|kU)\)|Begin Sample.*|End Sample.*|File Offset.*"
 )
-"""Columns of Raven that are no labels: numbers and measurements."""
+"""Raven columns that are numbers and measurements, not labels."""
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Where each meaning stands in a table.
+    """Column indices of a table.
 
     Attributes:
-        places: Meaning -> its column: `path`, `id`, `start`, `end`, `split`, `duration` (seconds from the start), and
-            for Raven `full_path` and `offset` (seconds from the beginning of the file).
-        labels: Label -> its column.
+        places: Meaning -> column index. Meanings are `path`, `id`, `start`, `end`, `split`, `duration` (seconds from
+            the start), and for Raven `full_path` and `offset` (seconds from the beginning of the file).
+        labels: Label name -> column index.
     """
 
     places: dict[str, int]
@@ -50,14 +50,14 @@ class Columns:
 
 
 def read_columns(header: Sequence[str], where: object) -> Columns:
-    """Return what the columns of a table mean.
+    """Find the meaning of each column of a table.
 
     Args:
-        header: Names of the columns, without outer spaces.
-        where: What the messages begin with.
+        header: Column names, without leading or trailing spaces.
+        where: Beginning of error messages, such as the file's path.
 
     Raises:
-        ManifestError: no column holds paths, two have one name, or a name is nearly one with a meaning of its own.
+        ManifestError: no column holds paths, two have the same name, or a name is nearly a reserved one.
 
     Example:
         >>> read_columns(["file", "offset", "duration", "species"], "list.csv").places
@@ -70,7 +70,7 @@ def read_columns(header: Sequence[str], where: object) -> Columns:
         return _raven(header, where)
     places = {meaning: _first(header, names) for meaning, names in NAMES.items()}
     if places["start"] is not None and header[places["start"]] == "onset" and places["end"] is None:
-        places["end"] = _first(header, ("offset",))  # as tables of sound events call the end
+        places["end"] = _first(header, ("offset",))  # tables of sound events call the end "offset"
     if places["start"] is None and "offset" in header:
         if "duration" not in header or places["end"] is not None:
             raise ManifestError(
@@ -89,17 +89,17 @@ def read_columns(header: Sequence[str], where: object) -> Columns:
             if wanted:
                 raise ManifestError(
                     f"{where}: the column {name!r} is nearly {wanted!r}; "
-                    f"call it {wanted!r} if it is meant so, else rename it"
+                    f"name it {wanted!r} if that is what it means, else rename it"
                 )
     if "path" not in found:
-        raise ManifestError(f"{where}: a column `path` is wanted, its columns are {', '.join(header) or 'none'}")
+        raise ManifestError(f"{where}: wanted a column `path`, got the columns {', '.join(header) or 'none'}; add it")
     used = set(found.values())
     labels = {name: place for place, name in enumerate(header) if name and place not in used}
     return Columns(found, labels)
 
 
 def nearly(name: str, meanings: Sequence[str] = RESERVED) -> str | None:
-    """Return the name of a meaning that a column's name is almost: other case or spaces, a plural, a letter wrong.
+    """Return the reserved name that a column name nearly is: other case or spaces, a plural, one letter wrong.
 
     Example:
         >>> [nearly(name) for name in ("Split", "START TIME", "paths", "spilt", "species", "identity")]
@@ -110,14 +110,14 @@ def nearly(name: str, meanings: Sequence[str] = RESERVED) -> str | None:
         for known in NEAR[meaning]:
             if plain in (_plain(known), _plain(known) + "s"):
                 return known
-        # of shorter names too many words are a letter away
+        # too many words are one letter away from a shorter name
         if len(meaning) > 3 and _one_letter_apart(plain, meaning):
             return meaning
     return None
 
 
 def is_raven(header: Sequence[str]) -> bool:
-    """Return whether a table is a selection table of Raven."""
+    """Return whether a table is a Raven selection table."""
     return all(_first(header, RAVEN[meaning]) is not None for meaning in ("start", "end"))
 
 
@@ -125,8 +125,8 @@ def _raven(header: Sequence[str], where: object) -> Columns:
     places = {meaning: _first(header, names) for meaning, names in RAVEN.items()}
     if places["path"] is None and places["full_path"] is None:
         raise ManifestError(
-            f"{where}: a selection table without 'Begin File' or 'Begin Path' does not say what it is of; "
-            "add one of them in Raven and save it again"
+            f"{where}: a Raven selection table without 'Begin File' or 'Begin Path' does not name its audio file; "
+            "add one of these columns in Raven and save it again"
         )
     places["split"] = _first(header, NAMES["split"])
     found = {meaning: place for meaning, place in places.items() if place is not None}
@@ -138,7 +138,7 @@ def _raven(header: Sequence[str], where: object) -> Columns:
     for name in labels:
         wanted = nearly(name, [meaning for meaning in ("split",) if meaning not in found])
         if wanted:
-            raise ManifestError(f"{where}: the column {name!r} is nearly {wanted!r}; call it so, or rename it")
+            raise ManifestError(f"{where}: the column {name!r} is nearly {wanted!r}; name it so, or rename it")
     return Columns(found, labels)
 
 
@@ -151,12 +151,12 @@ def _plain(name: str) -> str:
 
 
 def _one_letter_apart(name: str, other: str) -> bool:
-    """Return whether one letter was left out, put in, changed, or two neighbours were swapped."""
+    """Return whether two names differ by one letter missing, added or changed, or by two neighbours swapped."""
     if abs(len(name) - len(other)) > 1 or name == other:
         return False
     start = next((place for place, pair in enumerate(zip(name, other, strict=False)) if pair[0] != pair[1]), None)
     if start is None:
-        return True  # one is the beginning of the other
+        return True  # one is a prefix of the other
     rest, wanted = name[start:], other[start:]
     swapped = rest[1::-1] + rest[2:] == wanted
     return swapped or rest[1:] == wanted[1:] or rest[1:] == wanted or rest == wanted[1:]

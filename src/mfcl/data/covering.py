@@ -1,23 +1,23 @@
-"""Sides of a split that hold every class: what a draw left out is mended by exchanges."""
+"""Repair drawn splits that lack classes, by exchanging units such as speakers."""
 
 from collections import Counter
 from collections.abc import Mapping, Set
 
 RANKS = {"train": 0, "test": 1, "valid": 2}
-"""A class is wanted first where it is learned, then where it is measured, then where choices are made."""
+"""Which split needs a class most: train, to learn it, then test, to evaluate it, then valid."""
 
 MOST_CLASSES = 1000
-"""Of more, such as sentences, no side can be asked to hold all."""
+"""Above this number of classes, such as sentences, a split is not repaired."""
 
 
-def covering(sides: Mapping[str, str], classes: Mapping[str, Set[str]]) -> dict[str, str]:
-    """Return the sides of units such that every class is on every side, as far as exchanges of two units can do it.
+def covering(drawn: Mapping[str, str], classes: Mapping[str, Set[str]]) -> dict[str, str]:
+    """Exchange units between splits so that every split has every class, as far as possible.
 
-    The sides keep their sizes; an exchange never takes a class away from a side. Sides that hold all classes stay as
-    they were drawn.
+    Splits keep their number of units. An exchange never removes a class from a split that needs it as much. If no split
+    lacks a class, the draw is returned unchanged.
 
     Args:
-        sides: Unit, such as a speaker -> its side, in the order of the draw, which decides between equals.
+        drawn: Unit, such as a speaker -> its split, in the order of the draw, which breaks ties.
         classes: Unit -> the classes of its recordings.
 
     Example:
@@ -27,40 +27,44 @@ def covering(sides: Mapping[str, str], classes: Mapping[str, Set[str]]) -> dict[
         ...     {"a": {"x"}, "b": {"x"}, "c": {"y"}, "d": {"y"}})
         {'a': 'test', 'b': 'train', 'c': 'train', 'd': 'test'}
     """
-    mended = dict(sides)
+    split_of = dict(drawn)
     members: dict[str, list[str]] = {}
-    for unit in sides:
-        for one in classes.get(unit, ()):
-            members.setdefault(one, []).append(unit)
-    counts = Counter((one, sides[unit]) for one, units in members.items() for unit in units)
+    for unit in drawn:
+        for name in classes.get(unit, ()):
+            members.setdefault(name, []).append(unit)
+    counts = Counter((name, drawn[unit]) for name, units in members.items() for unit in units)
 
-    def spared(unit: str, besides: str) -> bool:
-        """Whether a unit can leave its side without taking the last of a class along."""
-        return all(counts[one, mended[unit]] > 1 for one in classes.get(unit, ()) if one != besides)
+    def can_leave(unit: str, besides: str) -> bool:
+        """Return whether no class but `besides` is lost when a unit leaves its split."""
+        return all(counts[name, split_of[unit]] > 1 for name in classes.get(unit, ()) if name != besides)
 
-    shared = [one for one, units in members.items() if len(units) > 1]  # no other can be on two sides
+    shared = [name for name, units in members.items() if len(units) > 1]  # no other class can be in two splits
     if len(shared) > MOST_CLASSES:
-        return mended
-    wanted = sorted(set(sides.values()), key=lambda side: RANKS[side])
-    for one in sorted(shared, key=lambda name: (len(members[name]), name)):  # the rarest have the fewest ways
-        for side in wanted:
-            if counts[one, side]:
+        return split_of
+    splits = sorted(set(drawn.values()), key=lambda split: RANKS[split])
+    for wanted in sorted(shared, key=lambda name: (len(members[name]), name)):  # rare classes have the fewest options
+        for split in splits:
+            if counts[wanted, split]:
                 continue
             giver = next(
-                (unit for unit in members[one] if _can_give(one, mended[unit], side, counts) and spared(unit, one)),
+                (
+                    unit
+                    for unit in members[wanted]
+                    if _can_give(wanted, split_of[unit], split, counts) and can_leave(unit, wanted)
+                ),
                 None,
             )
-            taker = next((unit for unit in sides if mended[unit] == side and spared(unit, "")), None)
+            taker = next((unit for unit in drawn if split_of[unit] == split and can_leave(unit, "")), None)
             if giver is None or taker is None:
                 continue
-            for unit, target in ((giver, side), (taker, mended[giver])):
-                for each in classes.get(unit, ()):
-                    counts[each, mended[unit]] -= 1
-                    counts[each, target] += 1
-                mended[unit] = target
-    return mended
+            for unit, target in ((giver, split), (taker, split_of[giver])):
+                for name in classes.get(unit, ()):
+                    counts[name, split_of[unit]] -= 1
+                    counts[name, target] += 1
+                split_of[unit] = target
+    return split_of
 
 
-def _can_give(one: str, source: str, side: str, counts: Mapping[tuple[str, str], int]) -> bool:
-    """Whether a side has a unit of a class to give: more than one, or it is wanted less there."""
-    return counts[one, source] > 1 or RANKS[source] > RANKS[side]
+def _can_give(name: str, source: str, target: str, counts: Mapping[tuple[str, str], int]) -> bool:
+    """Return whether a split has two units of a class, or needs it less than the target does."""
+    return counts[name, source] > 1 or RANKS[source] > RANKS[target]

@@ -1,4 +1,4 @@
-"""From a path to recordings ready for work: scanned, split and decoded."""
+"""Open a folder, manifest or corpus: scan, split and decode its recordings."""
 
 import sys
 from collections.abc import Sequence
@@ -18,22 +18,22 @@ from mfcl.data.store import Store, open_store
 from mfcl.errors import ManifestError, one_of
 
 NAMED = 20
-"""Recordings left out that are named; `mfcl scan --all` names every one."""
+"""Most excluded recordings that are listed; `mfcl scan --all` lists every one."""
 SPEAKER_NAMES = ("speaker", "voice", "individual", "singer", "client_id", "speaker_id")
 LABEL_NAMES = ("digit", "label", "word", "species", "class", "call")
 
 
 @dataclass(frozen=True)
 class Data:
-    """Recordings ready for work.
+    """Scanned, split and decoded recordings.
 
     Attributes:
         manifest: The usable recordings, each with its split.
-        store: Their sound, in the same order.
-        label: The label to measure by, if there is one.
-        speaker: The label that names the voice, if there is one.
-        report: What the scan found.
-        notes: What a reader of figures should know of the recordings and their split.
+        store: Their decoded audio, in the same order.
+        label: Label to predict, if there is one.
+        speaker: Label that names the speaker, if there is one.
+        report: Result of the scan.
+        notes: Warnings about the recordings and their split, for the reader of results.
     """
 
     manifest: Manifest
@@ -44,7 +44,7 @@ class Data:
     notes: tuple[str, ...] = ()
 
     def part(self, *names: str) -> Store:
-        """Return the store of some parts only, such as `train`."""
+        """Return the store of some splits, such as `train`."""
         return self.store.select(np.flatnonzero(np.isin(self.manifest.splits, names)))
 
 
@@ -66,20 +66,20 @@ def open_data(
 
     Args:
         path: What to open; see `mfcl.data.layouts.open_manifest`.
-        preparation: What is done to each recording.
-        protocol: A named split (`mfcl.data.splits.PROTOCOLS`); the manifest's own if it has one, else by speaker,
-            else by recording.
-        split_by: A label no value of which is on two sides; `none` splits by recording.
-        label: The label to measure by; guessed from the usual names if left out.
-        speaker: The label that names the voice; guessed likewise.
-        seed: Of the split.
-        cache: Where decoded sound is kept, and what was found of the files.
-        strict: Make the first bad file an error.
-        data_root: For a list: where its recordings lie now, if they were moved.
+        preparation: How to prepare each recording.
+        protocol: Split protocol (`mfcl.data.splits.PROTOCOLS`); by default the manifest's own splits if it has them,
+            else by speaker, else by recording.
+        split_by: Keep recordings with the same value of this label in one split; `none` splits by recording.
+        label: Label to predict; by default the first of `LABEL_NAMES` that the manifest has.
+        speaker: Label that names the speaker; by default the first of `SPEAKER_NAMES` that the manifest has.
+        seed: Seed of the split.
+        cache: Folder for decoded audio and scan results.
+        strict: Raise an error at the first bad file.
+        data_root: For a manifest: folder of the recordings, if they were moved.
         progress: Show progress.
 
     Raises:
-        MfclError: nothing usable, a label that is not there, or recordings that cannot be split as asked.
+        MfclError: no usable recording, an unknown label, or recordings that cannot be split as asked.
     """
     manifest = open_manifest(Path(path), data_root=data_root)
     label = _named(manifest, label, LABEL_NAMES)
@@ -88,12 +88,12 @@ def open_data(
     if report.failures:
         name, reason = report.failures[0]
         if strict:
-            raise ManifestError(f"{name}: {reason}; mend or remove it, or do not ask for strict")
+            raise ManifestError(f"{name}: {reason}; repair or remove it, or set strict to false")
         print(f"{len(report.failures)} of {len(manifest)} recordings cannot be used and are left out:", file=sys.stderr)  # noqa: T201
         for name, reason in report.failures[:NAMED]:
             print(f"  {printable(name)}: {printable(reason)}", file=sys.stderr)  # noqa: T201
         if len(report.failures) > NAMED:
-            print(f"  ... and {len(report.failures) - NAMED} more; mfcl scan --all names every one", file=sys.stderr)  # noqa: T201
+            print(f"  ... and {len(report.failures) - NAMED} more; mfcl scan --all lists every one", file=sys.stderr)  # noqa: T201
     usable = report.usable
     protocol = _protocol(usable, protocol, split_by, speaker)
     by = None if split_by == "none" else split_by or speaker
@@ -106,9 +106,9 @@ def open_data(
 
 
 def guessed_labels(names: Sequence[str], label: str | None, speaker: str | None) -> tuple[str | None, str | None]:
-    """Return the label to measure by and the one that names the voice: those asked for, else by the usual names.
+    """Return the label to predict and the label that names the speaker: the given ones, else by the usual names.
 
-    Where no label has a usual name, the only one that is left is it.
+    If no label has a usual name and only one label is left, it is the label to predict.
 
     Example:
         >>> guessed_labels(["take", "speaker", "digit"], None, None), guessed_labels(["who"], None, None)
@@ -129,7 +129,7 @@ def _named(manifest: Manifest, asked: str | None, usual: Sequence[str]) -> str |
 
 
 def _protocol(manifest: Manifest, protocol: str | None, split_by: str | None, speaker: str | None) -> str:
-    """Return the protocol that is meant where none is said."""
+    """Return the given protocol, or the default one."""
     if protocol is not None:
         return protocol
     if split_by is not None:

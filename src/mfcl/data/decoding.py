@@ -1,4 +1,4 @@
-"""The sound of a manifest's recordings, whole or in windows, some at a time; what is wrong with files is named."""
+"""Decode the recordings of a manifest in batches, whole or in windows; collect the files that fail."""
 
 import contextlib
 import csv
@@ -17,15 +17,15 @@ from mfcl.data.manifest import Manifest, Recording
 from mfcl.errors import MfclError
 
 FEW_LONG = 8
-"""Long recordings at a time: each is an open file."""
+"""Most long recordings in a batch: each keeps a file open."""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """The sound of a recording or of a window of it, prepared."""
+    """The prepared samples of a recording or of a window of it."""
 
     recording: int
-    """Its place in the manifest."""
+    """Index of the recording in the manifest."""
     start: float
     """Seconds from the file's beginning."""
     samples: Sound
@@ -33,12 +33,12 @@ class Piece:
 
 @dataclass
 class LeftOut:
-    """The recordings that cannot be read, and those that can although something is wrong with them.
+    """Recordings that cannot be read, and problems of recordings that are used.
 
     Attributes:
-        strict: Make the first that cannot be read an error.
-        reasons: Id and reason of each that cannot be read.
-        notices: Id and what is wrong, of each that can.
+        strict: Raise an error at the first recording that cannot be read.
+        reasons: Id and reason of each recording that cannot be read.
+        notices: Id and problem of recordings that are used.
     """
 
     strict: bool = False
@@ -46,15 +46,15 @@ class LeftOut:
     notices: list[tuple[str, str]] = field(default_factory=list)
 
     def add(self, recording: Recording, error: MfclError) -> None:
-        """Remember one that cannot be read, or raise its error."""
+        """Record a recording that cannot be read, or raise its error if strict."""
         if self.strict:
             raise error
         self.reasons.append((recording.id, str(error)))
 
     def write(self, path: Path | None) -> None:
-        """Say how many there are and write them as CSV (`id,reason,kind`); a list of an earlier call never stays.
+        """Print how many there are and write them as CSV with columns `id`, `reason` and `kind`.
 
-        The kind is `failure` or `notice`.
+        The kind is `failure` or `notice`. If there are none, a file of an earlier call is removed.
         """
         if not self.reasons and not self.notices:
             if path is not None:
@@ -65,7 +65,7 @@ class LeftOut:
             _say(f"{len(self.reasons)} recordings left out, the first: {printable(self.reasons[0][1])}{where}")
         if self.notices:
             count, first = len({name for name, _ in self.notices}), printable(": ".join(self.notices[0]))
-            _say(f"{count} recordings used although something is wrong, the first: {first}{where}")
+            _say(f"{count} recordings used although they have problems, the first: {first}{where}")
         if path is not None:
             kinds = (("failure", self.reasons), ("notice", self.notices))
             rows = [(*one, kind) for kind, some in kinds for one in some]
@@ -74,7 +74,7 @@ class LeftOut:
 
 
 def whole_recordings(manifest: Manifest, preparation: Preparation, left_out: LeftOut) -> Iterator[list[Piece]]:
-    """Yield whole recordings in order, some at a time: what is held is bounded by samples, not by files."""
+    """Yield whole recordings in order, in batches of a bounded number of samples."""
     pieces = _decoded(manifest, preparation, left_out)
     with contextlib.closing(pieces):
         yield from bounded(pieces, lambda piece: held_samples(piece.samples))
@@ -83,16 +83,16 @@ def whole_recordings(manifest: Manifest, preparation: Preparation, left_out: Lef
 def recording_windows(
     manifest: Manifest, preparation: Preparation, left_out: LeftOut, *, window: int | float, hop: int | float
 ) -> Iterator[list[Piece]]:
-    """Yield the windows of all recordings in order, some at a time: memory does not grow with a recording.
+    """Yield the windows of all recordings in order, in batches; memory does not grow with a recording's length.
 
-    Nothing is trimmed: a place in time is one of the recording.
+    Recordings are not trimmed, so that times of windows are times in the file.
 
     Args:
-        manifest: The recordings; where one is a part of a file, so are its windows.
-        preparation: What is done to each recording.
-        left_out: Grows by what cannot be read.
-        window: Length in seconds.
-        hop: From window to window in seconds.
+        manifest: The recordings; if one is a segment of a file, its windows lie in the segment.
+        preparation: How to prepare each recording.
+        left_out: Collects recordings that cannot be read.
+        window: Length of a window in seconds.
+        hop: Hop between windows in seconds.
     """
     size, step = window_samples(window, hop, preparation.sample_rate)
     whole = _decoded(manifest, replace(preparation, trim_db=None), left_out)
@@ -106,12 +106,12 @@ def recording_windows(
 
 
 def held_samples(sound: Sound) -> int:
-    """Return how many samples of memory a sound stands for; of a long one, its share of the open files."""
+    """Return how many samples a recording counts for in a batch; a long one counts as 1 of `FEW_LONG` in a batch."""
     return MOST_SAMPLES // FEW_LONG if isinstance(sound, LongSound) else len(sound)
 
 
 def _decoded(manifest: Manifest, preparation: Preparation, left_out: LeftOut) -> Generator[Piece, None, None]:
-    """Yield the recordings that can be read in order, decoded in threads."""
+    """Yield the readable recordings in order, decoded in threads."""
     decoded = in_parallel(partial(_decode, preparation=preparation), manifest.recordings, what="decoding", shown=False)
     with contextlib.closing(decoded):
         for place, outcome in enumerate(decoded):

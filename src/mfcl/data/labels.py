@@ -1,4 +1,4 @@
-"""Labels as training targets, and draws of a few labels of each class."""
+"""Labels as training targets, and balanced draws of a few labels per class."""
 
 import numpy as np
 from jaxtyping import Int64, Shaped
@@ -11,20 +11,20 @@ from mfcl.errors import ManifestError, MeasureError
 def known_classes(
     store: Store, label: str | None, per_class: int, *, seed: int
 ) -> tuple[Shaped[np.ndarray, " classes"], Int64[np.ndarray, " items"]]:
-    """Return the values of a label, and which of them each recording has; -1 where it is not known.
+    """Return the class names and the class index of each recording; -1 if it has no label or was not drawn.
 
     Args:
         store: Training recordings.
-        label: What they are named by.
-        per_class: Take no more than so many labels of each class for known; 0: all.
-        seed: Draws them.
+        label: Label that holds the classes.
+        per_class: Number of labelled recordings to draw per class; 0: use all.
+        seed: Seed of the draw.
 
     Raises:
-        ManifestError: there is no label, or there are fewer than two values.
-        MeasureError: a class has fewer labels.
+        ManifestError: there is no label, or it has fewer than two values.
+        MeasureError: a class has fewer than `per_class` labels.
     """
     if label is None:
-        raise ManifestError("wanted a label to learn by (a column digit, label, word, species), found none")
+        raise ManifestError("wanted a label to train on, such as a column digit, label, word or species; found none")
     values = store.manifest.column(label)
     known = np.flatnonzero(values != "")
     names, codes = np.unique(values[known], return_inverse=True)
@@ -39,7 +39,15 @@ def known_classes(
 def few_labels(
     y: Shaped[np.ndarray, " items"], per_class: int, *, seed: int, draw: int = 0
 ) -> Int64[np.ndarray, " chosen"]:
-    """Draw as many items of each class, without repeats, in rising order; a smaller draw is part of a larger one.
+    """Draw `per_class` items of each class without replacement; return their indices in ascending order.
+
+    With the same seed and draw, a smaller draw is a subset of a larger one.
+
+    Args:
+        y: Class of each item.
+        per_class: Number of items per class.
+        seed: Seed of the draw.
+        draw: Number of the draw, for repeated draws with one seed.
 
     Raises:
         MeasureError: a class has too few items.
@@ -53,8 +61,7 @@ def few_labels(
     if per_class < 1 or counts.min() < per_class:
         least = str(classes[counts.argmin()])
         raise MeasureError(
-            f"few labels: {per_class} items of each class are wanted, but class {least!r} has "
-            f"{counts.min()}; ask for fewer"
+            f"few labels: wanted {per_class} items per class, but class {least!r} has {counts.min()}; ask for fewer"
         )
     shuffled = generator(seed, "few labels", draw).permutation(len(y))
     by_class = shuffled[np.argsort(codes[shuffled], kind="stable")]

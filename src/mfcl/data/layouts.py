@@ -1,4 +1,4 @@
-"""Recordings from a path: a list, a corpus of a known layout, a folder of folders, or one file."""
+"""List the recordings of a path: a manifest, a corpus of a known layout, a folder with sub-folders, or one file."""
 
 import json
 import os
@@ -22,52 +22,54 @@ LAYOUTS = {
     "AudioMNIST": ("data/", AUDIOMNIST, "<speaker>/<digit>_<speaker>_<take>"),
     "the Free Spoken Digit Dataset": ("recordings/", FSDD, "<digit>_<speaker>_<take>"),
 }
-"""Corpus -> the folder that its sound lies in, a file's path below that, and the same in words."""
+"""Corpus -> folder of its audio, pattern of a file's path below it, and the pattern for messages."""
 META = "audioMNIST_meta.txt"
-OLDEST = 120  # years; the public file gives one speaker an age of 1234
+OLDEST = 120  # years; the published file has a speaker of age 1234
 
 
 def open_manifest(path: Path | str, *, data_root: Path | None = None) -> Manifest:
-    """Return the recordings that a path stands for, sorted by their names on every file system.
+    """List the recordings of a path, sorted by name in the same way on every file system.
 
-    - a `.csv` or `.tsv` file, a text with tabs, or a folder with a `manifest.csv`: that list, in its own order;
-    - a folder all of whose sound is in AudioMNIST's layout, `data/<speaker>/<digit>_<speaker>_<take>.wav` or `.flac`
-      with numbers for all three: labels `speaker`, `digit`, `take`, and what `audioMNIST_meta.txt` knows of the
-      speakers;
-    - one all of whose sound is in that of the Free Spoken Digit Dataset, `recordings/<digit>_<speaker>_<take>.wav`:
-      labels `digit`, `speaker`, `take`;
-    - any other folder: sub-folders are the labels `label`, `label_2` and so on, as deep as half of the files lie;
-    - a sound file: that one.
+    - A `.csv` or `.tsv` file, a text file with tabs, or a folder with a `manifest.csv`: that manifest, in its own
+      order.
+    - A folder whose audio files all have AudioMNIST's layout, `data/<speaker>/<digit>_<speaker>_<take>.wav` or `.flac`
+      with numbers for all three: labels `speaker`, `digit`, `take`, and the facts about speakers in
+      `audioMNIST_meta.txt`.
+    - A folder whose audio files all have the layout of the Free Spoken Digit Dataset,
+      `recordings/<digit>_<speaker>_<take>.wav`: labels `digit`, `speaker`, `take`.
+    - Any other folder: the names of sub-folders are the labels `label`, `label_2` and so on. A level of sub-folders
+      counts if at least half of the files lie that deep.
+    - An audio file: that file.
 
     Args:
         path: What to open.
-        data_root: For a list: where its recordings lie now, if they were moved.
+        data_root: For a manifest: folder of the recordings, if they were moved.
 
     Raises:
-        ManifestError: no such path, or no sound in it.
+        ManifestError: no such path, or no audio file in it.
     """
     given = Path(path)
     root = Path(os.path.abspath(given))  # noqa: PTH100  # unlike resolve, it keeps the names given
     if not root.exists():
-        raise ManifestError(f"{given}: does not exist; give a folder of recordings, a CSV or a sound file")
+        raise ManifestError(f"{given}: does not exist; give a folder of recordings, a CSV or an audio file")
     if root.is_file():
         if _is_list(root):
             return read_manifest(given, data_root=data_root)
         if root.suffix.lower() in AUDIO_SUFFIXES:
             return Manifest((Recording(readable(root.name), root),), root.parent, "one file")
-        raise ManifestError(f"{given}: neither a CSV nor a sound file ({', '.join(sorted(AUDIO_SUFFIXES))})")
+        raise ManifestError(f"{given}: neither a CSV nor an audio file ({', '.join(sorted(AUDIO_SUFFIXES))}); give one")
     if (root / "manifest.csv").is_file():
         return _listed(read_manifest(given / "manifest.csv", data_root=data_root), root)
     names = _audio_names(root)
     if not names:
         raise ManifestError(
-            f"{given}: no sound file in this folder ({', '.join(sorted(AUDIO_SUFFIXES))}); give another"
+            f"{given}: no audio file in this folder ({', '.join(sorted(AUDIO_SUFFIXES))}); give another folder"
         )
     return _corpus(root, names) or _folder(root, names)
 
 
 def _is_list(path: Path) -> bool:
-    """Return whether a file is a table: by its name, or a text with tabs, such as Raven and Audacity write."""
+    """Return whether a file is a table: by its suffix, or a text file with tabs, as Raven and Audacity write."""
     if path.suffix.lower() != ".txt":
         return path.suffix.lower() in (".csv", ".tsv")
     with path.open("rb") as file:
@@ -75,18 +77,18 @@ def _is_list(path: Path) -> bool:
 
 
 def _listed(manifest: Manifest, root: Path) -> Manifest:
-    """Return a folder's list, with a note if the folder holds sound that is not on it."""
+    """Return a folder's manifest, with a note if it does not list all audio files of the folder."""
     known = {os.path.normpath(recording.path) for recording in manifest}
     found = [os.path.normpath(root / name) for name in _audio_names(root)]
     unseen = len(set(found) - known)
     if not unseen:
         return manifest
-    note = f"{root / 'manifest.csv'} is used; {unseen} of the {len(found)} sound files in this folder are not on it"
+    note = f"{root / 'manifest.csv'} is used; {unseen} of the {len(found)} audio files in this folder are not in it"
     return replace(manifest, notes=(*manifest.notes, note))
 
 
 def _audio_names(root: Path) -> list[str]:
-    """Return the paths of all sound files below a folder, relative and sorted; hidden ones are left out."""
+    """Return the relative paths of all audio files below a folder, sorted; hidden ones are excluded."""
     names, visited = [], set()
 
     def refuse(error: OSError) -> None:
@@ -95,7 +97,7 @@ def _audio_names(root: Path) -> list[str]:
     for folder, folders, files in os.walk(root, followlinks=True, onerror=refuse):
         real = os.path.realpath(folder)
         folders[:] = [] if real in visited else [name for name in folders if not name.startswith((".", "__MACOSX"))]
-        if real in visited:  # links in a circle
+        if real in visited:  # a cycle of symbolic links
             continue
         visited.add(real)
         inside = Path(folder).relative_to(root).as_posix()
@@ -104,12 +106,12 @@ def _audio_names(root: Path) -> list[str]:
             for name in files
             if not name.startswith(".") and os.path.splitext(name)[1].lower() in AUDIO_SUFFIXES  # noqa: PTH122
         ]
-    # file systems differ in how they spell accents, and in the order in which they list
+    # file systems differ in the Unicode form of accents and in the order of listing
     return sorted(names, key=lambda name: (unicodedata.normalize("NFC", name), name))
 
 
 def _corpus(root: Path, names: Sequence[str]) -> Manifest | None:
-    """Return the recordings of a known layout that all files fit, wherever in it the folder given lies."""
+    """Return the recordings if all files fit a known layout, whether `root` is the corpus or its audio folder."""
     for layout, (inside, pattern, form) in LAYOUTS.items():
         for below in (inside, ""):
             found = [_match(pattern, name, below) for name in names]
@@ -130,7 +132,7 @@ def _match(pattern: re.Pattern[str], name: str, below: str) -> re.Match[str] | N
 
 
 def _folder(root: Path, names: Sequence[str]) -> Manifest:
-    """Return all recordings with their sub-folders as labels; a few files that lie deeper make no label for all."""
+    """Return all recordings, labelled by the levels of sub-folders that at least half of the files have."""
     depths = [len(PurePosixPath(name).parts) - 1 for name in names]
     levels = max((level for level in range(1, max(depths) + 1) if _at(depths, level) * 2 >= len(names)), default=0)
     recordings = []
@@ -141,31 +143,31 @@ def _folder(root: Path, names: Sequence[str]) -> Manifest:
     notes = []
     deeper = _at(depths, levels + 1)
     if deeper:
-        notes.append(f"{deeper} of {len(names)} files lie deeper than {levels} folders; further folders are no labels")
+        notes.append(f"{deeper} of {len(names)} files lie deeper than {levels} folders; deeper folders are not labels")
     return Manifest(
         tuple(recordings),
         root,
         "sub-folders are labels" if levels else "a folder without sub-folders",
-        (*notes, *_nearly(names)),
+        (*notes, *_nearly_a_corpus(names)),
     )
 
 
-def _nearly(names: Sequence[str]) -> Iterator[str]:
-    """Yield what to say of a layout that most files fit, but not all."""
+def _nearly_a_corpus(names: Sequence[str]) -> Iterator[str]:
+    """Yield a note if most files, but not all, fit a known layout."""
     for name, (inside, pattern, form) in LAYOUTS.items():
         for below in (inside, ""):
             aside = [one for one in names if _match(pattern, one, below) is None]
             if 0 < len(aside) < len(names) / 2:
                 yield (
                     f"{len(names) - len(aside)} of {len(names)} files are in the layout of {name} ({form}), "
-                    f"{len(aside)} are not, such as {readable(aside[0])}: all are read as a folder; "
-                    "give the corpus alone to have its labels"
+                    f"{len(aside)} are not, such as {readable(aside[0])}: all are read as a plain folder; "
+                    "give a folder with the corpus alone to get its labels"
                 )
                 return
 
 
 def _at(depths: Sequence[int], level: int) -> int:
-    """Return how many files lie at least so many folders deep."""
+    """Return how many files lie at least `level` folders deep."""
     return sum(depth >= level for depth in depths)
 
 
@@ -175,21 +177,21 @@ def _recording(root: Path, name: str, labels: Mapping[str, str]) -> Recording:
 
 
 def _read_meta(places: Sequence[Path]) -> dict[str, dict[str, str]]:
-    """Return what AudioMNIST's description says of each speaker, by number without leading zeros.
+    """Return the facts about each speaker in AudioMNIST's description, by number without leading zeros.
 
-    The public file lacks some speakers, mixes numbers and texts, spells accents and rooms with and without capitals and
-    holds an impossible age: what cannot be true is left out, and spellings are made one.
+    The published file lacks some speakers, mixes numbers and strings, varies the capitals of accents and rooms, and has
+    an impossible age. Impossible values are dropped, and spellings are unified.
     """
     place = next((place for place in places if place.is_file()), None)
     if place is None:
         return {}
     try:
-        text = re.sub(r",(\s*[}\]])", r"\1", place.read_text(encoding="utf-8-sig"))  # commas before an end
+        text = re.sub(r",(\s*[}\]])", r"\1", place.read_text(encoding="utf-8-sig"))  # the file has trailing commas
         speakers = json.loads(text)
     except (OSError, ValueError) as error:
-        raise ManifestError(f"{place}: not the JSON that AudioMNIST has here ({error}); mend or remove it") from error
+        raise ManifestError(f"{place}: not AudioMNIST's JSON of speakers ({error}); correct or remove it") from error
     if not isinstance(speakers, dict):
-        raise ManifestError(f"{place}: a JSON object of speakers is wanted; mend or remove it")
+        raise ManifestError(f"{place}: wanted a JSON object of speakers; correct or remove it")
     return {
         str(speaker).strip().lstrip("0"): dict(sorted(_facts(facts).items()))
         for speaker, facts in speakers.items()

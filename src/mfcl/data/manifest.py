@@ -1,4 +1,4 @@
-"""What is known of a recording, and recordings in a fixed order."""
+"""Recordings with their labels and splits, and manifests: recordings in a fixed order."""
 
 import contextlib
 import hashlib
@@ -15,32 +15,32 @@ from jaxtyping import Bool, Integer, Shaped
 from mfcl.errors import ManifestError, one_of
 
 PARTS = ("train", "valid", "test")
-"""The sides a recording can be on."""
+"""Names of the splits."""
 
 RESERVED = ("path", "id", "start", "end", "split")
-"""Columns of a manifest that are no labels."""
+"""Columns of a manifest that are not labels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One sound: a file, or the part of it from `start` to `end`."""
+    """One recording: an audio file, or its segment from `start` to `end`."""
 
     id: str
-    """Its name, unique in a manifest; by default the file's path below the manifest's root."""
+    """Unique name in a manifest; by default the file's path below the manifest's root."""
     path: Path
     start: float | None = None
     """Seconds from the file's beginning."""
     end: float | None = None
     """Seconds from the file's beginning."""
     labels: Mapping[str, str] = field(default_factory=dict)
-    """What is known of it; a label that is not known is left out."""
+    """Label name -> value; unknown labels are left out."""
     split: str | None = None
-    """`train`, `valid`, `test` or none."""
+    """`train`, `valid`, `test` or None."""
     digest: str = field(default="", compare=False)
-    """Of its decoded sound and rate, once it was scanned; recordings of one digest are copies."""
+    """Hash of the decoded samples and sample rate, set by a scan; recordings with the same hash are copies."""
 
     def label(self, name: str) -> str:
-        """Return a label's value, an empty text where it has none."""
+        """Return the value of a label; an empty string if it is unknown."""
         return self.labels.get(name, "")
 
 
@@ -49,16 +49,16 @@ class Manifest:
     """Recordings in a fixed order.
 
     Raises:
-        ManifestError: no recording, or two of one id.
+        ManifestError: no recording, or two with the same id.
     """
 
     recordings: tuple[Recording, ...]
     root: Path
-    """The folder that ids and a written manifest's paths start from."""
+    """Folder to which ids and the paths of a written manifest are relative."""
     layout: str = field(default="", compare=False)
-    """How it was read, in words, as long as it is whole."""
+    """Description of the layout it was read from; a selection of recordings has none."""
     notes: tuple[str, ...] = field(default=(), compare=False)
-    """What a person should know about how it was read, as long as it is whole."""
+    """Warnings about how it was read; a selection of recordings has none."""
 
     def __post_init__(self) -> None:
         if not self.recordings:
@@ -66,7 +66,7 @@ class Manifest:
         if len({recording.id for recording in self.recordings}) < len(self.recordings):
             name, count = Counter(recording.id for recording in self.recordings).most_common(1)[0]
             raise ManifestError(
-                f"{self.root}: {count} recordings have the id {name!r}; give each its own in the column `id`"
+                f"{self.root}: {count} recordings have the id {name!r}; give each a unique one in the column `id`"
             )
 
     def __len__(self) -> int:
@@ -77,7 +77,7 @@ class Manifest:
 
     @cached_property
     def label_names(self) -> tuple[str, ...]:
-        """Names of all labels, in the order in which they first appear."""
+        """Names of all labels, in the order of first appearance."""
         return tuple(dict.fromkeys(name for recording in self.recordings for name in recording.labels))
 
     @property
@@ -87,11 +87,11 @@ class Manifest:
 
     @property
     def splits(self) -> Shaped[np.ndarray, " items"]:
-        """All sides, an empty text where a recording is on none."""
+        """Split of each recording; an empty string for none."""
         return np.array([recording.split or "" for recording in self.recordings])
 
     def column(self, name: str) -> Shaped[np.ndarray, " items"]:
-        """Return a label of all recordings, an empty text where one has none.
+        """Return the value of a label for each recording; an empty string if it is unknown.
 
         Raises:
             ManifestError: no recording has this label.
@@ -102,42 +102,43 @@ class Manifest:
         return np.array([recording.label(name) for recording in self.recordings])
 
     def select(self, indices: Integer[np.ndarray, " some"] | Bool[np.ndarray, " items"] | Sequence[int]) -> "Manifest":
-        """Return the recordings at these places (or where a mask is true), in this order."""
+        """Return the recordings at the given indices, in their order, or those where a mask is true."""
         places = np.arange(len(self))[np.asarray(indices, dtype=None if len(indices) else np.int64)]
         return Manifest(tuple(self.recordings[place] for place in places), self.root)
 
     def part(self, name: str) -> "Manifest":
-        """Return one side of the split.
+        """Return the recordings of one split.
 
         Raises:
-            ManifestError: no such side, or nothing on it.
+            ManifestError: no such split, or it is empty.
         """
         if name not in PARTS:
-            raise ManifestError(one_of("part", name, PARTS))
+            raise ManifestError(one_of("split", name, PARTS))
         kept = tuple(recording for recording in self.recordings if recording.split == name)
         if not kept:
             raise ManifestError(
-                f"{self.root}: no recording is in the part {name!r}; give a `split` column or choose a split"
+                f"{self.root}: no recording is in the split {name!r}; give a `split` column or choose another split"
             )
         return Manifest(kept, self.root)
 
     def with_splits(self, splits: Iterable[str]) -> "Manifest":
-        """Return the same recordings on other sides; an empty text is none."""
+        """Return the same recordings with other splits; an empty string is none."""
         pairs = zip(self.recordings, splits, strict=True)
         return Manifest(tuple(replace(recording, split=str(split) or None) for recording, split in pairs), self.root)
 
     def files_key(self, about: object) -> str:
-        """Return a name for what is made of these files: where they lie does not count, so that a folder may move.
+        """Return a cache key of these files, from their ids, segments, sizes and times but not their paths.
 
-        The time of a file's last change cannot be set by hand: it tells new contents of equal size and date.
+        A folder may thus be moved. The status-change time (ctime) cannot be set by hand, so it reveals new contents of
+        the same size and modification time.
 
         Args:
-            about: What else the made thing depends on; what `repr` says of it counts.
+            about: Other things the cached value depends on; their `repr` is part of the key.
         """
         digest = hashlib.sha256(repr(about).encode())
         found: dict[str, tuple[int, ...]] = {}
         for recording in self.recordings:
-            place = str(recording.path)  # quicker to look up than a path
+            place = str(recording.path)  # a faster key than a path
             if place not in found:
                 with contextlib.suppress(OSError, ValueError):
                     status = recording.path.stat()
@@ -147,9 +148,9 @@ class Manifest:
         return digest.hexdigest()[:32]
 
     def fingerprint(self) -> str:
-        """Return 16 hexadecimal digits over ids, parts, labels, sides and sound; not over where the files lie.
+        """Return a hash (16 hexadecimal digits) of ids, segments, labels, splits and audio, but not of paths.
 
-        The sound counts by the scan's digest, or by the file's bytes where it was not scanned.
+        The audio counts by the scan's digest, or by the file's bytes if it was not scanned.
         """
         contents: dict[Path, str] = {}
 
@@ -163,15 +164,15 @@ class Manifest:
         return self._fingerprint(content)
 
     def fingerprint_of_sizes(self) -> str:
-        """Return the fingerprint as version 0.1 made it: sound counts by the size of its file alone."""
+        """Return the fingerprint of version 0.1, in which the audio counts only by its file's size."""
         return self._fingerprint(lambda recording: recording.path.stat().st_size if recording.path.exists() else -1)
 
     def fingerprint_like(self, known: object, written: float) -> str:
-        """Return the fingerprint, or that of version 0.1 where `known` is it and no file is newer.
+        """Return the fingerprint; that of version 0.1 if `known` equals it and no file is newer than `written`.
 
         Args:
-            known: The fingerprint that is to be gone on with.
-            written: When it was written down, in seconds of the system's clock.
+            known: The fingerprint to compare with, such as that of a run to resume.
+            written: When `known` was saved, in seconds since the epoch.
         """
         if known == self.fingerprint_of_sizes():
             changed = (recording.path.stat().st_mtime for recording in self if recording.path.exists())
@@ -197,7 +198,7 @@ def _file_digest(path: Path) -> str:
 
 
 def default_id(path: Path, root: Path, start: float | None = None, end: float | None = None) -> str:
-    """Return the id of a recording that is given none: its path below `root`, and its part of the file.
+    """Return the default id of a recording: its path below `root`, and its segment of the file.
 
     Example:
         >>> default_id(Path("/sounds/a/b.wav"), Path("/sounds"), 1.5)
@@ -208,12 +209,12 @@ def default_id(path: Path, root: Path, start: float | None = None, end: float | 
 
 
 def readable(name: str) -> str:
-    """Return a file's name as text that can be written anywhere, also where it is no text to the file system."""
+    """Return a file name as valid Unicode; bytes that are not UTF-8 are escaped."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def is_text(path: Path) -> bool:
-    """Return whether a path can be written as UTF-8, as every list of recordings is."""
+    """Return whether a path can be encoded as UTF-8, as in a manifest."""
     try:
         str(path).encode("utf-8")
     except UnicodeEncodeError:
@@ -222,5 +223,5 @@ def is_text(path: Path) -> bool:
 
 
 def number_text(value: float | None) -> str:
-    """Return seconds as a manifest has them, so that they are read back exactly; none is an empty text."""
+    """Format seconds for a manifest so that they are read back exactly; None is an empty string."""
     return "" if value is None else repr(float(value))

@@ -1,4 +1,4 @@
-"""Lists of recordings as CSV files."""
+"""Read and write manifests as CSV files; read Raven selection tables."""
 
 import csv
 import io
@@ -17,23 +17,23 @@ from mfcl.errors import ManifestError, one_of
 
 DELIMITERS = (",", "\t", ";")
 AUDACITY = re.compile(r"\d+[.,]\d+\t\d+[.,]\d+(\t|$)")
-"""The first line of Audacity's labels: a start, an end and a text."""
+"""First line of an Audacity label file: a start, an end and a text."""
 
 
 def read_manifest(csv_path: Path, *, data_root: Path | None = None) -> Manifest:
-    """Read a list of recordings: a CSV with a column `path`, or a selection table of Raven.
+    """Read a manifest: a CSV with a column `path`, or a Raven selection table.
 
-    Paths are relative to the CSV's own folder, or absolute. `id`, `start` and `end` (seconds) and `split` may be there,
-    also under other usual names (`mfcl.data.columns`); every other column is a label, and an empty cell means that it
-    is not known. Columns are separated by commas, tabs or semicolons. Outer spaces do not count. The order is the
-    file's own.
+    Paths are relative to the CSV's folder, or absolute. The columns `id`, `start` and `end` (seconds) and `split` are
+    optional and may have other usual names (`mfcl.data.columns`). Every other column is a label; an empty cell is an
+    unknown label. Columns are separated by commas, tabs or semicolons. Leading and trailing spaces are ignored. The
+    order of rows is kept.
 
     Args:
-        csv_path: The list.
-        data_root: Where the recordings lie now, if they or the list were moved; see `relocated`.
+        csv_path: The CSV file.
+        data_root: Folder of the recordings, if they or the CSV were moved; see `relocated`.
 
     Raises:
-        ManifestError: no such list, or a row that cannot be used; the message names the row.
+        ManifestError: no such file, or a row that cannot be used; the message names the line.
     """
     try:
         text = csv_path.read_bytes().decode("utf-8-sig")
@@ -43,7 +43,7 @@ def read_manifest(csv_path: Path, *, data_root: Path | None = None) -> Manifest:
         raise ManifestError(f"{csv_path}: not UTF-8 text ({error.reason}); save the table as CSV in UTF-8") from error
     if AUDACITY.match(text):
         raise ManifestError(
-            f"{csv_path}: these look like labels of Audacity, which do not name their sound; "
+            f"{csv_path}: this looks like an Audacity label file, which does not name its audio file; "
             "give a table with the columns path, start, end and label"
         )
     rows = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=_delimiter(text))
@@ -55,29 +55,30 @@ def read_manifest(csv_path: Path, *, data_root: Path | None = None) -> Manifest:
     except csv.Error as error:
         raise ManifestError(f"{csv_path}, line {rows.line_num}: not a CSV ({error}); save the table as CSV") from error
     if not read:
-        raise ManifestError(f"{csv_path}: a header, but no recording below it; give one a line")
+        raise ManifestError(f"{csv_path}: a header, but no recording below it; add one per line")
     table.check(csv_path)
-    manifest = Manifest(read, root, f"the list {csv_path.name}", table.notes())
+    manifest = Manifest(read, root, f"the manifest {csv_path.name}", table.notes())
     if data_root is not None:
         return relocated(manifest, data_root)
     if not any(recording.path.exists() for recording in read):
         raise ManifestError(
             f"{csv_path}: none of its {len(read)} files exists, such as {read[0].path}; "
-            "paths start at the CSV's folder; if the recordings were moved, give the folder where they are (data_root)"
+            "paths are relative to the CSV's folder; if the recordings were moved, give their folder (data_root)"
         )
     return manifest
 
 
 def write_manifest(manifest: Manifest, csv_path: Path, *, relative: bool = False) -> None:
-    """Write a list that `read_manifest` reads back as the same recordings; paths below its folder become relative.
+    """Write a CSV that `read_manifest` reads back as the same recordings; paths below its folder become relative.
 
     Args:
-        manifest: What to write.
-        csv_path: Where.
-        relative: Write paths beside the list's folder relative too, with `..`: it stays true when both are moved.
+        manifest: The recordings.
+        csv_path: The file to write.
+        relative: Also write paths outside the CSV's folder as relative, with `..`, so that CSV and recordings can be
+            moved together.
 
     Raises:
-        ManifestError: a label is called like a column that means something else, or a name is not text.
+        ManifestError: a label has a reserved name, or a path or label is not valid Unicode.
         MfclError: a full disk.
     """
     content = manifest_bytes(manifest, csv_path, relative=relative)
@@ -86,7 +87,7 @@ def write_manifest(manifest: Manifest, csv_path: Path, *, relative: bool = False
 
 
 def manifest_bytes(manifest: Manifest, csv_path: Path, *, relative: bool = False) -> bytes:
-    """Return what `write_manifest` writes, so that it can refuse before long work is done."""
+    """Return the bytes that `write_manifest` writes; call it early to find errors before long work."""
     root = Path(os.path.abspath(csv_path)).parent  # noqa: PTH100
     rows = [_written_row(recording, root, relative) for recording in manifest]
     used = [name for name in RESERVED if any(row[name] for row in rows)]
@@ -94,7 +95,7 @@ def manifest_bytes(manifest: Manifest, csv_path: Path, *, relative: bool = False
     lines = [[*used, *manifest.label_names]]
     for row, recording in zip(rows, manifest, strict=True):
         lines.append([row[name] for name in used] + [recording.label(name) for name in manifest.label_names])
-    # csv puts no quotes around a carriage return of its own accord, but reads it as the end of a line
+    # the csv module does not quote a carriage return, but reads it as the end of a line
     quoting: Literal[0, 1] = (
         csv.QUOTE_ALL if any("\r" in cell for line in lines for cell in line) else csv.QUOTE_MINIMAL
     )
@@ -109,14 +110,14 @@ def manifest_bytes(manifest: Manifest, csv_path: Path, *, relative: bool = False
 
 
 def _check_labels(header: Sequence[str], labels: Sequence[str], csv_path: Path) -> None:
-    """Refuse labels that would be read back as something else."""
+    """Raise an error if a label would be read back as another column."""
     for name in labels:
         if name in RESERVED or name != name.strip() or not name:
-            raise ManifestError(f"{csv_path}: a label cannot be called {name!r}; rename it")
+            raise ManifestError(f"{csv_path}: a label cannot be called {name!r}, a reserved name; rename it")
     read = read_columns(header, csv_path)
     other = [name for name in labels if name not in read.labels]
     if other:
-        raise ManifestError(f"{csv_path}: a label cannot be called {other[0]!r}, which has a meaning here; rename it")
+        raise ManifestError(f"{csv_path}: a label cannot be called {other[0]!r}, a reserved name; rename it")
 
 
 def _written_row(recording: Recording, root: Path, relative: bool) -> dict[str, str]:
@@ -136,12 +137,12 @@ def _written_row(recording: Recording, root: Path, relative: bool) -> dict[str, 
 
 
 def _delimiter(text: str) -> str:
-    """Return what separates the columns: what makes a header that names paths, commas where nothing does."""
+    """Return the delimiter: the first that gives a header with a path column, else the one with most columns."""
     headers = {}
     for delimiter in DELIMITERS:
         try:
             line = next(csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter), [])
-        except csv.Error:  # said when the whole is read
+        except csv.Error:  # reported when the whole file is read
             continue
         headers[delimiter] = [name.strip() for name in line]
     for delimiter, header in headers.items():
@@ -152,7 +153,7 @@ def _delimiter(text: str) -> str:
 
 @dataclass
 class _Table:
-    """Reads the rows of a table, and counts what is to be said of them once."""
+    """Reader of the rows of a table; collects notes about them."""
 
     columns: Columns
     header: Sequence[str]
@@ -170,7 +171,7 @@ class _Table:
         start, end = self._times(row, where)
         if end is not None and end <= (start or 0.0):
             raise ManifestError(
-                f"{where}: it ends at {end} s and starts at {start or 0.0} s, which leaves nothing; correct them"
+                f"{where}: wanted an end after the start, got start {start or 0.0} s and end {end} s; correct them"
             )
         split = row.get("split", "").strip()
         if split and split not in PARTS:
@@ -182,22 +183,22 @@ class _Table:
         )
 
     def check(self, where: object) -> None:
-        """Refuse times of a selection table that run on over several files."""
+        """Raise an error if times of a Raven table continue from file to file: they give no time within a file."""
         if is_raven(self.header) and len(self.files) > 1 and "offset" not in self.columns.places:
             raise ManifestError(
-                f"{where}: a selection table of {len(self.files)} files without 'File Offset (s)' does not "
-                "say where in each a selection begins; add that column in Raven and save it again"
+                f"{where}: a Raven selection table of {len(self.files)} files needs 'File Offset (s)', the times "
+                "within each file; add that column in Raven and save it again"
             )
 
     def notes(self) -> tuple[str, ...]:
-        """Return what a person should know."""
+        """Return notes about the table, for the user."""
         if not self.stripped:
             return ()
         name, value = self.stripped[0]
-        return (f"outer spaces of {len(self.stripped)} cells are left out, such as {value!r} in {name!r}",)
+        return (f"leading or trailing spaces of {len(self.stripped)} cells are ignored, such as {value!r} in {name!r}",)
 
     def _path(self, row: Mapping[str, str], where: str) -> tuple[Path, Path]:
-        """Return a path as the table has it, below its folder, and where it leads."""
+        """Return a path as written in the table, joined to the CSV's folder, and the same path without `..`."""
         given, full = row.get("path", ""), row.get("full_path", "")
         if "\0" in given + full or not (given.strip() or full.strip()):
             raise ManifestError(f"{where}: no path; name a file or take the line out")
@@ -211,34 +212,34 @@ class _Table:
         return found
 
     def _kept(self, given: str, name: str) -> str:
-        """Return a path of the table; a file whose name has outer spaces on the disk keeps them."""
+        """Return a path without outer spaces, unless a file with these spaces in its name exists."""
         return given if given == given.strip() or (self.root / given).exists() else self._strip(given, name)
 
     def _times(self, row: Mapping[str, str], where: str) -> tuple[float | None, float | None]:
-        said = {
+        times = {
             meaning: _seconds(row.get(meaning, ""), self.header[self.columns.places[meaning]], where)
             if meaning in self.columns.places
             else None
             for meaning in ("start", "end", "duration", "offset")
         }
-        start, end = said["start"], said["end"]
-        if said["duration"] is not None:
-            end = round((start or 0.0) + said["duration"], 9)
+        start, end = times["start"], times["end"]
+        if times["duration"] is not None:
+            end = round((start or 0.0) + times["duration"], 9)
         if "offset" in self.columns.places and start is not None and end is not None:
-            if said["offset"] is None:
+            if times["offset"] is None:
                 raise ManifestError(f"{where}: no 'File Offset (s)'; save the selection table with it")
-            start, end = said["offset"], round(said["offset"] + end - start, 9)
+            start, end = times["offset"], round(times["offset"] + end - start, 9)
         return start, end
 
     def _strip(self, value: str, name: str) -> str:
-        plain = value.strip()  # also of tabs, line ends and spaces that do not break
+        plain = value.strip()  # also strips tabs, line ends and non-breaking spaces
         if plain != value:
             self.stripped.append((name, value))
         return plain
 
 
 def _plain(path: Path) -> Path:
-    """Return a path without `..`, as it was written; through a link `..` may lead elsewhere."""
+    """Return a path without `..`, if the file exists there; after a symbolic link `..` may lead elsewhere."""
     if ".." not in path.parts:
         return path
     plain = Path(os.path.normpath(path))
@@ -254,6 +255,6 @@ def _seconds(text: str, name: str, where: str) -> float | None:
         value = float(text) if text.strip() else None
     except ValueError:
         value = -1.0
-    if value is not None and not 0 <= value < 1e9:  # also not true of NaN
+    if value is not None and not 0 <= value < 1e9:  # also rejects NaN
         raise ManifestError(f"{where}: {name} is {text!r}; give seconds from the file's beginning, such as 1.5")
     return value

@@ -1,4 +1,4 @@
-"""Recordings that were moved after a list of them was written."""
+"""Find recordings that were moved after their manifest was written."""
 
 import os
 from dataclasses import replace
@@ -9,17 +9,17 @@ from mfcl.errors import ManifestError
 
 
 def relocated(manifest: Manifest, data_root: Path) -> Manifest:
-    """Return the same recordings below another folder.
+    """Return the same recordings with paths below another folder.
 
-    From all paths the same beginning is taken away, as little as leaves a file that exists below `data_root`. Ids,
-    labels and sides stay, so that what was made of them still belongs to them.
+    The shortest common prefix is removed from all paths such that a file exists below `data_root`. Ids, labels and
+    splits stay, so that embeddings and checkpoints still match.
 
     Args:
-        manifest: Recordings with the paths of an earlier day.
-        data_root: The folder that they were moved to.
+        manifest: Recordings with their old paths.
+        data_root: Folder to which they were moved.
 
     Raises:
-        ManifestError: none of them is there.
+        ManifestError: none of them exists there.
     """
     root = Path(os.path.abspath(data_root))  # noqa: PTH100
     paths = [Path(os.path.normpath(recording.path)) for recording in manifest]
@@ -31,5 +31,5 @@ def relocated(manifest: Manifest, data_root: Path) -> Manifest:
             return replace(manifest, recordings=tuple(replace(recording, path=path) for recording, path in pairs))
     raise ManifestError(
         f"{data_root}: none of the {len(paths)} recordings is below it, such as {paths[0]}; "
-        "give the folder that they were moved to"
+        "give the folder to which they were moved"
     )

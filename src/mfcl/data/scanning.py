@@ -1,4 +1,4 @@
-"""What there is, and what is wrong with it, file by file."""
+"""Scan recordings: list their properties and problems, and find copies."""
 
 import contextlib
 import json
@@ -19,25 +19,25 @@ from mfcl.errors import MfclError
 NAMELESS = "name not UTF-8"
 DONE = {
     **FAILURES,
-    NAMELESS: "left out: no list can name it; rename the file or its folder",
+    NAMELESS: "left out: a manifest cannot name it; rename the file or its folder",
     **{kind: done for kind, done in NOTICES.items() if kind != "DC offset"},
-    "duplicate": "used, on the side of its first copy",
+    "duplicate": "used, in the same split as its first copy",
     "label missing": "used where the label is not needed",
     "DC offset": NOTICES["DC offset"],
 }
-"""Kinds of problems, the worst first, and what is done about each."""
+"""Kind of problem -> what is done about it; the worst first."""
 UNUSABLE = (*FAILURES, NAMELESS)
-"""Kinds for which a recording is left out; with any other it stays."""
+"""Kinds of problems with which a recording is left out."""
 
-VERSION = 3  # of what is found and kept of a recording; another number, and all are looked at again
+VERSION = 3  # of cached scan results; a new number makes all files be scanned again
 KEPT = ("seconds", "sample_rate", "channels", "problems", "digest")
-SHOWN = 12  # values of a label that the table counts one by one
-EXAMPLES = 2  # recordings that are named of each kind of problem
+SHOWN = 12  # most values that the table counts one by one
+EXAMPLES = 2  # example recordings per kind of problem
 
 
 @dataclass(frozen=True, slots=True)
 class ScanEntry:
-    """What was found of one recording."""
+    """Scan result of one recording."""
 
     id: str
     path: Path
@@ -48,32 +48,32 @@ class ScanEntry:
     problems: tuple[str, ...]
     """Each begins with its kind, such as `clipped: at 3 places`."""
     digest: str
-    """Of the decoded sound and its rate; empty if there is none."""
+    """Hash of the decoded samples and sample rate; empty without samples."""
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """The kinds of its problems."""
+        """Kinds of its problems."""
         return tuple(kind_of(problem) for problem in self.problems)
 
     @property
     def usable(self) -> bool:
-        """Whether it can be trained on and measured."""
+        """Whether it can be used for training and evaluation."""
         return not any(kind in UNUSABLE for kind in self.kinds)
 
 
 @dataclass(frozen=True)
 class ScanReport:
-    """What was found of all recordings, in the manifest's order."""
+    """Scan results of all recordings, in the manifest's order."""
 
     manifest: Manifest
     entries: tuple[ScanEntry, ...]
 
     @property
     def usable(self) -> Manifest:
-        """The recordings that can be used.
+        """The usable recordings, with their digests.
 
         Raises:
-            ManifestError: there is none.
+            ManifestError: there are none.
         """
         pairs = zip(self.manifest, self.entries, strict=True)
         kept = tuple(replace(recording, digest=entry.digest) for recording, entry in pairs if entry.usable)
@@ -81,11 +81,11 @@ class ScanReport:
 
     @property
     def failures(self) -> tuple[tuple[str, str], ...]:
-        """Recordings that cannot be used: id and reason."""
+        """Id and reason of recordings that cannot be used."""
         return tuple((entry.id, "; ".join(entry.problems)) for entry in self.entries if not entry.usable)
 
     def table(self) -> str:
-        """Return what there is: files, hours, rates, lengths, labels and their counts, and the problems' numbers."""
+        """Return a summary table: recordings, hours, durations, rates, channels, labels, splits and problems."""
         good = [entry for entry in self.entries if entry.usable]
         seconds = np.array([entry.seconds for entry in good] or [0.0])
         problems = Counter(kind for entry in self.entries for kind in dict.fromkeys(entry.kinds))
@@ -99,16 +99,16 @@ class ScanReport:
             *((f"label {name}", _label_counts(self.manifest, name)) for name in self.manifest.label_names),
             ("split", _split_counts(self.manifest)),
             *([("layout", self.manifest.layout)] if self.manifest.layout else []),
-            *([("copies", f"{copies} recordings are copies of others: kept on one side")] if copies else []),
+            *([("copies", f"{copies} recordings are copies of others: kept in one split")] if copies else []),
             ("problems", ", ".join(f"{kind}: {problems[kind]}" for kind in sorted(problems, key=_severity)) or "none"),
         ]
         notes = "".join(f"\nnote: {note}" for note in self.manifest.notes)
         return table(rows, ["", readable(str(self.manifest.root))]) + notes
 
     def kinds_table(self) -> str:
-        """Return the kinds of problems, the worst first: how many recordings, what is done, and two examples of each.
+        """Return a table of the kinds of problems, the worst first: counts, what is done, and examples.
 
-        An empty text if there is no problem.
+        An empty string if there is no problem.
         """
         found: dict[str, dict[str, str]] = defaultdict(dict)
         for entry in self.entries:
@@ -126,10 +126,10 @@ class ScanReport:
         return table(rows, ["problem", "recordings", "what is done", "for example"]) if rows else ""
 
     def problems_table(self, most: int | None = None) -> str:
-        """Return the problems, a recording a line, the worst first; an empty text if there is none.
+        """Return a table with one row per recording with problems, the worst first; an empty string if there is none.
 
         Args:
-            most: Lines at the most; the rest is counted. None: every recording with a problem.
+            most: Most rows; the others are counted. None: all.
         """
         having = (entry for entry in self.entries if entry.problems)
         entries = sorted(having, key=lambda entry: (entry.usable, min(map(_severity, entry.kinds))))
@@ -140,17 +140,17 @@ class ScanReport:
 
 
 def scan(manifest: Manifest, *, workers: int | None = None, progress: bool = True) -> ScanReport:
-    """Decode every recording and say what is wrong with it; a bad file never stops it.
+    """Decode every recording and report its problems; a bad file does not stop the scan.
 
-    `mfcl.audio.judging` has the kinds of problems: `FAILURES`, for which a recording is left out, and `NOTICES`, with
-    which it stays. A file whose name is not UTF-8 is left out too. Two more come from all recordings together:
-    `duplicate` (of an earlier one's sound at its rate, in whatever format) and `label missing`.
+    The kinds of problems are in `mfcl.audio.judging`: with `FAILURES` a recording is left out, with `NOTICES` it is
+    used. A file whose name is not UTF-8 is left out too. Two kinds concern the whole manifest: `duplicate` (the same
+    samples and sample rate as an earlier recording, in any file format) and `label missing`.
 
     Memory does not grow with the length of a recording.
 
     Args:
         manifest: The recordings.
-        workers: Threads; none: all cores.
+        workers: Number of threads; None: one per core.
         progress: Whether to show a bar.
     """
     found = in_parallel(_inspect, manifest.recordings, workers=workers, what="Scanning", shown=progress)
@@ -158,25 +158,25 @@ def scan(manifest: Manifest, *, workers: int | None = None, progress: bool = Tru
 
 
 def scan_once(manifest: Manifest, *, cache: Path | None = None, progress: bool = True) -> ScanReport:
-    """Return what `scan` finds, without listening again to files that have not changed since the last time.
+    """Return the result of `scan` from the cache if no file has changed; else scan and cache it.
 
     Args:
         manifest: The recordings.
-        cache: Folder for what was found; by default as `mfcl.core.files.cache_folder` has it.
+        cache: Cache folder; for the default see `mfcl.core.files.cache_folder`.
         progress: Whether to show a bar.
     """
     place = cache_folder(cache) / "scan" / f"{manifest.files_key(VERSION)}.json"
     entries = _kept(place, manifest)
     if entries is None:
         entries = list(in_parallel(_inspect, manifest.recordings, what="Scanning", shown=progress))
-        with contextlib.suppress(OSError, ValueError, MfclError):  # not kept: looked at again the next time
+        with contextlib.suppress(OSError, ValueError, MfclError):  # not cached: scanned again the next time
             place.parent.mkdir(parents=True, exist_ok=True)
             write_json(place, [[getattr(entry, name) for name in KEPT] for entry in entries])
     return _report(manifest, entries)
 
 
 def _kept(place: Path, manifest: Manifest) -> list[ScanEntry] | None:
-    """Return what was found of each recording by itself the last time; none if there was none, or it is damaged."""
+    """Return cached results without `duplicate` and `label missing`; None if there are none or they are damaged."""
     try:
         rows = json.loads(place.read_text(encoding="utf-8"))
         return [
@@ -188,7 +188,7 @@ def _kept(place: Path, manifest: Manifest) -> list[ScanEntry] | None:
 
 
 def _report(manifest: Manifest, found: Iterable[ScanEntry]) -> ScanReport:
-    """Return the report of entries, with what only all of them together show."""
+    """Return a report of all entries, with the problems `duplicate` and `label missing` added."""
     first: dict[str, str] = {}
     entries = []
     for recording, entry in zip(manifest, found, strict=True):
@@ -227,7 +227,7 @@ def _label_counts(manifest: Manifest, name: str) -> str:
 
 
 def _counts(values: Iterable[str]) -> str:
-    """Return how many there are of each value; of many values, the range."""
+    """Return the count of each value; for many values, the range of counts."""
     found = sorted(Counter(values).items())
     if len(found) > SHOWN:
         return f"{min(count for _, count in found)} to {max(count for _, count in found)} each"
@@ -235,12 +235,12 @@ def _counts(values: Iterable[str]) -> str:
 
 
 def _rates(rates: Iterable[int]) -> str:
-    """Return how many recordings there are of each rate, the most frequent first."""
+    """Return the number of recordings per sample rate, the most frequent first."""
     found = Counter(rates).most_common()
     more = f", {len(found) - SHOWN} more rates" if len(found) > SHOWN else ""
     return ", ".join(f"{rate} Hz: {count}" for rate, count in found[:SHOWN]) + more or "none"
 
 
 def _severity(kind: str) -> int:
-    """Return where a kind stands among all, the worst first."""
+    """Return the rank of a kind of problem; 0 is the worst."""
     return list(DONE).index(kind) if kind in DONE else len(DONE)

@@ -1,8 +1,8 @@
-"""Who is trained on and who is measured: every split is a function of label values and a seed, never of an order.
+"""Assign recordings to train, valid and test as a function of label values and a seed, not of the recordings' order.
 
-A recording without the label that decides comes on no side: its speaker, say, could be anyone's. Copies of one sound,
-as the scan finds them, stay on one side of a drawn split. A drawn split whose sides lack classes is mended where units
-can be exchanged (see `mfcl.data.covering`).
+A recording without the label to split by gets no split: its speaker, for example, could be in any of them. Copies of a
+recording, as found by a scan, stay in one drawn split. If a drawn split lacks classes, units are exchanged where
+possible (see `mfcl.data.covering`).
 """
 
 from collections import defaultdict
@@ -16,7 +16,7 @@ from mfcl.data.manifest import Manifest
 from mfcl.errors import SplitError, one_of
 
 PROTOCOLS = ("manifest", "label", "recording", "reference", *(f"becker-{rotation}" for rotation in range(5)))
-"""Names that `split` knows."""
+"""Names of the split protocols."""
 
 BECKER_FOLDS = (
     (28, 56, 7, 19, 35, 1, 6, 16, 23, 34, 46, 53),
@@ -25,7 +25,7 @@ BECKER_FOLDS = (
     (12, 47, 59, 15, 27, 41, 4, 11, 21, 31, 44, 50),
     (26, 52, 60, 18, 32, 42, 5, 13, 22, 33, 45, 51),
 )
-"""The 60 speakers of AudioMNIST in five groups of 12, by number.
+"""Five folds of 12 of AudioMNIST's 60 speakers, by number.
 
 Source: Becker et al., arXiv:1807.03418; the lists are those of the repository soerenab/AudioMNIST,
     audiomnist/train/splits.py ("digit").
@@ -43,19 +43,20 @@ def split(
     test: float = 0.25,
     valid: float = 0.2,
 ) -> Manifest:
-    """Return the manifest with every recording on a side, by one of `PROTOCOLS`.
+    """Assign every recording to a split by one of `PROTOCOLS`.
 
     Args:
-        manifest: What to split.
-        protocol: `manifest` obeys the manifest's own sides and draws validation recordings from its train side if it
-            has none; `label` and `recording` draw sides; `reference` and `becker-0` to `becker-4` are those of studies.
-        seed: Of the draws; Becker's rotations have none.
-        label: No value of it comes on two sides: for `label`, and for the validation recordings of `manifest`.
-        speaker: The label that the studies' protocols call speaker.
-        digit: The label that the reference study's calls digit; the drawn protocols bring its values on every side,
-            as far as that can be.
-        test: Share of values or files that is measured: for `label` and `recording`.
-        valid: Share of the rest that choices are made on.
+        manifest: The recordings.
+        protocol: `manifest` uses the manifest's own splits and draws valid from train if it has none. `label` and
+            `recording` draw the splits. `reference` and `becker-0` to `becker-4` are the splits of published studies.
+        seed: Seed of the draws; Becker's rotations are fixed.
+        label: Keep recordings with the same value of this label in one split; used by `label`, and by `manifest` to
+            draw valid.
+        speaker: Label that names the speaker, for `reference` and `becker-*`.
+        digit: Label that names the class: `reference` stratifies by it, and the drawn protocols put its values in
+            every split, as far as possible.
+        test: Fraction of the values or files for test, for `label` and `recording`.
+        valid: Fraction of the remaining values or files for valid.
 
     Raises:
         SplitError: no such protocol, or too little to split.
@@ -65,7 +66,7 @@ def split(
         return draw_validation(manifest, label, seed=seed, share=valid, classes=classes)
     if protocol == "label":
         if label is None:
-            raise SplitError("the protocol 'label' splits by a label; say which in split_by, such as 'speaker'")
+            raise SplitError("the protocol 'label' needs a label to split by; give split_by, such as 'speaker'")
         return split_by_label(manifest, label, seed=seed, test=test, valid=valid, classes=classes)
     if protocol == "recording":
         return split_by_recording(manifest, seed=seed, test=test, valid=valid, classes=classes)
@@ -85,44 +86,44 @@ def split_by_label(
     valid: float = 0.2,
     classes: str | None = None,
 ) -> Manifest:
-    """Draw sides so that no value of a label, such as a speaker, is on two.
+    """Draw splits that keep recordings with the same value of a label, such as a speaker, in one split.
 
     Args:
-        manifest: What to split.
-        label: The label's name.
-        seed: Of the draw.
-        test: Share of the values that is measured.
-        valid: Share of the other values that choices are made on.
-        classes: A label whose values are to be on every side, as far as can be.
+        manifest: The recordings.
+        label: Name of the label.
+        seed: Seed of the draw.
+        test: Fraction of the values for test.
+        valid: Fraction of the remaining values for valid.
+        classes: Label whose values should be in every split, as far as possible.
 
     Raises:
         SplitError: fewer than three values.
     """
     units = _joined(manifest, _values(manifest, label))
     advice = "or split by another label or by recording (split_by 'none')"
-    sides = _three_sides(manifest, units, seed, (f"values of {label!r}", advice), test, valid, classes)
-    return manifest.with_splits(sides.get(unit, "") for unit in units)
+    splits = _three_splits(manifest, units, seed, (f"values of {label!r}", advice), test, valid, classes)
+    return manifest.with_splits(splits.get(unit, "") for unit in units)
 
 
 def split_by_recording(
     manifest: Manifest, *, seed: int, test: float = 0.25, valid: float = 0.2, classes: str | None = None
 ) -> Manifest:
-    """Draw sides by file; parts of one file stay together. For `classes` see `split_by_label`.
+    """Draw splits by file; segments of one file stay together. For the arguments see `split_by_label`.
 
     Raises:
         SplitError: fewer than three files.
     """
     units = _joined(manifest, _files(manifest))
-    sides = _three_sides(manifest, units, seed, ("files", ""), test, valid, classes)
-    return manifest.with_splits(sides[unit] for unit in units)
+    splits = _three_splits(manifest, units, seed, ("files", ""), test, valid, classes)
+    return manifest.with_splits(splits[unit] for unit in units)
 
 
 def split_reference(manifest: Manifest, *, seed: int, speaker: str = "speaker", digit: str = "digit") -> Manifest:
-    """Split as the reference study: a third of the speakers is measured; the rest 80/20 inside each speaker and digit.
+    """Split as the reference study: a third of the speakers for test; the rest 80/20 within each speaker and digit.
 
-    Its faults are left out: the 80/20 is stratified by the labels themselves, and neither draw depends on the order in
-    which a file system lists. A speaker and digit of few recordings gives a validation recording with the probability
-    that makes the share 20 % on the whole.
+    Unlike in that study, the 80/20 split is stratified by the labels themselves, and no draw depends on the order in
+    which a file system lists files. If a speaker has few recordings of a digit, the number for valid is rounded at
+    random, so that valid is 20 % on average.
 
     Raises:
         SplitError: fewer than three speakers, or too few recordings.
@@ -141,52 +142,53 @@ def split_reference(manifest: Manifest, *, seed: int, speaker: str = "speaker", 
         draw = generator(seed, "reference", "valid", who, what)
         count = int(0.2 * len(members) + draw.random())
         chosen.update(draw.permutation(sorted(members))[:count].tolist())
-    sides = [
+    splits = [
         "" if not (who and what) else "test" if who in measured else "valid" if file in chosen else "train"
         for who, what, file in zip(speakers, digits, files, strict=True)
     ]
-    if not {"train", "valid"} <= set(sides):
+    if not {"train", "valid"} <= set(splits):
         raise SplitError(
-            f"{manifest.root}: {len(manifest)} recordings are too few to train and to choose on; record more"
+            f"{manifest.root}: {len(manifest)} recordings are too few for a train and a valid split; add more"
         )
-    return manifest.with_splits(sides)
+    return manifest.with_splits(splits)
 
 
 def split_becker(manifest: Manifest, rotation: int, *, speaker: str = "speaker") -> Manifest:
-    """Split AudioMNIST as Becker et al.: 36 speakers to train, 12 to choose, 12 to measure; five rotations.
+    """Split AudioMNIST as Becker et al.: 36 speakers for train, 12 for valid, 12 for test; five rotations.
 
     Raises:
         SplitError: the speakers are not AudioMNIST's 60, or there is no such rotation.
     """
     if not 0 <= rotation < 5:
-        raise SplitError(f"Becker's rotations are 0 to 4, not {rotation}")
+        raise SplitError(f"rotation: wanted a number from 0 to 4, got {rotation}")
     values = _values(manifest, speaker)
     numbers = {value: int(value) if value.isdecimal() else 0 for value in {*values} - {""}}
     if sorted(numbers.values()) != list(range(1, 61)):
         raise SplitError(
-            f"{manifest.root}: Becker's rotations are of AudioMNIST's 60 speakers, 01 to 60, here are {len(numbers)} "
-            f"({', '.join(sorted(numbers)[:3])}, ...); use the protocol 'label' or 'reference'"
+            f"{manifest.root}: Becker's rotations need AudioMNIST's 60 speakers, 01 to 60, but there are "
+            f"{len(numbers)} ({', '.join(sorted(numbers)[:3])}, ...); use the protocol 'label' or 'reference'"
         )
-    sides: dict[int, str] = {}
-    for place, side in enumerate(["train", "train", "train", "valid", "test"]):
-        sides |= dict.fromkeys(BECKER_FOLDS[(rotation + place) % 5], side)
-    return manifest.with_splits(sides[numbers[value]] if value else "" for value in values)
+    splits: dict[int, str] = {}
+    for place, name in enumerate(["train", "train", "train", "valid", "test"]):
+        splits |= dict.fromkeys(BECKER_FOLDS[(rotation + place) % 5], name)
+    return manifest.with_splits(splits[numbers[value]] if value else "" for value in values)
 
 
 def draw_validation(
     manifest: Manifest, label: str | None, *, seed: int, share: float = 0.2, classes: str | None = None
 ) -> Manifest:
-    """Move part of a manifest's train side to validation, unless it has validation recordings already.
+    """Move some recordings from train to valid, unless the manifest has valid recordings already.
 
     Args:
-        manifest: One with a train side; what is on no side stays so.
-        label: No value of it comes on both sides, such as a speaker; what has none stays. No label: files are drawn.
-        seed: Of the draw.
-        share: Share of the values, or files, that is moved.
-        classes: A label whose values are to be on both sides, as far as can be.
+        manifest: Recordings with a train split; those without a split stay without one.
+        label: Keep recordings with the same value of this label, such as a speaker, in one split; those without a
+            value stay in train. None: draw files.
+        seed: Seed of the draw.
+        share: Fraction of the values, or files, to move.
+        classes: Label whose values should be in both splits, as far as possible.
 
     Raises:
-        SplitError: no train side, or fewer than two values on it.
+        SplitError: no train split, or fewer than two values in it.
     """
     splits = manifest.splits
     if "train" not in splits:
@@ -201,18 +203,16 @@ def draw_validation(
     order = _shuffled(sorted({*units} - {""}), seed, "valid")
     if len(order) < 2:
         what = "files" if label is None else f"values of {label!r}"
-        raise SplitError(
-            f"{manifest.root}: validation needs 2 or more {what} on the train side, there is 1; record more"
-        )
-    chosen = _count(len(order), share, 1)
-    drawn = {unit: "valid" if place < chosen else "train" for place, unit in enumerate(order)}
-    sides = covering(drawn, _classes(train, units, classes))
+        raise SplitError(f"{manifest.root}: validation needs 2 or more {what} in the train split, there is 1; add more")
+    moved = _count(len(order), share, 1)
+    drawn = {unit: "valid" if place < moved else "train" for place, unit in enumerate(order)}
+    covered = covering(drawn, _classes(train, units, classes))
     splits = splits.astype("<U5")
-    splits[places] = [sides.get(unit, "train") for unit in units]
+    splits[places] = [covered.get(unit, "train") for unit in units]
     return manifest.with_splits(splits.tolist())
 
 
-def _three_sides(
+def _three_splits(
     manifest: Manifest,
     units: Sequence[str],
     seed: int,
@@ -221,22 +221,22 @@ def _three_sides(
     valid: float,
     classes: str | None,
 ) -> dict[str, str]:
-    """Return the side of each unit; `words` say what the units are, and what to do if they are too few."""
+    """Draw the split of each unit; `words` are the name of the units and the advice if there are too few."""
     values = sorted({*units} - {""})
     if len(values) < 3:
         raise SplitError(_too_few(manifest, len(values), *words))
     order = _shuffled(values, seed, "sides")
-    measured = _count(len(order), test, 2)
-    chosen = measured + _count(len(order) - measured, valid, 1)
+    tested = _count(len(order), test, 2)
+    held_out = tested + _count(len(order) - tested, valid, 1)
     drawn = {
-        value: "test" if place < measured else "valid" if place < chosen else "train"
+        value: "test" if place < tested else "valid" if place < held_out else "train"
         for place, value in enumerate(order)
     }
     return covering(drawn, _classes(manifest, units, classes))
 
 
 def _classes(manifest: Manifest, units: Sequence[str], label: str | None) -> dict[str, set[str]]:
-    """Return the values of a label in each unit."""
+    """Return the values of a label among the recordings of each unit."""
     found: dict[str, set[str]] = defaultdict(set)
     for unit, recording in zip(units, manifest, strict=True):
         if unit and label and recording.label(label):
@@ -245,7 +245,7 @@ def _classes(manifest: Manifest, units: Sequence[str], label: str | None) -> dic
 
 
 def _joined(manifest: Manifest, names: Sequence[str]) -> list[str]:
-    """Return the names of units, one for those that share a sound: the first by the alphabet; "" stays so."""
+    """Merge units that share a copy of a recording: return the first of their names, one per recording; "" stays."""
     parent = {name: name for name in names}
 
     def first(name: str) -> str:
@@ -262,7 +262,7 @@ def _joined(manifest: Manifest, names: Sequence[str]) -> list[str]:
 
 
 def _count(values: int, share: float, kept: int) -> int:
-    """Return how many of the values a share is: at least one, and `kept` are left over."""
+    """Return the number of values in a share: at least 1, and at least `kept` values are left over."""
     return min(max(round(values * share), 1), values - kept)
 
 
@@ -275,7 +275,7 @@ def _values(manifest: Manifest, label: str) -> list[str]:
 
 
 def _files(manifest: Manifest) -> list[str]:
-    """Return one name for each recording's file, the first id of its parts: ids, unlike paths, move with a folder."""
+    """Return a name of each recording's file: the first id of its segments, since ids do not change with the folder."""
     first: dict[str, str] = {}
     for recording in manifest:
         path = str(recording.path)
@@ -284,6 +284,4 @@ def _files(manifest: Manifest) -> list[str]:
 
 
 def _too_few(manifest: Manifest, count: int, what: str, advice: str) -> str:
-    return f"{manifest.root}: a split needs 3 or more {what}, here are {count}; record more" + (
-        advice and f", {advice}"
-    )
+    return f"{manifest.root}: a split needs 3 or more {what}, there are {count}; add more" + (advice and f", {advice}")

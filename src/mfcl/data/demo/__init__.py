@@ -1,4 +1,4 @@
-"""A corpus of spoken digits synthesised offline, in AudioMNIST's layout: for trying things out, never for results."""
+"""Synthesise a corpus of spoken digits offline, in AudioMNIST's layout: for demonstrations, not for results."""
 
 import contextlib
 import json
@@ -18,13 +18,13 @@ from mfcl.data.demo.rooms import record
 from mfcl.data.demo.voices import DIGITS, Voice, draw_speech, draw_voice
 from mfcl.errors import MfclError
 
-VERSION = 1  # of the sound that equal settings give
+VERSION = 1  # of the audio; equal settings and version give equal bytes
 NOTE = "Synthetic speech by eSpeak NG in drawn rooms; no person was recorded."
 
 
 @dataclass(frozen=True)
 class _Settings:
-    """What decides every byte of a corpus."""
+    """Settings that determine every byte of a corpus."""
 
     voices: int
     takes: int
@@ -44,27 +44,26 @@ def make_demo(
     workers: int | None = None,
     progress: bool = True,
 ) -> Path:
-    """Synthesise every digit, `takes` times, by voices that differ in sound, pitch, accent, room and microphone.
+    """Synthesise `takes` recordings of every digit by speakers with different voices, accents, rooms and microphones.
 
-    Equal settings give equal bytes, whatever `workers` is; a speaker is the same in a corpus of any number of voices,
-    and a corpus of more takes begins with those of a smaller one. A finished corpus is returned at once, an
-    interrupted one is gone on with.
+    Equal settings give equal bytes for any number of `workers`. A speaker does not change with the number of voices,
+    nor a take with the number of takes. A finished corpus is returned at once; an interrupted one is continued.
 
     Args:
-        folder: Where the corpus goes: `data/<speaker>/<digit>_<speaker>_<take>.wav`, `data/audioMNIST_meta.txt`, and
-            `demo.json` once it is whole.
-        voices: Speakers, 1 to 999; up to 71 no two share a voice variant.
-        takes: Of each digit by each speaker.
-        seed: Of everything that is drawn.
-        sample_rate: Of the files, 8000 to 48000 Hz.
-        workers: Threads; none: all cores.
+        folder: Folder of the corpus. It gets `data/<speaker>/<digit>_<speaker>_<take>.wav`,
+            `data/audioMNIST_meta.txt`, and `demo.json` when it is complete.
+        voices: Number of speakers, 1 to 999; up to 71 speakers have different voice variants.
+        takes: Recordings of each digit by each speaker, 1 to 1000.
+        seed: Seed of all draws.
+        sample_rate: Sample rate of the files, 8000 to 48000 Hz.
+        workers: Number of threads; None: one per core.
         progress: Show progress.
 
     Returns:
         The folder.
 
     Raises:
-        MfclError: a value out of range, the extra `demo` missing, a folder with something else in it, a full disk.
+        MfclError: a value out of range, the extra `demo` missing, a folder with other contents, or a full disk.
     """
     for name, value, low, high in (
         ("voices", voices, 1, 999),
@@ -83,7 +82,7 @@ def make_demo(
 
 @contextlib.contextmanager
 def _alone(target: Path) -> Iterator[None]:
-    """Let a second process that makes the same corpus wait until this one is done."""
+    """Lock the folder, so that a second process that makes the same corpus waits."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(target.with_name(f".{target.name}.lock"))
@@ -93,7 +92,7 @@ def _alone(target: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        with contextlib.suppress(OSError):  # Windows keeps an open file
+        with contextlib.suppress(OSError):  # Windows cannot delete an open file
             Path(lock.lock_file).unlink()
         lock.release()
 
@@ -106,23 +105,23 @@ def _make(folder: Path, settings: _Settings, workers: int | None, progress: bool
         espeak_loader()
         files.write_json(begun, asdict(settings))
         finished.unlink(missing_ok=True)
-        for remains in data.glob(".*.part"):  # of a call that was killed
+        for remains in data.glob(".*.part"):  # left by a killed call
             shutil.rmtree(remains, ignore_errors=True)
         speak = partial(_speak, settings=settings, data=data)
         for _ in in_parallel(speak, absent, workers=workers, what="synthesising", unit="voice", shown=progress):
             pass
         files.write_json(data / "audioMNIST_meta.txt", {voice.name: voice.meta() for voice in cast})
-        files.write_json(finished, asdict(settings))  # last: whoever sees it has a whole corpus
+        files.write_json(finished, asdict(settings))  # last: it marks a complete corpus
     begun.unlink(missing_ok=True)
 
 
 def _check_folder(folder: Path, settings: _Settings) -> None:
-    """Refuse a folder that holds anything but this corpus, whole or begun."""
+    """Raise an error if a folder holds anything but this corpus, complete or begun."""
     try:
         if not folder.exists() or not any(folder.iterdir()):
             return
     except OSError as error:
-        raise MfclError(f"{folder}: a folder was wanted ({error.strerror}); choose another place") from error
+        raise MfclError(f"{folder}: wanted a folder ({error.strerror}); choose another path") from error
     for name in ("demo.json", "demo.part.json"):
         with contextlib.suppress(OSError, ValueError):
             if json.loads((folder / name).read_text(encoding="utf-8")) == asdict(settings):
@@ -131,7 +130,7 @@ def _check_folder(folder: Path, settings: _Settings) -> None:
 
 
 def _speak(voice: Voice, *, settings: _Settings, data: Path) -> None:
-    """Write all recordings of one speaker: to a hidden folder first, so that a speaker is there whole or not at all."""
+    """Write all recordings of one speaker to a hidden folder, then rename it, so that no speaker is incomplete."""
     hidden = data / f".{voice.name}.part"
     try:
         hidden.mkdir(parents=True)

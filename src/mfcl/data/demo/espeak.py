@@ -1,8 +1,8 @@
-"""Speech from eSpeak NG, a GPL-3 library of the extra `demo`, called through ctypes.
+"""Speech synthesis with eSpeak NG, a GPL-3 library of the extra `demo`, called through ctypes.
 
-The library keeps state from one call to the next, also over its own `Terminate`: the same word sounds slightly
-different the second time. So every speaker gets a copy of the library of its own, loaded from a temporary file, and
-says everything in one fixed order: then nothing depends on who spoke before or in which thread.
+The library keeps state between calls, even after its own `Terminate`: a repeated word sounds slightly different. So
+every speaker uses a separate copy of the library, loaded from a temporary file, and says everything in a fixed order.
+The audio then does not depend on other speakers or threads.
 """
 
 import contextlib
@@ -22,30 +22,30 @@ from jaxtyping import Float32
 from mfcl.errors import MfclError
 
 SYNCHRONOUS = 2  # espeak_AUDIO_OUTPUT: no thread and no sound card, blocks go to the callback
-DONT_EXIT = 0x8000  # otherwise a missing file ends the whole process
+DONT_EXIT = 0x8000  # else a missing file ends the process
 RATE, PITCH, RANGE = 1, 3, 4  # espeak_PARAMETER
 UTF8 = 1
-SHORT = 150  # bytes; eSpeak keeps the folder of its data in a field of 160
+SHORT = 150  # bytes; eSpeak stores the path of its data in a buffer of 160
 
 Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
 
 
 @dataclass(frozen=True)
 class Speech:
-    """How a word is said, in eSpeak's own scales."""
+    """Settings of an utterance, in eSpeak's units."""
 
     voice: str
     """Language and variant, such as `en-us+f2`."""
     rate: int
-    """Words a minute, 80 to 450."""
+    """Words per minute, 80 to 450."""
     pitch: int
-    """Base pitch relative to the variant's own, 0 to 99; 50 is as it is."""
+    """Base pitch, 0 to 99; 50 is the variant's own."""
     range: int
-    """How far the pitch moves, 0 (monotone) to 99."""
+    """Pitch range, 0 (monotone) to 99."""
 
 
 class Espeak:
-    """One copy of the library."""
+    """A loaded copy of the eSpeak NG library."""
 
     def __init__(self, library: Any, sample_rate: int) -> None:
         self.sample_rate = sample_rate
@@ -55,15 +55,15 @@ class Espeak:
         library.espeak_SetSynthCallback(self._callback)
 
     def say(self, text: str, speech: Speech, *, seed: int) -> Float32[np.ndarray, " samples"]:
-        """Return a text as sound, full scale being 1, at `sample_rate`.
+        """Synthesise a text at `sample_rate`; full scale is 1.
 
         Args:
-            text: Words.
-            speech: How they are said.
-            seed: For the library's own noise (breath, roughness), below 2**31.
+            text: The words.
+            speech: Voice, rate and pitch.
+            seed: Seed of the library's noise (breath, roughness), below 2**31.
 
         Raises:
-            MfclError: a voice that this copy of the library does not have.
+            MfclError: the library does not have the voice.
         """
         self._blocks.clear()
         self._library.espeak_ng_SetRandSeed(ctypes.c_long(seed))
@@ -84,7 +84,7 @@ class Espeak:
 
 @contextlib.contextmanager
 def open_espeak() -> Iterator[Espeak]:
-    """Load a fresh copy of the library, with no memory of earlier words.
+    """Load a new copy of the library, without state from earlier words.
 
     Raises:
         MfclError: the extra `demo` is not installed, or the library does not load here.
@@ -106,7 +106,7 @@ def open_espeak() -> Iterator[Espeak]:
 
 
 def espeak_loader() -> Any:
-    """Return the module that knows where the library is.
+    """Return the module that has the path of the library.
 
     Raises:
         MfclError: the extra is not installed.
@@ -115,12 +115,12 @@ def espeak_loader() -> Any:
         return importlib.import_module("espeakng_loader")
     except ImportError as error:
         raise MfclError(
-            'the synthetic corpus is spoken by eSpeak NG, which is not installed; run: pip install "mfcl[demo]"'
+            'the synthetic corpus needs eSpeak NG, which is not installed; run: pip install "mfcl[demo]"'
         ) from error
 
 
 def _short(data: Path, folder: Path) -> bytes:
-    """Return the path of the library's data, through a link where it is too long for the library."""
+    """Return the path of the library's data; through a link if it is too long for the library."""
     if len(os.fsencode(data)) <= SHORT:
         return os.fsencode(data)
     link = folder / "data"

@@ -1,4 +1,4 @@
-"""What a room, its noise and its microphone make of speech."""
+"""Simulate a room, its noise and a microphone."""
 
 from dataclasses import dataclass
 
@@ -8,48 +8,49 @@ from jaxtyping import Float32, Float64
 from mfcl.core import random
 
 FRAME_SECONDS = 0.005
-SPEECH_DB = 40.0  # frames this much quieter than the loudest one are not speech
+SPEECH_DB = 40.0  # frames this much quieter than the loudest one count as silence
 PEAK = 0.97  # of full scale
 
 
 @dataclass(frozen=True)
 class Room:
-    """A speaker's room and microphone."""
+    """Room and microphone of a speaker."""
 
     seed: int
-    """Of the reverberation's fine structure."""
+    """Seed of the noise that makes up the late reverberation."""
     delays_seconds: tuple[float, ...]
-    """When the early reflections come after the direct sound."""
+    """Delays of the early reflections after the direct sound."""
     gains: tuple[float, ...]
-    """Their factors, the direct sound's being 1."""
+    """Gains of the early reflections; the direct sound has 1."""
     decay_seconds: float
-    """Until the reverberation is 60 dB down."""
+    """Reverberation time (60 dB decay)."""
     tail_db: float
-    """Energy of the reverberation relative to the direct sound."""
+    """Energy of the late reverberation relative to the direct sound."""
     low_hz: float
+    """Lower cutoff of the microphone."""
     high_hz: float
-    """The microphone hears what lies between these."""
+    """Upper cutoff of the microphone."""
     level_db: float
-    """Root mean square of the speech, relative to full scale."""
+    """RMS level of the speech relative to full scale."""
     noise_db: float
-    """Of the background noise."""
+    """RMS level of the background noise relative to full scale."""
     noise_colour: float
-    """The noise's power falls with frequency to this power: 0 white, 1 pink."""
+    """Exponent of the noise's power spectrum 1 / f ** colour: 0 white, 1 pink."""
 
 
 def record(
     speech: Float32[np.ndarray, " samples"], room: Room, sample_rate: int, draws: np.random.Generator
 ) -> Float32[np.ndarray, " recorded"]:
-    """Return a word as recorded in a room: without long silence around it, at most full scale.
+    """Return a word as recorded in a room: trimmed, padded with short silence, within full scale.
 
-    What changes from take to take comes from `draws`: the silence before and after the word, the speaker's loudness,
-    the noise and its level.
+    `draws` gives the variation between takes: the silence before and after the word, the level of the speech, the noise
+    and its level.
     """
     before, after = (round(draws.uniform(low, high) * sample_rate) for low, high in ((0.02, 0.07), (0.06, 0.14)))
     dry = np.pad(cut_silence(speech, sample_rate).astype(np.float64), (before, after))
     wet = _hear(dry, room, sample_rate)
     fade = min(after, len(wet))
-    wet[len(wet) - fade :] *= np.linspace(1, 0, fade) ** 2  # the room's sound ends with the recording, its noise not
+    wet[len(wet) - fade :] *= np.linspace(1, 0, fade) ** 2  # fade out the reverberation, not the noise
     wet *= 10 ** ((room.level_db + draws.uniform(-2.5, 2.5)) / 20) / max(float(np.sqrt(np.mean(wet**2))), 1e-9)
     noise_db = room.noise_db + draws.uniform(-1.5, 1.5)
     recorded = wet + 10 ** (noise_db / 20) * coloured_noise(len(wet), room.noise_colour, draws)
@@ -57,7 +58,7 @@ def record(
 
 
 def cut_silence(speech: Float32[np.ndarray, " samples"], sample_rate: int) -> Float32[np.ndarray, " kept"]:
-    """Cut what is quiet from both ends, to 5 ms."""
+    """Cut silence from both ends, in steps of 5 ms."""
     frame = max(round(FRAME_SECONDS * sample_rate), 1)
     frames = np.pad(speech, (0, -len(speech) % frame)).reshape(-1, frame)  # (frames, samples)
     power = np.mean(frames.astype(np.float64) ** 2, axis=1)
@@ -66,7 +67,7 @@ def cut_silence(speech: Float32[np.ndarray, " samples"], sample_rate: int) -> Fl
 
 
 def impulse_response(room: Room, sample_rate: int) -> Float64[np.ndarray, " samples"]:
-    """Return what a click in the room sounds like: itself, early reflections, noise that decays."""
+    """Return the room's impulse response: direct sound, early reflections, and decaying noise as reverberation."""
     samples = round((room.decay_seconds + 0.03) * sample_rate)
     times = np.arange(samples) / sample_rate
     tail = random.generator(room.seed, "tail").standard_normal(samples)
@@ -79,7 +80,7 @@ def impulse_response(room: Room, sample_rate: int) -> Float64[np.ndarray, " samp
 
 
 def coloured_noise(count: int, colour: float, draws: np.random.Generator) -> Float64[np.ndarray, " {count}"]:
-    """Return noise of root mean square 1 whose power falls as frequency ** -colour."""
+    """Return noise of RMS 1 with a power spectrum of frequency ** -colour."""
     spectrum = np.fft.rfft(draws.standard_normal(count))
     spectrum *= np.maximum(np.arange(len(spectrum)), 1) ** (-colour / 2)
     spectrum[0] = 0
@@ -88,9 +89,9 @@ def coloured_noise(count: int, colour: float, draws: np.random.Generator) -> Flo
 
 
 def _hear(dry: Float64[np.ndarray, " samples"], room: Room, sample_rate: int) -> Float64[np.ndarray, " samples"]:
-    """Return what the microphone hears: the sound in the room, within the microphone's band."""
+    """Convolve speech with the room's impulse response and filter it to the microphone's band."""
     response = impulse_response(room, sample_rate)
-    size = 1 << (len(dry) + len(response)).bit_length()  # long enough that the end does not wrap onto the beginning
+    size = 1 << (len(dry) + len(response)).bit_length()  # long enough to avoid circular wrap-around
     hertz = np.maximum(np.fft.rfftfreq(size, 1 / sample_rate), 1.0)
     band = 1 / np.sqrt((1 + (room.low_hz / hertz) ** 4) * (1 + (hertz / room.high_hz) ** 4))  # 12 dB an octave
     heard = np.fft.irfft(np.fft.rfft(dry, size) * np.fft.rfft(response, size) * band, size)

@@ -1,4 +1,4 @@
-"""Who speaks in the synthetic corpus, and in which room: drawn from the seed and the speaker's number alone."""
+"""Draw the speakers of the synthetic corpus and their rooms, from the seed and the speaker's number only."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +9,8 @@ from mfcl.core import random
 from mfcl.data.demo.espeak import Speech
 from mfcl.data.demo.rooms import Room
 
-# Left out: whispers, croaks, robots, voices with a strong echo, copies of another one, and `Reed` and `caleb`, whose
-# noise comes from the C library's generator that the whole process shares.
+# Excluded: whispers, croaks, robots, voices with a strong echo, and copies of another voice. Also `Reed` and `caleb`:
+# their noise comes from the C library's random generator, which the whole process shares.
 FEMALE = (
     "Alicia", "Andrea", "Annie", "anika", "aunty", "belinda", "f1", "f2", "f3", "f4", "f5", "grandma", "linda",
     "shelby", "steph", "steph2", "steph3",
@@ -37,15 +37,15 @@ DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight"
 
 @dataclass(frozen=True)
 class Voice:
-    """A speaker: what is the same in every take."""
+    """A speaker: the properties that are the same in all takes."""
 
     number: int
-    """From 1 on; with two digits it is the speaker's name."""
+    """Number from 1 on; with two digits it is the speaker's name."""
     gender: str
     accent: str
-    """A language of eSpeak, such as `en-us`."""
+    """eSpeak language, such as `en-us`."""
     variant: str
-    """A voice variant of eSpeak, such as `f2`."""
+    """eSpeak voice variant, such as `f2`."""
     rate: float
     pitch: float
     range: float
@@ -53,11 +53,11 @@ class Voice:
 
     @property
     def name(self) -> str:
-        """The speaker's folder."""
+        """Name of the speaker and of the speaker's folder."""
         return f"{self.number:02d}"
 
     def meta(self) -> dict[str, str]:
-        """Return what AudioMNIST's description tells of a speaker; it says clearly that there is no person."""
+        """Return the fields of AudioMNIST's description of a speaker, marked as synthetic."""
         return {
             "accent": ACCENTS[self.accent],
             "age": "synthetic",
@@ -70,9 +70,9 @@ class Voice:
 
 
 def draw_voice(seed: int, number: int) -> Voice:
-    """Draw a speaker; the same one in a corpus of any size.
+    """Draw a speaker, who is the same in a corpus of any size.
 
-    Every fourth voice is female, about as in AudioMNIST (12 of 60), until no variant is left and they are used again,
+    Every fourth voice is female, about as in AudioMNIST (12 of 60). When all variants are used, they are used again
     with another pitch, accent and room.
 
     Example:
@@ -97,7 +97,7 @@ def draw_voice(seed: int, number: int) -> Voice:
 
 
 def draw_room(draws: np.random.Generator) -> Room:
-    """Draw a room, with its microphone and its noise."""
+    """Draw a room with its microphone and noise."""
     count = int(draws.integers(3, 7))
     delays = np.sort(draws.uniform(0.002, 0.03, count))
     gains = draws.uniform(0.1, 0.5, count) * draws.choice([-1, 1], count) * np.exp(-delays / 0.03)
@@ -116,7 +116,7 @@ def draw_room(draws: np.random.Generator) -> Room:
 
 
 def draw_speech(voice: Voice, draws: np.random.Generator) -> Speech:
-    """Draw how one take is said: the speaker's manner with a little of the moment's."""
+    """Draw rate and pitch of one take, near the speaker's own."""
 
     def near(middle: float, spread: float, low: int, high: int) -> int:
         value: Any = np.clip(np.rint(middle + spread * draws.uniform(-1, 1)), low, high)

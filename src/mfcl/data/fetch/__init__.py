@@ -1,15 +1,15 @@
-"""Public corpora of spoken digits: downloaded from a pinned commit, unpacked with care, and checked clip by clip.
+"""Download public corpora of spoken digits from a pinned commit, unpack them safely and check every clip.
 
-How sure the pinned commits are (looked up, never downloaded, when this was written; `docs/decisions/0001-fetch.md`):
+Evidence for the pinned commits (looked up, not downloaded, when this was written; `docs/decisions/0001-fetch.md`):
 
-- `audiomnist`, 630d7dab: a public project that pins this commit records its zip archive with 996,621,372 bytes, 30,000
+- `audiomnist`, 630d7dab: a public project that pins this commit records a zip archive of 996,621,372 bytes, 30,000
   clips (60 speakers x 10 digits x takes 0 to 49, all 48 kHz, mono, 16 bit) and a meta file that names all 60 speakers.
-  One source, but one that had checked every clip.
+  This is one source, but it had checked every clip.
 - `fsdd`, d6938f9b: two independent public projects name it as the commit of the tag v1.0.10; one of them records 3,000
   clips (6 speakers x 10 digits x takes 0 to 49) and 16,419,872 bytes.
 
-The check of the clips after the download does not rest on these records. AudioMNIST's contents are compared with a
-digest a speaker (`digests.py`); of FSDD no digest is known, so its clips are counted and read.
+The check of the clips after the download does not depend on these records. AudioMNIST's clips are compared with one
+digest per speaker (`digests.py`). No digests of FSDD are known, so its clips are counted and read.
 """
 
 import contextlib
@@ -28,16 +28,16 @@ from mfcl.data.fetch.digests import Digest, differences, read_digests
 from mfcl.data.fetch.transfer import discard, download
 from mfcl.errors import AudioError, FetchError, one_of
 
-DOWNLOADS = 2  # of an archive that arrives damaged although its length is right
+DOWNLOADS = 2  # tries, if an archive of the right length is damaged
 BESIDE = 1000
-"""Files and folders that an archive holds beside its clips, at most; twice of all that is expected is unpacked."""
-LONGEST_CLIP = 60 * 48_000  # samples; a spoken digit takes a second, a clip that claims hours would fill the memory
-DIFFERENT = 3  # speakers that a message names
+"""Expected files and folders in an archive other than clips; up to twice the expected total is unpacked."""
+LONGEST_CLIP = 60 * 48_000  # samples; a spoken digit takes a second, and hours would fill the memory
+DIFFERENT = 3  # most speakers that a message names
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """A public corpus and what a whole copy of it holds."""
+    """A public corpus and the contents of a complete copy."""
 
     name: str
     repository: str
@@ -45,25 +45,25 @@ class Corpus:
     commit: str
     """The pinned version, 40 hexadecimal digits."""
     clip: str
-    """A clip's path as a pattern of speaker, digit and take."""
+    """Path of a clip, with fields for speaker, digit and take."""
     speakers: tuple[str, ...]
     archive_bytes: int
-    """About what is downloaded."""
+    """Approximate size of the download."""
     unpacked_bytes: int
-    """About what it takes unpacked; an archive of twice that is refused."""
+    """Approximate size on disk; an archive that unpacks to more than twice that is refused."""
     digits: int = 10
     takes: int = 50
     digested: bool = False
-    """The package has a digest for each speaker, in `<name>.json`."""
+    """Whether the package has a digest per speaker, in `<name>.json`."""
 
     @property
     def url(self) -> str:
-        """The archive of the pinned commit."""
+        """Address of the archive of the pinned commit."""
         return f"https://codeload.github.com/{self.repository}/zip/{self.commit}"
 
     @property
     def clips(self) -> int:
-        """How many recordings there are.
+        """Number of clips.
 
         Example:
             >>> CORPORA["audiomnist"].clips
@@ -73,11 +73,11 @@ class Corpus:
 
     @property
     def digests(self) -> dict[str, Digest]:
-        """What each speaker's clips should be; empty where it is not known."""
+        """Digest of each speaker's clips; empty if unknown."""
         return read_digests(self.name) if self.digested else {}
 
     def paths(self) -> Iterator[str]:
-        """Yield every clip's path, relative to the folder.
+        """Yield the path of every clip, relative to the corpus folder.
 
         Example:
             >>> next(CORPORA["fsdd"].paths())
@@ -113,17 +113,17 @@ CORPORA = {
 
 
 def fetch(name: str, folder: Path, *, url: str | None = None, progress: bool = True) -> Path:
-    """Download a public corpus, unpack it into `folder` and check that every clip is there and can be read.
+    """Download a public corpus, unpack it into `folder` and check that every clip can be read.
 
-    A folder that holds the corpus already is returned at once. What an interrupted download brought is kept beside the
-    folder, as `<folder>.part`, and the next call goes on from there. The folder itself appears whole or not at all.
+    A folder that already holds the corpus is returned at once. An interrupted download is kept beside the folder, as
+    `<folder>.part`, and the next call continues it. The folder itself appears only when it is complete.
 
-    After unpacking, each speaker's clips are compared with a known digest, where there is one. Speakers that differ are
-    named on standard error and kept: the digests are those of a public copy, which may be older than the archive.
+    After unpacking, each speaker's clips are compared with a digest, if one is known. Speakers that differ are named on
+    standard error and kept: the digests are of a public copy, which may be older than the archive.
 
     Args:
         name: "audiomnist" (30,000 clips, 1 GB to download, 2 GB unpacked) or "fsdd" (3,000 clips, 16 MB).
-        folder: Where the corpus goes; it must not exist, or be empty.
+        folder: New or empty folder for the corpus.
         url: Another address of the same archive (zip or tar.gz), such as a mirror.
         progress: Show progress.
 
@@ -131,15 +131,15 @@ def fetch(name: str, folder: Path, *, url: str | None = None, progress: bool = T
         The folder.
 
     Raises:
-        FetchError: an unknown name, a folder with something else in it, a server or connection that fails or is too
-            slow, an archive that is too large, damaged or would leave the folder, clips that are missing, unreadable or
-            too long, a full disk.
+        FetchError: an unknown name, a folder with other contents, a server or connection that fails or is too slow, an
+            archive that is too large, damaged or would write outside the folder, clips that are missing, unreadable or
+            too long, or a full disk.
     """
     if name not in CORPORA:
         raise FetchError(one_of("corpus", name, CORPORA))
     corpus, folder = CORPORA[name], Path(folder)
     if "\0" in str(folder):
-        raise FetchError(f"{str(folder)!r}: no folder can have this name; choose another folder")
+        raise FetchError(f"{str(folder)!r}: not a valid folder name; choose another folder")
     try:
         if _is_there(corpus, folder):
             return folder
@@ -154,7 +154,7 @@ def fetch(name: str, folder: Path, *, url: str | None = None, progress: bool = T
 
 def _is_there(corpus: Corpus, folder: Path) -> bool:
     if folder.exists() and not folder.is_dir():
-        raise FetchError(f"{folder}: a folder was wanted, this is a file; choose another place")
+        raise FetchError(f"{folder}: wanted a folder, this is a file; choose another path")
     if not folder.exists() or not any(folder.iterdir()):
         return False
     absent = [path for path in corpus.paths() if not (folder / path).is_file()]
@@ -170,7 +170,7 @@ def _is_there(corpus: Corpus, folder: Path) -> bool:
 
 @contextlib.contextmanager
 def _alone(target: Path) -> Iterator[None]:
-    """Keep a second fetch into the same folder out while this one runs."""
+    """Raise an error if another fetch into the same folder is running; lock it for this one."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(target.with_name(f".{target.name}.lock"), timeout=0)
@@ -178,7 +178,7 @@ def _alone(target: Path) -> Iterator[None]:
             try:
                 yield
             finally:
-                with contextlib.suppress(OSError):  # Windows keeps an open file
+                with contextlib.suppress(OSError):  # Windows cannot delete an open file
                     Path(lock.lock_file).unlink()
     except Timeout as error:
         raise FetchError(f"{target}: another fetch into this folder is running; wait for it") from error
@@ -192,7 +192,7 @@ def _check_space(corpus: Corpus, target: Path) -> None:
     free = shutil.disk_usage(target.parent).free
     if free < wanted:
         raise FetchError(
-            f"{target.parent}: {corpus.name} takes {wanted / 1e9:.2f} GB more while it is unpacked, only "
+            f"{target.parent}: {corpus.name} needs {wanted / 1e9:.2f} GB more to download and unpack, only "
             f"{free / 1e9:.2f} GB are free; free some space or choose another disk"
         )
 
@@ -209,7 +209,7 @@ def _download_and_unpack(corpus: Corpus, target: Path, url: str, progress: bool)
             _unpack_and_check(corpus, part, target, progress)
             break
         except DamagedArchiveError:
-            discard(part)  # its length was right, so there is nothing to go on from
+            discard(part)  # its length was right, so continuing it would not help
             if not left:
                 raise
         except (RefusedArchiveError, _IncompleteError):
@@ -224,7 +224,7 @@ class _IncompleteError(FetchError):
 
 def _unpack_and_check(corpus: Corpus, part: Path, target: Path, progress: bool) -> None:
     unpacked = target.with_name(f".{target.name}.unpacking")
-    shutil.rmtree(unpacked, ignore_errors=True)  # of a call that was killed
+    shutil.rmtree(unpacked, ignore_errors=True)  # left by a killed call
     try:
         unpack(
             part,
@@ -262,13 +262,13 @@ def _check_clips(corpus: Corpus, folder: Path, progress: bool) -> None:
 
 
 def _compare(corpus: Corpus, folder: Path) -> None:
-    """Name the speakers whose clips are not the known ones."""
+    """Print a warning that names the speakers whose clips differ from the digests."""
     found = differences(folder, corpus.clip, corpus.digests)
     if found:
         named = "; ".join(f"{speaker} ({text})" for speaker, text in list(found.items())[:DIFFERENT])
         more = f"; and {len(found) - DIFFERENT} more" if len(found) > DIFFERENT else ""
         print(  # noqa: T201
-            f"{corpus.name}: the clips of {len(found)} of {len(corpus.digests)} speakers are not those whose digests "
-            f"are known: {named}{more}",
+            f"{corpus.name}: the clips of {len(found)} of {len(corpus.digests)} speakers differ from the known "
+            f"digests: {named}{more}",
             file=sys.stderr,
         )

@@ -1,4 +1,4 @@
-"""Unpack a downloaded archive without trusting it: bounded in everything, nothing outside the folder, never a link."""
+"""Unpack an untrusted archive: limits on sizes and counts, no file outside the folder, no links."""
 
 import contextlib
 import errno
@@ -20,28 +20,28 @@ from mfcl.core import console
 from mfcl.errors import FetchError
 
 BLOCK = 1 << 20
-"""Bytes read at a time; of a tar archive nothing larger is read at once, whatever a header asks for."""
+"""Most bytes per read, also if a tar header asks for more."""
 HEADER_BYTES = 1 << 18
-"""Of all headers that a tar archive puts before one member."""
+"""Most bytes of all tar headers before one member."""
 DIRECTORY_BYTES = 256
-"""Of the list at a zip archive's end, for each member: twice what a path of a clip takes."""
+"""Most bytes per member of the central directory at a zip archive's end: twice the size for a clip's path."""
 LINK_BYTES = 4096
-"""Of a path that a link leads to."""
+"""Most bytes of a link's target."""
 NAME_BYTES, NAME_PARTS = 200, 16
-"""Of each part of a member's path, and how many parts there are; file systems take little more."""
+"""Most bytes of each component of a member's path, and most components; file systems allow little more."""
 DAMAGE = (
     *(zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, RuntimeError),
     *(ValueError, ArithmeticError, LookupError, struct.error),
 )
-"""What zipfile and tarfile raise when an archive is not what they expect; RuntimeError holds too deep a recursion."""
+"""Errors that zipfile and tarfile raise for a damaged archive; RuntimeError includes RecursionError."""
 
 
 class DamagedArchiveError(FetchError):
-    """An archive that is cut short or has wrong check sums; downloading it again may help."""
+    """An archive that is cut short or has wrong checksums; downloading it again may help."""
 
 
 class RefusedArchiveError(FetchError):
-    """A file that is no archive, or an archive that does what no archive of recordings does."""
+    """A file that is not an archive, or an archive with suspicious contents; downloading it again does not help."""
 
 
 @dataclass(frozen=True)
@@ -49,30 +49,30 @@ class _Member:
     name: str
     kind: Literal["file", "folder", "symlink", "hardlink", "other"]
     link: str
-    """Where a link leads; empty for everything else."""
+    """Target of a link; empty for everything else."""
     open: Callable[[], IO[bytes] | io.BufferedIOBase]
 
 
 def unpack(archive: Path, folder: Path, *, most_bytes: int, most_members: int, shown: bool = True) -> None:
-    """Unpack a zip or tar.gz archive of one top folder; that folder's contents become those of `folder`.
+    """Unpack the contents of the one top folder of a zip or tar.gz archive into `folder`.
 
     Args:
-        archive: The file; its contents say which kind it is.
-        folder: A folder that does not exist; what an error leaves in it is the caller's to remove.
-        most_bytes: The archive is refused when its files are larger together.
-        most_members: It is refused too when it has more files, folders and links.
+        archive: The file; its contents decide the format.
+        folder: A folder that does not exist; after an error the caller removes it.
+        most_bytes: Most bytes of all files together.
+        most_members: Most files, folders and links together.
         shown: Show progress.
 
     Raises:
-        RefusedArchiveError: no archive; too many or too large members; a member that is absolute, has a `..`, a name
-            that no file system takes, or is a device; a link out of the folder.
-        DamagedArchiveError: an archive that ends too early, whose check sums are wrong or that makes no sense.
+        RefusedArchiveError: not an archive; too many or too large members; a member with an absolute path, a `..` or an
+            invalid name; a device; a link out of the folder.
+        DamagedArchiveError: an archive that is cut short, has wrong checksums or cannot be parsed.
         FetchError: the disk is full.
     """
     try:
         folder.mkdir(parents=True)
     except FileExistsError as error:
-        raise FetchError(f"{folder}: is in the way of unpacking; move it away") from error
+        raise FetchError(f"{folder}: wanted a new folder for unpacking, it exists; move it away") from error
     left, top = most_bytes, ""
     try:
         with (
@@ -96,7 +96,7 @@ def unpack(archive: Path, folder: Path, *, most_bytes: int, most_members: int, s
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
         raise RefusedArchiveError(f"{archive}: two of its members have the same name; refused, not unpacked") from error
     except OSError as error:
-        if error.errno == errno.EINVAL:  # a place before the file's beginning
+        if error.errno == errno.EINVAL:  # a seek before the file's beginning
             raise DamagedArchiveError(f"{archive}: a damaged archive ({_reason(error)}); fetch it again") from error
         raise FetchError(
             f"{folder}: cannot be unpacked ({error.strerror or error}); free some space and run the same command again"
@@ -104,7 +104,7 @@ def unpack(archive: Path, folder: Path, *, most_bytes: int, most_members: int, s
 
 
 def _reason(error: BaseException) -> str:
-    text = ascii(" ".join(str(error)[:200].split()))[1:-1]  # it may repeat a name from the archive
+    text = ascii(" ".join(str(error)[:200].split()))[1:-1]  # may contain a name from the archive
     return text or type(error).__name__
 
 
@@ -124,17 +124,17 @@ def _members(archive: Path, most_bytes: int, most_members: int) -> Iterator[Iter
             stream.skip_to_end()
     else:
         raise RefusedArchiveError(
-            f"{archive}: a zip or tar.gz archive was wanted, came a file that begins with {begin!r}"
+            f"{archive}: wanted a zip or tar.gz archive, got a file that begins with {begin!r}; check the address"
         )
 
 
 class _BoundedFile(io.FileIO):
-    """A zip archive of which no more than `most` bytes are read at once: zipfile reads the list at its end whole."""
+    """A zip file with at most `most` bytes per read, since zipfile reads the whole central directory at once."""
 
     def __init__(self, archive: Path, most: int) -> None:
         super().__init__(archive, "rb")
         self._archive = archive
-        self._most = max(most, 2 * BLOCK)  # what is read of a member at once is less
+        self._most = max(most, 2 * BLOCK)  # reads of members are smaller
 
     def read(self, size: int | None = -1, /) -> bytes:
         asked = os.fstat(self.fileno()).st_size - self.tell() if size is None or size < 0 else size
@@ -144,16 +144,16 @@ class _BoundedFile(io.FileIO):
 
 
 class _BoundedStream:
-    """What is unzipped of a tar.gz archive, for tarfile, which reads headers of any length and goes anywhere."""
+    """The decompressed bytes of a tar.gz archive with limits, since tarfile reads headers of any length."""
 
     def __init__(self, archive: Path, stream: gzip.GzipFile, most_bytes: int) -> None:
         self._archive = archive
         self._stream = stream
         self._most = most_bytes
         self.header_left: int | None = HEADER_BYTES
-        """Bytes that may still be read before the next member; None while a member's contents are read."""
+        """Header bytes that may still be read before the next member; None while a member's contents are read."""
         self.last = b""
-        """What was read last."""
+        """Bytes of the last read."""
 
     def tell(self) -> int:
         return self._stream.tell()
@@ -170,22 +170,25 @@ class _BoundedStream:
     def seek(self, place: int) -> int:
         self._check(place)
         if place < self.tell():
-            raise EOFError("it leads back to what was read")
+            raise EOFError("it seeks backwards")
         return self._stream.seek(place)
 
     def skip_to_end(self) -> None:
-        """Read to the end, for the check sum there: tarfile stops before it."""
+        """Read to the end, to verify the checksum there; tarfile stops before it."""
         while self._stream.read(BLOCK):
             self._check(self.tell())
 
     def _check(self, place: int) -> None:
-        if place > self._most + BLOCK:  # a block beyond the end may be asked for
+        if place > self._most + BLOCK:  # tarfile may read a block beyond the end
             raise RefusedArchiveError(f"{self._archive}: unpacks to more than {self._most:,} bytes; refused")
 
 
 def _zip_member(archive: Path, pack: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Member:
     def content() -> IO[bytes] | io.BufferedIOBase:
-        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others may ask for any memory
+        if info.compress_type not in (
+            zipfile.ZIP_STORED,
+            zipfile.ZIP_DEFLATED,
+        ):  # other methods may need any amount of memory
             raise RefusedArchiveError(f"{archive}: its member {info.filename!r} is not deflated; refused, not unpacked")
         return pack.open(info)
 
@@ -205,17 +208,17 @@ def _tar_members(stream: _BoundedStream, tar: tarfile.TarFile) -> Iterator[_Memb
     while (info := tar.next()) is not None:
         stream.header_left = None
         yield _tar_member(tar, info)
-        tar.members.clear()  # type: ignore[attr-defined]  # tarfile keeps every header that it has read
+        tar.members.clear()  # type: ignore[attr-defined]  # else tarfile keeps all headers in memory
         stream.header_left = HEADER_BYTES
-    if stream.last.strip(b"\0"):  # the end is zeros; tarfile takes a spoilt header for the end too
-        raise EOFError("a header makes no sense")
+    if stream.last.strip(b"\0"):  # an archive ends in zeros; tarfile also stops at a damaged header
+        raise EOFError("a header is damaged")
 
 
 def _tar_member(tar: tarfile.TarFile, info: tarfile.TarInfo) -> _Member:
     def content() -> IO[bytes] | io.BufferedIOBase:
         opened = tar.extractfile(info)
         if opened is None:
-            raise EOFError(f"{info.name} holds nothing")
+            raise EOFError(f"{info.name} has no contents")
         return opened
 
     if info.issym() or info.islnk():
@@ -225,7 +228,7 @@ def _tar_member(tar: tarfile.TarFile, info: tarfile.TarInfo) -> _Member:
 
 
 def _parts(archive: Path, member: _Member, top: str) -> tuple[str, ...]:
-    """Return the member's path in parts, the archive's top folder first."""
+    """Return the components of a member's path, the archive's top folder first."""
     name = PurePosixPath(member.name)
     unsafe = name.is_absolute() or ".." in name.parts or "\\" in member.name or ":" in member.name
     if unsafe or not name.parts or "\0" in member.name:
@@ -241,12 +244,12 @@ def _parts(archive: Path, member: _Member, top: str) -> tuple[str, ...]:
             f"{archive}: its member {member.name!r} is a device, a pipe or a file with holes; refused, not unpacked"
         )
     if (top and name.parts[0] != top) or (len(name.parts) == 1 and member.kind != "folder"):
-        raise RefusedArchiveError(f"{archive}: {member.name!r} lies outside one top folder; no archive of a repository")
+        raise RefusedArchiveError(f"{archive}: {member.name!r} lies outside one top folder; refused, not unpacked")
     return name.parts
 
 
 def _check_link(archive: Path, member: _Member, parts: tuple[str, ...]) -> None:
-    """Refuse a link that leaves the folder; one that stays inside is left out, for recordings are never links."""
+    """Raise an error for a link out of the folder; others are skipped, since recordings are never links."""
     if member.kind not in ("symlink", "hardlink"):
         return
     # a symbolic link starts at its own folder, a hard link at the archive's root
@@ -260,10 +263,10 @@ def _check_link(archive: Path, member: _Member, parts: tuple[str, ...]) -> None:
 
 
 def _write(member: _Member, path: Path, most: int) -> int:
-    """Write one file, its check sum verified; stop once it is larger than `most`. Return its bytes."""
+    """Write one file and verify its checksum; stop when it is larger than `most`. Return the bytes written."""
     path.parent.mkdir(parents=True, exist_ok=True)
     count = 0
-    with member.open() as source, path.open("xb") as target:  # x: no member replaces another
+    with member.open() as source, path.open("xb") as target:  # x: fails if two members have the same name
         while count <= most and (block := source.read(BLOCK)):
             target.write(block)
             count += len(block)

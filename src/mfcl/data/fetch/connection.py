@@ -1,4 +1,4 @@
-"""One HTTP answer, bounded in all that a server can make endless: bytes, silence, slowness and redirects."""
+"""Open an HTTP response with limits on bytes, waiting time, slowness and redirects."""
 
 import http.client
 import io
@@ -15,31 +15,31 @@ from mfcl.errors import FetchError
 IDLE_SECONDS = 60.0
 """Longest wait for the next byte."""
 WINDOW_SECONDS = 120.0
-"""Time spent waiting for bytes over which the average rate is judged."""
+"""Waiting time over which the average rate is computed."""
 LEAST_BYTES_A_SECOND = 1_000
-"""Average rate below which a connection is given up; at this rate a gigabyte would take eleven days."""
+"""Lowest average rate before the connection is closed; at this rate a gigabyte would take eleven days."""
 OVERHEAD_BYTES = 1 << 18
-"""What may come beside the body: headers, interim answers, the sizes of chunks."""
+"""Most bytes besides the body: headers, interim responses, chunk sizes."""
 REDIRECTS = 10
 REDIRECTING = frozenset([301, 302, 303, 307, 308])
 LONGEST_TEXT = 200
-"""Characters of a server's own words that a message repeats."""
+"""Most characters of a server's text in a message."""
 
 
 def open_answer(url: str, headers: Mapping[str, str], *, most_bytes: int) -> http.client.HTTPResponse:
-    """Ask for a file and return the answer, of which only the headers have been read.
+    """Request a file and return the response, of which only the headers have been read.
 
     Args:
-        url: An http or https address; redirects from it are followed.
-        headers: Of the request.
-        most_bytes: The longest body that is taken.
+        url: An http or https address; redirects are followed.
+        headers: Headers of the request.
+        most_bytes: Most bytes of the body.
 
     Raises:
-        FetchError: an address that cannot be asked, redirects that do not end or lead elsewhere than to the web, or
-            (also while the answer is read) more bytes than `most_bytes` and what headers take.
-        urllib.error.HTTPError: an answer that is neither a success nor a redirect.
-        OSError: the connection failed, fell silent or was too slow; the same while the answer is read.
-        http.client.HTTPException: what came is not HTTP.
+        FetchError: an invalid address, too many redirects or one to something other than http or https, or (also while
+            the response is read) more bytes than `most_bytes` and `OVERHEAD_BYTES`.
+        urllib.error.HTTPError: a response that is neither a success nor a redirect.
+        OSError: the connection failed, timed out or was too slow; also while the response is read.
+        http.client.HTTPException: the response is not HTTP.
     """
     opener = urllib.request.build_opener(_NoRedirects, _Web(most_bytes, url), _SecureWeb(most_bytes, url))
     address = url
@@ -51,21 +51,18 @@ def open_answer(url: str, headers: Mapping[str, str], *, most_bytes: int) -> htt
         except urllib.error.HTTPError as error:
             if error.code not in REDIRECTING:
                 raise
-            error.close()  # unread: the body of a redirect may be endless too
+            error.close()  # without reading it: the body of a redirect may be endless
             address = next_address(address, error.headers.get("Location"))
-        except ValueError as error:  # a host that is no name of a host
-            raise FetchError(
-                f"{one_line(address)}: not an address that can be asked ({one_line(error)}); correct it"
-            ) from error
+        except ValueError as error:  # an invalid host name
+            raise FetchError(f"{one_line(address)}: not a valid web address ({one_line(error)}); correct it") from error
     raise FetchError(f"{one_line(url)}: more than {REDIRECTS} redirects; check the address, or give another")
 
 
 def check_address(url: str) -> None:
-    """Refuse what is not an http or https address of plain signs.
+    """Raise an error unless an address is http or https, in printable ASCII.
 
     Raises:
-        FetchError: another scheme, no host, a port that is no number, a space, a control sign or a letter with an
-            accent.
+        FetchError: another scheme, no host, an invalid port, a space, a control character or a non-ASCII letter.
     """
     try:
         split = urllib.parse.urlsplit(url)
@@ -73,14 +70,14 @@ def check_address(url: str) -> None:
     except ValueError:  # urlsplit's own complaint
         web = False
     if not web or not all("!" <= sign <= "~" for sign in url):
-        raise FetchError(f"{one_line(url)}: an address beginning with http:// or https:// was wanted; correct it")
+        raise FetchError(f"{one_line(url)}: wanted an address beginning with http:// or https://; correct it")
 
 
 def next_address(url: str, location: str | None) -> str:
-    """Return where a redirect leads.
+    """Return the target address of a redirect.
 
     Raises:
-        FetchError: nowhere, to something other than the web, or from an encrypted connection to an open one.
+        FetchError: there is none, it is not http or https, or it leads from https to http.
     """
     try:
         address = urllib.parse.urljoin(url, (location or "").strip())
@@ -101,20 +98,20 @@ def next_address(url: str, location: str | None) -> str:
 
 
 def one_line(text: object) -> str:
-    r"""Return a text from outside so that it can stand in a message: one line, printable, not too long.
+    r"""Format an untrusted text for a message: one printable line of bounded length.
 
     Example:
         >>> one_line("a\n\tb\x1b[31m")
         'a b?[31m'
     """
-    # cut before it is split, so that a megabyte of blanks costs nothing
+    # cut first, so that a megabyte of spaces costs nothing
     line = " ".join(str(text)[: 4 * LONGEST_TEXT].split())
     plain = "".join(sign if sign.isprintable() else "?" for sign in line)
     return plain if len(plain) <= LONGEST_TEXT else plain[:LONGEST_TEXT] + "..."
 
 
 class _Meter(io.RawIOBase):
-    """The bytes of one connection, counted where they arrive: also those of headers, chunk sizes and trailers."""
+    """Counts the bytes of one connection, including headers, chunk sizes and trailers, and enforces the limits."""
 
     def __init__(self, source: io.RawIOBase, most_bytes: int, url: str) -> None:
         super().__init__()
@@ -122,7 +119,7 @@ class _Meter(io.RawIOBase):
         self._url = url
         self._most = most_bytes
         self._left = most_bytes + OVERHEAD_BYTES
-        self._waited, self._arrived = 0.0, 0  # seconds and bytes of the present window
+        self._waited, self._arrived = 0.0, 0  # seconds and bytes of the current window
 
     def readable(self) -> bool:
         return True
@@ -130,7 +127,7 @@ class _Meter(io.RawIOBase):
     def readinto(self, buffer: Any) -> int | None:
         begun = monotonic()
         count = self._source.readinto(buffer)
-        self._waited += monotonic() - begun  # waiting alone: a slow disk is not the server's fault
+        self._waited += monotonic() - begun  # waiting for the server only, not for a slow disk
         self._arrived += count or 0
         self._left -= count or 0
         if self._left < 0:
@@ -150,7 +147,7 @@ class _Meter(io.RawIOBase):
 
 
 def _metered(most_bytes: int, url: str) -> type[http.client.HTTPResponse]:
-    """Return the class of answers that count their bytes from the first one on."""
+    """Return a response class that counts its bytes from the first one on."""
 
     class Answer(http.client.HTTPResponse):
         def __init__(self, *args: Any, **options: Any) -> None:
@@ -161,7 +158,7 @@ def _metered(most_bytes: int, url: str) -> type[http.client.HTTPResponse]:
 
 
 class _Web(urllib.request.HTTPHandler):
-    """Opens http addresses with answers that count."""
+    """Opens http addresses with responses that count their bytes."""
 
     def __init__(self, most_bytes: int, url: str) -> None:
         super().__init__()
@@ -177,7 +174,7 @@ class _Web(urllib.request.HTTPHandler):
 
 
 class _SecureWeb(urllib.request.HTTPSHandler):
-    """Opens https addresses with answers that count."""
+    """Opens https addresses with responses that count their bytes."""
 
     def __init__(self, most_bytes: int, url: str) -> None:
         super().__init__()
@@ -193,7 +190,7 @@ class _SecureWeb(urllib.request.HTTPSHandler):
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Leaves redirects to `open_answer`: urllib reads their bodies without bound and follows them to FTP."""
+    """Leaves redirects to `open_answer`: urllib reads their bodies without limit and follows them to FTP."""
 
     def http_error_302(self, req: Any, fp: Any, code: Any, msg: Any, headers: Any) -> None:
         return None

@@ -1,4 +1,4 @@
-"""Tell by one digest a speaker whether the clips on disk are the published ones."""
+"""Check with one digest per speaker whether the clips on disk are the published ones."""
 
 import hashlib
 import json
@@ -11,20 +11,20 @@ BLOCK = 1 << 20
 
 @dataclass(frozen=True)
 class Digest:
-    """What is known of all clips of one speaker."""
+    """Count, size and hash of all clips of one speaker."""
 
     clips: int
     bytes: int
-    """Of all clips together."""
+    """Size of all clips together."""
     sha256: str
-    """Of their list, as `digest` makes it."""
+    """Hash of the list of clips; see `digest`."""
 
 
 def digest(clips: Mapping[str, tuple[int, str]]) -> Digest:
-    """Return the digest of a speaker's clips: SHA-256 over the lines "name size sha256", in the order of the names.
+    """Return the digest of a speaker's clips: SHA-256 over the lines "name size sha256", sorted by name.
 
     Args:
-        clips: File name, without folders -> bytes and SHA-256 in hexadecimal digits.
+        clips: File name without folders -> size in bytes and SHA-256 in hexadecimal.
 
     Example:
         >>> digest({"1_01_0.wav": (4, "ab"), "0_01_0.wav": (3, "cd")}).sha256[:8]
@@ -36,18 +36,18 @@ def digest(clips: Mapping[str, tuple[int, str]]) -> Digest:
 
 
 def read_digests(corpus: str) -> dict[str, Digest]:
-    """Return the digests that come with the package, by speaker."""
+    """Return the digests in the package: speaker -> digest."""
     text = Path(__file__).with_name(f"{corpus}.json").read_text(encoding="utf-8")
     return {speaker: Digest(**known) for speaker, known in json.loads(text).items()}
 
 
 def digest_files(folder: Path, pattern: str, speaker: str) -> Digest:
-    """Return the digest of a speaker's clips as they lie on disk.
+    """Return the digest of a speaker's clips on disk.
 
     Args:
-        folder: The corpus.
-        pattern: A clip's path with places for {speaker}, {digit} and {take}; every digit and take is taken.
-        speaker: Whose clips.
+        folder: The corpus folder.
+        pattern: Path of a clip with fields {speaker}, {digit} and {take}; all digits and takes are included.
+        speaker: The speaker.
     """
     clips = {}
     for path in folder.glob(pattern.format(speaker=speaker, digit="*", take="*")):
@@ -57,9 +57,9 @@ def digest_files(folder: Path, pattern: str, speaker: str) -> Digest:
 
 
 def differences(folder: Path, pattern: str, known: Mapping[str, Digest]) -> dict[str, str]:
-    """Say of every speaker whose clips on disk are not the known ones what differs; empty where all are.
+    """Return a description of the difference for each speaker whose clips on disk differ from the known digest.
 
-    One digest cannot tell which clip differs; said are the number of clips missing or too many, or else the bytes.
+    One digest cannot tell which clip differs. The description gives the number of missing or extra clips, else sizes.
     """
     found = {}
     for speaker, right in known.items():
@@ -75,7 +75,7 @@ def _difference(there: Digest, right: Digest) -> str:
         return f"{count:,} clip{'s' if count > 1 else ''} {'missing' if there.clips < right.clips else 'too many'}"
     if there.bytes != right.bytes:
         return f"other sizes, {there.bytes:,} bytes instead of {right.bytes:,}"
-    return "the same sizes together, other contents"
+    return "the same total size, other contents"
 
 
 def _sha256(path: Path) -> str:

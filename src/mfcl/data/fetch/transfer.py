@@ -1,7 +1,7 @@
-"""Bring one file over HTTP, and go on where an earlier try was cut off.
+"""Download one file over HTTP, and resume interrupted downloads.
 
-What has come lies in the part file; beside it a small JSON file says which version of the file that is (its address and
-ETag), so that a later call, also days later, never joins two versions.
+The received bytes are in the part file. A small JSON file beside it names the version of the file (address and ETag),
+so that a later call, even days later, never joins two versions.
 """
 
 import contextlib
@@ -21,40 +21,40 @@ from mfcl.errors import FetchError
 TRIES = 5
 PAUSE_SECONDS = 1.0  # before the second try; twice as long before each further one
 BLOCK = 1 << 16
-WORTHWHILE = 1 << 20  # a try that brought this many bytes further makes the count of tries begin again
-PASSING = frozenset([408, 425, 429, 500, 502, 503, 504])  # answers that may be another one in a moment
-LONGEST_NOTE = 1 << 16  # bytes of the JSON file
-NUMBER = r"\d{1,18}"  # more digits than any length has, few enough for int()
+WORTHWHILE = 1 << 20  # bytes; after this much progress the tries are counted from 1 again
+PASSING = frozenset([408, 425, 429, 500, 502, 503, 504])  # status codes of temporary failures
+LONGEST_NOTE = 1 << 16  # most bytes of the JSON file
+NUMBER = r"\d{1,18}"  # enough for any length, few enough for int()
 VALIDATOR = re.compile(r'"[!#-~\x80-\xff]{0,500}"|[A-Z][ -~]{1,99}')  # a strong ETag, or a date
 
 
 @dataclass(frozen=True)
 class _Version:
-    """What is known of the file that a part belongs to."""
+    """The version of a file to which a part belongs."""
 
     url: str
     validator: str | None
-    """Strong ETag or date that the server gave; without one a cut part cannot be continued."""
+    """Strong ETag or modification date from the server; None: the part cannot be resumed."""
     total: int | None
-    """Bytes of the whole file; None while unknown."""
+    """Size of the whole file in bytes; None if unknown."""
 
 
 class _CutError(Exception):
-    """The connection gave way; another try may help."""
+    """The connection failed; another try may help."""
 
 
 def download(url: str, part: Path, *, expected_bytes: int, shown: bool = True) -> None:
-    """Bring a file to `part`, continuing what is there; on return its length is what the server said.
+    """Download a file to `part`, resuming an earlier download; check its length against the server's.
 
     Args:
         url: An http or https address.
-        part: Where the bytes go; kept, with its JSON file beside it, when this fails or is interrupted.
-        expected_bytes: About the file's length; an answer of more than twice that is refused.
+        part: The file to write; kept, with its JSON file, after a failure or an interrupt.
+        expected_bytes: Approximate size of the file; a response of more than twice that is refused.
         shown: Show progress.
 
     Raises:
-        FetchError: an address that cannot be asked, a refusal by the server, an answer that is too long, a connection
-            that fails, falls silent or is too slow again and again, or a full disk.
+        FetchError: an invalid address, an error status, a response that is too long, a connection that repeatedly
+            fails, times out or is too slow, or a full disk.
     """
     check_address(url)
     _check_places(part)
@@ -70,13 +70,13 @@ def download(url: str, part: Path, *, expected_bytes: int, shown: bool = True) -
             if tries >= TRIES:
                 raise FetchError(
                     f"{url}: failed {tries} times in a row, last because {error}; "
-                    f"{size:,} bytes are kept in {part}, so run the same command later to go on"
+                    f"{size:,} bytes are kept in {part}, so run the same command later to resume"
                 ) from error
             time.sleep(PAUSE_SECONDS * 2 ** (tries - 1))
 
 
 def discard(part: Path) -> None:
-    """Remove a part and what is known of it."""
+    """Remove a part and its JSON file."""
     _beside(part).unlink(missing_ok=True)
     part.unlink(missing_ok=True)
 
@@ -90,14 +90,14 @@ def _size(part: Path) -> int:
 
 
 def _check_places(part: Path) -> None:
-    """Refuse to write where something other than a file is: a folder cannot be written, a pipe would wait for ever."""
+    """Raise an error if a folder or a pipe is in the place of a file; writing to a pipe would wait forever."""
     for path in (part, _beside(part)):
         if path.exists() and not (path.is_file() or path.is_char_device()):
-            raise FetchError(f"{path}: a file is to be written here, but this is none; move it away")
+            raise FetchError(f"{path}: wanted a path for a file, got something else; move it away")
 
 
 def _known(part: Path, url: str, most_bytes: int) -> _Version:
-    """Read what a part is of; of another address or a damaged note nothing is known."""
+    """Read the version of a part; an unknown one if the JSON file is damaged or of another address."""
     nothing = _Version(url, None, None)
     try:
         with _beside(part).open("rb") as file:
@@ -121,12 +121,12 @@ def _try_once(url: str, part: Path, expected_bytes: int, shown: bool) -> None:
     with _open(version, start, part, most) as response:
         if response.status == 206:
             version = _continued(response, version, start, part)
-        else:  # the whole file: the first time, the server cannot continue, or the file is another by now
+        else:  # the whole file: a first download, a server that cannot resume, or a changed file
             start, version = 0, _Version(url, _validator(response), _length(response))
         if version.total is not None and version.total > most:
             raise FetchError(
-                f"{url}: a file of {version.total:,} bytes is announced, more than twice the {expected_bytes:,} of the "
-                "archive; check the address, or give another"
+                f"{url}: wanted an archive of about {expected_bytes:,} bytes, the server announces "
+                f"{version.total:,}; check the address, or give another"
             )
         total = version.total or expected_bytes
         with console.progress(total=total, what=part.stem, unit="B", initial=start, shown=shown) as bar:
@@ -136,7 +136,7 @@ def _try_once(url: str, part: Path, expected_bytes: int, shown: bool) -> None:
         raise _CutError(f"the connection ended after {size:,} of {version.total:,} bytes")
     if version.total is not None and size > version.total:
         discard(part)
-        raise _CutError(f"{size:,} bytes came where {version.total:,} were announced")
+        raise _CutError(f"{size:,} bytes were received, {version.total:,} were announced")
     files.write_json(_beside(part), asdict(_Version(url, version.validator, size)))
 
 
@@ -150,7 +150,7 @@ def _open(version: _Version, start: int, part: Path, most_bytes: int) -> Iterato
     except urllib.error.HTTPError as error:
         error.close()
         answer = f"the server answered {error.code} {one_line(error.reason)}".rstrip()
-        if error.code == 416:  # what is kept is longer than the file
+        if error.code == 416:  # range not satisfiable: the part is longer than the file
             discard(part)
         elif error.code not in PASSING:
             raise FetchError(f"{version.url}: {answer}; check the address, or give another") from error
@@ -162,7 +162,7 @@ def _open(version: _Version, start: int, part: Path, most_bytes: int) -> Iterato
 
 
 def _continued(response: http.client.HTTPResponse, version: _Version, start: int, part: Path) -> _Version:
-    """Check that the rest is the rest of what is kept."""
+    """Check that a partial response continues the part; return the version with its size."""
     span = re.fullmatch(
         rf"bytes ({NUMBER})-{NUMBER}/({NUMBER}|\*)", response.headers.get("Content-Range", "").strip(), re.ASCII
     )
@@ -170,7 +170,7 @@ def _continued(response: http.client.HTTPResponse, version: _Version, start: int
     same_total = None in (total, version.total) or total == version.total
     if not span or int(span[1]) != start or not start or not same_total or _changed(response, version):
         discard(part)
-        raise _CutError("the server continued another file than the one begun")
+        raise _CutError("the server resumed with another file or position")
     return _Version(version.url, version.validator, version.total if total is None else total)
 
 
@@ -179,7 +179,7 @@ def _changed(response: http.client.HTTPResponse, version: _Version) -> bool:
 
 
 def _validator(response: http.client.HTTPResponse) -> str | None:
-    """Return what proves that two answers are the same bytes; a weak ETag does not (RFC 9110, section 13.1.5)."""
+    """Return the validator that identifies the exact bytes; a weak ETag does not (RFC 9110, section 13.1.5)."""
     for name, begin in (("ETag", '"'), ("Last-Modified", "")):
         text = response.headers.get(name, "")
         if text.startswith(begin) and VALIDATOR.fullmatch(text):
@@ -203,7 +203,7 @@ def _store(
     kept = start
     try:
         if not start:
-            _beside(part).unlink(missing_ok=True)  # first, so that a kill in between leaves nothing to continue
+            _beside(part).unlink(missing_ok=True)  # first, so that a kill in between cannot leave a wrong pair of files
         with part.open("ab" if start else "wb") as file:
             files.write_json(_beside(part), asdict(version))
             for block in _blocks(response):
@@ -214,10 +214,10 @@ def _store(
                 arrived(len(block))
     except OSError as error:
         raise FetchError(
-            f"{part}: cannot be written ({error.strerror}); free some space and run the same command to go on"
+            f"{part}: cannot be written ({error.strerror}); free some space and run the same command to resume"
         ) from error
     if kept > most_bytes:
-        discard(part)  # no whole archive begins like this, so there is nothing to go on from
+        discard(part)  # not the expected archive, so it cannot be resumed
         raise FetchError(
             f"{version.url}: more than {most_bytes:,} bytes came, twice what the archive has; "
             "check the address, or give another"
@@ -226,7 +226,7 @@ def _store(
 
 def _blocks(response: http.client.HTTPResponse) -> Iterator[bytes]:
     try:
-        while block := response.read1(BLOCK):  # what is there, so that a cut loses none of it
+        while block := response.read1(BLOCK):  # returns what has arrived, so that a failure loses nothing
             yield block
     except (OSError, http.client.HTTPException) as error:
         raise _CutError(_reason(error)) from error

@@ -1,4 +1,4 @@
-"""Decoded sound, ready to be cut: one memory-mapped file and an index, built once; a cache that may be deleted."""
+"""Store of decoded audio: one memory-mapped file and an index, built once; a cache that may be deleted."""
 
 import contextlib
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from mfcl.errors import AudioError, StoreError
 
 __all__ = ["Store", "decode", "open_store"]
 
-VERSION = 2  # of the files' layout and of how sound is decoded; another number, another store
+VERSION = 2  # of the file layout and the decoding; a new number makes stores be built again
 
 
 def open_store(
@@ -28,19 +28,19 @@ def open_store(
     progress: bool = True,
     strict: bool = False,
 ) -> Store:
-    """Return all recordings decoded and prepared: from the cache, or decoded now on all cores and kept there.
+    """Return a store of all recordings, decoded and prepared, from the cache or built now.
 
-    A store belongs to the files (their ids, sizes and times of change) and the settings; whatever changes, another is
-    built. Two processes that want the same one build it once, and of a build that is killed nothing is used.
+    A store is identified by its files (ids, sizes and times of change) and settings; if one changes, a new store is
+    built. Two processes that need the same store build it once. A killed build leaves nothing that is used.
 
     Args:
-        manifest: The recordings; one that cannot be decoded is left out and named in `failures`.
-        preparation: What is done to each.
-        cache: Folder for stores; by default $MFCL_CACHE, else ~/.cache/mfcl.
-        dtype: How samples are kept; int16 takes half the space and scales every recording to its own peak.
-        workers: Threads; none: all cores.
+        manifest: The recordings; those that cannot be decoded are left out and listed in `failures`.
+        preparation: How to prepare each recording.
+        cache: Cache folder; by default $MFCL_CACHE, else ~/.cache/mfcl.
+        dtype: Type of the stored samples; int16 takes half the space and scales each recording to its own peak.
+        workers: Number of threads; None: one per core.
         progress: Whether to show a bar.
-        strict: A recording that cannot be decoded is an error.
+        strict: Raise an error at the first recording that cannot be decoded.
 
     Raises:
         AudioError: nothing could be decoded; or, if strict, the first recording that could not.
@@ -55,7 +55,7 @@ def open_store(
                 build_store(place, manifest, preparation, dtype, workers=workers, shown=progress, strict=strict)
         store = reload()
     if store is None:
-        raise StoreError(f"{place}: was built and cannot be read; delete it and start again")
+        raise StoreError(f"{place}: the new store cannot be read; delete it and start again")
     if strict and store.failures:
         raise AudioError(f"{store.failures[0][0]}: {store.failures[0][1]}")
     return store
@@ -67,6 +67,6 @@ def _writing(place: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise StoreError(
-            f"{place.parent}: the decoded sound cannot be kept here ({error.strerror or error}); "
+            f"{place.parent}: decoded audio cannot be written here ({error.strerror or error}); "
             "free some space, or set MFCL_CACHE to another folder"
         ) from error

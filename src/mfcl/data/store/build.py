@@ -1,4 +1,4 @@
-"""Decode recordings into a store, once, whole or not at all."""
+"""Build a store of decoded recordings atomically."""
 
 import contextlib
 import io
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 def decode(recording: Recording, preparation: Preparation) -> Sound:
-    """Return a recording as every model hears it.
+    """Decode and prepare a recording as model input.
 
     Raises:
         AudioError: it cannot be used.
@@ -47,17 +47,17 @@ def _decoded(recording: Recording, preparation: Preparation, dtype: str) -> "_Cl
 
 @dataclass(frozen=True, eq=False)
 class _Clip:
-    """A recording to be written: as it is stored, or still to be read if it is long."""
+    """A recording to write: its samples as stored, or a `LongSound` that is still to be decoded."""
 
     length: int
     step: np.float32
     sound: Samples | LongSound
 
     def write(self, file: BinaryIO, dtype: str) -> None:
-        """Write the samples where a file ends; of a recording that turns out to be damaged, nothing.
+        """Append the samples to a file; nothing is appended if the recording fails.
 
         Raises:
-            AudioError: the recording's file has changed.
+            AudioError: the recording's file has changed since it was checked.
         """
         if not isinstance(self.sound, LongSound):
             file.write(self.sound.tobytes())
@@ -82,7 +82,7 @@ def build_store(
     shown: bool,
     strict: bool,
 ) -> None:
-    """Write a store beside its place and move it there when it is whole; the caller holds the lock.
+    """Write a store to a temporary folder and rename it when it is complete; the caller must hold the lock.
 
     Raises:
         AudioError: nothing could be decoded; or, if strict, the first recording that could not.
@@ -101,7 +101,7 @@ def build_store(
         with (temporary / "index.npz").open("wb") as file:
             file.write(packed.getbuffer())
             _flush(file)
-        shutil.rmtree(place, ignore_errors=True)  # one that could not be read
+        shutil.rmtree(place, ignore_errors=True)  # a damaged store
         temporary.rename(place)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -110,7 +110,7 @@ def build_store(
 def _write_clips(
     path: Path, manifest: Manifest, results: Iterator[_Clip | AudioError], dtype: str, strict: bool
 ) -> dict[str, Any]:
-    """Write all samples one after another; return the arrays of the index."""
+    """Write the samples of all recordings one after another; return the arrays of the index."""
     lengths, scales, kept, failures = [], [], [], []
     with path.open("wb") as clips:
         for number, (recording, result) in enumerate(zip(manifest, results, strict=True)):
@@ -141,7 +141,7 @@ def _write_clips(
 
 @contextlib.contextmanager
 def locked(place: Path) -> Iterator[None]:
-    """Hold the right to build a store; the system gives it back when a process dies."""
+    """Hold the lock for building a store; the system releases it when a process dies."""
     place.parent.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(place.with_name(f"{place.name}.lock"))
     try:
@@ -156,7 +156,7 @@ def locked(place: Path) -> Iterator[None]:
 
 
 def _sweep(place: Path) -> None:
-    """Remove what killed builds left behind; a build that still runs holds its lock."""
+    """Remove the temporary folders of killed builds; a running build holds its lock."""
     shutil.rmtree(place.with_name(f".{place.name}.tmp"), ignore_errors=True)  # its lock is held by the caller
     for leftover in place.parent.glob(".*.tmp"):
         lock = filelock.FileLock(place.with_name(f"{leftover.name.split('.')[1]}.lock"))

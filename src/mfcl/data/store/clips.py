@@ -1,4 +1,4 @@
-"""What a store holds and gives: pieces of many recordings at once."""
+"""A store of decoded recordings, which cuts segments out of many of them at once."""
 
 import mmap
 import zipfile
@@ -11,36 +11,36 @@ from jaxtyping import Float32, Int16, Int64
 from mfcl.data.manifest import Manifest
 
 LONG = 1 << 22
-"""Samples; what is read of a longer recording is let go of at once."""
+"""Samples; memory pages of longer recordings are released after each read."""
 AROUND = 1 << 22
-"""Bytes on either side that the system may have put into memory with those that were read."""
+"""Bytes on either side of a read that the system may have loaded with it (read-ahead)."""
 Samples = Int16[np.ndarray, " samples"] | Float32[np.ndarray, " samples"]
 
 
 @dataclass(frozen=True, eq=False)
 class Store:
-    """Decoded recordings; `gather` cuts pieces out of many at once."""
+    """Decoded recordings; `gather` cuts segments out of many at once."""
 
     manifest: Manifest
-    """The recordings that could be decoded, in the order of all indices."""
+    """The decoded recordings, in the order of the indices."""
     lengths: Int64[np.ndarray, " items"]
     """Samples of each recording."""
     sample_rate: int
     """Hz."""
     failures: tuple[tuple[str, str], ...]
-    """Recordings left out: id and reason."""
+    """Id and reason of recordings that could not be decoded."""
     samples: Samples
-    """All recordings, one after another."""
+    """Samples of all recordings, one after another."""
     scales: Float32[np.ndarray, " items"]
-    """What a recording's samples are multiplied with: 16-bit sound keeps its full resolution at any level."""
+    """Factor of each recording's samples; quiet recordings thus keep the full 16-bit resolution."""
     offsets: Int64[np.ndarray, " items"]
-    """Where each recording begins in `samples`."""
+    """Index of each recording's first sample in `samples`."""
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     def select(self, indices: Int64[np.ndarray, " chosen"]) -> "Store":
-        """Return the chosen recordings, in the order asked for; the sound itself is shared."""
+        """Return a store of the chosen recordings, in the given order; the samples are shared, not copied."""
         chosen = self.manifest.select(indices)
         lengths, scales, offsets = self.lengths[indices], self.scales[indices], self.offsets[indices]
         return Store(chosen, lengths, self.sample_rate, self.failures, self.samples, scales, offsets)
@@ -50,7 +50,7 @@ class Store:
         return self.piece(index, 0, int(self.lengths[index]))
 
     def piece(self, index: int, start: int, stop: int) -> Float32[np.ndarray, " samples"]:
-        """Return the samples of one recording from `start` to `stop`; no others are read."""
+        """Return the samples of one recording from `start` to `stop`; only these are read."""
         first = int(self.offsets[index])
         last = first + min(stop, int(self.lengths[index]))
         found = np.asarray(self.samples[first + start : last] * self.scales[index], dtype=np.float32)
@@ -59,9 +59,9 @@ class Store:
         return found
 
     def _let_go(self, first: int, last: int) -> None:
-        """Take samples that were read out of this process's memory again; the system may keep them for the next time.
+        """Release the memory pages of samples that were read; the system may still cache them.
 
-        Pages of a file that is mapped stay, once read: of a day of sound, all of it.
+        Pages of a memory-mapped file otherwise stay in this process's memory, for a day of audio all of it.
         """
         mapped, size = getattr(self.samples.base, "obj", None), self.samples.itemsize
         if isinstance(mapped, mmap.mmap) and hasattr(mapped, "madvise"):
@@ -74,16 +74,16 @@ class Store:
         starts: Int64[np.ndarray, " batch"],
         counts: Int64[np.ndarray, " batch"],
     ) -> Float32[np.ndarray, "batch samples"]:
-        """Return `counts` samples from `starts` on of each recording; shorter rows end in zeros.
+        """Return `counts` samples from `starts` on of each recording; shorter rows are padded with zeros.
 
         Raises:
-            IndexError: a piece that is not inside its recording.
+            IndexError: a segment reaches beyond its recording.
         """
         if np.any((starts < 0) | (counts < 0) | (starts + counts > self.lengths[indices])):
-            raise IndexError("a piece reaches beyond its recording")
+            raise IndexError("a segment reaches beyond its recording")
         rows = np.zeros((len(indices), int(counts.max(initial=0))), dtype=np.float32)
         firsts = self.offsets[indices] + starts
-        # a copy a row is faster than an index a sample: rows lie in one piece in the file
+        # copying contiguous rows is faster than indexing every sample
         for row, first, count, index in zip(rows, firsts.tolist(), counts.tolist(), indices.tolist(), strict=True):
             row[:count] = self.samples[first : first + count]
             if self.lengths[index] > LONG:
@@ -93,7 +93,7 @@ class Store:
 
 
 def load(place: Path, manifest: Manifest, sample_rate: int, dtype: str) -> Store | None:
-    """Return a whole store, or none if it is absent or damaged."""
+    """Load a store; None if it is absent or damaged."""
     try:
         with (place / "index.npz").open("rb") as file, np.load(file, allow_pickle=False) as index:
             lengths, scales, kept, failures = (index[name] for name in ("lengths", "scales", "kept", "failures"))
