@@ -73,8 +73,8 @@ class Embeddings:
             "labels": list(self.labels),
             "splits": [f"{split or 'none'} {count}" for split, count in zip(splits, counts, strict=True)],
         }
-        told = [f"{key}: {', '.join(values)}" for key, values in about.items() if values]
-        return f"<Embeddings: {'; '.join([f'{len(self)} items x {self.dim}', *told])}>"
+        filled = [f"{key}: {', '.join(values)}" for key, values in about.items() if values]
+        return f"<Embeddings: {'; '.join([f'{len(self)} items x {self.dim}', *filled])}>"
 
     @property
     def dim(self) -> int:

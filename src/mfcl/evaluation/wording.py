@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from mfcl.embeddings.parts import WORDS
 from mfcl.evaluation.result import (
-    CLEAN,
     ENROLLED,
     FINE_TUNED,
     FROM_SCRATCH,
@@ -186,8 +185,3 @@ def figure_with_unit(metric_name: str, value: float) -> str:
     """
     unit = metric(metric_name).unit
     return f"{figure(metric_name, value)} {unit}".rstrip()
-
-
-def is_clean(question: Question) -> bool:
-    """Return whether the test recordings were unaltered."""
-    return question.condition in ("", CLEAN)
