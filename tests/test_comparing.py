@@ -64,7 +64,7 @@ def test_other_data_can_be_named(runs: list[Path], tmp_path: Path) -> None:
 
 def test_recordings_that_a_run_was_trained_on_are_no_test(runs: list[Path], tmp_path: Path) -> None:
     data = runs[0].parent / "corpus"
-    with pytest.raises(MeasureError, match=r"one: was trained on \d+ of the recordings to be tested"):
+    with pytest.raises(MeasureError, match=r"one: was trained on \d+ of the test recordings"):
         compare(runs, data, split_by="speaker", seed=1, cache=tmp_path, device="cpu", progress=False)
 
 
@@ -86,9 +86,9 @@ def test_runs_without_a_list_want_data(runs: list[Path], tmp_path: Path) -> None
         save_checkpoint(make_model(recipe.model, seed=0), recipe, tmp_path / name)
     with pytest.raises(MeasureError, match=r"wanted a run folder with manifest.csv, found none"):
         compare([tmp_path / "bare", tmp_path / "other"], progress=False)
-    with pytest.raises(MeasureError, match="2 or more runs are wanted, but came 1"):
+    with pytest.raises(MeasureError, match="wanted 2 or more runs, got 1"):
         compare(runs[:1], progress=False)
-    with pytest.raises(MeasureError, match="one came twice"):
+    with pytest.raises(MeasureError, match="one is given twice"):
         compare([runs[0], runs[0] / "model"], progress=False)
 
 
@@ -118,7 +118,7 @@ def test_files_of_embeddings_are_compared_whole_or_by_a_part(tmp_path: Path) -> 
     assert alone[("plain.npz", asked)].result.value == by_hand[asked] != whole[("plain.npz", asked)].result.value
     unnamed = dataclasses.replace(plain, labels={})
     unnamed.save(files[0])
-    with pytest.raises(MeasureError, match=r"plain\.npz: no label to measure by"):
+    with pytest.raises(MeasureError, match=r"plain\.npz: no label to predict"):
         compare_files(files)
 
 

@@ -61,7 +61,7 @@ def test_nobody_is_his_own_neighbour_and_nobody_is_there_twice() -> None:
 
 
 def test_too_few_items_and_wrong_numbers_are_one_line() -> None:
-    with pytest.raises(MeasureError, match="1 to 3 others are there for each of 4 items, but 4 are wanted"):
+    with pytest.raises(MeasureError, match="wanted 1 to 3 per item, got 4"):
         alike(chain(4, 1.0), 4)
     broken = chain(4, 1.0)
     broken[2, 0] = np.nan

@@ -100,7 +100,7 @@ def test_files_that_are_not_whole_are_refused_in_one_line(tmp_path: Path) -> Non
     foreign = [(tmp_path / name).read_bytes() for name in ("other.npz", "array.npy")]
     for content in (whole[: len(whole) // 2], whole[:10], b"", b"text", *foreign):
         path.write_bytes(content)
-        with pytest.raises(MeasureError, match="not a whole file of embeddings") as raised:
+        with pytest.raises(MeasureError, match="not a valid embeddings file") as raised:
             load_embeddings(path)
         assert "\n" not in str(raised.value)
 
@@ -108,7 +108,7 @@ def test_files_that_are_not_whole_are_refused_in_one_line(tmp_path: Path) -> Non
 def test_a_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "vectors.npz"
     np.savez(path, about=np.array([print], dtype=object), allow_pickle=True)
-    with pytest.raises(MeasureError, match="not a whole file"):
+    with pytest.raises(MeasureError, match="not a valid embeddings file"):
         load_embeddings(path)
 
 
@@ -116,7 +116,7 @@ def test_a_file_of_another_version_is_refused(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr("mfcl.embeddings.table.FILE_VERSION", 2)
     make().save(tmp_path / "new.npz")
     monkeypatch.undo()
-    with pytest.raises(MeasureError, match="version 1 are wanted, but these are 2"):
+    with pytest.raises(MeasureError, match="version 1, got 2"):
         load_embeddings(tmp_path / "new.npz")
 
 
@@ -168,15 +168,23 @@ def with_entry(path: Path, name: str, content: bytes, *, method: int = zipfile.Z
     [
         ("vectors.npy", "{'descr': '<f4', 'fortran_order': False, 'shape': (1000000, 1000000)}", "claims the shape"),
         ("vectors.npy", "{'descr': '<f4', 'fortran_order': False, 'shape': (-1, -5)}", "claims the shape"),
-        ("vectors.npy", "{'descr': '<f4', 'fortran_order': False, 'shape': (True, 0)}", "not a whole file"),
+        ("vectors.npy", "{'descr': '<f4', 'fortran_order': False, 'shape': (True, 0)}", "not a valid embeddings file"),
         ("vectors.npy", "{'descr': '|O', 'fortran_order': False, 'shape': (4, 5)}", "holds"),
         ("vectors.npy", "{'descr': '<M8[s]', 'fortran_order': False, 'shape': (0,)}", "holds"),
         ("vectors.npy", "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (0,)}", "holds"),
-        ("vectors.npy", "{'descr': ('<f4', (2,)), 'fortran_order': False, 'shape': (0, 5)}", "not a whole file"),
-        ("vectors.npy", "{'descr': '<U9999999999', 'fortran_order': False, 'shape': (0,)}", "not a whole file"),
-        ("vectors.npy", "{'descr': '<f4'}", "not a whole file"),
-        ("vectors.npy", "(" * 5000, "not a whole file"),
-        ("about.npy", "{'descr': '<f4', 'fortran_order': False, 'shape': (0,)}", "not a whole file"),
+        (
+            "vectors.npy",
+            "{'descr': ('<f4', (2,)), 'fortran_order': False, 'shape': (0, 5)}",
+            "not a valid embeddings file",
+        ),
+        (
+            "vectors.npy",
+            "{'descr': '<U9999999999', 'fortran_order': False, 'shape': (0,)}",
+            "not a valid embeddings file",
+        ),
+        ("vectors.npy", "{'descr': '<f4'}", "not a valid embeddings file"),
+        ("vectors.npy", "(" * 5000, "not a valid embeddings file"),
+        ("about.npy", "{'descr': '<f4', 'fortran_order': False, 'shape': (0,)}", "not a valid embeddings file"),
         ("ids.npy", "{'descr': '<f4', 'fortran_order': False, 'shape': (0,)}", "wanted text"),
     ],
 )
@@ -226,7 +234,7 @@ def test_vectors_that_are_not_finite_are_named(tmp_path: Path) -> None:
     some = make()
     some.vectors[2, 1] = np.nan
     some.save(tmp_path / "a.npz")
-    assert "1 vectors are not finite, the first that of 'clips/2.wav'" in refused(tmp_path / "a.npz")
+    assert "1 vectors hold NaN or infinity, the first that of 'clips/2.wav'" in refused(tmp_path / "a.npz")
 
 
 def test_damaged_bytes_are_noticed_and_refused_in_one_line(tmp_path: Path) -> None:
@@ -247,10 +255,10 @@ def test_damaged_bytes_are_noticed_and_refused_in_one_line(tmp_path: Path) -> No
 def test_a_folder_and_a_pipe_are_no_files_of_embeddings(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "pipe"):
-        assert "it is no file" in refused(path)
+        assert "not a regular file" in refused(path)
 
 
 def test_more_than_the_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make().save(tmp_path / "a.npz")
     monkeypatch.setattr("mfcl.embeddings.npz_file.memory_bytes", lambda: 100)
-    assert "more than the memory here" in refused(tmp_path / "a.npz")
+    assert "more than the memory of this machine" in refused(tmp_path / "a.npz")

@@ -122,7 +122,7 @@ def test_folds_hold_each_class_evenly(counts: list[int], folds: int, seed: int) 
 
 def test_what_cannot_be_compared_is_refused_in_one_line() -> None:
     x, y = random(0, 4, 3), np.array(["a", "b", "a", "b"])
-    with pytest.raises(MeasureError, match="queries of 3 values like the gallery's are wanted, but came 2"):
+    with pytest.raises(MeasureError, match="wanted queries of 3 values like the gallery's, got 2"):
         knn_predict(x, y, random(0, 1, 2), 1)
     with pytest.raises(MeasureError, match="k from 1 to 4"):
         top_k(x, x, 5)

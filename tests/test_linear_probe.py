@@ -88,7 +88,7 @@ def test_what_cannot_be_probed_is_refused_in_one_line() -> None:
     train, valid, test = part(9, 0), part(6, 1), part(6, 2)
     with pytest.raises(MeasureError, match="class 'two' is in valid but not in train"):
         linear_probe((train[0][train[1] != "two"], train[1][train[1] != "two"]), valid, test)
-    with pytest.raises(MeasureError, match="test vectors of 30 values like train's are wanted, but came 4"):
+    with pytest.raises(MeasureError, match="wanted test vectors of 30 values like train's, got 4"):
         linear_probe(train, valid, (test[0][:, :4], test[1]))
     with pytest.raises(MeasureError, match="probe, train: 3 of 9 have no label"):
         linear_probe((train[0], np.where(train[1] == "one", "", train[1])), valid, test)

@@ -91,9 +91,9 @@ def test_a_view_is_what_training_and_embedding_ask_for(store: Store) -> None:
 
 
 def test_noise_that_cannot_be_made_is_refused_in_one_line(store: Store) -> None:
-    with pytest.raises(MeasureError, match="finite numbers of dB are wanted, but came inf"):
+    with pytest.raises(MeasureError, match="wanted finite numbers of dB, got inf"):
         Disturbed(store, snr_db=float("inf"))
-    with pytest.raises(MeasureError, match="finite numbers of dB are wanted"):
+    with pytest.raises(MeasureError, match="wanted finite numbers of dB"):
         Disturbed(store, gain_db=float("nan"))
 
 

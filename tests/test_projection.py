@@ -84,7 +84,7 @@ def test_principal_directions_keep_the_distances(items: int, dim: int, seed: int
 
 
 def test_a_map_of_nothing_is_refused_in_one_line() -> None:
-    with pytest.raises(MeasureError, match="map: vectors of shape"):
+    with pytest.raises(MeasureError, match="map: wanted vectors of shape"):
         project_2d(np.zeros((0, 3), dtype=np.float32), seed=0)
     with pytest.raises(MeasureError, match="map: 1 of 2 vectors hold NaN"):
         project_2d(np.array([[1.0, np.nan], [0, 1]], dtype=np.float32), seed=0)

@@ -105,5 +105,5 @@ def test_one_digit_cannot_be_kept_apart_and_a_centre_has_as_many_values() -> Non
         identify_apart(x, speaker, np.full(len(x), "7"))
     with pytest.raises(MeasureError, match="digits of both halves"):
         identify_apart(x, speaker, speaker)
-    with pytest.raises(MeasureError, match="centre of 16 values is wanted, but came 3"):
+    with pytest.raises(MeasureError, match="centre of 16 values, got 3"):
         verify(x, speaker, np.zeros(3, dtype=np.float32), seed=0)

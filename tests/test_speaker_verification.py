@@ -126,9 +126,9 @@ def test_who_has_too_few_clips_is_tried_and_not_enrolled() -> None:
     assert found.models == 2
     assert found.trials == 2 * (len(keep) - 4)
     assert np.isnan(found.resampled).any()  # a draw of the third speaker alone has no trial
-    with pytest.raises(MeasureError, match="more clips than the 6 to enrol is wanted, but none has more than 6"):
+    with pytest.raises(MeasureError, match="more clips than the 6 to enrol, but none has more than 6"):
         verify_enrolled(x[keep], speaker[keep], word[keep], NOWHERE, clips=6, seed=0)
-    with pytest.raises(MeasureError, match="centre of 16 values is wanted, but came 3"):
+    with pytest.raises(MeasureError, match="centre of 16 values, got 3"):
         verify_enrolled(x, speaker, word, NOWHERE[:3], clips=1, seed=0)
 
 

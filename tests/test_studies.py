@@ -447,7 +447,7 @@ def test_labels_without_voices_are_measured_and_it_is_said_what_voices_would_add
     rows = small_study(folder, tmp_path, only=["labels", "voices", "traits"])
     assert {section(row) for row in rows} == {"labels"}
     assert {called(row) for row in rows} == {*CONTROLS, *ENCODERS}
-    assert "no label names the voice" in capsys.readouterr().err
+    assert "no speaker column" in capsys.readouterr().err
     assert not json.loads((tmp_path / "out" / "pictures.json").read_text()).get("groups")
     assert "would add voices and traits" in (tmp_path / "out" / "results.md").read_text()
 
@@ -483,8 +483,8 @@ def test_a_section_that_the_recordings_cannot_answer_leaves_an_empty_study_with_
     for path in (corpus / "data").rglob("*.wav"):
         shutil.copy(path, flat / path.name.replace("_", "-"))
     assert small_study(flat, tmp_path, only=["labels"]) == []
-    assert "no label to measure by" in capsys.readouterr().err
-    assert "no label to measure by" in (tmp_path / "out" / "about.json").read_text()
+    assert "no label to predict" in capsys.readouterr().err
+    assert "no label to predict" in (tmp_path / "out" / "about.json").read_text()
 
 
 def test_an_unlabelled_recording_is_never_a_class(tmp_path: Path) -> None:
@@ -628,7 +628,7 @@ def test_a_study_of_version_0_1_goes_on_unless_its_sound_changed(
     os.utime(path, (later, later))
     capsys.readouterr()
     small_study(data, tmp_path, only=["geometry"])
-    assert "sound that changed; all begins anew" in capsys.readouterr().err
+    assert "or the sound changed; starting anew" in capsys.readouterr().err
     assert len(list((tmp_path / "out" / "parts").iterdir())) == 2 * len(before)
 
 

@@ -111,7 +111,7 @@ def test_what_cannot_be_measured_is_said_in_one_line() -> None:
     with pytest.raises(MeasureError, match="did you mean 'digit'"):
         measure_labels(whole, "digits", "speaker", seed=0)
     alone = whole.select(np.flatnonzero(whole.splits != "test"))
-    with pytest.raises(MeasureError, match="2 or more values in the test part, got 0"):
+    with pytest.raises(MeasureError, match="2 or more values in the test split, got 0"):
         measure_labels(alone, "digit", "speaker", seed=0)
     nobody = whole.select(np.flatnonzero(whole.splits == "test"))
     with pytest.raises(MeasureError, match="2 or more training recordings"):
@@ -312,7 +312,7 @@ def test_geometry_is_of_the_test_part() -> None:
     assert 5 < found["r_at_1"].value < found["r_at_5"].value < 100
     assert [m.question.metric for m in measure_geometry(whole.only("mel"), None, 0)] == ["rankme", "uniformity"]
     assert [m.question.metric for m in measure_geometry(whole, None, 0)] == ["rankme", "uniformity", "cka"]
-    with pytest.raises(MeasureError, match="projections 'wave' of 208 recordings are wanted, but came 10 rows"):
+    with pytest.raises(MeasureError, match="wanted projections 'wave' of 208 recordings, got 10 rows"):
         measure_geometry(whole, {"wave": wave[:10], "mel": mel}, 0)
 
 
@@ -332,9 +332,9 @@ def test_pictures_say_what_the_figures_say() -> None:
     assert groups["n"] == [DIGITS * TAKES] * 5
     assert np.mean(groups["accuracy"]) == pytest.approx(found[1].value, abs=1e-2)
     json.dumps([picture, groups])
-    with pytest.raises(MeasureError, match="a result with 'predicted' is wanted"):
+    with pytest.raises(MeasureError, match="wanted a result with 'predicted'"):
         confusion(found[1], "digit")
-    with pytest.raises(MeasureError, match="a result with 'curve' is wanted"):
+    with pytest.raises(MeasureError, match="wanted a result with 'curve'"):
         det(found[0])
 
 

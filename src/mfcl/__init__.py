@@ -1,7 +1,7 @@
 """Multi-format contrastive learning of audio representations.
 
 From a folder of recordings, without labels or a GPU: `train` a pair of encoders, `load` them, `embed` a corpus,
-and run the whole `study` with its controls. Names load when they are first used, so that importing costs nothing.
+and run the whole `study` with its baselines. Names are imported on first use, so `import mfcl` is fast.
 """
 
 import importlib
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.2.0"
 
-_HOMES = {
+_MODULES = {
     "Checkpoint": "checkpoint",
     "Embedder": "embedder",
     "Embeddings": "embeddings",
@@ -47,8 +47,8 @@ _HOMES = {
     "train": "training.api",
 }
 
-_ROOMS = ("models", "views")
-"""Packages of blocks, which load like names: `mfcl.models.LogMel`."""
+_PACKAGES = ("models", "views")
+"""Packages of building blocks, also imported on first use: `mfcl.models.LogMel`."""
 
 __all__ = [
     "Checkpoint",
@@ -75,14 +75,14 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        value = getattr(importlib.import_module(f"mfcl.{_HOMES[name]}"), name)
-        globals()[name] = value  # over the module of the same name, which importing it has just put there
+    if name in _MODULES:
+        value = getattr(importlib.import_module(f"mfcl.{_MODULES[name]}"), name)
+        globals()[name] = value  # the import may just have set a submodule of the same name here: replace it
         return value
-    if name in _ROOMS:
+    if name in _PACKAGES:
         return importlib.import_module(f"mfcl.{name}")
     raise AttributeError(f"module 'mfcl' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return sorted([*globals(), *_MODULES])

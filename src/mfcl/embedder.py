@@ -1,4 +1,4 @@
-"""From a trained model and sound to vectors: input order, bounded memory, bad files named and left out."""
+"""Embed sound with a trained model: results in input order, bounded memory, unreadable files reported and skipped."""
 
 import logging
 import sys
@@ -32,7 +32,7 @@ from mfcl.recipe import Recipe
 log = logging.getLogger(__name__)
 
 
-@also_called(checkpoint="model", recordings="data")  # their names in version 0.1
+@also_called(checkpoint="model", recordings="data")  # argument names of version 0.1
 def embed(
     model: "Embedder | Checkpoint | str | Path",
     data: str | Path | Manifest | Sequence[str | Path] | np.ndarray,
@@ -49,32 +49,32 @@ def embed(
     device: str = "auto",
     progress: bool = True,
 ) -> Embeddings:
-    """Embed every recording of a file, a folder, a manifest's path, a `Manifest` or a list of files.
+    """Embed every recording of an audio file, a folder, a manifest (its path or a `Manifest`) or a list of files.
 
-    A recording's embedding depends on that recording alone, not on its batch. A file that cannot be read is left out
-    and named; the others keep their order.
+    A recording's embedding depends on that recording alone, not on its batch. A file that cannot be read is skipped
+    and reported; the others keep their order.
 
-    With `window` there is a vector for each window of each recording, named `recording@start`; the labels `start` and
-    `end` are its place in the file in seconds. Memory does not grow with the length of a recording.
+    With `window`, each window of a recording gets its own vector, with the id `recording@start`. The labels `start` and
+    `end` hold the window's limits in seconds. Memory does not grow with the length of a recording.
 
     Args:
-        model: A trained model, or the folder of one or of a run.
-        data: What to embed.
-        format: The waveform encoder's embedding, the spectrogram encoder's, or both side by side.
-        part: `words` (or `content`), or `voices` (or `speaker`), of a model that has both; all of it if left out.
-        whiten: Make vectors ready for cosines, by what was learned from the training data.
-        window: Length of a window in seconds; none: one vector a recording.
-        hop: From window to window in seconds; half a window if left out.
-        batch: Recordings a step; memory is bounded by `mfcl.models.inference.LONGEST_SECONDS` of sound each.
-        failures: Where to write a CSV of the files left out and of those with something wrong (`id,reason,kind`, the
-            kind being `failure` or `notice`). If there are none, such a file of an earlier call is removed.
-        strict: Make the first bad file an error.
-        data_root: For a list: where its recordings lie now, if they were moved.
+        model: A trained model, or the folder of a model or a run.
+        data: The recordings to embed.
+        format: `wave` for the waveform encoder, `mel` for the spectrogram encoder, `both` for both side by side.
+        part: `words` (or `content`), or `voices` (or `speaker`), of a model that has both; default: all.
+        whiten: Apply the PCA whitening fitted on training embeddings, for cosine similarity.
+        window: Window length in seconds; None gives one vector per recording.
+        hop: Step between window starts in seconds; default: half a window.
+        batch: Recordings per forward pass; each takes at most `mfcl.models.inference.LONGEST_SECONDS` at a time.
+        failures: Where to write a CSV (`id,reason,kind`) of skipped files (kind `failure`) and of files with problems
+            (kind `notice`). If there are none, the file of an earlier call is removed.
+        strict: Raise an error at the first unreadable file.
+        data_root: For a manifest: the folder that holds the recordings now, if they were moved.
         device: `auto`, `cpu`, `cuda`, ...
         progress: Show a progress bar.
 
     Raises:
-        MfclError: nothing could be embedded, or (`strict`) a file could not be read.
+        MfclError: no recording could be embedded, or (`strict`) a file could not be read.
     """
     step = _step(window, hop)
     loaded = _checkpoint(model)
@@ -82,7 +82,7 @@ def embed(
     manifest = data if isinstance(data, Manifest) else _manifest(data, data_root)
     for note in manifest.notes:
         print(f"note: {printable(note)}", file=sys.stderr)  # noqa: T201
-    if not (isinstance(model, Embedder) and device == "auto"):  # that one is where its owner wants it
+    if not (isinstance(model, Embedder) and device == "auto"):  # an Embedder stays on the device it was loaded to
         loaded.model.to(pick_device(device))
     preparation, left_out = loaded.recipe.preparation, LeftOut(strict)
     chunks = (
@@ -91,7 +91,7 @@ def embed(
         else recording_windows(manifest, preparation, left_out, window=window, hop=step)
     )
     vectors: list[Float32[np.ndarray, "items dim"]] = []
-    places: list[tuple[int, float, float]] = []  # of each vector: its recording, its start and its end
+    places: list[tuple[int, float, float]] = []  # for each vector: recording index, start and end in seconds
     with progress_bar(total=len(manifest), what="embedding", unit="clips", shown=progress) as bar:
         for pieces in chunks:
             clips = Listed([piece.samples for piece in pieces])
@@ -100,8 +100,8 @@ def embed(
                 end = piece.start + len(piece.samples) / preparation.sample_rate
                 places.append((piece.recording, piece.start, end))
             bar.update(pieces[-1].recording + 1 - bar.n)
-            del pieces, clips  # before the next ones are decoded: one chunk in memory, not two
-        bar.update(len(manifest) - bar.n)  # the last ones may have been left out
+            del pieces, clips  # freed before the next chunk is decoded, so that only one is in memory
+        bar.update(len(manifest) - bar.n)  # skipped recordings at the end yield no chunk
     left_out.write(None if failures is None else Path(failures))
     if not vectors:
         first = left_out.reasons[0][1] if left_out.reasons else "none"
@@ -117,7 +117,7 @@ def embed(
 
 
 class Windows(NamedTuple):
-    """Vectors of the windows of one recording, and where they lie."""
+    """Embeddings of the windows of one recording, with their starts and ends."""
 
     vectors: Float32[np.ndarray, "windows dim"]
     starts: Float64[np.ndarray, " windows"]
@@ -127,10 +127,10 @@ class Windows(NamedTuple):
 
 
 class Embedder:
-    """A trained model for use: arrays or files in, vectors out. Made by `mfcl.load` and `mfcl.train`.
+    """Embed arrays or files with a trained model. Made by `mfcl.load` and `mfcl.train`.
 
     Attributes:
-        checkpoint: What was loaded: the model, its recipe and where it came from.
+        checkpoint: The loaded model with its recipe, folder and facts of the run.
     """
 
     def __init__(self, checkpoint: Checkpoint, *, device: str = "auto") -> None:
@@ -144,31 +144,31 @@ class Embedder:
 
     @property
     def recipe(self) -> Recipe:
-        """Every choice that the model was made with."""
+        """All settings that the model was trained with."""
         return self.checkpoint.recipe
 
     @property
     def folder(self) -> Path:
-        """Where the model was read."""
+        """The folder that the model was loaded from."""
         return self.checkpoint.folder
 
     @property
     def info(self) -> Mapping[str, Any]:
-        """The version that wrote the model, the sizes of its embeddings, and facts of the run."""
+        """The mfcl version that saved the model, the embedding sizes, and facts of the training run."""
         return self.checkpoint.info
 
     @property
     def whitening(self) -> Mapping[str, Whitening]:
-        """What makes each part of an embedding ready for cosines; empty if it was not learned."""
+        """The PCA whitening of each embedding part, fitted on training embeddings; empty if there is none."""
         return self.checkpoint.whitening
 
     @property
     def sample_rate(self) -> int:
-        """The rate in Hz that sound is brought to before it is embedded."""
+        """The sample rate in Hz that all sound is resampled to."""
         return self.recipe.preparation.sample_rate
 
     def dim(self, format: Format = "both", *, part: str | None = None) -> int:
-        """Return how many values an embedding has that is not whitened."""
+        """Return the size of an embedding before whitening."""
         bounds = part_bounds(self.model, format)
         return sum(bounds[name][1] - bounds[name][0] for name in (bounds if part is None else matching(bounds, part)))
 
@@ -184,22 +184,23 @@ class Embedder:
         normalize: bool = False,
         progress: bool = False,
     ) -> Float32[np.ndarray, "items dim"]:
-        """Return one vector for each file or array, in the order given.
+        """Return one vector for each file or array, in input order.
 
         Args:
-            sounds: One or several, as a list: paths, or samples of shape (samples,), (samples, channels), (1, samples)
-                or (2, samples): floats in [-1, 1], int16, int32 or uint8. Tensors and lists of numbers work too.
-            sample_rate: Of the arrays, in Hz; the model's own if left out.
+            sounds: One sound, or a list of several. Each is a path, or samples of shape (samples,),
+                (samples, channels), (1, samples) or (2, samples): floats in [-1, 1], int16, int32 or uint8. Tensors and
+                lists of numbers work too.
+            sample_rate: Sample rate of the arrays in Hz; default: the model's.
             format: `wave`, `mel` or `both`.
-            part: `words` (or `content`), or `voices` (or `speaker`), of a model that has both; all if left out.
-            whiten: Make vectors ready for cosines, by what was learned from the training data.
-            batch: Sounds a step.
+            part: `words` (or `content`), or `voices` (or `speaker`), of a model that has both; default: all.
+            whiten: Apply the PCA whitening fitted on training embeddings, for cosine similarity.
+            batch: Sounds per forward pass.
             normalize: Scale each vector to length 1.
             progress: Show a progress bar.
 
         Raises:
-            AudioError: a file or array that cannot be used; the message names it.
-            MfclError: no such format or part, or a batch below 1.
+            AudioError: a file or array cannot be used; the message names it.
+            MfclError: an unknown format or part, or a batch below 1.
         """
         rate = self._rate(sample_rate)
         given = listed(sounds)
@@ -229,22 +230,22 @@ class Embedder:
     ) -> Windows:
         """Return a vector for each window of a recording, and the windows' starts and ends in seconds.
 
-        The last window ends with the recording, so no sound is left out; a recording shorter than a window is one.
-        The recording is prepared as a whole, but never trimmed. Of a file only some windows are in memory at a time.
+        The last window ends where the recording ends, so all sound is covered. A recording shorter than `window` is one
+        window. Silence at the ends is kept, so that times refer to the original recording.
 
         Args:
             sound: A path or samples; see `encode`.
-            sample_rate: Of samples, in Hz; the model's own if left out.
-            window: Length in seconds.
-            hop: From window to window in seconds; half a window if left out.
+            sample_rate: Sample rate of the samples in Hz; default: the model's.
+            window: Window length in seconds.
+            hop: Step between window starts in seconds; default: half a window.
             format: `wave`, `mel` or `both`.
             part: See `encode`.
             whiten: See `encode`.
-            batch: Windows a step.
+            batch: Windows per forward pass.
 
         Raises:
-            AudioError: a recording that cannot be used, or a window or hop that is none.
-            MfclError: no such format or part, or a batch below 1.
+            AudioError: the recording, the window or the hop cannot be used.
+            MfclError: an unknown format or part, or a batch below 1.
 
         Example:
             ``vectors, starts, ends = model.encode_windows("dawn.flac", window=3.0)``
@@ -271,14 +272,14 @@ class Embedder:
         format: Format = "both",
         batch: int = 64,
     ) -> tuple[Float32[np.ndarray, "windows dim"], Float64[np.ndarray, " windows"]]:
-        """Return the vectors and the starts of `encode_windows`, under its name of version 0.1."""
+        """Return vectors and starts in seconds of all windows: `encode_windows` as version 0.1 called it."""
         found = self.encode_windows(sound, window=window, hop=hop, format=format, batch=batch)
         return found.vectors, found.starts
 
     def similarity(
         self, a: Float32[np.ndarray, "items dim"], b: Float32[np.ndarray, "others dim"]
     ) -> Float32[np.ndarray, "items others"]:
-        """Return the cosine of every vector of `a` with every vector of `b`."""
+        """Return the cosine similarity of every vector of `a` with every vector of `b`."""
         cosines: Float32[np.ndarray, "_ _"] = unit_rows(a, np.float32) @ unit_rows(b, np.float32).T
         return cosines
 
@@ -297,14 +298,14 @@ class Embedder:
     def _only(
         self, vectors: Float32[np.ndarray, "items _"], format: Format, part: str | None, *, whiten: bool
     ) -> Float32[np.ndarray, "items _"]:
-        """Return the values of vectors that were asked for."""
+        """Select one part of the vectors and whiten it, as asked."""
         names = np.full(len(vectors), "")
         plain = Embeddings(vectors, names, {}, part_bounds(self.model, format), names)
         return _wanted(plain, self.checkpoint, part, whiten=whiten).vectors
 
 
 def load(folder: str | Path, *, device: str = "auto") -> Embedder:
-    """Load a trained model from its folder, or from the folder of its run."""
+    """Load a trained model from its folder or its run's folder."""
     return Embedder(load_checkpoint(Path(folder)), device=device)
 
 
@@ -315,7 +316,7 @@ def _checkpoint(given: Checkpoint | Embedder | str | Path) -> Checkpoint:
 
 
 def _manifest(data: str | Path | Sequence[str | Path] | np.ndarray, data_root: Path | None) -> Manifest:
-    """Return what lies at a path, or the files of a list, each named as it is given."""
+    """Return the manifest of a path, or of a list of files, whose paths become the ids."""
     if isinstance(data, str | Path):
         return open_manifest(Path(data), data_root=data_root)
     files = listed(data)
@@ -326,7 +327,7 @@ def _manifest(data: str | Path | Sequence[str | Path] | np.ndarray, data_root: P
 
 
 def _step(window: int | float | None, hop: int | float | None) -> int | float:
-    """Return the seconds from window to window: half a window where nothing is said."""
+    """Check window and hop, and return the hop in seconds: by default half a window."""
     if window is None:
         if hop is not None:
             raise AudioError(f"hop: {hop} s is the step from window to window; give a window too")
@@ -337,8 +338,8 @@ def _step(window: int | float | None, hop: int | float | None) -> int | float:
 
 
 def _wanted(found: Embeddings, checkpoint: Checkpoint, part: str | None, *, whiten: bool) -> Embeddings:
-    """Return a part of embeddings, or all of them, whitened or as they are."""
+    """Select one part of the embeddings, or all, and whiten it if asked."""
     chosen = found.only(part) if part else found
     if whiten and not checkpoint.whitening:
-        raise CheckpointError(f"{checkpoint.folder}: no whitening was learned with this model; leave whiten out")
+        raise CheckpointError(f"{checkpoint.folder}: no whitening was learned with this model; set whiten=False")
     return chosen.whiten(checkpoint.whitening) if whiten else chosen

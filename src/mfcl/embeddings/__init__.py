@@ -1,4 +1,4 @@
-"""Embeddings with their ids and labels, and what is done to them: whitening, search, graphs, maps. No torch."""
+"""Embeddings with ids and labels, and operations on them: whitening, search, graphs, 2D maps. Without torch."""
 
 from mfcl.embeddings.parts import Part
 from mfcl.embeddings.table import Embeddings, load_embeddings

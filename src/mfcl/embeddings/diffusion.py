@@ -1,6 +1,6 @@
-"""Which recordings are alike, told without labels: a walk over the graph in which each is tied to its nearest ones.
+"""Find similar recordings without labels, by diffusion over the graph of nearest neighbours.
 
-Two recordings of one word by unlike voices have little in common directly, but a chain of others between them.
+Two recordings of one word by very different voices may not be neighbours, but a chain of neighbours connects them.
 """
 
 import numpy as np
@@ -11,32 +11,32 @@ from mfcl.embeddings.nearest import nearest, top_k
 from mfcl.errors import MeasureError
 
 EDGES = 20
-"""Nearest recordings that each is tied to."""
+"""Nearest neighbours that each recording has an edge to."""
 STEPS = 20
-"""Longest chain; longer ones change next to nothing."""
+"""Longest path in edges; longer paths hardly change the ranking."""
 DAMPING = 0.95
-"""What each step keeps of the way so far."""
+"""Factor on a path's weight for each further edge."""
 SHARPNESS = 3
-"""Power of a cosine that makes the weight of a tie."""
-CELLS_AT_ONCE = 2**21  # of the walk's table: 8 MiB, and 16 MiB where the highest are found
+"""An edge's weight is its cosine to this power."""
+CELLS_AT_ONCE = 2**21  # values of the score table: 8 MiB, and 16 MiB while the highest are found
 
 
 def alike(vectors: Float[np.ndarray, "items _"], kept: int) -> Int64[np.ndarray, "items {kept}"]:
-    """Return each item's most alike others, the most alike first.
+    """Return each item's most similar other items by graph diffusion, most similar first.
 
-    Ties are cosines to a power, normalised by both ends' own ties, so that an item near to everything is near to
-    nobody. All ways of up to `STEPS` ties count, longer ones less.
+    Edge weights are powered cosines, normalised by the weighted degrees of both ends, so that a hub is near to nobody.
+    An item's score is the damped sum over all paths of up to `STEPS` edges.
 
-    Memory grows with the items; time with their square.
+    Memory grows linearly with the number of items, time with its square.
 
     Args:
-        vectors: What cosines say something about, such as whitened embeddings.
-        kept: How many others to return for each; fewer than there are items.
+        vectors: Vectors to compare by cosine, such as whitened embeddings.
+        kept: Other items to return for each; fewer than there are items.
 
     Raises:
-        MeasureError: there are not more items than are to be kept, or a vector is NaN or infinite.
+        MeasureError: `kept` is out of range, or a vector is NaN or infinite.
 
-    Source: Zhou et al., "Ranking on data manifolds", NIPS 2004, with the series cut short.
+    Source: Zhou et al., "Ranking on data manifolds", NIPS 2004, with the series truncated.
 
     Example:
         >>> chain = np.array([[np.cos(angle), np.sin(angle)] for angle in (0, 0.5, 1.0, 2.8)])
@@ -45,28 +45,28 @@ def alike(vectors: Float[np.ndarray, "items _"], kept: int) -> Int64[np.ndarray,
     """
     items = len(vectors)
     if not 1 <= kept < items:
-        raise MeasureError(f"alike: 1 to {items - 1} others are there for each of {items} items, but {kept} are wanted")
-    ties = _ties(vectors)
+        raise MeasureError(f"similar items: wanted 1 to {items - 1} per item, got {kept}; ask for fewer")
+    edges = _edges(vectors)
     found = np.empty((items, kept), dtype=np.int64)
     rows = max(1, CELLS_AT_ONCE // items)
     for start in range(0, items, rows):
         own = np.arange(start, min(start + rows, items))
-        walk = ties[:, own].toarray()  # (items, rows); ties are the same both ways
+        walk = edges[:, own].toarray()  # (items, rows); edges are symmetric
         total = walk.copy()
         for _ in range(STEPS - 1):
-            walk = np.float32(DAMPING) * (ties @ walk)
+            walk = np.float32(DAMPING) * (edges @ walk)
             total += walk
-        total[own, np.arange(len(own))] = -1.0  # nobody is his own neighbour
+        total[own, np.arange(len(own))] = -1.0  # no item is its own neighbour
         found[own], _ = nearest(total.T.astype(np.float64), kept)
     return found
 
 
-def _ties(vectors: Float[np.ndarray, "items _"]) -> sparse.csr_matrix:
-    """Return the normalised weights of the ties, (items, items) and symmetric."""
+def _edges(vectors: Float[np.ndarray, "items _"]) -> sparse.csr_matrix:
+    """Return the normalised edge weights, (items, items) and symmetric."""
     items = len(vectors)
-    edges = min(EDGES, items - 1)
-    places, cosines = top_k(vectors, vectors, edges + 1)
-    rows = np.repeat(np.arange(items), edges + 1)
+    neighbours = min(EDGES, items - 1)
+    places, cosines = top_k(vectors, vectors, neighbours + 1)
+    rows = np.repeat(np.arange(items), neighbours + 1)
     others = places.ravel() != rows
     weights = np.maximum(cosines.ravel(), 1e-3) ** SHARPNESS
     shape = (items, items)

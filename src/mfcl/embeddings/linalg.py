@@ -1,4 +1,4 @@
-"""Linear algebra of embedding matrices: checks, unit length, and eigenvectors of the smaller side."""
+"""Linear algebra of embedding matrices: checks, unit length, principal axes."""
 
 import numpy as np
 from jaxtyping import Float, Float64, Shaped
@@ -9,23 +9,21 @@ from mfcl.errors import MeasureError
 def check_measurable(
     vectors: Shaped[np.ndarray, "..."], labels: Shaped[np.ndarray, "..."], *, what: str = "recordings"
 ) -> None:
-    """Raise one clear line if vectors and their labels cannot be measured.
+    """Check that vectors are finite and that each has a label.
 
     Args:
-        vectors: One row an item.
-        labels: One value an item; an empty string means that it is missing.
-        what: What the items are called in the message.
+        vectors: One row per item.
+        labels: One value per item; an empty string means that it is missing.
+        what: Name of the items in the message.
 
     Raises:
         MeasureError: there are no items, the counts differ, a number is NaN or infinite, or a label is missing.
     """
     if vectors.ndim != 2 or not vectors.size:
-        raise MeasureError(
-            f"{what}: vectors of shape (items, dim) are wanted, but came {vectors.shape}; give at least one item"
-        )
+        raise MeasureError(f"{what}: wanted vectors of shape (items, dim), got {vectors.shape}; give at least one item")
     if labels.shape != vectors.shape[:1]:
         raise MeasureError(
-            f"{what}: {len(vectors)} vectors, but labels of shape {labels.shape}; give one label an item"
+            f"{what}: {len(vectors)} vectors, but labels of shape {labels.shape}; give one label per item"
         )
     bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
     if len(bad):
@@ -43,11 +41,11 @@ def check_measurable(
 def unit_rows(
     vectors: Float[np.ndarray, "items dim"], dtype: type[np.floating] = np.float64
 ) -> Float[np.ndarray, "items dim"]:
-    """Return the vectors at length 1, so that their products are cosines; a zero vector stays zero.
+    """Scale vectors to length 1, so that their dot products are cosines; a zero vector stays zero.
 
     Args:
-        vectors: One row an item.
-        dtype: Of the arithmetic and of what is returned; `np.float32` keeps large single-precision tables small.
+        vectors: One row per item.
+        dtype: Type of the arithmetic and the result; `np.float32` saves memory for large single-precision tables.
 
     Example:
         >>> unit_rows(np.array([[3.0, 4.0]])).tolist()
@@ -60,32 +58,34 @@ def unit_rows(
 def lengths_of(
     vectors: Float[np.ndarray, "items dim"], dtype: type[np.floating] = np.float64
 ) -> Float[np.ndarray, " items"]:
-    """Return the length of each vector; of a zero vector, 1."""
+    """Return the length of each vector, with 1 in place of 0 so that it can be divided by."""
     if dtype == np.float32:
         lengths = np.linalg.norm(vectors, axis=1)
-    else:  # in double precision without a copy of a single-precision table
+    else:  # sums in double precision without converting the whole table
         lengths = np.sqrt(np.einsum("id,id->i", vectors, vectors, dtype=dtype))
     return np.where(lengths > 0, lengths, np.ones((), dtype=lengths.dtype))
 
 
 def smaller_gram(rows: Float64[np.ndarray, "items dim"]) -> Float64[np.ndarray, "least least"]:
-    """Return the products of the columns with each other, or of the rows where those are fewer.
+    """Return the Gram matrix of the columns, or of the rows if there are fewer rows.
 
-    Both have the same eigenvalues but for zeros: the squared singular values.
+    Both have the same nonzero eigenvalues: the squared singular values.
     """
     gram: Float64[np.ndarray, "least least"] = rows @ rows.T if _wide(rows) else rows.T @ rows
     return gram
 
 
 class PrincipalAxes:
-    """The principal axes of centred rows, widest first, from the eigenvectors of the smaller side.
+    """Compute the principal axes (PCA) of centred rows, largest variance first.
+
+    The eigenvectors are those of the smaller Gram matrix; see `smaller_gram`.
 
     Args:
-        rows: One row an item, of mean zero.
-        over: What the sums of squares are divided by; the number of items makes variances of them.
+        rows: One row per item, of mean zero.
+        over: Divisor of the sums of squares; the number of items turns them into variances.
 
     Attributes:
-        squares: The sum of squares along each axis over `over`, falling.
+        squares: Sum of squares along each axis, divided by `over`, in descending order.
     """
 
     def __init__(self, rows: Float64[np.ndarray, "items dim"], *, over: int = 1) -> None:
@@ -94,7 +94,7 @@ class PrincipalAxes:
         self.squares, self._axes = squares[::-1], axes[:, ::-1]
 
     def directions(self, kept: int) -> Float64[np.ndarray, "dim {kept}"]:
-        """Return the first axes, of length 1, as columns. None of their squares may be zero."""
+        """Return the first axes as columns of length 1. Their `squares` must not be zero."""
         axes = self._axes[:, :kept]
         if not _wide(self._rows):
             return axes
@@ -102,7 +102,7 @@ class PrincipalAxes:
         return turned
 
     def coordinates(self, kept: int) -> Float64[np.ndarray, "items _"]:
-        """Return the rows along the first axes, at most `kept`."""
+        """Return the rows' coordinates on the first axes, at most `kept`."""
         axes = self._axes[:, :kept]
         if not _wide(self._rows):
             placed: Float64[np.ndarray, "items _"] = self._rows @ axes

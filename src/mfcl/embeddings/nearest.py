@@ -1,4 +1,4 @@
-"""The nearest by cosine: exact, in blocks of bounded memory, and with ties that fall alike on every machine."""
+"""Exact nearest-neighbour search by cosine, in bounded memory, with the same order of ties on every machine."""
 
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Int64
@@ -8,12 +8,13 @@ from mfcl.errors import MeasureError
 
 VALUES_AT_ONCE = 2**22  # 16 MiB of float32
 LEAST_AT_ONCE = 16
-"""Queries at once among however many items: fewer would read the whole gallery for next to no products."""
+"""Fewest queries per block, whatever the gallery's size: with fewer, reading the gallery would dominate the time."""
 SPARE = 8
-"""Items beyond k that are ranked in double precision: single precision finds them, but not in their order."""
+"""Extra candidates beyond k that single precision finds and double precision ranks."""
 GROUP = 16
-"""Items of whose similarities the highest is found first: most groups' members are then not compared at all."""
-STEPS = 2.0**32  # a product's last bits depend on its place in the block: equal vectors must come out equal
+"""Similarities per group; only groups with the highest maxima are searched further."""
+STEPS = 2.0**32
+"""Cosines are rounded to 1 / STEPS: last bits depend on the position in a block, and equal vectors must tie."""
 
 
 def top_k(
@@ -23,15 +24,15 @@ def top_k(
     *,
     block: int | None = None,
 ) -> tuple[Int64[np.ndarray, "queries {k}"], Float64[np.ndarray, "queries {k}"]]:
-    """Return each query's k most similar gallery items, nearest first, and their cosines.
+    """Return the indices and cosines of each query's k nearest gallery items, nearest first.
 
     Of equally similar items (to 2e-10) the earlier comes first.
 
     Args:
-        queries: What to look for.
-        gallery: Where to look.
-        k: Neighbours to return, at most as many as the gallery holds.
-        block: Queries at once; by default few enough for some dozen MiB, or some hundred among a million items.
+        queries: Vectors to search for.
+        gallery: Vectors to search in.
+        k: Neighbours to return, at most the gallery's size.
+        block: Queries per block; by default chosen for a few dozen MiB, or a few hundred for a million items.
 
     Raises:
         MeasureError: k is out of range, the vectors differ in length, or one is NaN or infinite.
@@ -43,13 +44,13 @@ def top_k(
     """
     check_pair(queries, gallery)
     if not 1 <= k <= len(gallery):
-        raise MeasureError(f"neighbours: k from 1 to {len(gallery)} (the gallery's size) is wanted, but came {k}")
+        raise MeasureError(f"neighbours: wanted k from 1 to {len(gallery)} (the gallery's size), got {k}")
     lengths = lengths_of(gallery)
     single, scale = gallery, (1 / lengths).astype(np.float32)
     if gallery.dtype != np.float32 or not 1e-15 < lengths.min() <= lengths.max() < 1e15:  # no product may overflow
         single, scale = unit_rows(gallery).astype(np.float32), np.ones(len(gallery), dtype=np.float32)
     if block is None:
-        ranked = min(k + SPARE, len(gallery)) * gallery.shape[1]  # values that are looked at twice, for each query
+        ranked = min(k + SPARE, len(gallery)) * gallery.shape[1]  # values per query in the double-precision pass
         block = max(1, min(max(LEAST_AT_ONCE, VALUES_AT_ONCE // len(gallery)), VALUES_AT_ONCE // ranked))
     parts = (queries[start : start + block] for start in range(0, len(queries), block))
     found = [_search(unit_rows(part), gallery, lengths, single, scale, k) for part in parts]
@@ -64,9 +65,9 @@ def _search(
     scale: Float32[np.ndarray, " items"],
     k: int,
 ) -> tuple[Int64[np.ndarray, "queries {k}"], Float64[np.ndarray, "queries {k}"]]:
-    """Return the nearest to unit vectors: single precision finds a few more than wanted, double precision ranks them.
+    """Search one block of unit vectors: single precision finds k + SPARE candidates, double precision ranks them.
 
-    Where others may be as near, for all that single precision can tell, those are ranked too.
+    Where the rounding error could hide a nearer item, all items within that error are ranked too.
     """
     items = len(gallery)
     rough = np.full((len(asked), items + -items % GROUP), -np.inf, dtype=np.float32)  # in whole groups
@@ -74,10 +75,10 @@ def _search(
     rough[:, :items] *= scale
     few = min(k + SPARE, items)
     found = np.sort(_highest(rough, few), axis=1)
-    left_out = np.take_along_axis(rough, found, axis=1).min(axis=1)  # at least as near as all that were not found
+    left_out = np.take_along_axis(rough, found, axis=1).min(axis=1)  # no item outside `found` is above this
     ranks, cosines = nearest(_in_steps(np.einsum("qd,qfd->qf", asked, gallery[found]) / lengths[found]), k)
     places = np.take_along_axis(found, ranks, axis=1)
-    # many deviations of the sum of `dim` roundings that go up as often as down: Higham & Mary, doi:10.1137/18M1226312
+    # bound on the rounding error of a dot product, probabilistic: Higham & Mary, doi:10.1137/18M1226312
     doubt = (4 * np.sqrt(gallery.shape[1]) + 4) * 2.0**-24
     unsure = np.flatnonzero(cosines[:, -1] <= left_out + doubt) if few < items else np.empty(0, dtype=np.int64)
     if len(unsure):
@@ -88,9 +89,9 @@ def _search(
 
 
 def _highest(values: Float32[np.ndarray, "rows columns"], few: int) -> Int64[np.ndarray, "rows {few}"]:
-    """Return the places of the highest values of each row: they lie in as few groups, those with the highest maxima."""
+    """Return the indices of the `few` highest values of each row, which lie in the `few` groups of highest maxima."""
     rows, columns = values.shape
-    grouped = values.reshape(rows, GROUP, columns // GROUP)  # a group's members lie apart: its maximum is quick to find
+    grouped = values.reshape(rows, GROUP, columns // GROUP)  # strided groups make the maximum a fast vector operation
     groups = min(few, columns // GROUP)
     first = np.argpartition(grouped.max(axis=1), -groups, axis=1)[:, None, -groups:]
     some = np.take_along_axis(grouped, first, axis=2).reshape(rows, GROUP * groups)
@@ -99,7 +100,7 @@ def _highest(values: Float32[np.ndarray, "rows columns"], few: int) -> Int64[np.
 
 
 def _in_steps(cosines: Float64[np.ndarray, "queries items"]) -> Float64[np.ndarray, "queries items"]:
-    """Round cosines in their place, so that those of equal vectors are equal."""
+    """Round cosines in place, so that equal vectors have equal cosines."""
     cosines *= STEPS
     np.rint(cosines, out=cosines)
     cosines /= STEPS
@@ -109,14 +110,14 @@ def _in_steps(cosines: Float64[np.ndarray, "queries items"]) -> Float64[np.ndarr
 def nearest(
     similarity: Float64[np.ndarray, "queries items"], k: int
 ) -> tuple[Int64[np.ndarray, "queries {k}"], Float64[np.ndarray, "queries {k}"]]:
-    """Return the places and values of the k highest of each row, highest first, ties to the earlier place."""
+    """Return the indices and values of the k highest of each row, highest first; ties go to the lower index."""
     if k < similarity.shape[1]:
         places = np.sort(np.argpartition(similarity, -k, axis=1)[:, -k:], axis=1)
     else:
         places = np.broadcast_to(np.arange(k), similarity.shape).copy()
     values = np.take_along_axis(similarity, places, axis=1)
     last = values.min(axis=1, keepdims=True)
-    cut = np.flatnonzero((similarity >= last).sum(axis=1) > k)  # a tie across the border: which was kept is chance
+    cut = np.flatnonzero((similarity >= last).sum(axis=1) > k)  # a tie at rank k: argpartition kept an arbitrary one
     if len(cut):
         places[cut] = np.argsort(-similarity[cut], axis=1, kind="stable")[:, :k]
         values[cut] = np.take_along_axis(similarity[cut], places[cut], axis=1)
@@ -125,11 +126,11 @@ def nearest(
 
 
 def check_pair(queries: Float[np.ndarray, "queries _"], gallery: Float[np.ndarray, "items _"]) -> None:
-    """Raise one clear line if queries cannot be compared with a gallery."""
+    """Check that queries and gallery can be compared."""
     for what, vectors in (("queries", queries), ("gallery", gallery)):
         check_measurable(vectors, np.ones(len(vectors)), what=what)
     if queries.shape[1] != gallery.shape[1]:
         raise MeasureError(
-            f"neighbours: queries of {gallery.shape[1]} values like the gallery's are wanted, but came "
-            f"{queries.shape[1]}; embed both with one checkpoint"
+            f"neighbours: wanted queries of {gallery.shape[1]} values like the gallery's, got {queries.shape[1]}; "
+            "embed both with one checkpoint"
         )

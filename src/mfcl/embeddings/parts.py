@@ -1,4 +1,4 @@
-"""The parts of an embedding: of which format, what for, and how far along; and their names in files and tables."""
+"""Parts of an embedding: format, role and layer, and their names in files and tables."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ FORMATS = ("wave", "mel")
 Role = Literal["", "content", "speaker"]
 Stage = Literal["", "projection", "pooled"]
 WORDS: dict[Role, str] = {"content": "words", "speaker": "voices"}
-"""Role -> its word in recipes, saved files and tables."""
+"""Role -> its name in recipes, saved files and tables."""
 _ROLES: dict[str, Role] = {word: role for role, word in WORDS.items()}
 _STAGES: dict[str, Stage] = {"projection": "projection", "pooled": "pooled"}
 
@@ -25,11 +25,11 @@ class Part:
     """
 
     format: str
-    """`wave` or `mel`; or the name of a baseline, which has one part."""
+    """`wave`, `mel`, or the name of a baseline, which has one part."""
     role: Role = ""
-    """`content` (what is said) or `speaker` (who says it), of a model that has both; "" where there is one part."""
+    """`content` (what is said) or `speaker` (who says it) of a model that has both; else ""."""
     stage: Stage = ""
-    """`projection`: what the loss sees. `pooled`: what comes before a neck. "": the embedding itself."""
+    """`projection`: the projection head's output. `pooled`: the pooled features before a neck. "": the embedding."""
 
     def __str__(self) -> str:
         """Return the part's name in files and tables."""
@@ -37,7 +37,7 @@ class Part:
 
     @classmethod
     def parse(cls, name: str) -> "Part":
-        """Return the part of that name; a name of no model's part is that of a baseline. `str` gives the name back."""
+        """Return the part of that name; any other name is taken for a baseline's. `str` is the inverse."""
         format, *words = name.split(" ")
         if format not in FORMATS:
             return cls(name)
@@ -48,18 +48,18 @@ class Part:
         return part if str(part) == name else cls(name)
 
     def matches(self, name: str) -> bool:
-        """Say whether this part is meant by a name that may leave something out: `mel`, `words`, `mel speaker`.
+        """Return whether this part's name contains every word of `name`, such as `mel`, `words` or `mel speaker`.
 
-        `content` and `words` mean the same, and so do `speaker` and `voices`; the order of the words does not count.
+        `content` and `words` are synonyms, and so are `speaker` and `voices`. Word order does not matter.
         """
         return _words(name) <= _words(str(self))
 
 
 def matching(names: Iterable[str], wanted: str) -> list[str]:
-    """Return which of some parts' names are meant by a name that may leave something out; see `Part.matches`.
+    """Keep the part names that contain every word of `wanted`; see `Part.matches`.
 
     Raises:
-        MeasureError: none is.
+        MeasureError: no name does.
 
     Example:
         >>> matching(["wave words", "mel words", "mel voices"], "content")
@@ -76,7 +76,7 @@ def formats_of(choice: str) -> tuple[str, ...]:
     """Return the formats that `wave`, `mel` or `both` stands for.
 
     Raises:
-        MfclError: another word.
+        MfclError: `choice` is something else.
     """
     if choice not in ("both", *FORMATS):
         hint = f"; give {choice!r} as part" if isinstance(choice, str) and _words(choice) & set(WORDS) else ""

@@ -1,4 +1,4 @@
-"""Vectors as points on paper: t-SNE of their cosines."""
+"""2D maps of embeddings: t-SNE by cosine."""
 
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Int64
@@ -8,44 +8,43 @@ from mfcl.core.random import generator
 from mfcl.embeddings.linalg import PrincipalAxes, check_measurable, unit_rows
 
 MOST = 2000
-"""Points of a map: more cover each other."""
+"""Most points of a map; with more they cover each other."""
 DIRECTIONS = 50
-"""Principal directions that are kept before: distances hardly change, and are found far quicker."""
+"""PCA dimensions kept before t-SNE: much faster, with nearly the same distances."""
 FEWEST = 5
-"""Items that t-SNE has anything to say about; fewer are shown along their principal directions."""
+"""Fewest items for t-SNE; fewer are placed by their first two principal components."""
 
 
 def project_2d(
     vectors: Float[np.ndarray, "items dim"], *, seed: int, perplexity: float = 30.0
 ) -> Float32[np.ndarray, "items 2"]:
-    """Return a place in the plane for each vector: near where their cosine is high. Far places say nothing.
+    """Return 2D coordinates by t-SNE: vectors of high cosine are close. Large distances carry no meaning.
 
-    On one machine equal seeds give equal maps; one thread is used, whatever the machine has.
+    On one machine equal seeds give equal maps, since only one thread is used.
 
     Args:
-        vectors: One row an item; draw some first where there are many (`drawn`).
-        seed: Of the descent.
-        perplexity: About how many neighbours each keeps near; fewer where there are few items.
+        vectors: One row per item; subsample large sets first with `drawn`.
+        seed: Seed of t-SNE.
+        perplexity: Approximate number of neighbours that t-SNE keeps close; lowered for few items.
 
     Raises:
         MeasureError: there is no vector, or one is NaN or infinite.
 
-    Source: van der Maaten and Hinton, "Visualizing Data using t-SNE", JMLR 9, 2008; the descent is scikit-learn's. The
-        squared distance of vectors at length 1 is twice one minus their cosine.
+    Source: van der Maaten and Hinton, "Visualizing Data using t-SNE", JMLR 9, 2008, as implemented in scikit-learn. The
+        squared distance of unit vectors is twice one minus their cosine.
     """
     check_measurable(vectors, np.ones(len(vectors)), what="map")
     points = principal(unit_rows(vectors))
     spread = float(points[:, 0].std())
-    if spread < 1e-6:  # all point one way, up to rounding
+    if spread < 1e-6:  # all vectors have one direction, up to rounding
         return np.zeros((len(points), 2), dtype=np.float32)
     start = 1e-4 * points[:, :2] / spread
     if len(points) < FEWEST:
         return (1e4 * start).astype(np.float32)
-    start += 1e-6 * generator(seed, "map").standard_normal(
-        start.shape
-    )  # equal vectors, or all on a line: let them part
+    # noise separates equal vectors, and vectors on one line
+    start += 1e-6 * generator(seed, "map").standard_normal(start.shape)
 
-    from sklearn.manifold import TSNE  # slow to import, and only maps want it
+    from sklearn.manifold import TSNE  # slow to import, and only maps need it
 
     descent = TSNE(
         perplexity=min(perplexity, (len(points) - 1) / 3),
@@ -59,7 +58,7 @@ def project_2d(
 
 
 def drawn(count: int, most: int = MOST, *, seed: int = 0) -> Int64[np.ndarray, " chosen"]:
-    """Return the places of at most so many of `count` items, in rising order, one drawn from each equal stretch.
+    """Return the ascending indices of at most `most` of `count` items, one drawn at random from each equal interval.
 
     Example:
         >>> drawn(3, 5).tolist()
@@ -70,7 +69,7 @@ def drawn(count: int, most: int = MOST, *, seed: int = 0) -> Int64[np.ndarray, "
     if count <= most:
         return np.arange(count, dtype=np.int64)
     edges = np.arange(most + 1) * count // most
-    share = generator(seed, "drawn").random(most)  # at the same place of each, a list's own rhythm would show
+    share = generator(seed, "drawn").random(most)  # a fixed step could pick one class of a periodic list
     chosen: Int64[np.ndarray, " chosen"] = edges[:-1] + (share * np.diff(edges)).astype(np.int64)
     return chosen
 
@@ -78,9 +77,9 @@ def drawn(count: int, most: int = MOST, *, seed: int = 0) -> Int64[np.ndarray, "
 def principal(
     rows: Float64[np.ndarray, "items dim"], directions: int = DIRECTIONS
 ) -> Float64[np.ndarray, "items kept"]:
-    """Return the rows along their principal directions, widest first: at most `directions`, at least 2.
+    """Return the PCA coordinates of rows: at most `directions` of them, and at least 2 (padded with zeros).
 
-    A direction's sign is such that the coordinate furthest from zero is positive.
+    The sign of each axis makes the coordinate furthest from zero positive.
     """
     points = PrincipalAxes(rows - rows.mean(axis=0)).coordinates(directions)
     furthest = np.take_along_axis(points, np.abs(points).argmax(axis=0)[None], axis=0)

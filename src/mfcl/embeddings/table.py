@@ -1,4 +1,4 @@
-"""Vectors with the ids and labels of what they stand for, and the file that keeps them."""
+"""Embeddings with ids, labels and splits, and their file format."""
 
 import itertools
 import json
@@ -22,33 +22,33 @@ FILE_VERSION = 1
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Embeddings:
-    """One vector an item, in the order of the recordings they came from.
+    """One vector per item, in the order of the recordings.
 
-    Two are equal if they are one object: arrays have no single answer to whether they are equal.
+    `==` compares identity, since comparing arrays gives no single answer.
 
     Raises:
-        MeasureError: ids, labels or splits differ in number from the vectors, or a part lies outside of them.
+        MeasureError: ids, labels or splits differ in number from the vectors, or a part's columns are out of range.
     """
 
     vectors: Float32[np.ndarray, "items dim"]
     ids: Shaped[np.ndarray, " _"]
-    """Which recording each vector stands for (strings)."""
+    """The recording id of each vector (strings)."""
     labels: Mapping[str, Shaped[np.ndarray, " _"]]
-    """Columns of strings; "" where a recording has no such label."""
+    """Label name -> one string per item, "" where it is missing."""
     parts: Mapping[str, tuple[int, int]]
-    """Where in a vector each part lies, by its name (see `Part`): its first column and the one after its last."""
+    """Part name (see `Part`) -> its columns: the first, and the one after the last."""
     splits: Shaped[np.ndarray, " _"]
-    """"train", "valid" or "test" for each item, or "" for none."""
+    """Split of each item: "train", "valid", "test", or "" for none."""
 
     def __post_init__(self) -> None:
         if self.vectors.ndim != 2:
-            raise MeasureError(f"embeddings: vectors of shape (items, dim) are wanted, but came {self.vectors.shape}")
+            raise MeasureError(f"embeddings: wanted vectors of shape (items, dim), got {self.vectors.shape}")
         columns = {"ids": self.ids, "splits": self.splits}
         columns |= {f"label {name!r}": column for name, column in self.labels.items()}
         for name, column in columns.items():
             if column.shape != self.vectors.shape[:1]:
                 raise MeasureError(
-                    f"embeddings: {len(self.vectors)} vectors, but {name} has shape {column.shape}; give one a vector"
+                    f"embeddings: {len(self.vectors)} vectors, but {name} has shape {column.shape}; give one per vector"
                 )
         for name, (start, stop) in self.parts.items():
             if not 0 <= start < stop <= self.vectors.shape[1]:
@@ -60,29 +60,29 @@ class Embeddings:
         return len(self.vectors)
 
     def __repr__(self) -> str:
-        """Return in one line what this holds.
+        """Return a summary on one line.
 
         Example:
             >>> names = np.array(["a.wav", "b.wav"])
             >>> Embeddings(np.zeros((2, 3), np.float32), names, {"digit": names}, {"wave": (0, 3)}, np.full(2, "train"))
             <Embeddings: 2 items x 3; parts: wave 3; labels: digit; splits: train 2>
         """
-        sides, counts = np.unique(self.splits, return_counts=True)
+        splits, counts = np.unique(self.splits, return_counts=True)
         about = {
             "parts": [f"{name} {stop - start}" for name, (start, stop) in self.parts.items()],
             "labels": list(self.labels),
-            "splits": [f"{side or 'none'} {count}" for side, count in zip(sides, counts, strict=True)],
+            "splits": [f"{split or 'none'} {count}" for split, count in zip(splits, counts, strict=True)],
         }
-        told = [f"{key}: {', '.join(values)}" for key, values in about.items() if values]
-        return f"<Embeddings: {'; '.join([f'{len(self)} items x {self.dim}', *told])}>"
+        filled = [f"{key}: {', '.join(values)}" for key, values in about.items() if values]
+        return f"<Embeddings: {'; '.join([f'{len(self)} items x {self.dim}', *filled])}>"
 
     @property
     def dim(self) -> int:
-        """Values a vector."""
+        """Size of a vector."""
         return int(self.vectors.shape[1])
 
     def label(self, name: str) -> Shaped[np.ndarray, " items"]:
-        """Return one column of labels.
+        """Return one label column.
 
         Raises:
             MeasureError: there is no such label.
@@ -93,7 +93,7 @@ class Embeddings:
 
     @property
     def sizes(self) -> dict[Part, int]:
-        """Values in each part."""
+        """Size of each part."""
         return {Part.parse(name): stop - start for name, (start, stop) in self.parts.items()}
 
     def part(self, name: str | Part) -> Float32[np.ndarray, "items _"]:
@@ -114,7 +114,7 @@ class Embeddings:
         return self.vectors[:, start:stop]
 
     def only(self, name: str) -> "Embeddings":
-        """Return the same items with some columns alone: those of the parts that a name may mean; see `Part.matches`.
+        """Return the same items with only the parts whose name contains every word of `name`; see `Part.matches`.
 
         Raises:
             MeasureError: there is no such part.
@@ -132,22 +132,22 @@ class Embeddings:
         return Embeddings(np.concatenate(columns, axis=1), self.ids, self.labels, parts, self.splits)
 
     def whitenings(self) -> dict[str, Whitening]:
-        """Learn a whitening for each part from the training items.
+        """Fit a PCA whitening of each part on the train split.
 
         Raises:
-            MeasureError: there are fewer than two of them.
+            MeasureError: it has fewer than two items.
         """
         train = self.splits == "train"
         return {name: fit_whitening(self.vectors[train, start:stop]) for name, (start, stop) in self._bounds().items()}
 
     def whiten(self, by: Mapping[str, Whitening]) -> "Embeddings":
-        """Return the same items made ready for cosines: each part whitened, at length 1.
+        """Return the same items with each part whitened and scaled to length 1, for cosine similarity.
 
         Args:
             by: A whitening for each part; see `whitenings`.
 
         Raises:
-            MeasureError: a part has none, or one of another size.
+            MeasureError: a part has no whitening, or one of another size.
         """
         columns = []
         for name, (start, stop) in self._bounds().items():
@@ -160,26 +160,26 @@ class Embeddings:
 
     @cached_property
     def whitened(self) -> Float32[np.ndarray, "items _"]:
-        """The vectors made ready for cosines by what the training items say."""
+        """The vectors whitened by their own train split, for cosine similarity."""
         return self.whiten(self.whitenings()).vectors
 
     def _bounds(self) -> Mapping[str, tuple[int, int]]:
         return self.parts or {"": (0, self.dim)}
 
     def select(self, indices: Int64[np.ndarray, " chosen"]) -> "Embeddings":
-        """Return the chosen items, in the order asked for."""
+        """Return the items at `indices`, in that order."""
         labels = {name: column[indices] for name, column in self.labels.items()}
         return Embeddings(self.vectors[indices], self.ids[indices], labels, self.parts, self.splits[indices])
 
     def scaled(self) -> "Embeddings":
-        """Return the same items with each format's part of each vector at length 1, so that none outweighs another."""
+        """Return the same items with each part scaled to length 1, so that all parts weigh equally in a cosine."""
         vectors = self.vectors.copy()
         for start, stop in self._bounds().values():
             vectors[:, start:stop] = unit_rows(vectors[:, start:stop], np.float32)
         return Embeddings(vectors, self.ids, self.labels, self.parts, self.splits)
 
     def save(self, path: str | Path) -> None:
-        """Write a NumPy archive that holds no code, whole or not at all; `.npz` is its usual ending."""
+        """Write a NumPy archive (`.npz`) atomically, without pickled objects."""
         path = Path(path)
         names = list(self.labels)
         parts = {name: list(ends) for name, ends in self.parts.items()}
@@ -191,16 +191,15 @@ class Embeddings:
 
     @staticmethod
     def concatenate(embeddings: Sequence["Embeddings"]) -> "Embeddings":
-        """Put items of equal kind one after another; a label that only some have is "" for the others.
+        """Join embeddings with the same parts; labels that some of them lack become "" for their items.
 
         Raises:
-            MeasureError: there are none, or their vectors are not of one kind.
+            MeasureError: there are none, or their parts differ.
         """
         kinds = {(item.dim, tuple(sorted(item.parts.items()))) for item in embeddings}
         if len(kinds) != 1:
             raise MeasureError(
-                f"embeddings: items with equal parts are wanted, but came {len(kinds)} kinds; "
-                "embed all with one checkpoint"
+                f"embeddings: wanted items with equal parts, got {len(kinds)} kinds; embed all with one checkpoint"
             )
         names = list(dict.fromkeys(name for item in embeddings for name in item.labels))
         labels = {
@@ -214,10 +213,10 @@ class Embeddings:
 
 
 def load_embeddings(path: str | Path) -> Embeddings:
-    """Read what `Embeddings.save` wrote; nothing in the file is ever run.
+    """Read a file that `Embeddings.save` wrote, without running code from it.
 
     Raises:
-        MeasureError: the file is absent, cut short, of another kind, or of another version, or a vector is not finite.
+        MeasureError: the file is missing, damaged, of another kind or version, or a vector is not finite.
     """
     path = Path(path)
     try:
@@ -225,32 +224,32 @@ def load_embeddings(path: str | Path) -> Embeddings:
         about = json.loads(str(arrays["about"]))
         if about["version"] != FILE_VERSION:
             raise MeasureError(
-                f"{path}: embeddings of version {FILE_VERSION} are wanted, but these are {shown(about['version'])}; "
+                f"{path}: wanted an embeddings file of version {FILE_VERSION}, got {shown(about['version'])}; "
                 "run `mfcl embed` again"
             )
         found = _built(arrays, about)
     except FileNotFoundError:
         raise MeasureError(
-            f"{path}: embeddings are wanted, but there is no such file; write them with `mfcl embed`"
+            f"{path}: wanted embeddings, but there is no such file; write them with `mfcl embed`"
         ) from None
     except FAULTS as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise MeasureError(f"{path}: not a whole file of embeddings ({reason}); run `mfcl embed` again") from None
+        raise MeasureError(f"{path}: not a valid embeddings file ({reason}); run `mfcl embed` again") from None
     finite = np.isfinite(found.vectors).all(axis=1)
     if not finite.all():
         first = shown(str(found.ids[int(np.argmin(finite))]))
         raise MeasureError(
-            f"{path}: {int((~finite).sum())} vectors are not finite, the first that of {first}; "
+            f"{path}: {int((~finite).sum())} vectors hold NaN or infinity, the first that of {first}; "
             "leave these recordings out, or embed them with another model"
         )
     return found
 
 
 def _built(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Embeddings:
-    """Return what the arrays of a file say.
+    """Build embeddings from the arrays of a file.
 
     Raises:
-        ValueError: they are not what such a file holds; or KeyError, TypeError.
+        ValueError: an array is missing or has the wrong type; or KeyError, TypeError.
     """
     names, vectors = about["labels"], arrays["vectors"]
     if not isinstance(names, list) or len(set(names)) < len(names) or not all(isinstance(name, str) for name in names):

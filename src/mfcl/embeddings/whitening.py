@@ -1,4 +1,4 @@
-"""Vectors made ready for cosines: no direction counts for more only because training data vary much along it."""
+"""PCA whitening fitted on training embeddings, for cosine similarity."""
 
 from dataclasses import dataclass
 
@@ -10,19 +10,19 @@ from mfcl.embeddings.linalg import PrincipalAxes, unit_rows
 from mfcl.errors import MeasureError
 
 FLOOR = 1e-3
-"""Share of the whole variance that is added to every direction's: what is below it stays faint, for it is noise."""
+"""Share of the total variance added to each direction's variance, so that noise directions are not amplified."""
 MOST_DIRECTIONS = 512
 MOST_ITEMS = 2048
-"""Training items that are looked at; more are drawn from."""
+"""Most training items to fit on; of more, as many are drawn."""
 
 
 @dataclass(frozen=True)
 class Whitening:
-    """Training data's mean and its main directions, each to be divided by the deviation along it.
+    """Mean and scaled principal directions of training embeddings.
 
     Attributes:
-        mean: What is taken away.
-        directions: What is then multiplied by; columns rise from the direction of the greatest variance.
+        mean: Subtracted from each vector.
+        directions: Multiplied with the centred vectors; columns are in order of falling variance.
     """
 
     mean: Float32[np.ndarray, " dim"]
@@ -32,7 +32,7 @@ class Whitening:
         """Return the whitened vectors, each of length 1 (the mean itself stays 0).
 
         Raises:
-            MeasureError: vectors of another size.
+            MeasureError: the vectors have another size.
         """
         if vectors.shape[1] != len(self.mean):
             raise MeasureError(
@@ -43,13 +43,13 @@ class Whitening:
 
 
 def fit_whitening(vectors: Float32[np.ndarray, "items dim"]) -> Whitening:
-    """Learn a whitening from training vectors; it takes no label.
+    """Fit a PCA whitening on training vectors, without labels.
 
-    Each value is standardised, then the principal directions are divided by the root of their variance and a share
-    (`FLOOR`) of all: a cosine of what comes out weighs rare differences like common ones, and hardly the noise.
+    Each value is standardised. Each principal direction is then divided by the square root of its variance plus `FLOOR`
+    times the total variance. So all directions above the noise weigh about equally in a cosine.
 
     Args:
-        vectors: Of training recordings.
+        vectors: Embeddings of training recordings.
 
     Raises:
         MeasureError: fewer than two vectors.
@@ -73,9 +73,9 @@ def fit_whitening(vectors: Float32[np.ndarray, "items dim"]) -> Whitening:
     axes = PrincipalAxes(scaled, over=len(scaled))
     whole = axes.squares.sum()
     kept = min(int((axes.squares > 1e-9 * max(whole, 1e-300)).sum()), MOST_DIRECTIONS)
-    if not kept:  # all alike: nothing to turn
+    if not kept:  # all vectors are equal
         return Whitening(mean.astype(np.float32), np.zeros((len(mean), 1), dtype=np.float32))
     turn = axes.directions(kept)
-    turn = turn * np.sign(turn[np.abs(turn).argmax(axis=0), np.arange(kept)])  # a direction has two: one, always
+    turn = turn * np.sign(turn[np.abs(turn).argmax(axis=0), np.arange(kept)])  # fix the arbitrary sign of each
     weights = 1 / np.sqrt(axes.squares[:kept] + FLOOR * whole)
     return Whitening(mean.astype(np.float32), (turn * weights / deviation[:, None]).astype(np.float32))

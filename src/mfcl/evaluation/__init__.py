@@ -1,1 +1,1 @@
-"""What embeddings are worth: probes, kNN, speakers, geometry, baselines, intervals. Nothing here loads torch."""
+"""Evaluate embeddings: probes, kNN, speaker tasks, geometry, baselines, confidence intervals. Without torch."""

@@ -1,4 +1,4 @@
-"""Features that took no training, to be measured beside every encoder: a claim is the difference to them."""
+"""Baseline features without training, to compare every encoder with."""
 
 import functools
 from collections.abc import Iterable, Iterator
@@ -24,23 +24,23 @@ from mfcl.evaluation.long_clips import (
     summary_in_pieces,
 )
 
-EMPHASIS = 0.97  # of the sample before, taken away for MFCC: speech falls with frequency
+EMPHASIS = 0.97  # pre-emphasis coefficient of the MFCC
 SLOPE_FRAMES = 9
-KERNELS = 8  # in a group of competitors
+KERNELS = 8  # competing kernels in a group
 TAPS = 9
-CLIPS_AT_ONCE = 1024  # whose frames for alignment are held
-ALIGNED_SECONDS = 30.0  # of a clip: alignment is of words and calls, and its time grows with the square
-MOST_PLACES = 4096  # where the kernels look, at most, in a clip
+CLIPS_AT_ONCE = 1024  # clips whose alignment frames are held at once
+ALIGNED_SECONDS = 30.0  # longest beginning of a clip that is aligned: the time grows with its square
+MOST_PLACES = 4096  # most positions in a clip at which the kernels are applied
 
 
 @runtime_checkable
 class Stored(Protocol):
-    """Clips that are read one at a time, such as those of a store."""
+    """Clips that are read one at a time, such as a store's."""
 
     def __len__(self) -> int: ...
 
     def clip(self, index: int) -> Float32[np.ndarray, " samples"]:
-        """Return one clip, mono."""
+        """Return the mono samples of one clip."""
 
 
 Clips = Stored | Iterable[Float32[np.ndarray, " _"]]
@@ -48,10 +48,10 @@ Clip = Float32[np.ndarray, " _"] | LongClip
 
 
 def mfcc_statistics(clips: Clips, sample_rate: int) -> Float32[np.ndarray, "items 80"]:
-    """Return the mean and deviation over time of 20 MFCC and of their slopes: the sound of a clip, not its order.
+    """Return mean and standard deviation over time of 20 MFCC and their deltas; time order is lost.
 
     Args:
-        clips: Mono sound.
+        clips: Mono clips.
         sample_rate: In Hz.
     """
 
@@ -67,12 +67,12 @@ def mfcc_statistics(clips: Clips, sample_rate: int) -> Float32[np.ndarray, "item
 def log_mel_picture(
     clips: Clips, sample_rate: int, *, bands: int = 40, frames: int = 12
 ) -> Float32[np.ndarray, "items _"]:
-    """Return each clip's log-mel spectrogram resized in time to `frames` columns, as `bands * frames` values.
+    """Return each clip's log-mel spectrogram (dB) resized in time to `frames` columns, flattened.
 
-    A column is the mean of its share of the clip, in decibels, so that clips of any length compare.
+    A column is the mean of an equal share of the clip, so that clips of any length can be compared.
 
     Args:
-        clips: Mono sound.
+        clips: Mono clips.
         sample_rate: In Hz.
         bands: Mel bands.
         frames: Columns.
@@ -91,26 +91,26 @@ def log_mel_picture(
 def random_features(
     clips: Clips, sample_rate: int, *, seed: int, groups: int = 32, workers: int | None = None
 ) -> Float32[np.ndarray, "items _"]:
-    """Return counts of how often each random kernel answers strongest in its group: like Hydra, not Hydra itself.
+    """Return Hydra-like features: how often, and how strongly, each random kernel wins in its group.
 
-    As in Hydra, groups of 8 random kernels of 9 taps compete at each place of the waveform and of its first difference,
-    at dilations of 1, 2, 4, ...; the winner's answer is added to its sum, and the loser's count rises by one. Unlike
-    Hydra, the kernels look at every fourth place or fewer (4,096 at most), there are fewer groups, the sums are divided
-    by the places (clips differ in length), and each clip is brought to one level first. The square roots of the sums
-    are returned, for a standardised linear classifier.
+    As in Hydra, groups of 8 random kernels of 9 taps compete at each position of the waveform and of its first
+    difference, at dilations of 1, 2, 4, ... The strongest response is added to its kernel's sum, and the count of the
+    weakest kernel rises by one. Unlike Hydra, each clip is scaled to the same RMS, there are fewer groups, only every
+    fourth position or fewer (at most 4,096) is used, and sums and counts are divided by the number of positions. Their
+    square roots are returned, for a standardised linear classifier.
 
     Args:
-        clips: Mono sound.
-        sample_rate: In Hz; the dilations span up to half a second.
-        seed: Draws the kernels.
+        clips: Mono clips.
+        sample_rate: In Hz; the dilated kernels span up to half a second.
+        seed: Seed of the kernels.
         groups: Groups at each dilation, half of them on the first difference; an even number.
-        workers: Threads; by default one a core.
+        workers: Threads; default: one per core.
 
     Source: Dempster, Schmidt and Webb, "HYDRA: competing convolutional kernels for fast and accurate time series
         classification", arXiv:2203.13652.
     """
     if groups < 2 or groups % 2:
-        raise MeasureError(f"random features: an even number of groups is wanted, but came {groups}; use 32")
+        raise MeasureError(f"random features: wanted an even number of groups, got {groups}; use 32")
     dilations = 2 ** np.arange(max(1, int(np.log2(0.5 * sample_rate / (TAPS - 1))) + 1), dtype=np.int64)
     kernels = generator(seed, "hydra").standard_normal((len(dilations), 2, groups // 2 * KERNELS, TAPS))
     kernels -= kernels.mean(axis=-1, keepdims=True)
@@ -129,29 +129,28 @@ def alignment_landmarks(
     count: int = 256,
     workers: int | None = None,
 ) -> Float32[np.ndarray, "items _"]:
-    """Return how alike each clip is to some training clips, when either may be said slower than the other.
+    """Return each clip's DTW similarity to landmark clips, which are training clips chosen without labels.
 
-    The landmarks are chosen without labels. Each value is exp(-(d / 1.5 s)^2) of the alignment distance d to one of
-    them, s being the median distance of a landmark to its tenth neighbour among the training clips. Of a long clip the
-    first `ALIGNED_SECONDS` are aligned.
+    Each value is exp(-(d / 1.5 s)^2): d is the DTW distance to a landmark, s the median distance of a landmark to its
+    tenth neighbour among the training clips. Only the first `ALIGNED_SECONDS` of a clip are aligned.
 
     Args:
-        clips: Mono sound.
+        clips: Mono clips.
         sample_rate: In Hz.
-        known: Which of the clips are training clips: only they become landmarks and decide the scale.
-        seed: Draws the landmarks.
-        count: Landmarks, and so values a clip; all training clips if there are fewer.
-        workers: Threads; by default one a core.
+        known: True for training clips; landmarks and the scale s come from these alone.
+        seed: Seed of the landmark draw.
+        count: Landmarks, the size of the result; all training clips if there are fewer.
+        workers: Threads; default: one per core.
 
     Raises:
-        MeasureError: no training clip, `known` does not fit the clips, or one is empty.
+        MeasureError: there is no training clip, `known` has the wrong shape, or a clip is empty.
     """
     held = clips if isinstance(clips, Stored) else list(each(clips))
     if known.shape != (len(held),):
-        raise MeasureError(f"landmarks: `known` of one entry a clip ({len(held)}) is wanted, but came {known.shape}")
+        raise MeasureError(f"landmarks: wanted `known` with one entry a clip ({len(held)}), got {known.shape}")
     places = np.flatnonzero(known)
     if not len(places):
-        raise MeasureError("landmarks: at least one training clip is wanted, but `known` marks none; mark some")
+        raise MeasureError("landmarks: wanted at least one training clip, but `known` marks none; mark some")
 
     def described(place: int) -> Float32[np.ndarray, "frames dim"]:
         most = round(ALIGNED_SECONDS * sample_rate)
@@ -181,7 +180,7 @@ def competition(
     kernels: Float32[np.ndarray, "dilations 2 kernels taps"],
     dilations: Int64[np.ndarray, " dilations"],
 ) -> Float32[np.ndarray, " values"]:
-    """Return the square roots of the winners' sums and of the losers' counts, per place, of all kernels."""
+    """Return, for all kernels, the square roots of the winners' sums and losers' counts per position."""
     level = clip.level() if isinstance(clip, LongClip) else float(np.sqrt(np.mean(clip**2, dtype=np.float64)))
     scale = np.float32(max(level, 1e-9))
     found = []
@@ -203,12 +202,12 @@ def competition(
 
 
 def _series(values: Float32[np.ndarray, " samples"], which: int) -> Float32[np.ndarray, " samples"]:
-    """Return a series itself, or its first difference, which ends in 0."""
+    """Return the samples (`which` 0) or their first difference, padded with a final 0 (`which` 1)."""
     return np.diff(values, append=values[-1:]) if which else values
 
 
 def windows(values: Float32[np.ndarray, " samples"], dilation: int) -> Float32[np.ndarray, "taps places"]:
-    """Return what the taps see at places evenly spread over a series that is silent outside."""
+    """Return the samples under the kernel taps at evenly spaced positions; samples outside the clip are 0."""
     stride = max(4, -(-len(values) // MOST_PLACES))
     places = -(-len(values) // stride)
     reach = dilation * (TAPS - 1)
@@ -217,7 +216,7 @@ def windows(values: Float32[np.ndarray, " samples"], dilation: int) -> Float32[n
 
 
 def long_windows(clip: LongClip, dilation: int, which: int) -> Float32[np.ndarray, "taps places"]:
-    """Return what `windows` does of a clip that is read in pieces, or of its first difference."""
+    """Return `windows` of a long clip (`which` 0) or of its first difference (`which` 1), read in pieces."""
     stride = max(4, -(-len(clip) // MOST_PLACES))
     reach = dilation * (TAPS - 1)
     places = np.arange(TAPS)[:, None] * dilation + np.arange(-(-len(clip) // stride)) * stride - reach // 2
@@ -231,10 +230,7 @@ def long_windows(clip: LongClip, dilation: int, which: int) -> Float32[np.ndarra
 def mfcc(
     clip: Float32[np.ndarray, " samples"], sample_rate: int, *, bands: int = 40, count: int = 20
 ) -> Float64[np.ndarray, "{count} frames"]:
-    """Return mel-frequency cepstral coefficients: the orthonormal cosine transform (II) of the log-mel.
-
-    Low frequencies are weakened first (pre-emphasis).
-    """
+    """Return MFCC: the orthonormal DCT-II of the log-mel spectrogram, after pre-emphasis."""
     angles = np.pi / bands * np.arange(count)[:, None] * (np.arange(bands) + 0.5)
     transform = np.sqrt(2 / bands) * np.cos(angles)
     transform[0] /= np.sqrt(2)
@@ -244,7 +240,7 @@ def mfcc(
 
 
 def mfcc_summary(values: Float64[np.ndarray, "count frames"]) -> Float64[np.ndarray, " _"]:
-    """Return mean and deviation over time of coefficients and of their slopes over nine frames."""
+    """Return mean and standard deviation over time of coefficients and their deltas over nine frames."""
     padded = np.pad(values, ((0, 0), (SLOPE_FRAMES // 2, SLOPE_FRAMES // 2)), mode="edge")
     slopes = sliding_window_view(padded, SLOPE_FRAMES, axis=1) @ slope_weights()
     parts = [values.mean(axis=1), values.std(axis=1), slopes.mean(axis=1), slopes.std(axis=1)]
@@ -252,18 +248,18 @@ def mfcc_summary(values: Float64[np.ndarray, "count frames"]) -> Float64[np.ndar
 
 
 def slope_weights() -> Float64[np.ndarray, " taps"]:
-    """Return the weights of nine frames that give the slope at the middle one, by least squares."""
+    """Return the weights of the nine-frame delta: the least-squares slope at the middle frame."""
     around = np.arange(SLOPE_FRAMES) - SLOPE_FRAMES // 2
     return np.asarray(around / (around**2).sum())
 
 
 def hop_of(sample_rate: int) -> int:
-    """Return the samples between two frames."""
+    """Return the hop between frames in samples."""
     return max(1, round(HOP_SECONDS * sample_rate))
 
 
 def resized(values: Float64[np.ndarray, "bands frames"], columns: int) -> Float64[np.ndarray, "bands {columns}"]:
-    """Return as many columns, each the mean of its share of the frames, a frame being cut where a border falls in it.
+    """Average frames into `columns` equal shares; a frame on a border is split between its two columns.
 
     Example:
         >>> resized(np.array([[1.0, 2.0, 3.0]]), 2).round(3).tolist()
@@ -279,18 +275,18 @@ def resized(values: Float64[np.ndarray, "bands frames"], columns: int) -> Float6
 
 
 def stack(rows: Iterable[Float64[np.ndarray, " _"] | Float32[np.ndarray, " _"]]) -> Float32[np.ndarray, "items _"]:
-    """Stack feature vectors as they come, in float32."""
+    """Stack feature vectors as float32 rows."""
     found = [row.astype(np.float32) for row in rows]
     if not found:
-        raise MeasureError("controls: at least one clip is wanted, but there is none; give recordings")
+        raise MeasureError("baselines: wanted at least one clip, but there is none; give recordings")
     return np.stack(found)
 
 
 def each(clips: Clips) -> Iterator[Clip]:
-    """Yield the clips in order, all of which must hold samples; long ones of a store to be read in pieces."""
+    """Yield the clips in order, none of which may be empty; a store's long clips come as `LongClip`."""
     for clip in _stored(clips) if isinstance(clips, Stored) else clips:
         if not len(clip):
-            raise MeasureError("controls: a clip with samples is wanted, but one is empty; leave it out")
+            raise MeasureError("baselines: wanted a clip with samples, but one is empty; leave it out")
         yield clip
 
 
@@ -301,7 +297,7 @@ def _stored(clips: Stored) -> Iterator[Clip]:
 
 
 def batched(clips: Clips, size: int) -> Iterator[list[Clip]]:
-    """Yield clips some at a time, so that not all are waiting in memory: fewer where they are long."""
+    """Yield lists of at most `size` clips, and of bounded length in total, so that memory is bounded."""
     some: list[Clip] = []
     held = 0
     for clip in each(clips):

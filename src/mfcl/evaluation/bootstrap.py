@@ -1,4 +1,4 @@
-"""Confidence intervals of figures: groups such as speakers are drawn with replacement."""
+"""Cluster-bootstrap confidence intervals: whole groups, such as speakers, are drawn with replacement."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,20 +10,20 @@ from mfcl.core.random import generator
 from mfcl.errors import MeasureError
 
 FEWEST_GROUPS = 5
-"""Of fewer groups no interval is told: the draws are too few different ones to say how groups differ."""
+"""Fewest groups for an interval; with fewer, there are too few distinct draws."""
 DRAWS_AT_ONCE = 128  # bounds the memory of a bootstrap over many groups
 DRAWN_BY = 0
-"""The seed of draws that several figures share: draw number d holds the same groups in all of them."""
+"""Common seed of the draws, so that draw d holds the same groups for every metric value and differences are paired."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """Where a figure lies when other groups had been measured, or why that cannot be said.
+    """A cluster-bootstrap interval, or the reason why there is none.
 
     Attributes:
-        low: The lower end; None: there is no interval.
-        high: The upper end.
-        reason: Why there is none; empty where there is one.
+        low: Lower end; None if there is no interval.
+        high: Upper end; None if there is no interval.
+        reason: Why there is no interval; "" if there is one.
     """
 
     low: float | None
@@ -32,12 +32,12 @@ class Interval:
 
 
 def interval_of(draws: Float64[np.ndarray, " draws"], groups: int, *, level: float = 0.95) -> Interval:
-    """Return the middle `level` of a figure's draws; NaN: a draw has none.
+    """Return the percentile interval of bootstrap draws; NaN draws are ignored.
 
     Args:
-        draws: The figure of each draw of groups.
-        groups: How many groups there are.
-        level: The share of the draws that lies inside.
+        draws: The metric value of each draw of groups.
+        groups: Number of groups.
+        level: Confidence level, 0 to 1.
 
     Example:
         >>> interval_of(np.array([1.0, 3.0]), 2).reason
@@ -53,14 +53,14 @@ def interval_of(draws: Float64[np.ndarray, " draws"], groups: int, *, level: flo
 
 
 def resampled(groups: int, *, seed: int, draws: int) -> Iterator[Float64[np.ndarray, "block groups"]]:
-    """Yield, in blocks of draws, how often each group comes when as many groups are drawn with replacement.
+    """Yield, in blocks of draws, how often each group is drawn when all groups are resampled with replacement.
 
     Raises:
-        MeasureError: there is only one group, so that every draw would be the same.
+        MeasureError: there is only one group, so that all draws would be equal.
     """
     if groups < 2:
         raise MeasureError(
-            f"bootstrap: an interval needs at least 2 groups (speakers), but came {groups}; measure recordings of more"
+            f"bootstrap: an interval needs at least 2 groups (speakers), got {groups}; measure recordings of more"
         )
     numbers = generator(seed, "bootstrap")
     for start in range(0, draws, DRAWS_AT_ONCE):
@@ -76,19 +76,19 @@ def bootstrap_interval(
     draws: int = 1000,
     level: float = 0.95,
 ) -> Interval:
-    """Return where the mean of `values` lies when other groups had been measured: whole groups are drawn again.
+    """Return the cluster-bootstrap interval of the mean of `values`, resampling whole groups.
 
-    The clips of a speaker are right or wrong together, so drawing clips would give too narrow an interval.
+    The clips of one speaker are correlated, so resampling single clips would give too narrow an interval.
 
     Args:
-        values: A number an item, such as whether it was recognised.
+        values: One number per item, such as 1 if it was recognised and 0 if not.
         groups: The group of each item, such as its speaker.
         seed: Equal seeds give equal intervals.
-        draws: How often the groups are drawn.
-        level: The share of the draws that lies inside.
+        draws: Number of bootstrap draws.
+        level: Confidence level, 0 to 1.
 
     Returns:
-        The low and the high end (percentiles of the draws), or why there are none; see `interval_of`.
+        The percentile interval, or why there is none; see `interval_of`.
 
     Raises:
         MeasureError: values and groups differ in number.
@@ -108,7 +108,7 @@ def bootstrap_interval(
 
 
 def percentiles(draws: Float64[np.ndarray, " draws"], *, level: float) -> tuple[float, float]:
-    """Return the ends of the middle `level` of the draws."""
+    """Return the two percentiles that enclose the middle `level` (0 to 1) of the draws."""
     low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
@@ -122,30 +122,30 @@ def paired_interval(
     draws: int = 1000,
     level: float = 0.95,
 ) -> Interval:
-    """Return where the mean of `values - others` lies when other groups had been measured, item by item.
+    """Return the cluster-bootstrap interval of the mean of `values - others`, paired by item.
 
-    What makes a speaker hard is taken away with the difference, so two figures can differ for certain whose own
-    intervals overlap. For the rest see `bootstrap_interval`.
+    Pairing removes the difficulty that speakers have in common, so a difference can be significant although the two
+    single intervals overlap. See `bootstrap_interval` for the arguments.
 
     Raises:
         MeasureError: the items differ in number.
     """
     if values.shape != others.shape:
-        raise MeasureError(f"pairs: the same items twice are wanted, but came {len(values)} and {len(others)}")
+        raise MeasureError(f"pairs: wanted the same items twice, got {len(values)} and {len(others)}")
     return bootstrap_interval(values - others, groups, seed=seed, draws=draws, level=level)
 
 
 def paired_draws(
     values: Float64[np.ndarray, " _"], others: Float64[np.ndarray, " _"], groups: int, *, level: float = 0.95
 ) -> Interval:
-    """Return the interval of a difference from two figures of the same draws of groups; NaN: a draw has none.
+    """Return the interval of a difference of two metrics, each evaluated on the same draws; NaN draws are ignored.
 
-    For figures that are not means of items, such as an equal error rate.
+    For metrics that are not means over items, such as an equal error rate.
 
     Example:
         >>> paired_draws(np.array([3.0, 2.0, np.nan]), np.array([1.0, 1.0, 1.0]), 5, level=0.5)
         Interval(low=1.25, high=1.75, reason='')
     """
     if values.shape != others.shape:
-        raise MeasureError(f"pairs: the same draws twice are wanted, but came {len(values)} and {len(others)}")
+        raise MeasureError(f"pairs: wanted the same draws twice, got {len(values)} and {len(others)}")
     return interval_of(values - others, groups, level=level)

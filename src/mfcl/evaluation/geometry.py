@@ -1,4 +1,4 @@
-"""How vectors lie in their space: alignment, uniformity, rank, likeness of two spaces, and retrieval across them."""
+"""Geometry of embeddings: alignment, uniformity, effective rank, linear CKA, cross-format retrieval."""
 
 from collections.abc import Sequence
 
@@ -14,12 +14,12 @@ EPSILON = 1e-7
 
 
 def alignment(first: Float[np.ndarray, "_ _"], second: Float[np.ndarray, "_ _"], *, power: float = 2.0) -> float:
-    """Return how far the two views of an item are apart on the unit sphere: 0 together, 4 opposite (at power 2).
+    """Return the mean powered distance of two views of an item on the unit sphere: 0 equal, 4 opposite (at power 2).
 
     Args:
         first: One view of each item.
         second: The other view, in the same space.
-        power: Of the distance.
+        power: Power of the distance.
 
     Raises:
         MeasureError: the views differ in items or values, or a vector is NaN or infinite.
@@ -34,7 +34,7 @@ def alignment(first: Float[np.ndarray, "_ _"], second: Float[np.ndarray, "_ _"],
     _check_views(first, second)
     if first.shape[1] != second.shape[1]:
         raise MeasureError(
-            f"alignment: two views in one space are wanted, but came {first.shape[1]} and {second.shape[1]} values; "
+            f"alignment: wanted two views in one space, got {first.shape[1]} and {second.shape[1]} values; "
             "give projections"
         )
     squares = ((unit_rows(first) - unit_rows(second)) ** 2).sum(axis=1)
@@ -42,9 +42,9 @@ def alignment(first: Float[np.ndarray, "_ _"], second: Float[np.ndarray, "_ _"],
 
 
 def uniformity(vectors: Float[np.ndarray, "_ _"], *, sharpness: float = 2.0) -> float:
-    """Return how evenly vectors cover the unit sphere: 0 where all are one, about -4 where they are spread (at 2).
+    """Return the log mean of `exp(-sharpness * squared distance)` over all pairs of vectors on the unit sphere.
 
-    The logarithm of the mean over pairs of `exp(-sharpness * squared distance)`; memory does not grow with the pairs.
+    It is 0 if all vectors are equal, and about -4 if they are spread evenly (at sharpness 2).
 
     Raises:
         MeasureError: there are fewer than 2 vectors, or one is NaN or infinite.
@@ -69,9 +69,9 @@ def uniformity(vectors: Float[np.ndarray, "_ _"], *, sharpness: float = 2.0) -> 
 
 
 def rankme(vectors: Float[np.ndarray, "_ _"]) -> float:
-    """Return how many directions vectors use: the exponential of the entropy of their singular values, 1 to `dim`.
+    """Return the effective rank: the exponential of the entropy of the singular values, 1 to `dim`.
 
-    It is for representations of one method and one number of items; it is not for comparing methods.
+    Compare it only between representations of one method and for the same number of items.
 
     Raises:
         MeasureError: there is no vector, or one is NaN or infinite.
@@ -85,7 +85,7 @@ def rankme(vectors: Float[np.ndarray, "_ _"]) -> float:
     """
     _check(vectors, "RankMe")
     rows = vectors.astype(np.float64)
-    rows = rows / max(float(np.abs(rows).max()), np.finfo(np.float64).tiny)  # the figure has no scale
+    rows = rows / max(float(np.abs(rows).max()), np.finfo(np.float64).tiny)  # RankMe does not depend on the scale
     squares = np.linalg.eigvalsh(smaller_gram(rows))
     values = np.sqrt(np.maximum(squares, 0))
     shares = values / max(float(values.sum()), np.finfo(np.float64).tiny) + EPSILON
@@ -93,12 +93,12 @@ def rankme(vectors: Float[np.ndarray, "_ _"]) -> float:
 
 
 def linear_cka(first: Float[np.ndarray, "_ _"], second: Float[np.ndarray, "_ _"]) -> float:
-    """Return how alike two spaces place the same items, 0 to 1: whatever each is turned by or scaled with.
+    """Return the linear CKA of two representations of the same items, 0 to 1; invariant to rotation and scale.
 
-    In the form of features: memory grows with their number, not with the square of the items'.
+    Computed from feature covariances, so memory does not grow with the square of the number of items.
 
     Raises:
-        MeasureError: the views differ in items, there are fewer than 2, or all vectors of a view are one.
+        MeasureError: the views differ in items, there are fewer than 2, or all vectors of a view are equal.
 
     Example:
         >>> space = np.array([[0.0, 1.0], [2.0, 0.0], [1.0, 5.0]])
@@ -114,7 +114,7 @@ def linear_cka(first: Float[np.ndarray, "_ _"], second: Float[np.ndarray, "_ _"]
         rows = vectors - vectors.mean(axis=0, dtype=np.float64)
         length = float(np.linalg.norm(rows))
         if length <= EPSILON * max(float(np.abs(vectors).max()), np.finfo(np.float64).tiny):
-            raise MeasureError(f"CKA: vectors that differ are wanted, but all {len(vectors)} of a view are one")
+            raise MeasureError(f"CKA: wanted vectors that differ, but all {len(vectors)} of a view are equal")
         centred.append(rows / length)
     one, other = centred
     across, own, theirs = (float(np.linalg.norm(a.T @ b)) for a, b in ((one, other), (one, one), (other, other)))
@@ -122,15 +122,15 @@ def linear_cka(first: Float[np.ndarray, "_ _"], second: Float[np.ndarray, "_ _"]
 
 
 def retrieval(wave: Float[np.ndarray, "_ _"], mel: Float[np.ndarray, "_ _"], k: int) -> float:
-    """Return R@k: how often a waveform's vector has its own log-mel's among its k nearest of all, 0 to 1.
+    """Return R@k: how often a waveform's own log-mel is among its k nearest log-mels by cosine, 0 to 1.
 
     Args:
         wave: Projections of the waveforms.
         mel: Projections of the log-mels of the same recordings, in the same space.
-        k: Neighbours by cosine that are looked at.
+        k: Number of nearest neighbours.
 
     Raises:
-        MeasureError: k is out of range, or the projections do not fit together.
+        MeasureError: k is out of range, or the projections differ in shape.
 
     Example:
         >>> retrieval(np.eye(3), np.roll(np.eye(3), 1, axis=0), 1)
@@ -152,7 +152,7 @@ def retrieved(
 def _check(vectors: Float[np.ndarray, "_ _"], what: str, *, least: int = 1) -> None:
     check_measurable(vectors, np.ones(len(vectors)), what=what)
     if len(vectors) < least:
-        raise MeasureError(f"{what}: {least} or more vectors are wanted, but came {len(vectors)}; give more recordings")
+        raise MeasureError(f"{what}: wanted {least} or more vectors, got {len(vectors)}; give more recordings")
 
 
 def _check_views(first: Float[np.ndarray, "_ _"], second: Float[np.ndarray, "_ _"], *, least: int = 1) -> None:
@@ -160,5 +160,5 @@ def _check_views(first: Float[np.ndarray, "_ _"], second: Float[np.ndarray, "_ _
     _check(second, "second view", least=least)
     if len(first) != len(second):
         raise MeasureError(
-            f"views: the same items twice are wanted, but came {len(first)} and {len(second)}; embed one list"
+            f"views: wanted the same items twice, got {len(first)} and {len(second)}; embed the same recordings"
         )

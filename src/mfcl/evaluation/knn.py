@@ -1,4 +1,4 @@
-"""Labels by nearest neighbours: the vote, its number of voters, and folds to choose that by."""
+"""k-nearest-neighbour classification, with k chosen by stratified cross-validation."""
 
 from collections.abc import Sequence
 
@@ -18,12 +18,12 @@ VOTES_AT_ONCE = 2**22  # 32 MiB of counts
 def vote(
     codes: Int64[np.ndarray, "queries neighbours"], classes: int, ks: Sequence[int]
 ) -> Int64[np.ndarray, "choices queries"]:
-    """Return the class most of the first k neighbours have, for every k in one pass; a tie goes to the nearest's.
+    """Return the majority class of the first k neighbours for every k in one pass; ties go to the nearest.
 
     Args:
         codes: The class of each neighbour, 0 to classes - 1, nearest first.
-        classes: How many classes there are.
-        ks: Rising numbers of neighbours.
+        classes: Number of classes.
+        ks: Values of k in ascending order.
     """
     rows = np.arange(len(codes))
     counts = np.zeros((len(codes), classes), dtype=np.int64)
@@ -44,7 +44,7 @@ def knn_predict(
     test_x: Float[np.ndarray, "queries _"],
     k: int,
 ) -> Shaped[np.ndarray, " queries"]:
-    """Return the label that most of each query's k nearest neighbours have; a tie goes to the nearest one's.
+    """Return the majority label of each query's k nearest neighbours by cosine; ties go to the nearest.
 
     Raises:
         MeasureError: see `top_k`; or a label is missing.
@@ -69,19 +69,17 @@ def choose_k(
     folds: int = 5,
     seed: int,
 ) -> int:
-    """Return the number of neighbours that predicts best in stratified cross-validation; of equals the smallest.
-
-    One search of each fold in the others serves every k.
+    """Choose the number of neighbours k by stratified cross-validation; ties go to the smallest k.
 
     Args:
         x: Vectors.
         y: Their labels.
-        ks: Numbers to choose from; those above the items outside the largest fold are left out.
-        folds: How many parts the items are dealt into.
-        seed: Deals the items.
+        ks: Values of k to try; those above the number of items outside the largest fold are skipped.
+        folds: Number of folds.
+        seed: Seed of the assignment to folds.
 
     Raises:
-        MeasureError: no k is small enough for so few items, or a vector or label cannot be used.
+        MeasureError: every k is too large for so few items, or a vector or label cannot be used.
     """
     check_measurable(x, y, what="neighbours")
     fold = deal(y, folds, seed=seed)
@@ -102,7 +100,7 @@ def choose_k(
 
 
 def deal(y: Shaped[np.ndarray, " items"], folds: int, *, seed: int) -> Int64[np.ndarray, " items"]:
-    """Deal items into folds, each class as evenly as possible, and so that the folds' sizes differ by one at most.
+    """Assign items to stratified folds whose sizes differ by at most one.
 
     Example:
         >>> np.bincount(deal(np.array(["a"] * 4 + ["b"] * 2), 2, seed=0)).tolist()
@@ -111,5 +109,5 @@ def deal(y: Shaped[np.ndarray, " items"], folds: int, *, seed: int) -> Int64[np.
     shuffled = generator(seed, "folds").permutation(len(y))
     by_class = shuffled[np.argsort(y[shuffled], kind="stable")]
     fold = np.empty(len(y), dtype=np.int64)
-    fold[by_class] = np.arange(len(y)) % folds  # dealt like cards, class after class
+    fold[by_class] = np.arange(len(y)) % folds  # round robin over the items ordered by class
     return fold

@@ -1,4 +1,4 @@
-"""The linear probe: how much of a label a linear classifier reads from frozen vectors, with all labels or a few."""
+"""Linear probe: accuracy of a linear classifier on frozen embeddings, with all labels or a few per class."""
 
 import time
 from collections.abc import Sequence
@@ -20,36 +20,37 @@ Labelled = tuple[Float[np.ndarray, "_ _"], Shaped[np.ndarray, " _"]]
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """What a linear classifier read from the test items."""
+    """Test result of a linear probe."""
 
     accuracy: float
-    """Share of the test items that were right."""
+    """Test accuracy, 0 to 1."""
     strength: float
-    """The L2 strength that did best on the validation items."""
+    """The L2 strength with the best validation accuracy."""
     valid_accuracy: float
-    """Share of the validation items that were right at that strength, fitted on the training items alone."""
+    """Validation accuracy at that strength, fitted on the training items alone, 0 to 1."""
     predictions: Shaped[np.ndarray, " items"]
     correct: Bool[np.ndarray, " items"]
-    """Whether each test item was right, for intervals over speakers."""
+    """Whether each test item was predicted correctly, for intervals over speakers."""
     seconds: float
     classifier: LinearClassifier = field(repr=False, compare=False)
-    """What met the test items, for further ones."""
+    """The tested classifier, to predict other items with."""
 
 
 @dataclass(frozen=True)
 class FewLabelResult:
-    """What linear classifiers read from the test items when only a few labels of each class were known."""
+    """Test result of linear probes fitted on a few labels per class, over several draws of those labels."""
 
     accuracy: float
-    """Share of the test items that were right, mean of the draws."""
+    """Test accuracy, 0 to 1, mean over draws."""
     accuracies: tuple[float, ...]
-    """The same of each draw."""
+    """Test accuracy of each draw."""
     per_class: int
+    """Labels per class."""
     correct: Float64[np.ndarray, " items"]
-    """Share of the draws in which each test item was right, for intervals over speakers."""
+    """Share of the draws in which each test item was predicted correctly, for intervals over speakers."""
     seconds: float
     classifiers: tuple[LinearClassifier, ...] = field(repr=False, compare=False)
-    """That of each draw, for further items."""
+    """The classifier of each draw, to predict other items with."""
 
 
 def linear_probe(
@@ -62,20 +63,19 @@ def linear_probe(
 ) -> ProbeResult:
     """Fit a linear classifier on frozen vectors and score it on test items.
 
-    The L2 strength is chosen on the validation items by classifiers of the training items; of equals the strongest is
-    taken. Then training and validation items together fit the one that meets the test items. Features are
-    standardised by the items that a classifier is fitted on.
+    The L2 strength with the best validation accuracy is chosen; ties go to the strongest. Then the classifier is
+    refitted on training and validation items together. Features are standardised by the items that it is fitted on.
 
     Args:
         train: Vectors and labels to fit on.
         valid: Vectors and labels of other speakers, to choose the strength.
-        test: Vectors and labels to score; they decide nothing.
+        test: Vectors and labels to score; used for nothing else.
         strengths: L2 strengths to try: the loss is the sum of the cross-entropies plus strength / 2 times the squared
             weights (scikit-learn's `1 / C`).
-        refit: Fit on training and validation items together at the end; else the training items' classifier is scored.
+        refit: Refit on training and validation items; if False, score the classifier of the training items.
 
     Raises:
-        MeasureError: a class to be scored has no training item, or vectors or labels cannot be used.
+        MeasureError: a validation or test class has no training item, or vectors or labels cannot be used.
     """
     begin = time.perf_counter()
     check_parts(train, valid, test)
@@ -106,13 +106,13 @@ def few_label_probe(
     draws: int = 5,
     strengths: Sequence[float] = STRENGTHS,
 ) -> FewLabelResult:
-    """Fit on `per_class` labelled training items of each class, and score on the test items; mean of several draws.
+    """Fit on `per_class` labelled training items of each class and score on the test items, over several draws.
 
-    Features are standardised by all training items, which takes no label. The strength is chosen on the
+    Features are standardised by all training items, since that needs no labels. The strength is chosen on the
     validation items.
 
     Raises:
-        MeasureError: a class has fewer training items, or see `linear_probe`.
+        MeasureError: a class has fewer training items; or see `linear_probe`.
     """
     begin = time.perf_counter()
     check_parts(train, valid, test)
@@ -130,19 +130,19 @@ def few_label_probe(
 
 
 def choose_strength(fitted: dict[float, LinearClassifier], valid: Labelled) -> tuple[float, float]:
-    """Return the strength whose classifier is right most often, the strongest of equals, and how often that is."""
+    """Return the strength with the best validation accuracy (ties go to the strongest), and that accuracy."""
     shares = {strength: accuracy(fitted[strength].predict(valid[0]), valid[1]) for strength in sorted(fitted)[::-1]}
     best = max(shares, key=lambda strength: shares[strength])
     return best, shares[best]
 
 
 def check_parts(train: Labelled, valid: Labelled, test: Labelled) -> None:
-    """Raise one clear line if the parts cannot be fitted and scored together."""
+    """Check that the three splits have finite vectors of one size, and no class that `train` lacks."""
     for what, (vectors, labels) in (("train", train), ("valid", valid), ("test", test)):
         check_measurable(vectors, labels, what=f"probe, {what}")
         if vectors.shape[1] != train[0].shape[1]:
             raise MeasureError(
-                f"probe: {what} vectors of {train[0].shape[1]} values like train's are wanted, but came "
+                f"probe: wanted {what} vectors of {train[0].shape[1]} values like train's, got "
                 f"{vectors.shape[1]}; embed all with one checkpoint"
             )
         unknown = np.setdiff1d(labels, train[1])

@@ -1,8 +1,8 @@
-"""Multinomial logistic regression with several L2 strengths at once, exact and quick for wide vectors.
+"""Exact multinomial logistic regression for several L2 strengths, fast for high-dimensional vectors.
 
-Three things make it quick: the problem is turned into the space its items span, so that one eigendecomposition serves
-every strength; Newton's method with conjugate gradients, scaled by the curvature of each turned coordinate, takes tens
-of products where other solvers take thousands; and each strength starts from the last one's solution.
+Three things make it fast. The features are rotated into the space that the items span, by one eigendecomposition for
+all strengths. Newton's method with conjugate gradients, preconditioned by the diagonal of the curvature, takes tens of
+matrix products where other solvers take thousands. Each strength starts from the previous one's solution.
 """
 
 from collections.abc import Sequence
@@ -13,22 +13,22 @@ from jaxtyping import Float, Float32, Float64, Shaped
 
 from mfcl.errors import MeasureError
 
-NEWTON_STEPS = 100  # it takes about 8
-GRADIENT_STEPS = 250  # conjugate ones in a Newton step; about 10
-TOLERANCE = 1e-10  # of the loss: what further steps could still gain
-TINY = 1e-11  # of the largest eigenvalue: below it is rounding
+NEWTON_STEPS = 100  # at most; about 8 are needed
+GRADIENT_STEPS = 250  # at most, conjugate-gradient steps per Newton step; about 10 are needed
+TOLERANCE = 1e-10  # stop when further steps would lower the loss by less than this share
+TINY = 1e-11  # eigenvalues below this share of the largest are rounding error
 
 
 @dataclass(frozen=True)
 class LinearClassifier:
-    """A class for each vector: the highest of `vectors @ weights + bias`."""
+    """A linear classifier: the class of a vector is the highest of `vectors @ weights + bias`."""
 
     weights: Float64[np.ndarray, "dim classes"]
     bias: Float64[np.ndarray, " classes"]
     classes: Shaped[np.ndarray, " classes"]
 
     def predict(self, vectors: Float[np.ndarray, "items dim"]) -> Shaped[np.ndarray, " items"]:
-        """Return the class of each vector; of equal scores the first class."""
+        """Return the class of each vector; ties go to the first class."""
         labels: Shaped[np.ndarray, " items"] = self.classes[np.argmax(vectors @ self.weights + self.bias, axis=1)]
         return labels
 
@@ -40,26 +40,26 @@ def fit_classifiers(
     standard: Float[np.ndarray, "_ dim"],
     strengths: Sequence[float],
 ) -> dict[float, LinearClassifier]:
-    """Fit a multinomial logistic regression with each L2 strength; features are standardised.
+    """Fit a multinomial logistic regression on standardised features for each L2 strength.
 
     Args:
         x: Vectors to fit on.
         y: Their labels, of at least two classes.
-        standard: The vectors whose mean and deviation standardise the features.
+        standard: Vectors whose mean and standard deviation standardise the features.
         strengths: Positive L2 strengths: the loss is the sum of the cross-entropies plus strength / 2 times the
-            squared weights of the standardised features (scikit-learn's `1 / C`); the bias is free.
+            squared weights of the standardised features (scikit-learn's `1 / C`). The bias is not penalised.
 
     Raises:
         MeasureError: there is only one class, or a strength is not positive.
     """
     if not strengths or min(strengths) <= 0:
-        raise MeasureError(f"probe: positive L2 strengths are wanted, but came {list(strengths)}")
+        raise MeasureError(f"probe: wanted positive L2 strengths, got {list(strengths)}")
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:
-        raise MeasureError(f"probe: labels of at least 2 classes are wanted, but all {len(y)} are {str(classes[0])!r}")
+        raise MeasureError(f"probe: wanted labels of at least 2 classes, but all {len(y)} are {str(classes[0])!r}")
     mean = standard.mean(axis=0, dtype=np.float64)
     deviation = standard.std(axis=0, dtype=np.float64)
-    deviation[deviation < 1e-6 * np.maximum(np.abs(mean), 1e-6)] = np.inf  # a constant tells nothing
+    deviation[deviation < 1e-6 * np.maximum(np.abs(mean), 1e-6)] = np.inf  # constant features become 0
     features = (x - mean) / deviation
     turned = turn(features)
     rows = np.hstack([turned.coordinates, np.ones((len(x), 1))])
@@ -67,8 +67,8 @@ def fit_classifiers(
     truth = np.eye(len(classes))[codes]
     weights = np.zeros((rows.shape[1], len(classes)))
     fitted = {}
-    for strength in sorted(strengths)[::-1]:  # strongest first: its solution is nearest to zero
-        penalty = np.append(np.full(rows.shape[1] - 1, strength), 0.0)[:, None]  # none on the bias
+    for strength in sorted(strengths)[::-1]:  # strongest first: its solution is nearest to the zero start
+        penalty = np.append(np.full(rows.shape[1] - 1, strength), 0.0)[:, None]  # 0 for the bias
         weights = minimise(Problem(rows, narrow, truth, penalty), weights)
         turned_back = turned.back(weights[:-1]) / deviation[:, None]
         fitted[strength] = LinearClassifier(turned_back, weights[-1] - mean @ turned_back, classes)
@@ -77,22 +77,22 @@ def fit_classifiers(
 
 @dataclass(frozen=True)
 class Turned:
-    """Features in the space their items span: as few coordinates as items or features, whichever are fewer."""
+    """Features rotated into the space that their items span; the rank is at most the number of items or features."""
 
     coordinates: Float64[np.ndarray, "items rank"]
     axes: Float64[np.ndarray, "_ rank"]
-    """Each coordinate's direction, as a sum of features or, where these are more, of items."""
+    """Each coordinate's axis in feature space; if `items` is given, as coefficients of a sum of items."""
     items: Float64[np.ndarray, "items dim"] | None
-    """The items that `axes` sums, if it does."""
+    """The features of all items, if there are more features than items."""
 
     def back(self, weights: Float64[np.ndarray, "rank classes"]) -> Float64[np.ndarray, "dim classes"]:
-        """Return weights of the features for weights of the coordinates."""
+        """Convert weights of the coordinates to weights of the features."""
         back: Float64[np.ndarray, "_ classes"] = self.axes @ weights
         return back if self.items is None else self.items.T @ back
 
 
 def turn(features: Float64[np.ndarray, "items dim"]) -> Turned:
-    """Turn features into the space their items span; the L2 penalty of a weight is the same there."""
+    """Rotate features into the space that their items span, which keeps the L2 penalty of weights."""
     wide = features.shape[1] > features.shape[0]
     values, vectors = np.linalg.eigh(features @ features.T if wide else features.T @ features)
     kept = values > TINY * max(float(values[-1]), np.finfo(np.float64).tiny)
@@ -105,20 +105,20 @@ def turn(features: Float64[np.ndarray, "items dim"]) -> Turned:
 
 @dataclass(frozen=True)
 class Problem:
-    """A loss to minimise: the sum of the cross-entropies plus half the penalised squares of the weights."""
+    """The loss to minimise: the sum of the cross-entropies plus half the penalty times the squared weights."""
 
     rows: Float64[np.ndarray, "items columns"]
     """Coordinates, and a last column of ones for the bias."""
     narrow: Float32[np.ndarray, "items columns"]
-    """The same for curvatures, which need not be exact: a step along a rough one is still measured exactly."""
+    """`rows` in single precision, for curvatures: they only shape the step, whose loss is computed exactly."""
     truth: Float64[np.ndarray, "items classes"]
-    """1 at each item's class, else 0."""
+    """One-hot labels."""
     penalty: Float64[np.ndarray, "columns 1"]
 
     def loss(
         self, weights: Float64[np.ndarray, "columns classes"]
     ) -> tuple[float, Float64[np.ndarray, "items classes"]]:
-        """Return the loss and the chance of each class."""
+        """Return the loss and the softmax probabilities."""
         scores = self.rows @ weights
         scores -= scores.max(axis=1, keepdims=True)
         chances = np.exp(scores)
@@ -130,14 +130,14 @@ class Problem:
 def minimise(
     problem: Problem, weights: Float64[np.ndarray, "columns classes"]
 ) -> Float64[np.ndarray, "columns classes"]:
-    """Return the weights of the lowest loss, by Newton's method with halved steps where a whole one does not gain."""
+    """Return the weights of the lowest loss, by Newton's method with backtracking line search."""
     loss, chances = problem.loss(weights)
     for _ in range(NEWTON_STEPS):
         gradient = ((chances - problem.truth).T @ problem.rows).T + problem.penalty * weights
         narrow = chances.astype(np.float32)
         curvature = (problem.narrow**2).T @ (narrow * (1 - narrow)) + problem.penalty
         curvature = np.maximum(curvature, 1e-6)
-        reach = float((gradient**2 / curvature).sum())  # about twice what is left to gain
+        reach = float((gradient**2 / curvature).sum())  # about twice the possible decrease of the loss
         if reach <= TOLERANCE * loss:
             break
         step = newton_step(problem, narrow, gradient, curvature, error=min(0.3, (reach / loss) ** 0.25))
@@ -145,7 +145,7 @@ def minimise(
         while (tried := problem.loss(weights + size * step))[0] > loss + 1e-4 * size * slope and size > 1e-6:
             size /= 2
         if tried[0] >= loss:
-            break  # rounding: no step gains any more
+            break  # within rounding error: no step lowers the loss any more
         weights = weights + size * step
         loss, chances = tried
     return weights
@@ -159,7 +159,7 @@ def newton_step(
     *,
     error: float,
 ) -> Float64[np.ndarray, "columns classes"]:
-    """Return the step to where the gradient would vanish, by conjugate gradients, to a relative error."""
+    """Return the Newton step by conjugate gradients, to the relative error `error`."""
     step = np.zeros_like(gradient)
     residual, scaled = -gradient, -gradient / curvature
     direction, left = scaled, float((-gradient * scaled).sum())

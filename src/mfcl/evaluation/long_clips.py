@@ -1,4 +1,4 @@
-"""Features of recordings too long to be held, from pieces of them: what the whole would give, some frames at a time."""
+"""Features of recordings too long for memory, computed piece by piece; equal to those of the whole recording."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -8,15 +8,15 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int64
 from numpy.lib.stride_tricks import sliding_window_view
 
-LONG = 1 << 23  # samples; a shorter recording is read whole
+LONG = 1 << 23  # samples; shorter recordings are read whole
 PIECE = 1 << 20  # samples read at a time
-FRAMES = 4096  # at a time
-EDGE_SECONDS = 0.1  # read beside a piece's frames: more than any frame reaches
+FRAMES = 4096  # frames computed at a time
+EDGE_SECONDS = 0.1  # read on both sides of a piece; more than half an analysis window
 
 
 @runtime_checkable
 class InPieces(Protocol):
-    """Clips of which pieces can be read, such as those of a store."""
+    """Clips that can be read piece by piece, such as a store's."""
 
     @property
     def lengths(self) -> Int64[np.ndarray, " items"]:
@@ -38,7 +38,7 @@ class LongClip:
         return int(self.clips.lengths[self.index])
 
     def read(self, start: int, stop: int) -> Float32[np.ndarray, " samples"]:
-        """Return the samples from `start` to `stop`, as far as there are any."""
+        """Return the samples from `start` to `stop`, clipped to the recording."""
         return self.clips.piece(self.index, max(start, 0), min(stop, len(self)))
 
     def level(self) -> float:
@@ -53,13 +53,13 @@ def frames_in_pieces(
     sample_rate: int,
     hop: int,
 ) -> Iterator[Float64[np.ndarray, "values _"]]:
-    """Yield the frames of a clip, some at a time.
+    """Yield the frames of a clip in blocks.
 
     Args:
-        frames_of: Returns the frames of a piece, centred every `hop` samples from its first sample on.
+        frames_of: Computes the frames of a piece, centred every `hop` samples from its first sample on.
         clip: The clip.
         sample_rate: In Hz.
-        hop: Samples between two frames.
+        hop: Hop between frames in samples.
     """
     total = 1 + len(clip) // hop
     edge = int(EDGE_SECONDS * sample_rate) // hop + 1
@@ -73,11 +73,11 @@ def frames_in_pieces(
 def summary_in_pieces(
     blocks: Iterable[Float64[np.ndarray, "values _"]], slope: Float64[np.ndarray, " taps"]
 ) -> Float64[np.ndarray, " summary"]:
-    """Return mean and deviation over time of values and of their slopes, as of all blocks in one.
+    """Return mean and standard deviation over time of values and their deltas, over all blocks.
 
     Args:
-        blocks: Frames, in the order of time.
-        slope: Weights of the frames around one that give its slope; before and after all the outermost frame goes on.
+        blocks: Frames in order of time.
+        slope: Delta weights of the frames around each frame; the first and last frames are repeated at the ends.
     """
     reach = len(slope) // 2
     values, slopes = _Moments(), _Moments()
@@ -96,7 +96,7 @@ def summary_in_pieces(
 
 
 class _Moments:
-    """Mean and deviation of numbers that come some at a time."""
+    """Mean and standard deviation over blocks of values."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -116,7 +116,7 @@ class _Moments:
 def columns_in_pieces(
     blocks: Iterable[Float64[np.ndarray, "bands _"]], total: int, columns: int
 ) -> Float64[np.ndarray, "bands {columns}"]:
-    """Return the means of equal shares of `total` frames, a frame being cut where a border falls in it."""
+    """Average `total` frames into `columns` equal shares; a frame on a border is split between its two columns."""
     borders = np.linspace(0, total, columns + 1)
     found: Float64[np.ndarray, "bands columns"] | float = 0.0
     first = 0
@@ -129,7 +129,7 @@ def columns_in_pieces(
 
 
 def samples_at(clip: LongClip, places: Int64[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*shape"]:
-    """Return single samples of a clip; 0 outside it."""
+    """Return the samples of a clip at `places` (sample indices); 0 outside the clip."""
     flat = places.ravel()
     order = np.argsort(flat, kind="stable")
     rising = flat[order]

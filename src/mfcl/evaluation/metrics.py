@@ -1,4 +1,4 @@
-"""Figures from decisions and scores: accuracy, confusion, EER, minDCF, and intervals over groups such as speakers."""
+"""Metrics of decisions and scores: accuracy, confusion matrix, EER, minDCF."""
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64, Shaped
@@ -18,7 +18,7 @@ def accuracy(predictions: Shaped[np.ndarray, " _"], truth: Shaped[np.ndarray, " 
     """
     if len(truth) == 0 or predictions.shape != truth.shape:
         raise MeasureError(
-            f"accuracy: {len(predictions)} predictions for {len(truth)} items; give one an item, and at least one"
+            f"accuracy: {len(predictions)} predictions for {len(truth)} items; give one per item, and at least one"
         )
     return float(np.mean(predictions == truth))
 
@@ -28,10 +28,10 @@ def confusion(
     truth: Shaped[np.ndarray, " items"],
     classes: Shaped[np.ndarray, " classes"],
 ) -> Int64[np.ndarray, "classes classes"]:
-    """Count how often each true class (row) was called each class (column).
+    """Count how often each true class (row) was predicted as each class (column).
 
     Raises:
-        MeasureError: a value is none of the classes.
+        MeasureError: a value is not among the classes.
 
     Example:
         >>> confusion(np.array(["a", "b"]), np.array(["a", "a"]), np.array(["a", "b"])).tolist()
@@ -53,14 +53,14 @@ def confusion(
 def error_rates(
     scores: Float[np.ndarray, " pairs"], same: Bool[np.ndarray, " pairs"]
 ) -> tuple[Float64[np.ndarray, " thresholds"], Float64[np.ndarray, " thresholds"]]:
-    """Return the false-accept and false-reject rate at every threshold that tells scores apart, strictest first.
+    """Return the false-accept and false-reject rates at every distinct threshold, strictest first.
 
     Args:
-        scores: Higher means more alike.
-        same: Whether a pair is of one speaker.
+        scores: Similarity of each pair; higher means more similar.
+        same: Whether both clips of a pair are of one speaker.
 
     Raises:
-        MeasureError: one of the two kinds of pair is absent, or a score is NaN or infinite.
+        MeasureError: there are no same-speaker or no different-speaker pairs, or a score is NaN or infinite.
     """
     same_count = int(same.sum())
     if same_count in (0, len(same)):
@@ -72,7 +72,7 @@ def error_rates(
         raise MeasureError(f"error rates: some of the {len(scores)} scores are NaN or infinite; leave those pairs out")
     order = np.argsort(-scores, kind="stable")
     falling = scores[order]
-    ends = np.append(np.flatnonzero(falling[1:] != falling[:-1]), len(falling) - 1)  # equal scores fall together
+    ends = np.append(np.flatnonzero(falling[1:] != falling[:-1]), len(falling) - 1)  # equal scores share one threshold
     accepted_same = np.cumsum(same[order])[ends]
     accepted_other = ends + 1 - accepted_same
     false_accept = np.concatenate([[0.0], accepted_other / (len(same) - same_count)])
@@ -81,7 +81,7 @@ def error_rates(
 
 
 def accept_rates(counts: Float64[np.ndarray, "draws bins"]) -> Float64[np.ndarray, "draws thresholds"]:
-    """Return the share of counted scores at or above each threshold, strictest first: from none to all."""
+    """Return the share of scores at or above each threshold, strictest first, from histograms of the scores."""
     accepted = np.cumsum(counts[:, ::-1], axis=1) / counts.sum(axis=1, keepdims=True)
     return np.hstack([np.zeros((len(counts), 1)), accepted])
 
@@ -89,7 +89,7 @@ def accept_rates(counts: Float64[np.ndarray, "draws bins"]) -> Float64[np.ndarra
 def crossing(
     false_accept: Float64[np.ndarray, "*rows thresholds"], false_reject: Float64[np.ndarray, "*rows thresholds"]
 ) -> Float64[np.ndarray, "*rows"]:
-    """Return the rate at which both errors are equal, on the straight line between the two thresholds around it."""
+    """Return the equal error rate, interpolated linearly between the two thresholds around it."""
     gap = false_accept - false_reject  # rises from -1 to 1
     after = np.argmax(gap >= 0, axis=-1, keepdims=True)
     low, high = (np.take_along_axis(gap, after - step, axis=-1) for step in (1, 0))
@@ -99,9 +99,9 @@ def crossing(
 
 
 def equal_error_rate(scores: Float[np.ndarray, " pairs"], same: Bool[np.ndarray, " pairs"]) -> float:
-    """Return the error rate at the threshold where as many wrong pairs pass as right pairs fail, 0 to 1.
+    """Return the error rate at the threshold where false-accept and false-reject rates are equal, 0 to 1.
 
-    Exact: every threshold is tried, and the rate lies on the straight line between the two around the crossing.
+    All thresholds are used; the rate is interpolated linearly between the two around the crossing.
 
     Example:
         >>> equal_error_rate(np.array([0.9, 0.4, 0.6, 0.1]), np.array([True, True, False, False]))
@@ -111,14 +111,14 @@ def equal_error_rate(scores: Float[np.ndarray, " pairs"], same: Bool[np.ndarray,
 
 
 def min_dcf(scores: Float[np.ndarray, " pairs"], same: Bool[np.ndarray, " pairs"], *, target: float = 0.01) -> float:
-    """Return the lowest detection cost of any threshold, as a share of always (or never) accepting.
+    """Return minDCF: the lowest detection cost over thresholds, relative to always (or never) accepting.
 
     Both errors cost 1.
 
     Args:
-        scores: Higher means more alike.
-        same: Whether a pair is of one speaker.
-        target: How often a pair in use is of one speaker, between 0 and 1.
+        scores: Similarity of each pair; higher means more similar.
+        same: Whether both clips of a pair are of one speaker.
+        target: Prior probability that a pair is of one speaker, between 0 and 1.
 
     Example:
         >>> min_dcf(np.array([0.9, 0.1]), np.array([True, False]))
@@ -132,6 +132,6 @@ def lowest_cost(
 ) -> float:
     """Return minDCF from the error rates at every threshold; see `min_dcf`."""
     if not 0 < target < 1:
-        raise MeasureError(f"minDCF: the share of true pairs lies between 0 and 1, but came {target}; 0.01 is usual")
+        raise MeasureError(f"minDCF: wanted a share of same-speaker pairs between 0 and 1, got {target}; 0.01 is usual")
     costs = target * false_reject + (1 - target) * false_accept
     return float(costs.min() / min(target, 1 - target))

@@ -1,4 +1,4 @@
-"""Recordings as they come in worse rooms and at other levels: a view of a store that adds noise or changes the gain."""
+"""A wrapper of a store that adds noise to its recordings or changes their gain."""
 
 import functools
 from dataclasses import dataclass, field
@@ -15,26 +15,26 @@ from mfcl.errors import MeasureError
 
 Colour = Literal["white", "pink"]
 COLOURS = ("white", "pink")
-LONG = 1 << 22  # samples; the noise of a longer recording is made in blocks
+LONG = 1 << 22  # samples; for longer recordings the noise is generated in blocks
 BLOCK = 1 << 20  # samples
 
 
 @dataclass(frozen=True, eq=False)
 class Disturbed:
-    """A store's recordings with noise added or the gain changed; nothing is cut off where it gets loud.
+    """A store's recordings with noise added or the gain changed, without clipping.
 
-    A recording's noise is a function of the seed and its id: the same alone, in a batch, in another order, and in a
-    part of the clip as in the whole.
+    A recording's noise depends only on the seed and its id: it does not depend on the batch, the order, or the piece
+    that is read.
 
     Attributes:
-        store: The recordings as they are.
-        snr_db: Energy of each whole clip over energy of its noise, in dB; None adds none. A silent clip stays silent.
-        gain_db: What the level is changed by, after the noise.
-        seed: Of the noise.
-        colour: `white`, or `pink`: power falls by 3 dB an octave.
+        store: The clean recordings.
+        snr_db: Signal-to-noise ratio over each whole clip in dB; None adds no noise. A silent clip stays silent.
+        gain_db: Change of level in dB, applied after the noise.
+        seed: Seed of the noise.
+        colour: `white`, or `pink` (power falls by 3 dB per octave).
 
     Raises:
-        MeasureError: the noise has no such colour, or a number is not finite.
+        MeasureError: the colour is unknown, or a number is not finite.
 
     Example:
         `embed_store(model, Disturbed(data.store, snr_db=10))`
@@ -49,21 +49,21 @@ class Disturbed:
 
     def __post_init__(self) -> None:
         if self.colour not in COLOURS:
-            raise MeasureError(f"noise: a colour of {', '.join(COLOURS)} is wanted, but came {self.colour!r}")
+            raise MeasureError(f"noise: wanted a colour of {', '.join(COLOURS)}, got {self.colour!r}")
         if not np.isfinite([self.snr_db or 0.0, self.gain_db]).all():
             raise MeasureError(
-                f"noise: finite numbers of dB are wanted, but came {self.snr_db} and {self.gain_db}; "
+                f"noise: wanted finite numbers of dB, got {self.snr_db} and {self.gain_db}; "
                 "leave out snr_db for no noise"
             )
 
     @property
     def manifest(self) -> Manifest:
-        """Return the recordings, in the order of all indices."""
+        """Return the manifest, whose order all indices refer to."""
         return self.store.manifest
 
     @property
     def lengths(self) -> Int64[np.ndarray, " items"]:
-        """Return the samples of each recording."""
+        """Return the length of each recording in samples."""
         return self.store.lengths
 
     @property
@@ -75,15 +75,15 @@ class Disturbed:
         return len(self.store)
 
     def select(self, indices: Int64[np.ndarray, " chosen"]) -> "Disturbed":
-        """Return the chosen recordings, in the order asked for, disturbed as before."""
+        """Return the recordings at `indices`, in that order, with the same noise."""
         return Disturbed(self.store.select(indices), self.snr_db, self.gain_db, self.seed, self.colour)
 
     def clip(self, index: int) -> Float32[np.ndarray, " samples"]:
-        """Return one whole recording, disturbed."""
+        """Return one whole recording with noise and gain."""
         return self.piece(index, 0, int(self.lengths[index]))
 
     def piece(self, index: int, start: int, stop: int) -> Float32[np.ndarray, " samples"]:
-        """Return the samples of one recording from `start` to `stop`, disturbed."""
+        """Return the samples of one recording from `start` to `stop`, with noise and gain."""
         length = int(self.lengths[index])
         if self.snr_db is None or not length:
             disturbed = self.store.piece(index, start, stop)
@@ -99,7 +99,7 @@ class Disturbed:
         return self.manifest.recordings[index].id
 
     def _long_piece(self, index: int, start: int, stop: int, snr_db: float) -> Float32[np.ndarray, " samples"]:
-        """Return a piece of a recording whose noise is too long to be held: each block of it has its own numbers."""
+        """Return a piece of a long recording with noise, generated in blocks so that memory is bounded."""
         clean, name, blocks = (
             self.store.piece(index, start, stop),
             self._name(index),
@@ -110,7 +110,7 @@ class Disturbed:
         return clean + np.float32(scale) * noise[start - blocks.start * BLOCK :][: len(clean)]
 
     def _scale(self, index: int, snr_db: float) -> float:
-        """Return what a long recording's noise is multiplied with, worked out once from all of both."""
+        """Return the noise scale of a long recording, computed once from the energy of all its samples and noise."""
         if index not in self._scales:
             energy = own = 0.0
             for start in range(0, int(self.lengths[index]), BLOCK):
@@ -127,10 +127,10 @@ class Disturbed:
         starts: Int64[np.ndarray, " batch"],
         counts: Int64[np.ndarray, " batch"],
     ) -> Float32[np.ndarray, "batch samples"]:
-        """Return `counts` samples from `starts` on of each recording, as of the whole; shorter rows end in zeros.
+        """Return a batch of pieces, `counts` samples from `starts` on, padded with zeros to one length.
 
         Raises:
-            IndexError: a piece that is not inside its recording.
+            IndexError: a piece reaches beyond its recording.
         """
         if np.any((starts < 0) | (counts < 0) | (starts + counts > self.lengths[indices])):
             raise IndexError("a piece reaches beyond its recording")
@@ -141,7 +141,7 @@ class Disturbed:
 def noise_for(
     clean: Float32[np.ndarray, " samples"], snr_db: float, seed: int, recording: str, colour: Colour
 ) -> Float32[np.ndarray, " samples"]:
-    """Return noise exactly `snr_db` below a clip, over the whole of it."""
+    """Return noise whose energy over the whole clip is exactly `snr_db` below the clip's."""
     numbers = generator(seed, "disturbed", recording)
     raw = numbers.standard_normal(len(clean))
     noise = raw if colour == "white" else pink(raw)
@@ -152,13 +152,13 @@ def noise_for(
 
 @functools.lru_cache(maxsize=4)
 def noise_block(seed: int, recording: str, block: int, colour: Colour) -> Float32[np.ndarray, " samples"]:
-    """Return one block of a long recording's noise: it can be made without those before it."""
+    """Return one block of a long recording's noise, independent of the blocks before it."""
     raw = generator(seed, "disturbed", recording, block).standard_normal(BLOCK)
     return (raw if colour == "white" else pink(raw)).astype(np.float32)
 
 
 def pink(white: Float64[np.ndarray, " samples"]) -> Float64[np.ndarray, " samples"]:
-    """Return white noise as pink: its power falls with one over the frequency, without a constant part."""
+    """Filter white noise to pink: power falls with 1 / frequency, and the mean is 0."""
     if len(white) < 3:
         return white
     spectrum = np.fft.rfft(white)

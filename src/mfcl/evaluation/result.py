@@ -1,6 +1,6 @@
-"""One kind of result: what was asked, of which representation, and the figure with its interval and evidence.
+"""The result type of all evaluations: question, representation, metric value, interval and per-item evidence.
 
-Texts are made from these fields by `mfcl.evaluation.wording`, and never taken apart again.
+Display texts are made from these fields by `mfcl.evaluation.wording` and are never parsed.
 """
 
 import dataclasses
@@ -24,26 +24,26 @@ FINE_TUNED, FROM_SCRATCH, JOINT = "fine-tuned", "from scratch", "joint"
 KINDS = (BASELINE, UNTRAINED, PRETRAINED, SUPERVISED, FINE_TUNED, FROM_SCRATCH, JOINT)
 FORMATS = ("wave", "mel", "both")
 CONTENT, SPEAKER = "content", "speaker"
-"""Parts of an embedding: what is said, and who says it. Recipes and the command call them words and voices."""
+"""Parts of an embedding: what is said, and who says it. Recipes and tables call them words and voices."""
 LINEAR, KNN, NETWORK = "linear", "knn", "network"
 IDENTIFY, IDENTIFY_APART, PAIRS, ENROLLED = "identify", "identify apart", "pairs", "enrolled"
 SPEAKER_PROBES = (IDENTIFY, IDENTIFY_APART, PAIRS, ENROLLED)
 PROBES = (LINEAR, KNN, NETWORK, *SPEAKER_PROBES, "")
-"""How a figure is read from embeddings; `network` is an encoder's own output layer, "" reads no label."""
+"""How a label is predicted from embeddings; `network` is the encoder's own output layer, "" predicts no label."""
 CLEAN, NOISE, GAIN = "clean", "noise", "gain"
 CONDITIONS = (CLEAN, NOISE, GAIN, "")
-"""What test recordings were made to sound like; the value is in dB. "" where no condition was varied."""
+"""How test recordings were altered; the condition's value is in dB. "" if no condition was varied."""
 
 
 @dataclass(frozen=True)
 class Representation:
-    """What a figure is about.
+    """The evaluated representation.
 
     Attributes:
         kind: One of `KINDS`: how the vectors were made.
-        variant: The name of a baseline, or the choice of a sweep or an ablation; "" for the recipe as it is.
+        variant: The name of a baseline, or the setting of a sweep or an ablation; "" for the unchanged recipe.
         format: "wave", "mel" or "both"; "" for a baseline.
-        part: `CONTENT` or `SPEAKER` where one part of the embedding was used; "" for all of it.
+        part: `CONTENT` or `SPEAKER` if one part of the embedding was used; "" for the whole embedding.
     """
 
     kind: str = ""
@@ -54,22 +54,22 @@ class Representation:
 
 @dataclass(frozen=True)
 class Question:
-    """What was asked of a representation.
+    """What is measured: task, metric and conditions.
 
     Attributes:
         section: The section of the study, such as `labels` or `robustness`.
         metric: See `mfcl.evaluation.wording.METRICS`.
-        label: The label column that is predicted; for speakers the column that names them; "" if none is.
+        label: The label column that is predicted, which is the speaker column for speaker tasks; "" if none.
         probe: One of `PROBES`.
-        labels_per_class: Labels of each class that the probe knows; None: all.
+        labels_per_class: Training labels per class; None for all.
         apart: For `IDENTIFY_APART`, the label column whose values differ between enrolled and tested recordings.
         enrolled: For `ENROLLED`, recordings enrolled of each speaker.
-        classes: Where only some classes have as many labels: how many have, and are asked for; None: all.
-        of_classes: Of how many classes.
-        seen: Where training has heard some of the tested speakers: how many; None: none of them.
-        speakers: Of how many tested speakers.
+        classes: Number of tested classes, if some classes have fewer than `labels_per_class` labels; None for all.
+        of_classes: Number of all classes, if `classes` is given.
+        seen: Number of tested speakers that occur in training; None for none.
+        speakers: Number of tested speakers, if `seen` is given.
         condition: One of `CONDITIONS`.
-        condition_value: Its value in dB, None where it has none.
+        condition_value: Its value in dB; None if it has none.
     """
 
     section: str
@@ -89,17 +89,18 @@ class Question:
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What stands behind a figure, item by item: what a paired comparison or a picture needs.
+    """Per-item data of a result, for paired comparisons and charts.
 
     Attributes:
-        ids: The recordings that were tested.
-        groups: The speaker of each; speakers are drawn as a whole in an interval.
-        correct: Whether each was right, 0 to 1; a share where there were several draws. None if not of single items.
-        resampled: The figure in each bootstrap draw of groups, NaN where a draw has none; for figures that are no
-            means of items. Draw number d holds the same groups in every representation.
-        truth: What each is.
-        predicted: What each was called.
-        curve: The error rates at every threshold.
+        ids: Ids of the tested recordings.
+        groups: Group of each recording, such as its speaker, for the cluster bootstrap.
+        correct: Correctness of each item, 0 to 1 (a share if there were several draws); None if the metric is not a
+            mean over items.
+        resampled: For other metrics: the value in each bootstrap draw of groups, NaN if undefined. Draw d holds the
+            same groups for every representation.
+        truth: True class of each item.
+        predicted: Predicted class of each item.
+        curve: Error rates at every threshold.
     """
 
     ids: Names
@@ -113,21 +114,21 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Result:
-    """One figure of one seed.
+    """One metric value of one seed.
 
     Attributes:
-        question: What was asked.
-        value: The figure, in the unit of its metric.
-        low: Lower end of its 95 % interval over groups such as speakers; None where there is none.
+        question: What is measured.
+        value: The metric's value, in its unit.
+        low: Lower end of its 95 % interval over groups such as speakers; None if there is none.
         high: Upper end.
-        n: Test items, or pairs, behind it.
-        x: Where it stands on a chart's axis, such as labels a class; None where it is on none.
-        representation: What it is about.
-        seed: Of the weights and the draws.
-        seconds: To make the representation: training and embedding.
-        command: What to type to have it again.
-        note: What was left out, such as classes that training lacks, and why there is no interval; "" if nothing.
-        evidence: What stands behind it; None where it was not kept.
+        n: Number of test items or pairs.
+        x: Position on a chart's x axis, such as labels per class; None if there is no chart.
+        representation: The evaluated representation.
+        seed: Seed of the weights and the draws.
+        seconds: Time to make the representation: training and embedding.
+        command: Command that reproduces it.
+        note: What was excluded, such as classes missing in training, and why there is no interval; "" if nothing.
+        evidence: Per-item data; None if it was not kept.
     """
 
     question: Question
@@ -149,23 +150,23 @@ class Result:
         return self.question.section
 
     def about(self, representation: Representation, **changed: Any) -> "Result":
-        """Return the same figure as one of a representation, with other fields changed too."""
+        """Return a copy for `representation`, with other fields changed too."""
         return dataclasses.replace(self, representation=representation, **changed)
 
     def asked(self, **changed: Any) -> "Result":
-        """Return the same figure with fields of its question changed, such as its section."""
+        """Return a copy with fields of its question changed, such as the section."""
         return dataclasses.replace(self, question=dataclasses.replace(self.question, **changed))
 
 
 @dataclass(frozen=True)
 class Tested:
-    """The items that a figure is about.
+    """The tested items.
 
     Attributes:
-        ids: Which recordings.
-        groups: Their speakers.
-        truth: What each is; None where nothing is to be told.
-        left_out: What of the test part is not among them, and why; "" if nothing.
+        ids: Ids of the recordings.
+        groups: Group of each recording, such as its speaker.
+        truth: True class of each; None if there is none to predict.
+        left_out: Which test recordings are excluded, and why; "" if none.
     """
 
     ids: Names
@@ -174,7 +175,7 @@ class Tested:
     left_out: str = ""
 
     def select(self, mask: Shaped[np.ndarray, " items"], left_out: str) -> "Tested":
-        """Return the items where a mask is true, with more that is left out."""
+        """Return the items where the mask is true; `left_out` says why the others are excluded."""
         truth = None if self.truth is None else self.truth[mask]
         return Tested(self.ids[mask], self.groups[mask], truth, noted(self.left_out, left_out))
 
@@ -187,7 +188,7 @@ class Tested:
         x: float | None = None,
         predicted: Names | None = None,
     ) -> Result:
-        """Return the mean of `correct` in percent, with the interval over the groups where there are enough."""
+        """Return the mean of `correct` in percent, with its interval if there are enough groups."""
         shares = np.asarray(correct, dtype=np.float64)
         interval = bootstrap_interval(100.0 * shares, self.groups, seed=seed)
         return Result(
@@ -198,13 +199,13 @@ class Tested:
 
 
 def standardised(embeddings: Embeddings, by: Embeddings | None = None) -> Vectors:
-    """Return the vectors with the training part's mean and deviation taken out, each format scaled to length 1.
+    """Standardise vectors by the train split, then scale each part to length 1.
 
-    Without it the format with the larger numbers decides every cosine; controls are treated alike.
+    Otherwise the format with the larger values would dominate every cosine. Baselines are treated the same way.
 
     Args:
-        embeddings: Whose vectors.
-        by: Whose training part; the embeddings' own if left out.
+        embeddings: The vectors to standardise.
+        by: Embeddings whose train split gives mean and standard deviation; default: `embeddings`.
     """
     basis = by or embeddings
     train = basis.vectors[basis.splits == "train"].astype(np.float64)
@@ -221,12 +222,12 @@ def standardised(embeddings: Embeddings, by: Embeddings | None = None) -> Vector
 
 
 def noted(*texts: str) -> str:
-    """Return remarks as one text, without empty ones."""
+    """Join notes into one text, without empty ones."""
     return "; ".join(text for text in texts if text)
 
 
 def grouped(results: Iterable[Result]) -> Mapping[tuple[Question, Representation], Sequence[Result]]:
-    """Return the results of each question about each representation, one a seed, in the order of their first."""
+    """Group results over seeds: by question and representation, in order of first occurrence."""
     groups: dict[tuple[Question, Representation], list[Result]] = {}
     for one in results:
         groups.setdefault((one.question, one.representation), []).append(one)

@@ -1,8 +1,8 @@
-"""Results as rows of JSON and CSV, and back: one writer and one reader, which checks every value.
+"""Write results as JSON and CSV rows, and read them back with every value checked.
 
-The columns of version 0.1 (`table`, `task`, `representation`, ...) are written beside the fields that they are made
-of. A row of version 0.1 has only those; its fields are found by making every text that it can be (`mfcl.evaluation.
-wording`) and looking the row's up among them.
+The display columns of version 0.1 (`table`, `task`, `representation`, ...) are written beside the fields that they are
+made from. A row of version 0.1 has only display columns. Its fields are found by generating all possible texts with
+`mfcl.evaluation.wording` and looking up the row's text among them.
 """
 
 import dataclasses
@@ -51,13 +51,13 @@ COLUMNS = (
     *("kind", "variant", "format", "part", "label", "probe", "labels_per_class", "apart", "enrolled"),
     *("condition", "condition_value", "classes", "of_classes", "seen", "speakers", "unit", "note"),
 )
-"""Of `results.json` and `results.csv`; those of version 0.1 come first."""
+"""Columns of `results.json` and `results.csv`; those of version 0.1 come first."""
 TRAINED_HEADS = (FINE_TUNED, FROM_SCRATCH, JOINT)
-"""Kinds that answer by an output layer of their own."""
+"""Kinds that predict with their own output layer."""
 ITEMS: dict[type, str] = {str: "texts", int: "whole numbers", float: "finite numbers", dict: "key: value pairs"}
-"""Kind of value in a list -> how a message calls it."""
+"""Type of the values in a list -> its name in error messages."""
 LARGEST = 1e18
-"""No figure is further from 0; what is has been damaged, and its sums would not be finite."""
+"""Largest absolute value of a metric; a larger one means a damaged file."""
 T = TypeVar("T")
 Numbers = Shaped[np.ndarray, "_ _"]
 
@@ -100,18 +100,17 @@ def from_rows(
     speaker: str | None = None,
     about: Iterable[Representation] = (),
 ) -> list[Result]:
-    """Return the results that rows hold.
+    """Read results from rows.
 
     Args:
-        rows: What JSON held.
-        where: The file, to name in a message.
-        labels: Label columns that the rows may be about; for rows of version 0.1.
-        speaker: The column that names the speakers; for rows of version 0.1.
-        about: Representations that the rows are likely to be of; for rows of version 0.1, whose names do not tell the
-            format of a part.
+        rows: The parsed JSON.
+        where: The file, for error messages.
+        labels: Possible label columns; for rows of version 0.1.
+        speaker: The speaker column; for rows of version 0.1.
+        about: Likely representations; for rows of version 0.1, whose names do not include the format of a part.
 
     Raises:
-        MfclError: not rows, or a value of the wrong kind; the message names file, row and key.
+        MfclError: not a list of rows, or a value of the wrong type; the message names file, row and key.
     """
     known, likely = [*labels], [*about]
     return [
@@ -127,7 +126,7 @@ def result_of(
     speaker: str = "",
     about: Sequence[Representation] = (),
 ) -> Result:
-    """Return the result of one row; see `from_rows`."""
+    """Read the result of one row; see `from_rows`."""
     if "kind" in row:
         question, representation = question_of(row, where), view_of(row, where)
     else:
@@ -142,7 +141,7 @@ def result_of(
 
 
 def question_of(row: Mapping[str, Any], where: str) -> Question:
-    """Return the question that a row's fields hold."""
+    """Read the question of a row."""
     probe = chosen(row, "probe", PROBES, where)
     condition = chosen(row, "condition", CONDITIONS, where)
     enrolled = whole(row, "enrolled", where) if probe == ENROLLED else optional_whole(row, "enrolled", where)
@@ -156,7 +155,7 @@ def question_of(row: Mapping[str, Any], where: str) -> Question:
 
 
 def view_of(row: Mapping[str, Any], where: str) -> Representation:
-    """Return the representation that a row's fields hold; of a row of version 0.1 what its name says."""
+    """Read the representation of a row; for a row of version 0.1 from its display name."""
     if "kind" not in row:
         return old_view(row, where)
     return Representation(
@@ -176,7 +175,7 @@ def summary_row(one: Summary) -> dict[str, Any]:
 
 
 def summaries_from(rows: Any, where: str) -> list[Summary]:
-    """Return the summaries that rows hold; see `from_rows`."""
+    """Read summaries from rows; see `from_rows`."""
     found = []
     for place, row in enumerate(listed(rows, where), 1):
         here = f"{where}, row {place}"
@@ -207,7 +206,7 @@ def difference_row(one: Difference) -> dict[str, Any]:
 
 
 def differences_from(rows: Any, where: str) -> list[Difference]:
-    """Return the differences that rows hold; see `from_rows`."""
+    """Read differences from rows; see `from_rows`."""
     found = []
     for place, row in enumerate(listed(rows, where), 1):
         here = f"{where}, row {place}"
@@ -226,7 +225,7 @@ def differences_from(rows: Any, where: str) -> list[Difference]:
 
 
 def listed(rows: Any, where: str) -> list[Mapping[str, Any]]:
-    """Return rows, each a mapping, or say what came."""
+    """Check that `rows` is a list of mappings."""
     if not isinstance(rows, list):
         raise _wrong(where, "a list of rows", rows)
     for place, row in enumerate(rows, 1):
@@ -236,7 +235,7 @@ def listed(rows: Any, where: str) -> list[Mapping[str, Any]]:
 
 
 def mapping(row: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
-    """Return a value that is key: value pairs itself."""
+    """Return a value that is a mapping."""
     value = row.get(key)
     if not isinstance(value, dict):
         raise _wrong(f"{where}, {key!r}", "key: value pairs", value)
@@ -244,7 +243,7 @@ def mapping(row: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
 
 
 def items(row: Mapping[str, Any], key: str, kind: type[T], where: str) -> list[T]:
-    """Return a list of values of one kind; whole numbers pass for numbers."""
+    """Return a list of values of one type; whole numbers are accepted as floats."""
     value = row.get(key)
     if not isinstance(value, list) or not all(_is(one, kind) for one in value):
         raise _wrong(f"{where}, {key!r}", f"a list of {ITEMS.get(kind, kind.__name__)}", value)
@@ -252,16 +251,16 @@ def items(row: Mapping[str, Any], key: str, kind: type[T], where: str) -> list[T
 
 
 def table(row: Mapping[str, Any], key: str, where: str, *, width: int | None = None) -> Numbers:
-    """Return rows of finite numbers, all of one length.
+    """Return a value that is a table of finite numbers, with rows of one length.
 
     Args:
-        row: What holds it.
+        row: The mapping that holds it.
         key: Its key.
-        where: The file, to name in a message.
-        width: Numbers in each row; None: any, but the same.
+        where: The file, for error messages.
+        width: Numbers in each row; None allows any, if equal.
 
     Raises:
-        MfclError: not such a table.
+        MfclError: the value is not such a table.
     """
     value = row.get(key)
     try:
@@ -277,22 +276,22 @@ def table(row: Mapping[str, Any], key: str, where: str, *, width: int | None = N
 
 
 def optional_text(row: Mapping[str, Any], key: str, where: str) -> str:
-    """Return a text, "" where there is none."""
+    """Return a text; "" if it is missing."""
     return "" if row.get(key) is None else text(row, key, where)
 
 
 def optional_items(row: Mapping[str, Any], key: str, kind: type[T], where: str) -> list[T]:
-    """Return a list of values of one kind, an empty one where there is none."""
+    """Return a list of values of one type; an empty one if it is missing."""
     return [] if row.get(key) is None else items(row, key, kind, where)
 
 
 def optional_mapping(row: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
-    """Return key: value pairs, none where there are none."""
+    """Return a mapping; an empty one if it is missing."""
     return {} if row.get(key) is None else mapping(row, key, where)
 
 
 def same_length(row: Mapping[str, Any], keys: Sequence[str], where: str) -> None:
-    """Refuse lists of one thing that are of different lengths."""
+    """Check that the lists of `keys` have one length."""
     lengths = [len(row[key]) for key in keys]
     if len(set(lengths)) > 1:
         named = ", ".join(f"{length} {key}" for key, length in zip(keys, lengths, strict=True))
@@ -316,7 +315,7 @@ def chosen(row: Mapping[str, Any], key: str, choices: Sequence[str], where: str)
 
 
 def number(row: Mapping[str, Any], key: str, where: str) -> float:
-    """Return a finite number that a figure can be; see `LARGEST`."""
+    """Return a finite number of at most `LARGEST`."""
     value = row.get(key)
     if not is_number(value):
         raise _wrong(f"{where}, {key!r}", "a finite number", value)
@@ -324,13 +323,13 @@ def number(row: Mapping[str, Any], key: str, where: str) -> float:
 
 
 def is_number(value: Any) -> TypeGuard[int | float]:
-    """Say whether a value is a finite number that a figure can be; True and False are none."""
-    # NaN is not below any number; whole numbers may have more digits than a float holds
+    """Return whether a value is a finite number of at most `LARGEST`; booleans are not numbers."""
+    # the comparison is False for NaN, and works for integers too large for a float
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
 
 
 def optional(row: Mapping[str, Any], key: str, where: str) -> float | None:
-    """Return a finite number, or None where there is none."""
+    """Return a finite number; None if it is missing."""
     return None if row.get(key) is None else number(row, key, where)
 
 
@@ -343,21 +342,21 @@ def whole(row: Mapping[str, Any], key: str, where: str) -> int:
 
 
 def optional_whole(row: Mapping[str, Any], key: str, where: str) -> int | None:
-    """Return a whole number, or None where there is none."""
+    """Return a whole number; None if it is missing."""
     return None if row.get(key) is None else whole(row, key, where)
 
 
 def old_view(row: Mapping[str, Any], where: str, about: Sequence[Representation] = ()) -> Representation:
-    """Return the representation of a row of version 0.1, whose name is all that it has.
+    """Find the representation of a row of version 0.1 by its display name.
 
     Args:
-        row: It.
-        where: The file and the row, to name in a message.
-        about: Representations that are tried first.
+        row: The row.
+        where: The file and the row, for error messages.
+        about: Representations to try first.
     """
     named = text(row, "representation", where)
     frozen = ", frozen"
-    for suffix in ("", frozen):  # encoders beside trained networks were called so
+    for suffix in ("", frozen):  # frozen encoders had this suffix in tables with trained networks
         for one in (*about, *_old_views()):
             if wording.name(one) + suffix == named:
                 return one
@@ -369,7 +368,7 @@ def old_view(row: Mapping[str, Any], where: str, about: Sequence[Representation]
 
 
 def old_question(row: Mapping[str, Any], where: str, labels: Sequence[str], speaker: str, *, trained: bool) -> Question:
-    """Return the question of a row of version 0.1, whose text is all that it has.
+    """Find the question of a row of version 0.1 by its display text.
 
     Raises:
         MfclError: no question has that text.
@@ -381,7 +380,7 @@ def old_question(row: Mapping[str, Any], where: str, labels: Sequence[str], spea
     endings = _old_texts(section, metric, ("",), speaker, optional(row, "x", where), trained)
     for ending, question in sorted(endings.items(), key=lambda entry: -len(entry[0])):
         if question.label == "" and ending and asked.endswith(ending) and len(asked) > len(ending):
-            return dataclasses.replace(question, label=asked[: -len(ending)])  # a column that the folder does not name
+            return dataclasses.replace(question, label=asked[: -len(ending)])  # a label column that is not in `labels`
     raise MfclError(f"{where}: {asked[:80]!r} is no question that this version knows; run `mfcl study` again")
 
 
@@ -399,7 +398,7 @@ def _old_views() -> Iterable[Representation]:
 def _old_texts(
     section: str, metric: str, labels: tuple[str, ...], speaker: str, x: float | None, trained: bool
 ) -> Mapping[str, Question]:
-    """Return every text that a question of version 0.1 can have; of two questions of one text the first."""
+    """Map every possible text of a version 0.1 question to its question; the first one if a text is ambiguous."""
     found: dict[str, Question] = {}
     for question in _old_questions(section, metric, labels, speaker, x, trained):
         found.setdefault(wording.task(question), question)
@@ -440,7 +439,7 @@ def _is(value: Any, kind: type) -> bool:
 def _wrong(where: str, wanted: str, value: Any) -> MfclError:
     try:
         came = repr(value)
-    except (RecursionError, ValueError):  # lists in lists without end, or a number of thousands of digits
+    except (RecursionError, ValueError):  # deeply nested lists, or a number of thousands of digits
         came = f"a {type(value).__name__} that cannot be shown"
     came = f"{came[:60]}..." if len(came) > 64 else came
     return MfclError(f"{where}: wanted {wanted}, got {came}; run `mfcl study` again")

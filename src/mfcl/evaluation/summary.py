@@ -1,8 +1,7 @@
-"""Results over seeds: means with intervals over speakers and seeds together, and paired differences.
+"""Summaries over seeds: means with intervals over speakers and seeds, and paired differences.
 
-A figure of several seeds is uncertain in two ways: other speakers might have been tested, and other seeds drawn. Each
-bootstrap draw takes speakers and seeds with replacement; speakers are drawn once for all seeds of a draw. Seeds that
-were tested by other speakers, such as the rotations of a protocol, have draws of their own.
+Each bootstrap draw resamples speakers and seeds with replacement. All seeds of a draw share the drawn speakers. Seeds
+with other test speakers, such as the rotations of a protocol, are resampled independently.
 """
 
 from collections.abc import Sequence
@@ -21,19 +20,19 @@ DRAWS = 1000
 
 @dataclass(frozen=True)
 class Summary:
-    """A figure over seeds.
+    """The mean of a metric over seeds.
 
     Attributes:
-        question: What was asked.
-        representation: What it is about.
+        question: What is measured.
+        representation: The evaluated representation.
         value: Mean over seeds.
-        low: Lower end of the 95 % interval over groups and seeds; None where there is none.
+        low: Lower end of the 95 % interval over groups and seeds; None if there is none.
         high: Upper end.
         n: Test items of one seed.
-        x: Mean place on a chart's axis; None where it is on none.
-        seeds: Those that were measured.
-        seconds: Mean seconds to make the representation.
-        command: What to type to have it again.
+        x: Mean position on a chart's x axis; None if there is no chart.
+        seeds: The measured seeds.
+        seconds: Mean time to make the representation.
+        command: Command that reproduces it.
     """
 
     question: Question
@@ -50,14 +49,14 @@ class Summary:
 
 @dataclass(frozen=True)
 class Difference:
-    """How far one representation is above another, by the same items.
+    """Paired difference of two representations on the same test items.
 
     Attributes:
-        question: What was asked of both.
-        first: The representation whose figure is the minuend.
-        second: The other one.
+        question: What is measured.
+        first: The representation that `second` is subtracted from.
+        second: The other representation.
         value: First minus second, in the unit of the metric.
-        low: Lower end of its 95 % interval; None where there is no evidence, or too few groups.
+        low: Lower end of its 95 % interval; None if there is no per-item evidence, or too few groups.
         high: Upper end.
     """
 
@@ -70,9 +69,9 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """Return "better" or "worse" of the first where the interval excludes 0, else "open"; "" without an interval.
+        """Return whether the first is "better" or "worse", "open" if the interval includes 0, "" without an interval.
 
-        Less is better of errors.
+        For error rates, lower is better.
         """
         if self.low is None or self.high is None:
             return ""
@@ -82,12 +81,12 @@ class Difference:
 
 
 def summaries(results: Sequence[Result]) -> list[Summary]:
-    """Return the mean over seeds of every question about every representation, in the order of their first result."""
+    """Summarise over seeds: one summary per question and representation, in order of first occurrence."""
     return [summary(own) for own in grouped(results).values()]
 
 
 def summary(own: Sequence[Result]) -> Summary:
-    """Return one figure's mean over its seeds; there is at least one."""
+    """Summarise the results of one question and representation over seeds; `own` must not be empty."""
     first = own[0]
     low, high = (first.low, first.high) if len(own) == 1 else _interval(own)
     places = [one.x for one in own if one.x is not None]
@@ -99,12 +98,12 @@ def summary(own: Sequence[Result]) -> Summary:
 
 
 def difference(ours: Sequence[Result], theirs: Sequence[Result]) -> Difference:
-    """Return the paired difference of two representations on one question, seed by seed and item by item.
+    """Return the difference of two representations on one question, paired by seed and item.
 
     Args:
-        ours: The results of the first representation, one a seed.
-        theirs: Those of the second one. A baseline measured with fewer seeds is compared seed by seed where both have
-            one; where they share none, each of ours with the first of theirs.
+        ours: Results of the first representation, one per seed.
+        theirs: Results of the second. Only shared seeds are compared; if there are none, each of `ours` is compared
+            with the first of `theirs`.
     """
     other = {one.seed: one for one in theirs}
     shared = [one for one in ours if one.seed in other]
@@ -118,9 +117,9 @@ def difference(ours: Sequence[Result], theirs: Sequence[Result]) -> Difference:
 
 
 def differences(results: Sequence[Result]) -> list[Difference]:
-    """Return the paired differences of every pre-trained representation to what it must be compared with.
+    """Return the paired differences of every pre-trained representation to its references.
 
-    That is: each baseline, and the untrained and the supervised encoders of the same variant, format and part.
+    The references are each baseline, and the other kinds of encoders of the same variant, format and part.
     """
     groups = grouped(results)
     found = []
@@ -135,13 +134,13 @@ def differences(results: Sequence[Result]) -> list[Difference]:
 
 
 def _interval(own: Sequence[Result]) -> tuple[float | None, float | None]:
-    """Return the 95 % interval of the mean over seeds; none where the evidence was not kept."""
+    """Return the 95 % interval of the mean over seeds; (None, None) if the evidence was not kept."""
     draws = _draws([_per_draw(one) for one in own], own)
     return (None, None) if draws is None else _ends(draws)
 
 
 def _paired_draws(pairs: Sequence[tuple[Result, Result]]) -> Float64[np.ndarray, " draws"] | None:
-    """Return the mean difference of the pairs in each bootstrap draw; None where one lacks evidence."""
+    """Return the mean difference of the pairs in each bootstrap draw; None if a result lacks evidence."""
     gaps: list[Float64[np.ndarray, " draws"] | None] = []
     for one, rival in pairs:
         mine, theirs = _matched(one, rival)
@@ -152,7 +151,7 @@ def _paired_draws(pairs: Sequence[tuple[Result, Result]]) -> Float64[np.ndarray,
 def _matched(
     one: Result, rival: Result
 ) -> tuple[Float64[np.ndarray, " draws"] | None, Float64[np.ndarray, " draws"] | None]:
-    """Return both figures in the same draws; None where they are not of the same items."""
+    """Return the draws of both results; (None, None) if their test items differ."""
     if one.evidence is None or rival.evidence is None:
         return None, None
     if not np.array_equal(one.evidence.ids, rival.evidence.ids):
@@ -161,7 +160,7 @@ def _matched(
 
 
 def _per_draw(one: Result) -> Float64[np.ndarray, " draws"] | None:
-    """Return a figure in each bootstrap draw of its groups; None where it has no evidence or too few groups."""
+    """Return a result's value in each bootstrap draw of groups; None if it has no evidence or too few groups."""
     evidence = one.evidence
     if evidence is None:
         return None
@@ -181,11 +180,11 @@ def _per_draw(one: Result) -> Float64[np.ndarray, " draws"] | None:
 def _draws(
     by_seed: Sequence[Float64[np.ndarray, " draws"] | None], of: Sequence[Result]
 ) -> Float64[np.ndarray, " draws"] | None:
-    """Return the mean over as many seeds, drawn with replacement, in each draw; one seed is itself.
+    """Resample seeds with replacement: return the mean over the drawn seeds in each draw; one seed is kept as it is.
 
     Args:
-        by_seed: The figure of each seed in each draw of its groups.
-        of: The result that each is of.
+        by_seed: For each seed, the value in each draw of groups.
+        of: The result of each seed.
     """
     known = [draws for draws in by_seed if draws is not None]
     if not known or len(known) < len(by_seed) or len({len(draws) for draws in known}) > 1:
@@ -193,7 +192,7 @@ def _draws(
     if len(known) == 1:
         return known[0]
     groups = [_groups(one) for one in of]
-    first = [groups.index(own) for own in groups]  # the first seed with the same groups
+    first = [groups.index(own) for own in groups]  # index of the first seed with the same groups
     table = np.stack([_reordered(draws, place) for draws, place in zip(known, first, strict=True)])  # (seeds, draws)
     chosen = generator(DRAWN_BY, "seeds drawn").integers(len(table), size=table.shape)
     means: Float64[np.ndarray, " draws"] = np.take_along_axis(table, chosen, axis=0).mean(axis=0)
@@ -205,12 +204,12 @@ def _groups(one: Result) -> tuple[str, ...]:
 
 
 def _reordered(draws: Float64[np.ndarray, " draws"], place: int) -> Float64[np.ndarray, " draws"]:
-    """Return draws in another order for other groups, whose luck has nothing to do with that of the first ones."""
+    """Permute the draws of seeds with other groups, so that they are independent of the first seed's draws."""
     return generator(DRAWN_BY, "other groups", place).permutation(draws) if place else draws
 
 
 def _ends(draws: Float64[np.ndarray, " draws"]) -> tuple[float | None, float | None]:
-    """Return the 95 % interval of draws of enough groups; none where fewer than half have a figure."""
+    """Return the 95 % interval of draws; (None, None) if more than half of them are NaN."""
     if 2 * int(np.isnan(draws).sum()) > len(draws):
         return None, None
     interval = interval_of(draws, FEWEST_GROUPS)

@@ -1,4 +1,4 @@
-"""The figures of a study as tables of text: a line a representation, a column a question."""
+"""Text tables of a study's results: one row per representation, one column per question."""
 
 from collections.abc import Sequence
 
@@ -11,11 +11,11 @@ from mfcl.evaluation.summary import Summary, summaries
 
 
 def tables(found: Sequence[Summary | Result], *, style: str = "simple") -> str:
-    """Return figures as tables: the mean over seeds with its interval over speakers and seeds.
+    """Format results as tables of means over seeds with intervals over speakers and seeds.
 
     Args:
         found: Results or summaries of one study.
-        style: Of `tabulate`: `simple` for a terminal, `github` for Markdown.
+        style: Table style of `tabulate`: `simple` for a terminal, `github` for Markdown.
     """
     means = summaries([one for one in found if isinstance(one, Result)])
     means += [one for one in found if isinstance(one, Summary)]

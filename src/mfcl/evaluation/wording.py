@@ -1,10 +1,9 @@
-"""Results in words: the one place where questions, representations and figures become text."""
+"""Display texts of questions, representations and metric values, all made here."""
 
 from dataclasses import dataclass
 
 from mfcl.embeddings.parts import WORDS
 from mfcl.evaluation.result import (
-    CLEAN,
     ENROLLED,
     FINE_TUNED,
     FROM_SCRATCH,
@@ -23,20 +22,20 @@ from mfcl.evaluation.result import (
 )
 
 NEIGHBOURS = 5
-"""Neighbours that vote on a label."""
+"""k of the kNN classifier for labels."""
 PART_WORDS: dict[str, str] = {"": "", **{str(role): word for role, word in WORDS.items()}}
-"""Parts as recipes, the command and the tables call them."""
+"""Part -> its name in recipes, the command and tables."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """How a metric is written.
+    """Display of a metric.
 
     Attributes:
         unit: "%", "s" or "".
-        head: At the head of a column.
-        best: 1 where more is better, -1 where less is, 0 where neither.
-        digits: After the point; None: a count, with separators.
+        head: Column heading.
+        best: 1 if higher is better, -1 if lower is better, 0 if neither.
+        digits: Digits after the decimal point; None for a count with thousands separators.
     """
 
     unit: str
@@ -63,12 +62,12 @@ METRICS: dict[str, Metric] = {
 
 
 def metric(name: str) -> Metric:
-    """Return how a metric is written; an unknown one keeps its name."""
+    """Return the display of a metric; an unknown one is shown by its name."""
     return METRICS.get(name) or Metric("", name.replace("_", " "), 0, 3)
 
 
 def amount(question: Question) -> str:
-    """Return how many labels a probe knows, "" where that is not asked.
+    """Return how many labels a probe is fitted on; "" if it is no linear probe or network.
 
     Example:
         >>> amount(Question("labels", "accuracy", "digit", LINEAR, 10)), amount(Question("labels", "eer"))
@@ -83,7 +82,7 @@ def amount(question: Question) -> str:
 
 
 def condition(question: Question) -> str:
-    """Return what the test recordings were made to sound like.
+    """Return how the test recordings were altered.
 
     Example:
         >>> condition(Question("robustness", "accuracy", condition=GAIN, condition_value=10.0))
@@ -97,7 +96,7 @@ def condition(question: Question) -> str:
 
 
 def task(question: Question) -> str:
-    """Return what was asked as one text; it is the column `task` of `results.json`.
+    """Return the question as one text, the column `task` of `results.json`.
 
     Example:
         >>> task(Question("labels", "accuracy", "digit", LINEAR, 10))
@@ -114,12 +113,12 @@ def task(question: Question) -> str:
 
 
 def subject(question: Question) -> str:
-    """Return what is told: the label, or voices."""
+    """Return what is predicted: the label column, or voices."""
     return "voices" if question.probe in SPEAKER_PROBES else question.label
 
 
 def reading(question: Question) -> str:
-    """Return how the answer is read from embeddings, "" where the task does not name it.
+    """Return the classifier or protocol; "" if the task's text does not name it.
 
     Example:
         >>> reading(Question("labels", "accuracy", "digit", KNN))
@@ -138,16 +137,16 @@ def reading(question: Question) -> str:
 
 
 def heard(question: Question) -> str:
-    """Return how many of the tested speakers training has heard, "" where it has heard none."""
+    """Return how many tested speakers occur in training; "" if none do."""
     return "" if question.seen is None else f"{question.seen} of {question.speakers} seen in training"
 
 
 def name(one: Representation, section: str = "") -> str:
-    """Return a representation as one text; it is the column `representation` of `results.json`.
+    """Return a representation as one text, the column `representation` of `results.json`.
 
     Args:
         one: The representation.
-        section: Of the table it stands in: beside trained networks, frozen encoders are called so.
+        section: Section of the table; in `efficiency`, encoders are marked as frozen beside fine-tuned networks.
 
     Example:
         >>> name(Representation("pre-trained", "crops 45 % disjoint", "both", "content"))
@@ -165,7 +164,7 @@ def name(one: Representation, section: str = "") -> str:
 
 
 def figure(metric_name: str, value: float) -> str:
-    """Return a figure as text, without its unit.
+    """Format a metric value without its unit.
 
     Example:
         >>> figure("accuracy", 95.1234), figure("min_dcf", 0.5), figure("parameters", 1234567.0)
@@ -178,7 +177,7 @@ def figure(metric_name: str, value: float) -> str:
 
 
 def figure_with_unit(metric_name: str, value: float) -> str:
-    """Return a figure as text with its unit.
+    """Format a metric value with its unit.
 
     Example:
         >>> figure_with_unit("eer", 12.0), figure_with_unit("seconds", 90.0)
@@ -186,8 +185,3 @@ def figure_with_unit(metric_name: str, value: float) -> str:
     """
     unit = metric(metric_name).unit
     return f"{figure(metric_name, value)} {unit}".rstrip()
-
-
-def is_clean(question: Question) -> bool:
-    """Say whether the test recordings were as they are."""
-    return question.condition in ("", CLEAN)

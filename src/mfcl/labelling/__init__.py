@@ -1,4 +1,4 @@
-"""Labels for many recordings from few: spread over a graph, and which recordings to label next. Nothing loads torch."""
+"""Label many recordings from few: label propagation, and suggestions of what to label next. Without torch."""
 
 from mfcl.labelling.propagate import Spread, propagate
 from mfcl.labelling.suggest import suggest

@@ -1,4 +1,4 @@
-"""Labels known for a few items, spread to all others over a graph of what is alike."""
+"""Label propagation: spread the labels of a few items to all others over a similarity graph."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,24 +11,24 @@ from mfcl.embeddings.alignment.ties import as_graph
 from mfcl.errors import MeasureError
 
 ALPHA = 0.97
-"""Share of its score that an item takes from those it is tied to in each step."""
+"""Factor on the scores that an item receives from its neighbours in each step."""
 STEPS = 60
-"""Longest chain of ties; what longer ones would add is less than a sixth of all."""
+"""Propagation steps; further steps would add less than a sixth of the total."""
 NEAREST = 10
-"""Items of the graph that an item outside of it is read by."""
+"""Nearest graph items that score an item outside the graph."""
 CLOSENESS = 4
-"""Power of the inverse distance that weighs them."""
+"""Power of the inverse distance that weights them."""
 SMALLEST = 1e-3
-"""Added to those distances, so that an equal clip weighs much but not everything."""
+"""Added to those distances, so that an identical clip does not get infinite weight."""
 
 
 @dataclass(frozen=True)
 class Spread:
-    """How much each item looks like each class.
+    """Class scores of each item after label propagation.
 
     Attributes:
         classes: The labels, in alphabetical order.
-        scores: Shares of the classes: rows sum to 1, or to 0 for an item that no known label reaches.
+        scores: Class scores; each row sums to 1, or to 0 for an item that no known label reaches.
     """
 
     classes: Shaped[np.ndarray, " classes"]
@@ -36,7 +36,7 @@ class Spread:
 
     @property
     def labels(self) -> Shaped[np.ndarray, " items"]:
-        """Return the likeliest label of each item; "" where none is known."""
+        """Return the highest-scoring label of each item; "" where no label reaches it."""
         found: Shaped[np.ndarray, " items"] = np.where(
             self.scores.max(axis=1) > 0, self.classes[self.scores.argmax(axis=1)], ""
         )
@@ -44,7 +44,7 @@ class Spread:
 
     @property
     def margins(self) -> Float64[np.ndarray, " items"]:
-        """Return how far the likeliest label is ahead of the second, from 0 (a tie, or nothing known) to 1."""
+        """Return the highest score minus the second highest, from 0 (a tie, or no label) to 1."""
         if len(self.classes) == 1:
             return self.scores[:, 0].copy()
         two = np.partition(self.scores, -2, axis=1)[:, -2:]
@@ -52,23 +52,23 @@ class Spread:
         return margins
 
     def read(self, places: Int64[np.ndarray, "queries _"], distances: Float[np.ndarray, "queries _"]) -> "Spread":
-        """Return the scores of items outside the graph: those of their ten nearest inside, the nearer the more.
+        """Score items outside the graph by their ten nearest graph items, weighted by inverse distance.
 
         Args:
-            places: For each query its nearest items of the graph, nearest first; ten or more serve best.
-            distances: To them.
+            places: For each query the indices of its nearest graph items, nearest first; only the first ten are used.
+            distances: Distances to them.
 
         Raises:
-            MeasureError: no neighbour, or one that is out of range.
+            MeasureError: there is no neighbour, or an index is out of range.
         """
         items = len(self.scores)
         if places.shape != distances.shape or not places.shape[1]:
             raise MeasureError(
-                f"labels: places and distances of one shape (queries, neighbours) are wanted, but came {places.shape} "
+                f"labels: wanted places and distances of one shape (queries, neighbours), got {places.shape} "
                 f"and {distances.shape}"
             )
         if places.size and not 0 <= places.min() <= places.max() < items:
-            raise MeasureError(f"labels: places from 0 to {items - 1} are wanted, but one lies outside of the graph")
+            raise MeasureError(f"labels: wanted places from 0 to {items - 1}, but one lies outside of the graph")
         weights = 1 / (distances[:, :NEAREST].astype(np.float64) + SMALLEST) ** CLOSENESS
         scores = np.einsum("qn,qnc->qc", weights, self.scores[places[:, :NEAREST]])
         return Spread(self.classes, _shares(scores))
@@ -78,22 +78,22 @@ def propagate(
     given: sparse.spmatrix | sparse.sparray | Float[np.ndarray, "_ _"],
     labels: Shaped[np.ndarray, " _"],
 ) -> Spread:
-    """Spread the labels of a few items over a graph to all of them.
+    """Spread the labels of a few items over a graph to all items.
 
-    In every step an item keeps its own label and takes in what its ties bring. At the end each class is weighed alike,
-    however many labels it had.
+    In each step an item adds its neighbours' scores to its own known label. At the end each class's scores are divided
+    by their sum, so that classes with many known labels do not win by number.
 
     Args:
-        given: A graph of the items (see `mfcl.embeddings.alignment.graph`), or the distances of all to all.
+        given: A graph of the items (see `mfcl.embeddings.alignment.graph`), or the full distance matrix.
         labels: A label for each item; "" where it is unknown.
 
     Returns:
-        The scores of all items; `read` gives those of others.
+        The scores of all items. Its method `read` scores further items.
 
     Raises:
-        MeasureError: no label is known, there is not one entry an item, or the graph cannot be used.
+        MeasureError: no label is known, the number of labels is wrong, or the graph cannot be used.
 
-    Source: Zhou et al., "Learning with local and global consistency", NIPS 2004, with the series cut short.
+    Source: Zhou et al., "Learning with local and global consistency", NIPS 2004, with the series truncated.
 
     Example:
         >>> far = np.array([[0, 1, 9, 9], [1, 0, 9, 9], [9, 9, 0, 1], [9, 9, 1, 0]], dtype=np.float32)
@@ -104,7 +104,7 @@ def propagate(
     labels = check_labels(labels, ties.shape[0])
     known = np.flatnonzero(labels != "")
     if not len(known):
-        raise MeasureError('labels: at least one known label is wanted, but all are ""; label the items of `suggest`')
+        raise MeasureError('labels: wanted at least one known label, but all are ""; label the items of `suggest`')
     classes, codes = np.unique(labels[known], return_inverse=True)
     given_scores = np.zeros((len(labels), len(classes)))
     given_scores[known, codes] = 1
@@ -115,17 +115,17 @@ def propagate(
 
 
 def check_labels(labels: Shaped[np.ndarray, "..."], items: int) -> Shaped[np.ndarray, " items"]:
-    """Return labels as strings, one an item.
+    """Return labels as strings, after checking that there is one per item.
 
     Raises:
-        MeasureError: there is not one an item.
+        MeasureError: there is not.
     """
     if labels.shape != (items,):
-        raise MeasureError(f"labels: one label an item is wanted, for {items} items, but came {labels.shape}")
+        raise MeasureError(f"labels: wanted one label per item, for {items} items, got shape {labels.shape}")
     return labels.astype(np.str_)
 
 
 def _shares(scores: Float64[np.ndarray, "items classes"]) -> Float64[np.ndarray, "items classes"]:
-    """Return the scores over their sum; where that is 0 they stay 0."""
+    """Divide each row by its sum; rows of zeros stay zero."""
     sums = scores.sum(axis=1, keepdims=True)
     return scores / np.where(sums > 0, sums, 1.0)

@@ -1,4 +1,4 @@
-"""Which items to label next: few that stand for many, and those that the known labels leave open."""
+"""Suggest which items to label next: representative items, and items whose label is uncertain (active learning)."""
 
 import functools
 from collections.abc import Iterator
@@ -15,15 +15,15 @@ from mfcl.errors import MeasureError
 from mfcl.labelling.propagate import check_labels, propagate
 
 STEPS = 12
-"""Ties in the longest chain along which an item stands for another."""
+"""Edges of the longest graph path by which one item represents another."""
 DAMPING = 0.95
-"""What each tie of a chain leaves."""
+"""Factor on a path's weight for each edge."""
 MOST = 4096
-"""Items that are looked at; of more, as many are drawn (64 MiB)."""
+"""Most candidates; of more items, as many are drawn (64 MiB)."""
 LEAST_DOUBT = 0.1
-"""What an item counts at least, however sure its label is: shares of one are worth little while few are known."""
+"""Smallest weight of an item, however certain its label seems: scores are unreliable while few labels are known."""
 CELLS_AT_ONCE = 2**21
-"""Of the walk's table: 16 MiB."""
+"""Path weights held at once: 16 MiB."""
 
 
 def suggest(
@@ -33,23 +33,23 @@ def suggest(
     known: Shaped[np.ndarray, " _"] | None = None,
     seed: int = 0,
 ) -> Int64[np.ndarray, " {count}"]:
-    """Return the items to label next, the most useful first.
+    """Return the indices of the items to label next, the most useful first.
 
-    An item stands for those that short chains of ties lead to. Without labels each new item is the one that adds most
-    to what the chosen ones stand for. With labels the labelled items count as chosen, and an item counts the more the
-    closer its two likeliest labels are: what is far from every label or lies between two is asked for.
+    An item represents the items that short graph paths connect it to. Each new item is the one that adds most to the
+    coverage of all items. With known labels, labelled items count as already chosen, and an item weighs more the closer
+    the scores of its two likeliest labels are. So items far from every label, or between two, come first.
 
     Args:
-        given: A graph of the items (see `mfcl.embeddings.alignment.graph`), or the distances of all to all.
+        given: A graph of the items (see `mfcl.embeddings.alignment.graph`), or the full distance matrix.
         count: Items to return.
-        known: A label for each item, "" where it is unknown; none: no label is known.
-        seed: Draws the items that are looked at, where there are more than 4,096.
+        known: A label for each item, "" where it is unknown; default: all unknown.
+        seed: Seed of the draw of candidates, if there are more than 4,096 items.
 
     Returns:
-        Places of items without a label, none twice.
+        Indices of items without a label, none twice.
 
     Raises:
-        MeasureError: more items are wanted than have no label, or the graph or the labels cannot be used.
+        MeasureError: `count` exceeds the number of unlabelled items, or the graph or the labels cannot be used.
 
     Example:
         >>> far = np.array([[0, 1, 9, 9], [1, 0, 9, 9], [9, 9, 0, 1], [9, 9, 1, 0]], dtype=np.float32)
@@ -62,13 +62,13 @@ def suggest(
     unknown, labelled = np.flatnonzero(labels == ""), np.flatnonzero(labels != "")
     if not 1 <= count <= len(unknown):
         raise MeasureError(
-            f"suggestions: 1 to {len(unknown)} (the items without a label) are wanted, but came {count}; ask for fewer"
+            f"suggestions: wanted a count from 1 to {len(unknown)} (the unlabelled items), got {count}; ask for fewer"
         )
     drawn = unknown
     if len(unknown) > max(MOST, count):
         drawn = np.sort(generator(seed, "suggest").permutation(unknown)[: max(MOST, count)])
     reach = np.concatenate([total[drawn] for total in _reach(ties, drawn)], axis=1)
-    whole = np.maximum(reach.max(axis=1), 1e-9)  # as a rule what an item stands for itself
+    whole = np.maximum(reach.max(axis=1), 1e-9)  # usually an item's weight for itself
     reach /= whole[:, None].astype(np.float32)
     covered = weights = None
     if len(labelled):
@@ -79,7 +79,7 @@ def suggest(
 
 
 def _reach(ties: Any, sources: Int64[np.ndarray, " sources"]) -> Iterator[Float32[np.ndarray, "items some"]]:
-    """Yield, for some sources at a time, how strongly all chains of up to `STEPS` ties lead from them to each item."""
+    """Yield, for a block of sources at a time, the total weight of paths of up to `STEPS` edges to each item."""
     at_once = max(1, CELLS_AT_ONCE // ties.shape[0])
     for start in range(0, len(sources), at_once):
         own = sources[start : start + at_once]

@@ -1,4 +1,4 @@
-"""The main job: from recordings to honest figures, each beside its controls, resumable at every step."""
+"""Run a study: train encoders, evaluate them beside baselines and write a report, resumable at every step."""
 
 import dataclasses
 import json
@@ -40,7 +40,7 @@ __all__ = ["PRESETS", "SECTIONS", "study"]
 
 GRIDS = "ablations.json"
 ROTATIONS = 5
-"""Of Becker's protocol."""
+"""Rotations of Becker's protocol."""
 
 
 def study(
@@ -68,39 +68,38 @@ def study(
     progress: bool = True,
     command: str | None = None,
 ) -> list[Result]:
-    """Run the study: scan, split, train with and without labels, embed, measure, all beside the controls; report it.
+    """Run a study: scan, split, train with and without labels, embed, evaluate beside baselines, and report.
 
-    Every step's answer is kept in `out` and not worked out again; a study that was stopped anywhere goes on when it is
-    called again, and one more section or seed computes that alone. `results.json`, `results.csv`, `results.md` and
-    `report.html` hold everything that is known, also while the study is under way.
+    Each step's result is saved in `out`. A stopped study continues when called again, and a further section or seed
+    computes only what is missing. `results.json`, `results.csv`, `results.md` and `report.html` hold all results.
 
     Args:
         data: A folder of sound, a corpus or a manifest.
-        out: Where the study is kept.
+        out: Folder of the study.
         preset: `quick`, `default` or `reference`: a recipe, sections and a number of seeds.
-        recipe: Another recipe than the preset's: a name, a path, or a `Recipe`.
+        recipe: A recipe instead of the preset's: a name, a path, or a `Recipe`.
         overrides: Single settings of the recipe, such as `train.epochs=5`.
-        protocol: See `mfcl.data.dataset.open_data`, as for the next three; `becker` is its five rotations, one a seed.
-        split_by: A label no value of which is on two sides.
-        label: What to measure.
-        speaker: Whose voice it is.
-        seed: The first seed; the split is drawn by it.
-        seeds: How many seeds, instead of the preset's.
-        only: Sections to do, instead of the preset's; see `SECTIONS`.
-        skip: Sections to leave out.
-        ablate: Grids of choices, each some `key=a,b,c`: of each every combination is trained as the recipe says else,
-            and measured in the section `ablation`; no other section is done unless `only` asks for it.
-        dry_run: Print the plan with its time, and do nothing.
+        protocol: Split protocol, see `mfcl.data.dataset.open_data`; `becker` runs its five rotations, one per seed.
+        split_by: Keep recordings with the same value of this label in one split.
+        label: Label column to predict.
+        speaker: Speaker column.
+        seed: The first seed; also the seed of the split.
+        seeds: Number of seeds, instead of the preset's.
+        only: Sections to run, instead of the preset's; see `SECTIONS`.
+        skip: Sections not to run.
+        ablate: Grids of recipe settings, each a list of `key=a,b,c`. Every combination of a grid is trained and
+            evaluated in the section `ablation`. Other sections run only if `only` names them.
+        dry_run: Only print the plan with estimated times.
         device: `auto`, `cpu`, `cuda`, ...
-        threads: Processor threads of torch; as they are if left out.
-        cache: Where decoded sound is kept.
-        strict: Make the first bad file an error.
-        data_root: For a list: where its recordings lie now, if they were moved.
+        threads: CPU threads of torch; default: unchanged.
+        cache: Folder for decoded sound.
+        strict: Raise an error at the first unreadable file.
+        data_root: For a manifest: the folder that holds the recordings now, if they were moved.
         progress: Show progress.
-        command: What to print beside the figures; the command line if left out.
+        command: Command to print beside the results; default: the command line.
 
     Raises:
-        MfclError: bad input, in one line.
+        MfclError: an argument or the data cannot be used.
     """
     check_seed(seed)
     if seeds is not None:
@@ -109,11 +108,11 @@ def study(
     set_threads(threads)
     wanted = [*(only or ()), *([ABLATION] if ablate else [])]
     sections = chosen_sections(preset, wanted or None, list(skip or ()))
-    check_seed(seed + max(seeds or PRESETS[preset].seeds, ROTATIONS) - 1)  # the last that may be used
+    check_seed(seed + max(seeds or PRESETS[preset].seeds, ROTATIONS) - 1)  # the last seed that may be used
     chosen, folder = load_recipe(recipe or preset, overrides), Path(out)
     grids = _grids(folder, ablate or ())
     if ABLATION in sections and not grids:
-        raise MfclError("section ablation: wanted choices to try; give ablate, such as train.batch=64,128")
+        raise MfclError("section ablation: wanted settings to try; give ablate, such as train.batch=64,128")
     if seeds is not None and protocol == "becker":
         raise MfclError("seeds: protocol becker has one seed for each of its five rotations; leave it out")
     settings = {"data": str(data), "recipe": to_dict(chosen), "protocol": protocol, "split_by": split_by, "seed": seed}
@@ -136,11 +135,11 @@ def study(
         everything += steps(workspace, chosen, PRESETS[preset], tuple(SECTIONS), number, rates, grids)
     everything.sort(key=lambda step: step.rank)
     planned = [step for step in everything if step.section in sections]
-    unasked = list(left_out(sections, opened.label, opened.speaker))
-    notes = [*opened.notes, *unasked]  # those of the data were said when it was opened
+    unmeasured = list(left_out(sections, opened.label, opened.speaker))
+    notes = [*opened.notes, *unmeasured]  # the data's notes were already printed by `open_data`
     if progress or dry_run:
         _say(plan_table(planned, rates))
-    for note in unasked:
+    for note in unmeasured:
         _say(note)
     if dry_run:
         return []
@@ -163,7 +162,7 @@ def _work(
     folder: Path, planned: Sequence[Step], everything: Sequence[Step], about: dict[str, Any], rates: Rates, *,
     progress: bool,
 ) -> list[Result]:  # fmt: skip
-    """Work out the planned steps; return all results, also those of calls before this one."""
+    """Run the planned steps; return all results, including those of earlier calls."""
     begun, guessed = time.monotonic(), seconds_left(planned, rates)
     written = begun
     with StepsBar(len(planned), shown=progress) as line:
@@ -175,7 +174,7 @@ def _work(
                 answer = step.answered()
                 for note in answer["notes"]:
                     line.note(note)
-                if time.monotonic() - written > 60:  # a person may look at what is known while the rest is worked out
+                if time.monotonic() - written > 60:  # so that intermediate results can be read while the study runs
                     write_results(folder, planned, everything, about)
                     written = time.monotonic()
             line.step()
@@ -183,7 +182,7 @@ def _work(
 
 
 def _grids(folder: Path, ablate: Sequence[Sequence[str]]) -> list[list[str]]:
-    """Return the choices asked for now and in calls before, so that what is known of them stays in the tables."""
+    """Return the ablation grids of this and earlier calls, so that earlier results stay in the tables."""
     before = _kept_grids(folder / GRIDS)
     now = [list(grid) for grid in ablate]
     return before + [grid for grid in now if grid not in before]
@@ -198,7 +197,7 @@ def _kept_grids(path: Path) -> list[list[str]]:
             return kept
     except (OSError, ValueError, RecursionError):
         pass
-    _say(f"{path}: damaged; choices asked for in earlier calls must be asked for again to be in the tables")
+    _say(f"{path}: damaged; give the ablations of earlier calls again to keep them in the tables")
     return []
 
 
@@ -207,16 +206,16 @@ def _is_text(value: Any) -> bool:
 
 
 def _rotation(data: Data, rotation: int) -> Data:
-    """Return the same recordings by another of Becker's rotations."""
+    """Return the same recordings, split by one of Becker's rotations."""
     turned = split(data.manifest, f"becker-{rotation}", speaker=data.speaker or "speaker")
     store = dataclasses.replace(data.store, manifest=turned)
     return dataclasses.replace(data, manifest=turned, store=store)
 
 
 def _by_sizes(folder: Path, manifest: Manifest) -> bool:
-    """Return whether a folder's figures were made of these recordings by version 0.1, which knew them by their sizes.
+    """Return whether version 0.1 made the folder's results for these recordings, which it identified by file size.
 
-    Where they were made of other recordings, that is said: what is known of those does not count.
+    If the folder's results are for other recordings, a line says so, since they cannot be reused.
     """
     path = folder / "about.json"
     known = (read_object(path) or {}).get("fingerprint")
@@ -224,14 +223,12 @@ def _by_sizes(folder: Path, manifest: Manifest) -> bool:
         return False
     found = manifest.fingerprint_like(known, path.stat().st_mtime)
     if found != known:
-        _say(
-            f"{folder}: its figures are of other recordings, labels or sides, or of sound that changed; all begins anew"
-        )
+        _say(f"{folder}: its results are for other recordings, labels or splits, or the sound changed; starting anew")
     return found != manifest.fingerprint()
 
 
 def _about(data: Data, seeds: Sequence[int], *, by_sizes: bool) -> dict[str, Any]:
-    """Return what was studied and where: what a reader needs beside the figures."""
+    """Return facts of the data and the machine that a reader needs beside the results."""
     splits = data.manifest.splits
     fingerprint = data.manifest.fingerprint_of_sizes() if by_sizes else data.manifest.fingerprint()
     voices = data.manifest.column(data.speaker) if data.speaker else None
@@ -250,16 +247,16 @@ def _about(data: Data, seeds: Sequence[int], *, by_sizes: bool) -> dict[str, Any
 
 
 def _check_free(folder: Path, settings: dict[str, Any]) -> None:
-    """Refuse a folder that holds something else than this study."""
+    """Check that the folder is empty or holds this study."""
     mark = folder / "study.json"
     if mark.is_file():
         kept = read_object(mark)
-        if kept is None:  # every answer is named by all that it depends on: none of another study can be taken
+        if kept is None:  # safe to continue: results are cached by all their inputs, so none of another study is used
             _say(f"{mark}: damaged; it is written again with the settings of this call")
         elif kept != json.loads(json.dumps(settings)):
-            raise MfclError(f"{folder}: holds a study of other data or settings; choose another --out, or delete it")
+            raise MfclError(f"{folder}: holds a study of other data or settings; choose another folder, or delete it")
     elif folder.is_dir() and any(folder.iterdir()):
-        raise MfclError(f"{folder}: wanted an empty or new folder, found other files; choose another --out")
+        raise MfclError(f"{folder}: wanted an empty or new folder, found other files; choose another folder")
 
 
 def _say(line: str) -> None:

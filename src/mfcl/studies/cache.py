@@ -1,4 +1,4 @@
-"""What a study has already worked out, found again by what it depends on."""
+"""Cache of a study's results, keyed by everything that they depend on."""
 
 import hashlib
 import json
@@ -17,46 +17,46 @@ from mfcl.errors import MfclError
 from mfcl.evaluation.result import Evidence, Names
 
 ANSWER = {"rows": list, "pictures": dict, "notes": list, "seconds": int | float}
-"""What a kept answer must have."""
+"""Required keys of a cached answer, and the types of their values."""
 
 
 class Cache:
-    """One JSON file an answer, named by what it is and by everything that it depends on, with its evidence beside it.
+    """One JSON file per answer, named by a digest of its inputs, with its evidence in an `.npz` file beside it.
 
     Args:
-        folder: Where the files are.
+        folder: Folder of the files.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._whole: set[Path] = set()  # answers that were read once and are not damaged
+        self._whole: set[Path] = set()  # answers already read and found undamaged
 
     def path(self, name: str, basis: Mapping[str, Any]) -> Path:
-        """Return where the answer of this name that depends on `basis` is or will be."""
+        """Return the file of the answer `name` with the inputs `basis`."""
         return self.folder / f"{slug(name)}-{digest(basis)}.json"
 
     def once(
         self, name: str, basis: Mapping[str, Any], work: Callable[[], tuple[dict[str, Any], Sequence[Evidence | None]]]
     ) -> dict[str, Any]:
-        """Return an answer in plain values, worked out now or on an earlier day.
+        """Return a cached answer, computing and saving it first if necessary.
 
         Args:
-            name: What it is.
-            basis: What it depends on.
-            work: Works it out: plain values, and the evidence of each of its results.
+            name: Name of the answer.
+            basis: All inputs that it depends on.
+            work: Computes it: JSON values, and the evidence of each result.
         """
         path = self.path(name, basis)
         if not self.known(name, basis):
             answer, evidence = work()
             save_evidence(path.with_suffix(".npz"), evidence)
-            write_json(path, answer)  # last: an answer without its evidence is not known yet
+            write_json(path, answer)  # last, so that an answer never exists without its evidence
         kept = read_object(path)
         if kept is None:
             raise MfclError(f"{path}: was damaged while the study was under way; run the same command again")
         return kept
 
     def known(self, name: str, basis: Mapping[str, Any]) -> bool:
-        """Return whether an answer is there and whole; a damaged one is said in one line and made again."""
+        """Return whether an undamaged answer exists; a damaged one is reported and deleted."""
         path = self.path(name, basis)
         if path in self._whole:
             return True
@@ -70,14 +70,14 @@ class Cache:
         return True
 
     def forget(self, name: str, basis: Mapping[str, Any], why: str) -> None:
-        """Delete a damaged answer, and say so in one line: it is worked out again."""
+        """Report and delete a damaged answer, so that it is computed again."""
         path = self.path(name, basis)
         print(f"{why}: damaged; it is worked out again", file=sys.stderr)  # noqa: T201
         self._whole.discard(path)
         path.unlink(missing_ok=True)
 
     def evidence(self, name: str, basis: Mapping[str, Any], results: int) -> Sequence[Evidence | None]:
-        """Return the evidence of an answer's results; none of what version 0.1 worked out."""
+        """Return the evidence of an answer's results; None for results of version 0.1, which kept none."""
         path = self.path(name, basis).with_suffix(".npz")
         if not path.is_file():
             return [None] * results
@@ -93,7 +93,7 @@ class Cache:
 
 
 def read_object(path: Path) -> dict[str, Any] | None:
-    """Return the key: value pairs of a JSON file; None where it is missing, damaged or holds something else."""
+    """Read a JSON object; None if the file is missing, damaged or holds something else."""
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -102,10 +102,7 @@ def read_object(path: Path) -> dict[str, Any] | None:
 
 
 def save_evidence(path: Path, evidence: Sequence[Evidence | None]) -> None:
-    """Write which items were right, and the bootstrap draws, of each of an answer's results.
-
-    Results of the same items share them.
-    """
+    """Save per-item correctness and bootstrap draws of results; those with the same items share ids and groups."""
     arrays: dict[str, np.ndarray] = {}
     tables: list[tuple[Names, Names]] = []
     for place, one in enumerate(evidence):
@@ -123,7 +120,7 @@ def save_evidence(path: Path, evidence: Sequence[Evidence | None]) -> None:
 
 
 def load_evidence(path: Path, results: int) -> list[Evidence | None]:
-    """Return what `save_evidence` wrote, an entry for each result."""
+    """Load a file of `save_evidence`, one entry per result."""
     with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         names = set(archive.files)
         tables = {name: archive[name] for name in names if name.startswith(("ids_", "groups_"))}
@@ -145,7 +142,7 @@ def _same(one: Evidence, ids: Names, groups: Names) -> bool:
 
 
 def digest(basis: Mapping[str, Any]) -> str:
-    """Return a short name of plain values: equal for equal ones only.
+    """Return a short hash of JSON values, independent of key order.
 
     Example:
         >>> digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1}) != digest({"a": 1, "b": 3})
@@ -155,7 +152,7 @@ def digest(basis: Mapping[str, Any]) -> str:
 
 
 def slug(name: str) -> str:
-    """Return a name as part of a file name.
+    """Turn a name into part of a file name.
 
     Example:
         >>> slug("pre-trained, crops 45 % disjoint")

@@ -1,4 +1,4 @@
-"""The end of a study on one screen: what was studied, the main figures with their controls, where the rest is."""
+"""The summary screen at the end of a study: the data, the main results beside baselines, and the files."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -27,12 +27,12 @@ from mfcl.evaluation.result_file import differences_from, summaries_from
 from mfcl.evaluation.summary import Difference, Summary
 
 SHOWN = 6
-"""Figures of the closing screen."""
+"""Most results on the closing screen."""
 FEW, NOISE_DB = 10, 10.0
 
 
 def closing_screen(folder: Path) -> str:
-    """Return the closing screen of a study that lies in a folder; see `closing`."""
+    """Return the closing screen of a study's folder; see `closing`."""
     found, apart, about = (
         json.loads((folder / name).read_text(encoding="utf-8"))
         for name in ("summaries.json", "differences.json", "about.json")
@@ -42,13 +42,13 @@ def closing_screen(folder: Path) -> str:
 
 
 def closing(folder: Path, found: Sequence[Summary], differences: Sequence[Difference], about: Mapping[str, Any]) -> str:
-    """Return the screen that a study ends with; it fits 24 lines of 80 columns where names are short.
+    """Return the closing screen; it fits 24 lines of 80 columns if names are short.
 
     Args:
-        folder: Where the study is kept.
-        found: All its figures over seeds.
-        differences: The paired differences of its pre-trained representations.
-        about: What was studied; see `about.json`.
+        folder: Folder of the study.
+        found: All summaries over seeds.
+        differences: Paired differences of the pre-trained representations.
+        about: Contents of `about.json`.
     """
     lines = [_studied(about)]
     ours = leading(found)
@@ -65,9 +65,9 @@ def closing(folder: Path, found: Sequence[Summary], differences: Sequence[Differ
 
 
 def leading(found: Sequence[Summary]) -> list[Summary]:
-    """Return one pre-trained figure a question of the main sections, the questions that tell most first.
+    """Return one pre-trained summary per question of the main sections, the most informative questions first.
 
-    It is of the part that is made for the question, else of both formats, else of the single format.
+    Preferred is the embedding part trained for the task (words or voices), then both formats, then a single format.
     """
     groups: dict[Question, list[Summary]] = {}
     for one in found:
@@ -79,10 +79,10 @@ def leading(found: Sequence[Summary]) -> list[Summary]:
 
 
 def verdicts(ours: Sequence[Summary], found: Sequence[Summary], differences: Sequence[Difference]) -> list[str]:
-    """Count in how many measures the pre-trained figures are better, by paired intervals, and in how many worse.
+    """Count the measures in which pre-trained encoders are better, worse or open, by paired intervals.
 
     Returns:
-        A line a rival; none for a rival that nothing is known of.
+        One line for the best baseline and one for the untrained encoders; a line without any interval is omitted.
     """
     words = []
     for name, rival in (("the best baseline", _best_baseline), ("untrained encoders", _untrained)):
@@ -117,7 +117,7 @@ def _matters(question: Question) -> bool:
 
 
 def _rank(question: Question) -> int:
-    """Return where a question stands: few labels first, then kNN, noise, speakers, all labels."""
+    """Return a question's position: few labels first, then kNN, noise, speakers, all labels."""
     order = (
         question.probe == LINEAR and question.labels_per_class == FEW and question.section == "labels",
         question.probe == KNN,
@@ -136,7 +136,7 @@ def _view_rank(question: Question, about: Representation) -> int:
 
 
 def _row(one: Summary, found: Sequence[Summary], differences: Sequence[Difference]) -> list[str]:
-    """Return a line of the table; its figures stand above their intervals, so that it is narrow."""
+    """Return a table row, with each value above its interval to keep the table narrow."""
     interval = _ends(one.question.metric, one.low, one.high, sign=False)
     best = _best_baseline(one, found)
     untrained, baseline = (_gap(one, rival, differences) for rival in (_untrained(one, found), best))

@@ -1,4 +1,4 @@
-"""Several checkpoints on the same recordings: each one's figures, and their differences to the first's."""
+"""Compare checkpoints on the same recordings: results of each, and differences to the first."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,15 +26,15 @@ MANIFEST = "manifest.csv"
 
 @dataclass(frozen=True)
 class Compared:
-    """One figure of one checkpoint, beside the first checkpoint's.
+    """One result of one checkpoint, with its difference to the first checkpoint.
 
     Attributes:
         run: The checkpoint's name.
-        result: Its figure.
-        difference: To the first checkpoint's; None for the first itself.
-        low: Lower end of the difference's 95 % interval, each draw giving both the same speakers; None: it has none.
+        result: Its result.
+        difference: Its value minus the first checkpoint's; None for the first itself.
+        low: Lower end of the difference's paired 95 % interval over speakers; None if there is none.
         high: Upper end.
-        no_interval: Why the difference has no interval, in words.
+        no_interval: Why the difference has no interval.
     """
 
     run: str
@@ -45,7 +45,7 @@ class Compared:
     no_interval: str = ""
 
     def row(self) -> dict[str, Any]:
-        """Return plain values, as they are written."""
+        """Return JSON values, as they are saved."""
         ends = {"difference": self.difference, "difference_low": self.low, "difference_high": self.high}
         return {"run": self.run, **to_row(self.result), **ends}
 
@@ -66,34 +66,34 @@ def compare(
     data_root: Path | None = None,
     progress: bool = True,
 ) -> list[Compared]:
-    """Measure several checkpoints on the same recordings, and their differences to the first.
+    """Evaluate several checkpoints on the same recordings, with paired differences to the first.
 
-    Each checkpoint prepares sound in its own way; only recordings that all can read are measured.
+    Each checkpoint applies its own audio preparation; only recordings that all of them can read are evaluated.
 
     Args:
-        runs: Run folders or checkpoint folders; the first is what the others are compared with.
-        data: What to measure on; the recordings and sides of the first run's `manifest.csv` if left out.
-        label: The label to measure by; guessed from the usual names if left out.
-        speaker: The label that names the voice; guessed likewise.
-        protocol: See `mfcl.data.dataset.open_data`, as for the next one; for `data` only.
-        split_by: A label no value of which is on two sides.
-        seed: Of the split, the draws and the intervals.
-        format: Which encoder's embeddings, or both side by side.
+        runs: Run folders or checkpoint folders; the others are compared with the first.
+        data: Recordings to evaluate on; default: the recordings and splits of the first run's `manifest.csv`.
+        label: Label column to predict; default: guessed from common names.
+        speaker: Speaker column; default: guessed from common names.
+        protocol: Split protocol for `data`; see `mfcl.data.dataset.open_data`.
+        split_by: For `data`: keep recordings with the same value of this label in one split.
+        seed: Seed of the split, the draws and the intervals.
+        format: `wave`, `mel`, or `both` side by side.
         device: `auto`, `cpu`, `cuda`, ...
-        cache: Where decoded sound is kept.
-        strict: Make the first bad file an error.
-        data_root: Where the recordings of the lists lie now, if they were moved.
+        cache: Folder for decoded sound.
+        strict: Raise an error at the first unreadable file.
+        data_root: The folder that holds the manifests' recordings now, if they were moved.
         progress: Show progress.
 
     Raises:
-        MfclError: fewer than two runs, no recordings or labels to measure by, or a run that was trained on test
+        MfclError: fewer than two runs, no recordings, no label to predict, or a run that was trained on test
             recordings.
     """
     names = run_names(runs)
     source = data if data is not None else manifest_of(runs[0])
     if source is None:
         raise MeasureError(
-            f"{runs[0]}: wanted a run folder with {MANIFEST}, found none; say what to measure on (--data)"
+            f"{runs[0]}: wanted a run folder with {MANIFEST}, found none; give the recordings to measure on as data"
         )
     settings: dict[str, Any] = {"label": label, "speaker": speaker, "seed": seed, "cache": cache, "strict": strict}
     settings["data_root"] = data_root
@@ -103,7 +103,7 @@ def compare(
         loaded = load_checkpoint(run)
         opened = open_data(source, loaded.recipe.preparation, progress=progress, **settings)
         if opened.label is None and opened.speaker is None:
-            raise MeasureError(f"{source}: no label to measure by; give --label or --speaker")
+            raise MeasureError(f"{source}: no label to predict; give label or speaker")
         refuse_known(opened.manifest, run, name, data_root=data_root)
         label, speaker = opened.label, opened.speaker
         model = loaded.model.to(pick_device(device))
@@ -115,24 +115,23 @@ def compare(
 def compare_files(
     files: Sequence[Path], *, label: str | None = None, speaker: str | None = None, part: str = "", seed: int = 0
 ) -> list[Compared]:
-    """Measure several files of embeddings of the same recordings, and their differences to the first.
+    """Evaluate several embedding files of the same recordings, with paired differences to the first.
 
     Args:
-        files: Written by `mfcl embed`, or those in a study's folder `embeddings`; the first is what the others are
-            compared with.
-        label: The label to measure by; guessed from the usual names if left out.
-        speaker: The label that names the voice; guessed likewise.
-        part: A format or a part of the embeddings, such as `words`; a file without it is measured whole.
-        seed: Of the draws and the intervals.
+        files: Files of `mfcl embed`, or of a study's folder `embeddings`; the others are compared with the first.
+        label: Label column to predict; default: guessed from common names.
+        speaker: Speaker column; default: guessed from common names.
+        part: A format or part of the embeddings, such as `words`; a file without it is evaluated whole.
+        seed: Seed of the draws and the intervals.
 
     Raises:
-        MfclError: fewer than two files, one that holds no embeddings, no item in common or no label to measure by.
+        MfclError: fewer than two files, one without embeddings, no item in common, or no label to predict.
     """
     names = run_names(files)
     whole = [load_embeddings(file) for file in files]
     label, speaker = guessed_labels(list(whole[0].labels), label, speaker)
     if label is None and speaker is None:
-        raise MeasureError(f"{files[0]}: no label to measure by; give --label or --speaker")
+        raise MeasureError(f"{files[0]}: no label to predict; give label or speaker")
     held = [any(own.matches(part) for own in view.sizes) for view in whole]
     views = [view.only(part) if part and has else view for view, has in zip(whole, held, strict=True)]
     found = [_measures(view, label, speaker, seed) for view in in_common(views)]
@@ -140,10 +139,10 @@ def compare_files(
 
 
 def paired(found: Mapping[str, Sequence[Result]]) -> list[Compared]:
-    """Return every figure with its difference to that of the first, where the first has it too.
+    """Pair every result with the first checkpoint's result on the same question, if it has one.
 
     Args:
-        found: The results of each checkpoint, by name, of the same recordings and with the same seed.
+        found: Checkpoint name -> results, for the same recordings and seed.
     """
     names = list(found)
     first = {result.question: result for result in found[names[0]]}
@@ -153,11 +152,11 @@ def paired(found: Mapping[str, Sequence[Result]]) -> list[Compared]:
 
 
 def compare_tables(compared: Sequence[Compared], *, style: str = "simple") -> str:
-    """Return tables of the figures, a line a question, a column a checkpoint, with the differences to the first.
+    """Format tables with one row per question and one column per checkpoint, with differences to the first.
 
     Args:
-        compared: What `compare` returned.
-        style: Of `tabulate`: `simple` for a terminal, `github` for Markdown.
+        compared: The result of `compare`.
+        style: Table style of `tabulate`: `simple` for a terminal, `github` for Markdown.
     """
     names = list(dict.fromkeys(one.run for one in compared))
     blocks = []
@@ -178,10 +177,10 @@ def compare_tables(compared: Sequence[Compared], *, style: str = "simple") -> st
 
 
 def run_names(runs: Sequence[Path]) -> list[str]:
-    """Return a name for each run: its folder's, or as much of the path as tells them apart.
+    """Return a unique name for each run: the folder's name, with as many parents as necessary.
 
     Raises:
-        MeasureError: there are fewer than two runs, or one comes twice.
+        MeasureError: there are fewer than two runs, or one is given twice.
 
     Example:
         >>> run_names([Path("a/runs/one"), Path("a/runs/two/model")])
@@ -190,10 +189,10 @@ def run_names(runs: Sequence[Path]) -> list[str]:
         ['a/one', 'b/one']
     """
     if len(runs) < 2:
-        raise MeasureError(f"compare: 2 or more runs are wanted, but came {len(runs)}; name another run folder")
+        raise MeasureError(f"compare: wanted 2 or more runs, got {len(runs)}; name another run folder")
     folders = [run.parent if run.name == "model" else run for run in runs]
     if len(set(folders)) < len(folders):
-        raise MeasureError("compare: runs that differ are wanted, but one came twice; name each once")
+        raise MeasureError("compare: wanted different runs, but one is given twice; name each once")
     for depth in range(1, max(len(folder.parts) for folder in folders)):
         names = ["/".join(folder.parts[-depth:]) for folder in folders]
         if len(set(names)) == len(names):
@@ -202,12 +201,12 @@ def run_names(runs: Sequence[Path]) -> list[str]:
 
 
 def manifest_of(run: Path) -> Path | None:
-    """Return the list of recordings that a run was trained with, in its folder or beside its `model`."""
+    """Return the manifest that a run was trained with, in its folder or beside its `model`; None if missing."""
     return next((place for place in (run / MANIFEST, run.parent / MANIFEST) if place.is_file()), None)
 
 
 def refuse_known(manifest: Manifest, run: Path, name: str, *, data_root: Path | None = None) -> None:
-    """Raise one clear line if a run's training part holds recordings that are to be tested."""
+    """Raise an error if a run was trained on recordings of the test split."""
     listed = manifest_of(run)
     if listed is None:
         return
@@ -216,16 +215,16 @@ def refuse_known(manifest: Manifest, run: Path, name: str, *, data_root: Path | 
         for one in read_manifest(listed, data_root=data_root)
         if one.split == "train"
     }
-    told = sum((one.path.resolve(), one.start, one.end) in known for one in manifest if one.split == "test")
-    if told:
+    trained_on = sum((one.path.resolve(), one.start, one.end) in known for one in manifest if one.split == "test")
+    if trained_on:
         raise MeasureError(
-            f"{name}: was trained on {told} of the recordings to be tested; leave out --data to measure on the sides "
-            "it was trained with, or compare runs of one split"
+            f"{name}: was trained on {trained_on} of the test recordings; leave out data to use the splits that it was "
+            "trained with, or compare runs of one split"
         )
 
 
 def in_common(views: Sequence[Embeddings]) -> list[Embeddings]:
-    """Return the items that all views have, in the first one's order."""
+    """Keep the items that all embeddings have, in the order of the first."""
     shared = set(views[0].ids.tolist()).intersection(*(view.ids.tolist() for view in views[1:]))
     if not shared:
         raise MeasureError("compare: no recording could be read by all of the runs; compare runs of one kind of sound")

@@ -1,4 +1,4 @@
-"""About how long a study's work takes here: a step of each encoder is timed on noise, the rest is a guess."""
+"""Estimate a study's run time: one step of each encoder is timed on noise, the rest uses rough constants."""
 
 import time
 from collections.abc import Callable
@@ -18,30 +18,32 @@ from mfcl.training.precision import settle
 
 BATCH = 32
 PER_VIEW = 1.5e-3
-"""Seconds a recording that one question about one view takes: a guess that was right within a factor of two."""
+"""Seconds per recording to evaluate one section on one representation; right within a factor of two."""
 CONTROL = 6e-3
-"""Seconds a recording that a control takes, the slowest one nearly three times as long."""
+"""Seconds per recording to compute a baseline; the slowest takes nearly three times as long."""
 PICTURE = 3e-3
-"""Seconds a recording that a log-mel picture takes, and finding its neighbours."""
+"""Seconds per recording for a log-mel picture and its nearest-neighbour search."""
 AUGMENTED = 1.3
-"""What augmentation, log-mels, losses and the optimiser add to the encoders' own time."""
+"""Factor on the encoders' time for augmentation, log-mels, losses and the optimiser."""
 
 
 @dataclass(frozen=True)
 class Rates:
-    """Seconds a recording, on this machine, of recordings of these lengths."""
+    """Measured times on this machine for the given recordings, and sizes of the data."""
 
     train: dict[str, float]
-    """Forward and backward of a whole recording, by format."""
+    """Format -> seconds per whole recording for forward and backward pass."""
     embed: float
+    """Seconds per recording to embed with both encoders."""
     recordings: int
     trained: int
+    """Training recordings."""
     classes: int
     fewest: int
     """Training recordings of the rarest class."""
 
     def source(self, source: Source) -> float:
-        """Return about how many seconds it takes to make a source."""
+        """Estimate the seconds to train and embed a source."""
         embedding = self.embed * self.recordings
         if source.kind == BASELINE:
             return CONTROL * self.recordings
@@ -52,7 +54,7 @@ class Rates:
         return embedding + self.pretraining(source.recipe, source.recipe.train.epochs)
 
     def pretraining(self, recipe: Recipe, epochs: int) -> float:
-        """Return the seconds of training without labels."""
+        """Estimate the seconds of contrastive pre-training."""
         crops, terms = recipe.crops, TERMS[recipe.loss.terms]
         share = (crops.length + (crops.longest or crops.length)) / 2 if crops.unit == "fraction" else 1.0
         once = AUGMENTED * share * sum(self.train[name] for side in terms for name in side)
@@ -60,25 +62,25 @@ class Rates:
         return (once * epochs + searches) * self.trained
 
     def joint(self, recipe: Recipe) -> float:
-        """Return the seconds of going on by few labels and all recordings."""
+        """Estimate the seconds of joint training on few labels and all recordings."""
         return 1.25 * self.pretraining(recipe, min(JOINT_EPOCHS, recipe.train.epochs))
 
     def supervised(self, epochs: int, count: int) -> float:
-        """Return the seconds of supervised training of both encoders on so many recordings."""
+        """Estimate the seconds of supervised training of both encoders on `count` recordings."""
         return sum(self.train.values()) * epochs * count
 
     def labelled(self, per_class: int) -> int:
-        """Return how many recordings so many labels of each class are; 0 is all."""
+        """Return the number of recordings with `per_class` labels per class; 0 means all labels."""
         return min(per_class * self.classes, self.trained) if per_class else self.trained
 
     def question(self, section: str, views: int) -> float:
-        """Return about how many seconds a question takes."""
+        """Estimate the seconds to evaluate one section on `views` representations."""
         noisy = 5 * self.embed * self.recordings / 3 if section == "robustness" else 0.0
         return 1.0 if section == "cost" else PER_VIEW * self.recordings * views + noisy
 
 
 def measured_rates(data: Data, recipe: Recipe, device: torch.device) -> Rates:
-    """Time a step of each encoder on noise as long as the recordings are."""
+    """Time a training step and an embedding step of each encoder, on noise of the recordings' mean length."""
     seconds = min(float(np.mean(data.store.lengths)) / data.store.sample_rate, 5.0)
     model = make_model(recipe.model, seed=0).to(device).train()
     noise = torch.randn(BATCH, max(round(seconds * data.store.sample_rate), 800), device=device)

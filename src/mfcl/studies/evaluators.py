@@ -1,4 +1,4 @@
-"""What is asked of one source in one section: rows, pictures, and notes of what could not be measured."""
+"""Evaluators of a study's sections: results, chart data and notes for one source."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -28,16 +28,16 @@ from mfcl.studies.workspace import Workspace, view_of
 NOISE_DB = (20.0, 10.0, 0.0)
 GAIN_DB = (-10.0, 10.0)
 FEW = 10
-"""Labels a class of the probe that meets noise."""
+"""Labels per class of the few-label probe in the section `robustness`."""
 
 
 @dataclass
 class Answer:
-    """What one step of a study found.
+    """The outcome of one step of a study.
 
     Attributes:
-        results: Figures, without seconds and command.
-        pictures: Name of a list of the report's pictures -> what is added to it.
+        results: Results, without seconds and command.
+        pictures: Kind of chart in the report -> chart data to append.
         notes: What could not be measured, and why.
     """
 
@@ -46,20 +46,20 @@ class Answer:
     notes: list[str] = field(default_factory=list)
 
     def add(self, representation: Representation, found: Iterable[Result], **changed: Any) -> None:
-        """Add figures of one representation."""
+        """Add results of one representation, and their notes."""
         found = list(found)
         self.results += [one.about(representation, **changed) for one in found]
         said = [f"{subject(one.question)}: {one.note}" for one in found if one.note]
         self.notes += [text for text in dict.fromkeys(said) if text not in self.notes]
 
     def picture(self, kind: str, representation: Representation, source: Source, value: dict[str, Any]) -> None:
-        """Add the data of a picture."""
+        """Add the data of a chart."""
         entry = {**view_row(representation), "seed": source.seed, **value}
         self.pictures.setdefault(kind, []).append(entry)
 
 
 def labels(workspace: Workspace, source: Source) -> Answer:
-    """Measure how much of the label lies in each representation, and which speakers fare worst."""
+    """Measure label accuracy of each representation, with confusion matrix and accuracy by speaker."""
     answer = Answer()
     label = workspace.data.label or ""
     for one in source.representations:
@@ -72,7 +72,7 @@ def labels(workspace: Workspace, source: Source) -> Answer:
 
 
 def voices(workspace: Workspace, source: Source) -> Answer:
-    """Measure how much of the speaker lies in each representation."""
+    """Measure speaker identification and verification of each representation."""
     answer = Answer()
     for one in source.representations:
         try:
@@ -90,7 +90,7 @@ def voices(workspace: Workspace, source: Source) -> Answer:
 
 
 def traits(workspace: Workspace, source: Source) -> Answer:
-    """Measure what is the same in all recordings of a speaker, such as gender."""
+    """Measure labels that are constant for a speaker, such as gender."""
     answer = Answer()
     data = workspace.data
     others = [label for label in data.manifest.label_names if label not in (data.label, data.speaker)]
@@ -101,7 +101,7 @@ def traits(workspace: Workspace, source: Source) -> Answer:
 
 
 def efficiency(workspace: Workspace, source: Source) -> Answer:
-    """Measure what frozen embeddings are worth with few labels."""
+    """Measure label accuracy of frozen embeddings against the number of labels per class."""
     answer = Answer()
     for one in source.representations:
         answer.add(one, workspace.probes(source, one).efficiency())
@@ -109,7 +109,7 @@ def efficiency(workspace: Workspace, source: Source) -> Answer:
 
 
 def robustness(workspace: Workspace, source: Source) -> Answer:
-    """Measure the probes of clean sound on test recordings in noise and at another level."""
+    """Measure clean-trained probes on test recordings with noise or another gain."""
     answer = Answer()
     test = workspace.data.part("test")
     heard = [
@@ -132,12 +132,12 @@ def robustness(workspace: Workspace, source: Source) -> Answer:
 
 
 def geometry(workspace: Workspace, source: Source) -> Answer:
-    """Ask how the test part's embeddings lie, and whether a waveform finds its own log-mel."""
+    """Measure the geometry of the test split's embeddings, and cross-format retrieval."""
     answer = Answer()
     projections = workspace.projections(source)
     for one in source.representations:
         whole = one.format == "both" and not one.part
-        with threadpool_limits(1):  # the last digits of a product depend on the number of threads
+        with threadpool_limits(1):  # the last digits of matrix products depend on the number of threads
             found = measure_geometry(
                 workspace.view(source, one), projections if whole else None, source.seed, speaker=workspace.data.speaker
             )
@@ -146,7 +146,7 @@ def geometry(workspace: Workspace, source: Source) -> Answer:
 
 
 def maps(workspace: Workspace, source: Source) -> Answer:
-    """Draw the test recordings: near in the picture, near by cosine."""
+    """Make a 2D t-SNE map of the test recordings."""
     answer = Answer()
     wanted = [label for label in (workspace.data.label, workspace.data.speaker) if label]
     for one in source.representations:
@@ -155,7 +155,7 @@ def maps(workspace: Workspace, source: Source) -> Answer:
 
 
 def costs(workspace: Workspace, source: Source) -> Answer:
-    """Ask what it took to have the encoders, and what embedding with them takes."""
+    """Measure the training time and the inference cost of the encoders."""
     answer = Answer()
     known = workspace.make(source)
     model = workspace.model(source).to(pick_device(workspace.device))  # what embeds is what is timed
@@ -167,7 +167,7 @@ def costs(workspace: Workspace, source: Source) -> Answer:
 
 
 def sweep(section: str) -> Callable[[Workspace, Source], Answer]:
-    """Return the question of a sweep: the label and the speaker from frozen embeddings."""
+    """Return the evaluator of a sweep: label and speaker tasks on frozen embeddings."""
 
     def ask(workspace: Workspace, source: Source) -> Answer:
         answer = Answer()

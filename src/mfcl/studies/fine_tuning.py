@@ -1,4 +1,4 @@
-"""Encoders trained with few labels: from random weights, and on from the pre-trained ones."""
+"""Train encoders on few labels: from scratch, fine-tuned from pre-trained weights, or jointly."""
 
 import dataclasses
 import math
@@ -22,37 +22,37 @@ from mfcl.training.tasks.joint import Joint
 from mfcl.training.tasks.supervised import Classify
 
 LEAST_STEPS = 60
-"""However few the labels, so many steps are made: ten recordings are one batch, and ten steps teach nothing."""
+"""Fewest training steps: with few labels an epoch is one batch, and the recipe's epochs would be too few steps."""
 FEW_BATCH = 32
 JOINT_EPOCHS, JOINT_RATE = 5, 0.3
-"""Epochs of joint training after pre-training, and the share of its learning rate."""
+"""Epochs of joint training, and its learning rate as a share of the pre-training's."""
 
 Format = Literal["wave", "mel"]
 
 
 class Continue(Classify):
-    """Teach an encoder that has learned already: it goes on hearing sound as it was normalised then."""
+    """Fine-tune a pre-trained encoder, keeping its input normalisation."""
 
     def prepare(self) -> None:
-        """Fit nothing: a few recordings would move what the weights were learned with."""
+        """Keep the input normalisation of pre-training, which the weights depend on."""
 
 
 class ContinueJoint(Joint):
-    """Teach a pair that has learned already, by the labels as well as on without them."""
+    """Continue to train a pre-trained pair on the contrastive loss and few labels together."""
 
     learned_before = True
 
     def prepare(self) -> None:
-        """Fit nothing: the encoders go on hearing sound as it was normalised then."""
+        """Keep the input normalisation of pre-training, which the weights depend on."""
 
 
 def jointly(workspace: Workspace, source: Source, per_class: int) -> list[Result]:
-    """Train the pre-trained pair on, by few labels and all recordings, and return what it tells of test speakers.
+    """Continue to train the pre-trained pair on few labels and all recordings; return its test accuracy.
 
     Args:
         workspace: Data and folder.
         source: The pre-trained encoders.
-        per_class: Labels of each class.
+        per_class: Labels per class.
     """
     data = workspace.data
     assert data.label is not None
@@ -84,18 +84,18 @@ def jointly(workspace: Workspace, source: Source, per_class: int) -> list[Result
 def tuned(
     workspace: Workspace, source: Source, per_class: int, *, start: Literal["fine-tuned", "from scratch"]
 ) -> list[Result]:
-    """Train both encoders on labelled training recordings and return what their linear layers tell of test speakers.
+    """Train both encoders with a linear output layer on labelled recordings; return their test accuracy.
 
-    The last weights are measured: with one label a class there is nothing to choose by.
+    The weights of the last epoch are tested, since validation labels are not assumed.
 
     Args:
         workspace: Data and folder.
-        source: The pre-trained encoders; from scratch takes its recipe alone.
-        per_class: Labels of each class; 0 is all.
-        start: Where the weights begin.
+        source: The pre-trained encoders; "from scratch" uses only its recipe.
+        per_class: Labels per class; 0 means all.
+        start: Initial weights: pre-trained or random.
 
     Returns:
-        A result for each format.
+        One result per format.
     """
     data = workspace.data
     assert data.label is not None
@@ -125,14 +125,14 @@ def tuned(
 
 
 def begun(workspace: Workspace, source: Source, recipe: Recipe, start: str) -> MultiFormatModel:
-    """Return the model that training begins with."""
+    """Return the model with its initial weights."""
     if start == "fine-tuned":
         return workspace.model(source).train()
     return make_model(recipe.model, seed=source.seed)
 
 
 def enough_steps(settings: TrainSettings, count: int) -> TrainSettings:
-    """Return the settings with smaller batches for few recordings, and epochs enough for `LEAST_STEPS`.
+    """Return settings with smaller batches for few recordings, and enough epochs for `LEAST_STEPS`.
 
     Example:
         >>> few = enough_steps(TrainSettings(epochs=8, batch=64), 10)

@@ -1,4 +1,4 @@
-"""The files of a study that others read: rows, tables, pictures, and what it was."""
+"""Write a study's output files: results, tables, chart data and facts of the study."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -24,17 +24,21 @@ from mfcl.views.crops import crop_pair
 COLUMNS = 400
 """Points of the drawn waveform."""
 LONGEST_SECONDS = 3.0
-"""Of the recording that is drawn."""
+"""Longest drawn beginning of the example recording."""
 RANGE = 8 * np.log(10)
-"""Natural logarithms of power from white to black: 80 dB."""
+"""Dynamic range of the drawn spectrogram, as natural logarithm of power: 80 dB."""
 
 
 def write_results(
     folder: Path, planned: Sequence[Step], everything: Sequence[Step], about: dict[str, Any]
 ) -> list[Result]:
-    """Write what is known of everything that could be planned, and return the results.
+    """Write all finished steps to the output files, and return their results.
 
-    `results.json` and `pictures.json` hold the same for the same answers, in whatever order they were worked out.
+    Args:
+        folder: Folder of the study.
+        planned: Steps of this call, for the progress counts.
+        everything: All possible steps, in output order, so that files do not depend on the order of computing.
+        about: Facts of the study for `about.json`.
     """
     results: list[Result] = []
     pictures: dict[str, list[Any]] = {}
@@ -48,7 +52,7 @@ def write_results(
             pictures.setdefault(kind, []).extend(entries)
         notes += answer["notes"]
     sources: dict[str, Step] = {}
-    for step in known:  # a sweep may share the main training, which keeps its name
+    for step in known:  # a sweep may reuse the main training, which comes first and gives the name
         sources.setdefault(step.workspace.name(step.source), step)
     about = {
         **about, "notes": list(dict.fromkeys(notes)), "planned": len(planned),
@@ -68,13 +72,13 @@ def write_results(
 
 
 def curve(step: Step) -> dict[str, Any]:
-    """Return how a training went, epoch by epoch, from its `metrics.jsonl`."""
+    """Return the training curve, epoch by epoch, from `metrics.jsonl`."""
     workspace, source = step.workspace, step.source
     epochs: list[dict[str, Any]] = []
     chance: float | None = None
     latest: dict[str, float] = {}
     for entry in read_metrics(workspace.run(source)):
-        if "epoch" in entry:  # the line of the step before it has the loss
+        if "epoch" in entry:  # the preceding step's line holds the loss
             kept: dict[str, Any] = {k: entry[k] for k in ("epoch", "valid_knn", "valid_pairing") if k in entry}
             epochs.append({**kept, **latest})
         else:
@@ -89,7 +93,7 @@ def curve(step: Step) -> dict[str, Any]:
 
 
 def method_picture(store: Store, recipe: Recipe) -> dict[str, Any]:
-    """Return the two formats of the test recording of middle length, and the crops that the recipe would cut."""
+    """Return both formats of the test recording of median length, with a pair of crops by the recipe."""
     index = int(np.argsort(store.lengths, kind="stable")[len(store) // 2])
     sound, rate = store.clip(index)[: round(LONGEST_SECONDS * store.sample_rate)], store.sample_rate
     front = LogMel(recipe.model.mel_format, rate)
@@ -113,7 +117,7 @@ def method_picture(store: Store, recipe: Recipe) -> dict[str, Any]:
 
 
 def origin(about: dict[str, Any]) -> str:
-    """Return what a reader needs to have the tables again: command, data, seeds, time and machine."""
+    """Return the facts needed to reproduce the tables: command, data, seeds, time and machine."""
     sides = ", ".join(
         f"{side['recordings']} {name}" + (f" ({side['speakers']} {about['speaker']}s)" if "speakers" in side else "")
         for name, side in about["parts"].items()

@@ -1,4 +1,4 @@
-"""The steps of a study in the order in which they are done, and about how long each takes on this machine."""
+"""Plan a study: its steps in order, with estimated times on this machine."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -36,16 +36,16 @@ ASKED: dict[str, Ask] = {
 
 @dataclass(frozen=True)
 class Step:
-    """One thing that a study works out, kept by itself.
+    """One unit of a study's work, cached on its own.
 
     Attributes:
-        section: Where it belongs.
-        name: What a person sees.
-        source: What is asked about.
-        workspace: The data of its seed.
-        ask: The question.
-        seconds: About how long it takes, without making the source.
-        settings: What the answer depends on beside the source.
+        section: Its section.
+        name: Its name in the progress line.
+        source: The evaluated source.
+        workspace: Data and folder of its seed.
+        ask: The evaluator.
+        seconds: Estimated time, without training and embedding the source.
+        settings: Further inputs that the answer depends on.
     """
 
     section: str
@@ -58,7 +58,7 @@ class Step:
 
     @property
     def basis(self) -> dict[str, Any]:
-        """Return everything that the answer depends on."""
+        """Return all inputs that the answer depends on."""
         data = self.workspace.data
         return {
             "source": self.workspace.basis(self.source), "named": self.source.name, "section": self.section,
@@ -67,21 +67,21 @@ class Step:
 
     @property
     def rank(self) -> int:
-        """Return when it is done: the main steps of all seeds, then trainings with few labels, then sweeps."""
+        """Return its place in the order: 0 main steps of all seeds, 1 trainings with few labels, 2 sweeps."""
         return 2 if self.section in (*SWEEPS, ABLATION) else int("count" in self.settings)
 
     @property
     def key(self) -> str:
-        """Return the name of its file."""
+        """Return the name of its cache file."""
         return f"{self.section}-{slug(self.name)}-seed{self.source.seed}"
 
     @property
     def done(self) -> bool:
-        """Whether the answer is known."""
+        """Whether the answer is cached."""
         return self.workspace.cache.known(self.key, self.basis)
 
     def answered(self) -> dict[str, Any]:
-        """Return the answer in plain values, worked out now or on an earlier day, with what its source cost."""
+        """Return the cached answer as JSON values, computing it first if necessary."""
         return self.workspace.cache.once(self.key, self.basis, self._work)
 
     def results(self) -> list[Result]:
@@ -105,7 +105,7 @@ class Step:
         known = self.workspace.make(self.source)
         try:
             answer = self.ask(self.workspace, self.source)
-        except MeasureError as error:  # of one question; the others are still asked
+        except MeasureError as error:  # the other steps still run
             answer = Answer(notes=[f"{self.section} of {self.source.name}: not measured: {error}"])
         results = [
             replace(one, seconds=one.seconds or known["seconds"], seed=self.source.seed) for one in answer.results
@@ -123,7 +123,7 @@ def steps(
     rates: Rates,
     grids: Sequence[Sequence[str]] = (),
 ) -> list[Step]:
-    """Return the steps of one seed: all sections of a source together, so that its embeddings are read once."""
+    """Return the steps of one seed, grouped by source so that its embeddings are loaded once."""
     data = workspace.data
     usable = [name for name in sections if _measurable(name, data.label, data.speaker)]
     found: list[Step] = []
@@ -177,7 +177,7 @@ def _measurable(section: str, label: str | None, speaker: str | None) -> bool:
 
 
 def to_make(planned: Sequence[Step], rates: Rates) -> dict[str, float]:
-    """Return the sources that are not made yet, each once, and about how many seconds each takes."""
+    """Return the sources that are not embedded yet, with their estimated seconds."""
     wanted = {step.workspace.name(step.source): step for step in planned if not step.done}
     return {
         name: rates.source(step.source) for name, step in wanted.items() if step.workspace.about(step.source) is None
@@ -185,12 +185,12 @@ def to_make(planned: Sequence[Step], rates: Rates) -> dict[str, float]:
 
 
 def seconds_left(planned: Sequence[Step], rates: Rates) -> float:
-    """Return about how long the steps without an answer take, their sources included."""
+    """Estimate the seconds of all open steps, including training and embedding their sources."""
     return sum((step.seconds for step in planned if not step.done), sum(to_make(planned, rates).values(), 0.0))
 
 
 def plan_table(planned: Sequence[Step], rates: Rates) -> str:
-    """Return the plan: a line a section, what is done, what is to do and about how long it takes."""
+    """Return the plan as a table: one row per section, with steps, steps done and estimated time."""
     lines: list[tuple[str, str, int, int, str]] = []
     counted: set[str] = set()
     for section in dict.fromkeys(step.section for step in sorted(planned, key=_order)):
@@ -207,7 +207,7 @@ def plan_table(planned: Sequence[Step], rates: Rates) -> str:
 
 
 def spoken(seconds: float) -> str:
-    """Return a time as a person says it.
+    """Format a duration in rounded units.
 
     Example:
         >>> spoken(0.0), spoken(42.0), spoken(600.0), spoken(7200.0)
@@ -225,13 +225,13 @@ def _order(step: Step) -> int:
 
 
 def left_out(sections: Sequence[str], label: str | None, speaker: str | None) -> Iterator[str]:
-    """Yield what recordings without labels or speakers keep a study from telling."""
+    """Yield notes about sections that cannot run without a label or a speaker column."""
     missing = [name for name in sections if not _measurable(name, label, speaker)]
     if label is None and missing:
         yield (
-            "no label to measure by (a column `digit`, `label`, `word`, `species`, or --label): it would add "
+            "no label to predict (a column `digit`, `label`, `word`, `species`, or --label): it would add "
             + ", ".join(name for name in missing if name not in ("voices", "traits"))
             + " and the supervised encoders"
         )
     if speaker is None and {"voices", "traits"} & set(missing):
-        yield "no label names the voice (a column `speaker`, or --speaker): it would add voices and traits"
+        yield "no speaker column (`speaker`, or --speaker): it would add voices and traits"

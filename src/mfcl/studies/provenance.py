@@ -1,18 +1,15 @@
-"""What made a figure: the command line that is running, or the call."""
+"""The command or Python call that reproduces a result."""
 
 import shlex
 import sys
 from pathlib import Path
 
 CALL = "mfcl.study("
-"""How a command begins that is a call in Python."""
+"""Beginning of a command that is a Python call."""
 
 
 def this_command() -> str:
-    """Return what is running, to print beside the figures it makes.
-
-    It is the command line; in a notebook or a Python session, which has none of its own, it is the call.
-    """
+    """Return the running command line; in a notebook or a Python session, the Python call."""
     program = Path(sys.argv[0]).name if sys.argv else ""
     if "ipykernel" in program or "ipython" in program.lower():
         return f"{CALL}...)  # in a notebook"
@@ -22,7 +19,7 @@ def this_command() -> str:
 
 
 def with_only(command: str, section: str) -> str:
-    """Return the command, or the call, that works out one section.
+    """Return the command, or the call, restricted to one section.
 
     Example:
         >>> with_only("mfcl study clips --out a --only voices --seed 1", "crops")

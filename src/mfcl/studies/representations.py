@@ -1,4 +1,4 @@
-"""What a study represents recordings by: controls, and encoders untrained, pre-trained and supervised."""
+"""Sources of a study's embeddings: baselines, and untrained, pre-trained and supervised encoders."""
 
 import dataclasses
 import itertools
@@ -17,36 +17,36 @@ from mfcl.views.crops import CropSettings
 
 Kind = Literal["baseline", "untrained", "pre-trained", "supervised"]
 FIGURES_VERSION = "0.1.0"
-"""Raised when figures would come out otherwise: what an earlier version worked out is then worked out anew."""
+"""Version of the results; raise it when code changes alter results, so that cached ones are computed anew."""
 
 BASELINES: dict[str, Callable[[Clips, int, int], np.ndarray]] = {
     "MFCC statistics": lambda clips, rate, seed: mfcc_statistics(clips, rate),
     "log-mel picture": lambda clips, rate, seed: log_mel_picture(clips, rate),
     "Hydra-like features": lambda clips, rate, seed: random_features(clips, rate, seed=seed),
 }
-"""Name -> vectors of clips at a rate, drawn by a seed."""
+"""Name -> function of (clips, sample rate in Hz, seed) that returns one vector per clip."""
 CROPS: tuple[tuple[int, int, str], ...] = (
     *((30, 30, "disjoint"), (40, 40, "disjoint"), (45, 45, "disjoint"), (50, 50, "disjoint")),
     (60, 60, "overlapping"),
     (80, 100, "free"),
 )
-"""Per cent of a recording, from and to, and placement: the reference study's sweep, and near-full crops."""
+"""Shortest and longest crop in percent of a recording, and placement: the reference study's, and near-full crops."""
 AUGMENTED = ("none", "wave", "mel", "both")
 FORMATS = {"wave-wave": ("wave",), "mel-mel": ("mel",), "inter": ("wave", "mel")}
-"""The loss's terms -> the formats that learn; each step encodes two crops of each recording in all of them."""
+"""Loss terms -> the formats that are trained; each step encodes two crops of each recording in all of them."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """One way to represent recordings.
+    """A baseline, or a pair of encoders, that turns recordings into embeddings.
 
     Attributes:
         kind: How the vectors are made.
-        variant: The name of a baseline, or the choice of a sweep or an ablation; "" for the recipe as it is.
-        seed: Of the weights, crops and draws.
-        recipe: Every choice of an encoder.
-        formats: The formats that mean something; a baseline has none.
-        x: Where it stands on a chart's axis.
+        variant: The name of a baseline, or the setting of a sweep or an ablation; "" for the unchanged recipe.
+        seed: Seed of weights, crops and draws.
+        recipe: All settings of the encoders.
+        formats: The formats that are trained; empty for a baseline.
+        x: Position on a chart's x axis; None if there is no chart.
     """
 
     kind: Kind
@@ -62,11 +62,11 @@ class Source:
         return self.variant if self.kind == BASELINE else ", ".join(filter(None, (self.kind, self.variant)))
 
     def basis(self, fingerprint: str, label: str | None) -> dict[str, Any]:
-        """Return everything that the vectors depend on, in plain values.
+        """Return all inputs that the vectors depend on, as JSON values.
 
         Args:
-            fingerprint: Of the recordings and their split.
-            label: What supervised training predicts.
+            fingerprint: Fingerprint of the recordings and their split.
+            label: The label that supervised training predicts.
         """
         every = to_dict(self.recipe)
         parts = {
@@ -78,7 +78,7 @@ class Source:
         wanted = {part: every[part] for part in parts}
         label = label if self.kind == "supervised" else None
         baseline = self.kind == BASELINE
-        return {  # "control" is what version 0.1 called a baseline: what it worked out is found again
+        return {  # version 0.1 called a baseline "control"; keeping the word keeps its cached embeddings usable
             "kind": "control" if baseline else self.kind,
             "name": self.variant if baseline else "",
             "seed": self.seed,
@@ -90,7 +90,7 @@ class Source:
 
     @property
     def representations(self) -> tuple[Representation, ...]:
-        """What is measured of it: each format, both side by side, and each part of an embedding; a baseline is one."""
+        """The representations to evaluate: each format, both side by side, and each part; a baseline has only one."""
         if self.kind == BASELINE:
             return (Representation(BASELINE, self.variant),)
         both = "both" if len(self.formats) > 1 else self.formats[0]
@@ -113,12 +113,12 @@ def main_sources(recipe: Recipe, seed: int, *, labelled: bool) -> Iterator[Sourc
 
 
 def ablated(recipe: Recipe, seed: int, grids: Sequence[Sequence[str]]) -> Iterator[Source]:
-    """Yield the recipe as it is, then each combination of choices; untrained too where the model itself is changed.
+    """Yield the unchanged recipe, then each combination of settings, also untrained if it changes the model.
 
     Args:
-        recipe: What is changed.
-        seed: Of all.
-        grids: Each some `key=a,b,c`, keys dotted; of one grid all combinations are tried.
+        recipe: The recipe to change.
+        seed: Seed of all sources.
+        grids: Each a list of `key=a,b,c` with dotted keys; all combinations within a grid are tried.
     """
     yield Source("pre-trained", "as it is", seed, recipe)
     for choices in dict.fromkeys(choices for grid in grids for choices in combinations(grid)):
@@ -130,10 +130,10 @@ def ablated(recipe: Recipe, seed: int, grids: Sequence[Sequence[str]]) -> Iterat
 
 
 def combinations(grid: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    """Yield every combination of choices.
+    """Yield every combination of a grid's settings.
 
     Raises:
-        RecipeError: not of the form key=a,b,c.
+        RecipeError: an entry is not of the form key=a,b,c.
 
     Example:
         >>> list(combinations(["train.batch=64,128", "loss.temperature=0.1"]))
@@ -143,13 +143,13 @@ def combinations(grid: Sequence[str]) -> Iterator[tuple[str, ...]]:
     for entry in grid:
         key, sign, values = entry.partition("=")
         if not (key and sign and values):
-            raise RecipeError(f"the choices {shown(entry)}: wanted key=a,b,c, such as loss.temperature=0.05,0.1")
+            raise RecipeError(f"ablation {shown(entry)}: wanted key=a,b,c, such as loss.temperature=0.05,0.1")
         choices.append([f"{key}={value}" for value in values.split(",")])
     yield from itertools.product(*choices)
 
 
 def swept(section: str, recipe: Recipe, seed: int, epochs: int) -> Iterator[Source]:
-    """Yield the pre-trainings of a sweep, each of `epochs` epochs and else the recipe's but for one choice."""
+    """Yield the pre-trainings of a sweep: the recipe with `epochs` epochs and one setting changed."""
     short = dataclasses.replace(recipe, train=dataclasses.replace(recipe.train, epochs=epochs))
     if section == "formats":
         for terms, formats in FORMATS.items():

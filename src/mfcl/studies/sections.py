@@ -1,4 +1,4 @@
-"""What a study asks, section by section, and how much of it each preset does."""
+"""Sections and presets of a study."""
 
 from dataclasses import dataclass
 
@@ -18,25 +18,25 @@ SECTIONS = {
     "crops": "clip lengths: 30, 40, 45, 50 % disjoint, 60 % overlapping, 80-100 % free",
     "ablation": "choices of the recipe, each combination trained in full (--ablate)",
 }
-"""Name -> what it asks, in the order in which they are done."""
+"""Section name -> what it evaluates, in the order in which they run."""
 SWEEPS = ("formats", "augmentation", "crops")
 """Sections that train encoders of their own, each for `sweep_epochs`."""
 ABLATION = "ablation"
-"""The section that a person asks for choice by choice."""
+"""The section of user-given recipe settings."""
 UNLABELLED = ("geometry", "maps", "cost")
-"""Sections that need no label at all."""
+"""Sections that need no label."""
 
 
 @dataclass(frozen=True)
 class Preset:
-    """How much of a study is done.
+    """Size of a study.
 
     Attributes:
-        seeds: How many.
-        sections: Which of `SECTIONS`.
-        sweep_epochs: Epochs of each training of a sweep: fewer than the main one's, and equal among themselves.
-        tuned: Labels a class of the trainings with few labels; 0 is all.
-        joint: Labels a class of the joint trainings, by them and by all recordings.
+        seeds: Number of seeds.
+        sections: Names from `SECTIONS`.
+        sweep_epochs: Epochs of every training of a sweep, fewer than the main training's.
+        tuned: Labels per class of the fine-tuned and from-scratch trainings; 0 means all.
+        joint: Labels per class of the joint trainings on labels and all recordings.
     """
 
     seeds: int
@@ -52,14 +52,14 @@ PRESETS = {
     "default": Preset(3, ALWAYS, 6, (1, 5, 10, 50, 0), (1, 10)),
     "reference": Preset(3, ALWAYS, 10, (1, 5, 10, 50, 0)),
 }
-"""Each uses the recipe of its name."""
+"""Preset name -> its size; each uses the recipe of the same name."""
 
 
 def chosen_sections(preset: str, only: list[str] | None, skip: list[str] | None) -> tuple[str, ...]:
-    """Return the sections to do, in their order: the preset's, or those asked for, without those to skip.
+    """Return the sections to run in their order: those of `only`, else of the preset, without those of `skip`.
 
     Raises:
-        MfclError: a section that does not exist, or none is left.
+        MfclError: a section does not exist, or none is left.
 
     Example:
         >>> chosen_sections("quick", ["crops", "labels"], None)
@@ -71,5 +71,5 @@ def chosen_sections(preset: str, only: list[str] | None, skip: list[str] | None)
     wanted = only or PRESETS[preset].sections
     left = tuple(name for name in SECTIONS if name in wanted and name not in (skip or ()))
     if not left:
-        raise MfclError("--only and --skip leave nothing to do; name a section that is not skipped")
+        raise MfclError("only and skip leave nothing to do; name a section that is not skipped")
     return left

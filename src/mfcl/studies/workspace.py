@@ -1,4 +1,4 @@
-"""Where a study's work is done: embeddings are made once, kept, and asked for by whatever measures them."""
+"""Per-seed workspace that trains sources and caches their embeddings."""
 
 import sys
 from pathlib import Path
@@ -31,13 +31,13 @@ from mfcl.training.tasks.contrastive import head_sizes, projections
 
 
 class Workspace:
-    """The data of one seed, the study's folder, and what was made last.
+    """The data and folder of one seed, with the last used embeddings in memory.
 
     Attributes:
         data: Opened recordings, with the split of this seed.
         folder: The study's folder.
-        cache: What is known already.
-        fingerprint: Of the recordings and their split; another is given for a folder that version 0.1 began.
+        cache: Cached answers of the study's steps.
+        fingerprint: Fingerprint of the recordings and their split; by file size for a folder of version 0.1.
     """
 
     def __init__(
@@ -52,27 +52,27 @@ class Workspace:
         self._views: dict[Representation, Embeddings] = {}
 
     def basis(self, source: Source) -> dict[str, Any]:
-        """Return everything that a source's vectors depend on."""
+        """Return all inputs that a source's vectors depend on."""
         return source.basis(self.fingerprint, self.data.label)
 
     def name(self, source: Source) -> str:
-        """Return the name of a source's files."""
+        """Return the base name of a source's files."""
         named = slug(source.variant) if source.kind == BASELINE else source.kind
         return f"{named}-seed{source.seed}-{digest(self.basis(source))}"
 
     def about(self, source: Source) -> dict[str, Any] | None:
-        """Return what is known about a source that was made: seconds; None if it was not made."""
+        """Return the saved facts of an embedded source (its seconds); None if it is not embedded yet."""
         known = read_object(self._file(source).with_suffix(".json"))
         return known if known is not None and isinstance(known.get("seconds"), int | float) else None
 
     def make(self, source: Source) -> dict[str, Any]:
-        """Embed all recordings, after whatever training it takes, unless that was done; return what is known."""
+        """Train a source if necessary and embed all recordings, unless already done; return the facts of `about`."""
         known = self.about(source)
         if known is not None:
             return known
         clock, spent = stopwatch(), self._spent(source)
         if source.kind == BASELINE:
-            embeddings = self._control(source, self.data.store)
+            embeddings = self._baseline(source, self.data.store)
         else:
             model = self.model(source)
             embeddings = embed_store(model.to(pick_device(self.device)), self.data.store, progress=bool(self.progress))
@@ -83,7 +83,7 @@ class Workspace:
         return known
 
     def embeddings(self, source: Source) -> Embeddings:
-        """Return a source's embeddings of all recordings; the last ones are kept in memory."""
+        """Return a source's embeddings of all recordings; those of the last source stay in memory."""
         name = self.name(source)
         if self._last is None or self._last[0] != name:
             self._probes.clear()
@@ -92,7 +92,7 @@ class Workspace:
         return self._last[1]
 
     def _kept(self, source: Source) -> Embeddings:
-        """Return the embeddings that are on the disk; damaged ones are made again, once."""
+        """Load the saved embeddings; a damaged file is made again, once."""
         path = self._file(source)
         try:
             return load_embeddings(path)
@@ -103,14 +103,14 @@ class Workspace:
         return load_embeddings(path)
 
     def view(self, source: Source, one: Representation) -> Embeddings:
-        """Return the embeddings of one of a source's representations: all columns, a format's or a part's."""
+        """Return the embeddings of one representation of a source: all columns, or those of a format or part."""
         whole = self.embeddings(source)
         if one not in self._views:
             self._views[one] = view_of(whole, one)
         return self._views[one]
 
     def probes(self, source: Source, one: Representation) -> LabelProbes:
-        """Return the probes of one representation, fitted once for all sections that ask."""
+        """Return the probes of one representation, shared by all sections."""
         embeddings = self.view(source, one)
         key = (self.name(source), one)
         if key not in self._probes:
@@ -119,14 +119,14 @@ class Workspace:
         return self._probes[key]
 
     def disturbed(self, source: Source, disturbed: Disturbed) -> Embeddings:
-        """Return a source's embeddings of the test recordings as they sound disturbed."""
+        """Return a source's embeddings of noisy or re-levelled recordings."""
         if source.kind == BASELINE:
-            return self._control(source, disturbed)
+            return self._baseline(source, disturbed)
         store: Any = disturbed
         return embed_store(self.model(source).to(pick_device(self.device)), store)
 
     def model(self, source: Source) -> MultiFormatModel:
-        """Return a source's encoders, trained if it takes training; a training that was stopped goes on."""
+        """Return a source's encoders, training them if necessary; a stopped training is resumed."""
         run = self.run(source)
         if source.kind == "untrained":
             return untrained(self.data, source.recipe, seed=source.seed)
@@ -144,7 +144,7 @@ class Workspace:
         ).model  # fmt: skip
 
     def projections(self, source: Source) -> dict[str, np.ndarray] | None:
-        """Return what a pre-trained source's heads make of its embeddings; None for others: they have no heads."""
+        """Return the projection-head outputs of a pre-trained source; None for others, which have no heads."""
         if source.kind != "pre-trained":
             return None
         embeddings, shape = self.embeddings(source), source.recipe.model
@@ -158,33 +158,29 @@ class Workspace:
         return self.folder / "runs" / self.name(source)
 
     def _file(self, source: Source) -> Path:
-        """Return where a source's embeddings are or will be; version 0.1 named those of every baseline `control`."""
+        """Return the file of a source's embeddings; version 0.1 called the file of every baseline `control`."""
         name = self.name(source)
         old = self.folder / "embeddings" / f"control-seed{source.seed}-{digest(self.basis(source))}.npz"
         known = source.kind == BASELINE and old.with_suffix(".json").is_file()
         return old if known else self.folder / "embeddings" / f"{name}.npz"
 
     def _spent(self, source: Source) -> float:
-        """Return the seconds of training before now, of a study that was stopped in the midst of it."""
+        """Return the seconds already spent on a training that was stopped."""
         last = 0.0
         for path in self.run(source).rglob("metrics.jsonl"):
             last += max((entry.get("seconds", 0.0) for entry in read_metrics(path.parent)), default=0.0)
         return last
 
-    def say(self, line: str) -> None:
-        """Tell a person something."""
-        print(line, file=sys.stderr)  # noqa: T201
-
-    def _control(self, source: Source, store: Store | Disturbed) -> Embeddings:
+    def _baseline(self, source: Source, store: Store | Disturbed) -> Embeddings:
         manifest = store.manifest
-        with threadpool_limits(1):  # many small products in threads of their own: a second layer only gets in the way
+        with threadpool_limits(1):  # baselines run their own threads; BLAS threads on top would slow them down
             vectors = BASELINES[source.variant](store, store.sample_rate, source.seed).astype(np.float32)
         labels = {label: manifest.column(label) for label in manifest.label_names}
         return Embeddings(vectors, manifest.ids, labels, {source.variant: (0, vectors.shape[1])}, manifest.splits)
 
 
 def view_of(embeddings: Embeddings, one: Representation) -> Embeddings:
-    """Return the columns of a representation: a format's, a part's, or all."""
+    """Return the columns of a representation: all, or those of a format or part."""
     format = "" if one.format == "both" else one.format
     chosen = " ".join(word for word in (format, PART_WORDS[one.part]) if word)
     return embeddings.only(chosen) if chosen else embeddings

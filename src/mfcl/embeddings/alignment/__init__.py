@@ -1,7 +1,7 @@
-"""How far apart two clips are when one may be said slower than the other: dynamic time warping, nothing trained.
+"""Distances between clips of different tempo by dynamic time warping (DTW), without training.
 
-`frames` describes a clip, `distances` and `nearest` compare clips, `landmarks` and `affinities` turn the distances into
-vectors, and `graph` ties each clip to its nearest ones.
+`frames` computes a clip's features, `distances` and `nearest` compare clips, `landmarks` and `affinities` turn the
+distances into vectors, and `graph` connects each clip to its nearest ones.
 """
 
 from mfcl.embeddings.alignment.affinity import affinities, affinity_scale, landmark_pool, landmarks

@@ -1,4 +1,4 @@
-"""Alignment distances as vectors: how alike a clip is to each of some clips that were chosen without labels."""
+"""DTW distances as vectors: a clip's similarities to landmark clips, which are chosen without labels."""
 
 from collections.abc import Sequence
 
@@ -11,40 +11,40 @@ from mfcl.embeddings.alignment.search import Frames, distances, smallest
 from mfcl.errors import MeasureError
 
 POOL = 4
-"""Clips that are drawn for each landmark; of these the landmarks are chosen."""
+"""Candidate clips drawn per landmark."""
 NEIGHBOUR = 10
-"""Which neighbour's distance is the unit that affinities are measured in."""
+"""Rank of the neighbour whose median distance is the scale of affinities."""
 WIDTH = 1.5
-"""Units at which an affinity has fallen to 1 / e."""
+"""Distance, in units of that scale, at which an affinity is 1 / e."""
 
 
 def landmark_pool(items: int, count: int, *, seed: int) -> Int64[np.ndarray, " _"]:
-    """Return the clips that `landmarks` would look at among so many: four for each landmark, in their order.
+    """Draw the candidates that `landmarks` chooses from: the ascending indices of four clips per landmark.
 
     Args:
-        items: Clips to draw from.
-        count: Landmarks that are to be chosen; 1 or more.
-        seed: Draws them.
+        items: Number of clips to draw from.
+        count: Landmarks to choose; 1 or more.
+        seed: Seed of the draw.
 
     Raises:
         MeasureError: fewer than one landmark is wanted.
     """
     if count < 1:
-        raise MeasureError(f"landmarks: 1 or more are wanted, but came {count}; use 256")
+        raise MeasureError(f"landmarks: wanted 1 or more, got {count}; use 256")
     return np.sort(generator(seed, "landmarks").permutation(items)[: POOL * count])
 
 
 def landmarks(clips: Sequence[Frames], count: int, *, seed: int, workers: int | None = None) -> Int64[np.ndarray, " _"]:
-    """Return clips to measure all others by: drawn at random, then chosen so that they cover what was drawn.
+    """Choose landmark clips: draw candidates at random, then pick the ones that cover the candidates best.
 
     Args:
-        clips: Frames of clips without labels; see `frames`.
-        count: Landmarks to choose; all clips if there are no more.
-        seed: Draws four clips for each landmark.
-        workers: Threads; none: all cores.
+        clips: Frames of each clip; see `frames`.
+        count: Landmarks to choose; all clips if there are fewer.
+        seed: Seed of the draw of four candidates per landmark.
+        workers: Threads; default: all cores.
 
     Returns:
-        Places in `clips`, the one that covers most first.
+        Indices in `clips`, the landmark that covers most first.
 
     Raises:
         MeasureError: fewer than one landmark is wanted, or clips cannot be compared; see `distances`.
@@ -62,18 +62,18 @@ def affinity_scale(table: Float32[np.ndarray, "clips others"]) -> float:
     """Return the unit of affinities: the median distance to the tenth neighbour.
 
     Args:
-        table: Distances of some clips to others, among which each finds itself at distance 0.
+        table: Distances of clips to a set that includes them, so that each row holds one 0 for the clip itself.
     """
     k = min(NEIGHBOUR + 1, table.shape[1])
     return float(np.median(smallest(table, k)[1][:, -1]))
 
 
 def affinities(table: Float32[np.ndarray, "*some"], scale: float) -> Float32[np.ndarray, "*some"]:
-    """Return exp(-(d / 1.5 s)^2) of distances d: 1 for equal clips, near 0 for what is far.
+    """Return exp(-(d / 1.5 s)^2) for distances d: 1 for equal clips, near 0 for distant ones.
 
     Args:
         table: Distances.
-        scale: The unit s; see `affinity_scale`. Where it is 0, most clips are equal, and others count as far.
+        scale: The scale s; see `affinity_scale`. If 0 (most clips are equal), all other clips get affinity 0.
 
     Example:
         >>> affinities(np.array([0.0, 1.5], dtype=np.float32), 1.0).astype(float).round(2).tolist()

@@ -1,4 +1,4 @@
-"""Few items that stand for many: each new one is the one that adds most to what is covered."""
+"""Choose few representative items of many by greedy coverage (facility location)."""
 
 import numpy as np
 from jaxtyping import Float, Float64, Int64
@@ -13,18 +13,18 @@ def covering(
     covered: Float[np.ndarray, " items"] | None = None,
     weights: Float[np.ndarray, " items"] | None = None,
 ) -> Int64[np.ndarray, " {count}"]:
-    """Return the candidates that cover the items best, chosen one after the other, no one twice.
+    """Choose candidates greedily, each the one that raises the total coverage most, none twice.
 
-    An item is covered as far as the best of the chosen reaches it. Of equal candidates the earlier is chosen.
+    An item's coverage is its highest similarity to any chosen candidate. Ties go to the earlier candidate.
 
     Args:
-        reach: How well each candidate stands for each item, from 0 on.
+        reach: Similarity of each candidate to each item, 0 or more.
         count: Candidates to choose, at most all.
-        covered: What is covered before; none: nothing.
-        weights: How much each item counts, from 0 on; none: all alike.
+        covered: Coverage of each item before the first choice; default: 0.
+        weights: Weight of each item, 0 or more; default: equal.
 
     Source: Nemhauser, Wolsey and Fisher, "An analysis of approximations for maximizing submodular set functions", 1978:
-        no less than 63 % of the best that as many candidates can cover.
+        the coverage is at least 63 % of the optimum for as many candidates.
 
     Example:
         >>> covering(np.array([[1.0, 0.9, 0.0], [0.7, 0.9, 0.0], [0.0, 0.0, 0.5]]), 2).tolist()
@@ -48,7 +48,7 @@ def _gains(
     covered: Float64[np.ndarray, " items"],
     weights: Float64[np.ndarray, " items"],
 ) -> Float64[np.ndarray, " candidates"]:
-    """Return how much each candidate would add."""
+    """Return how much each candidate would add to the total coverage."""
     found = np.zeros(reach.shape[1])
     rows = max(1, CELLS_AT_ONCE // reach.shape[1])
     for start in range(0, len(reach), rows):

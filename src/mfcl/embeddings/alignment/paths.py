@@ -1,14 +1,14 @@
-"""The recurrence of dynamic time warping for one clip against many at once, in bounded memory."""
+"""Dynamic time warping of one clip against many at once, in bounded memory."""
 
 import numpy as np
 from jaxtyping import Float32, Int64
 
 CELLS_AT_ONCE = 2**20
-"""Pairs of frames whose costs are held at once, over all pairs of clips: 4 MiB."""
+"""Frame-pair costs held at once, over all pairs of clips: 4 MiB."""
 
 
 def query_sides(frames: Float32[np.ndarray, "*some dim"]) -> Float32[np.ndarray, "*some more"]:
-    """Return unit frames negated, with a 1 appended: their products with `other_sides` are one minus the cosine."""
+    """Return unit frames negated, with a 1 appended: their dot products with `other_sides` are one minus the cosine."""
     return np.concatenate([-frames, np.ones_like(frames[..., :1])], axis=-1)
 
 
@@ -24,24 +24,24 @@ def path_costs(
     *,
     cells: int = CELLS_AT_ONCE,
 ) -> Float32[np.ndarray, " lanes"]:
-    """Return the cost of the cheapest path from the first to the last frames of a query and of each other clip.
+    """Return the cost of the cheapest alignment path between a query and each other clip.
 
-    A step goes on by one frame in the query, in the other clip, or in both. Each pair of frames on the path costs the
-    product of both: `query_sides` and `other_sides` make frames whose product is one minus a cosine.
+    A path goes from both first frames to both last frames. A step advances one frame in the query, in the other clip,
+    or in both. A pair of frames costs its dot product: `query_sides` and `other_sides` make that one minus the cosine.
 
-    All lanes advance together. The query is taken some rows at a time, of which the last is handed on; within them the
-    costs are added up along anti-diagonals, whose cells do not wait for each other:
+    All lanes (other clips) advance together. The query is processed in blocks of rows; only a block's last row of path
+    costs is passed on. Within a block the costs are summed along anti-diagonals, whose cells are independent:
 
-        row 0       above, from the rows before (at first: 0 in the corner, infinity beside it)
+        row 0       from the block before (for the first block: 0 in the corner, infinity beside it)
         row 1       s=2  s=3  s=4         cell (i, j) lies on diagonal s = i + j and needs
         row 2       s=3  s=4  s=5         (i-1, j) and (i, j-1) of s-1, and (i-1, j-1) of s-2
                     j=1  j=2  j=3
 
     Args:
-        query: Frames of the one clip.
-        others: Frames of the other clips, padded at their ends with anything finite; lanes side by side.
-        lengths: Frames of each other clip.
-        cells: Costs held at once; one row of the query is the least.
+        query: Frames of one clip, from `query_sides`.
+        others: Frames of the other clips, from `other_sides`, padded at the end with any finite values.
+        lengths: Number of frames of each other clip.
+        cells: Costs held at once, but at least one row of the query.
 
     Source: Sakoe and Chiba, "Dynamic programming algorithm optimization for spoken word recognition", 1978, symmetric,
         with weight 1 for every step.
@@ -61,11 +61,11 @@ def path_costs(
 def _advance(
     costs: Float32[np.ndarray, "cells lanes"], above: Float32[np.ndarray, "columns lanes"]
 ) -> Float32[np.ndarray, "columns lanes"]:
-    """Return the row of path costs below some rows of cells, from the row above them; column 0 lies before the clips.
+    """Return the path costs in the last row of a block of cells; column 0 is the border before the first frame.
 
     Args:
-        costs: Of each cell, row by row.
-        above: Cheapest paths to the row above.
+        costs: Cost of each cell of the block, row by row.
+        above: Path costs in the row before the block.
     """
     width, lanes = len(above) - 1, costs.shape[1]
     height = len(costs) // width
@@ -78,7 +78,7 @@ def _advance(
         inner = best[: high - low + 1]
         np.minimum(one_before[low - 1 : high], one_before[low : high + 1], out=inner)
         np.minimum(inner, two_before[low - 1 : high], out=inner)
-        start = (low - 1) * width + diagonal - low - 1  # of cell (low, diagonal - low); the next lies a row less one on
+        start = (low - 1) * width + diagonal - low - 1  # flat index of cell (low, diagonal - low); then one row less 1
         step = max(1, width - 1)
         np.add(inner, costs[start : start + (high - low) * step + 1 : step], out=now[low : high + 1])
         now[0] = above[diagonal] if diagonal <= width else np.inf

@@ -1,4 +1,4 @@
-"""Alignment distances of many clips, and the nearest by them."""
+"""DTW distances of many clips, and nearest-neighbour search by them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ from mfcl.embeddings.alignment.paths import CELLS_AT_ONCE, other_sides, path_cos
 from mfcl.errors import MeasureError
 
 LANES = 512
-"""Clips that one query is compared with at once, at most."""
+"""Most gallery clips per block, compared with one query at once."""
 VALUES_AT_ONCE = 2**22
-"""Numbers in the frames of those clips, at most (16 MiB a thread), unless one clip alone has more."""
+"""Most frame values in a block (16 MiB per thread), unless one clip alone has more."""
 QUERIES_AT_ONCE = 64
-"""Queries that a thread compares with them before it fetches others."""
+"""Queries per task of a thread."""
 TABLE_AT_ONCE = 2**22
-"""Distances that are held at once where only the nearest are wanted: 16 MiB."""
+"""Distances held at once by `nearest`: 16 MiB."""
 STEPS = 2.0**20
-"""Distances are rounded to this part: a sum's last bits depend on its place, and equal clips must come out equal."""
+"""Distances are rounded to 1 / STEPS: last bits depend on the position in a block, and equal clips must tie."""
 
 Frames = Float32[np.ndarray, "_ _"]
 
@@ -34,18 +34,18 @@ def distances(
     cells: int = CELLS_AT_ONCE,
     progress: bool = False,
 ) -> Float32[np.ndarray, "queries items"]:
-    """Return the alignment distance of every query to every item of a gallery.
+    """Return the DTW distance of every query to every gallery item.
 
-    It is the cost of the best path that stretches one clip to the other, over the sum of both lengths. The cost of two
-    frames is one minus their cosine. So it is 0 for a clip with itself, the same both ways, and at most 2. It depends
-    on the two clips alone, and is exact to a millionth.
+    The distance is the cost of the cheapest alignment path over the sum of both lengths; two frames cost one minus
+    their cosine. It is symmetric, at most 2, and 0 for a clip with itself. It depends on the two clips alone, and is
+    exact to a millionth.
 
     Args:
         queries: Frames of each clip, of unit length; see `frames`.
-        gallery: Frames of the clips to compare with; none: the queries themselves, in half the time.
-        workers: Threads; none: all cores.
-        cells: Costs of frames that each thread holds at once. A thread also holds the frames of up to 512 clips.
-        progress: Whether to show a bar.
+        gallery: Frames of the clips to compare with; default: the queries themselves, in half the time.
+        workers: Threads; default: all cores.
+        cells: Frame-pair costs held at once by each thread, beside the frames of up to 512 clips.
+        progress: Show a progress bar.
 
     Raises:
         MeasureError: there is no clip, or frames are not finite or not of one size.
@@ -73,26 +73,26 @@ def nearest(
     cells: int = CELLS_AT_ONCE,
     progress: bool = False,
 ) -> tuple[Int64[np.ndarray, "queries {k}"], Float32[np.ndarray, "queries {k}"]]:
-    """Return each query's k nearest gallery items by alignment, nearest first, and their distances.
+    """Return the indices and DTW distances of each query's k nearest gallery items, nearest first.
 
-    Of items equally far the earlier comes first. A query that is also in the gallery finds itself.
+    Ties go to the earlier item. A query that is also in the gallery finds itself.
 
     Args:
         queries: Frames of each clip; see `frames`.
-        gallery: Frames of the clips to look among.
-        k: How many to return.
-        candidates: Gallery items that each query is compared with, such as the 200 nearest by whitened log-mel
-            pictures (`mfcl.embeddings.nearest.top_k`); none: all of them.
-        workers: Threads; none: all cores.
-        cells: Costs of frames that each thread holds at once; see `distances`.
-        progress: Whether to show a bar.
+        gallery: Frames of the clips to search in.
+        k: Neighbours to return.
+        candidates: Indices of the gallery items to compare each query with, such as the 200 nearest by whitened log-mel
+            pictures (`mfcl.embeddings.nearest.top_k`); default: all items.
+        workers: Threads; default: all cores.
+        cells: Frame-pair costs held at once by each thread; see `distances`.
+        progress: Show a progress bar.
 
     Raises:
-        MeasureError: see `distances`; or k or a candidate is out of range, or a candidate is there twice.
+        MeasureError: see `distances`; or k or a candidate is out of range, or a candidate is given twice.
     """
     choices = len(gallery) if candidates is None else candidates.shape[1]
     if not 1 <= k <= choices:
-        raise MeasureError(f"alignment: k from 1 to {choices} (the items to choose from) is wanted, but came {k}")
+        raise MeasureError(f"alignment: wanted k from 1 to {choices} (the items to choose from), got {k}")
     asked, held = _stacked(queries, "queries"), _stacked(gallery, "gallery")
     if candidates is not None:
         chosen = _checked(candidates, len(queries), len(gallery))
@@ -107,19 +107,19 @@ def nearest(
 def smallest(
     table: Float32[np.ndarray, "queries items"], k: int
 ) -> tuple[Int64[np.ndarray, "queries {k}"], Float32[np.ndarray, "queries {k}"]]:
-    """Return the places and values of the k smallest of each row, smallest first, ties to the earlier place."""
+    """Return the indices and values of the k smallest of each row, smallest first; ties go to the lower index."""
     places, values = by_similarity.nearest(-table.astype(np.float64), k)
     return places, (-values).astype(np.float32)
 
 
 @dataclass(frozen=True)
 class _Clips:
-    """Frames of clips one after the other, without padding.
+    """Frames of all clips concatenated, without padding.
 
     Attributes:
         values: All frames.
-        starts: Where each clip's begin.
-        lengths: How many each clip has.
+        starts: Index of each clip's first frame.
+        lengths: Number of frames of each clip.
     """
 
     values: Float32[np.ndarray, "frames dim"]
@@ -129,13 +129,13 @@ class _Clips:
 
 def _stacked(clips: Sequence[Frames], what: str) -> _Clips:
     if not len(clips):
-        raise MeasureError(f"alignment: {what} of at least one clip are wanted, but there is none; give recordings")
+        raise MeasureError(f"alignment: wanted {what} of at least one clip, but there is none; give recordings")
     sizes = {clip.shape[1:] for clip in clips}
     if len(sizes) != 1 or not all(len(clip) for clip in clips):
-        raise MeasureError(f"alignment: {what} of frames of one size, one or more a clip, are wanted; use `frames`")
+        raise MeasureError(f"alignment: wanted {what} with frames of one size, one or more per clip; use `frames`")
     values = np.concatenate(clips).astype(np.float32, copy=False)
     if not np.isfinite(values).all():
-        raise MeasureError(f"alignment: {what} of finite frames are wanted, but one is NaN or infinite; leave it out")
+        raise MeasureError(f"alignment: wanted {what} of finite frames, but one is NaN or infinite; leave it out")
     lengths = np.array([len(clip) for clip in clips], dtype=np.int64)
     return _Clips(values, np.cumsum(lengths) - lengths, lengths)
 
@@ -148,12 +148,12 @@ def _table(
     cells: int,
     progress: bool,
 ) -> Float32[np.ndarray, "rows items"]:
-    """Return the distances of some queries to all items; of none: of all items to each other, each pair once."""
-    order = np.argsort(held.lengths, kind="stable")  # clips of like length side by side need little padding
+    """Return the distances of the queries `rows` to all items; None: of all items to each other, each pair once."""
+    order = np.argsort(held.lengths, kind="stable")  # blocks of similar lengths need little padding
     blocks = _blocks(held, order)
     mutual = rows is None
     every = np.arange(len(asked.lengths)) if rows is None else rows
-    tasks = []  # places in the table's rows, and in its columns
+    tasks = []  # (row indices, column indices) of the table
     for start, stop in blocks:
         places = order[:stop] if mutual else np.arange(len(every))
         tasks += [
@@ -164,13 +164,13 @@ def _table(
         return _compare(asked, every[task[0]], held, task[1], cells)
 
     found = np.empty((len(every), len(order)), dtype=np.float32)
-    with threadpool_limits(1, "blas"):  # the threads are here
+    with threadpool_limits(1, "blas"):  # `in_parallel` already uses all cores
         parts = in_parallel(compared, tasks, workers=workers, what="Aligning", unit="block", shown=progress)
         for (places, columns), part in zip(tasks, parts, strict=True):
             found[np.ix_(places, columns)] = part
             if mutual:
                 found[np.ix_(columns, places)] = part.T
-    for start, stop in blocks if mutual else []:  # in a block both directions were compared: one of them holds
+    for start, stop in blocks if mutual else []:  # within a block both directions were computed: make them equal
         square = np.ix_(order[start:stop], order[start:stop])
         found[square] = np.minimum(found[square], found[square].T)
     return found
@@ -202,7 +202,7 @@ def _among(
 
 
 def _blocks(held: _Clips, order: Int64[np.ndarray, " items"]) -> list[tuple[int, int]]:
-    """Return ranges of an order by length, each of so many clips as fit the memory together."""
+    """Split clips, ordered by length, into ranges whose padded frames fit the memory limit."""
     found, start = [], 0
     sizes = held.lengths[order] * held.values.shape[1]
     while start < len(order):
@@ -220,10 +220,10 @@ def _compare(
     items: Int64[np.ndarray, " lanes"],
     cells: int,
 ) -> Float32[np.ndarray, "queries lanes"]:
-    """Return the distances of some queries to some items of a gallery."""
+    """Return the distances of chosen queries to chosen gallery items."""
     if asked.values.shape[1] != held.values.shape[1]:
         raise MeasureError(
-            f"alignment: queries of {held.values.shape[1]} values a frame like the gallery's are wanted, but came "
+            f"alignment: wanted queries of {held.values.shape[1]} values a frame like the gallery's, got "
             f"{asked.values.shape[1]}; make both with `frames`"
         )
     lengths = held.lengths[items]
@@ -238,12 +238,12 @@ def _compare(
 
 
 def _checked(candidates: Int64[np.ndarray, "_ _"], queries: int, items: int) -> Int64[np.ndarray, "_ _"]:
-    """Return the candidates in the gallery's order, so that ties go to the earlier item."""
+    """Check the candidates and sort each row, so that ties go to the earlier item."""
     if len(candidates) != queries:
-        raise MeasureError(f"alignment: candidates for {queries} queries are wanted, but came {len(candidates)} rows")
+        raise MeasureError(f"alignment: wanted candidates for {queries} queries, got {len(candidates)} rows")
     ordered = np.sort(candidates, axis=1)
     if ordered.size and not 0 <= ordered.min() <= ordered.max() < items:
-        raise MeasureError(f"alignment: candidates from 0 to {items - 1} are wanted, but one lies outside")
+        raise MeasureError(f"alignment: wanted candidates from 0 to {items - 1}, but one lies outside")
     if (np.diff(ordered, axis=1) == 0).any():
-        raise MeasureError("alignment: candidates that differ are wanted, but one is there twice for a query")
+        raise MeasureError("alignment: wanted different candidates, but one is given twice for a query")
     return ordered

@@ -1,4 +1,4 @@
-"""Each clip tied to its nearest ones: the graph that labels spread over."""
+"""Nearest-neighbour graph of clips, for label propagation."""
 
 from typing import Any
 
@@ -10,30 +10,30 @@ from mfcl.embeddings.alignment.search import smallest
 from mfcl.errors import MeasureError
 
 EDGES = 20
-"""Nearest items that each is tied to."""
+"""Nearest items that each item gets an edge to."""
 LOCAL = 7
-"""Which neighbour's distance is an item's own unit: where items lie dense, ties reach less far."""
+"""Rank of the neighbour whose distance is an item's local scale, so that edges are shorter in dense regions."""
 SHARPNESS = 2.0
-"""Of the fall with the squared distance."""
+"""Factor of the scaled squared distance in the exponent of an edge's weight."""
 CELLS_AT_ONCE = 2**22
-"""Distances that are looked at once: 32 MiB in double precision."""
+"""Distances processed at once: 32 MiB in double precision."""
 
 
 def graph(places: Int64[np.ndarray, "items _"], distances: Float[np.ndarray, "items _"]) -> sparse.csr_matrix:
-    """Return the symmetric graph that ties items to their nearest ones, each tie normalised by both ends' own ties.
+    """Return the symmetric nearest-neighbour graph, normalised by the weighted degrees of both ends.
 
-    A tie weighs exp(-2 d^2 / (a b)), d being the distance and a and b the distances of both ends to their own seventh
-    neighbours. Two items are tied if either is among the other's nearest.
+    An edge's weight is exp(-2 d^2 / (a b)) before normalising: d is the distance, a and b are the distances of its ends
+    to their own seventh neighbours. Two items have an edge if either is among the other's 20 nearest.
 
     Args:
-        places: For each item its nearest others, nearest first. The item itself may be among them and is left out.
-        distances: To them, from 0 on.
+        places: For each item the indices of its nearest items, nearest first; the item itself is ignored.
+        distances: Distances to them, 0 or more.
 
     Returns:
         Weights, (items, items), with an empty diagonal.
 
     Raises:
-        MeasureError: nothing to tie, a place out of range, or a distance that is negative, NaN or infinite.
+        MeasureError: there are no items, an index is out of range, or a distance is negative, NaN or infinite.
 
     Source: Zelnik-Manor and Perona, "Self-tuning spectral clustering", 2004; Zhou et al., "Learning with local and
         global consistency", 2004, for the normalisation.
@@ -46,15 +46,13 @@ def graph(places: Int64[np.ndarray, "items _"], distances: Float[np.ndarray, "it
     items = len(places)
     if places.shape != distances.shape or not places.size:
         raise MeasureError(
-            f"graph: places and distances of one shape (items, neighbours) are wanted, but came {places.shape} and "
+            f"graph: wanted places and distances of one shape (items, neighbours), got {places.shape} and "
             f"{distances.shape}"
         )
     if not 0 <= places.min() <= places.max() < items:
-        raise MeasureError(
-            f"graph: places from 0 to {items - 1} are wanted, but one lies outside; pass one row an item"
-        )
+        raise MeasureError(f"graph: wanted places from 0 to {items - 1}, but one lies outside; pass one row per item")
     if not np.isfinite(distances).all() or distances.min() < 0:
-        raise MeasureError("graph: distances from 0 on are wanted, but one is negative, NaN or infinite")
+        raise MeasureError("graph: wanted distances of 0 or more, but one is negative, NaN or infinite")
     rows = np.broadcast_to(np.arange(items)[:, None], places.shape)
     others = places != rows
     rank = np.cumsum(others, axis=1)  # 1 for the nearest other
@@ -70,14 +68,14 @@ def graph(places: Int64[np.ndarray, "items _"], distances: Float[np.ndarray, "it
 
 
 def nearest_graph(distances: Float32[np.ndarray, "items items"]) -> sparse.csr_matrix:
-    """Return the graph of items of which all distances are known; see `graph`.
+    """Return the nearest-neighbour graph of a full distance matrix; see `graph`.
 
     Raises:
         MeasureError: fewer than two items; see `graph`.
     """
     items = len(distances)
     if items < 2:
-        raise MeasureError(f"graph: two items or more are wanted, but came {items}; give more recordings")
+        raise MeasureError(f"graph: wanted two items or more, got {items}; give more recordings")
     k = min(EDGES + 1, items)
     rows = max(1, CELLS_AT_ONCE // items)
     found = [smallest(distances[start : start + rows], k) for start in range(0, items, rows)]
@@ -85,17 +83,17 @@ def nearest_graph(distances: Float32[np.ndarray, "items items"]) -> sparse.csr_m
 
 
 def as_graph(given: sparse.spmatrix | sparse.sparray | Shaped[np.ndarray, "..."]) -> sparse.csr_matrix:
-    """Return a graph as it is, or the graph of a square table of distances.
+    """Return a sparse graph as it is, or build the graph of a square distance matrix.
 
     Raises:
-        MeasureError: neither, or not square, or weights that are negative, NaN, infinite or not the same both ways.
+        MeasureError: not square, or weights that are negative, NaN, infinite or not symmetric.
     """
     found: Any = given
     if len(found.shape) != 2 or found.shape[0] != found.shape[1]:
-        raise MeasureError(f"graph: (items, items) are wanted, but came {found.shape}; give ties or distances of all")
+        raise MeasureError(f"graph: wanted shape (items, items), got {found.shape}; give a graph or all distances")
     if not sparse.issparse(found):
         return nearest_graph(np.asarray(found, dtype=np.float32))
     ties = found.tocsr()
     if not np.isfinite(ties.data).all() or (ties.data < 0).any() or abs(ties - ties.T).max() > 1e-6:
-        raise MeasureError("graph: finite weights from 0 on, the same both ways, are wanted; make it with `graph`")
+        raise MeasureError("graph: wanted finite weights of 0 or more, the same both ways; make it with `graph`")
     return ties

@@ -1,4 +1,4 @@
-"""Verification: whether clips are of one speaker, over all pairs of clips, or against speakers enrolled with a few."""
+"""Speaker verification, over all pairs of clips or against speakers enrolled with a few clips."""
 
 from mfcl.evaluation.speaker.curves import Curve
 from mfcl.evaluation.speaker.enrolled import EnrolledResult, verify_enrolled

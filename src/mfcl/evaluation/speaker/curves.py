@@ -1,4 +1,4 @@
-"""Cosines counted in steps, and the errors at every threshold that follow from the counts."""
+"""Histograms of cosines, and the error rates at every threshold computed from them."""
 
 from dataclasses import dataclass
 
@@ -10,24 +10,24 @@ from mfcl.errors import MeasureError
 from mfcl.evaluation.bootstrap import resampled
 from mfcl.evaluation.metrics import accept_rates, crossing
 
-BINS = 4096  # of cosines, -1 to 1: the crossing lies on a straight line within one
+BINS = 4096  # histogram bins of cosines from -1 to 1; the EER is interpolated within a bin
 PAIRS_AT_ONCE = 2**22
 COUNTS_AT_ONCE = 2**23
-POINTS = 200  # of a curve: more are not seen
-TARGET = 0.01  # of minDCF: how often a trial in use is of one speaker
+POINTS = 200  # points of a drawn curve
+TARGET = 0.01  # prior probability of a same-speaker trial, for minDCF
 
 
 @dataclass(frozen=True)
 class Curve:
-    """The two errors at each threshold, strictest first: a DET curve."""
+    """A DET curve: both error rates at each threshold, strictest first."""
 
     false_accept: Float64[np.ndarray, " thresholds"]
-    """Share of the trials of two speakers that pass."""
+    """Share of different-speaker trials that are accepted."""
     false_reject: Float64[np.ndarray, " thresholds"]
-    """Share of the trials of one speaker that fail."""
+    """Share of same-speaker trials that are rejected."""
 
     def thinned(self, points: int = POINTS) -> "Curve":
-        """Return at most as many points, evenly spread on the axes of a DET picture (normal deviates)."""
+        """Return at most `points` points, evenly spread on the axes of a DET plot (normal deviates)."""
         low = 1e-4
         accept, reject = (ndtri(rate.clip(low, 1 - low)) for rate in (self.false_accept, self.false_reject))
         way = accept - reject  # rises along the curve
@@ -38,18 +38,18 @@ class Curve:
 def error_curve(
     same: Float64[np.ndarray, "draws bins"], other: Float64[np.ndarray, "draws bins"]
 ) -> tuple[Curve, Float64[np.ndarray, " draws"]]:
-    """Return the errors at every threshold in the first draw, and each draw's equal error rate or NaN."""
-    told = (same[0] + other[0]) > 0  # a bin that is empty with all speakers is empty in every draw
+    """Return the DET curve of the first draw, and each draw's equal error rate (NaN if it lacks trials of one kind)."""
+    filled = (same[0] + other[0]) > 0  # a bin that is empty with all speakers is empty in every draw
     usable = (same.sum(axis=1) > 0) & (other.sum(axis=1) > 0)  # a draw may hold one speaker, or none with two clips
-    false_accept = accept_rates(other[usable][:, told])
-    false_reject = 1 - accept_rates(same[usable][:, told])
+    false_accept = accept_rates(other[usable][:, filled])
+    false_reject = 1 - accept_rates(same[usable][:, filled])
     eers = np.full(len(same), np.nan)
     eers[usable] = crossing(false_accept, false_reject)
     return Curve(false_accept[0], false_reject[0]), eers
 
 
 def speaker_draws(speakers: int, *, seed: int, draws: int) -> Float64[np.ndarray, "_ {speakers}"]:
-    """Return how often each speaker comes: once each in the first row, then drawn with replacement."""
+    """Return each speaker's count per draw: 1 in the first row, then bootstrap draws with replacement."""
     return np.concatenate([np.ones((1, speakers)), *resampled(speakers, seed=seed, draws=draws)])
 
 
@@ -60,7 +60,14 @@ def count(
     *,
     upper: bool = False,
 ) -> Float64[np.ndarray, "speakers bins"]:
-    """Count the cosines of one speaker's clips with others', a row for each; `upper` takes each pair once."""
+    """Return a histogram of cosines for each partner speaker.
+
+    Args:
+        own: Unit vectors of one speaker's clips.
+        partners: Unit vectors of the other clips, speaker after speaker.
+        counts: Number of clips of each partner speaker.
+        upper: If `partners` is `own`: count each pair once, and no clip with itself.
+    """
     table = np.zeros(len(counts) * BINS)
     offsets = np.repeat(np.arange(len(counts)) * BINS, counts)
     size = max(1, PAIRS_AT_ONCE // len(partners))
@@ -74,6 +81,6 @@ def count(
 
 
 def check_centre(x: Float[np.ndarray, "items dim"], centre: Float[np.ndarray, " _"]) -> None:
-    """Raise one clear line unless the centre is of the vectors' space."""
+    """Check that the centre has the vectors' size."""
     if centre.shape != x.shape[1:]:
-        raise MeasureError(f"voices: a centre of {x.shape[1]} values is wanted, but came {len(centre)}; use one part")
+        raise MeasureError(f"voices: wanted a centre of {x.shape[1]} values, got {len(centre)}; use one part")

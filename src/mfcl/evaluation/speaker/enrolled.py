@@ -1,4 +1,4 @@
-"""Verification against enrolled speakers: is a clip of the one whose few clips are known?"""
+"""Speaker verification against speakers enrolled with a few clips."""
 
 from dataclasses import dataclass
 
@@ -17,28 +17,29 @@ from mfcl.evaluation.speaker.identification import check_speakers
 
 @dataclass(frozen=True)
 class EnrolledResult:
-    """Whether a clip is of an enrolled speaker, told by its cosine with the mean of the clips enrolled."""
+    """Result of verifying clips by their cosine with the mean of a speaker's enrolled clips."""
 
     eer: float
-    """Mean over the enrolments, like the other figures."""
+    """Equal error rate, 0 to 1, mean over enrolments."""
     low: float | None
-    """Low end of the 95 % interval over speakers; None where there is none."""
+    """Lower end of the 95 % interval over speakers; None if there is none."""
     high: float | None
     min_dcf: float
-    """Lowest detection cost where 1 trial in 100 is of the speaker, as a share of always refusing."""
+    """minDCF at a prior of 1 same-speaker trial in 100, relative to always rejecting; mean over enrolments."""
     clips: int
-    """Enrolled of each speaker."""
+    """Clips enrolled of each speaker."""
     models: int
-    """Speakers enrolled: those with more clips than that."""
+    """Enrolled speakers: those with more than `clips` clips."""
     trials: int
-    """Scores of one enrolment: every clip that is not enrolled, against every model."""
+    """Trials per enrolment: every clip that is not enrolled against every enrolled speaker."""
     enrolments: int
+    """Number of draws of the enrolled clips."""
     resampled: Float64[np.ndarray, " draws"]
-    """The equal error rate of each draw of speakers; see `VerifyResult`."""
+    """Equal error rate of each bootstrap draw of speakers; see `VerifyResult`."""
     curve: Curve
-    """Of the trials of all enrolments together, thinned to what a picture shows."""
+    """DET curve of the trials of all enrolments together, thinned for drawing."""
     no_interval: str
-    """Why there is no interval; empty where there is one."""
+    """Why there is no interval; "" if there is one."""
 
 
 def verify_enrolled(
@@ -55,30 +56,30 @@ def verify_enrolled(
 ) -> EnrolledResult:
     """Enrol each speaker with a few clips, and score every other clip against every enrolled speaker.
 
-    A speaker's model is the mean of their clips at length 1; the score is its cosine with a clip. Who has too few clips
-    is not enrolled, but tried. The enrolment is drawn several times, and the figures are the means.
+    A speaker's model is the mean of their unit vectors; a score is its cosine with a clip. Speakers with too few clips
+    are not enrolled, but their clips are tested. Enrolment is repeated, and the results are averaged.
 
     Args:
-        x: Vectors of speakers that no training has seen.
-        speaker: Who speaks.
-        word: What is said: the clips enrolled are of as many different words as can be.
-        centre: The mean of the training vectors.
-        clips: How many are enrolled of each speaker.
-        seed: Draws the clips.
-        draws: How often the speakers are drawn, for the interval.
-        drawn_by: The seed that draws the speakers; `seed` if left out.
-        enrolments: How often the clips are drawn.
+        x: Vectors of speakers that do not occur in training.
+        speaker: Speaker of each item.
+        word: Word of each item; the enrolled clips of a speaker are of as many different words as possible.
+        centre: Mean of the training vectors.
+        clips: Clips to enrol of each speaker.
+        seed: Seed of the draw of enrolled clips.
+        draws: Bootstrap draws of speakers, for the interval.
+        drawn_by: Seed of the bootstrap; default: `seed`.
+        enrolments: Number of draws of the enrolled clips.
 
     Raises:
-        MeasureError: no speaker has more clips than are to be enrolled; or vectors or labels cannot be used.
+        MeasureError: no speaker has more than `clips` clips, or vectors or labels cannot be used.
     """
     check_speakers(x, speaker)
     check_centre(x, centre)
     _, codes, counts = np.unique(speaker, return_inverse=True, return_counts=True)
     if not 1 <= clips < counts.max():
         raise MeasureError(
-            f"voices: a speaker with more clips than the {clips} to enrol is wanted, but none has more than "
-            f"{counts.max()}; enrol fewer (1 at least)"
+            f"voices: wanted a speaker with more clips than the {clips} to enrol, but none has more than "
+            f"{counts.max()}; enrol fewer (at least 1)"
         )
     rows = unit_rows(x.astype(np.float64) - centre)
     drawn = speaker_draws(len(counts), seed=seed if drawn_by is None else drawn_by, draws=draws)
@@ -111,7 +112,7 @@ def verify_enrolled(
 def enrolled_clips(
     speaker: Int64[np.ndarray, " items"], word: Shaped[np.ndarray, " items"], clips: int, *, seed: int, draw: int = 0
 ) -> Bool[np.ndarray, " items"]:
-    """Draw as many clips of each speaker, of as many different words as can be.
+    """Draw `clips` clips of each speaker, of as many different words as possible.
 
     Example:
         >>> words = np.array(["one", "one", "two", "two"])
@@ -128,7 +129,7 @@ def enrolled_clips(
 
 
 def rank_within(codes: Int64[np.ndarray, " items"]) -> Int64[np.ndarray, " items"]:
-    """Return how many equal codes came before each.
+    """Return for each item how many earlier items have the same code.
 
     Example:
         >>> rank_within(np.array([7, 3, 7, 7])).tolist()
@@ -147,9 +148,10 @@ def trial_counts(
     enrolled: Bool[np.ndarray, " items"],
     drawn: Float64[np.ndarray, "draws speakers"],
 ) -> tuple[Float64[np.ndarray, "draws bins"], Float64[np.ndarray, "draws bins"]]:
-    """Count the cosines of clips that are not enrolled with each speaker's model, in each draw.
+    """Return histograms of the cosines of test clips with speaker models, per draw: same and different speakers.
 
-    A speaker that a draw holds twice counts twice on either side, so that a trial of two speakers weighs their product.
+    In a draw, a same-speaker trial is weighted by the speaker's count, and a different-speaker trial by the product of
+    both speakers' counts.
     """
     speakers = drawn.shape[1]
     sums = np.zeros((speakers, rows.shape[1]))
@@ -163,7 +165,7 @@ def trial_counts(
         some = known[start : start + step]
         tables = np.stack([count(models[who : who + 1], trials, counts) for who in some.tolist()])
         own[some] = tables[np.arange(len(some)), some]
-        tables[np.arange(len(some)), some] = 0  # what is left are trials of two speakers
+        tables[np.arange(len(some)), some] = 0  # leaves different-speaker trials
         weights = drawn[:, some, None] * drawn[:, None, :]
         other += weights.reshape(len(drawn), -1) @ tables.reshape(-1, BINS)
     return drawn @ own, other

@@ -1,4 +1,4 @@
-"""Voices: closed-set identification, also with other words enrolled than tested."""
+"""Closed-set speaker identification, also with different words in enrolment and test."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,17 +15,17 @@ from mfcl.evaluation.knn import KS, choose_k, knn_predict
 
 @dataclass(frozen=True)
 class IdentifyResult:
-    """Who spoke, told among enrolled speakers."""
+    """Result of closed-set speaker identification."""
 
     accuracy: float
-    """Share of the tested clips whose speaker was found."""
+    """Share of the tested clips whose speaker was identified, 0 to 1."""
     k: int
-    """Neighbours that voted."""
+    """Neighbours of the kNN classifier."""
     tested: Int64[np.ndarray, " tested"]
-    """Which items were tested; the others were enrolled."""
+    """Indices of the tested items."""
     correct: Bool[np.ndarray, " tested"]
     speakers: Shaped[np.ndarray, " tested"]
-    """The true speaker of each tested item: the groups of an interval."""
+    """True speaker of each tested item, the groups of an interval."""
 
     def interval(self, *, seed: int, draws: int = 1000) -> Interval:
         """Return the 95 % interval of the accuracy over speakers."""
@@ -40,16 +40,16 @@ def identify(
     seed: int,
     ks: Sequence[int] = KS,
 ) -> IdentifyResult:
-    """Enrol half of each speaker's clips of each digit, and name the speaker of each other clip by cosine kNN.
+    """Enrol half of each speaker's clips of each digit, and identify the speaker of the other clips by cosine kNN.
 
-    The number of neighbours is chosen by 5-fold cross-validation on the enrolled clips.
+    k is chosen by 5-fold cross-validation on the enrolled clips.
 
     Args:
-        x: Vectors of speakers that no training has seen.
-        speaker: Who speaks.
-        digit: What is said: any label, "" where none is known.
-        seed: Draws the halves and the folds.
-        ks: Numbers of neighbours to choose from.
+        x: Vectors of speakers that do not occur in training.
+        speaker: Speaker of each item.
+        digit: What is said in each item: any label, "" where unknown.
+        seed: Seed of the halves and the folds.
+        ks: Values of k to try.
 
     Raises:
         MeasureError: there is one speaker, or each has a single clip; or vectors or labels cannot be used.
@@ -69,16 +69,16 @@ def identify_apart(
     *,
     k: int = 3,
 ) -> IdentifyResult:
-    """Name the speaker by clips of other words: the lower digits enrolled, the upper tested, and the reverse.
+    """Identify speakers across words: enrol the lower half of the digits, test the upper half, and the reverse.
 
-    Each clip is tested once, so the accuracy is that of both directions, weighted by their clips. A speaker who lacks
-    one half of the digits is left out.
+    Each clip is tested once; the accuracy is over all clips of both directions. Speakers who lack one half of the
+    digits are excluded.
 
     Args:
-        x: Vectors of speakers that no training has seen.
-        speaker: Who speaks.
-        digit: What is said; numbers are sorted as numbers.
-        k: Neighbours that vote.
+        x: Vectors of speakers that do not occur in training.
+        speaker: Speaker of each item.
+        digit: What is said in each item; whole numbers are sorted numerically.
+        k: Neighbours of the kNN classifier.
 
     Raises:
         MeasureError: there is one digit, or fewer than 2 speakers said digits of both halves.
@@ -89,7 +89,7 @@ def identify_apart(
     whole = np.isin(speaker, np.intersect1d(speaker[upper], speaker[~upper]))
     if len(np.unique(speaker[whole])) < 2:
         raise MeasureError(
-            "voices: 2 speakers with digits of both halves are wanted, but there are fewer; skip this measure"
+            "voices: wanted 2 speakers with digits of both halves, but there are fewer; skip this measure"
         )
     correct = np.zeros(len(x), dtype=bool)
     for side in (upper, ~upper):
@@ -103,7 +103,7 @@ def identify_apart(
 def half(
     speaker: Shaped[np.ndarray, " items"], digit: Shaped[np.ndarray, " items"], *, seed: int
 ) -> Bool[np.ndarray, " items"]:
-    """Draw half of each speaker's clips of each digit; the odd clip of a digit is in and out by turns.
+    """Draw half of each speaker's clips of each digit; odd clips are drawn alternately.
 
     Example:
         >>> half(np.array(["a", "a", "b", "b"]), np.array(["0"] * 4), seed=0).reshape(2, 2).sum(axis=1).tolist()
@@ -121,14 +121,14 @@ def in_upper_half(digit: Shaped[np.ndarray, " items"]) -> Bool[np.ndarray, " ite
     """Return whether each item's digit is of the upper half of the sorted digits."""
     values = np.unique(digit)
     if len(values) < 2:
-        raise MeasureError(f"voices: at least 2 digits are wanted to keep them apart, but all are {str(values[0])!r}")
+        raise MeasureError(f"voices: wanted at least 2 digits to keep them apart, but all are {str(values[0])!r}")
     number = all(str(value).isdecimal() for value in values)
     ranked = sorted(values, key=lambda value: (int(value), str(value)) if number else str(value))
     return np.isin(digit, ranked[len(ranked) // 2 :])
 
 
 def check_speakers(x: Float[np.ndarray, "items dim"], speaker: Shaped[np.ndarray, " items"]) -> None:
-    """Raise one clear line unless there are two speakers, and one of them has two clips."""
+    """Check that there are two speakers or more, and that one of them has two clips or more."""
     check_measurable(x, speaker, what="voices")
     names, counts = np.unique(speaker, return_counts=True)
     if len(names) < 2 or counts.max() < 2:

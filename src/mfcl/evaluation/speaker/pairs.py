@@ -1,4 +1,4 @@
-"""Verification over all pairs of clips: are two of one speaker?"""
+"""Speaker verification over all pairs of clips."""
 
 from dataclasses import dataclass
 
@@ -15,23 +15,24 @@ from mfcl.evaluation.speaker.identification import check_speakers
 
 @dataclass(frozen=True)
 class VerifyResult:
-    """Whether two clips are of one speaker, told by their cosine, over all pairs of clips."""
+    """Result of verifying all pairs of clips by their cosine."""
 
     eer: float
+    """Equal error rate, 0 to 1."""
     low: float | None
-    """Low end of the 95 % interval over speakers; None where there is none."""
+    """Lower end of the 95 % interval over speakers; None if there is none."""
     high: float | None
     min_dcf: float
-    """Lowest detection cost where 1 pair in 100 is of one speaker, as a share of always refusing."""
+    """minDCF at a prior of 1 same-speaker pair in 100, relative to always rejecting."""
     pairs: int
-    """How many pairs of clips were scored."""
+    """Number of scored pairs."""
     speakers: int
     draws: int
-    """How often the speakers were drawn for the interval."""
+    """Bootstrap draws of speakers, for the interval."""
     resampled: Float64[np.ndarray, " draws"]
-    """The equal error rate of each draw, NaN where it holds no pair of one kind; equal seeds draw equal speakers."""
+    """Equal error rate of each draw, NaN if it lacks pairs of one kind; equal seeds draw equal speakers."""
     no_interval: str
-    """Why there is no interval; empty where there is one."""
+    """Why there is no interval; "" if there is one."""
 
 
 def verify(
@@ -42,17 +43,17 @@ def verify(
     seed: int,
     draws: int = 1000,
 ) -> VerifyResult:
-    """Score every pair of clips by cosine after subtracting `centre`, and return the equal error rate over speakers.
+    """Score every pair of clips by cosine after subtracting `centre`, and return the equal error rate.
 
-    Cosines are counted in 4,096 steps for each pair of speakers, so memory does not grow with the pairs, and drawing
-    speakers again only weighs the counts: a speaker drawn twice counts twice, never as a pair with itself.
+    Cosines are counted in histograms of 4,096 bins for each pair of speakers, so memory does not grow with the pairs.
+    A bootstrap draw of speakers only weights the histograms; copies of a speaker never form a pair.
 
     Args:
-        x: Vectors of speakers that no training has seen.
-        speaker: Who speaks.
-        centre: The mean of the training vectors.
-        seed: Draws the speakers for the interval.
-        draws: How often.
+        x: Vectors of speakers that do not occur in training.
+        speaker: Speaker of each item.
+        centre: Mean of the training vectors.
+        seed: Seed of the bootstrap.
+        draws: Bootstrap draws of speakers, for the interval.
 
     Raises:
         MeasureError: there is one speaker, or each has a single clip; or vectors or labels cannot be used.
@@ -84,7 +85,13 @@ def pair_counts(
     counts: Int64[np.ndarray, " speakers"],
     drawn: Float64[np.ndarray, "draws speakers"],
 ) -> tuple[Float64[np.ndarray, "draws bins"], Float64[np.ndarray, "draws bins"]]:
-    """Count the cosines of pairs of one speaker and of two, in each draw; rows come speaker after speaker."""
+    """Return histograms of the cosines of same-speaker and different-speaker pairs, per draw.
+
+    Args:
+        rows: Unit vectors, speaker after speaker.
+        counts: Number of clips of each speaker.
+        drawn: Count of each speaker in each draw.
+    """
     same, other = np.zeros((2, len(drawn), BINS))
     ends = np.cumsum(counts)
     step = max(1, curves.COUNTS_AT_ONCE // BINS)  # partners at once

@@ -1,4 +1,4 @@
-"""What one representation is worth: the same questions for an encoder's embeddings and for every control."""
+"""Evaluation tasks, the same for an encoder's embeddings and for every baseline."""
 
 from mfcl.evaluation.tasks.geometry import measure_geometry
 from mfcl.evaluation.tasks.labels import LabelProbes, measure_efficiency, measure_labels, measure_under

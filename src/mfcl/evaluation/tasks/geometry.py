@@ -1,4 +1,4 @@
-"""How embeddings lie in their space: spread, rank, and whether the two formats of a recording meet."""
+"""Geometry task: uniformity, effective rank, and agreement of the two formats' embeddings."""
 
 from collections.abc import Mapping
 
@@ -12,7 +12,7 @@ from mfcl.evaluation.geometry import alignment, linear_cka, rankme, retrieved, u
 from mfcl.evaluation.result import Question, Result, Tested
 
 MOST = 4000
-"""Test recordings that are looked at: all pairs of them are."""
+"""Most test recordings, since all pairs of them are compared; of more, as many are drawn."""
 RANKS = (1, 5)
 SECTION = "geometry"
 
@@ -24,24 +24,24 @@ def measure_geometry(
     *,
     speaker: str | None = None,
 ) -> list[Result]:
-    """Measure how the test part's embeddings lie in their space.
+    """Measure the geometry of the test split's embeddings.
 
-    RankMe is of the vectors as they are; uniformity of the whitened ones, like every cosine. Of two formats, linear
-    CKA is of their embeddings; alignment and R@k, which want one space for both, are of their projections.
+    RankMe uses the raw vectors, uniformity the whitened ones. Linear CKA compares the embeddings of the two formats.
+    Alignment and R@k need one space for both formats, so they use the projections.
 
     Args:
-        embeddings: Of all parts; the training part only whitens.
-        projections: What the heads make of each format's embedding, `wave` and `mel`, one row an item of `embeddings`;
-            None: what needs them is left out.
-        seed: Draws at most `MOST` test recordings, and the speakers of the intervals.
-        speaker: The label resampled for the intervals of R@k; each recording is its own if left out.
+        embeddings: All splits; the train split is used for whitening only.
+        projections: Projection-head outputs of `wave` and `mel`, one row per item of `embeddings`; None skips the
+            metrics that need them.
+        seed: Seed of the draw of at most `MOST` test recordings, and of the intervals.
+        speaker: The label whose groups are resampled for the intervals of R@k; default: each recording is a group.
 
     Raises:
-        MeasureError: there are fewer than 2 test recordings, or projections that do not fit.
+        MeasureError: there are fewer than 2 test recordings, or the projections have the wrong number of rows.
     """
     test = np.flatnonzero(embeddings.splits == "test")
     if len(test) < 2:
-        raise MeasureError(f"geometry: 2 or more test recordings are wanted, but came {len(test)}; split otherwise")
+        raise MeasureError(f"geometry: wanted 2 or more test recordings, got {len(test)}; choose another split")
     chosen = test[drawn(len(test), MOST, seed=seed)]
     part = embeddings.select(chosen)
     values = {"rankme": rankme(part.vectors), "uniformity": uniformity(embeddings.whitened[chosen])}
@@ -65,5 +65,5 @@ def _projected(
 ) -> Float[np.ndarray, "items _"]:
     if name not in projections or len(projections[name]) != items:
         came = f"{len(projections[name])} rows" if name in projections else "none"
-        raise MeasureError(f"geometry: projections {name!r} of {items} recordings are wanted, but came {came}")
+        raise MeasureError(f"geometry: wanted projections {name!r} of {items} recordings, got {came}")
     return projections[name]

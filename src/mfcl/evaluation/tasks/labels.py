@@ -1,4 +1,4 @@
-"""How much of a label lies in embeddings: linear probes with all and with few labels, also under noise, and kNN."""
+"""Label tasks: linear probes with all and with few labels, also on noisy test recordings, and kNN."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,28 +15,28 @@ from mfcl.evaluation.result import CLEAN, KNN, LINEAR, Names, Question, Result, 
 from mfcl.evaluation.wording import NEIGHBOURS
 
 FEW = 10
-"""Labels a class of the few-label row."""
+"""Labels per class of the few-label probe."""
 COUNTS = (1, 5, 10, 50)
-"""Labels a class along the curve of label efficiency."""
+"""Labels per class along the label-efficiency curve."""
 NAMED = 3
-"""Classes that a text names."""
+"""Most classes that a note lists by name."""
 
 
 class LabelProbes:
-    """The questions about one label of one embedding; a classifier is fitted once, whichever figures ask for it.
+    """All evaluations of one label on one representation; each classifier is fitted once and reused.
 
-    Vectors are standardised on the training part, and for kNN whitened by it. A probe's strength is chosen on the
-    validation part, then the probe of all labels is fitted on both. The test part is only predicted. A class that
-    training lacks cannot be predicted: its recordings are left out of every part, and the figures say so.
+    Vectors are standardised by the train split, and for kNN whitened by it. A probe's L2 strength is chosen on the
+    valid split; the probe with all labels is then refitted on train and valid together. The test split is only
+    predicted. Recordings of classes that the train split lacks are excluded from every split, and notes say so.
 
     Args:
-        embeddings: Of all parts, with `splits` train, valid and test.
+        embeddings: Embeddings with `splits` train, valid and test.
         label: The label to predict.
-        speaker: The label whose values are resampled for the intervals; each recording is its own if left out.
-        seed: For the draws of few labels and the bootstrap.
+        speaker: The label whose groups are resampled for the intervals; None makes each recording a group.
+        seed: Seed of the draws of few labels and of the bootstrap.
 
     Raises:
-        MeasureError: a part is missing, or the label has a single value to train on or to test.
+        MeasureError: a split is missing, or has only one class to train on or to test.
     """
 
     def __init__(self, embeddings: Embeddings, label: str, speaker: str | None, *, seed: int) -> None:
@@ -51,11 +51,11 @@ class LabelProbes:
 
     @cached_property
     def all_labels(self) -> ProbeResult:
-        """The linear probe that knows all labels."""
+        """The linear probe fitted on all labels."""
         return linear_probe(self.train, self.valid, self.test)
 
     def few(self, per_class: int) -> FewLabelResult:
-        """Return the linear probes that know as many labels of each class that has so many; others are left out."""
+        """Return the linear probes fitted on `per_class` labels per class; classes with fewer are excluded."""
         if per_class not in self._few:
             enough = self.enough(per_class)
             train, valid, test = (among(part, enough) for part in (self.train, self.valid, self.test))
@@ -63,17 +63,17 @@ class LabelProbes:
         return self._few[per_class]
 
     def enough(self, per_class: int) -> Names:
-        """Return the classes that have as many training recordings."""
+        """Return the classes with at least `per_class` training recordings."""
         return self.classes[self.counts >= per_class]
 
     def can_few(self, per_class: int) -> bool:
-        """Return whether there are two classes or more to ask with as many labels of each."""
+        """Return whether two or more classes have `per_class` labels, and validation and test recordings."""
         enough = self.enough(per_class)
         valid, test = (among(part, enough)[1] for part in (self.valid, self.test))
         return len(enough) > 1 and len(valid) > 0 and len(np.unique(test)) > 1
 
     def question(self, per_class: int | None = None) -> Question:
-        """Return what a linear probe that knows so many labels of each class is asked; None: all labels."""
+        """Return the question of a linear probe with `per_class` labels per class; None for all labels."""
         asked = Question("labels", "accuracy", self.label, LINEAR, per_class)
         every = len(self.classes)
         enough = every if per_class is None else len(self.enough(per_class))
@@ -98,22 +98,22 @@ class LabelProbes:
         found = [
             self.by_few(count, x=float(count))
             for count in counts
-            if len(self.enough(count)) == len(self.classes)  # of fewer classes a point would not be of the same curve
+            if len(self.enough(count)) == len(self.classes)  # accuracy over fewer classes would not be comparable
         ]
         mean = len(self.train[1]) / len(self.classes)
         return [one.asked(section="efficiency") for one in (*found, self.by_all(x=mean))]
 
     def by_all(self, *, x: float | None = None) -> Result:
-        """Return the figure of the probe that knows all labels."""
+        """Return the accuracy of the probe with all labels."""
         return self._accuracy(self.question(), self.all_labels.predictions, x=x)
 
     def by_few(self, per_class: int, *, x: float | None = None) -> Result:
-        """Return the figure of the probes that know as many labels of each class, mean of their draws."""
+        """Return the mean accuracy over draws of the probes with `per_class` labels per class."""
         about = self._asked_few(self.tested, self.test[1], per_class)
         return about.accuracy(self.question(per_class), self.few(per_class).correct, seed=self.seed, x=x)
 
     def clean(self, per_class: int | None = None) -> Result:
-        """Return the figure that `under` is compared with: of the test recordings as they are."""
+        """Return the accuracy on clean test recordings, the reference of `under`."""
         found = self.by_all() if per_class is None else self.by_few(per_class)
         return found.asked(section="robustness", condition=CLEAN)
 
@@ -126,14 +126,14 @@ class LabelProbes:
         x: float | None,
         per_class: int | None = None,
     ) -> Result:
-        """Return the accuracy of clean-trained probes on the embeddings of disturbed test recordings.
+        """Return the accuracy of clean-trained probes on embeddings of noisy or re-levelled test recordings.
 
         Args:
-            disturbed: Of the same recordings, with noise or another gain; standardised by the clean training part.
-            condition: What was done to them; see `mfcl.evaluation.result.CONDITIONS`.
-            value: How much, in dB.
-            x: Where the figure stands on the chart's axis, such as the dB of the noise.
-            per_class: Labels of each class that the probe knows; all if left out.
+            disturbed: Embeddings of the altered recordings; they are standardised by the clean train split.
+            condition: How they were altered; see `mfcl.evaluation.result.CONDITIONS`.
+            value: Signal-to-noise ratio or gain in dB.
+            x: Position on the chart's x axis, such as the signal-to-noise ratio in dB.
+            per_class: Labels per class of the probe; default: all.
         """
         question = replace(self.question(per_class), section="robustness", condition=condition, condition_value=value)
         test = labelled(disturbed, standardised(disturbed, by=self.embeddings), self.label, "test", self.classes)
@@ -147,7 +147,7 @@ class LabelProbes:
         return about.accuracy(question, np.mean(rights, axis=0), seed=self.seed, x=x)
 
     def _asked_few(self, about: Tested, values: Names, per_class: int) -> Tested:
-        """Return the tested items of the classes that have as many training recordings."""
+        """Keep the tested items of classes with at least `per_class` training recordings, and note the others."""
         enough = self.enough(per_class)
         lost = np.setdiff1d(self.classes, enough)
         text = f"left out for fewer than {per_class} labels: {some(lost)}"
@@ -160,11 +160,10 @@ class LabelProbes:
 
 
 def measure_labels(embeddings: Embeddings, label: str, speaker: str | None, *, seed: int) -> list[Result]:
-    """Measure how much of a label lies in embeddings: linear probe with all and with few labels, and kNN.
+    """Measure label accuracy: linear probe with all and with few labels per class, and kNN.
 
-    The figure of few labels is of the classes that have as many; its name says of how many.
-
-    See `LabelProbes`, which also answers further questions without fitting again.
+    The few-label probe excludes classes with fewer labels; its question says how many classes remain. See
+    `LabelProbes`, which can be reused for other evaluations without refitting.
     """
     return LabelProbes(embeddings, label, speaker, seed=seed).measures()
 
@@ -172,9 +171,10 @@ def measure_labels(embeddings: Embeddings, label: str, speaker: str | None, *, s
 def measure_efficiency(
     embeddings: Embeddings, label: str, speaker: str | None, *, counts: Sequence[int] = COUNTS, seed: int
 ) -> list[Result]:
-    """Measure how the linear probe grows with the labels that it knows: `counts` of each class, then all.
+    """Measure the linear probe's accuracy against the number of labels: each of `counts` per class, then all.
 
-    Counts that the rarest class does not reach are left out. `x` is the labels a class, for all labels their mean.
+    Counts above the size of the rarest class are skipped. `x` is the number of labels per class (for all labels, the
+    mean).
     """
     return LabelProbes(embeddings, label, speaker, seed=seed).efficiency(counts)
 
@@ -191,23 +191,23 @@ def measure_under(
     seed: int,
     per_class: int | None = None,
 ) -> Result:
-    """Measure what a linear probe of clean recordings reads from disturbed ones; see `LabelProbes.under`."""
+    """Measure a clean-trained linear probe on altered test recordings; see `LabelProbes.under`."""
     probes = LabelProbes(clean, label, speaker, seed=seed)
     return probes.under(disturbed, condition=condition, value=value, x=x, per_class=per_class)
 
 
 def labelled(embeddings: Embeddings, vectors: Vectors, label: str, part: str, classes: Names | None = None) -> Labelled:
-    """Return a part's vectors and labels; recordings without one, or of a class that training lacks, are left out.
+    """Return a split's vectors and labels, without recordings that have no label or a class that training lacks.
 
     Args:
-        embeddings: Of all parts.
-        vectors: A row each.
+        embeddings: Embeddings of all splits.
+        vectors: One row per item of `embeddings`.
         label: The label.
-        part: `train`, `valid` or `test`.
-        classes: Those of training; of the embeddings' own training part if left out.
+        part: The split: `train`, `valid` or `test`.
+        classes: The training classes; default: those of the train split of `embeddings`.
 
     Raises:
-        MeasureError: nothing is left, or a single value to train on or to test.
+        MeasureError: no recording is left, or only one class to train on or to test.
     """
     chosen = having(embeddings, label, part, classes)
     values = embeddings.label(label)[chosen]
@@ -215,14 +215,14 @@ def labelled(embeddings: Embeddings, vectors: Vectors, label: str, part: str, cl
     if kinds < wanted:
         also = "" if part == "train" else " that training has"
         raise MeasureError(
-            f"label {label!r}: wanted {wanted} or more values in the {part} part, got {kinds}{also} in {len(chosen)} "
+            f"label {label!r}: wanted {wanted} or more values in the {part} split, got {kinds}{also} in {len(chosen)} "
             "recordings; choose another label or split"
         )
     return vectors[chosen], values
 
 
 def tested(embeddings: Embeddings, label: str, speaker: str | None, classes: Names | None = None) -> Tested:  # noqa: PT028
-    """Return the test part's recordings that are measured; each is its own group without a speaker."""
+    """Return the tested recordings of the test split; without `speaker`, each recording is a group."""
     chosen = having(embeddings, label, "test", classes)
     every = np.flatnonzero(embeddings.splits == "test")
     values = embeddings.label(label)
@@ -237,20 +237,20 @@ def tested(embeddings: Embeddings, label: str, speaker: str | None, classes: Nam
 
 
 def having(embeddings: Embeddings, label: str, part: str, classes: Names | None = None) -> Names:
-    """Return the places of a part's recordings that have the label, and a value of it that training has."""
+    """Return the indices of a split's recordings with a label that occurs in training."""
     values = embeddings.label(label)
     known = values[embeddings.splits == "train"] if classes is None else classes
     return np.flatnonzero((embeddings.splits == part) & (values != "") & np.isin(values, known))
 
 
 def among(part: Labelled, classes: Names) -> Labelled:
-    """Return the items of some classes only."""
+    """Keep the items of the given classes."""
     mask = np.isin(part[1], classes)
     return part[0][mask], part[1][mask]
 
 
 def some(names: Names) -> str:
-    """Return how many classes there are, and the first few of them.
+    """Return the number of classes and the first few names, as text.
 
     Example:
         >>> some(np.array(["rare"])), some(np.array(list("abcde")))

@@ -1,7 +1,4 @@
-"""Figures as the data of pictures: which class is taken for which, who is told well, errors at thresholds, maps.
-
-What a measure found is drawn again; no classifier is fitted here.
-"""
+"""Chart data from results: confusion matrix, accuracy by group, DET curve, 2D map. No classifier is fitted here."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,10 +14,10 @@ from mfcl.evaluation.wording import task
 
 
 def confusion(result: Result, label: str) -> dict[str, Any]:
-    """Return how often each class (a row) was called each class (a column).
+    """Return the confusion matrix: how often each true class (row) was predicted as each class (column).
 
     Args:
-        result: One with predictions: a linear probe of all labels, or kNN.
+        result: A result with predictions: a linear probe with all labels, or kNN.
         label: The name of what was predicted.
 
     Raises:
@@ -33,15 +30,15 @@ def confusion(result: Result, label: str) -> dict[str, Any]:
 
 
 def by_group(result: Result, label: str, by: str) -> dict[str, Any]:
-    """Return the accuracy of each group's items, in percent.
+    """Return the accuracy of each group in percent.
 
     Args:
-        result: One with items that are right or wrong.
+        result: A result with per-item correctness.
         label: The name of what was predicted.
-        by: What the groups are, such as `speaker`.
+        by: The name of the groups' column, such as `speaker`.
 
     Raises:
-        MeasureError: the result is not about single items.
+        MeasureError: the result has no per-item correctness.
     """
     correct, groups = _wanted(result, "correct"), _wanted(result, "groups")
     names, codes = np.unique(groups, return_inverse=True)
@@ -57,7 +54,7 @@ def by_group(result: Result, label: str, by: str) -> dict[str, Any]:
 
 
 def det(result: Result) -> dict[str, Any]:
-    """Return the errors of verification with enrolled clips at thresholds from the strictest on, shares of 1.
+    """Return the DET curve of verification with enrolled clips: error rates (0 to 1), strictest threshold first.
 
     Raises:
         MeasureError: the result is not of verification with enrolled clips.
@@ -72,17 +69,16 @@ def det(result: Result) -> dict[str, Any]:
 
 
 def points(embeddings: Embeddings, labels: Sequence[str], *, seed: int, most: int = MOST) -> dict[str, Any]:
-    """Return a map of the test part: where each recording lies in the plane, and its labels to colour it by.
+    """Return a 2D t-SNE map of the test split, with labels to colour it by.
 
     Args:
-        embeddings: Of all parts; the training part only whitens.
-        labels: Those to be shown.
-        seed: Draws the recordings, where there are more than `most`, and begins the descent; see
-            `mfcl.embeddings.projection`.
-        most: Points of the map.
+        embeddings: All splits; the train split is used for whitening only.
+        labels: Label columns to include.
+        seed: Seed of t-SNE, and of the draw if there are more than `most` recordings.
+        most: Most points of the map.
 
     Raises:
-        MeasureError: there is no test part, or no such label.
+        MeasureError: there is no test split, or no such label.
     """
     test = np.flatnonzero(embeddings.splits == "test")
     chosen = test[drawn(len(test), most, seed=seed)]
@@ -98,12 +94,12 @@ def points(embeddings: Embeddings, labels: Sequence[str], *, seed: int, most: in
 def _wanted(result: Result, name: str) -> Any:
     found = getattr(result.evidence, name, None)
     if found is None:
-        raise MeasureError(f"picture: a result with {name!r} is wanted, but {task(result.question)!r} has none")
+        raise MeasureError(f"picture: wanted a result with {name!r}, but {task(result.question)!r} has none")
     return found
 
 
 def _sorted(values: np.ndarray) -> list[str]:
-    """Return names in order, numbers by their size.
+    """Sort names, numerically if all are whole numbers.
 
     Example:
         >>> _sorted(np.array(["10", "9"]))

@@ -1,4 +1,4 @@
-"""What else of a speaker lies in embeddings: every label that belongs to the person, such as the gender."""
+"""Trait task: predict labels that are constant for a speaker, such as gender."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -13,25 +13,25 @@ from mfcl.evaluation.tasks.labels import LabelProbes
 
 MOST_VALUES = 10
 FEWEST_SPEAKERS = 3
-"""Speakers of each value to train and choose on: with fewer, the trait is a voice."""
+"""Fewest train and valid speakers of each value; with fewer, a probe could only recognise the voices."""
 CHOOSING = 0.25
-"""Share of each value's speakers that the probe's strength is chosen on."""
+"""Share of each value's train and valid speakers that the probe's strength is chosen on."""
 
 
 def measure_traits(
     embeddings: Embeddings, label: str | None, speaker: str, *, others: Sequence[str], seed: int
 ) -> list[Result]:
-    """Measure how much of each trait of the speakers lies in embeddings, by a linear probe with all labels.
+    """Measure the accuracy of a linear probe with all labels for each speaker trait.
 
-    Few validation speakers may all be of one value, so those to choose the probe's strength on are drawn anew from each
-    value's training and validation speakers. Test speakers stay what they are.
+    A few validation speakers may all have the same value, so train and valid speakers are split anew for each trait.
+    Test speakers stay the same.
 
     Args:
-        embeddings: Of all parts.
-        label: What is said; no trait.
-        speaker: The label that names the voice.
-        others: Labels that may be traits; see `traits`.
-        seed: For the draw and the bootstrap.
+        embeddings: Embeddings of all splits.
+        label: The label of what is said, which is no trait.
+        speaker: The speaker label.
+        others: Candidate labels; see `traits`.
+        seed: Seed of the split and the bootstrap.
     """
     return [
         LabelProbes(redrawn(embeddings, speaker, name, seed=seed), name, speaker, seed=seed)
@@ -43,16 +43,16 @@ def measure_traits(
 
 
 def traits(embeddings: Embeddings, speaker: str, others: Sequence[str]) -> list[str]:
-    """Return which labels can be measured as traits of the speakers.
+    """Return the labels in `others` that are measurable speaker traits.
 
-    A trait is the same in all recordings of a speaker; it has 2 to 10 values in the test part, each of which 3 or more
-    of the other speakers have.
+    A trait is constant over all recordings of a speaker. It has 2 to 10 values in the test split, and each value occurs
+    in 3 or more speakers of the other splits.
     """
     return [name for name in others if name != speaker and _is_trait(embeddings, speaker, name)]
 
 
 def redrawn(embeddings: Embeddings, speaker: str, name: str, *, seed: int) -> Embeddings:
-    """Return the same items with a quarter of each value's other speakers on the validation side, the rest on train."""
+    """Split train and valid speakers anew: of each trait value a quarter to valid, the others to train."""
     people, tested_voices = _people(embeddings, speaker, name)
     numbers = generator(seed, "traits", name)
     chosen: list[str] = []
@@ -80,7 +80,7 @@ def _is_trait(embeddings: Embeddings, speaker: str, name: str) -> bool:
 def _people(
     embeddings: Embeddings, speaker: str, name: str
 ) -> tuple[Shaped[np.ndarray, "2 people"], Shaped[np.ndarray, " _"]]:
-    """Return each speaker with each value that they have, and the test speakers."""
+    """Return the distinct (speaker, value) pairs, and the test speakers."""
     known = (embeddings.label(speaker) != "") & (embeddings.label(name) != "") & (embeddings.splits != "")
     voices, values = embeddings.label(speaker)[known].astype(np.str_), embeddings.label(name)[known].astype(np.str_)
     people = np.unique(np.stack([voices, values]), axis=1)

@@ -1,4 +1,4 @@
-"""How much of the speaker lies in embeddings of speakers never seen: identification and verification."""
+"""Speaker tasks on test speakers: identification and verification."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -29,20 +29,21 @@ CLIPS_ENROLLED = (1, 5)
 def measure_voices(
     embeddings: Embeddings, label: str | None, speaker: str, *, seed: int, enrolled: Sequence[int] = CLIPS_ENROLLED
 ) -> list[Result]:
-    """Measure how much of the speaker lies in embeddings of speakers never seen: identification and verification.
+    """Measure speaker identification and verification on the test split.
 
-    Where training has heard some of the test speakers, the name of every figure says how many.
+    If some test speakers occur in training, every question says how many.
 
     Args:
-        embeddings: Of all parts; the test part is measured, the training part only whitens it.
-        label: What is said; half of each (speaker, label) is enrolled, and words are kept apart by it.
-        speaker: The label that names the voice.
-        seed: For who is enrolled. The speakers of an equal error rate's interval are drawn alike whatever the seed, so
-            that figures of several seeds can be averaged draw by draw.
-        enrolled: Clips enrolled of each speaker, for verification; those that no speaker has are left out.
+        embeddings: All splits; the train split is used for whitening only.
+        label: The label of what is said. Half of each (speaker, label) is enrolled, and `IDENTIFY_APART` separates
+            enrolment and test by it.
+        speaker: The speaker label.
+        seed: Seed of the enrolment. The bootstrap of equal error rates has a fixed seed, so that draws of several seeds
+            can be averaged.
+        enrolled: Clips enrolled of each speaker for verification; counts that no speaker exceeds are skipped.
 
     Raises:
-        MeasureError: the test part has one speaker, or one clip of each.
+        MeasureError: the test split has one speaker, or one clip of each.
     """
     voices = embeddings.label(speaker)
     test = np.flatnonzero((embeddings.splits == "test") & (voices != ""))
@@ -62,7 +63,7 @@ def measure_voices(
         Tested(ids[of][who.tested], who.speakers, who.speakers, left_out).accuracy(question, who.correct, seed=seed)
         for question, who, of in named
     ]
-    centre = np.zeros(vectors.shape[1], dtype=np.float32)  # taken away already
+    centre = np.zeros(vectors.shape[1], dtype=np.float32)  # whitened vectors are centred already
     tested = Tested(ids, voices)
     pairs = verify(vectors, voices, centre, seed=DRAWN_BY)
     found.append(_error_rate(replace(asked, metric="eer", probe=PAIRS), pairs, pairs.pairs, tested))
@@ -77,7 +78,7 @@ def measure_voices(
 
 
 def heard(asked: Question, voices: Names, known: Names) -> Question:
-    """Return a question that says how many of the tested speakers training has heard, where it has heard some.
+    """Note in the question how many tested speakers occur in training, if any do.
 
     Example:
         >>> voices, known = np.array(["a", "b", "b"]), np.array(["b", "c"])
