@@ -70,7 +70,7 @@ questions = st.builds(
     Question, st.sampled_from(["labels", "voices", "robustness", "efficiency", "cost", "my own"]),
     st.sampled_from([*wording.METRICS, "other"]), st.text(max_size=9), st.sampled_from(PROBES), st.none() | whole,
     st.text(max_size=9), st.none() | whole, st.sampled_from(CONDITIONS), finite,
-)  # fmt: skip
+).filter(lambda asked: asked.probe != ENROLLED or asked.enrolled is not None)  # fmt: skip
 representations = st.builds(
     Representation, st.sampled_from(("", *KINDS)), st.text(max_size=9), st.sampled_from(("", *FORMATS)),
     st.sampled_from(("", CONTENT, SPEAKER)),

@@ -1,6 +1,7 @@
 """NumPy archives from anywhere: what a file claims to hold is checked before memory is taken for it."""
 
 import math
+import sys
 import tokenize
 import zipfile
 import zlib
@@ -84,6 +85,10 @@ def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray:
     with archive.open(entry) as file:
         found: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)
         file.read(1)  # the end, where the checksum is compared
+    if found.dtype.kind == "U" and found.size:
+        codes = np.ascontiguousarray(found).reshape(-1).view(f"{found.dtype.byteorder}u4")
+        if codes.max() > sys.maxunicode:  # Python fails at such a text when it is first used, not when it is read
+            raise ValueError(f"{shown(entry.filename)} holds characters that do not exist")
     return found
 
 

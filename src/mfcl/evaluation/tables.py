@@ -40,9 +40,10 @@ def _key(one: Summary) -> tuple[str, str]:
     return wording.task(one.question), one.question.metric
 
 
-def _head(one: Summary, style: str) -> str:
+def _head(one: Summary, style: str) -> str | tuple[str, ...]:
     words = [] if one.question.section in ("geometry", "cost") else [wording.task(one.question)]
-    return (": " if style == "github" else ",\n").join([*words, wording.metric(one.question.metric).head])
+    head = wording.metric(one.question.metric).head
+    return ": ".join([*words, head]) if style == "github" else (*(f"{text}," for text in words), head)
 
 
 def _cell(one: Summary) -> str:
