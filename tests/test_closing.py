@@ -97,6 +97,14 @@ def test_a_figure_stands_beside_the_untrained_encoders_and_the_best_baseline():
     assert "MFCC" not in text
 
 
+def test_an_interval_stands_below_its_figure():
+    lines = closing(FOLDER, [one for one in FOUND if one.question == FEW], ALL_BETTER, ABOUT).splitlines()
+    place = next(place for place, line in enumerate(lines) if line.startswith("digit, linear probe"))
+    assert lines[place].split()[-6:] == ["90.0", "+15.0", "better", "+15.0", "better", "log-mel"]
+    assert lines[place + 1].split() == ["[85.0,", "95.0]", "[+12.5,", "+18.5]", "[+12.5,", "+18.5]", "picture"]
+    assert r"\n" not in "".join(lines)
+
+
 def test_of_errors_the_best_baseline_has_the_lowest():
     found = [one for one in FOUND if one.question == ONE_CLIP]
     text = closing(FOLDER, found, [apart(ONE_CLIP, BASELINES[0], 20.0, 18.0, 22.0)], ABOUT)

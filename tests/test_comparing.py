@@ -45,7 +45,8 @@ def test_checkpoints_are_measured_alike_and_beside_the_first(runs: list[Path], t
         assert one.result.question == other.result.question
         assert (one.difference, one.low, one.high) == (None, None, None)
         assert other.difference == other.result.value - one.result.value
-        assert other.low is not None or other.result.question.metric == "min_dcf" or other.no_interval
+        lacking = other.result.question.metric == "min_dcf"  # it has no draws; five test speakers are enough for others
+        assert (other.low is None) == lacking
     assert any(one.difference for one in second)
     text = compare_tables(found)
     assert "difference to one" in text

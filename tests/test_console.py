@@ -31,7 +31,10 @@ def watched(patch, *, live):
 
 
 TWO = ["one", "a longer head"]
-ROWS = [("digit, linear probe, 10 labels a class", "93.0 [85.0, 95.0]", 450), ("digit, 5-NN", "90.1\n[80.0, 95.5]", 1)]
+ROWS = [
+    ("digit, linear probe, 10 labels a class", "93.0 [85.0, 95.0]", 450),
+    ("digit, 5-NN", ("90.1", "[80.0, 95.5]"), 1),
+]
 HEADS = ["task", "accuracy, %", "n"]
 
 
@@ -46,6 +49,12 @@ def test_no_line_of_a_table_is_wider_than_the_terminal(columns, monkeypatch):
     assert max(map(len, folded.splitlines())) <= columns
     assert sorted(re.sub("-+", "", folded).split()) == sorted(re.sub("-+", "", whole).split())  # nothing is lost
     assert (folded == whole) == (columns >= max(map(len, whole.splitlines())))
+
+
+def test_lines_of_a_cell_stand_below_one_another_and_a_line_end_in_a_text_does_not():
+    lines = table([(("90.1", "[80.0, 95.5]"), "a\nb")], ["figure", "name"]).splitlines()
+    assert [line.split() for line in lines[2:]] == [["90.1", r"a\nb"], ["[80.0,", "95.5]"]]
+    assert "\x1b" not in table([(("\x1b[2J", "x"),)], [("\x1b[1m", "figure")])
 
 
 def test_a_terminal_too_narrow_for_words_keeps_a_few_characters_a_column(monkeypatch):
@@ -119,6 +128,14 @@ def test_in_a_log_each_step_is_a_plain_line_with_its_number(monkeypatch):
         line.tell("maps: untrained")
         line.step()
     assert screen.getvalue() == "[2 of 3] labels: untrained\nvoices are not measured\n[3 of 3] maps: untrained\n"
+
+
+def test_what_is_true_of_every_step_is_said_once(monkeypatch):
+    screen = watched(monkeypatch, live=False)
+    with StepsBar(2, shown=False) as line:
+        for text in ("no interval", "one class", "no interval"):
+            line.note(text)
+    assert screen.getvalue() == "no interval\none class\n"
 
 
 @pytest.mark.parametrize("live", [True, False])

@@ -194,6 +194,15 @@ def test_a_header_that_claims_what_is_not_there_is_refused_before_memory_is_take
     assert said in refused(with_entry(tmp_path / "a.npz", name, npy(header)))
 
 
+@pytest.mark.parametrize("order", "<>")
+def test_characters_that_do_not_exist_are_refused(order: str, tmp_path: Path) -> None:
+    header = f"{{'descr': '{order}U1', 'fortran_order': False, 'shape': (1,)}}"
+    beyond, last = (code.to_bytes(4, "little" if order == "<" else "big") for code in (0x110000, 0x10FFFF))
+    text = refused(with_entry(tmp_path / "a.npz", "ids.npy", npy(header, beyond)))
+    assert "characters that do not exist" in text
+    assert "characters" not in refused(with_entry(tmp_path / "a.npz", "ids.npy", npy(header, last)))
+
+
 @pytest.mark.parametrize(
     "about",
     [

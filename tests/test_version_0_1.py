@@ -105,8 +105,9 @@ NAMES = {
     "embedder": ("Embedder", "embed", "load"),
     "errors": ("MfclError",),
     "report": ("make_report",),
+    "verification": ("verify", "verify_enrolled"),
 }
-WITHOUT_TORCH = ("demo", "results", "splits", "embeddings", "data", "errors", "report")
+WITHOUT_TORCH = ("demo", "results", "splits", "embeddings", "data", "errors", "report", "verification")
 
 
 @pytest.mark.parametrize("path", NAMES)

@@ -6,9 +6,22 @@ import numbers
 from collections.abc import Iterable
 from typing import Any
 
+LINE_BREAKS = str.maketrans({one: repr(one)[1:-1] for one in "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"})
+"""What ends a line, and how a message shows it."""
+
 
 class MfclError(Exception):
-    """Base class of errors that a user can fix; the command prints the message and exits with 2."""
+    r"""Something outside the program is wrong; the command line prints the message and exits with 2.
+
+    The message is one line, whatever names of files, columns or labels are in it.
+
+    Example:
+        >>> print(MfclError("two.csv: no column is called 'a\nb'"))
+        two.csv: no column is called 'a\nb'
+    """
+
+    def __str__(self) -> str:
+        return super().__str__().translate(LINE_BREAKS)
 
 
 class AudioError(MfclError):

@@ -40,8 +40,15 @@ def test_a_traceback_is_named_by_its_kind(tmp_path, monkeypatch):
     assert outcome(tmp_path, monkeypatch, lambda _: fails(SystemExit(1))).startswith("SystemExit")
 
 
+class TwoLinesError(MfclError):
+    """Its own text, past what keeps others to a line."""
+
+    def __str__(self):
+        return "a\nb"
+
+
 def test_an_error_of_two_lines_is_named(tmp_path, monkeypatch):
-    assert "an error of 2 lines" in outcome(tmp_path, monkeypatch, lambda _: fails(MfclError("a\nb")))
+    assert "an error of 2 lines" in outcome(tmp_path, monkeypatch, lambda _: fails(TwoLinesError()))
 
 
 def test_a_sound_input_may_not_fail_at_all(tmp_path, monkeypatch):

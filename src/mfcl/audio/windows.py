@@ -10,6 +10,8 @@ from jaxtyping import Int64
 from mfcl.errors import AudioError
 
 Item = TypeVar("Item")
+SHORTEST = 0.001
+"""Seconds of a window and of a hop, at least: a second of sound is no more than a thousand rows."""
 CHUNK = 512
 """Most items in a batch."""
 MOST_SAMPLES = 2**24
@@ -40,7 +42,7 @@ def window_samples(window: int | float, hop: int | float, sample_rate: int) -> t
     """Convert window and hop from seconds to samples, at least 1 each.
 
     Raises:
-        AudioError: one of them is not a finite number above 0.
+        AudioError: one of them is shorter than `SHORTEST`, or is no number.
     """
     check_window(window, hop)
     return max(1, round(window * sample_rate)), max(1, round(hop * sample_rate))
@@ -50,10 +52,10 @@ def check_window(window: int | float, hop: int | float) -> None:
     """Check a window and a hop in seconds.
 
     Raises:
-        AudioError: one of them is not a finite number above 0.
+        AudioError: one of them is shorter than `SHORTEST`, or is no number.
     """
-    if not (0 < window < math.inf and 0 < hop < math.inf):
-        raise AudioError(f"wanted a window and a hop above 0 seconds, got {window} and {hop}")
+    if not (SHORTEST <= window < math.inf and SHORTEST <= hop < math.inf):
+        raise AudioError(f"wanted a window and a hop of {SHORTEST} seconds or more, got {window} and {hop}")
 
 
 def bounded(items: Iterable[Item], samples_of: Callable[[Item], int]) -> Iterator[list[Item]]:

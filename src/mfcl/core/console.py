@@ -82,6 +82,7 @@ class StepsBar:
 
     def __init__(self, steps: int, *, shown: bool) -> None:
         self.steps, self.shown, self.done, self.live = steps, shown, 0, terminal()
+        self._said: set[str] = set()
         self._bar = tqdm(
             total=steps, unit="step", disable=not (shown and self.live), dynamic_ncols=True, leave=False,
             bar_format="[{n_fmt} of {total_fmt}, {rate_fmt}] {desc}",
@@ -100,7 +101,10 @@ class StepsBar:
             print(f"[{self.done + 1} of {self.steps}] {text}", file=sys.stderr)  # noqa: T201
 
     def note(self, text: str) -> None:
-        """Print a line that is not redrawn."""
+        """Print a line that stays, unless an earlier step has said the same."""
+        if text in self._said:
+            return
+        self._said.add(text)
         if self.live:
             tqdm.write(text, file=sys.stderr)
         else:
@@ -136,21 +140,15 @@ def width() -> int | None:
     return shutil.get_terminal_size().columns
 
 
-class Lines(str):
-    """A text of several lines that is to stay so in a cell of a table; other texts become one line."""
-
-
-def _safe(cell: Any) -> Any:
-    """Return a cell that cannot do anything to a terminal."""
-    if isinstance(cell, Lines):
-        return "\n".join(map(printable, cell.split("\n")))
-    return printable(cell) if isinstance(cell, str) else cell
-
-
-def table(rows: Iterable[Sequence[Any]], headers: Sequence[str], *, style: str = "simple") -> str:
+def table(rows: Iterable[Sequence[Any]], headers: Sequence[str | tuple[str, ...]], *, style: str = "simple") -> str:
     """Format rows as an aligned text table; `style="github"` gives Markdown.
 
     Text cells are made printable. On a terminal the widest columns are wrapped until the table fits its width.
+
+    Args:
+        rows: Numbers, texts of one line, or tuples of texts that stand below one another.
+        headers: The columns' names, of one line or a tuple of lines.
+        style: A format of `tabulate`.
 
     Example:
         >>> print(table([("a", 1)], ["name", "n"]))
@@ -163,12 +161,18 @@ def table(rows: Iterable[Sequence[Any]], headers: Sequence[str], *, style: str =
         4.0                a
         0.25               b
     """
-    lines = [[_safe(cell) for cell in row] for row in rows]
+    lines = [[_cell(cell) for cell in row] for row in rows]
     texts = [place for place in range(len(headers)) if all(isinstance(line[place], str) for line in lines)]
     most = width() if style == "simple" else None
-    heads = [_safe(header) for header in headers]
+    heads = [_cell(header) for header in headers]
     folded = None if most is None else _column_widths(lines, heads, most)
     return tabulate(lines, headers=heads, tablefmt=style, disable_numparse=texts, maxcolwidths=folded)
+
+
+def _cell(cell: Any) -> Any:
+    if isinstance(cell, tuple):
+        return "\n".join(printable(line) for line in cell)
+    return printable(cell) if isinstance(cell, str) else cell
 
 
 def _column_widths(lines: Sequence[Sequence[Any]], headers: Sequence[str], most: int) -> list[int]:

@@ -1,6 +1,7 @@
 """Read and write NumPy archives safely: sizes that an untrusted file claims are checked before memory is allocated."""
 
 import math
+import sys
 import tokenize
 import zipfile
 import zlib
@@ -83,7 +84,11 @@ def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray:
             raise ValueError(f"{shown(entry.filename)} claims the shape {shown(shape)}, which its bytes do not fill")
     with archive.open(entry) as file:
         found: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)
-        file.read(1)  # reading to the end makes zipfile check the checksum
+        file.read(1)  # the end, where the checksum is compared
+    if found.dtype.kind == "U" and found.size:
+        codes = np.ascontiguousarray(found).reshape(-1).view(f"{found.dtype.byteorder}u4")
+        if codes.max() > sys.maxunicode:  # Python fails at such a text when it is first used, not when it is read
+            raise ValueError(f"{shown(entry.filename)} holds characters that do not exist")
     return found
 
 

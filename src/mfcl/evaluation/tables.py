@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mfcl.core.console import Lines, table
+from mfcl.core.console import table
 from mfcl.evaluation import wording
 from mfcl.evaluation.result import Result
 from mfcl.evaluation.summary import Summary, summaries
@@ -40,10 +40,10 @@ def _key(one: Summary) -> tuple[str, str]:
     return wording.task(one.question), one.question.metric
 
 
-def _head(one: Summary, style: str) -> str:
+def _head(one: Summary, style: str) -> str | tuple[str, ...]:
     words = [] if one.question.section in ("geometry", "cost") else [wording.task(one.question)]
-    text = (": " if style == "github" else ",\n").join([*words, wording.metric(one.question.metric).head])
-    return Lines(text)
+    head = wording.metric(one.question.metric).head
+    return ": ".join([*words, head]) if style == "github" else (*(f"{text}," for text in words), head)
 
 
 def _cell(one: Summary) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mfcl.core.console import Lines, table
+from mfcl.core.console import table
 from mfcl.evaluation import wording
 from mfcl.evaluation.result import (
     BASELINE,
@@ -29,6 +29,8 @@ from mfcl.evaluation.summary import Difference, Summary
 SHOWN = 6
 """Most results on the closing screen."""
 FEW, NOISE_DB = 10, 10.0
+Cell = str | tuple[str, ...]
+"""A text, or lines below one another."""
 
 
 def closing_screen(folder: Path) -> str:
@@ -135,26 +137,25 @@ def _view_rank(question: Question, about: Representation) -> int:
     return 0 if about.part == made_for else 1 if about.format == "both" and not about.part else 2
 
 
-def _row(one: Summary, found: Sequence[Summary], differences: Sequence[Difference]) -> list[str]:
-    """Return a table row, with each value above its interval to keep the table narrow."""
+def _row(one: Summary, found: Sequence[Summary], differences: Sequence[Difference]) -> list[Cell]:
+    """Return a row of the table; its figures stand above their intervals, so that it is narrow."""
     interval = _ends(one.question.metric, one.low, one.high, sign=False)
     best = _best_baseline(one, found)
     untrained, baseline = (_gap(one, rival, differences) for rival in (_untrained(one, found), best))
-    named = wording.name(best.representation).replace(" ", "\n", 1) if best else "-"
+    named = tuple(wording.name(best.representation).split(" ", 1)) if best else "-"
     error = " (error)" if one.question.metric == "eer" else ""
     value = wording.figure(one.question.metric, one.value)
-    cells = [wording.task(one.question) + error, f"{value}{interval}", untrained, baseline, named]
-    return [Lines(cell) for cell in cells]
+    return [wording.task(one.question) + error, (value, *interval), untrained, baseline, named]
 
 
-def _gap(one: Summary, rival: Summary | None, differences: Sequence[Difference]) -> str:
+def _gap(one: Summary, rival: Summary | None, differences: Sequence[Difference]) -> Cell:
     if rival is None:
         return "-"
     apart = _paired(one, rival, differences)
     if apart is None:
         return f"{one.value - rival.value:+.1f}"
     verdict = f" {apart.verdict}" if apart.verdict in ("better", "worse") else ""
-    return f"{apart.value:+.1f}{verdict}{_ends(one.question.metric, apart.low, apart.high, sign=True)}"
+    return (f"{apart.value:+.1f}{verdict}", *_ends(one.question.metric, apart.low, apart.high, sign=True))
 
 
 def _verdict(one: Summary, rival: Summary | None, differences: Sequence[Difference]) -> str:
@@ -178,9 +179,10 @@ def _best_baseline(one: Summary, found: Sequence[Summary]) -> Summary | None:
     return max(rivals, key=lambda other: way * other.value, default=None)
 
 
-def _ends(metric: str, low: float | None, high: float | None, *, sign: bool) -> str:
+def _ends(metric: str, low: float | None, high: float | None, *, sign: bool) -> list[str]:
+    """Return an interval as a line, or no line."""
     if low is None or high is None:
-        return ""
+        return []
     if sign:
-        return f"\n[{low:+.1f}, {high:+.1f}]"
-    return f"\n[{wording.figure(metric, low)}, {wording.figure(metric, high)}]"
+        return [f"[{low:+.1f}, {high:+.1f}]"]
+    return [f"[{wording.figure(metric, low)}, {wording.figure(metric, high)}]"]

@@ -49,7 +49,7 @@ class Answer:
         """Add results of one representation, and their notes."""
         found = list(found)
         self.results += [one.about(representation, **changed) for one in found]
-        said = [f"{subject(one.question)}: {one.note}" for one in found if one.note]
+        said = [f"{subject(one.question) or one.question.section}: {one.note}" for one in found if one.note]
         self.notes += [text for text in dict.fromkeys(said) if text not in self.notes]
 
     def picture(self, kind: str, representation: Representation, source: Source, value: dict[str, Any]) -> None:
