@@ -447,7 +447,7 @@ def test_labels_without_voices_are_measured_and_it_is_said_what_voices_would_add
     rows = small_study(folder, tmp_path, only=["labels", "voices", "traits"])
     assert {section(row) for row in rows} == {"labels"}
     assert {called(row) for row in rows} == {*CONTROLS, *ENCODERS}
-    assert "no speaker column" in capsys.readouterr().err
+    assert "no label for the speaker" in capsys.readouterr().err
     assert not json.loads((tmp_path / "out" / "pictures.json").read_text()).get("groups")
     assert "would add voices and traits" in (tmp_path / "out" / "results.md").read_text()
 

@@ -234,4 +234,4 @@ def left_out(sections: Sequence[str], label: str | None, speaker: str | None) ->
             + " and the supervised encoders"
         )
     if speaker is None and {"voices", "traits"} & set(missing):
-        yield "no speaker column (`speaker`, or --speaker): it would add voices and traits"
+        yield "no label for the speaker (a column `speaker`, or --speaker): it would add voices and traits"
