@@ -20,7 +20,7 @@ def test_a_message_is_one_line_whatever_name_is_in_it(end: str) -> None:
 def test_the_columns_of_a_list_are_told_on_one_line() -> None:
     with pytest.raises(ManifestError) as caught:
         read_columns(["x\ny", "id"], "list.csv")
-    assert str(caught.value) == r"list.csv: a column `path` is wanted, its columns are x\ny, id"
+    assert str(caught.value) == r"list.csv: wanted a column `path`, got the columns x\ny, id; add it"
 
 
 def test_an_error_is_copied_and_sent_to_another_process_as_it_is() -> None:
