@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mfcl.core import console
-from mfcl.core.console import NARROWEST, StepsBar, progress, table, terminal
+from mfcl.core.console import NARROWEST, StepsBar, duration, progress, table, terminal
 
 
 class Screen(io.StringIO):
@@ -182,3 +182,9 @@ def test_a_bar_that_is_not_shown_says_nothing(live, monkeypatch):
 def test_without_standard_error_there_is_no_terminal(monkeypatch):
     monkeypatch.setattr(sys, "stderr", None)
     assert not terminal()
+
+
+def test_times_are_said_as_a_person_says_them():
+    assert [duration(value) for value in (0.2, 1.0, 89.0, 91.0, 5300.0, 5400.0, 90000.0)] == [
+        *("0 s", "1 s", "89 s", "2 min", "88 min", "1.5 h", "25 h"),
+    ]

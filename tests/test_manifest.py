@@ -41,9 +41,9 @@ def test_recordings_are_selected_by_place_mask_and_part():
     three = manifest()
     assert three.select(np.array([2, 0])).ids.tolist() == ["c", "a.wav"]
     assert three.select(three.column("speaker") == "02").ids.tolist() == ["b.wav", "c"]
-    assert three.part("test").ids.tolist() == ["b.wav"]
+    assert three.subset("test").ids.tolist() == ["b.wav"]
     assert three.with_splits(["", "valid", "train"]).splits.tolist() == ["", "valid", "train"]
-    for nothing in [lambda: three.select([]), lambda: three.part("valid")]:
+    for nothing in [lambda: three.select([]), lambda: three.subset("valid")]:
         with pytest.raises(ManifestError, match="no recording is"):
             nothing()
 
@@ -52,7 +52,7 @@ def test_an_unknown_label_or_part_is_met_with_a_suggestion():
     with pytest.raises(ManifestError, match="did you mean 'speaker'"):
         manifest().column("speeker")
     with pytest.raises(ManifestError, match="did you mean 'train'"):
-        manifest().part("trian")
+        manifest().subset("trian")
 
 
 def test_a_csv_gives_ids_labels_parts_and_times(tmp_path):

@@ -4,11 +4,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mfcl.audio import Preparation
+from mfcl.data.clips import StoredClips
 from mfcl.data.layouts import open_manifest
 from mfcl.data.store import Store, open_store
 from mfcl.errors import MeasureError
 from mfcl.evaluation.noisy_store import Disturbed, noise_block, noise_for, pink
-from mfcl.models.inference import Stored
 from mfcl.views.batches import ClipStore
 from tests.sounds import tone, write_corpus
 
@@ -84,7 +84,7 @@ def test_silence_stays_silent_and_short_clips_stay_finite(colour: str, samples: 
 def test_a_view_is_what_training_and_embedding_ask_for(store: Store) -> None:
     view = Disturbed(store, snr_db=0.0)
     assert isinstance(view, ClipStore)
-    assert isinstance(view, Stored)
+    assert isinstance(view, StoredClips)
     assert (len(view), view.sample_rate) == (len(store), store.sample_rate)
     with pytest.raises(IndexError, match="beyond its recording"):
         view.gather(np.array([0]), np.array([1]), store.lengths[:1])

@@ -41,7 +41,7 @@ def test_every_real_recording_is_usable_and_keeps_its_side(data: Data) -> None:
 
 def test_a_log_mel_picture_tells_digits_of_held_out_train_speakers(data: Data) -> None:
     """Validation and some train speakers are scored; the test speakers are not looked at."""
-    part = data.part("train", "valid")
+    part = data.subset("train", "valid")
     speakers = part.manifest.column("speaker")
     held, known = (np.unique(speakers[part.manifest.splits == side]) for side in ("valid", "train"))
     asked = [*held[::2], *known[::6]]  # five speakers or more, for an interval
@@ -60,7 +60,7 @@ def test_a_log_mel_picture_tells_digits_of_held_out_train_speakers(data: Data) -
 
 def test_alignment_tells_digits_of_held_out_train_speakers_without_training(data: Data) -> None:
     """The validation speakers are scored; the test speakers are not looked at."""
-    part = data.part("train", "valid")
+    part = data.subset("train", "valid")
     digits, splits = part.manifest.column("digit"), part.manifest.splits
     clips = [alignment.frames(part.clip(place), part.sample_rate) for place in range(len(part))]
     held, asked = np.flatnonzero(splits == "train"), np.flatnonzero(splits == "valid")

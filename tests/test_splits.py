@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mfcl.data.covering import covering
-from mfcl.data.manifest import PARTS, Manifest, Recording
+from mfcl.data.manifest import SPLITS, Manifest, Recording
 from mfcl.data.splits import (
     PROTOCOLS,
     draw_validation,
@@ -39,7 +39,7 @@ def sides(manifest):
 
 
 def values_of(manifest, label="speaker"):
-    return {part: set(manifest.part(part).column(label).tolist()) for part in ["train", "valid", "test"]}
+    return {split: set(manifest.subset(split).column(label).tolist()) for split in ["train", "valid", "test"]}
 
 
 @settings(deadline=None, max_examples=25)
@@ -54,7 +54,7 @@ def test_no_value_of_the_label_is_on_two_sides_and_no_side_is_empty(speakers, se
 
 def test_shares_are_met():
     found = values_of(split_by_label(corpus(speakers=40, takes=1), "speaker", seed=0, test=0.25, valid=0.2))
-    assert {part: len(names) for part, names in found.items()} == {"train": 24, "valid": 6, "test": 10}
+    assert {split: len(names) for split, names in found.items()} == {"train": 24, "valid": 6, "test": 10}
 
 
 @pytest.mark.parametrize("protocol", ["label", "recording", "reference", "manifest"])
@@ -84,7 +84,7 @@ def test_without_labels_files_are_split_and_parts_of_a_file_stay_together():
 
 def test_the_reference_split_measures_a_third_of_the_speakers_and_stratifies_the_rest():
     made = split_reference(corpus(speakers=60, digits=10, takes=10), seed=0)
-    tested = set(made.part("test").column("speaker").tolist())
+    tested = set(made.subset("test").column("speaker").tolist())
     assert len(tested) == 20
     rest = made.select(made.splits != "test")
     assert not tested & set(rest.column("speaker").tolist())
@@ -103,7 +103,7 @@ def test_beckers_rotations_measure_every_speaker_once():
     tested, chosen = [], []
     for rotation in range(5):
         found = values_of(split_becker(corpus(speakers=60, digits=1, takes=1), rotation))
-        assert {part: len(names) for part, names in found.items()} == {"train": 36, "valid": 12, "test": 12}
+        assert {split: len(names) for split, names in found.items()} == {"train": 36, "valid": 12, "test": 12}
         tested += sorted(found["test"])
         chosen += sorted(found["valid"])
     assert sorted(tested) == sorted(chosen) == [f"{number:02d}" for number in range(1, 61)]
@@ -202,8 +202,8 @@ def test_every_side_gets_every_class_where_it_can_and_shares_stay(seed):
     whole = zoo(animals=5)
     made = split(whole, "label", seed=seed, label="animal", digit="species", valid=0.3)
     plain = split(whole, "label", seed=seed, label="animal", valid=0.3)
-    assert {part: len(made.part(part)) for part in PARTS} == {part: len(plain.part(part)) for part in PARTS}
-    assert all(set(made.part(part).column("species")) == {f"s{kind}" for kind in range(5)} for part in PARTS)
+    assert {split: len(made.subset(split)) for split in SPLITS} == {split: len(plain.subset(split)) for split in SPLITS}
+    assert all(set(made.subset(split).column("species")) == {f"s{kind}" for kind in range(5)} for split in SPLITS)
     found = values_of(made, "animal")
     assert sum(len(names) for names in found.values()) == len(set.union(*found.values())) == 25
     again = whole.select(np.random.default_rng(1).permutation(len(whole)))
@@ -222,7 +222,7 @@ def test_a_draw_that_has_all_classes_on_all_sides_stays():
 @given(st.data())
 def test_exchanges_keep_sizes_and_take_no_class_from_a_side(data):
     units = [f"u{number}" for number in range(data.draw(st.integers(3, 12)))]
-    drawn = {unit: data.draw(st.sampled_from(PARTS)) for unit in units}
+    drawn = {unit: data.draw(st.sampled_from(SPLITS)) for unit in units}
     classes = {unit: data.draw(st.sets(st.sampled_from("abcd"))) for unit in units}
     made = covering(drawn, classes)
 
@@ -231,13 +231,13 @@ def test_exchanges_keep_sizes_and_take_no_class_from_a_side(data):
 
     assert Counter(made.values()) == Counter(drawn.values())
     assert held(drawn, {"train"}) <= held(made, {"train"})  # for training, a class may leave the others
-    assert len(held(made, PARTS)) >= len(held(drawn, PARTS))
-    if held(drawn, PARTS) == {(one, side) for one in set().union(*classes.values()) for side in set(drawn.values())}:
+    assert len(held(made, SPLITS)) >= len(held(drawn, SPLITS))
+    if held(drawn, SPLITS) == {(one, side) for one in set().union(*classes.values()) for side in set(drawn.values())}:
         assert made == drawn
 
 
 def test_classes_of_one_unit_and_too_many_classes_leave_the_draw_alone():
-    drawn = {f"u{number}": PARTS[number % 3] for number in range(3000)}
+    drawn = {f"u{number}": SPLITS[number % 3] for number in range(3000)}
     assert covering(drawn, {unit: {unit} for unit in drawn}) == drawn
     pairs = {f"u{number}": {f"c{number // 2}"} for number in range(3000)}
     assert covering(drawn, pairs) == drawn

@@ -526,7 +526,7 @@ def test_beckers_protocol_is_five_rotations_each_with_test_speakers_of_its_own(
     def steps(
         workspace: Workspace, recipe: object, preset: object, sections: object, seed: int, *more: object
     ) -> object:
-        speakers = workspace.data.part("test").manifest.column("speaker")
+        speakers = workspace.data.subset("test").manifest.column("speaker")
         tested.append((seed, {int(speaker) for speaker in speakers}))
         assert (
             set(workspace.data.store.manifest.splits)

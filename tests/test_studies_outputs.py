@@ -138,7 +138,7 @@ def test_a_training_curve_is_an_epoch_a_point_with_the_loss_of_its_end(workspace
 
 def test_the_pictured_recording_has_both_formats_and_its_crops_lie_inside(workspace):
     recipe = load_recipe(workspace.folder.parent / "tiny.yaml")
-    store = workspace.data.part("test")
+    store = workspace.data.subset("test")
     found = written.method_picture(store, recipe)
     assert found["id"] in store.manifest.ids
     place = store.manifest.ids.tolist().index(found["id"])

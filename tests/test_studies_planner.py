@@ -10,7 +10,7 @@ from mfcl.recipe import load_recipe
 from mfcl.studies.cache import slug
 from mfcl.studies.estimates import Rates, measured_rates
 from mfcl.studies.evaluators import Answer
-from mfcl.studies.planner import left_out, plan_table, seconds_left, spoken, steps, to_make
+from mfcl.studies.planner import left_out, plan_table, seconds_left, steps, to_make
 from mfcl.studies.representations import BASELINES
 from mfcl.studies.sections import PRESETS, SECTIONS, SWEEPS
 from mfcl.studies.workspace import Workspace
@@ -135,9 +135,3 @@ def test_a_step_of_each_encoder_is_timed_on_sound_as_long_as_the_recordings(work
     assert set(rates.train) == {"wave", "mel"}
     assert all(seconds > 0 for seconds in (*rates.train.values(), rates.embed))
     assert (rates.recordings, rates.trained, rates.classes, rates.fewest) == (144, 48, 3, 16)
-
-
-def test_times_are_said_as_a_person_says_them():
-    assert [spoken(value) for value in (0.2, 1.0, 89.0, 91.0, 5300.0, 5400.0)] == [
-        *("-", "1 s", "89 s", "2 min", "88 min", "1.5 h"),
-    ]

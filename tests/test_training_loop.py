@@ -99,7 +99,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(store, unbroken, tmp_path):
     task = make_task(store, recipe)
     send_at(task, 5, signal.SIGINT)
     handler = signal.getsignal(signal.SIGINT)
-    with pytest.raises(Interrupted, match=r"saved at step 5 of 12; go on with --resume") as error:
+    with pytest.raises(Interrupted, match=r"saved at step 5 of 12; it can resume there") as error:
         run_tiny(task, recipe, run)
     assert "\n" not in str(error.value)
     assert signal.getsignal(signal.SIGINT) is handler

@@ -52,7 +52,7 @@ def use(folder: Path) -> Iterator[object]:
     write_manifest(manifest, folder / "again.csv")
     if read_manifest(folder / "again.csv").recordings != manifest.recordings:
         raise AssertionError("a list that is written and read again is another one")
-    yield open_data(folder / LIST, Preparation(), cache=folder / "cache", progress=False).part("train").manifest.ids
+    yield open_data(folder / LIST, Preparation(), cache=folder / "cache", progress=False).subset("train").manifest.ids
 
 
 KIND = Kind(write, spoil, use)

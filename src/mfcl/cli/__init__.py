@@ -33,7 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _complain(f"mfcl: {printable(str(error))}")
         return 2
     except KeyboardInterrupt as error:
-        text = str(error) or "interrupted; nothing is half-written, the same command goes on or starts again"
+        saved = f"{error}; `train` goes on with --resume, a study with the same command"
+        text = saved if str(error) else "interrupted; nothing is half-written, the same command goes on or starts again"
         _complain(f"\nmfcl: {text}")
         return INTERRUPTED
     except BrokenPipeError:  # `mfcl scan ... | head`

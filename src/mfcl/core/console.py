@@ -116,6 +116,20 @@ class StepsBar:
         self._bar.update()
 
 
+def duration(seconds: float) -> str:
+    """Format a duration in rounded units.
+
+    Example:
+        >>> duration(42.0), duration(600.0), duration(7200.0), duration(90000.0)
+        ('42 s', '10 min', '2.0 h', '25 h')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.{1 if seconds < 36000 else 0}f} h"
+
+
 def terminal() -> bool:
     """Return whether standard error is a terminal, where lines can be redrawn."""
     return sys.stderr is not None and not sys.stderr.closed and sys.stderr.isatty()

@@ -2,13 +2,13 @@
 
 from mfcl.data.dataset import LABEL_NAMES, SPEAKER_NAMES, Data, open_data
 from mfcl.data.layouts import open_manifest
-from mfcl.data.manifest import PARTS, Manifest, Recording, readable
+from mfcl.data.manifest import SPLITS, Manifest, Recording, readable
 from mfcl.data.manifest_csv import read_manifest, write_manifest
 
 __all__ = [
     "LABEL_NAMES",
-    "PARTS",
     "SPEAKER_NAMES",
+    "SPLITS",
     "Data",
     "Manifest",
     "Recording",

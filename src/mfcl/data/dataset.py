@@ -43,7 +43,7 @@ class Data:
     report: ScanReport
     notes: tuple[str, ...] = ()
 
-    def part(self, *names: str) -> Store:
+    def subset(self, *names: str) -> Store:
         """Return the store of some splits, such as `train`."""
         return self.store.select(np.flatnonzero(np.isin(self.manifest.splits, names)))
 

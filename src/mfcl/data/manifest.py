@@ -14,7 +14,7 @@ from jaxtyping import Bool, Integer, Shaped
 
 from mfcl.errors import ManifestError, one_of
 
-PARTS = ("train", "valid", "test")
+SPLITS = ("train", "valid", "test")
 """Names of the splits."""
 
 RESERVED = ("path", "id", "start", "end", "split")
@@ -106,14 +106,14 @@ class Manifest:
         places = np.arange(len(self))[np.asarray(indices, dtype=None if len(indices) else np.int64)]
         return Manifest(tuple(self.recordings[place] for place in places), self.root)
 
-    def part(self, name: str) -> "Manifest":
+    def subset(self, name: str) -> "Manifest":
         """Return the recordings of one split.
 
         Raises:
             ManifestError: no such split, or it is empty.
         """
-        if name not in PARTS:
-            raise ManifestError(one_of("split", name, PARTS))
+        if name not in SPLITS:
+            raise ManifestError(one_of("split", name, SPLITS))
         kept = tuple(recording for recording in self.recordings if recording.split == name)
         if not kept:
             raise ManifestError(

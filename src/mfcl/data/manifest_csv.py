@@ -11,7 +11,7 @@ from typing import Literal
 
 from mfcl.core.files import replacing
 from mfcl.data.columns import NAMES, Columns, is_raven, read_columns
-from mfcl.data.manifest import PARTS, RESERVED, Manifest, Recording, default_id, number_text
+from mfcl.data.manifest import RESERVED, SPLITS, Manifest, Recording, default_id, number_text
 from mfcl.data.relocation import relocated
 from mfcl.errors import ManifestError, one_of
 
@@ -174,8 +174,8 @@ class _Table:
                 f"{where}: wanted an end after the start, got start {start or 0.0} s and end {end} s; correct them"
             )
         split = row.get("split", "").strip()
-        if split and split not in PARTS:
-            raise ManifestError(f"{where}: {one_of('split', split, PARTS)}")
+        if split and split not in SPLITS:
+            raise ManifestError(f"{where}: {one_of('split', split, SPLITS)}")
         values = {label: self._strip(_cell(cells, place), label) for label, place in self.columns.labels.items()}
         labels = {label: value for label, value in values.items() if value}
         return Recording(

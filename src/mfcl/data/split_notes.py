@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 
-from mfcl.data.manifest import PARTS, Manifest, Recording
+from mfcl.data.manifest import SPLITS, Manifest, Recording
 
 NAMED = 3
 """Most values that a note names."""
@@ -65,7 +65,7 @@ def _shared_copies(manifest: Manifest) -> Iterator[str]:
 def _lacking_classes(manifest: Manifest, label: str) -> Iterator[str]:
     """Yield a note on non-empty splits that lack classes of other splits."""
     splits = _splits_of(manifest, lambda one: one.label(label))
-    present = [split for split in PARTS if any(split in found for found in splits.values())]
+    present = [split for split in SPLITS if any(split in found for found in splits.values())]
     lacking = {split: sorted(name for name, found in splits.items() if split not in found) for split in present}
     said = [f"{split} lacks {len(names)} ({_some(names)})" for split, names in lacking.items() if names]
     if said:

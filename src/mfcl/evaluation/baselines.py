@@ -12,11 +12,11 @@ from numpy.lib.stride_tricks import sliding_window_view
 from mfcl.audio.log_mel import HOP_SECONDS, log_mel
 from mfcl.core.parallel import in_parallel
 from mfcl.core.random import generator
+from mfcl.data.clips import IndexedClips
 from mfcl.embeddings import alignment
 from mfcl.errors import MeasureError
 from mfcl.evaluation.long_clips import (
     LONG,
-    InPieces,
     LongClip,
     columns_in_pieces,
     frames_in_pieces,
@@ -34,7 +34,7 @@ MOST_PLACES = 4096  # most positions in a clip at which the kernels are applied
 
 
 @runtime_checkable
-class Stored(Protocol):
+class ClipReader(Protocol):
     """Clips that are read one at a time, such as a store's."""
 
     def __len__(self) -> int: ...
@@ -43,11 +43,11 @@ class Stored(Protocol):
         """Return the mono samples of one clip."""
 
 
-Clips = Stored | Iterable[Float32[np.ndarray, " _"]]
+ClipSource = ClipReader | Iterable[Float32[np.ndarray, " _"]]
 Clip = Float32[np.ndarray, " _"] | LongClip
 
 
-def mfcc_statistics(clips: Clips, sample_rate: int) -> Float32[np.ndarray, "items 80"]:
+def mfcc_statistics(clips: ClipSource, sample_rate: int) -> Float32[np.ndarray, "items 80"]:
     """Return mean and standard deviation over time of 20 MFCC and their deltas; time order is lost.
 
     Args:
@@ -65,7 +65,7 @@ def mfcc_statistics(clips: Clips, sample_rate: int) -> Float32[np.ndarray, "item
 
 
 def log_mel_picture(
-    clips: Clips, sample_rate: int, *, bands: int = 40, frames: int = 12
+    clips: ClipSource, sample_rate: int, *, bands: int = 40, frames: int = 12
 ) -> Float32[np.ndarray, "items _"]:
     """Return each clip's log-mel spectrogram (dB) resized in time to `frames` columns, flattened.
 
@@ -89,7 +89,7 @@ def log_mel_picture(
 
 
 def random_features(
-    clips: Clips, sample_rate: int, *, seed: int, groups: int = 32, workers: int | None = None
+    clips: ClipSource, sample_rate: int, *, seed: int, groups: int = 32, workers: int | None = None
 ) -> Float32[np.ndarray, "items _"]:
     """Return Hydra-like features: how often, and how strongly, each random kernel wins in its group.
 
@@ -121,7 +121,7 @@ def random_features(
 
 
 def alignment_landmarks(
-    clips: Clips,
+    clips: ClipSource,
     sample_rate: int,
     *,
     known: Bool[np.ndarray, " _"],
@@ -145,7 +145,7 @@ def alignment_landmarks(
     Raises:
         MeasureError: there is no training clip, `known` has the wrong shape, or a clip is empty.
     """
-    held = clips if isinstance(clips, Stored) else list(each(clips))
+    held = clips if isinstance(clips, ClipReader) else list(each(clips))
     if known.shape != (len(held),):
         raise MeasureError(f"landmarks: wanted `known` with one entry a clip ({len(held)}), got {known.shape}")
     places = np.flatnonzero(known)
@@ -154,9 +154,9 @@ def alignment_landmarks(
 
     def described(place: int) -> Float32[np.ndarray, "frames dim"]:
         most = round(ALIGNED_SECONDS * sample_rate)
-        if isinstance(held, InPieces):
+        if isinstance(held, IndexedClips):
             return alignment.frames(held.piece(place, 0, min(most, int(held.lengths[place]))), sample_rate)
-        clip = held.clip(place) if isinstance(held, Stored) else held[place]
+        clip = held.clip(place) if isinstance(held, ClipReader) else held[place]
         return alignment.frames(clip.read(0, most) if isinstance(clip, LongClip) else clip[:most], sample_rate)
 
     def frames_of(some: Int64[np.ndarray, " some"]) -> list[Float32[np.ndarray, "frames dim"]]:
@@ -282,21 +282,21 @@ def stack(rows: Iterable[Float64[np.ndarray, " _"] | Float32[np.ndarray, " _"]])
     return np.stack(found)
 
 
-def each(clips: Clips) -> Iterator[Clip]:
+def each(clips: ClipSource) -> Iterator[Clip]:
     """Yield the clips in order, none of which may be empty; a store's long clips come as `LongClip`."""
-    for clip in _stored(clips) if isinstance(clips, Stored) else clips:
+    for clip in _stored(clips) if isinstance(clips, ClipReader) else clips:
         if not len(clip):
             raise MeasureError("baselines: wanted a clip with samples, but one is empty; leave it out")
         yield clip
 
 
-def _stored(clips: Stored) -> Iterator[Clip]:
+def _stored(clips: ClipReader) -> Iterator[Clip]:
     for index in range(len(clips)):
-        long = isinstance(clips, InPieces) and clips.lengths[index] > LONG
-        yield LongClip(clips, index) if long and isinstance(clips, InPieces) else clips.clip(index)
+        long = isinstance(clips, IndexedClips) and clips.lengths[index] > LONG
+        yield LongClip(clips, index) if long and isinstance(clips, IndexedClips) else clips.clip(index)
 
 
-def batched(clips: Clips, size: int) -> Iterator[list[Clip]]:
+def batched(clips: ClipSource, size: int) -> Iterator[list[Clip]]:
     """Yield lists of at most `size` clips, and of bounded length in total, so that memory is bounded."""
     some: list[Clip] = []
     held = 0

@@ -78,7 +78,7 @@ def linear_probe(
         MeasureError: a validation or test class has no training item, or vectors or labels cannot be used.
     """
     begin = time.perf_counter()
-    check_parts(train, valid, test)
+    check_splits(train, valid, test)
     fitted = fit_classifiers(*train, standard=train[0], strengths=strengths)
     strength, valid_accuracy = choose_strength(fitted, valid)
     if refit:
@@ -115,7 +115,7 @@ def few_label_probe(
         MeasureError: a class has fewer training items; or see `linear_probe`.
     """
     begin = time.perf_counter()
-    check_parts(train, valid, test)
+    check_splits(train, valid, test)
     rights, classifiers = [], []
     for draw in range(draws):
         chosen = few_labels(train[1], per_class, seed=seed, draw=draw)
@@ -136,7 +136,7 @@ def choose_strength(fitted: dict[float, LinearClassifier], valid: Labelled) -> t
     return best, shares[best]
 
 
-def check_parts(train: Labelled, valid: Labelled, test: Labelled) -> None:
+def check_splits(train: Labelled, valid: Labelled, test: Labelled) -> None:
     """Check that the three splits have finite vectors of one size, and no class that `train` lacks."""
     for what, (vectors, labels) in (("train", train), ("valid", valid), ("test", test)):
         check_measurable(vectors, labels, what=f"probe, {what}")

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 from numpy.lib.stride_tricks import sliding_window_view
+
+from mfcl.data.clips import IndexedClips
 
 LONG = 1 << 23  # samples; shorter recordings are read whole
 PIECE = 1 << 20  # samples read at a time
@@ -14,24 +15,11 @@ FRAMES = 4096  # frames computed at a time
 EDGE_SECONDS = 0.1  # read on both sides of a piece; more than half an analysis window
 
 
-@runtime_checkable
-class InPieces(Protocol):
-    """Clips that can be read piece by piece, such as a store's."""
-
-    @property
-    def lengths(self) -> Int64[np.ndarray, " items"]:
-        """Return the clips' lengths in samples."""
-
-    def piece(self, index: int, start: int, stop: int) -> Float32[np.ndarray, " samples"]:
-        """Return the samples of one clip from `start` to `stop`."""
-        ...
-
-
 @dataclass(frozen=True)
 class LongClip:
     """One clip of many, read in pieces."""
 
-    clips: InPieces
+    clips: IndexedClips
     index: int
 
     def __len__(self) -> int:

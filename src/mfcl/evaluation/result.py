@@ -22,7 +22,7 @@ Vectors = Float32[np.ndarray, "_ _"]
 BASELINE, UNTRAINED, PRETRAINED, SUPERVISED = "baseline", "untrained", "pre-trained", "supervised"
 FINE_TUNED, FROM_SCRATCH, JOINT = "fine-tuned", "from scratch", "joint"
 KINDS = (BASELINE, UNTRAINED, PRETRAINED, SUPERVISED, FINE_TUNED, FROM_SCRATCH, JOINT)
-FORMATS = ("wave", "mel", "both")
+EMBEDDED_FORMATS = ("wave", "mel", "both")
 CONTENT, SPEAKER = "content", "speaker"
 """Parts of an embedding: what is said, and who says it. Recipes and tables call them words and voices."""
 LINEAR, KNN, NETWORK = "linear", "knn", "network"

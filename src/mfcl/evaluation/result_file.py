@@ -21,9 +21,9 @@ from mfcl.evaluation.result import (
     CLEAN,
     CONDITIONS,
     CONTENT,
+    EMBEDDED_FORMATS,
     ENROLLED,
     FINE_TUNED,
-    FORMATS,
     FROM_SCRATCH,
     GAIN,
     IDENTIFY,
@@ -160,7 +160,7 @@ def view_of(row: Mapping[str, Any], where: str) -> Representation:
         return old_view(row, where)
     return Representation(
         chosen(row, "kind", ("", *KINDS), where), text(row, "variant", where),
-        chosen(row, "format", ("", *FORMATS), where), chosen(row, "part", ("", CONTENT, SPEAKER), where),
+        chosen(row, "format", ("", *EMBEDDED_FORMATS), where), chosen(row, "part", ("", CONTENT, SPEAKER), where),
     )  # fmt: skip
 
 

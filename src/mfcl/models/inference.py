@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from mfcl.audio import Sound
 from mfcl.audio.arrays import padded
 from mfcl.core.console import progress as progress_bar
 from mfcl.core.limits import MOST_BATCH
-from mfcl.data.manifest import Manifest
+from mfcl.data.clips import IndexedClips, StoredClips
 from mfcl.embeddings.parts import formats_of
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MfclError, check_number
@@ -27,34 +27,8 @@ MOST_SAMPLES = 5 << 20
 Samples = Float32[np.ndarray, " _"]
 
 
-@runtime_checkable
-class Clips(Protocol):
-    """Interface of indexed clips, such as a `Store`: their lengths, and reading a piece of one."""
-
-    @property
-    def lengths(self) -> Int64[np.ndarray, " items"]:
-        """Return the clips' lengths in samples."""
-
-    def piece(self, index: int, start: int, stop: int) -> Samples:
-        """Return the samples of one clip from `start` to `stop`."""
-        ...
-
-
-@runtime_checkable
-class Stored(Clips, Protocol):
-    """Interface of the stored audio of a manifest's recordings: a `Store`, or a view of one."""
-
-    @property
-    def manifest(self) -> Manifest:
-        """Return the recordings, in the order of the clips."""
-
-    @property
-    def sample_rate(self) -> int:
-        """Return the sample rate in Hz."""
-
-
 def embed_store(
-    model: MultiFormatModel, store: Stored, *, format: Format = "both", batch: int = 64, progress: bool = False
+    model: MultiFormatModel, store: StoredClips, *, format: Format = "both", batch: int = 64, progress: bool = False
 ) -> Embeddings:
     """Embed every recording of a store, on the model's device."""
     manifest = store.manifest
@@ -105,7 +79,7 @@ class Windows:
 @torch.inference_mode()
 def embed_clips(
     model: MultiFormatModel,
-    clips: Clips,
+    clips: IndexedClips,
     sample_rate: int,
     *,
     format: Format = "both",

@@ -42,7 +42,7 @@ def clip_sounds(folder: Path, clips: Sequence[str], *, limit: int = LIMIT, data_
     """
     path = folder / "manifest.csv"
     if not path.is_file():
-        raise MfclError(f"{path}: wanted for the sound, is not there; run `mfcl study` again or leave --with-audio out")
+        raise MfclError(f"{path}: wanted for the sound, is not there; run `mfcl study` again or leave the sound out")
     known = {recording.id: recording for recording in read_manifest(path, data_root=data_root)}
     found: dict[str, str] = {}
     room, silent, full = limit, 0, 0

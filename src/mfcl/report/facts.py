@@ -3,9 +3,10 @@
 import math
 from pathlib import Path
 
+from mfcl.core.console import duration
 from mfcl.report.about import About
 from mfcl.report.load import Study
-from mfcl.report.phrases import counted, duration, listed, shortened
+from mfcl.report.phrases import counted, listed, shortened
 from mfcl.report.pictures import Method
 
 NOTHING = "–"  # noqa: RUF001  # a dash for what is not known

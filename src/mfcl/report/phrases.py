@@ -8,18 +8,6 @@ WHOLE = 1000
 """Letters of a text that is shown on hover."""
 
 
-def duration(seconds: float) -> str:
-    """Return a time for people.
-
-    Example:
-        >>> duration(42.0), duration(3456.0), duration(90000.0)
-        ('42 s', '58 min', '25 h')
-    """
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 3600 * 2 else f"{seconds / 3600:.0f} h"
-
-
 def listed(words: Sequence[str]) -> str:
     """Return words as a sentence has them.
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 import mfcl
-from mfcl.core.console import Shown, StepsBar, terminal
+from mfcl.core.console import Shown, StepsBar, duration, terminal
 from mfcl.core.files import check_folder_place, write_json, write_text
 from mfcl.core.limits import MOST_SEEDS
 from mfcl.core.machine import set_threads
@@ -30,7 +30,7 @@ from mfcl.report import make_report
 from mfcl.studies.cache import read_object
 from mfcl.studies.estimates import Rates, measured_rates
 from mfcl.studies.outputs import write_results
-from mfcl.studies.planner import Step, left_out, plan_table, seconds_left, spoken, steps
+from mfcl.studies.planner import Step, left_out, plan_table, seconds_left, steps
 from mfcl.studies.provenance import this_command
 from mfcl.studies.sections import ABLATION, PRESETS, SECTIONS, chosen_sections
 from mfcl.studies.workspace import Workspace
@@ -124,7 +124,7 @@ def study(
     )  # fmt: skip
     by_sizes = _by_sizes(folder, opened.manifest)
     numbers = range(seed, seed + (ROTATIONS if rotated else seeds or PRESETS[preset].seeds))
-    check_memory(chosen, opened.part("train").lengths, device=device)
+    check_memory(chosen, opened.subset("train").lengths, device=device)
     rates = measured_rates(opened, chosen, pick_device(device))
     everything: list[Step] = []
     for place, number in enumerate(numbers):
@@ -170,7 +170,7 @@ def _work(
             if not step.done:
                 left, spent = seconds_left(planned, rates), time.monotonic() - begun
                 pace = spent / (guessed - left) if guessed - left > 0.1 * guessed else 1.0
-                line.tell(f"{step.section}: {step.name}, seed {step.source.seed}; about {spoken(left * pace)} left")
+                line.tell(f"{step.section}: {step.name}, seed {step.source.seed}; about {duration(left * pace)} left")
                 answer = step.answered()
                 for note in answer["notes"]:
                     line.note(note)

@@ -111,7 +111,7 @@ def efficiency(workspace: Workspace, source: Source) -> Answer:
 def robustness(workspace: Workspace, source: Source) -> Answer:
     """Measure clean-trained probes on test recordings with noise or another gain."""
     answer = Answer()
-    test = workspace.data.part("test")
+    test = workspace.data.subset("test")
     heard = [
         (condition, level, workspace.disturbed(source, Disturbed(test, snr, gain, seed=source.seed)))
         for condition, level, snr, gain in (

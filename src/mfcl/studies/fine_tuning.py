@@ -56,7 +56,7 @@ def jointly(workspace: Workspace, source: Source, per_class: int) -> list[Result
     """
     data = workspace.data
     assert data.label is not None
-    store, clock = data.part("train"), stopwatch()
+    store, clock = data.subset("train"), stopwatch()
     names, targets = known_classes(store, data.label, per_class, seed=source.seed)
     model = workspace.model(source).train()
     epochs = min(JOINT_EPOCHS, source.recipe.train.epochs)
@@ -99,7 +99,7 @@ def tuned(
     """
     data = workspace.data
     assert data.label is not None
-    store = data.part("train")
+    store = data.subset("train")
     names, targets = known_classes(store, data.label, per_class, seed=source.seed)
     chosen = np.flatnonzero(targets >= 0)
     settings = enough_steps(source.recipe.supervised, len(chosen))

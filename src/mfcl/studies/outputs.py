@@ -60,7 +60,7 @@ def write_results(
         "seconds": round(sum(step.answered()["seconds"] for step in known), 1),
     }  # fmt: skip
     curves = [curve(step) for step in sources.values() if step.source.kind == PRETRAINED]
-    method = method_picture(known[0].workspace.data.part("test"), known[0].source.recipe) if known else None
+    method = method_picture(known[0].workspace.data.subset("test"), known[0].source.recipe) if known else None
     summed = summaries(results)
     write_json(folder / "results.json", [to_row(one) for one in results])
     write_json(folder / "summaries.json", [summary_row(one) for one in summed])

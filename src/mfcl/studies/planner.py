@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from mfcl.core.console import table
+from mfcl.core.console import duration, table
 from mfcl.core.machine import stopwatch
 from mfcl.errors import MeasureError, MfclError
 from mfcl.evaluation.result import BASELINE, Evidence, Result
@@ -199,25 +199,15 @@ def plan_table(planned: Sequence[Step], rates: Rates) -> str:
         making = {name: cost for name, cost in to_make(own, rates).items() if name not in counted}
         counted |= set(making)
         seconds = sum((step.seconds for step in open_), sum(making.values(), 0.0))
-        lines.append((section, SECTIONS[section], len(own), len(own) - len(open_), spoken(seconds)))
+        lines.append((section, SECTIONS[section], len(own), len(own) - len(open_), _about(seconds)))
     total = seconds_left(planned, rates)
     done = sum(line[3] for line in lines)
-    lines.append(("all", "", len(planned), done, spoken(total)))
+    lines.append(("all", "", len(planned), done, _about(total)))
     return table(lines, ["section", "what it asks", "steps", "done", "about"])
 
 
-def spoken(seconds: float) -> str:
-    """Format a duration in rounded units.
-
-    Example:
-        >>> spoken(0.0), spoken(42.0), spoken(600.0), spoken(7200.0)
-        ('-', '42 s', '10 min', '2.0 h')
-    """
-    if seconds < 0.5:
-        return "-"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+def _about(seconds: float) -> str:
+    return duration(seconds) if seconds >= 0.5 else "-"
 
 
 def _order(step: Step) -> int:

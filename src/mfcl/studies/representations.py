@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from mfcl.errors import RecipeError, shown
-from mfcl.evaluation.baselines import Clips, log_mel_picture, mfcc_statistics, random_features
+from mfcl.evaluation.baselines import ClipSource, log_mel_picture, mfcc_statistics, random_features
 from mfcl.evaluation.result import BASELINE, CONTENT, SPEAKER, Representation
 from mfcl.models.losses import TERMS
 from mfcl.recipe import Recipe, changed, to_dict
@@ -19,7 +19,7 @@ Kind = Literal["baseline", "untrained", "pre-trained", "supervised"]
 FIGURES_VERSION = "0.1.0"
 """Version of the results; raise it when code changes alter results, so that cached ones are computed anew."""
 
-BASELINES: dict[str, Callable[[Clips, int, int], np.ndarray]] = {
+BASELINES: dict[str, Callable[[ClipSource, int, int], np.ndarray]] = {
     "MFCC statistics": lambda clips, rate, seed: mfcc_statistics(clips, rate),
     "log-mel picture": lambda clips, rate, seed: log_mel_picture(clips, rate),
     "Hydra-like features": lambda clips, rate, seed: random_features(clips, rate, seed=seed),
@@ -32,7 +32,7 @@ CROPS: tuple[tuple[int, int, str], ...] = (
 )
 """Shortest and longest crop in percent of a recording, and placement: the reference study's, and near-full crops."""
 AUGMENTED = ("none", "wave", "mel", "both")
-FORMATS = {"wave-wave": ("wave",), "mel-mel": ("mel",), "inter": ("wave", "mel")}
+TRAINED_FORMATS = {"wave-wave": ("wave",), "mel-mel": ("mel",), "inter": ("wave", "mel")}
 """Loss terms -> the formats that are trained; each step encodes two crops of each recording in all of them."""
 
 
@@ -152,7 +152,7 @@ def swept(section: str, recipe: Recipe, seed: int, epochs: int) -> Iterator[Sour
     """Yield the pre-trainings of a sweep: the recipe with `epochs` epochs and one setting changed."""
     short = dataclasses.replace(recipe, train=dataclasses.replace(recipe.train, epochs=epochs))
     if section == "formats":
-        for terms, formats in FORMATS.items():
+        for terms, formats in TRAINED_FORMATS.items():
             loss = dataclasses.replace(short.loss, terms=terms)
             name = "wave-mel" if terms == "inter" else terms
             other = dataclasses.replace(short, loss=loss)

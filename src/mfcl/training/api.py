@@ -123,7 +123,7 @@ def pretrain(
     progress: Shown = True,
 ) -> Checkpoint:
     """Pre-train a pair of encoders on the train split of opened data; see `train`."""
-    store = data.part("train")
+    store = data.subset("train")
     model = check_memory(recipe, store.lengths, seed=seed, device=device)
     task = (
         Joint(model, store, known_classes(store, data.label, per_class, seed=seed)[1], recipe, seed=seed)
@@ -163,7 +163,7 @@ def train_supervised(
     """
     recipe = dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, neck=None))  # classifiers bypass it
     model = make_model(recipe.model, seed=seed)
-    store = data.part("train")
+    store = data.subset("train")
     targets = known_classes(store, label, 0, seed=seed)[1]
     labelled = np.flatnonzero(targets >= 0)
     listed = manifest_bytes(data.manifest, out / MANIFEST, relative=True)
@@ -194,7 +194,7 @@ def resumed_fingerprint(manifest: Manifest, run: Path) -> str:
 def untrained(data: Data, recipe: Recipe, *, seed: int) -> MultiFormatModel:
     """Return the recipe's encoders with random weights and fitted normalisation, as a baseline."""
     model = make_model(recipe.model, seed=seed)
-    task = Pretrain(model, data.part("train"), recipe, seed=seed)
+    task = Pretrain(model, data.subset("train"), recipe, seed=seed)
     task.prepare()
     task.finish()
     return model.eval()

@@ -27,7 +27,6 @@ from mfcl.training.run_log import Journal, describe_machine
 from mfcl.training.signals import Interrupted, Stopping
 from mfcl.training.tasks.base import Task
 
-RESUME = "go on with --resume, a study with the same command"
 LOG_STEPS = 20
 """Steps between two lines of `metrics.jsonl`; each epoch ends with a line, too."""
 
@@ -151,7 +150,9 @@ def fit(
                     _save(journal, run, done, task, optimiser, ema)
                     saved = time.monotonic()
                     if stop:
-                        raise Interrupted(f"{run}: stopped and saved at step {done.step} of {steps}; {RESUME}")
+                        raise Interrupted(
+                            f"{run}: stopped and saved at step {done.step} of {steps}; it can resume there"
+                        )
         if ema is not None:
             ema.keep()
         done.seconds, done.finished = watch.seconds(), True

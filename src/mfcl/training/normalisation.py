@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mfcl.core.random import generator
 from mfcl.models.pair import FormatEncoder
-from mfcl.views.batches import Clips, ClipStore, length_batches, whole_clips
+from mfcl.views.batches import ClipBatch, ClipStore, length_batches, whole_clips
 
 FITTED = 2000
 """Most recordings used."""
@@ -29,7 +29,7 @@ def fit_front(encoder: FormatEncoder, store: ClipStore, *, seed: int, batch: int
 
 
 def on_device(
-    clips: Clips, device: torch.device
+    clips: ClipBatch, device: torch.device
 ) -> tuple[Float[Tensor, "batch samples"], Int64[Tensor, " batch"] | None]:
     """Return the waveforms of clips and their lengths in samples, on a device."""
     lengths = None if clips.lengths is None else clips.lengths.to(device, non_blocking=True)

@@ -22,7 +22,7 @@ def live_figures(task: Pretrain, data: Data) -> Callable[[], dict[str, float]]:
     `valid_knn`: kNN accuracy of the label, if there is one. `valid_pairing`: see `pairing`. There are no figures if the
     valid split has fewer than two recordings.
     """
-    valid, train = data.part("valid"), data.part("train")
+    valid, train = data.subset("valid"), data.subset("train")
     if len(valid) < 2:
         return dict
     valid, train = (

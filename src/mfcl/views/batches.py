@@ -39,7 +39,7 @@ class ClipStore(Protocol):
 
 
 @dataclass(frozen=True)
-class Clips:
+class ClipBatch:
     """A batch of clips, zero-padded to one width."""
 
     wave: Float[Tensor, "batch samples"]
@@ -55,11 +55,11 @@ class Views:
     """Indices in the store."""
     others: Int64[np.ndarray, " batch"]
     """Indices of the recordings that the second crops come from: the same ones, or nearest neighbours of them."""
-    first: Clips
+    first: ClipBatch
     """The first crops; waveforms under the loss term "inter"."""
-    second: Clips
+    second: ClipBatch
     """The second crops; log-mels under the loss term "inter"."""
-    partner: Clips | None
+    partner: ClipBatch | None
     """Crops of other recordings to mix into the log-mels, at most as long as the second crop."""
 
 
@@ -162,7 +162,7 @@ def whole_clips(
     longest_seconds: float | None = None,
     seed: int | None = None,
     epoch: int = 0,
-) -> Clips:
+) -> ClipBatch:
     """Return whole recordings, and pieces of `longest_seconds` of longer ones.
 
     With a `seed`, as in training, the piece is drawn for each (seed, epoch, recording). Without one it is the middle.
@@ -212,7 +212,7 @@ def _groups(
 
 def _partners(
     store: ClipStore, indices: Int64[np.ndarray, " batch"], counts: Int64[np.ndarray, " batch"], seed: int, epoch: int
-) -> Clips:
+) -> ClipBatch:
     draws = uniforms(seed, "partners", epoch, indices, 2)
     others = whole(draws[:, 0], np.full(len(indices), max(len(store.lengths) - 2, 0)))
     others += (others >= indices) & (len(store.lengths) > 1)  # uniform over all recordings except itself
@@ -226,7 +226,7 @@ def _cut(
     indices: Int64[np.ndarray, " batch"],
     starts: Int64[np.ndarray, " batch"],
     counts: Int64[np.ndarray, " batch"],
-) -> Clips:
+) -> ClipBatch:
     wave = torch.from_numpy(store.gather(indices, starts, counts))
     full = bool((counts == counts[0]).all())
-    return Clips(wave, None if full else torch.from_numpy(np.ascontiguousarray(counts)))
+    return ClipBatch(wave, None if full else torch.from_numpy(np.ascontiguousarray(counts)))

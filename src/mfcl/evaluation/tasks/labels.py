@@ -43,7 +43,7 @@ class LabelProbes:
         self.embeddings, self.label, self.speaker, self.seed = embeddings, label, speaker, seed
         vectors = standardised(embeddings)
         self.train, self.valid, self.test = (
-            labelled(embeddings, vectors, label, part) for part in ("train", "valid", "test")
+            labelled(embeddings, vectors, label, split) for split in ("train", "valid", "test")
         )
         self.classes, self.counts = np.unique(self.train[1], return_counts=True)
         self.tested = tested(embeddings, label, speaker)
@@ -86,7 +86,7 @@ class LabelProbes:
             found.append(self.by_few(FEW))
         whitened = self.embeddings.whitened
         known, valid, test = (
-            labelled(self.embeddings, whitened, self.label, part) for part in ("train", "valid", "test")
+            labelled(self.embeddings, whitened, self.label, split) for split in ("train", "valid", "test")
         )
         vectors, names = (np.concatenate(pair) for pair in zip(known, valid, strict=True))
         nearest = knn_predict(vectors, names, test[0], min(NEIGHBOURS, len(names)))
@@ -196,26 +196,28 @@ def measure_under(
     return probes.under(disturbed, condition=condition, value=value, x=x, per_class=per_class)
 
 
-def labelled(embeddings: Embeddings, vectors: Vectors, label: str, part: str, classes: Names | None = None) -> Labelled:
+def labelled(
+    embeddings: Embeddings, vectors: Vectors, label: str, split: str, classes: Names | None = None
+) -> Labelled:
     """Return a split's vectors and labels, without recordings that have no label or a class that training lacks.
 
     Args:
         embeddings: Embeddings of all splits.
         vectors: One row per item of `embeddings`.
         label: The label.
-        part: The split: `train`, `valid` or `test`.
+        split: The split: `train`, `valid` or `test`.
         classes: The training classes; default: those of the train split of `embeddings`.
 
     Raises:
         MeasureError: no recording is left, or only one class to train on or to test.
     """
-    chosen = having(embeddings, label, part, classes)
+    chosen = having(embeddings, label, split, classes)
     values = embeddings.label(label)[chosen]
-    kinds, wanted = len(np.unique(values)), 1 if part == "valid" else 2
+    kinds, wanted = len(np.unique(values)), 1 if split == "valid" else 2
     if kinds < wanted:
-        also = "" if part == "train" else " that training has"
+        also = "" if split == "train" else " that training has"
         raise MeasureError(
-            f"label {label!r}: wanted {wanted} or more values in the {part} split, got {kinds}{also} in {len(chosen)} "
+            f"label {label!r}: wanted {wanted} or more values in the {split} split, got {kinds}{also} in {len(chosen)} "
             "recordings; choose another label or split"
         )
     return vectors[chosen], values
@@ -236,17 +238,17 @@ def tested(embeddings: Embeddings, label: str, speaker: str | None, classes: Nam
     return Tested(embeddings.ids[chosen], groups[chosen], values[chosen], text)
 
 
-def having(embeddings: Embeddings, label: str, part: str, classes: Names | None = None) -> Names:
+def having(embeddings: Embeddings, label: str, split: str, classes: Names | None = None) -> Names:
     """Return the indices of a split's recordings with a label that occurs in training."""
     values = embeddings.label(label)
     known = values[embeddings.splits == "train"] if classes is None else classes
-    return np.flatnonzero((embeddings.splits == part) & (values != "") & np.isin(values, known))
+    return np.flatnonzero((embeddings.splits == split) & (values != "") & np.isin(values, known))
 
 
-def among(part: Labelled, classes: Names) -> Labelled:
+def among(items: Labelled, classes: Names) -> Labelled:
     """Keep the items of the given classes."""
-    mask = np.isin(part[1], classes)
-    return part[0][mask], part[1][mask]
+    mask = np.isin(items[1], classes)
+    return items[0][mask], items[1][mask]
 
 
 def some(names: Names) -> str:

@@ -30,7 +30,7 @@ from mfcl.training.normalisation import fit_front, on_device
 from mfcl.training.positives import Neighbourhood
 from mfcl.training.tasks.base import Task
 from mfcl.views.augment import augment_mel, augment_wave, noise_for_mel
-from mfcl.views.batches import Clips, Views, make_views
+from mfcl.views.batches import ClipBatch, Views, make_views
 
 
 @dataclass(frozen=True)
@@ -277,9 +277,9 @@ class Pretrain(Task):
         front = cast(LogMel, self.model.mel.front)
         return front.log_power(*on_device(batch.views.partner, self._device()))
 
-    def _clips(self, batch: Crops, view: str) -> Clips:
+    def _clips(self, batch: Crops, view: str) -> ClipBatch:
         clips = batch.views.first if view == "first" else batch.views.second
-        return Clips(*on_device(clips, self._device()))
+        return ClipBatch(*on_device(clips, self._device()))
 
     def _device(self) -> torch.device:
         return next(self.parameters()).device

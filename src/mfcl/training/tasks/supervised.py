@@ -15,7 +15,7 @@ from mfcl.models.pair import FormatEncoder, MultiFormatModel
 from mfcl.recipe import Recipe
 from mfcl.training.normalisation import fit_front, on_device
 from mfcl.training.tasks.base import Task
-from mfcl.views.batches import Clips, length_batches, whole_clips
+from mfcl.views.batches import ClipBatch, length_batches, whole_clips
 
 LONGEST = 2.0
 """Most seconds of a recording; of longer ones a new crop is drawn in each epoch."""
@@ -25,7 +25,7 @@ LONGEST = 2.0
 class Labelled:
     """A batch of supervised training: clips and their classes."""
 
-    clips: Clips
+    clips: ClipBatch
     targets: Int64[Tensor, " batch"]
 
 
@@ -100,7 +100,7 @@ class Classify(Task):
             self.train(was)
         return found
 
-    def _logits(self, clips: Clips) -> Float[Tensor, "batch classes"]:
+    def _logits(self, clips: ClipBatch) -> Float[Tensor, "batch classes"]:
         represented, lengths = self.encoder.front(*on_device(clips, self.linear.weight.device))
         frames = self.frames(self.encoder, self.format, represented, lengths)
         logits: Tensor = self.linear(self.encoder.pooling("content")(frames))
