@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mfcl.audio import Preparation
-from mfcl.data.clips import StoredClips
 from mfcl.data.layouts import open_manifest
 from mfcl.data.store import Store, open_store
+from mfcl.data.store.interfaces import StoredClips
 from mfcl.errors import MeasureError
 from mfcl.evaluation.noisy_store import Disturbed, noise_block, noise_for, pink
 from mfcl.views.batches import ClipStore

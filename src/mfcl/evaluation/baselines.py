@@ -12,7 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from mfcl.audio.log_mel import HOP_SECONDS, log_mel
 from mfcl.core.parallel import in_parallel
 from mfcl.core.random import generator
-from mfcl.data.clips import IndexedClips
+from mfcl.data.store.interfaces import IndexedClips
 from mfcl.embeddings import alignment
 from mfcl.errors import MeasureError
 from mfcl.evaluation.long_clips import (

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int64
 from numpy.lib.stride_tricks import sliding_window_view
 
-from mfcl.data.clips import IndexedClips
+from mfcl.data.store.interfaces import IndexedClips
 
 LONG = 1 << 23  # samples; shorter recordings are read whole
 PIECE = 1 << 20  # samples read at a time

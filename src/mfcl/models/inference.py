@@ -13,7 +13,7 @@ from mfcl.audio import Sound
 from mfcl.audio.arrays import padded
 from mfcl.core.console import progress as progress_bar
 from mfcl.core.limits import MOST_BATCH
-from mfcl.data.clips import IndexedClips, StoredClips
+from mfcl.data.store.interfaces import IndexedClips, StoredClips
 from mfcl.embeddings.parts import formats_of
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MfclError, check_number
