@@ -144,6 +144,10 @@ def test_what_is_no_checkpoint_is_refused(tmp_path, made):
     assert "wanted a checkpoint or a run folder" in refused(path)
 
 
+def test_a_name_that_no_file_can_have_is_no_checkpoint(tmp_path):
+    assert "nothing there" in refused(tmp_path / ("x" * 300))
+
+
 def test_a_full_disk_leaves_the_old_checkpoint_as_it_was(saved, monkeypatch):
     _, folder = saved
     before = {path.name: path.read_bytes() for path in folder.iterdir()}

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest import Manifest, Recording
 from mfcl.data.manifest_csv import read_manifest, write_manifest
+from mfcl.data.scanning import scan
 from mfcl.errors import ManifestError
 from tests.sounds import write_corpus
 
@@ -213,6 +215,17 @@ def test_a_list_of_recordings_beside_its_folder_moves_with_them(tmp_path):
     after = read_manifest(tmp_path / "there/runs/one/manifest.csv")
     assert after.recordings[0].path == tmp_path / "there/data/data/01/0_01_0.wav"
     assert after.ids.tolist() == before.ids.tolist()
+
+
+def test_a_name_that_no_file_can_have_is_a_recording_that_is_not_there(tmp_path):
+    write_corpus(tmp_path, speakers=1, digits=1, takes=1)
+    (tmp_path / "list.csv").write_text(f"path\n{'é' * 300}.wav\ndata/01/0_01_0.wav\n")
+    manifest = read_manifest(tmp_path / "list.csv")
+    assert len(manifest) == 2
+    assert manifest.fingerprint_of_sizes()
+    assert [name for name, _ in scan(manifest, progress=False).failures] == [f"{'é' * 300}.wav"]
+    with pytest.raises(ManifestError, match="does not exist"):
+        open_manifest(tmp_path / ("x" * 300))
 
 
 @pytest.mark.parametrize("inside", ["", "data", "data/01"])

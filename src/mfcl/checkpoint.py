@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 
 import mfcl
 from mfcl.core.distributed import barrier, is_main
-from mfcl.core.files import read_json, replacing
+from mfcl.core.files import is_there, read_json, replacing
 from mfcl.core.machine import survive_fork
 from mfcl.embeddings.whitening import Whitening
 from mfcl.errors import CheckpointError, MfclError, one_of, shown
@@ -144,9 +144,9 @@ def _write(
 
 def _resolve(folder: Path) -> Path:
     for path in (folder, folder / "model"):
-        if (path / CONFIG).is_file():
+        if is_there(path / CONFIG):
             return path
-    found = "nothing there" if not folder.exists() else "no config.json in it or in its folder `model`"
+    found = "nothing there" if not is_there(folder) else "no config.json in it or in its folder `model`"
     raise CheckpointError(
         f"{folder}: wanted a checkpoint or a run folder, found {found}; give the folder that mfcl train wrote"
     )

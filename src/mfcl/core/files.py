@@ -96,6 +96,18 @@ def check_folder_place(path: Path) -> None:
         _check_parents(path)
 
 
+def is_there(path: Path) -> bool:
+    """Tell whether anything is at a path; nothing is at one that the system cannot look up.
+
+    Unlike `Path.exists`, it raises nothing for a name that is too long or a folder that may not be entered.
+
+    Example:
+        >>> is_there(Path("/")), is_there(Path("/" + 5000 * "x"))
+        (True, False)
+    """
+    return os.path.exists(path)  # noqa: PTH110
+
+
 def is_stream(path: Path) -> bool:
     """Return whether a path is a device or a pipe, which is written to and never replaced."""
     name = os.path.normpath(path)

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mfcl.audio import AUDIO_SUFFIXES
+from mfcl.core.files import is_there
 from mfcl.data.manifest import Manifest, Recording, readable
 from mfcl.data.manifest_csv import read_manifest
 from mfcl.errors import ManifestError
@@ -50,7 +51,7 @@ def open_manifest(path: Path | str, *, data_root: Path | None = None) -> Manifes
     """
     given = Path(path)
     root = Path(os.path.abspath(given))  # noqa: PTH100  # unlike resolve, it keeps the names given
-    if not root.exists():
+    if not is_there(root):
         raise ManifestError(f"{given}: does not exist; give a folder of recordings, a CSV or an audio file")
     if root.is_file():
         if _is_list(root):

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Integer, Shaped
 
+from mfcl.core.files import is_there
 from mfcl.errors import ManifestError, one_of
 
 SPLITS = ("train", "valid", "test")
@@ -165,7 +166,7 @@ class Manifest:
 
     def fingerprint_of_sizes(self) -> str:
         """Return the fingerprint of version 0.1, in which the audio counts only by its file's size."""
-        return self._fingerprint(lambda recording: recording.path.stat().st_size if recording.path.exists() else -1)
+        return self._fingerprint(lambda recording: recording.path.stat().st_size if is_there(recording.path) else -1)
 
     def fingerprint_like(self, known: object, written: float) -> str:
         """Return the fingerprint; that of version 0.1 if `known` equals it and no file is newer than `written`.
@@ -175,7 +176,7 @@ class Manifest:
             written: When `known` was saved, in seconds since the epoch.
         """
         if known == self.fingerprint_of_sizes():
-            changed = (recording.path.stat().st_mtime for recording in self if recording.path.exists())
+            changed = (recording.path.stat().st_mtime for recording in self if is_there(recording.path))
             if max(changed, default=0.0) <= written:
                 return str(known)
         return self.fingerprint()

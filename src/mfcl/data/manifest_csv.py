@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from mfcl.core.files import replacing
+from mfcl.core.files import is_there, replacing
 from mfcl.data.columns import NAMES, Columns, is_raven, read_columns
 from mfcl.data.manifest import RESERVED, SPLITS, Manifest, Recording, default_id, number_text
 from mfcl.data.relocation import relocated
@@ -60,7 +60,7 @@ def read_manifest(csv_path: Path, *, data_root: Path | None = None) -> Manifest:
     manifest = Manifest(read, root, f"the manifest {csv_path.name}", table.notes())
     if data_root is not None:
         return relocated(manifest, data_root)
-    if not any(recording.path.exists() for recording in read):
+    if not any(is_there(recording.path) for recording in read):
         raise ManifestError(
             f"{csv_path}: none of its {len(read)} files exists, such as {read[0].path}; "
             "paths are relative to the CSV's folder; if the recordings were moved, give their folder (data_root)"
@@ -207,13 +207,13 @@ class _Table:
         places = [(path, _plain(path)) for path in joined]
         found = places[0]
         if len(places) > 1:
-            found = next((both for both in places if both[1].exists()), found)
+            found = next((both for both in places if is_there(both[1])), found)
         self.files.add(str(found[1]))
         return found
 
     def _kept(self, given: str, name: str) -> str:
         """Return a path without outer spaces, unless a file with these spaces in its name exists."""
-        return given if given == given.strip() or (self.root / given).exists() else self._strip(given, name)
+        return given if given == given.strip() or is_there(self.root / given) else self._strip(given, name)
 
     def _times(self, row: Mapping[str, str], where: str) -> tuple[float | None, float | None]:
         times = {
@@ -243,7 +243,7 @@ def _plain(path: Path) -> Path:
     if ".." not in path.parts:
         return path
     plain = Path(os.path.normpath(path))
-    return plain if plain.exists() else path
+    return plain if is_there(plain) else path
 
 
 def _cell(cells: Sequence[str], place: int) -> str:

@@ -4,6 +4,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from mfcl.core.files import is_there
 from mfcl.data.manifest import Manifest
 from mfcl.errors import ManifestError
 
@@ -26,7 +27,7 @@ def relocated(manifest: Manifest, data_root: Path) -> Manifest:
     common = Path(os.path.commonpath([path.parent for path in paths]))
     for taken in range(1, len(common.parts) + 1):  # part 0 is the root of the file system
         moved = [root.joinpath(*path.parts[taken:]) for path in paths]
-        if any(path.exists() for path in moved):
+        if any(is_there(path) for path in moved):
             pairs = zip(manifest, moved, strict=True)
             return replace(manifest, recordings=tuple(replace(recording, path=path) for recording, path in pairs))
     raise ManifestError(
