@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mfcl.errors import TrainingError
-from mfcl.views.batches import Clips, batch_indices, epoch_order, length_batches, make_views, whole_clips
+from mfcl.views.batches import ClipBatch, batch_indices, epoch_order, length_batches, make_views, whole_clips
 from mfcl.views.crops import CropSettings
 
 RATE = 1000
@@ -31,7 +31,7 @@ def store(count: int = 12) -> Memory:
     return Memory(np.arange(400, 400 + 37 * count, 37))
 
 
-def rows(clips: Clips) -> list[np.ndarray]:
+def rows(clips: ClipBatch) -> list[np.ndarray]:
     """Each clip at its own length; what lies after it must be zero."""
     lengths = [clips.wave.shape[1]] * len(clips.wave) if clips.lengths is None else clips.lengths.tolist()
     assert all((row[length:] == 0).all() for row, length in zip(clips.wave, lengths, strict=True))

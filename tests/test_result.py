@@ -13,8 +13,8 @@ from mfcl.evaluation.result import (
     CLEAN,
     CONDITIONS,
     CONTENT,
+    EMBEDDED_FORMATS,
     ENROLLED,
-    FORMATS,
     GAIN,
     IDENTIFY,
     IDENTIFY_APART,
@@ -73,7 +73,7 @@ questions = st.builds(
     st.none() | whole, st.none() | whole,
 )  # fmt: skip
 representations = st.builds(
-    Representation, st.sampled_from(("", *KINDS)), st.text(max_size=9), st.sampled_from(("", *FORMATS)),
+    Representation, st.sampled_from(("", *KINDS)), st.text(max_size=9), st.sampled_from(("", *EMBEDDED_FORMATS)),
     st.sampled_from(("", CONTENT, SPEAKER)),
 )  # fmt: skip
 results = st.builds(
