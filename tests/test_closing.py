@@ -18,8 +18,9 @@ from mfcl.evaluation.result import (
     Representation,
 )
 from mfcl.evaluation.result_file import difference_row, summary_row
+from mfcl.evaluation.standing import leading
 from mfcl.evaluation.summary import Difference, Summary
-from mfcl.studies.closing import SHOWN, closing, closing_screen, leading
+from mfcl.studies.closing import SHOWN, closing, closing_screen
 
 FEW = Question("labels", "accuracy", "digit", LINEAR, 10)
 NEAR = Question("labels", "accuracy", "digit", KNN)
@@ -124,8 +125,11 @@ def test_better_worse_and_open_are_counted_against_each_rival():
         apart(FACES, BASELINES[0], 4.0, 2.0, 6.0),
     ]
     text = closing(FOLDER, FOUND, gaps, ABOUT)
-    assert "Of 8 measures against untrained encoders: better in 2, worse in 1, open in 1." in text
-    assert "Of 8 measures against the best baseline: better in 0, worse in 2, open in 0." in text
+    assert (
+        "Of 8 measures against untrained encoders: better in 2, worse in 1, open in 1, 4 without a paired interval."
+        in text
+    )
+    assert "Of 8 measures against the best baseline: better in 0, worse in 2, open in 0, 6 without a" in text
 
 
 def test_without_differences_nothing_is_counted_and_the_gaps_have_no_interval():

@@ -112,7 +112,7 @@ def _json(path: Path) -> Any:
             value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
     except OSError as error:
         reason = error.strerror or str(error)
-        raise MfclError(f"{path}: cannot be read ({reason}); make the study in {path.parent} again") from error
+        raise MfclError(f"{path}: cannot be read ({reason}); run `mfcl study` for {path.parent} again") from error
     except (ValueError, RecursionError) as error:
         reason = "lists in lists too deep" if isinstance(error, RecursionError) else str(error)
         raise MfclError(f"{path}: not JSON ({reason}); run `mfcl study` again") from error

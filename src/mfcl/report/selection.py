@@ -65,22 +65,6 @@ def beside(found: Sequence[Summary], ours: Summary) -> list[Summary]:
     return [one for one in rivals if one is not None]
 
 
-def without_training(found: Sequence[Summary], ours: Summary) -> Summary | None:
-    """Return the best figure of what learned from no recording: a baseline, or the same view of untrained encoders."""
-    return best(
-        [
-            one
-            for one in found
-            if one.representation.kind == BASELINE
-            or (
-                one.representation.kind == UNTRAINED
-                and not one.representation.variant
-                and view(one.representation) == view(ours.representation)
-            )
-        ]
-    )
-
-
 def shown(representations: Iterable[Representation]) -> list[Representation]:
     """Return the representations that a chart has room for: untrained and supervised encoders by one view alone."""
     unique = list(dict.fromkeys(representations))

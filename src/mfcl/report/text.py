@@ -5,7 +5,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from mfcl.evaluation import wording
+from mfcl.evaluation import standing, wording
 from mfcl.evaluation.result import (
     BASELINE,
     CONTENT,
@@ -19,7 +19,7 @@ from mfcl.evaluation.result import (
 from mfcl.evaluation.summary import Difference, Summary
 from mfcl.report.load import Pair, Study
 from mfcl.report.phrases import counted, listed, shortened
-from mfcl.report.selection import COMPARED, beside, best, by_question, exceeds, leading, view, without_training
+from mfcl.report.selection import COMPARED, beside, best, by_question, exceeds, leading, view
 
 VIEWS: dict[tuple[str, str], str] = {
     ("both", ""): "both formats", ("both", CONTENT): "the part for words", ("both", SPEAKER): "the part for voices",
@@ -153,26 +153,10 @@ def headline(study: Study) -> str:
 
 
 def tally(study: Study) -> str:
-    """Count the questions on which pre-trained encoders are better or worse than the best that needs no training.
-
-    A question counts as open where the paired interval of the difference holds 0.
-    """
-    counts = dict.fromkeys(("better", "worse", "open", ""), 0)
-    for section in COMPARED:
-        for own in by_question(study.section(section)).values():
-            ours = leading(own, PRETRAINED)
-            rival = without_training(own, ours) if ours is not None else None
-            if ours is None or rival is None:
-                continue
-            found = study.differences.get((ours.question, ours.representation, rival.representation))
-            counts[found.verdict if found is not None else ""] += 1
-    judged = sum(counts.values()) - counts[""]
-    unknown = f"{counted(counts[''], 'measure')} {'has' if counts[''] == 1 else 'have'} {NO_INTERVAL}."
-    if not judged:
-        return f"Nothing is called better or worse here: {unknown}" if counts[""] else ""
-    text = (
-        f"Of {counted(judged, 'measure')}, the pre-trained encoders are better than the best that needs no training "
-        f"in {counts['better']}, worse in {counts['worse']}, and it is open in {counts['open']}. In brackets stands "
-        "the 95 % interval of the paired difference."
-    )
-    return f"{text} {unknown[:1].upper() + unknown[1:]}" if counts[""] else text
+    """Count where pre-trained encoders are better, worse or open, as the screen that ends a study does."""
+    ours = standing.leading(study.summaries)
+    judged = standing.verdicts(ours, study.summaries, list(study.differences.values()))
+    if judged:
+        return " ".join([*judged, "In brackets stands the 95 % interval of the paired difference."])
+    unknown = f"{counted(len(ours), 'measure')} {'has' if len(ours) == 1 else 'have'} {NO_INTERVAL}."
+    return f"Nothing is called better or worse here: {unknown}" if ours else ""

@@ -35,9 +35,10 @@
       const apart = median(own.map((place) => Math.hypot(map.x[place] - x, map.y[place] - y)));
       if (apart > 130) return; // strewn over the map, it has no middle to speak of
       if (x < half || x > 1000 - half || placed.some((one) => Math.abs(one.y - y) < 56 && Math.abs(one.x - x) < one.half + half)) return;
-      placed.push({ x, y, half });
-      element("text", { x, y }, svg).textContent = short(text, 20);
+      placed.push({ x, y, half, text });
     });
+    if (2 * placed.length < label.values.length) return; // a few names alone would say nothing
+    placed.forEach(({ x, y, text }) => { element("text", { x, y }, svg).textContent = short(text, 20); });
   };
 
   const draw = (panel, number) => {
