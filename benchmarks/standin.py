@@ -178,7 +178,7 @@ def main() -> None:
     if not (given.folder / "data").is_dir():
         begun = time.monotonic()
         write_standin(given.folder, speakers=given.speakers, takes=given.takes)
-        rows.append({"what": "writing the stand-in", "seconds": round(time.monotonic() - begun, 1)})
+        rows.append({"what": "writing the stand-in", "seconds": round(time.monotonic() - begun, 3)})
     if given.measure:
         rows += measure(given.folder, recipe=given.recipe, threads=given.threads)
     names = list(dict.fromkeys(name for row in rows for name in row))
