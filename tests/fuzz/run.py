@@ -23,6 +23,7 @@ import warnings
 from pathlib import Path
 from random import Random
 
+import mfcl
 from mfcl.errors import MfclError
 from tests.fuzz.kinds import Kind, finite
 
@@ -142,8 +143,10 @@ def _outside(room: Path) -> set[tuple[str, int, int]]:
 
 def _where(error: BaseException) -> str:
     """Return the deepest line of the package in a traceback."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "/mfcl/" in frame.filename]
-    return f"{frames[-1].filename.rpartition('/mfcl/')[2]}:{frames[-1].lineno}" if frames else "outside of mfcl"
+    package = Path(mfcl.__file__).parent
+    frames = [one for one in traceback.extract_tb(error.__traceback__) if Path(one.filename).is_relative_to(package)]
+    last = frames[-1] if frames else None
+    return f"{Path(last.filename).relative_to(package)}:{last.lineno}" if last else "outside of mfcl"
 
 
 def _too_slow(*_: object) -> None:
