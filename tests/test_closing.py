@@ -18,7 +18,7 @@ from mfcl.evaluation.result import (
     Representation,
 )
 from mfcl.evaluation.result_file import difference_row, summary_row
-from mfcl.evaluation.standing import leading
+from mfcl.evaluation.standing import main_results
 from mfcl.evaluation.summary import Difference, Summary
 from mfcl.studies.closing import SHOWN, closing, closing_screen
 
@@ -73,7 +73,7 @@ def test_it_fits_a_terminal_of_24_lines_and_80_columns(screen):
 
 
 def test_it_shows_six_figures_those_that_tell_most_first():
-    ours = leading(FOUND)
+    ours = main_results(FOUND)
     assert [one.question for one in ours[:SHOWN]] == [FEW, NEAR, NOISY, APART, ONE_CLIP, EVERY]
     assert len(ours) == len(QUESTIONS)
     text = closing(FOLDER, FOUND, ALL_BETTER, ABOUT)
@@ -144,12 +144,12 @@ def test_a_question_is_told_of_the_part_that_is_made_for_it():
     single = Representation("pre-trained", "", "mel")
     every = [single, OURS, *parts, Representation("pre-trained", "as it is", "both")]
     found = [figure(asked, about) for asked in (FEW, ONE_CLIP) for about in every]
-    assert [one.representation for one in leading(found)] == parts
-    assert [one.representation for one in leading(found[1:2])] == [OURS]
+    assert [one.representation for one in main_results(found)] == parts
+    assert [one.representation for one in main_results(found[1:2])] == [OURS]
     other = [figure(FEW, Representation("pre-trained", variant, "both")) for variant in ("as it is", "train.batch=7")]
-    assert [one.representation for one in leading([*other, figure(FEW)])] == [OURS]  # no choice of a sweep
-    assert leading(other) == []
-    assert [one.representation for one in leading(found[:1])] == [single]
+    assert [one.representation for one in main_results([*other, figure(FEW)])] == [OURS]  # no choice of a sweep
+    assert main_results(other) == []
+    assert [one.representation for one in main_results(found[:1])] == [single]
 
 
 def test_where_nothing_is_measured_by_a_label_it_says_so(screen):

@@ -28,7 +28,7 @@ FEW, NOISE_DB = 10, 10.0
 """Labels a class, and the noise, of the measures that are counted."""
 
 
-def leading(found: Sequence[Summary]) -> list[Summary]:
+def main_results(found: Sequence[Summary]) -> list[Summary]:
     """Return one pre-trained summary per question of the main sections, the most informative questions first.
 
     Preferred is the embedding part trained for the task (words or voices), then both formats, then a single format.

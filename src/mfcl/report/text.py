@@ -154,7 +154,7 @@ def headline(study: Study) -> str:
 
 def tally(study: Study) -> str:
     """Count where pre-trained encoders are better, worse or open, as the screen that ends a study does."""
-    ours = standing.leading(study.summaries)
+    ours = standing.main_results(study.summaries)
     judged = standing.verdicts(ours, study.summaries, list(study.differences.values()))
     if judged:
         return " ".join([*judged, "In brackets stands the 95 % interval of the paired difference."])

@@ -36,7 +36,7 @@ def closing(folder: Path, found: Sequence[Summary], differences: Sequence[Differ
         about: Contents of `about.json`.
     """
     lines = [_studied(about)]
-    ours = standing.leading(found)
+    ours = standing.main_results(found)
     if ours:
         rows = [_row(one, found, differences) for one in ours[:SHOWN]]
         heads = ["measure, %", "pre-trained", "to untrained", "to the best", "baseline"]
