@@ -33,7 +33,6 @@ from mfcl.evaluation.result import (
 )
 from mfcl.evaluation.result_file import (
     COLUMNS,
-    LARGEST,
     difference_row,
     differences_from,
     from_rows,
@@ -42,6 +41,7 @@ from mfcl.evaluation.result_file import (
     to_row,
 )
 from mfcl.evaluation.summary import Difference, Summary
+from mfcl.evaluation.typed_rows import LARGEST
 
 OLD = ("table", "task", "representation", "metric", "value", "low", "high", "n", "x", "seed", "seconds", "command")
 """The columns of version 0.1."""

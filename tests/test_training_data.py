@@ -48,10 +48,10 @@ def test_a_label_that_no_list_can_hold_is_refused_before_training(tmp_path, monk
 
 def test_a_project_that_moves_keeps_its_runs_and_a_run_finds_moved_data(tmp_path):
     write_corpus(tmp_path / "old/in", speakers=6)
-    (tmp_path / "old").joinpath("work").mkdir()
-    trained(tmp_path / "old/in", tmp_path / "old/work")
+    (tmp_path / "old").joinpath("project").mkdir()
+    trained(tmp_path / "old/in", tmp_path / "old/project")
     shutil.move(tmp_path / "old", tmp_path / "new")
-    run = tmp_path / "new/work/runs/one"
+    run = tmp_path / "new/project/runs/one"
     assert len(mfcl.embed(run, run / "manifest.csv", progress=False).ids) == 36
     shutil.move(tmp_path / "new/in", tmp_path / "elsewhere")
     with pytest.raises(ManifestError, match="data_root"):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mfcl.evaluation.result_file import optional, optional_items, optional_mapping, optional_text
+from mfcl.evaluation.typed_rows import optional, optional_items, optional_mapping, optional_text
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from typing import Any
 
 from mfcl.errors import MfclError
 from mfcl.evaluation.result import Question, Representation, Result
-from mfcl.evaluation.result_file import differences_from, from_rows, mapping, summaries_from
+from mfcl.evaluation.result_file import differences_from, from_rows, summaries_from
 from mfcl.evaluation.summary import Difference, Summary, summaries
+from mfcl.evaluation.typed_rows import mapping
 from mfcl.report.about import About, about_from
 from mfcl.report.pictures import Pictures, pictures_from
 

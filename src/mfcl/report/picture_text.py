@@ -1,7 +1,7 @@
 """What the pictures say, in words: confusions, the speakers that are told worst, and how training went."""
 
 from mfcl.evaluation.result import Representation
-from mfcl.evaluation.result_file import Numbers
+from mfcl.evaluation.typed_rows import Numbers
 from mfcl.report.phrases import counted, shortened
 from mfcl.report.pictures import Pictures, Training
 from mfcl.report.selection import pictured

@@ -8,7 +8,8 @@ import numpy as np
 
 from mfcl.errors import MfclError
 from mfcl.evaluation.result import Representation
-from mfcl.evaluation.result_file import (
+from mfcl.evaluation.result_file import view_of
+from mfcl.evaluation.typed_rows import (
     Numbers,
     items,
     listed,
@@ -19,7 +20,6 @@ from mfcl.evaluation.result_file import (
     same_length,
     table,
     text,
-    view_of,
 )
 
 
