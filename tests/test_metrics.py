@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from mfcl.embeddings.linalg import check_measurable
 from mfcl.errors import MeasureError
-from mfcl.evaluation.bootstrap import bootstrap_interval, interval_of, paired_draws, paired_interval
+from mfcl.evaluation.bootstrap import bootstrap_interval, interval_of, paired_draws
 from mfcl.evaluation.metrics import accept_rates, accuracy, confusion, crossing, equal_error_rate, min_dcf
 
 ONES = np.ones((3, 2))
@@ -122,7 +122,6 @@ def test_few_groups_have_no_interval_and_the_reason_is_said(count: int) -> None:
     draws = np.random.default_rng(0).random(100)
     assert (interval_of(draws, count).low is None) == (count < 5)
     assert (paired_draws(draws, 0 * draws, count).low is None) == (count < 5)
-    assert (paired_interval(np.arange(40.0) ** 2, np.arange(40.0), groups, seed=0).low is None) == (count < 5)
 
 
 def test_draws_without_spread_or_without_a_figure_have_no_interval() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float64, Shaped
+from jaxtyping import Float64, Shaped
 
 from mfcl.core.random import generator
 from mfcl.errors import MeasureError
@@ -111,28 +111,6 @@ def percentiles(draws: Float64[np.ndarray, " draws"], *, level: float) -> tuple[
     """Return the two percentiles that enclose the middle `level` (0 to 1) of the draws."""
     low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
-
-
-def paired_interval(
-    values: Float[np.ndarray, " _"],
-    others: Float[np.ndarray, " _"],
-    groups: Shaped[np.ndarray, " _"],
-    *,
-    seed: int,
-    draws: int = 1000,
-    level: float = 0.95,
-) -> Interval:
-    """Return the cluster-bootstrap interval of the mean of `values - others`, paired by item.
-
-    Pairing removes the difficulty that speakers have in common, so a difference can be significant although the two
-    single intervals overlap. See `bootstrap_interval` for the arguments.
-
-    Raises:
-        MeasureError: the items differ in number.
-    """
-    if values.shape != others.shape:
-        raise MeasureError(f"pairs: wanted the same items twice, got {len(values)} and {len(others)}")
-    return bootstrap_interval(values - others, groups, seed=seed, draws=draws, level=level)
 
 
 def paired_draws(

@@ -109,7 +109,7 @@ def tuned(
     for format in ("wave", "mel"):
         model = begun(workspace, source, recipe, start)
         kind = Continue if start == "fine-tuned" else Classify
-        task = kind(model, format, store.select(chosen), targets[chosen], recipe, seed=source.seed)
+        task = kind(model, format, store.select(chosen), targets[chosen], seed=source.seed)
         out = workspace.folder / "runs" / f"{workspace.name(source)}-{slug(start)}-{per_class or 'all'}-{format}"
         fit(
             task, settings, out, recipe=recipe, fingerprint=resumed_fingerprint(data.manifest, out), seed=source.seed,

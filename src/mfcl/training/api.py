@@ -168,7 +168,7 @@ def train_supervised(
     labelled = np.flatnonzero(targets >= 0)
     listed = manifest_bytes(data.manifest, out / MANIFEST, relative=True)
     for format in ("wave", "mel"):
-        task = Classify(model, format, store.select(labelled), targets[labelled], recipe, seed=seed)
+        task = Classify(model, format, store.select(labelled), targets[labelled], seed=seed)
         fit(
             task, recipe.supervised, out / format, recipe=recipe,
             fingerprint=resumed_fingerprint(data.manifest, out / format), seed=seed, resume=(out / format).exists(),

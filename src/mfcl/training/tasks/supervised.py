@@ -12,7 +12,6 @@ from torch.nn import functional
 from mfcl.core.distributed import all_reduce_sum, processes
 from mfcl.data.store import Store
 from mfcl.models.pair import FormatEncoder, MultiFormatModel
-from mfcl.recipe import Recipe
 from mfcl.training.normalisation import fit_front, on_device
 from mfcl.training.tasks.base import Task
 from mfcl.views.batches import ClipBatch, length_batches, whole_clips
@@ -37,7 +36,6 @@ class Classify(Task):
         format: The encoder to train.
         store: The training recordings.
         targets: The class of each recording, from 0.
-        recipe: Not used.
         seed: Of the linear layer and the crops.
     """
 
@@ -47,7 +45,6 @@ class Classify(Task):
         format: Literal["wave", "mel"],
         store: Store,
         targets: Int64[np.ndarray, " items"],
-        recipe: Recipe,
         *,
         seed: int,
     ) -> None:
