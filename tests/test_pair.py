@@ -9,7 +9,7 @@ from mfcl.errors import RecipeError
 from mfcl.models.encoders import EncoderSettings
 from mfcl.models.frontends import MelSettings
 from mfcl.models.heads import NeckSettings
-from mfcl.models.pair import ModelSettings, MultiFormatModel, make_model, pooled_whole
+from mfcl.models.pair import ModelSettings, MultiFormatModel, make_model, without
 
 SMALL = ModelSettings(
     mel_format=MelSettings(bands=40),
@@ -63,7 +63,7 @@ def test_going_through_the_format_is_the_same_as_going_straight() -> None:
         straight = encoder(wave, lengths)
         assert torch.equal(encoder.encode(*encoder.front(wave, lengths)), straight)
         frames = encoder.frames(wave, lengths)
-        assert torch.equal(encoder.pool(frames), straight)
+        assert torch.equal(encoder.pooling("content")(frames), straight)
         assert frames.values.shape[2] == encoder.encoder.features
 
 
@@ -170,7 +170,7 @@ def test_a_neck_shortens_the_words_part_and_leaves_the_voices_alone() -> None:
     assert named(model) == dict(zip(names, (4, 8, 128, 4, 8, 160), strict=True))
     with torch.no_grad():
         found = model(sound)
-        with pooled_whole(model):
+        with without(model, "neck", "landmarks"):
             assert model.parts == fitted(VOICED).parts
             whole = model(sound)
         for name, encoder in (("wave", model.wave), ("mel", model.mel)):

@@ -10,6 +10,7 @@ from mfcl.models.encoders.base import lengths_of
 from mfcl.models.inference import embed_store
 from mfcl.models.losses import chance_loss
 from mfcl.training import Interrupted
+from mfcl.training.tasks import contrastive
 from tests.small_run import few_are_enough, make_task, open_tiny, run_tiny, send_at, tiny, with_neighbours
 from tests.sounds import write_corpus
 
@@ -261,11 +262,14 @@ def test_second_crops_come_from_recordings_that_are_alike(store, neighbourly):
     assert set(figures) == {"top1", "temperature", "spread", "voices_top1"}
 
 
-def test_recordings_alike_are_looked_for_evenly_over_the_run_and_as_what_was_learned_says(store, neighbourly):
+def test_recordings_alike_are_looked_for_evenly_over_the_run_and_as_what_was_learned_says(
+    store, neighbourly, monkeypatch
+):
     recipe = dataclasses.replace(neighbourly, loss=dataclasses.replace(neighbourly.loss, searches=3))
     task = make_task(store, recipe)
     task.prepare()
     asked = []
+    monkeypatch.setattr(contrastive, "cosine_graph", lambda vectors: vectors)
     task.neighbourhood.renew = lambda vectors: asked.append(vectors.shape[1])
     found = []
     for epoch in range(7):

@@ -15,7 +15,13 @@ FRAMES_AT_ONCE = 4096
 
 
 def log_mel(
-    clip: Float32[np.ndarray, " samples"], sample_rate: int, *, bands: int, hop_seconds: float = HOP_SECONDS
+    clip: Float32[np.ndarray, " samples"],
+    sample_rate: int,
+    *,
+    bands: int,
+    hop_seconds: float = HOP_SECONDS,
+    low_hz: float = 0.0,
+    high_hz: float | None = None,
 ) -> Float64[np.ndarray, "{bands} frames"]:
     """Return a log-mel spectrogram in dB, with Hann windows of 25 ms and zeros outside the clip.
 
@@ -24,6 +30,8 @@ def log_mel(
         sample_rate: In Hz.
         bands: Number of mel bands.
         hop_seconds: Hop between frames; the first frame is centred on the first sample.
+        low_hz: Lower edge of the lowest band.
+        high_hz: Upper edge of the highest band; default: half the sample rate.
     """
     window, hop = round(WINDOW_SECONDS * sample_rate), max(1, round(hop_seconds * sample_rate))
     size = 2 ** int(np.ceil(np.log2(window)))
@@ -33,7 +41,7 @@ def log_mel(
     start = (size - window) // 2
     shape[start : start + window] = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)
     views = sliding_window_view(padded, size)[::hop][:frames]
-    filters = mel_filters(sample_rate, size, bands)
+    filters = mel_filters(sample_rate, size, bands, low_hz, high_hz)
     power = [
         filters @ (np.abs(np.fft.rfft(views[at : at + FRAMES_AT_ONCE] * shape, axis=1)) ** 2).T
         for at in range(0, frames, FRAMES_AT_ONCE)
@@ -43,6 +51,8 @@ def log_mel(
 
 
 @functools.lru_cache(maxsize=8)
-def mel_filters(sample_rate: int, size: int, bands: int) -> Float64[np.ndarray, "{bands} bins"]:
-    """Return triangular filters of equal area, evenly spaced on Slaney's mel scale from 0 Hz to half the rate."""
-    return mel_triangles(sample_rate, size, mel_edges(0.0, sample_rate / 2, bands))
+def mel_filters(
+    sample_rate: int, size: int, bands: int, low_hz: float = 0.0, high_hz: float | None = None
+) -> Float64[np.ndarray, "{bands} bins"]:
+    """Return triangular filters of equal area, evenly spaced on Slaney's mel scale, up to half the rate by default."""
+    return mel_triangles(sample_rate, size, mel_edges(low_hz, high_hz or sample_rate / 2, bands))

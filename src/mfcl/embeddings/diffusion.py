@@ -21,32 +21,32 @@ SHARPNESS = 3
 CELLS_AT_ONCE = 2**21  # values of the score table: 8 MiB, and 16 MiB while the highest are found
 
 
-def alike(vectors: Float[np.ndarray, "items _"], kept: int) -> Int64[np.ndarray, "items {kept}"]:
+def alike(edges: sparse.csr_matrix, kept: int) -> Int64[np.ndarray, "items {kept}"]:
     """Return each item's most similar other items by graph diffusion, most similar first.
 
-    Edge weights are powered cosines, normalised by the weighted degrees of both ends, so that a hub is near to nobody.
     An item's score is the damped sum over all paths of up to `STEPS` edges.
 
     Memory grows linearly with the number of items, time with its square.
 
     Args:
-        vectors: Vectors to compare by cosine, such as whitened embeddings.
+        edges: Symmetric weights, (items, items), normalised by the weighted degrees of both ends, so that a hub is near
+            to nobody: `cosine_graph`, or `mfcl.embeddings.alignment.graph`.
         kept: Other items to return for each; fewer than there are items.
 
     Raises:
-        MeasureError: `kept` is out of range, or a vector is NaN or infinite.
+        MeasureError: `kept` is out of range.
 
     Source: Zhou et al., "Ranking on data manifolds", NIPS 2004, with the series truncated.
 
     Example:
         >>> chain = np.array([[np.cos(angle), np.sin(angle)] for angle in (0, 0.5, 1.0, 2.8)])
-        >>> alike(chain, 2).tolist()[0]
+        >>> alike(cosine_graph(chain), 2).tolist()[0]
         [1, 2]
     """
-    items = len(vectors)
+    items = edges.shape[0]
     if not 1 <= kept < items:
         raise MeasureError(f"similar items: wanted 1 to {items - 1} per item, got {kept}; ask for fewer")
-    edges = _edges(vectors)
+    edges = edges.astype(np.float32)
     found = np.empty((items, kept), dtype=np.int64)
     rows = max(1, CELLS_AT_ONCE // items)
     for start in range(0, items, rows):
@@ -61,8 +61,17 @@ def alike(vectors: Float[np.ndarray, "items _"], kept: int) -> Int64[np.ndarray,
     return found
 
 
-def _edges(vectors: Float[np.ndarray, "items _"]) -> sparse.csr_matrix:
-    """Return the normalised edge weights, (items, items) and symmetric."""
+def cosine_graph(vectors: Float[np.ndarray, "items _"]) -> sparse.csr_matrix:
+    """Return the graph of nearest neighbours by cosine, (items, items) and symmetric.
+
+    Edge weights are powered cosines, normalised by the weighted degrees of both ends.
+
+    Args:
+        vectors: Vectors to compare by cosine, such as whitened embeddings.
+
+    Raises:
+        MeasureError: a vector is NaN or infinite.
+    """
     items = len(vectors)
     neighbours = min(EDGES, items - 1)
     places, cosines = top_k(vectors, vectors, neighbours + 1)

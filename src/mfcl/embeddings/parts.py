@@ -8,11 +8,11 @@ from mfcl.errors import MeasureError, MfclError, one_of
 
 FORMATS = ("wave", "mel")
 Role = Literal["", "content", "speaker"]
-Stage = Literal["", "projection", "pooled"]
+Stage = Literal["", "projection", "pooled", "landmarks"]
 WORDS: dict[Role, str] = {"content": "words", "speaker": "voices"}
 """Role -> its name in recipes, saved files and tables."""
 _ROLES: dict[str, Role] = {word: role for role, word in WORDS.items()}
-_STAGES: dict[str, Stage] = {"projection": "projection", "pooled": "pooled"}
+_STAGES: dict[str, Stage] = {"projection": "projection", "pooled": "pooled", "landmarks": "landmarks"}
 
 
 @dataclass(frozen=True)

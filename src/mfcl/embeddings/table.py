@@ -14,7 +14,7 @@ from jaxtyping import Float32, Int64, Shaped
 from mfcl.embeddings.linalg import unit_rows
 from mfcl.embeddings.npz_file import FAULTS, read_npz, write_npz
 from mfcl.embeddings.parts import Part, matching
-from mfcl.embeddings.whitening import Whitening, fit_whitening
+from mfcl.embeddings.whitening import Whitening, fit_centring, fit_whitening
 from mfcl.errors import MeasureError, one_of, shown
 
 FILE_VERSION = 1
@@ -132,13 +132,20 @@ class Embeddings:
         return Embeddings(np.concatenate(columns, axis=1), self.ids, self.labels, parts, self.splits)
 
     def whitenings(self) -> dict[str, Whitening]:
-        """Fit a PCA whitening of each part on the train split.
+        """Fit a PCA whitening of each part on the train split; of projections, only the mean.
+
+        A projection was trained for plain cosines, which whitening would undo.
 
         Raises:
             MeasureError: it has fewer than two items.
         """
         train = self.splits == "train"
-        return {name: fit_whitening(self.vectors[train, start:stop]) for name, (start, stop) in self._bounds().items()}
+        return {
+            name: (fit_centring if Part.parse(name).stage == "projection" else fit_whitening)(
+                self.vectors[train, start:stop]
+            )
+            for name, (start, stop) in self._bounds().items()
+        }
 
     def whiten(self, by: Mapping[str, Whitening]) -> "Embeddings":
         """Return the same items with each part whitened and scaled to length 1, for cosine similarity.

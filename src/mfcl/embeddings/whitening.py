@@ -79,3 +79,15 @@ def fit_whitening(vectors: Float32[np.ndarray, "items dim"]) -> Whitening:
     turn = turn * np.sign(turn[np.abs(turn).argmax(axis=0), np.arange(kept)])  # fix the arbitrary sign of each
     weights = 1 / np.sqrt(axes.squares[:kept] + FLOOR * whole)
     return Whitening(mean.astype(np.float32), (turn * weights / deviation[:, None]).astype(np.float32))
+
+
+def fit_centring(vectors: Float32[np.ndarray, "items dim"]) -> Whitening:
+    """Return the whitening that only subtracts the mean: for projections, which were trained for plain cosines.
+
+    Raises:
+        MeasureError: there is no vector.
+    """
+    if not len(vectors):
+        raise MeasureError("wanted 1 or more training recordings to centre by, got 0")
+    mean = vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
+    return Whitening(mean, np.eye(len(mean), dtype=np.float32))

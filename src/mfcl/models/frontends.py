@@ -10,17 +10,20 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Float64, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
 from mfcl.audio.mel import Scale, mel_edges, mel_triangles
 from mfcl.core.settings import bounded, check_settings
+from mfcl.embeddings.alignment import aligned_range
 from mfcl.errors import RecipeError
-from mfcl.models.encoders.base import within
+from mfcl.models.encoders.base import Frames, merged, within
 
 BANDS_AT_ONCE = 20
 """Bands per piece of the filterbank: smaller pieces skip more zeros, but make matrix products too small to be fast."""
+ALIGNED_SECONDS = 0.020
+"""Hop between the frames that are aligned."""
 QUIETEST = 1e-5
 """Smallest standard deviation to divide by: constant training data (digital silence) must not give infinities."""
 
@@ -82,6 +85,20 @@ def mel_filterbank(settings: MelSettings, sample_rate: int) -> Float[Tensor, "ba
     return torch.from_numpy(bank.astype(np.float32))
 
 
+def aligned_bands(settings: MelSettings, sample_rate: int) -> slice:
+    """Return the bands whose centres lie in the range that is aligned; all, if fewer than half do."""
+    high = sample_rate / 2 if settings.high_hz is None else settings.high_hz
+    centres = mel_edges(settings.low_hz, high, settings.bands, settings.scale)[1:-1]
+    return chosen_bands(centres, sample_rate)
+
+
+def chosen_bands(centres: Float64[np.ndarray, " bands"], sample_rate: int) -> slice:
+    """Return those of ascending centre frequencies (Hz) that are aligned; all, if fewer than half would be."""
+    low, high = aligned_range(sample_rate)
+    first, stop = np.searchsorted(centres, (low, high)).tolist()
+    return slice(first, stop) if 2 * (stop - first) >= len(centres) else slice(0, len(centres))
+
+
 class LogMel(nn.Module):
     """Log-mel spectrograms, standardised in each band by the mean and standard deviation of the training data.
 
@@ -109,6 +126,7 @@ class LogMel(nn.Module):
         self.register_buffer("window", window, persistent=False)
         self.register_buffer("filterbank", mel_filterbank(settings, sample_rate), persistent=False)
         self.pieces = _pieces(self.filterbank)
+        self.aligned_bands = aligned_bands(settings, sample_rate)
         self.register_buffer("mean", torch.zeros(settings.bands))
         self.register_buffer("deviation", torch.ones(settings.bands))
 
@@ -163,6 +181,13 @@ class LogMel(nn.Module):
         """
         scaled = (mel - self.mean[:, None]) / self.deviation[:, None]
         return scaled if lengths is None else scaled * within(lengths, mel.shape[2])[:, None]
+
+    def spectrum(self, mel: Float[Tensor, "batch bands frames"], lengths: Int64[Tensor, " batch"] | None) -> Frames:
+        """Return the log powers of normalised log-mels, averaged over about 20 ms: what is aligned."""
+        power = mel * self.deviation[:, None] + self.mean[:, None]
+        power = power if lengths is None else power * within(lengths, mel.shape[2])[:, None]
+        power = power[:, self.aligned_bands]
+        return merged(Frames(power.transpose(1, 2), lengths), max(1, round(ALIGNED_SECONDS / self.hop_seconds)))
 
     @torch.no_grad()
     def fit_normalisation(self, clips: Iterable[tuple[Tensor, Tensor | None]]) -> None:

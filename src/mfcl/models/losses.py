@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -44,6 +45,10 @@ class LossSettings:
     """Weight of the classification loss relative to the contrastive loss, in joint training."""
     neighbours: int = bounded(0, 0, 100000)
     """Number of nearest recordings used as extra positives for the content embedding; 0 uses only its own crops."""
+    alike_by: Literal["vectors", "alignment"] = "vectors"
+    """How nearest recordings are found: by cosine of "vectors", or by "alignment" of log-mels in time, later together
+    with the projections. Alignment is for words, calls and other sounds with a course; where it cannot tell recordings
+    apart, there are no neighbours, and the log says so."""
     ambiguous: int = bounded(60, 0, 1000000)
     """Number of nearest recordings never used as negatives, as they may say the same; at least `neighbours`."""
     searches: int = bounded(4, 0, 10000)

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Literal, cast
 
 import torch
 from jaxtyping import Float
@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from mfcl.core.settings import bounded, check_settings
 from mfcl.embeddings.parts import FORMATS, WORDS, Part, Role, Stage
 from mfcl.models.encoders import EncoderSettings, Frames, make_encoder
-from mfcl.models.encoders.base import Lengths
-from mfcl.models.frontends import LogMel, MelSettings, Waveform
+from mfcl.models.encoders.base import Lengths, WaveEncoder
+from mfcl.models.frontends import LogMel, MelSettings, Waveform, aligned_bands
 from mfcl.models.heads import Neck, NeckSettings
+from mfcl.models.landmarks import Landmarks, LandmarkSettings
 from mfcl.models.pooling import Pooling
 
 
@@ -31,6 +32,8 @@ class ModelSettings:
     """Pooling of the speaker part of each embedding, such as `statistics`; None: there is a content part only."""
     neck: NeckSettings | None = None
     """Shortens the content part of each embedding; None: it is the pooled values themselves."""
+    landmarks: LandmarkSettings | None = None
+    """Adds each clip's similarity to landmark clips, by alignment of frames, to the content part; None: does not."""
 
     def __post_init__(self) -> None:
         check_settings(self, "model")
@@ -44,17 +47,24 @@ class FormatEncoder(nn.Module):
         encoder: From the format to frames.
         poolings: From frames to each part of an embedding: "words" (content) and, in some models, "voices" (speaker).
         neck: Shortens the content part; None: it is the pooled values themselves.
+        landmarks: Pools frames by alignment to landmark clips, beside the content part; None: there are none.
         dim: Values in an embedding.
     """
 
     def __init__(
-        self, front: Waveform | LogMel, encoder: nn.Module, poolings: Mapping[Role, Pooling], neck: NeckSettings | None
+        self,
+        front: Waveform | LogMel,
+        encoder: nn.Module,
+        poolings: Mapping[Role, Pooling],
+        neck: NeckSettings | None,
+        landmarks: Landmarks | None = None,
     ) -> None:
         super().__init__()
         self.front, self.encoder = front, encoder
         # keys are "words" and "voices", not the roles: saved weights have these names
         self.poolings = nn.ModuleDict({WORDS[role]: pooling for role, pooling in poolings.items()})
         self.neck = Neck(self.pooled["content"], neck) if neck is not None else None
+        self.landmarks = landmarks
 
     def pooling(self, role: Role) -> Pooling:
         """Return the pooling of one part."""
@@ -72,12 +82,13 @@ class FormatEncoder(nn.Module):
 
     @property
     def dims(self) -> dict[tuple[Role, Stage], int]:
-        """Values in each part of an embedding, by role and stage; a neck splits the content in two parts."""
+        """Values in each part of an embedding, by role and stage; necks and landmarks add parts to the content."""
         found: dict[tuple[Role, Stage], int] = {}
         for role, dim in self.pooled.items():
             stages: Mapping[Stage, int] = {"": dim}
-            if self.neck is not None and role == "content":
-                stages = self.neck.dims
+            if role == "content":
+                stages = stages if self.neck is None else self.neck.dims
+                stages = stages if self.landmarks is None else {**stages, "landmarks": self.landmarks.dim}
             found |= {(role, stage): size for stage, size in stages.items()}
         return found
 
@@ -97,15 +108,26 @@ class FormatEncoder(nn.Module):
         return frames
 
     def encode(self, represented: Float[Tensor, "batch ..."], lengths: Lengths = None) -> Float[Tensor, "batch _"]:
-        """Return the embeddings of clips after the front end; `lengths` are in samples or frames of the format."""
-        return self.pool(self.encoder(represented, lengths))
+        """Return the embeddings of clips after the front end: the parts side by side, in float32.
 
-    def pool(self, frames: Frames) -> Float[Tensor, "batch _"]:
-        """Pool frames to embeddings: the parts side by side, in float32."""
+        Args:
+            represented: The format, zeros after each clip's end.
+            lengths: In samples or frames of the format; None if there is no padding.
+        """
+        frames = self.encoder(represented, lengths)
         parts: dict[Role, Tensor] = {role: self.pooling(role)(frames) for role in self.roles}
         if self.neck is not None:
             parts["content"] = self.neck(parts["content"])
+        if self.landmarks is not None:
+            aligned = self.landmarks(self.spectrum(represented, lengths))
+            parts["content"] = torch.cat([parts["content"], aligned], dim=1)
         return torch.cat(list(parts.values()), dim=1)
+
+    def spectrum(self, represented: Float[Tensor, "batch ..."], lengths: Lengths = None) -> Frames:
+        """Return the log powers that landmarks align, a frame every 20 ms; see `encode`."""
+        if isinstance(self.front, LogMel):
+            return self.front.spectrum(represented, lengths)
+        return cast(WaveEncoder, self.encoder).spectrum(represented, lengths)
 
     def forward(self, wave: Float[Tensor, "batch samples"], lengths: Lengths = None) -> Float[Tensor, "batch _"]:
         """Return the embeddings of waveforms; each depends on its own clip alone. See `frames`."""
@@ -125,6 +147,7 @@ class MultiFormatModel(nn.Module):
     def __init__(self, settings: ModelSettings) -> None:
         super().__init__()
         bands = settings.mel_format.bands
+        aligned_mel = aligned_bands(settings.mel_format, settings.sample_rate)
         for name, front in (("wave", Waveform()), ("mel", LogMel(settings.mel_format, settings.sample_rate))):
             chosen: EncoderSettings = getattr(settings, name)
             encoder = make_encoder(chosen, name, bands=bands)  # type: ignore[arg-type]
@@ -133,7 +156,9 @@ class MultiFormatModel(nn.Module):
             if settings.voices:
                 poolings["speaker"] = settings.voices
             made = {role: Pooling(pooling, features) for role, pooling in poolings.items()}
-            setattr(self, name, FormatEncoder(front, encoder, made, settings.neck))
+            heard = aligned_mel.stop - aligned_mel.start if name == "mel" else int(encoder.aligned)  # type: ignore[arg-type]
+            aligned = None if settings.landmarks is None else Landmarks(heard, settings.landmarks)
+            setattr(self, name, FormatEncoder(front, encoder, made, settings.neck, aligned))
 
     wave: FormatEncoder
     mel: FormatEncoder
@@ -166,17 +191,20 @@ class MultiFormatModel(nn.Module):
 
 
 @contextlib.contextmanager
-def pooled_whole(model: MultiFormatModel) -> Iterator[None]:
-    """Remove a model's necks inside a `with` block, so that it returns all pooled values."""
+def without(model: MultiFormatModel, *parts: Literal["neck", "landmarks"]) -> Iterator[None]:
+    """Remove a model's necks, its landmarks or both inside a `with` block; without necks it returns all pooled values.
+
+    Landmarks take time and are fitted last, so nothing in training needs them.
+    """
     encoders = (model.wave, model.mel)
-    necks = [encoder.neck for encoder in encoders]
+    kept = [(encoder, part, getattr(encoder, part)) for encoder in encoders for part in parts]
     try:
-        for encoder in encoders:
-            encoder.neck = None
+        for encoder, part, _ in kept:
+            setattr(encoder, part, None)
         yield
     finally:
-        for encoder, neck in zip(encoders, necks, strict=True):
-            encoder.neck = neck
+        for encoder, part, module in kept:
+            setattr(encoder, part, module)
 
 
 def make_model(settings: ModelSettings, *, seed: int) -> MultiFormatModel:

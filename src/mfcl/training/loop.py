@@ -127,7 +127,7 @@ def fit(
         bar = progress_bar(
             total=steps, initial=done.step, what=run.name, unit="step", shown=bool(progress) and is_main()
         )
-        batches = _batches(task, plan, range(done.step, steps), where)
+        batches = _batches(task, plan, range(done.step, steps), where, journal.say)
         with bar, contextlib.closing(batches):
             for step, batch in batches:
                 rate = learning_rate(step, steps, settings)
@@ -161,12 +161,15 @@ def fit(
         return FitResult(done.step, done.seconds, done.latest["loss"], done.latest)
 
 
-def _batches(task: Task, plan: Plan, steps: range, where: torch.device) -> Generator[tuple[int, Any], None, None]:
+def _batches(
+    task: Task, plan: Plan, steps: range, where: torch.device, say: Callable[[str], None]
+) -> Generator[tuple[int, Any], None, None]:
     """Yield each step with its batch; batches of an epoch are made after `Task.begin` of that epoch."""
     for epoch in range(plan.epoch(steps.start), plan.epochs):
         first = epoch * plan.epoch_steps
         if first >= steps.start:
-            task.begin(epoch, plan.epochs)
+            for line in task.begin(epoch, plan.epochs):
+                say(line)
         own = range(max(first, steps.start), first + plan.epoch_steps)
         with contextlib.closing(seen(task, plan, own, where)) as batches:
             yield from batches

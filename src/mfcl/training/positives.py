@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int64
+from jaxtyping import Int64
 from scipy import sparse
 from torch import Tensor, nn
 
@@ -41,10 +41,9 @@ class Neighbourhood(nn.Module):
         own = torch.arange(len(self.members))[:, None]
         self.register_buffer("near", own.repeat(1, kept))  # before `renew`, each is its own neighbour
 
-    def renew(self, vectors: Float32[np.ndarray, "members _"]) -> None:
-        """Find the nearest neighbours of all members again, from their vectors."""
-        found = torch.from_numpy(alike(vectors, self.near.shape[1]))
-        self.near.copy_(found)
+    def renew(self, graph: sparse.csr_matrix) -> None:
+        """Find the nearest neighbours of all members again, from a graph of them; see `alike`."""
+        self.near.copy_(torch.from_numpy(alike(graph, self.near.shape[1])))
 
     def partners(self, recordings: Int64[np.ndarray, " items"], epoch: int) -> Int64[np.ndarray, " items"]:
         """Draw one positive for each recording; the recording itself if it has none."""

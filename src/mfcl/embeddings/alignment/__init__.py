@@ -4,14 +4,20 @@
 distances into vectors, and `graph` connects each clip to its nearest ones.
 """
 
-from mfcl.embeddings.alignment.affinity import affinities, affinity_scale, landmark_pool, landmarks
-from mfcl.embeddings.alignment.features import frames
+from mfcl.embeddings.alignment.affinity import WIDTH, affinities, affinity_scale, landmark_pool, landmarks
+from mfcl.embeddings.alignment.features import HOP_SECONDS, LEAST_DEVIATION, RANGE, SLOPE_WEIGHT, aligned_range, frames
 from mfcl.embeddings.alignment.search import distances, nearest
 from mfcl.embeddings.alignment.ties import graph, nearest_graph
 
 __all__ = [
+    "HOP_SECONDS",
+    "LEAST_DEVIATION",
+    "RANGE",
+    "SLOPE_WEIGHT",
+    "WIDTH",
     "affinities",
     "affinity_scale",
+    "aligned_range",
     "distances",
     "frames",
     "graph",

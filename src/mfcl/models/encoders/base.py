@@ -52,6 +52,16 @@ class WaveEncoder(nn.Module, abc.ABC):
             (None if `lengths` is None).
         """
 
+    @property
+    def aligned(self) -> int:
+        """Values in a frame of `spectrum`."""
+        return self.features
+
+    def spectrum(self, wave: Float[Tensor, "batch samples"], lengths: Lengths = None) -> Frames:
+        """Return what is aligned, a frame every 20 ms or so: log powers if the encoder has them, else its frames."""
+        frames: Frames = self(wave, lengths)
+        return frames
+
 
 class MelEncoder(nn.Module, abc.ABC):
     """Base class of encoders of log-mel spectrograms.
@@ -87,6 +97,23 @@ def within(lengths: Int64[Tensor, " batch"], frames: int) -> Float[Tensor, "batc
         [[1.0, 0.0, 0.0], [1.0, 1.0, 1.0]]
     """
     return (torch.arange(frames, device=lengths.device) < lengths[:, None]).float()
+
+
+def merged(frames: Frames, hop: int) -> Frames:
+    """Average every `hop` frames; the last group of a clip may be smaller.
+
+    Example:
+        >>> merged(Frames(torch.tensor([[[1.0], [3.0], [5.0]]]), None), 2).values.flatten().tolist()
+        [2.0, 5.0]
+    """
+    lengths = lengths_of(frames)
+    batch, width, features = frames.values.shape
+    steps = -(-width // hop)
+    padded = functional.pad(frames.values, (0, 0, 0, steps * hop - width))
+    sums = padded.reshape(batch, steps, hop, features).sum(dim=2)
+    counts = (lengths[:, None] - hop * torch.arange(steps, device=lengths.device)).clamp(1, hop)
+    groups = -(-lengths // hop)
+    return Frames(sums / counts[:, :, None], None if frames.lengths is None else groups)
 
 
 def silence_(grid: Grid, lengths: Lengths) -> Grid:

@@ -2,13 +2,24 @@
 
 import math
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 from torch import Tensor, nn
 from torch.nn import functional
 
 from mfcl.audio.mel import mel_edges
-from mfcl.models.encoders.base import Frames, Lengths, NewGrid, WaveEncoder, channels_last, initialise, whole_windows
+from mfcl.embeddings.alignment import aligned_range
+from mfcl.models.encoders.base import (
+    Frames,
+    Lengths,
+    NewGrid,
+    WaveEncoder,
+    channels_last,
+    initialise,
+    merged,
+    whole_windows,
+)
 from mfcl.models.encoders.norm import NormName, make_norm
 from mfcl.models.encoders.wave import Block, scaled
 
@@ -17,6 +28,10 @@ KERNEL = 400
 """Samples: 25 ms at 16 kHz."""
 HOP = 80
 """Samples between frames."""
+RATE = 16000.0
+"""Mel needs hertz; at any sample rate the filters are those of 16 kHz, in samples."""
+MERGED = 4
+"""Frames averaged to one frame of the alignment."""
 STAGES = ((128, 2), (192, 2), (384, 2))
 """Channels and pooling (frames) of each block."""
 LOWEST, HIGHEST = 1 / 320, 0.4875
@@ -39,9 +54,12 @@ class Filterbank1d(WaveEncoder):
         (Gabor filters spaced as mel bands, squared modulus; here every sample of a kernel is a weight).
     """
 
+    first_filters: Float[Tensor, "doubled_filters kernel"]
+
     def __init__(self, *, width: float = 1.0, norm: NormName = "batch") -> None:
         super().__init__()
         self.filters = nn.Parameter(gabor_filters(FILTERS, KERNEL))
+        self.register_buffer("first_filters", self.filters.detach().clone(), persistent=False)
         self.norm = make_norm(norm, FILTERS)
         self.blocks = nn.ModuleList()
         channels = FILTERS
@@ -60,20 +78,45 @@ class Filterbank1d(WaveEncoder):
             lengths: Samples of each clip; None if there is no padding.
         """
         sound, lengths = whole_windows(wave[:, None, None], lengths, self.samples)
-        grid, lengths = self.log_power(sound[:, 0, 0], lengths)
+        grid, lengths = self.log_power(sound[:, 0, 0], lengths, self.filters)
         grid = self.norm(grid, lengths)
         for block in self.blocks:
             grid, lengths = block(grid, lengths)
         return Frames(grid[:, :, 0].transpose(1, 2), lengths)
 
-    def log_power(self, wave: Float[Tensor, "batch samples"], lengths: Lengths) -> tuple[NewGrid, Lengths]:
+    @property
+    def aligned(self) -> int:
+        """Values in a frame of `spectrum`."""
+        return len(range(FILTERS)[ALIGNED])
+
+    def spectrum(self, wave: Float[Tensor, "batch samples"], lengths: Lengths = None) -> Frames:
+        """Return the log powers of the filters as they were before training, averaged over 20 ms (at 16 kHz).
+
+        Trained filters tell words apart by what follows them, and compare worse frame by frame.
+        """
+        sound, lengths = whole_windows(wave[:, None, None], lengths, self.samples)
+        grid, lengths = self.log_power(sound[:, 0, 0], lengths, self.first_filters)
+        return merged(Frames(grid[:, ALIGNED, 0].transpose(1, 2), lengths), MERGED)
+
+    def log_power(
+        self, wave: Float[Tensor, "batch samples"], lengths: Lengths, filters: Float[Tensor, "doubled_filters kernel"]
+    ) -> tuple[NewGrid, Lengths]:
         """Return the log power of each filter's output, a frame for every `HOP` samples, centred on them."""
         before = (KERNEL - HOP) // 2
         padded = functional.pad(wave, (before, KERNEL - HOP - before))
         pieces = padded.unfold(1, KERNEL, HOP)  # (batch, frames, KERNEL)
-        cosines, sines = (pieces @ self.filters.T).float().chunk(2, dim=-1)
+        cosines, sines = (pieces @ filters.T).float().chunk(2, dim=-1)
         power = torch.log(cosines.square() + sines.square() + FLOOR)
         return channels_last(power.transpose(1, 2)[:, :, None]), None if lengths is None else lengths // HOP
+
+
+def filter_edges(filters: int) -> Float64[np.ndarray, " {filters}+2"]:
+    """Return the edges of the filters' bands in Hz at 16 kHz."""
+    return mel_edges(LOWEST * RATE, HIGHEST * RATE, filters, "htk")
+
+
+ALIGNED = slice(*(int(place) for place in np.searchsorted(filter_edges(FILTERS)[1:-1], aligned_range(int(RATE)))))
+"""The filters that are aligned: those in `aligned_range`."""
 
 
 def gabor_filters(filters: int, kernel: int) -> Float[Tensor, "{2*filters} {kernel}"]:
@@ -81,8 +124,7 @@ def gabor_filters(filters: int, kernel: int) -> Float[Tensor, "{2*filters} {kern
 
     A filter's power at its centre frequency is a quarter of the squared amplitude.
     """
-    rate = 16000.0  # mel needs hertz; at any sample rate the filters are those of 16 kHz, in samples
-    edges = torch.tensor(mel_edges(LOWEST * rate, HIGHEST * rate, filters, "htk")) / rate  # cycles a sample
+    edges = torch.tensor(filter_edges(filters)) / RATE  # cycles a sample
     centres, widths = edges[1:-1, None], (edges[2:] - edges[:-2])[:, None] / 2
     time = torch.arange(kernel, dtype=torch.float64) - (kernel - 1) / 2
     deviation = (math.sqrt(2 * math.log(2)) / (math.pi * widths)).clamp(max=kernel / 5)

@@ -55,8 +55,12 @@ class Task(nn.Module, abc.ABC):
     def prepare(self) -> None:
         """Fit the front ends' normalisation, before the first step."""
 
-    def begin(self, epoch: int, epochs: int) -> None:
-        """Prepare an epoch; runs in all processes, and anything it changes must be in the task's state dict."""
+    def begin(self, epoch: int, epochs: int) -> list[str]:
+        """Prepare an epoch, and return lines to log.
+
+        Runs in all processes, and anything it changes must be in the task's state dict.
+        """
+        return []
 
     @abc.abstractmethod
     def batch(self, indices: Int64[np.ndarray, " batch"], epoch: int) -> Any:

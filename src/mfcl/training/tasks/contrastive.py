@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from mfcl.core.distributed import broadcast, gather, is_main
 from mfcl.data.store import Store
+from mfcl.embeddings import alignment
+from mfcl.embeddings.diffusion import cosine_graph
 from mfcl.embeddings.linalg import unit_rows
 from mfcl.embeddings.parts import Part, Role
 from mfcl.embeddings.table import Embeddings
@@ -22,10 +24,12 @@ from mfcl.models.encoders import Frames
 from mfcl.models.frontends import LogMel
 from mfcl.models.heads import Neck, NeckSettings, make_heads
 from mfcl.models.inference import embed_store
+from mfcl.models.landmarks import Landmarks, LandmarkSettings, aligned_frames
 from mfcl.models.losses import TERMS, ContrastiveLoss, Related, chance_loss
-from mfcl.models.pair import FormatEncoder, ModelSettings, MultiFormatModel, pooled_whole
+from mfcl.models.pair import FormatEncoder, ModelSettings, MultiFormatModel, without
 from mfcl.models.pooling import halves
 from mfcl.recipe import Recipe
+from mfcl.training.neighbour_search import APART, Compared, compare
 from mfcl.training.normalisation import fit_front, on_device
 from mfcl.training.positives import Neighbourhood
 from mfcl.training.tasks.base import Task
@@ -91,6 +95,7 @@ class Pretrain(Task):
         asked = recipe.loss
         alike = Neighbourhood(len(store), positives=asked.neighbours, ambiguous=asked.ambiguous, seed=seed)
         self.neighbourhood = alike if alike.positives else None
+        self.compared: Compared | None = None  # made at the first search, and again after a resume
         self.chance_loss = self._chance(min(recipe.train.batch, len(store)))
 
     @property
@@ -114,24 +119,70 @@ class Pretrain(Task):
         fit_front(self.model.mel, self.store, seed=self.seed)
 
     def finish(self) -> None:
-        """Fit the necks' PCA on embeddings of the final weights."""
+        """Fit the landmarks, and the necks' PCA on embeddings of the final weights."""
+        if self.recipe.model.landmarks is not None:
+            self._choose_landmarks()
         if self.recipe.model.neck is None:
             return
-        with pooled_whole(self.model):
+        with without(self.model, "neck", "landmarks"):
             embeddings = embed_store(self.model, self.some(MOST_ITEMS))
         for format in ("wave", "mel"):
             neck: Neck = getattr(self.model, format).neck
             neck.turn(fit_whitening(embeddings.part(self._part(format, "content"))))
 
-    def begin(self, epoch: int, epochs: int) -> None:
-        """Search for nearest neighbours, in the epochs given by `loss.searches`."""
+    def begin(self, epoch: int, epochs: int) -> list[str]:
+        """Search for nearest neighbours, in the epochs given by `loss.searches`; return what to log."""
         if self.neighbourhood is None:
-            return
+            return []
         searches = min(self.recipe.loss.searches, epochs)
-        if epoch in {search * epochs // searches for search in range(searches)}:
-            if is_main():
-                self.neighbourhood.renew(self._neighbour_features(learned=epoch > 0 or self.learned_before))
-            broadcast(self.neighbourhood.near)
+        if epoch not in {search * epochs // searches for search in range(searches)}:
+            return []
+        said: list[str] = []
+        if is_main():
+            learned = epoch > 0 or self.learned_before
+            if self.recipe.loss.alike_by == "vectors":
+                self.neighbourhood.renew(cosine_graph(self._neighbour_features(learned=learned)))
+            else:
+                said = self._align(learned=learned)
+        broadcast(self.neighbourhood.near)
+        return said
+
+    def _align(self, *, learned: bool) -> list[str]:
+        """Search by alignment of log-mels, and by the projections once they are trained; return what to log."""
+        hood = cast(Neighbourhood, self.neighbourhood)
+        store = self.store.select(hood.members)
+        if self.compared is None:
+            self.compared = compare(store, seed=self.seed)
+        if not self.compared.tells:
+            share = self.compared.near / self.compared.typical
+            return [
+                f"no neighbours: by alignment the nearest recordings are at {share:.2f} of the distance of any two "
+                f"(wanted {APART} or less), as for scenes and textures; only a recording's own crops are positives"
+            ]
+        vectors = None
+        if learned:
+            projected = self._projections_of(store)
+            vectors = np.concatenate([unit_rows(projected[format], np.float32) for format in self.formats], axis=1)
+        hood.renew(self.compared.graph(vectors))
+        return []
+
+    def _projections_of(self, store: Store) -> dict[str, Float32[np.ndarray, "items _"]]:
+        """Return the content projections of recordings with the present weights, by format."""
+        with without(self.model, "landmarks"):
+            return self.projections(embed_store(self.model, store))
+
+    @torch.no_grad()
+    def _choose_landmarks(self) -> None:
+        settings = cast(LandmarkSettings, self.recipe.model.landmarks)
+        store = self.store.select(alignment.landmark_pool(len(self.store), settings.count, seed=self.seed))
+        for format in ("wave", "mel"):
+            encoder: FormatEncoder = getattr(self.model, format)
+            made: list[Float32[np.ndarray, "frames dim"]] = []
+            for item in range(len(store)):
+                samples = store.piece(item, 0, min(int(store.lengths[item]), 10 * store.sample_rate))
+                wave = torch.from_numpy(samples)[None].to(self._device())
+                made.append(aligned_frames(encoder.spectrum(*encoder.front(wave)))[0][0].cpu().numpy())
+            cast(Landmarks, encoder.landmarks).fit(made, seed=self.seed)
 
     def batch(self, indices: Int64[np.ndarray, " batch"], epoch: int) -> Crops:
         """Return two crops for each recording, and a crop of another recording if the recipe mixes log-mels."""
@@ -204,10 +255,10 @@ class Pretrain(Task):
         picture = log_mel_picture(store, store.sample_rate)
         features = [fit_whitening(picture)(picture)]
         if learned:
-            projected = self.projections(embed_store(self.model, store))
+            projected = self._projections_of(store)
             features += [unit_rows(projected[format] - projected[format].mean(axis=0)) for format in self.formats]
         else:
-            with pooled_whole(self.model):
+            with without(self.model, "neck", "landmarks"):
                 embeddings = embed_store(self.model, store)
             content = (embeddings.part(self._part(format, "content")) for format in self.formats)
             features += [fit_whitening(vectors)(vectors) for vectors in content]
@@ -286,8 +337,17 @@ class Pretrain(Task):
 
 
 def head_sizes(settings: ModelSettings, parts: Mapping[Part, int]) -> dict[str, int]:
-    """Return name and size of the parts of embeddings that need a projection head; a neck has its own."""
-    return {str(part): dim for part, dim in parts.items() if settings.neck is None or part.role == "speaker"}
+    """Return name and size of the parts of embeddings that need a projection head; a neck has its own.
+
+    Landmarks have none, and do not count among the parts of a format: one part has no role in its name.
+    """
+    own = {part: dim for part, dim in parts.items() if part.stage != "landmarks"}
+    return {str(_named(part, own)): dim for part, dim in own.items() if settings.neck is None or part.role == "speaker"}
+
+
+def _named(part: Part, parts: Iterable[Part]) -> Part:
+    """Return a part as it is named without landmarks."""
+    return part if sum(other.format == part.format for other in parts) > 1 else Part(part.format)
 
 
 @torch.no_grad()
@@ -303,12 +363,13 @@ def projections(
     """
     device = next((weight.device for weight in heads.parameters()), torch.device("cpu"))
     found = {}
-    for part in embeddings.sizes:
+    sizes = [part for part in embeddings.sizes if part.stage != "landmarks"]
+    for part in sizes:
         if part.role == "speaker":
             continue
         own = embeddings.part(part)
         if neck is None:
-            found[part.format] = heads[str(part)](torch.from_numpy(own.copy()).to(device)).cpu().numpy()
+            found[part.format] = heads[str(_named(part, sizes))](torch.from_numpy(own.copy()).to(device)).cpu().numpy()
         elif part.stage == "projection":
             found[part.format] = own
     return found
