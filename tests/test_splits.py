@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mfcl.data.balancing import balanced
 from mfcl.data.covering import covering
 from mfcl.data.manifest import SPLITS, Manifest, Recording
 from mfcl.data.splits import (
@@ -210,12 +211,115 @@ def test_every_side_gets_every_class_where_it_can_and_shares_stay(seed):
     assert sides(split(again, "label", seed=seed, label="animal", digit="species", valid=0.3)) == sides(made)
 
 
-def test_a_draw_that_has_all_classes_on_all_sides_stays():
+def test_a_draw_by_speakers_who_say_everything_equally_often_stays():
     whole = corpus(speakers=12)
-    for protocol in ("label", "recording"):
-        assert split(whole, protocol, seed=3, label="speaker") == split(
-            whole, protocol, seed=3, label="speaker", digit="none"
-        )
+    assert split(whole, "label", seed=3, label="speaker") == split(
+        whole, "label", seed=3, label="speaker", digit="none"
+    )
+
+
+def uneven(manifest):
+    """The same recordings without nine in ten of the first digit: a rare class."""
+    return manifest.select([n for n, r in enumerate(manifest) if r.label("digit") != "0" or n % 10 == 0])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_files_are_drawn_with_equal_shares_of_each_class(seed):
+    whole = uneven(corpus(speakers=12, takes=10))
+    made = split(whole, "recording", seed=seed)
+    plain = split(whole, "recording", seed=seed, digit="none")
+    assert Counter(made.splits.tolist()) == Counter(plain.splits.tolist())
+    total = Counter(whole.column("digit").tolist())
+    for name in SPLITS:
+        own = Counter(made.subset(name).column("digit").tolist())
+        share = len(made.subset(name)) / len(whole)
+        assert all(abs(own[digit] - share * count) <= 1 for digit, count in total.items()), (name, own)
+    again = split(whole.select(np.random.default_rng(seed).permutation(len(whole))), "recording", seed=seed)
+    assert sides(again) == sides(made)
+
+
+def speakers_of_other_words(count=24, seed=0):
+    """Speakers who say each of four words some times, or never."""
+    draw = np.random.default_rng(seed)
+    recordings = [
+        Recording(f"{who}{word}{take}", Path(f"/s/{who}{word}{take}.wav"), labels={"speaker": str(who), "digit": word})
+        for who in range(count)
+        for word in "abcd"
+        for take in range(int(draw.integers(0, 9)))
+    ]
+    return Manifest(tuple(recordings), Path("/s"))
+
+
+def unevenness(manifest, splits):
+    """Largest distance of a class's share in a split to its share of all recordings."""
+    whole = manifest.column("digit")
+    parts = [whole[splits == name] for name in SPLITS]
+    return max(abs((part == word).mean() - (whole == word).mean()) for part in parts for word in "abcd")
+
+
+def test_of_speakers_those_are_drawn_whose_words_have_equal_shares():
+    better = []
+    for seed in range(10):
+        whole = speakers_of_other_words(seed=seed)
+        made = split(whole, "label", seed=seed, label="speaker")
+        plain = split(whole, "label", seed=seed, label="speaker", digit="none")
+        assert {name: len(set(made.subset(name).column("speaker"))) for name in SPLITS} == {
+            name: len(set(plain.subset(name).column("speaker"))) for name in SPLITS
+        }
+        better.append((unevenness(whole, made.splits), unevenness(whole, plain.splits)))
+    assert sum(made <= plain for made, plain in better) >= 9
+    assert np.mean([made for made, _ in better]) < 0.3 * np.mean([plain for _, plain in better])
+
+
+def test_validation_is_stratified_too():
+    whole = uneven(corpus(speakers=12, takes=10))
+    own = whole.with_splits("test" if r.label("speaker") == "03" else "train" for r in whole)
+    made = draw_validation(own, None, seed=1, classes="digit")
+    train = own.subset("train")
+    total, valid = (Counter(part.column("digit").tolist()) for part in (train, made.subset("valid")))
+    share = len(made.subset("valid")) / len(train)
+    assert all(abs(valid[digit] - share * count) <= 1 for digit, count in total.items())
+    assert made.subset("test") == own.subset("test")
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.data())
+def test_balancing_keeps_sizes_makes_nothing_less_even_and_leaves_what_is_even(data):
+    units = [f"u{number}" for number in range(data.draw(st.integers(3, 12)))]
+    drawn = {unit: data.draw(st.sampled_from(SPLITS)) for unit in units}
+    counts = {unit: data.draw(st.dictionaries(st.sampled_from("abc"), st.integers(1, 5))) for unit in units}
+    made = balanced(drawn, counts)
+
+    def uneven_by(sides):
+        found = 0.0
+        for word in "abc":
+            total = sum(own.get(word, 0) for own in counts.values())
+            for side in set(drawn.values()):
+                own = sum(counts[unit].get(word, 0) for unit in units if sides[unit] == side)
+                share = list(drawn.values()).count(side) / len(units)
+                found += (own - share * total) ** 2 / max(total, 1)
+        return found
+
+    assert Counter(made.values()) == Counter(drawn.values())
+    assert uneven_by(made) <= uneven_by(drawn) + 1e-9
+    swapped = [
+        {**made, one: made[other], other: made[one]} for one in units for other in units if made[one] != made[other]
+    ]
+    assert all(uneven_by(other) >= uneven_by(made) - 1e-6 for other in swapped)  # no exchange would help
+    assert balanced(made, counts) == made
+
+
+def test_thirty_thousand_files_are_stratified_in_a_moment_and_too_many_kinds_are_left():
+    draw = np.random.default_rng(0)
+    drawn = {f"f{n}": str(draw.choice(SPLITS, p=[0.6, 0.15, 0.25])) for n in range(30_000)}
+    counts = {unit: {str(draw.integers(0, 30)): 1} for unit in drawn}
+    made = balanced(drawn, counts)
+    test = Counter(next(iter(counts[unit])) for unit, side in made.items() if side == "test")
+    total = Counter(next(iter(own)) for own in counts.values())
+    share = sum(test.values()) / 30_000
+    assert all(abs(test[name] - share * count) <= 1 for name, count in total.items())
+    many = {f"u{n}": SPLITS[n % 3] for n in range(2_100)}
+    assert balanced(many, {unit: {"a": n + 1} for n, unit in enumerate(many)}) == many
 
 
 @settings(deadline=None, max_examples=100)

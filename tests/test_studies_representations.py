@@ -7,7 +7,7 @@ import pytest
 from mfcl.errors import RecipeError
 from mfcl.evaluation.result import Representation
 from mfcl.evaluation.wording import PART_WORDS, name
-from mfcl.recipe import changed, load_recipe, to_dict
+from mfcl.recipe import LIMITS, changed, load_recipe, to_dict
 from mfcl.studies.representations import AUGMENTED, BASELINES, CROPS, Source, ablated, main_sources, swept
 from tests.recipes import tiny_recipe
 
@@ -39,7 +39,7 @@ def test_a_sweep_differs_from_the_main_training_in_its_epochs_and_the_choice_tha
     main = to_dict(recipe)
     found = list(swept(section, recipe, 5, EPOCHS))
     for source in found:
-        moved = differences(main, to_dict(source.recipe)) - {"train.epochs"}
+        moved = differences(main, to_dict(source.recipe)) - {"train.epochs", *(f"train.{name}" for name in LIMITS)}
         assert all(name == CHOICES[section] or name.startswith(f"{CHOICES[section]}.") for name in moved), moved
         assert source.recipe.train.epochs == EPOCHS
         assert (source.kind, source.seed) == ("pre-trained", 5)

@@ -9,9 +9,11 @@ import torch
 from mfcl.errors import CheckpointError, MfclError, TrainingError
 from mfcl.training import Interrupted, loop
 from mfcl.training.batch_schedule import Plan
-from mfcl.training.metrics import collapse
+from mfcl.training.budget import Budget
+from mfcl.training.metrics import cautions, collapse
 from mfcl.training.resume_state import NAME, PREVIOUS
-from tests.small_run import make_task, open_tiny, run_tiny, send_at, tiny
+from mfcl.training.run_log import read_warnings
+from tests.small_run import few_are_enough, make_task, open_tiny, run_tiny, send_at, tiny, with_neighbours
 from tests.sounds import write_corpus
 
 
@@ -275,7 +277,7 @@ def test_a_run_that_does_not_learn_is_warned_of(store, tmp_path):
 
 
 def test_collapse_is_a_spread_of_nothing_or_a_loss_at_its_chance_line():
-    late = {"step": 100, "steps": 1000}
+    late = {"step": 100, "steps": 1000, "count": 1000, "batch": 64}
     assert "one point" in collapse({"loss": 2.0, "spread": 0.001}, 5.0, **late)
     assert "chance line" in collapse({"loss": 4.96, "spread": 0.9}, 5.0, **late)
     assert "chance line" in collapse({"loss": 6.0, "spread": 0.9}, 5.0, **late)
@@ -284,12 +286,118 @@ def test_collapse_is_a_spread_of_nothing_or_a_loss_at_its_chance_line():
 
 
 def test_a_loss_at_its_chance_line_says_nothing_in_the_first_steps_and_a_short_run_is_called_short():
-    at_chance = {"loss": 5.0, "spread": 0.9}
-    assert collapse(at_chance, 5.0, step=99, steps=1000) is None
-    told = collapse(at_chance, 5.0, step=3, steps=3)
-    assert told.startswith("only 3 steps were made")
+    at_chance, size = {"loss": 5.0, "spread": 0.9}, {"count": 48, "batch": 48}
+    assert collapse(at_chance, 5.0, step=99, steps=1000, **size) is None
+    told = collapse(at_chance, 5.0, step=3, steps=3, **size)
+    assert "after only 3 steps of 48 recordings; set train.least_steps=300" in told
     assert "larger batch" not in told
-    assert "one point" in collapse({"loss": 5.0, "spread": 0.001}, 5.0, step=1, steps=3)
+    assert "one point" in collapse({"loss": 5.0, "spread": 0.001}, 5.0, step=1, steps=3, **size)
+
+
+def test_what_is_advised_follows_from_the_number_of_recordings():
+    at_chance, late = {"loss": 5.0, "spread": 0.9}, {"step": 300, "steps": 300}
+    few = collapse(at_chance, 5.0, count=48, batch=16, **late)
+    assert "48 recordings in batches of 16 may be too few: add recordings" in few
+    many = collapse(at_chance, 5.0, count=4800, batch=64, **late)
+    assert "add recordings" not in many
+    assert "lower train.learning_rate" in many
+
+
+@pytest.mark.parametrize(
+    ("size", "count", "said"),
+    [
+        (Budget(64, 27, 648, 12), 1716, []),
+        (Budget(16, 3, 300, 12), 48, ["48 training recordings are few"]),
+        (Budget(48, 1, 3, 3), 48, ["48 training recordings are few", "only 3 steps with 48 recordings in batches"]),
+        (Budget(64, 3125, 800, 12), 200_000, ["the 800 steps of this recipe use 51200 of 200000 recordings"]),
+    ],
+)
+def test_what_a_reader_should_know_of_a_run_is_said_before_it(size, count, said):
+    found = cautions(size, count)
+    assert len(found) == len(said)
+    assert all(one.startswith(beginning) for one, beginning in zip(found, said, strict=True))
+    assert not any("larger batch" in one or "\n" in one for one in found)
+
+
+def test_warnings_are_shown_where_nothing_else_is_and_kept_in_the_log(store, tmp_path, capsys):
+    recipe, run = tiny(learning_rate=1e-12, ema=0.0, epochs=6), tmp_path / "run"
+    task = make_task(store, recipe)
+    with torch.no_grad():
+        for head in task.heads.values():
+            head.layers[-1].weight.zero_()
+    run_tiny(task, recipe, run, cautions=["24 recordings are few"], progress=False)
+    first, last = (f"epoch {epoch}: collapse: all recordings are projected to one point" for epoch in (1, 6))
+    shown = capsys.readouterr().err.splitlines()
+    assert shown[0] == f"warning: {run}: 24 recordings are few"
+    assert [line.split(" (")[0] for line in shown[1:]] == [f"warning: {run}: {text}" for text in (first, last)]
+    kept = read_warnings(run)
+    assert [line.split(" (")[0] for line in kept] == ["24 recordings are few", first, last]
+    run_tiny(make_task(store, recipe), recipe, run, cautions=["24 recordings are few"], resume=True)
+    assert read_warnings(run) == kept
+    assert read_warnings(tmp_path / "none") == []
+
+
+def filled(**limits):
+    return tiny(fill=True, **limits)
+
+
+def test_a_small_set_has_more_epochs_and_few_validations_and_every_recording_is_used(store, tmp_path):
+    recipe, run, seen = filled(batch=10, epochs=1, least_steps=45), tmp_path / "run", []
+    task = make_task(store, recipe)
+    whole = task.batch
+    task.batch = lambda indices, epoch: seen.append((epoch, indices)) or whole(indices, epoch)
+    result = run_tiny(task, recipe, run, validate=lambda: {"valid_knn": 50.0})
+    assert result.steps == 45
+    assert [epoch for epoch, _ in seen] == [step // 3 for step in range(45)]
+    for first in range(0, 45, 3):
+        assert set(np.concatenate([indices for _, indices in seen[first : first + 3]])) == set(range(24))
+    assert all(len(set(indices)) == 10 for _, indices in seen)
+    validated = [(line["step"], line["epoch"]) for line in lines(run) if "valid_knn" in line]
+    assert validated == [(15, 5), (30, 10), (45, 15)]
+    log = (run / "train.log").read_text()
+    assert "begun: 45 steps of 10 recordings, 15 epochs of 24 recordings" in log
+    assert log.count("top-1") == 3
+
+
+def test_a_large_set_has_a_part_of_an_epoch_and_searches_as_often(store, tmp_path):
+    recipe, run, begun = filled(batch=2, epochs=30, most_steps=90), tmp_path / "run", []
+    task = make_task(store, recipe)
+    task.begin = lambda stage, stages: begun.append((stage, stages))
+    assert run_tiny(task, recipe, run, validate=lambda: {"valid_knn": 50.0}).steps == 90
+    assert begun == [(stage, 6) for stage in range(6)]
+    assert [line["epoch"] for line in lines(run) if "valid_knn" in line] == [1.25, 2.5, 3.75, 5, 6.25, 7.5]
+
+
+@pytest.mark.parametrize("step", [4, 16, 31])  # within a stage, at its first step, and in one that began amid an epoch
+def test_a_run_by_steps_that_is_stopped_ends_as_an_unbroken_one(store, tmp_path, step, monkeypatch):
+    few_are_enough(monkeypatch.setattr)
+    recipe = with_neighbours(filled(batch=7, epochs=1, least_steps=46))
+    unbroken, broken = make_task(store, recipe), make_task(store, recipe)
+    run_tiny(unbroken, recipe, tmp_path / "unbroken", validate=lambda: {"valid_knn": 50.0})
+    send_at(broken, step, signal.SIGINT)
+    with pytest.raises(Interrupted, match=f"step {step} of 46"):
+        run_tiny(broken, recipe, tmp_path / "run", validate=lambda: {"valid_knn": 50.0})
+    resumed = make_task(store, recipe)
+    run_tiny(resumed, recipe, tmp_path / "run", validate=lambda: {"valid_knn": 50.0}, resume=True)
+    assert same(unbroken, resumed)
+    times = {"seconds": 0, "recordings_per_second": 0}
+    one, other = ([{**line, **times} for line in lines(tmp_path / run)] for run in ("unbroken", "run"))
+    assert one == other
+
+
+def test_a_run_begun_before_there_were_limits_of_steps_goes_on(store, unbroken, tmp_path):
+    recipe, run = tiny(), tmp_path / "run"
+    task = make_task(store, recipe)
+    send_at(task, 5, signal.SIGINT)
+    with pytest.raises(Interrupted):
+        run_tiny(task, recipe, run)
+    assert not any(
+        name in (run / "config.yaml").read_text() for name in ("fill:", "least_steps", "most_steps", "most_sound")
+    )
+    resumed, _ = trained(store, run, resume=True)
+    assert same(unbroken[1], resumed)
+    with pytest.raises(CheckpointError, match=r"settings\.least_steps = .* got 30"):
+        trained(store, run, recipe=tiny(least_steps=30), resume=True)
 
 
 @pytest.mark.parametrize(("batch", "said"), [(2, r"the batch was [^,]+, \S+; lower"), (5, r" and 2 more; lower")])

@@ -11,6 +11,7 @@ from mfcl.errors import RecipeError
 from mfcl.models.pair import make_model
 from mfcl.recipe import load_recipe
 from mfcl.training import memory as needed
+from mfcl.views.crops import mean_seconds
 from tests.small_run import tiny
 
 LENGTHS = np.full(2000, 16000)
@@ -39,9 +40,9 @@ def test_a_step_takes_more_for_a_larger_batch_longer_crops_and_more_views() -> N
 
 def test_crops_are_as_long_as_the_recipe_and_the_recordings_say() -> None:
     recipe = load_recipe("quick", ["crops.length=0.5"])
-    assert needed.crop_seconds(recipe, LENGTHS) == 0.5
-    assert needed.crop_seconds(recipe, 100 * LENGTHS) == recipe.crops.most_seconds
-    assert needed.crop_seconds(load_recipe("quick", ["crops.unit=seconds", "crops.length=3"]), LENGTHS) == 1.0
+    assert mean_seconds(recipe.crops, LENGTHS, 16_000) == 0.5
+    assert mean_seconds(recipe.crops, 100 * LENGTHS, 16_000) == recipe.crops.most_seconds
+    assert mean_seconds(load_recipe("quick", ["crops.unit=seconds", "crops.length=3"]).crops, LENGTHS, 16_000) == 1.0
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,7 @@ def test_crops_are_as_long_as_the_recipe_and_the_recordings_say() -> None:
         ),
         (["head.width=16384", "head.layers=16"], r"the parameters would take .* GiB"),
         (
-            ["train.batch=65536", "model.mel_format.hop=8"],
+            ["train.fill=false", "train.batch=65536", "model.mel_format.hop=8"],
             r"a step of this batch would take .* lower train.batch",
         ),
     ],

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, Union
 
 from mfcl.audio import Preparation
-from mfcl.core.settings import Described, bounded, check_settings, check_text, described
+from mfcl.core.settings import Described, bounded, check_settings, check_text, described, later, written
 from mfcl.core.yaml_text import MOST_LETTERS, read_yaml
 from mfcl.errors import RecipeError, one_of, shown
 from mfcl.models.heads import HeadSettings
@@ -21,6 +21,8 @@ from mfcl.views.crops import CropSettings
 
 T = TypeVar("T")
 Precision = Literal["fp32", "bf16", "auto"]
+LIMITS = ("least_steps", "most_steps", "most_sound")
+"""Settings that bound what `epochs` asks for."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +53,23 @@ class TrainSettings:
     """Precision of the waveform encoder; `auto` is bf16 where the hardware supports it, else fp32."""
     mel_precision: Precision = "fp32"
     """Precision of the log-mel encoder; as `wave_precision`."""
+    fill: bool = later(False)
+    """Use every recording in every epoch: smaller batches for a small set, and an epoch's last batch is completed with
+    recordings of its other batches. Without it the last, incomplete batch is left out."""
+    least_steps: int = later(0, 0, 1_000_000_000)
+    """Fewest steps of a run: a small set gets more epochs; 0: as `epochs` says."""
+    most_steps: int = later(0, 0, 1_000_000_000)
+    """Most steps of a run: a large set gets fewer epochs, or a part of one; 0: as `epochs` says."""
+    most_sound: float = later(0.0, 0.0, 1e12)
+    """Most seconds of sound in a run, one crop a recording and step: long recordings get smaller batches (with `fill`),
+    then fewer steps; 0: any."""
 
     def __post_init__(self) -> None:
         check_settings(self)
+        if self.most_steps and self.most_steps < self.least_steps:
+            raise RecipeError(
+                f"most_steps: wanted 0 or at least least_steps {self.least_steps}, got {self.most_steps}; change one"
+            )
 
 
 @dataclass(frozen=True)
@@ -94,6 +110,7 @@ def load_recipe(name_or_path: str | Path | Recipe, overrides: Sequence[str] = ()
     Args:
         name_or_path: `default`, `quick`, `reference`, a path that ends in .yaml or .yml, or a `Recipe`.
         overrides: Each `key=value` with a dotted key and a YAML value: `train.epochs=5`, `model.wave.pooling=mean`.
+            Who names `epochs` gets that many: the recipe's limits of steps are lifted, unless they are named as well.
 
     Raises:
         RecipeError: no such recipe, unreadable YAML, an unknown key, or a value of the wrong type or range.
@@ -110,6 +127,12 @@ def load_recipe(name_or_path: str | Path | Recipe, overrides: Sequence[str] = ()
         raise RecipeError(f"overrides: wanted a list such as ['train.epochs=5'], got the text {shown(overrides)}")
     for override in overrides:
         _set(values, override)
+    named = {override.partition("=")[0] for override in overrides}
+    for group in ("train", "supervised"):
+        if f"{group}.epochs" in named:
+            for limit in LIMITS:
+                if f"{group}.{limit}" not in named:
+                    values[group].pop(limit, None)
     return from_dict(Recipe, values, where=where)
 
 
@@ -125,7 +148,7 @@ def schema(recipe: Recipe) -> list[Described]:
 
 def to_dict(value: Any) -> dict[str, Any]:
     """Return a settings dataclass as plain values for JSON and YAML."""
-    return {entry.name: _plain(getattr(value, entry.name)) for entry in dataclasses.fields(value)}
+    return {entry.name: _plain(getattr(value, entry.name)) for entry in written(value)}
 
 
 def from_dict(kind: type[T], values: Mapping[Any, Any], *, where: str) -> T:

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from mfcl.errors import RecipeError, check_number, one_of, shown, spoken_number
 
-BOUNDS = "bounds"
+BOUNDS, LATER = "bounds", "later"
 LONGEST_TEXT = 200
 """Most characters of a text setting."""
 
@@ -20,6 +20,22 @@ LONGEST_TEXT = 200
 def bounded(default: Any, low: int | float, high: int | float) -> Any:
     """Return a dataclass field for a number with a default, a smallest and a largest value."""
     return dataclasses.field(default=default, metadata={BOUNDS: (low, high)})
+
+
+def later(default: Any, low: int | float | None = None, high: int | float | None = None) -> Any:
+    """Return a dataclass field that an earlier version did not have.
+
+    Files hold it only where it is not the default, so that runs and answers begun without it are still known.
+    """
+    bounds = {} if low is None else {BOUNDS: (low, high)}
+    return dataclasses.field(default=default, metadata={**bounds, LATER: True})
+
+
+def written(settings: Any) -> Iterator[dataclasses.Field[Any]]:
+    """Yield the fields of a settings dataclass that its files hold; see `later`."""
+    for field in dataclasses.fields(settings):
+        if not (field.metadata.get(LATER) and getattr(settings, field.name) == field.default):
+            yield field
 
 
 def check_settings(settings: Any, group: str = "") -> None:

@@ -1,16 +1,18 @@
 """Assign recordings to train, valid and test as a function of label values and a seed, not of the recordings' order.
 
 A recording without the label to split by gets no split: its speaker, for example, could be in any of them. Copies of a
-recording, as found by a scan, stay in one drawn split. If a drawn split lacks classes, units are exchanged where
-possible (see `mfcl.data.covering`).
+recording, as found by a scan, stay in one drawn split. Drawn splits are stratified where there is a class: units are
+exchanged until each split has its share of each class, as far as possible (see `mfcl.data.balancing`), and at least
+one recording of it (see `mfcl.data.covering`).
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 import numpy as np
 
 from mfcl.core.random import generator
+from mfcl.data.balancing import balanced
 from mfcl.data.covering import covering
 from mfcl.data.manifest import Manifest
 from mfcl.errors import SplitError, one_of
@@ -53,8 +55,7 @@ def split(
         label: Keep recordings with the same value of this label in one split; used by `label`, and by `manifest` to
             draw valid.
         speaker: Label that names the speaker, for `reference` and `becker-*`.
-        digit: Label that names the class: `reference` stratifies by it, and the drawn protocols put its values in
-            every split, as far as possible.
+        digit: Label that names the class: `reference` and the drawn protocols stratify by it.
         test: Fraction of the values or files for test, for `label` and `recording`.
         valid: Fraction of the remaining values or files for valid.
 
@@ -94,7 +95,7 @@ def split_by_label(
         seed: Seed of the draw.
         test: Fraction of the values for test.
         valid: Fraction of the remaining values for valid.
-        classes: Label whose values should be in every split, as far as possible.
+        classes: Label to stratify by: its values have equal shares in every split, as far as possible.
 
     Raises:
         SplitError: fewer than three values.
@@ -185,7 +186,7 @@ def draw_validation(
             value stay in train. None: draw files.
         seed: Seed of the draw.
         share: Fraction of the values, or files, to move.
-        classes: Label whose values should be in both splits, as far as possible.
+        classes: Label to stratify by: its values have equal shares in both splits, as far as possible.
 
     Raises:
         SplitError: no train split, or fewer than two values in it.
@@ -206,9 +207,9 @@ def draw_validation(
         raise SplitError(f"{manifest.root}: validation needs 2 or more {what} in the train split, there is 1; add more")
     moved = _count(len(order), share, 1)
     drawn = {unit: "valid" if place < moved else "train" for place, unit in enumerate(order)}
-    covered = covering(drawn, _classes(train, units, classes))
+    moved_units = _stratified(drawn, train, units, classes)
     splits = splits.astype("<U5")
-    splits[places] = [covered.get(unit, "train") for unit in units]
+    splits[places] = [moved_units.get(unit, "train") for unit in units]
     return manifest.with_splits(splits.tolist())
 
 
@@ -232,16 +233,16 @@ def _three_splits(
         value: "test" if place < tested else "valid" if place < held_out else "train"
         for place, value in enumerate(order)
     }
-    return covering(drawn, _classes(manifest, units, classes))
+    return _stratified(drawn, manifest, units, classes)
 
 
-def _classes(manifest: Manifest, units: Sequence[str], label: str | None) -> dict[str, set[str]]:
-    """Return the values of a label among the recordings of each unit."""
-    found: dict[str, set[str]] = defaultdict(set)
+def _stratified(drawn: dict[str, str], manifest: Manifest, units: Sequence[str], label: str | None) -> dict[str, str]:
+    """Exchange drawn units so that each split has its share of each value of a label, and lacks none if possible."""
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
     for unit, recording in zip(units, manifest, strict=True):
         if unit and label and recording.label(label):
-            found[unit].add(recording.label(label))
-    return found
+            counts[unit][recording.label(label)] += 1
+    return covering(balanced(drawn, counts), {unit: set(own) for unit, own in counts.items()})
 
 
 def _joined(manifest: Manifest, names: Sequence[str]) -> list[str]:

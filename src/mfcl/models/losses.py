@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mfcl.core.distributed import gather
-from mfcl.core.settings import bounded, check_settings
+from mfcl.core.settings import bounded, check_settings, later
 from mfcl.errors import RecipeError, TrainingError, one_of
 
 TERMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -45,7 +45,7 @@ class LossSettings:
     """Weight of the classification loss relative to the contrastive loss, in joint training."""
     neighbours: int = bounded(0, 0, 100000)
     """Number of nearest recordings used as extra positives for the content embedding; 0 uses only its own crops."""
-    alike_by: Literal["vectors", "alignment"] = "vectors"
+    alike_by: Literal["vectors", "alignment"] = later("vectors")
     """How nearest recordings are found: by cosine of "vectors", or by "alignment" of log-mels in time, later together
     with the projections. Alignment is for words, calls and other sounds with a course; where it cannot tell recordings
     apart, there are no neighbours, and the log says so."""

@@ -11,10 +11,13 @@ from mfcl.data.dataset import Data
 from mfcl.evaluation.result import BASELINE
 from mfcl.models.losses import TERMS
 from mfcl.models.pair import FormatEncoder, make_model
-from mfcl.recipe import Recipe
+from mfcl.recipe import Recipe, TrainSettings
 from mfcl.studies.fine_tuning import JOINT_EPOCHS
 from mfcl.studies.representations import Source
+from mfcl.training.budget import budget, shortened
+from mfcl.training.positives import MOST
 from mfcl.training.precision import settle
+from mfcl.views.crops import mean_seconds
 
 BATCH = 32
 PER_VIEW = 1.5e-3
@@ -41,6 +44,8 @@ class Rates:
     classes: int
     fewest: int
     """Training recordings of the rarest class."""
+    seconds: float = 1.0
+    """Mean length of a training recording in seconds."""
 
     def source(self, source: Source) -> float:
         """Estimate the seconds to train and embed a source."""
@@ -50,24 +55,27 @@ class Rates:
         if source.kind == "untrained":
             return embedding
         if source.kind == "supervised":
-            return embedding + self.supervised(source.recipe.supervised.epochs, self.trained)
-        return embedding + self.pretraining(source.recipe, source.recipe.train.epochs)
+            return embedding + self.supervised(source.recipe.supervised, self.trained)
+        return embedding + self.pretraining(source.recipe, source.recipe.train)
 
-    def pretraining(self, recipe: Recipe, epochs: int) -> float:
+    def pretraining(self, recipe: Recipe, settings: TrainSettings) -> float:
         """Estimate the seconds of contrastive pre-training."""
         crops, terms = recipe.crops, TERMS[recipe.loss.terms]
         share = (crops.length + (crops.longest or crops.length)) / 2 if crops.unit == "fraction" else 1.0
+        lengths = np.array([round(self.seconds * recipe.model.sample_rate)])
+        size = budget(settings, max(self.trained, 2), seconds=mean_seconds(crops, lengths, recipe.model.sample_rate))
         once = AUGMENTED * share * sum(self.train[name] for side in terms for name in side)
         searches = recipe.loss.searches * (self.embed + PICTURE) if recipe.loss.neighbours else 0.0
-        return (once * epochs + searches) * self.trained
+        return once * size.steps * size.batch + searches * min(self.trained, MOST)
 
     def joint(self, recipe: Recipe) -> float:
         """Estimate the seconds of joint training on few labels and all recordings."""
-        return 1.25 * self.pretraining(recipe, min(JOINT_EPOCHS, recipe.train.epochs))
+        return 1.25 * self.pretraining(recipe, shortened(recipe.train, min(JOINT_EPOCHS, recipe.train.epochs)))
 
-    def supervised(self, epochs: int, count: int) -> float:
+    def supervised(self, settings: TrainSettings, count: int) -> float:
         """Estimate the seconds of supervised training of both encoders on `count` recordings."""
-        return sum(self.train.values()) * epochs * count
+        size = budget(settings, max(count, 2), seconds=self.seconds)
+        return sum(self.train.values()) * size.steps * size.batch
 
     def labelled(self, per_class: int) -> int:
         """Return the number of recordings with `per_class` labels per class; 0 means all labels."""
@@ -104,7 +112,9 @@ def measured_rates(data: Data, recipe: Recipe, device: torch.device) -> Rates:
     labels = data.manifest.column(data.label)[train_part] if data.label else np.zeros(0, dtype=str)
     counts = np.unique(labels[labels != ""], return_counts=True)[1]
     trained = int(train_part.sum())
-    return Rates(train, embed, len(data.store), trained, len(counts), int(counts.min(initial=trained)))
+    lengths = data.store.lengths[train_part]
+    mean = float(np.mean(lengths)) / data.store.sample_rate if trained else 0.0
+    return Rates(train, embed, len(data.store), trained, len(counts), int(counts.min(initial=trained)), mean)
 
 
 def _timed(work: Callable[[], None]) -> float:

@@ -18,6 +18,7 @@ from mfcl.studies.representations import Source
 from mfcl.studies.workspace import Workspace
 from mfcl.training import fit
 from mfcl.training.api import HEADS, resumed_fingerprint
+from mfcl.training.budget import shortened
 from mfcl.training.tasks.joint import Joint
 from mfcl.training.tasks.supervised import Classify
 
@@ -59,10 +60,8 @@ def jointly(workspace: Workspace, source: Source, per_class: int) -> list[Result
     store, clock = data.subset("train"), stopwatch()
     names, targets = known_classes(store, data.label, per_class, seed=source.seed)
     model = workspace.model(source).train()
-    epochs = min(JOINT_EPOCHS, source.recipe.train.epochs)
-    settings = dataclasses.replace(
-        source.recipe.train, epochs=epochs, learning_rate=JOINT_RATE * source.recipe.train.learning_rate
-    )
+    short = shortened(source.recipe.train, min(JOINT_EPOCHS, source.recipe.train.epochs))
+    settings = dataclasses.replace(short, learning_rate=JOINT_RATE * short.learning_rate)
     recipe = dataclasses.replace(
         source.recipe, train=settings, loss=dataclasses.replace(source.recipe.loss, searches=1)
     )
@@ -134,11 +133,16 @@ def begun(workspace: Workspace, source: Source, recipe: Recipe, start: str) -> M
 def enough_steps(settings: TrainSettings, count: int) -> TrainSettings:
     """Return settings with smaller batches for few recordings, and enough epochs for `LEAST_STEPS`.
 
+    Settings that have such limits of their own keep them.
+
     Example:
         >>> few = enough_steps(TrainSettings(epochs=8, batch=64), 10)
         >>> few.batch, few.epochs
         (10, 60)
     """
+    if settings.fill:
+        least = max(settings.least_steps, min(LEAST_STEPS, settings.most_steps or LEAST_STEPS))
+        return dataclasses.replace(settings, least_steps=least)
     batch = min(settings.batch, FEW_BATCH if count < 4 * settings.batch else settings.batch, count)
     epochs = max(settings.epochs, math.ceil(LEAST_STEPS / (count // batch)))
     return dataclasses.replace(settings, batch=batch, epochs=epochs)

@@ -18,7 +18,7 @@ from mfcl.models.frontends import LogMel
 from mfcl.recipe import Recipe
 from mfcl.studies.planner import Step
 from mfcl.studies.provenance import with_only
-from mfcl.training.run_log import read_metrics
+from mfcl.training.run_log import read_metrics, read_warnings
 from mfcl.views.crops import crop_pair
 
 COLUMNS = 400
@@ -59,6 +59,8 @@ def write_results(
         "done": sum(step.done for step in planned),
         "seconds": round(sum(step.answered()["seconds"] for step in known), 1),
     }  # fmt: skip
+    warned = [f"warning: {text}" for step in sources.values() for text in _warnings(step)]
+    about["notes"] = list(dict.fromkeys([*warned, *about["notes"]]))  # first, since they may explain all figures
     curves = [curve(step) for step in sources.values() if step.source.kind == PRETRAINED]
     method = method_picture(known[0].workspace.data.subset("test"), known[0].source.recipe) if known else None
     summed = summaries(results)
@@ -69,6 +71,13 @@ def write_results(
     write_json(folder / "about.json", about)
     write_text(folder / "results.md", f"{origin(about)}\n\n{tables(summed, style='github')}\n")
     return results
+
+
+def _warnings(step: Step) -> list[str]:
+    """Return the warnings in the logs of a step's training, with the name of what was trained."""
+    run, source = step.workspace.run(step.source), step.source
+    folders = [run, *(run / format for format in ("wave", "mel"))]
+    return [f"{source.name}, seed {source.seed}: {text}" for folder in folders for text in read_warnings(folder)]
 
 
 def curve(step: Step) -> dict[str, Any]:

@@ -142,7 +142,7 @@ def steps(
         for count in (wanted for wanted in preset.tuned if wanted <= rates.fewest):
             for start in ("fine-tuned", "from scratch"):
                 settings = enough_steps(recipe.supervised, rates.labelled(count))
-                seconds = rates.supervised(settings.epochs, rates.labelled(count))
+                seconds = rates.supervised(settings, rates.labelled(count))
                 ask = partial(_tuned, per_class=count, start=start)
                 add("efficiency", source, ask, seconds, f"{start}, {count or 'all'} labels a class", count=count)
         for count in (wanted for wanted in preset.joint if wanted <= rates.fewest):

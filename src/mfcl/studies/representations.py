@@ -13,6 +13,7 @@ from mfcl.evaluation.baselines import ClipSource, log_mel_picture, mfcc_statisti
 from mfcl.evaluation.result import BASELINE, CONTENT, SPEAKER, Representation
 from mfcl.models.losses import TERMS
 from mfcl.recipe import Recipe, changed, to_dict
+from mfcl.training.budget import shortened
 from mfcl.views.crops import CropSettings
 
 Kind = Literal["baseline", "untrained", "pre-trained", "supervised"]
@@ -149,8 +150,8 @@ def combinations(grid: Sequence[str]) -> Iterator[tuple[str, ...]]:
 
 
 def swept(section: str, recipe: Recipe, seed: int, epochs: int) -> Iterator[Source]:
-    """Yield the pre-trainings of a sweep: the recipe with `epochs` epochs and one setting changed."""
-    short = dataclasses.replace(recipe, train=dataclasses.replace(recipe.train, epochs=epochs))
+    """Yield the pre-trainings of a sweep: the recipe shortened to `epochs` epochs, and one setting changed."""
+    short = dataclasses.replace(recipe, train=shortened(recipe.train, epochs))
     if section == "formats":
         for terms, formats in TRAINED_FORMATS.items():
             loss = dataclasses.replace(short.loss, terms=terms)

@@ -27,6 +27,7 @@ from mfcl.models.pair import MultiFormatModel, make_model
 from mfcl.recipe import Recipe, load_recipe
 from mfcl.training import fit
 from mfcl.training.memory import check_memory
+from mfcl.training.metrics import cautions
 from mfcl.training.run_folder import HEADS as HEADS  # also imported from here
 from mfcl.training.run_folder import check_place
 from mfcl.training.tasks.base import Task
@@ -64,7 +65,7 @@ def train(
 ) -> Embedder:
     """Pre-train a pair of encoders without labels, save them in a run folder, and return them for use.
 
-    It trains on the train split. The valid split is only used for figures after each epoch, the test split not at all.
+    It trains on the train split. The valid split is only used for figures along the way, the test split not at all.
 
     Args:
         data: A folder of audio, a corpus or a manifest.
@@ -134,7 +135,8 @@ def pretrain(
     fingerprint = resumed_fingerprint(data.manifest, out) if resume else data.manifest.fingerprint()
     result = fit(
         task, recipe.train, out, recipe=recipe, fingerprint=fingerprint, seed=seed, resume=resume,
-        overwrite=overwrite, device=device, validate=live_figures(task, data), progress=progress,
+        overwrite=overwrite, device=device, validate=live_figures(task, data),
+        cautions=cautions(task.budget(recipe.train), task.count), progress=progress,
     )  # fmt: skip
     labels_used = f"{len(task.labelled)} labels of {data.label!r}" if isinstance(task, Joint) else "no labels"
     facts = {

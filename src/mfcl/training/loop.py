@@ -1,9 +1,10 @@
 """The training loop: reproducible, resumable, and with the same result for one process or several."""
 
 import contextlib
+import itertools
 import math
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from mfcl.training.signals import Interrupted, Stopping
 from mfcl.training.tasks.base import Task
 
 LOG_STEPS = 20
-"""Steps between two lines of `metrics.jsonl`; each epoch ends with a line, too."""
+"""Steps between two lines of `metrics.jsonl`; each stage ends with a line, too."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ def fit(
     overwrite: bool = False,
     device: str = "auto",
     validate: Callable[[], dict[str, float]] | None = None,
+    cautions: Sequence[str] = (),
     checkpoint_seconds: float = 60.0,
     progress: Shown = True,
 ) -> FitResult:
@@ -78,9 +80,11 @@ def fit(
         resume: Continue the run in `run`, or begin it.
         overwrite: Delete the run in `run` and begin again.
         device: "auto", "cpu", "cuda", ...
-        validate: Called in evaluation mode after each epoch; the figures it returns are recorded.
+        validate: Called in evaluation mode after each stage (`mfcl.training.budget.Budget`); the figures it returns are
+            recorded.
+        cautions: Warnings to give when the run begins.
         checkpoint_seconds: Seconds between two saved states.
-        progress: Show progress; "bar": the bar alone, without a line for each epoch.
+        progress: Show progress; "bar": the bar alone, without a line for each stage. Warnings are always shown.
 
     Raises:
         CheckpointError: `run` is in use, was begun with other settings or data, or its saved states are damaged.
@@ -88,8 +92,8 @@ def fit(
         Interrupted: Ctrl-C; the state is saved.
     """
     where = start(device)
-    plan = Plan(task.store.lengths, settings.batch, settings.epochs, seed)
-    steps = plan.steps  # refuses too few recordings before anything is written
+    plan = Plan.of(settings, task.store.lengths, task.budget(settings), seed=seed)
+    steps = plan.steps  # `budget` refuses too few recordings before anything is written
     journal = Journal(run, writes=is_main(), shown=progress is True)
     config = {"seed": seed, **task.describe(), "settings": to_dict(settings), "recipe": to_dict(recipe)}
     data = {"fingerprint": fingerprint, "recordings": task.count}
@@ -115,6 +119,8 @@ def fit(
                 ema.restart()
         journal.cut(done.lines)
         journal.say(_opening(run, task, plan, done, where))
+        for caution in cautions if done.step == 0 else ():
+            journal.warn(caution)
         if done.finished:
             return FitResult(done.step, done.seconds, done.latest.get("loss", math.nan), done.latest)
         runner = (
@@ -123,7 +129,7 @@ def fit(
             else task
         )
         watch = Watch(done, lambda step, name, value: _fault(task, plan, step, name, value))
-        saved = time.monotonic()
+        ends, warned, saved = frozenset(plan.stage_ends), set[str](), time.monotonic()
         bar = progress_bar(
             total=steps, initial=done.step, what=run.name, unit="step", shown=bool(progress) and is_main()
         )
@@ -136,13 +142,13 @@ def fit(
                     ema.update(step)
                 done.step = step + 1
                 bar.update()
-                epoch, rest = divmod(done.step, plan.epoch_steps)
-                if rest == 0 or done.step % LOG_STEPS == 0:
-                    line = watch.line(min(plan.batch, task.count))
+                staged = done.step in ends
+                if staged or done.step % LOG_STEPS == 0:
+                    line = watch.line(plan.batch)
                     journal.record({"step": done.step, "learning_rate": rate, "chance": task.chance_loss, **line})
                     bar.set_postfix_str(_short(done.latest, task.chance_loss))
-                if rest == 0:
-                    _end_epoch(journal, task, ema, done, epoch, steps, validate)
+                if staged:
+                    _end_stage(journal, task, ema, done, plan, validate, warned)
                     watch.restart_clock()
                 stop = stopping.asked(where)
                 if done.step < steps and (stop or time.monotonic() - saved > checkpoint_seconds):
@@ -164,13 +170,15 @@ def fit(
 def _batches(
     task: Task, plan: Plan, steps: range, where: torch.device, say: Callable[[str], None]
 ) -> Generator[tuple[int, Any], None, None]:
-    """Yield each step with its batch; batches of an epoch are made after `Task.begin` of that epoch."""
-    for epoch in range(plan.epoch(steps.start), plan.epochs):
-        first = epoch * plan.epoch_steps
+    """Yield each step with its batch; batches of a stage are made after `Task.begin` of that stage."""
+    ends = plan.stage_ends
+    for stage, (first, end) in enumerate(itertools.pairwise((0, *ends))):
+        if end <= steps.start:
+            continue
         if first >= steps.start:
-            for line in task.begin(epoch, plan.epochs):
+            for line in task.begin(stage, len(ends)):
                 say(line)
-        own = range(max(first, steps.start), first + plan.epoch_steps)
+        own = range(max(first, steps.start), end)
         with contextlib.closing(seen(task, plan, own, where)) as batches:
             yield from batches
 
@@ -207,16 +215,16 @@ def learn(
     return {"loss": loss, "gradient_norm": norm, **figures}
 
 
-def _end_epoch(
+def _end_stage(
     journal: Journal,
     task: Task,
     ema: Ema | None,
     done: Progress,
-    epoch: int,
-    steps: int,
+    plan: Plan,
     validate: Callable[[], dict[str, float]] | None,
+    warned: set[str],
 ) -> None:
-    """Validate, record the figures, and warn if the run does not learn."""
+    """Validate, record the figures, and warn if the run does not learn: when this begins, and at the run's end."""
     figures: dict[str, float] = {}
     if validate is not None and is_main():
         task.eval()
@@ -224,12 +232,17 @@ def _end_epoch(
             figures = validate()
         task.train()
     barrier()
+    epoch = plan.epochs_after(done.step)
     journal.record({"step": done.step, "epoch": epoch, **figures})
     shown = "".join(f", {name} {value:.2f}" for name, value in figures.items())
-    journal.say(f"epoch {epoch}: {_short(done.latest, task.chance_loss)}{shown}")
-    wrong = collapse(done.latest, task.chance_loss, step=done.step, steps=steps)
-    if wrong is not None:
-        journal.say(f"warning: epoch {epoch}: {wrong}")
+    journal.say(f"epoch {epoch:.4g}: {_short(done.latest, task.chance_loss)}{shown}")
+    wrong = collapse(
+        done.latest, task.chance_loss, step=done.step, steps=plan.steps, count=task.count, batch=plan.batch
+    )
+    kind = wrong.partition(":")[0] if wrong is not None else ""
+    if wrong is not None and (kind not in warned or done.step == plan.steps):
+        journal.warn(f"epoch {epoch:.4g}: {wrong}")
+    warned.add(kind)
 
 
 def _save(
@@ -253,7 +266,8 @@ def _opening(run: Path, task: Task, plan: Plan, done: Progress, device: torch.de
     if done.finished:
         return f"{run}: finished before, at step {done.step}"
     verb = f"resumed at step {done.step} of" if done.step else "begun:"
-    return f"{run}: {verb} {plan.steps} steps, {plan.epochs} epochs of {task.count} recordings, on {device}"
+    epochs = f"{plan.epochs_after(plan.steps):.4g} epochs of {task.count} recordings"
+    return f"{run}: {verb} {plan.steps} steps of {plan.batch} recordings, {epochs}, on {device}"
 
 
 def _short(figures: dict[str, float], chance: float) -> str:

@@ -13,7 +13,9 @@ from mfcl.models.inference import pick_device
 from mfcl.models.losses import TERMS
 from mfcl.models.pair import MultiFormatModel, make_model, outline
 from mfcl.recipe import Recipe
+from mfcl.training.budget import budget
 from mfcl.training.tasks.contrastive import head_sizes
+from mfcl.views.crops import mean_seconds
 
 FLOAT = 4
 """Bytes of a float32."""
@@ -37,6 +39,7 @@ def check_memory(
         device: Device of the training.
 
     Raises:
+        TrainingError: there are too few recordings for a batch.
         RecipeError: it cannot fit; gives the estimate and the settings to lower.
     """
     most = memory_bytes()
@@ -44,8 +47,9 @@ def check_memory(
     if weights > most:
         _refuse("the parameters", weights, most, "model.wave.width, model.mel.width and head.width")
     model = make_model(recipe.model, seed=seed)
-    batch = min(recipe.train.batch, len(lengths))
-    step = weights + activation_bytes(recipe, model, batch=batch, seconds=crop_seconds(recipe, lengths))
+    seconds = mean_seconds(recipe.crops, lengths, recipe.preparation.sample_rate)
+    batch = budget(recipe.train, len(lengths), seconds=seconds).batch
+    step = weights + activation_bytes(recipe, model, batch=batch, seconds=seconds)
     if step > most and pick_device(device).type == "cpu":
         _refuse("a step of this batch", step, most, "train.batch and crops.most_seconds, or raise mel_format.hop")
     return model
@@ -93,15 +97,6 @@ def activation_bytes(recipe: Recipe, model: MultiFormatModel, *, batch: int, sec
     views = max(len(first), len(second))  # crops of a recording for each encoder
     fourier = 2 * (rate / mel.hop) * (mel.fft // 2 + 1)
     return FLOAT * batch * views * seconds * (counted / MEASURED_SECONDS + fourier)
-
-
-def crop_seconds(recipe: Recipe, lengths: Int64[np.ndarray, " items"]) -> float:
-    """Return the mean crop length in seconds."""
-    crops = recipe.crops
-    longest = crops.length if crops.longest is None else (crops.length + crops.longest) / 2
-    clips = lengths / recipe.preparation.sample_rate
-    asked = longest * clips if crops.unit == "fraction" else np.minimum(longest, clips)
-    return float(np.minimum(asked, crops.most_seconds).mean()) if len(clips) else 0.0
 
 
 def _refuse(what: str, needed: float, most: int, lower: str) -> None:

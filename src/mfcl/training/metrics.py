@@ -8,10 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mfcl.training.budget import Budget
 from mfcl.training.resume_state import Progress
 
 ENOUGH_STEPS = 100
 """Steps after which a loss at chance level is a fault."""
+ADVISED_STEPS = 300
+"""Steps that are advised where there are too few; the recipes have no fewer."""
+FEW = 100
+"""Recordings below which there are few to differ from and few that say the same."""
+ADVICE = "try a lower train.learning_rate or other crops"
 COLLAPSED = 0.01
 """Spread of projections below which they are taken to be one point; see `mfcl.models.losses.spread`."""
 
@@ -68,7 +74,40 @@ class Watch:
         return self.before + time.perf_counter() - self.since
 
 
-def collapse(figures: dict[str, float], chance: float, *, step: int, steps: int) -> str | None:
+def cautions(size: Budget, count: int) -> list[str]:
+    """Return what should be known before a pre-training of this size is begun; nothing if all is well.
+
+    Args:
+        size: Batch, steps and epochs of the run.
+        count: Training recordings.
+
+    Example:
+        >>> cautions(Budget(batch=64, epoch_steps=27, steps=648, stages=12), 1716)
+        []
+        >>> print(*cautions(Budget(batch=128, epoch_steps=2, steps=20, stages=10), 256))
+        only 20 steps with 256 recordings in batches of 128, too few to learn much: set train.least_steps=300
+    """
+    found = []
+    if count < FEW:
+        found.append(
+            f"{count} training recordings are few to learn from without labels: see in a study whether this is better "
+            "than the same encoders untrained, and add recordings if you can, labelled or not"
+        )
+    if size.steps < ENOUGH_STEPS:
+        found.append(
+            f"only {size.steps} steps with {count} recordings in batches of {size.batch}, too few to learn much: "
+            f"set train.least_steps={ADVISED_STEPS}"
+        )
+    used = size.steps * size.batch
+    if size.steps < size.epoch_steps:
+        found.append(
+            f"the {size.steps} steps of this recipe use {used} of {count} recordings: raise train.most_steps (and "
+            "train.most_sound, if it is set) to use all"
+        )
+    return found
+
+
+def collapse(figures: dict[str, float], chance: float, *, step: int, steps: int, count: int, batch: int) -> str | None:
     """Return a warning if the loss is not below chance level or the projections have collapsed; None if all is well.
 
     A loss near chance gives no warning before `ENOUGH_STEPS` steps, unless the run ends there.
@@ -78,22 +117,25 @@ def collapse(figures: dict[str, float], chance: float, *, step: int, steps: int)
         chance: The loss of projections without information.
         step: Steps done.
         steps: Steps of the whole run.
+        count: Training recordings.
+        batch: Recordings in a batch.
 
     Example:
-        >>> collapse({"loss": 2.0, "spread": 0.9}, 5.5, step=200, steps=200) is None
+        >>> collapse({"loss": 2.0, "spread": 0.9}, 5.5, step=200, steps=200, count=500, batch=64) is None
         True
-        >>> collapse({"loss": 5.5, "spread": 0.9}, 5.5, step=1, steps=3) is None
+        >>> collapse({"loss": 5.5, "spread": 0.9}, 5.5, step=1, steps=3, count=48, batch=48) is None
         True
-        >>> print(collapse({"loss": 5.5, "spread": 0.9}, 5.5, step=3, steps=3))
-        only 3 steps were made, too few to learn from: set more train.epochs or a smaller train.batch
+        >>> print(collapse({"loss": 5.5, "spread": 0.9}, 5.5, step=3, steps=3, count=48, batch=48))
+        nothing is learned: loss 5.500 is not below its chance line 5.500 after only 3 steps of 48 recordings; set \
+train.least_steps=300
     """
-    advice = "try a lower train.learning_rate or other crops"
     if figures.get("spread", 1.0) < COLLAPSED:
-        return f"collapse: all recordings are projected to one point (spread {figures['spread']:.4f}); {advice}"
-    if figures["loss"] < 0.99 * chance:
+        return f"collapse: all recordings are projected to one point (spread {figures['spread']:.4f}); {ADVICE}"
+    if figures["loss"] < 0.99 * chance or (step < ENOUGH_STEPS and step < steps):
         return None
-    if step >= ENOUGH_STEPS:
-        return f"nothing is learned: loss {figures['loss']:.3f} is not below its chance line {chance:.3f}; {advice}"
-    if step < steps:
-        return None
-    return f"only {step} steps were made, too few to learn from: set more train.epochs or a smaller train.batch"
+    found = f"nothing is learned: loss {figures['loss']:.3f} is not below its chance line {chance:.3f}"
+    if step < ENOUGH_STEPS:
+        return f"{found} after only {step} steps of {batch} recordings; set train.least_steps={ADVISED_STEPS}"
+    if count < FEW:
+        return f"{found}; {count} recordings in batches of {batch} may be too few: add recordings, or {ADVICE}"
+    return f"{found}; {ADVICE}"

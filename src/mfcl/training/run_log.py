@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import re
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,9 @@ from mfcl.core.files import read_json, write_json, write_text
 from mfcl.core.yaml_text import read_yaml
 from mfcl.errors import CheckpointError, MfclError, TrainingError, advice, shown
 from mfcl.training.run_folder import ENVIRONMENT, LOG, MARK, METRICS, check_place, clear, marked
+
+WARNING = "warning: "
+"""Begins a line of `train.log` that a reader of the results should see; see `read_warnings`."""
 
 
 class Journal:
@@ -97,10 +101,16 @@ class Journal:
         self._append(METRICS, json.dumps(plain, ensure_ascii=False))
 
     def say(self, line: str) -> None:
-        """Append a line to `train.log` and show it."""
+        """Append a line to `train.log` and show it; a warning is shown even if nothing else is."""
         self._append(LOG, f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}")
-        if self.shown and self.writes:
-            tqdm.write(line, file=sys.stderr)
+        warning = line.startswith(WARNING)
+        if self.writes and (self.shown or warning):
+            told = f"{WARNING}{self.run}: {line.removeprefix(WARNING)}" if warning else line
+            tqdm.write(told, file=sys.stderr)
+
+    def warn(self, text: str) -> None:
+        """Append a warning to `train.log`, a line `DATE TIME warning: TEXT`, and show it even if nothing else is."""
+        self.say(f"{WARNING}{text}")
 
     def lines(self) -> int:
         """Flush `metrics.jsonl` to disk and return its number of lines."""
@@ -157,6 +167,16 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
         if entry is not None:
             found.append(entry)
     return found
+
+
+def read_warnings(run: Path) -> list[str]:
+    """Return the warnings in a run's `train.log`, each once, in order; none if it cannot be read."""
+    try:
+        lines = (run / LOG).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    found = (re.fullmatch(rf"\S+ \S+ {WARNING}(.*)", line) for line in lines)
+    return list(dict.fromkeys(one[1] for one in found if one))
 
 
 def describe_machine(device: torch.device, processes: int) -> dict[str, Any]:

@@ -64,27 +64,53 @@ class Views:
 
 
 def epoch_order(
-    lengths: Int64[np.ndarray, " items"], batch: int, *, seed: int, epoch: int
+    lengths: Int64[np.ndarray, " items"], batch: int, *, seed: int, epoch: int, fill: bool = False
 ) -> Int64[np.ndarray, "steps batch"]:
     """Return the recordings of each batch of an epoch, in a new order for each epoch.
 
     Recordings of similar length share a batch: this saves padding, and the loss cannot use length to tell recordings
     apart. Recordings are shuffled, then sorted by length within every `POOL` batches. The last, incomplete batch is
-    left out.
+    left out, or with `fill` completed with recordings of the other batches. No batch holds a recording twice.
 
     Example:
         >>> sorted(sorted(batch) for batch in epoch_order(np.array([5, 1, 6, 2]), 2, seed=0, epoch=0).tolist())
         [[0, 2], [1, 3]]
     """
     draw = generator(seed, "order", epoch)
-    order = draw.permutation(len(lengths))[: len(lengths) // batch * batch]
+    order = draw.permutation(len(lengths))
+    if not fill:
+        order = order[: len(lengths) // batch * batch]
     pool = np.arange(len(order)) // (POOL * batch)
-    batches = order[np.lexsort((lengths[order], pool))].reshape(-1, batch)
+    order = order[np.lexsort((lengths[order], pool))]
+    whole, last = np.split(order, [len(order) // batch * batch])
+    if len(last):
+        order = np.concatenate([order, _completing(whole, last, batch - len(last), lengths, draw)])
+    batches = order.reshape(-1, batch)
     return draw.permuted(draw.permutation(batches), axis=1)
 
 
+def _completing(
+    whole: Int64[np.ndarray, " items"],
+    last: Int64[np.ndarray, " rest"],
+    missing: int,
+    lengths: Int64[np.ndarray, " all_items"],
+    draw: np.random.Generator,
+) -> Int64[np.ndarray, " missing"]:
+    """Draw recordings out of whole batches, about as long as those of the last batch."""
+    drawn = draw.permutation(whole)[: POOL * missing]
+    far = np.abs(lengths[drawn] - np.median(lengths[last]))
+    return drawn[np.argsort(far, kind="stable")[:missing]]
+
+
 def batch_indices(
-    lengths: Int64[np.ndarray, " items"], batch: int, *, seed: int, epoch: int, rank: int = 0, processes: int = 1
+    lengths: Int64[np.ndarray, " items"],
+    batch: int,
+    *,
+    seed: int,
+    epoch: int,
+    rank: int = 0,
+    processes: int = 1,
+    fill: bool = False,
 ) -> Int64[np.ndarray, "steps share"]:
     """Return this process's share of every batch of an epoch.
 
@@ -98,11 +124,22 @@ def batch_indices(
         epoch: The epoch, from 0.
         rank: Number of this process, from 0.
         processes: Number of processes that train together.
+        fill: Use every recording; see `epoch_order`.
 
     Raises:
         TrainingError: a batch would have fewer than two recordings, or the processes cannot share it equally.
     """
-    count = len(lengths)
+    size = batch_size(len(lengths), batch, processes)
+    share = size // processes
+    return epoch_order(lengths, size, seed=seed, epoch=epoch, fill=fill)[:, rank * share : (rank + 1) * share]
+
+
+def batch_size(count: int, batch: int, processes: int = 1) -> int:
+    """Return the recordings of each batch: `batch`, or with fewer recordings all that the processes can share.
+
+    Raises:
+        TrainingError: a batch would have fewer than two recordings, or the processes cannot share it equally.
+    """
     if count >= batch and batch % processes:
         nearest = max(batch // processes, 1) * processes
         raise TrainingError(
@@ -110,12 +147,12 @@ def batch_indices(
         )
     size = min(batch, count // processes * processes)
     if size < 2:
+        more = "a larger batch" if count > 1 and processes == 1 else "more recordings"
         raise TrainingError(
             f"{count} recordings in batches of {batch} for {processes} processes: a batch needs at least 2 recordings, "
-            "and one for each process; use more recordings or a larger batch"
+            f"and one for each process; use {more}"
         )
-    share = size // processes
-    return epoch_order(lengths, size, seed=seed, epoch=epoch)[:, rank * share : (rank + 1) * share]
+    return size
 
 
 def make_views(

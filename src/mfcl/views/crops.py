@@ -71,6 +71,21 @@ class CropPair:
     counts: Int64[np.ndarray, "items 2"]
 
 
+def mean_seconds(settings: CropSettings, lengths: Int64[np.ndarray, " items"], sample_rate: int) -> float:
+    """Return the mean length of a crop of these recordings in seconds; `lengths` in samples.
+
+    Example:
+        >>> mean_seconds(CropSettings(length=0.45), np.array([16000, 48000]), 16000)
+        0.9
+    """
+    if not len(lengths):
+        return 0.0
+    asked = settings.length if settings.longest is None else (settings.length + settings.longest) / 2
+    clips = lengths / sample_rate
+    crops = asked * clips if settings.unit == "fraction" else np.minimum(asked, clips)
+    return float(np.minimum(crops, settings.most_seconds).mean())
+
+
 def crop_pair(
     lengths: Int64[np.ndarray, " items"],
     sample_rate: int,

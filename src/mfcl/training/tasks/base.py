@@ -9,10 +9,13 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from mfcl.core.distributed import processes
 from mfcl.core.random import generator
 from mfcl.data.store import Store
 from mfcl.models.encoders import Frames
 from mfcl.models.pair import FormatEncoder
+from mfcl.recipe import TrainSettings
+from mfcl.training.budget import Budget, budget
 
 
 class Task(nn.Module, abc.ABC):
@@ -55,16 +58,25 @@ class Task(nn.Module, abc.ABC):
     def prepare(self) -> None:
         """Fit the front ends' normalisation, before the first step."""
 
-    def begin(self, epoch: int, epochs: int) -> list[str]:
-        """Prepare an epoch, and return lines to log.
+    @property
+    def crop_seconds(self) -> float:
+        """Mean seconds of sound that a step takes of a recording; see `TrainSettings.most_sound`."""
+        return float(np.mean(self.store.lengths)) / self.store.sample_rate if self.count else 0.0
 
-        Runs in all processes, and anything it changes must be in the task's state dict.
+    def budget(self, settings: TrainSettings) -> Budget:
+        """Return the size of a run of this task in the processes that train now."""
+        return budget(settings, self.count, seconds=self.crop_seconds, processes=processes())
+
+    def begin(self, stage: int, stages: int) -> list[str]:
+        """Prepare a stage, one of `stages` equal parts of the run (an epoch, if nothing else sizes the run).
+
+        It runs in all processes, and anything it changes must be in the task's state dict. Returns lines to log.
         """
         return []
 
     @abc.abstractmethod
     def batch(self, indices: Int64[np.ndarray, " batch"], epoch: int) -> Any:
-        """Return the batch of these recordings; depends on them, the seed and the state at the epoch's beginning."""
+        """Return the batch of these recordings; depends on them, the seed and the state at the stage's beginning."""
 
     def see(self, batch: Any) -> Any:
         """Make the encoder inputs of a batch, which `forward` takes.

@@ -35,6 +35,7 @@ from mfcl.training.positives import Neighbourhood
 from mfcl.training.tasks.base import Task
 from mfcl.views.augment import augment_mel, augment_wave, noise_for_mel
 from mfcl.views.batches import ClipBatch, Views, make_views
+from mfcl.views.crops import mean_seconds
 
 
 @dataclass(frozen=True)
@@ -96,13 +97,18 @@ class Pretrain(Task):
         alike = Neighbourhood(len(store), positives=asked.neighbours, ambiguous=asked.ambiguous, seed=seed)
         self.neighbourhood = alike if alike.positives else None
         self.compared: Compared | None = None  # made at the first search, and again after a resume
-        self.chance_loss = self._chance(min(recipe.train.batch, len(store)))
+        self.chance_loss = self._chance(self.budget(recipe.train).batch)
 
     @property
     def formats(self) -> tuple[str, ...]:
         """The formats whose encoders are trained."""
         first, second = TERMS[self.recipe.loss.terms]
         return tuple(dict.fromkeys((*first, *second)))
+
+    @property
+    def crop_seconds(self) -> float:
+        """Mean seconds of a crop."""
+        return mean_seconds(self.recipe.crops, self.store.lengths, self.store.sample_rate)
 
     @property
     def partial(self) -> bool:
@@ -130,16 +136,16 @@ class Pretrain(Task):
             neck: Neck = getattr(self.model, format).neck
             neck.turn(fit_whitening(embeddings.part(self._part(format, "content"))))
 
-    def begin(self, epoch: int, epochs: int) -> list[str]:
-        """Search for nearest neighbours, in the epochs given by `loss.searches`; return what to log."""
+    def begin(self, stage: int, stages: int) -> list[str]:
+        """Search for nearest neighbours, in the stages given by `loss.searches`; return what to log."""
         if self.neighbourhood is None:
             return []
-        searches = min(self.recipe.loss.searches, epochs)
-        if epoch not in {search * epochs // searches for search in range(searches)}:
+        searches = min(self.recipe.loss.searches, stages)
+        if stage not in {search * stages // searches for search in range(searches)}:
             return []
         said: list[str] = []
         if is_main():
-            learned = epoch > 0 or self.learned_before
+            learned = stage > 0 or self.learned_before
             if self.recipe.loss.alike_by == "vectors":
                 self.neighbourhood.renew(cosine_graph(self._neighbour_features(learned=learned)))
             else:
