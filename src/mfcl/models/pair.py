@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mfcl.core.settings import bounded, check_settings, later
+from mfcl.core.settings import LATER, bounded, check_settings
 from mfcl.embeddings.parts import FORMATS, WORDS, Part, Role, Stage
 from mfcl.models.encoders import EncoderSettings, Frames, make_encoder
 from mfcl.models.encoders.base import Lengths, WaveEncoder
@@ -32,7 +32,7 @@ class ModelSettings:
     """Pooling of the speaker part of each embedding, such as `statistics`; None: there is a content part only."""
     neck: NeckSettings | None = None
     """Shortens the content part of each embedding; None: it is the pooled values themselves."""
-    landmarks: LandmarkSettings | None = later(None)
+    landmarks: LandmarkSettings | None = field(default=None, metadata={LATER: True})
     """Adds each clip's similarity to landmark clips, by alignment of frames, to the content part; None: does not."""
 
     def __post_init__(self) -> None:
