@@ -5,7 +5,7 @@ import torch
 
 from mfcl.errors import CheckpointError, MfclError
 from mfcl.training.run_folder import BEGUN, OWN, is_run
-from mfcl.training.run_log import Journal, describe_machine, read_metrics
+from mfcl.training.run_log import Journal, describe_machine, read_metrics, read_warnings
 
 CONFIG = {"seed": 0, "recipe": {"train": {"epochs": 3, "learning_rate": 1e-5}, "augment": {"setting": "none"}}}
 DATA = {"fingerprint": "abc", "recordings": 10}
@@ -187,3 +187,30 @@ def test_a_line_that_a_full_disk_has_cut_is_left_out_of_the_figures(tmp_path):
         (tmp_path / "metrics.jsonl").write_text(damaged)
         with pytest.raises(CheckpointError, match=r"metrics\.jsonl: line 1 is damaged; delete this file"):
             read_metrics(tmp_path)
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_a_warning_is_shown_once_and_also_where_nothing_else_is(tmp_path, capsys, shown):
+    journal = Journal(tmp_path / "run", shown=shown)
+    journal.open(CONFIG, DATA, {}, resume=False, overwrite=False)
+    for epoch in (1, 2, 3):
+        journal.say(f"epoch {epoch}: loss 5.0")
+        journal.say(f"warning: epoch {epoch}: all vectors are equal")
+    journal.say("warning: 24 of 48 recordings are in no batch")
+    said = capsys.readouterr().err.splitlines()
+    warned = ["warning: {}epoch 1: all vectors are equal", "warning: {}24 of 48 recordings are in no batch"]
+    assert [line for line in said if "warning" in line] == [text.format("" if shown else "run: ") for text in warned]
+    assert sum("loss" in line for line in said) == (3 if shown else 0)
+    assert read_warnings(tmp_path / "run") == [
+        "all vectors are equal (epochs 1, 2, 3)", "24 of 48 recordings are in no batch",
+    ]  # fmt: skip
+    assert read_warnings(tmp_path / "other") == []
+
+
+def test_of_many_epochs_the_log_has_every_one_and_the_screen_a_few(tmp_path, capsys):
+    journal = Journal(tmp_path / "run")
+    journal.open(CONFIG, DATA, {}, resume=False, overwrite=False)
+    for epoch in range(1, 1001):
+        journal.say(f"epoch {epoch}: loss 5.0")
+    assert 40 < len(capsys.readouterr().err.splitlines()) < 90
+    assert len((tmp_path / "run" / "train.log").read_text().splitlines()) == 1000

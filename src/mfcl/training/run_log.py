@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import re
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,13 @@ from mfcl.core.yaml_text import read_yaml
 from mfcl.errors import CheckpointError, MfclError, TrainingError, advice, shown
 from mfcl.training.run_folder import ENVIRONMENT, LOG, MARK, METRICS, check_place, clear, marked
 
+WARNING = "warning: "
+"""How a message begins that the reader of the results must see."""
+EPOCH = re.compile(r"epoch (\d+): ")
+"""The epoch in such a message."""
+STAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
+"""The time before each message."""
+
 
 class Journal:
     """Write and check the readable files of a run folder.
@@ -30,6 +38,7 @@ class Journal:
 
     def __init__(self, run: Path, *, writes: bool = True, shown: bool = True) -> None:
         self.run, self.writes, self.shown = run, writes, shown
+        self._warned: set[str] = set()
 
     def open(
         self,
@@ -97,9 +106,19 @@ class Journal:
         self._append(METRICS, json.dumps(plain, ensure_ascii=False))
 
     def say(self, line: str) -> None:
-        """Append a line to `train.log` and show it."""
+        """Append a line to `train.log` and show it; a warning is shown once, and also where nothing else is.
+
+        Of many epochs not all are shown: each up to 40, then every tenth, from 400 on every hundredth.
+        """
         self._append(LOG, f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}")
-        if self.shown and self.writes:
+        if not self.writes:
+            return
+        if line.startswith(WARNING):
+            text = EPOCH.sub("", line)  # one that comes again in each epoch is shown for the first
+            if text not in self._warned:
+                self._warned.add(text)
+                tqdm.write(line if self.shown else f"{WARNING}{self.run.name}: {line[len(WARNING) :]}", file=sys.stderr)
+        elif self.shown and not _rare(line):
             tqdm.write(line, file=sys.stderr)
 
     def lines(self) -> int:
@@ -157,6 +176,43 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
         if entry is not None:
             found.append(entry)
     return found
+
+
+def read_warnings(run: Path) -> list[str]:
+    """Return the warnings of a run's `train.log`, each once, with the epochs in which it came; none if there is no log.
+
+    `warning: epoch 2: collapsed`, and the same for epoch 3, are one: `collapsed (epochs 2, 3)`.
+    """
+    try:
+        lines = (run / LOG).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:  # the run's results are there without it
+        return []
+    epochs: dict[str, dict[str, None]] = {}
+    for line in lines:
+        _, sign, text = line.partition(f" {WARNING}")
+        if sign and STAMP.fullmatch(line[: line.index(sign)]):
+            own = epochs.setdefault(EPOCH.sub("", text), {})
+            own |= dict.fromkeys(EPOCH.findall(text))
+    return [text + _in_epochs(list(own)) for text, own in epochs.items()]
+
+
+def _rare(line: str) -> bool:
+    """Say whether a line is of an epoch that is only logged.
+
+    Example:
+        >>> [_rare(f"epoch {number}: loss 1") for number in (7, 41, 50, 410, 500)]
+        [False, True, False, True, False]
+    """
+    found = EPOCH.match(line)
+    number = int(found[1]) if found else 0
+    return number % (1 if number <= 40 else 10 if number <= 400 else 100) != 0
+
+
+def _in_epochs(epochs: list[str]) -> str:
+    if not epochs:
+        return ""
+    shown = epochs if len(epochs) <= 4 else [*epochs[:3], f"and {len(epochs) - 3} more"]
+    return f" (epoch{'s' * (len(epochs) > 1)} {', '.join(shown)})"
 
 
 def describe_machine(device: torch.device, processes: int) -> dict[str, Any]:
