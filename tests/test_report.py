@@ -42,6 +42,7 @@ from mfcl.report.audio import clip_sounds, evenly
 from mfcl.report.charts import crops
 from mfcl.report.embedding_maps import map_data
 from mfcl.report.load import Study, read_study
+from mfcl.report.page import told
 from mfcl.report.picture_text import confused, worst
 from mfcl.report.pictures import Confusion, Groups, Pictures
 from mfcl.report.section_text import efficiency, robustness, variants
@@ -254,10 +255,9 @@ def test_with_few_labels_the_highest_of_all_is_sought_among_those_that_saw_no_mo
     assert [bar.name for bar in tile.bars] == ["pre-trained, both", "supervised, all labels"]
     every = dataclasses.replace(FEW, labels_per_class=None)
     found = [dataclasses.replace(one, question=every) for one in found]
-    assert "highest" not in compare(found, {})  # it stands beside, and saw as many
-    found.append(figure(Representation(SUPERVISED, "", "wave"), 99.5, asked=every))
-    assert "The highest of all is 99.5 %, of the supervised wave encoder." in compare(found, {})
-    assert tiles(found)[0].bars[-1].name == "supervised, mel"
+    found.append(figure(Representation(SUPERVISED, "", "both"), 98.0, asked=every))
+    assert "The highest of all is 99.0 %, of the supervised mel encoder." in compare(found, {})
+    assert tiles(found)[0].bars[-1].name == "supervised, both"
 
 
 def test_noise_costs_what_the_loudest_noise_costs() -> None:
@@ -389,6 +389,23 @@ def test_an_interval_is_spoken_of_only_where_there_is_one(tmp_path: Path) -> Non
 
     assert "95&nbsp;% interval over speakers and seeds" in origin("labels")
     assert "interval" not in origin("cost")
+
+
+def test_without_a_speaker_column_intervals_are_over_recordings(tmp_path: Path) -> None:
+    write_study(tmp_path, seeds=1, speakers=3, takes=1)
+    about = json.loads((tmp_path / "about.json").read_text("utf-8"))
+    (tmp_path / "about.json").write_text(json.dumps({**about, "speaker": None}), encoding="utf-8")
+    page = make_report(tmp_path).read_text("utf-8")
+    assert "95&nbsp;% interval over recordings." in page
+    assert "interval over speakers" not in page
+
+
+def test_a_sentence_explains_its_terms_where_they_come_first() -> None:
+    text = str(told("<b> minDCF beside minDCF, alignment landmarks by DTW, labels spread, 20 labels in all, chosen"))
+    assert text.startswith("&lt;b&gt; ")
+    words = re.findall(r'<span class="term" title="[^"]+">([^<]+)</span>', text)
+    assert words == ["minDCF", "alignment landmarks", "DTW", "labels spread", "labels in all, chosen"]
+    assert "<span" not in told("retraining unsupervised-like")
 
 
 def test_the_terms_of_the_field_are_explained_on_hover(page: str) -> None:
@@ -554,6 +571,18 @@ def test_the_first_screen_says_whether_speakers_are_unseen_and_shows_the_notes(
     assert "2 more notes" in screen
 
 
+def test_warnings_come_before_all_notes_and_all_stand_on_the_first_screen(tmp_path: Path) -> None:
+    write_study(tmp_path, seeds=1, speakers=3, takes=1)
+    about = json.loads((tmp_path / "about.json").read_text("utf-8"))
+    about["notes"] = ["note 0", *(f"warning: pre-trained, seed {place}: collapsed" for place in range(5)), "note 1"]
+    (tmp_path / "about.json").write_text(json.dumps(about), encoding="utf-8")
+    screen = make_report(tmp_path).read_text("utf-8").partition("</header>")[0]
+    found = re.findall(r'<p class="(remark[^"]*)">([^<]*)</p>', screen)
+    assert found[:5] == [("remark warning", f"warning: pre-trained, seed {place}: collapsed") for place in range(5)]
+    assert "note 0" not in screen
+    assert "2 more notes" in screen
+
+
 @pytest.mark.parametrize("left", [{}, {"maps": []}, {"training": [], "confusions": None}, "none"])
 def test_pictures_may_be_missing(tmp_path: Path, left: object) -> None:
     write_study(tmp_path, seeds=1, speakers=3, takes=1)
@@ -626,6 +655,64 @@ def test_a_map_keeps_its_shape(folder: Path) -> None:
     assert drawn["y"][high] == min(drawn["y"])  # up on the map is up on the screen
     assert max(max(drawn["x"]) - min(drawn["x"]), max(drawn["y"]) - min(drawn["y"])) == 1000
     assert [data["labels"][0]["values"][value] for value in data["labels"][0]["of"]] == source.labels["digit"]
+
+
+def split_map(folder: Path) -> dict[str, object]:
+    """Let the maps of both formats hold training and validation clips too; return what the page is given."""
+    pictures = json.loads((folder / "pictures.json").read_text("utf-8"))
+    tested = pictures["maps"][0]["ids"]
+    for one in pictures["maps"]:
+        if one["format"] == "both":
+            one["ids"] = [*tested, *(f"more/{place}.wav" for place in range(20))]
+            one["x"], one["y"] = ([*one[axis], *map(float, range(20))] for axis in ("x", "y"))
+            one["labels"] = {name: [*values, *(["zz", *values[:19]])] for name, values in one["labels"].items()}
+            one["splits"] = [*["test"] * len(tested), *["train", "valid"] * 10]
+    (folder / "pictures.json").write_text(json.dumps(pictures), encoding="utf-8")
+    about = json.loads((folder / "about.json").read_text("utf-8"))
+    sides = (("test", len(tested)), ("train", 900), ("valid", 100))
+    about["parts"] = {name: {"recordings": count, "speakers": 2} for name, count in sides}
+    (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
+    data = map_data(read_study(folder))
+    assert data is not None
+    return data
+
+
+def test_clips_of_every_part_of_the_split_are_on_the_maps_of_both_formats(tmp_path: Path) -> None:
+    data = split_map(write_study(tmp_path, seeds=1, speakers=4, takes=1))
+    assert data["parts"] == ["test", "train", "valid"]
+    assert data["part"] == [0] * 40 + [1] * 10 + [2] * 10
+    assert len(data["ids"]) == 40  # only these can have sound
+    assert [len(one["of"]) for one in data["maps"] if one["name"].endswith(", both")] == [60] * 3
+    assert {len(one["of"]) for one in data["maps"] if not one["name"].endswith(", both")} == {40}
+    assert (data["left_out"], data["others_left_out"]) == (0, 980)
+    assert data["labels"][0]["values"] == [*map(str, range(10)), "zz"]  # values of the test part come first
+    page = make_report(tmp_path).read_text("utf-8")
+    assert '<select id="clips">' in page
+    assert "980 of these are left out" in page
+
+
+def test_a_study_that_mapped_its_test_clips_alone_offers_no_others(folder: Path, page: str) -> None:
+    data = map_data(read_study(folder))
+    assert data is not None
+    assert data["parts"] == ["test"]
+    assert 'id="clips"' not in page
+
+
+def test_the_page_of_many_clips_stays_small(tmp_path: Path) -> None:
+    write_study(tmp_path, seeds=1, speakers=4, takes=1)
+    plain = make_report(tmp_path).stat().st_size
+    pictures = json.loads((tmp_path / "pictures.json").read_text("utf-8"))
+    for one in pictures["maps"]:
+        one["ids"] = [f"data/speaker/clip-{place:05d}.wav" for place in range(9000)]
+        one["splits"] = ["test", "train", "valid"] * 3000
+        one["x"], one["y"] = [float(place) for place in range(9000)], [float(place % 97) for place in range(9000)]
+        one["labels"] = {"digit": [str(place % 10) for place in range(9000)]}
+    (tmp_path / "pictures.json").write_text(json.dumps(pictures), encoding="utf-8")
+    data = map_data(read_study(tmp_path))
+    assert data is not None
+    assert [data["part"].count(part) for part in range(3)] == [1500, 750, 750]
+    assert data["others_left_out"] == 24000 - 1500  # of 18,000 and 6,000, as the study tells
+    assert make_report(tmp_path).stat().st_size - plain < 600_000
 
 
 def test_sound_is_in_the_page_only_if_asked_for(folder: Path, page: str) -> None:

@@ -66,4 +66,4 @@ def test_rows_of_a_chart_that_begin_alike_are_told_apart() -> None:
     (plot,) = standing(found)
     drawing = str(plot.drawings[0])
     for view in ("wave", "mel", "both"):
-        assert f"<title>supervised, {view} (all labels)</title>supervised, {view} (" in drawing
+        assert f"<title>supervised, {view} (all labels)</title>…{view} (all labels)</text>" in drawing

@@ -40,12 +40,12 @@ def map_data(study: Study) -> dict[str, Any] | None:
     part = {name: split for one in drawn for name, split in zip(one.ids, one.splits, strict=False)}
     every = list(dict.fromkeys(name for one in drawn for name in one.ids))
     tested = [name for name in every if part.get(name, TEST) == TEST]
-    others = [name for name in every if part.get(name, TEST) != TEST]
+    parts = list(dict.fromkeys([TEST, *(part.get(name, TEST) for name in every)]))
+    others = [name for side in parts[1:] for name in every if part.get(name, TEST) == side]
     shown = _spread(tested, MOST)
     clips = [*shown, *_spread(others, OTHERS)]
     number = {name: place for place, name in enumerate(clips)}
     drawn = [one for one in drawn if any(name in number for name in one.ids)]
-    parts = list(dict.fromkeys([TEST, *(part[name] for name in others)]))
     sides = [parts.index(part.get(name, TEST)) for name in clips]
     return {
         "ids": shown,
