@@ -357,7 +357,7 @@ def test_a_probe_guesses_what_to_measure_by_and_says_it(
     assert [line.split(":")[0] for line in err.splitlines()] == said
     assert ("voices, all pairs" in out) == ("speaker" in labels)
     if "speaker" in labels:
-        assert "note: no interval of 2 groups (speakers); 5 or more are wanted" in out
+        assert "note: no interval of 2 groups (speakers, else recordings); 5 or more are wanted" in out
 
 
 def test_a_probe_that_cannot_guess_names_the_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

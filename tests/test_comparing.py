@@ -153,7 +153,7 @@ def test_of_few_speakers_the_table_tells_no_interval_and_why() -> None:
     assert all(one.low is one.result.low is None for one in found)
     text = compare_tables(found)
     assert "[" not in text.replace("in [ ]", "")
-    assert "- no interval of 2 groups (speakers); 5 or more are wanted" in text
+    assert "- no interval of 2 groups (speakers, else recordings); 5 or more are wanted" in text
 
 
 def test_figures_of_other_recordings_have_no_difference() -> None:

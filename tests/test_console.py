@@ -148,7 +148,57 @@ def test_a_quiet_work_says_its_notes_alone(live, monkeypatch):
     assert screen.getvalue().strip("\r\n ") == "voices are not measured"
 
 
+@pytest.mark.parametrize("steps", [1, 40, 43, 1000])
+def test_a_log_of_many_steps_has_few_lines(steps, monkeypatch):
+    screen = watched(monkeypatch, live=False)
+    with StepsBar(steps, shown=True) as line:
+        for number in range(steps):
+            line.tell(f"step {number}")
+            list(progress(range(3), what="embed", unit="clip", shown=False))
+            line.step()
+    lines = screen.getvalue().splitlines()
+    assert min(steps, 30) <= len(lines) <= 40
+    assert lines[0] == f"[1 of {steps}] step 0"
+
+
+def test_a_step_with_a_bar_of_its_own_stays_one_line_of_the_terminal(monkeypatch):
+    screen = watched(monkeypatch, live=True)
+    monkeypatch.setattr(console, "_columns", lambda: 60)
+    with StepsBar(3, shown=True) as line:
+        line.tell("efficiency: pre-trained, fine-tuned, 10 labels a class, seed 0; about 10 min left")
+        with progress(total=30, what="pre-training", unit="step") as bar:
+            for _ in range(30):
+                bar.set_postfix_str("loss 3.2")
+                bar.update()
+                bar.refresh()
+        line.tell("labels")
+        with progress(total=2, what="embed", unit="clip") as bar:
+            bar.update()
+            bar.refresh()
+            line.note("voices are not measured")
+        line.step()
+    said = screen.getvalue()
+    assert said.count("\n") == 1  # the note's
+    assert "\x1b[A" not in said  # nothing moves to another line
+    assert max(len(part.rstrip()) for part in said.split("\r")) < 60
+    assert "labels | embed: 1 of 2 clip" in said
+    assert "pre-training" not in said.partition("labels")[2]
+    assert said.rsplit("\r", 2)[1].strip() == ""
+    assert StepsBar.open is None
+
+
 # Bars
+
+
+def test_a_long_work_has_few_lines_in_a_log(monkeypatch):
+    screen = watched(monkeypatch, live=False)
+    now = [0.0]
+    monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
+    lines = console._PlainLines()
+    for _ in range(2880):  # a day, with an update each half minute
+        now[0] += 30.0
+        lines.write("\rpre-training: 1 of 9 step")
+    assert 30 < screen.getvalue().count("\n") <= 100
 
 
 def test_in_a_log_progress_is_plain_lines_without_carriage_returns(monkeypatch):

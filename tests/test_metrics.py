@@ -118,7 +118,9 @@ def test_few_groups_have_no_interval_and_the_reason_is_said(count: int) -> None:
     groups = np.arange(40) % count
     found = bootstrap_interval(np.random.default_rng(0).random(40), groups, seed=0)
     assert (found.low is None) == (found.high is None) == (count < 5)
-    assert found.reason == (f"no interval of {count} groups (speakers); 5 or more are wanted" if count < 5 else "")
+    assert found.reason == (
+        f"no interval of {count} groups (speakers, else recordings); 5 or more are wanted" if count < 5 else ""
+    )
     draws = np.random.default_rng(0).random(100)
     assert (interval_of(draws, count).low is None) == (count < 5)
     assert (paired_draws(draws, 0 * draws, count).low is None) == (count < 5)

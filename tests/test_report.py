@@ -16,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mfcl.errors import MfclError
 from mfcl.evaluation.result import (
@@ -40,14 +42,16 @@ from mfcl.report.audio import clip_sounds, evenly
 from mfcl.report.charts import crops
 from mfcl.report.embedding_maps import map_data
 from mfcl.report.load import Study, read_study
-from mfcl.report.picture_text import worst
-from mfcl.report.pictures import Groups, Pictures
+from mfcl.report.page import told
+from mfcl.report.picture_text import confused, worst
+from mfcl.report.pictures import Confusion, Groups, Pictures
 from mfcl.report.section_text import efficiency, robustness, variants
 from mfcl.report.selection import leading, shown
 from mfcl.report.svg.scales import Scale, span
 from mfcl.report.svg.spectrogram import png
 from mfcl.report.tables import tables
 from mfcl.report.text import compare, headline, tally
+from mfcl.report.tiles import tiles
 from tests.report_data import write_study
 
 TASK = "digit, linear probe, 10 labels a class"
@@ -177,24 +181,83 @@ def curves(label="digit"):
     ]
 
 
-def test_training_from_scratch_is_compared_where_both_were_measured() -> None:
+def test_training_from_scratch_is_told_at_every_number_of_labels() -> None:
+    start = "The best network trained from scratch beside the best frozen pre-trained encoder: "
     assert efficiency(curves())[-1] == (
-        "Training from scratch first has as high a figure as frozen encoders at 50 labels a class: 95.0 % beside "
-        "90.0 % (no paired interval)."
+        f"{start}lower with 1 label a class (20.0 % beside 60.0 %) and 5 labels a class (79.0 % beside 80.0 %), and "
+        "as high or higher with 50 labels a class (95.0 % beside 90.0 %); no paired interval."
     )
-    more = figure(OURS, 99.0, x=133.0, asked=Question("efficiency", "accuracy", "digit", LINEAR))
-    assert efficiency([*curves()[:4], more])[-1] == (
-        "Up to 5 labels a class, training from scratch has a lower figure than frozen encoders wherever both were "
-        "measured: 79.0 % beside 80.0 % at the last (no paired interval)."
+    asked = Question("efficiency", "accuracy", "digit", LINEAR)
+    both = [  # the mean number of labels of all need not be the same float for both
+        figure(OURS, 99.0, x=133.0, asked=asked),
+        figure(
+            Representation(FROM_SCRATCH, "", "mel"), 99.04, x=133.0001, asked=dataclasses.replace(asked, probe=NETWORK)
+        ),
+    ]
+    assert (
+        "50 labels a class (95.0 % beside 90.0 %) and all labels (99.0 % beside 99.0 %);"
+        in efficiency([*curves(), *both])[-1]
     )
+    assert "all labels" not in efficiency([*curves(), both[0]])[-1]
     assert efficiency([]) == []
 
 
+PLACES = st.lists(st.tuples(st.sampled_from([1, 5, 50, None]), st.booleans(), st.floats(0, 100)), max_size=12)
+
+
+@settings(deadline=None)
+@given(PLACES)
+def test_whatever_the_rows_what_is_said_of_training_from_scratch_is_true(rows) -> None:
+    found, best = [], {}
+    for per_class, scratch, value in rows:
+        whose, probe = (Representation(FROM_SCRATCH, "", "mel"), NETWORK) if scratch else (OURS, LINEAR)
+        asked = Question("efficiency", "accuracy", "digit", probe, per_class)
+        found.append(figure(whose, value, asked=asked, x=float(per_class or 133)))
+        best[per_class, scratch] = max(value, best.get((per_class, scratch), 0.0))
+    (said,) = [text for text in efficiency(found) if "scratch beside" in text] or [""]
+    lower, _, higher = said.partition("as high or higher with ")
+    for per_class in (1, 5, 50, None):
+        words = f"{per_class} {'label' if per_class == 1 else 'labels'} a class (" if per_class else "all labels ("
+        ours, theirs = (best.get((per_class, scratch)) for scratch in (False, True))
+        known = ours is not None and theirs is not None
+        below = known and float(f"{theirs:.1f}") < float(f"{ours:.1f}")
+        assert (re.search(rf"(with|,|and) {re.escape(words)}", lower) is not None) == below
+        assert (words in f" {higher}") == (known and not below)
+
+
 def test_encoders_that_saw_all_labels_do_not_lead_with_the_fewest() -> None:
-    asked = Question("efficiency", "accuracy", "digit", LINEAR, 1)
-    texts = efficiency([*curves(), figure(Representation(SUPERVISED, "", "both"), 99.0, x=1.0, asked=asked)])
+    whose = Representation(SUPERVISED, "", "both")
+    few, every = (Question("efficiency", "accuracy", "digit", LINEAR, count) for count in (1, None))
+    rows = [figure(whose, 99.0, x=1.0, asked=few), figure(whose, 99.5, x=60.0, asked=every)]
+    texts = efficiency([*curves(), *rows])
     assert texts[0].startswith("With the fewest labels of digit (1 label a class) the highest figure is 60.0 % (pre-tr")
-    assert "Supervised encoders are left out of this order: they saw all labels in training." in texts
+    assert texts[1] == (
+        "Beside it stands 99.0 % (supervised, both, frozen (all labels)): these encoders were trained on all labels, "
+        "only the probe knows few."
+    )
+    assert "the highest figure is 99.5 % (supervised, both, frozen (all labels))" in texts[2]  # here all saw all
+    (table,) = tables([*curves(), *rows])
+    line = next(line for line in table.lines if line.representation.startswith("supervised, both, frozen (all labels)"))
+    assert table.told_more
+    assert [(cell.best, cell.told_more) for cell in line.cells if cell.text in ("99.0", "99.5")] == [
+        (False, True),
+        (False, False),  # alone in its column
+    ]
+    best = {cell.text for line in table.lines for cell in line.cells if cell.best}
+    assert best == {"60.0", "80.0", "95.0"}
+
+
+def test_with_few_labels_the_highest_of_all_is_sought_among_those_that_saw_no_more() -> None:
+    found = [figure(OURS, 80.0), figure(MEL, 81.0), figure(Representation(SUPERVISED, "", "mel"), 99.0)]
+    text = compare(found, {})
+    assert "The highest of those that saw no more labels is 81.0 %, of the pre-trained mel encoder." in text
+    (tile,) = tiles(found)
+    assert [bar.name for bar in tile.bars] == ["pre-trained, both", "supervised, all labels"]
+    every = dataclasses.replace(FEW, labels_per_class=None)
+    found = [dataclasses.replace(one, question=every) for one in found]
+    found.append(figure(Representation(SUPERVISED, "", "both"), 98.0, asked=every))
+    assert "The highest of all is 99.0 %, of the supervised mel encoder." in compare(found, {})
+    assert tiles(found)[0].bars[-1].name == "supervised, both"
 
 
 def test_noise_costs_what_the_loudest_noise_costs() -> None:
@@ -204,6 +267,13 @@ def test_noise_costs_what_the_loudest_noise_costs() -> None:
         asked = dataclasses.replace(clean, condition=NOISE, condition_value=level)
         found += [figure(OURS, value, asked=asked), figure(MFCC, 70.0, asked=asked)]
     first, second = robustness(found, paired(found[-2:]))
+    assert robustness(found, paired(found[-2:]), (10.0, 40.0))[2:] == [
+        "This is matched noise: it is white, and the pre-trained encoders were trained with white noise too, at 10 to "
+        "40 dB. What they gain here they need not gain in other noise. How they stand in noise of another kind was not "
+        "measured."
+    ]
+    other = dataclasses.replace(found[-1], question=dataclasses.replace(found[-1].question, condition="pink"))
+    assert robustness([*found, other], {}, (-5.0, 40.0))[-1].endswith("they need not gain in other noise.")
     assert first == (
         "From clean clips to noise at \N{MINUS SIGN}5 dB the figure of the pre-trained encoders (both formats) goes "
         "from 95.0 % to 60.0 %."
@@ -223,15 +293,33 @@ def test_a_sweep_names_its_highest_and_lowest_figure_and_no_winner() -> None:
 
 
 def test_where_every_speaker_is_told_alike_none_is_the_lowest() -> None:
-    def groups(*accuracy: float) -> Pictures:
-        names = [str(place) for place in range(len(accuracy))]
-        return Pictures(groups=(Groups(OURS, "speaker", names, accuracy, [1] * len(names)),))
+    def groups(*accuracy: float, clips: int = 1) -> Pictures:
+        names = [f"s{place}" for place in range(len(accuracy))]
+        return Pictures(groups=(Groups(OURS, "speaker", names, accuracy, [clips] * len(names)),))
 
     assert worst(groups(100.0, 100.0)) == [
         "With the pre-trained encoders (both formats) every speaker of 2 has the same accuracy, 100.0 %."
     ]
-    assert "the lowest accuracy is 1: 50.0 % of 1 clip, 50.0 points below" in worst(groups(100.0, 50.0, 100.0))[0]
+    (text,) = worst(groups(100.0, 50.0, 100.0))
+    assert "the lowest accuracy is s1: 50.0 % of its 1 clip, too few for a figure of its own, 50.0 points below" in text
+    assert "50.0 % of its 30 clips, 50.0 points below" in worst(groups(100.0, 50.0, 100.0, clips=30))[0]
+    assert worst(groups(50.0, 50.0, 50.0, 50.0, 80.0, 90.0)) == [
+        "With the pre-trained encoders (both formats) 4 speakers of 6 have the lowest accuracy, 50.0 %: s0, s1, s2 and "
+        "1 more. That is 0.0 points below the middle one."
+    ]
     assert worst(groups(100.0)) == []
+
+
+@pytest.mark.parametrize(
+    ("counts", "words"),
+    [
+        ([[0, 1], [0, 30]], "a taken for b, in 1 of 1 clip of a. That is 1 of 1 mistake."),
+        ([[27, 3], [1, 30]], "a taken for b, in 10.0 % of the clips of a. That is 3 of 4 mistakes."),
+    ],
+)
+def test_of_a_class_of_one_clip_no_share_is_told_in_percent(counts: list[list[int]], words: str) -> None:
+    (text,) = confused(Pictures(confusions=(Confusion(OURS, ["a", "b"], np.array(counts)),)))
+    assert text == f"The commonest mistake of the pre-trained encoders (both formats): {words}"
 
 
 @pytest.mark.parametrize("label", ["voices", "both", "mel", "noise at 10 dB", "digit, linear probe", "all labels"])
@@ -301,6 +389,23 @@ def test_an_interval_is_spoken_of_only_where_there_is_one(tmp_path: Path) -> Non
 
     assert "95&nbsp;% interval over speakers and seeds" in origin("labels")
     assert "interval" not in origin("cost")
+
+
+def test_without_a_speaker_column_intervals_are_over_recordings(tmp_path: Path) -> None:
+    write_study(tmp_path, seeds=1, speakers=3, takes=1)
+    about = json.loads((tmp_path / "about.json").read_text("utf-8"))
+    (tmp_path / "about.json").write_text(json.dumps({**about, "speaker": None}), encoding="utf-8")
+    page = make_report(tmp_path).read_text("utf-8")
+    assert "95&nbsp;% interval over recordings." in page
+    assert "interval over speakers" not in page
+
+
+def test_a_sentence_explains_its_terms_where_they_come_first() -> None:
+    text = str(told("<b> minDCF beside minDCF, alignment landmarks by DTW, labels spread, 20 labels in all, chosen"))
+    assert text.startswith("&lt;b&gt; ")
+    words = re.findall(r'<span class="term" title="[^"]+">([^<]+)</span>', text)
+    assert words == ["minDCF", "alignment landmarks", "DTW", "labels spread", "labels in all, chosen"]
+    assert "<span" not in told("retraining unsupervised-like")
 
 
 def test_the_terms_of_the_field_are_explained_on_hover(page: str) -> None:
@@ -466,6 +571,18 @@ def test_the_first_screen_says_whether_speakers_are_unseen_and_shows_the_notes(
     assert "2 more notes" in screen
 
 
+def test_warnings_come_before_all_notes_and_all_stand_on_the_first_screen(tmp_path: Path) -> None:
+    write_study(tmp_path, seeds=1, speakers=3, takes=1)
+    about = json.loads((tmp_path / "about.json").read_text("utf-8"))
+    about["notes"] = ["note 0", *(f"warning: pre-trained, seed {place}: collapsed" for place in range(5)), "note 1"]
+    (tmp_path / "about.json").write_text(json.dumps(about), encoding="utf-8")
+    screen = make_report(tmp_path).read_text("utf-8").partition("</header>")[0]
+    found = re.findall(r'<p class="(remark[^"]*)">([^<]*)</p>', screen)
+    assert found[:5] == [("remark warning", f"warning: pre-trained, seed {place}: collapsed") for place in range(5)]
+    assert "note 0" not in screen
+    assert "2 more notes" in screen
+
+
 @pytest.mark.parametrize("left", [{}, {"maps": []}, {"training": [], "confusions": None}, "none"])
 def test_pictures_may_be_missing(tmp_path: Path, left: object) -> None:
     write_study(tmp_path, seeds=1, speakers=3, takes=1)
@@ -538,6 +655,64 @@ def test_a_map_keeps_its_shape(folder: Path) -> None:
     assert drawn["y"][high] == min(drawn["y"])  # up on the map is up on the screen
     assert max(max(drawn["x"]) - min(drawn["x"]), max(drawn["y"]) - min(drawn["y"])) == 1000
     assert [data["labels"][0]["values"][value] for value in data["labels"][0]["of"]] == source.labels["digit"]
+
+
+def split_map(folder: Path) -> dict[str, object]:
+    """Let the maps of both formats hold training and validation clips too; return what the page is given."""
+    pictures = json.loads((folder / "pictures.json").read_text("utf-8"))
+    tested = pictures["maps"][0]["ids"]
+    for one in pictures["maps"]:
+        if one["format"] == "both":
+            one["ids"] = [*tested, *(f"more/{place}.wav" for place in range(20))]
+            one["x"], one["y"] = ([*one[axis], *map(float, range(20))] for axis in ("x", "y"))
+            one["labels"] = {name: [*values, *(["zz", *values[:19]])] for name, values in one["labels"].items()}
+            one["splits"] = [*["test"] * len(tested), *["train", "valid"] * 10]
+    (folder / "pictures.json").write_text(json.dumps(pictures), encoding="utf-8")
+    about = json.loads((folder / "about.json").read_text("utf-8"))
+    sides = (("test", len(tested)), ("train", 900), ("valid", 100))
+    about["parts"] = {name: {"recordings": count, "speakers": 2} for name, count in sides}
+    (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
+    data = map_data(read_study(folder))
+    assert data is not None
+    return data
+
+
+def test_clips_of_every_part_of_the_split_are_on_the_maps_of_both_formats(tmp_path: Path) -> None:
+    data = split_map(write_study(tmp_path, seeds=1, speakers=4, takes=1))
+    assert data["parts"] == ["test", "train", "valid"]
+    assert data["part"] == [0] * 40 + [1] * 10 + [2] * 10
+    assert len(data["ids"]) == 40  # only these can have sound
+    assert [len(one["of"]) for one in data["maps"] if one["name"].endswith(", both")] == [60] * 3
+    assert {len(one["of"]) for one in data["maps"] if not one["name"].endswith(", both")} == {40}
+    assert (data["left_out"], data["others_left_out"]) == (0, 980)
+    assert data["labels"][0]["values"] == [*map(str, range(10)), "zz"]  # values of the test part come first
+    page = make_report(tmp_path).read_text("utf-8")
+    assert '<select id="clips">' in page
+    assert "980 of these are left out" in page
+
+
+def test_a_study_that_mapped_its_test_clips_alone_offers_no_others(folder: Path, page: str) -> None:
+    data = map_data(read_study(folder))
+    assert data is not None
+    assert data["parts"] == ["test"]
+    assert 'id="clips"' not in page
+
+
+def test_the_page_of_many_clips_stays_small(tmp_path: Path) -> None:
+    write_study(tmp_path, seeds=1, speakers=4, takes=1)
+    plain = make_report(tmp_path).stat().st_size
+    pictures = json.loads((tmp_path / "pictures.json").read_text("utf-8"))
+    for one in pictures["maps"]:
+        one["ids"] = [f"data/speaker/clip-{place:05d}.wav" for place in range(9000)]
+        one["splits"] = ["test", "train", "valid"] * 3000
+        one["x"], one["y"] = [float(place) for place in range(9000)], [float(place % 97) for place in range(9000)]
+        one["labels"] = {"digit": [str(place % 10) for place in range(9000)]}
+    (tmp_path / "pictures.json").write_text(json.dumps(pictures), encoding="utf-8")
+    data = map_data(read_study(tmp_path))
+    assert data is not None
+    assert [data["part"].count(part) for part in range(3)] == [1500, 750, 750]
+    assert data["others_left_out"] == 24000 - 1500  # of 18,000 and 6,000, as the study tells
+    assert make_report(tmp_path).stat().st_size - plain < 600_000
 
 
 def test_sound_is_in_the_page_only_if_asked_for(folder: Path, page: str) -> None:

@@ -1,5 +1,6 @@
 """The report in a real browser: nothing overlaps, nothing is loaded, everything that can be clicked works."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from mfcl.report import make_report
 from tests.report_data import COMMAND, write_study
+from tests.test_report import split_map
 from tests.test_report_size import many
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
@@ -235,6 +237,37 @@ def test_no_two_speakers_look_alike(browser: Any, nasty: str) -> None:
         assert len(looks) == len(set(looks)) == 60
 
 
+def contrast(*colours: str) -> float:
+    """Return the contrast of two colours as a browser writes them, 1 to 21, by the rule of WCAG 2."""
+    shades = []
+    for colour in colours:
+        parts = [int(part) / 255 for part in re.findall(r"[0-9]+", colour)[:3]]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        shades.append(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2])
+    return (max(shades) + 0.05) / (min(shades) + 0.05)
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_other_clips_are_shown_on_demand(browser: Any, tmp_path: Path, width: int) -> None:
+    split_map(write_study(tmp_path, seeds=1, speakers=4, takes=1))
+    with Watched(browser, make_report(tmp_path).as_uri(), width) as page:
+        marks = [page.locator(".panel").nth(panel).locator("path[data-value]") for panel in range(3)]
+        keys = page.locator(".panel").nth(1).locator(".keys button")
+        assert [one.count() for one in marks] == [40, 40, 40]
+        assert keys.count() == 10
+        page.select_option("#clips", "all")
+        assert [one.count() for one in marks] == [40, 60, 60]  # the first screen stays as it is
+        assert page.locator(".panel").nth(1).locator("path.other").count() == 20
+        assert keys.all_inner_texts() == [*map(str, range(10)), "zz"]
+        playwright.expect(page.locator("#alone")).to_be_hidden()
+        page.select_option("#representation", label="pre-trained, wave")
+        assert [one.count() for one in marks] == [40, 40, 40]
+        playwright.expect(page.locator("#alone")).to_be_visible()
+        page.select_option("#clips", "test")
+        playwright.expect(page.locator("#alone")).to_be_hidden()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
 def test_the_name_in_a_tip_can_be_read_on_every_map(browser: Any, address: str) -> None:
     for scheme in ("light", "dark"):
         with Watched(browser, address, 1280, scheme) as page:
@@ -249,7 +282,7 @@ def test_the_name_in_a_tip_can_be_read_on_every_map(browser: Any, address: str) 
                         "tip => [getComputedStyle(tip.querySelector('b')).color, getComputedStyle(tip).backgroundColor]"
                     )
                 )
-                assert ink != ground
+                assert contrast(ink, ground) >= 7
 
 
 @pytest.mark.parametrize("width", [390, 1280])

@@ -261,8 +261,13 @@ def test_pictures_show_the_test_recordings_and_every_training(whole: Whole) -> N
     pictures = json.loads((folder / "out" / "pictures.json").read_text())
     assert set(pictures) == {"maps", "confusions", "groups", "det", "training", "method"}
     for entry in pictures["maps"]:
-        assert len(entry["ids"]) == len(entry["x"]) == len(entry["y"]) == len(entry["labels"]["digit"]) == 72
-        assert {name.split("/")[1] for name in entry["ids"]} == set(TESTED)
+        others = 72 if entry["format"] == "both" else 0  # of the 72 others, which a single format's map leaves out
+        lengths = {len(entry[key]) for key in ("ids", "x", "y")} | {len(entry["labels"]["digit"])}
+        assert lengths == {72 + others}
+        assert {name.split("/")[1] for name in entry["ids"][:72]} == set(TESTED)
+        splits = entry.get("splits", ["test"] * 72)
+        assert [splits.count(part) for part in ("test", "train", "valid")] == [72, 2 * others // 3, others // 3]
+        assert set(splits[:72]) == {"test"}
     for entry in pictures["confusions"]:
         assert entry["classes"] == ["0", "1", "2"]
         assert [sum(row) for row in entry["counts"]] == [24, 24, 24]

@@ -1,7 +1,12 @@
 """What a study says of what it could not measure."""
 
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
 from mfcl.evaluation.result import Question, Representation, Result
 from mfcl.studies.evaluators import Answer
+from mfcl.studies.outputs import training_warnings
 
 
 def test_a_note_on_what_has_no_label_begins_with_its_section() -> None:
@@ -9,3 +14,17 @@ def test_a_note_on_what_has_no_label_begins_with_its_section() -> None:
     found = Result(Question("geometry", "alignment"), 1.0, None, None, 1, note="no interval of 2 groups")
     answer.add(Representation("untrained", "", "both"), [found])
     assert answer.notes == ["geometry: no interval of 2 groups"]
+
+
+def test_warnings_of_every_training_of_a_source_become_notes_with_its_name(tmp_path: Path) -> None:
+    runs = {"pre-trained-seed0-ab": "epoch 2: collapsed", "pre-trained-seed0-ab-fine-tuned-10-mel": "two recordings"}
+    for name, text in {**runs, "pre-trained-seed1-cd": "of another seed"}.items():
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        log = f"2026-01-02 03:04:05 begun\n2026-01-02 03:04:06 warning: {text}\n"
+        (tmp_path / "runs" / name / "train.log").write_text(log)
+    workspace = SimpleNamespace(folder=tmp_path, name=lambda _: "pre-trained-seed0-ab")
+    step: Any = SimpleNamespace(workspace=workspace, source=SimpleNamespace(name="pre-trained", seed=0))
+    assert training_warnings([step]) == [
+        "warning: pre-trained, seed 0: epoch 2: collapsed",
+        "warning: pre-trained, fine-tuned-10-mel, seed 0: two recordings",
+    ]

@@ -2,14 +2,12 @@
 
 import json
 import shutil
-from types import SimpleNamespace
 
 import pytest
 
 from mfcl.data.dataset import open_data
 from mfcl.evaluation.result import KNN, Question, Representation, Result
 from mfcl.recipe import load_recipe
-from mfcl.studies import outputs
 from mfcl.studies import outputs as written
 from mfcl.studies.evaluators import Answer
 from mfcl.studies.planner import Step
@@ -181,18 +179,3 @@ def test_the_seconds_of_a_training_that_was_stopped_are_those_of_all_attempts(tm
     assert 1000 <= seconds["supervised, both"] < 1020  # one training a format
     assert seconds["untrained, both"] < 20
     assert all(row.value < 60 for row in rows if row.question.metric == "seconds")
-
-
-def test_warnings_of_a_training_are_told_with_its_name(tmp_path) -> None:
-    (tmp_path / "wave").mkdir()
-    (tmp_path / "train.log").write_text(
-        "2026-01-01 10:00:00 begun\n2026-01-01 10:00:01 warning: epoch 3: collapse: one point\n"
-        "2026-01-01 10:00:02 warning: epoch 3: collapse: one point\n2026-01-01 10:00:03 no warning: here\n"
-    )
-    (tmp_path / "wave" / "train.log").write_text("2026-01-01 10:00:00 warning: few steps\n")
-    source = SimpleNamespace(name="pre-trained", seed=2)
-    step = SimpleNamespace(source=source, workspace=SimpleNamespace(run=lambda of: tmp_path))
-    assert outputs._warnings(step) == [
-        "pre-trained, seed 2: epoch 3: collapse: one point",
-        "pre-trained, seed 2: few steps",
-    ]

@@ -1,18 +1,26 @@
 """Terminal output: progress bars and text tables."""
 
+import os
 import shutil
 import sys
+import time
 import unicodedata
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, TextIO, cast
+from typing import Any, ClassVar, Literal, TextIO, cast
 
 from tabulate import tabulate
 from tqdm import tqdm
+from tqdm.utils import disp_trim
 
 Shown = bool | Literal["bar"]
 """How much progress to show: everything, nothing, or only the bar."""
 LOG_SECONDS = 30.0
 """Seconds between two progress lines in a log file."""
+LOG_LINES = 40
+"""Most lines of a job with several steps in a log file."""
+PLAIN = "{desc}: {n_fmt} of {total_fmt} {unit}, {rate_fmt}, {remaining} left"
+WITHIN = "{desc}: {n_fmt} of {total_fmt} {unit}, {remaining} left{postfix}"
+"""Format of a bar in a log file, and of one in the line of the steps around it."""
 NARROWEST = 6
 """Smallest width of a wrapped table column, in characters."""
 HEAD_PADDING = 2
@@ -52,11 +60,13 @@ def progress(
 ) -> "tqdm[Any]":
     """Return a progress bar on standard error with rate and time left.
 
-    On a terminal the bar disappears at the end. Elsewhere, such as in a log file, it prints a plain line every
-    `LOG_SECONDS`.
+    On a terminal the bar disappears at the end; within a `StepsBar` it is the end of that one's line. Elsewhere, such
+    as in a log file, it prints a plain line every `LOG_SECONDS`, and less often the longer it takes.
     """
     live = terminal()
-    return tqdm(
+    within = live and shown and StepsBar.open is not None
+    kind: type[tqdm[Any]] = _Within if within else tqdm
+    return kind(
         items,
         total=total,
         desc=what,
@@ -69,36 +79,72 @@ def progress(
         maxinterval=1.0 if live else LOG_SECONDS,
         leave=False,
         file=None if live else cast(TextIO, _PlainLines()),
-        bar_format=None if live else "{desc}: {n_fmt} of {total_fmt} {unit}, {rate_fmt}, {remaining} left",
+        bar_format=WITHIN if within else None if live else PLAIN,
     )
+
+
+class _OneLine(tqdm):  # type: ignore[type-arg]
+    """A bar whose text is cut to the terminal's width: a longer one would begin a new line at each update."""
+
+    def display(self, msg: str | None = None, pos: int | None = None) -> bool:  # type: ignore[override]
+        """Draw the text, or `msg`, in the line `pos` below; return whether it was drawn."""
+        text = disp_trim(str(self) if msg is None else msg, _columns() - 1)
+        return bool(super().display(text, pos))
+
+
+class _Within(tqdm):  # type: ignore[type-arg]
+    """A bar that is the end of the line of the steps around it, so that no second line is moved to and fro."""
+
+    def display(self, msg: str | None = None, pos: int | None = None) -> bool:  # type: ignore[override]
+        """Hand the text, or `msg`, to the line of the steps; return whether a line of its own was drawn: never."""
+        if StepsBar.open is not None:
+            StepsBar.open.within(str(self) if msg is None else msg)
+        return False
+
+    def clear(self, nolock: bool = False) -> None:
+        """Do nothing: it has no line of its own."""
 
 
 class StepsBar:
     """Progress of a job with several steps: the current step, the number of finished steps, and the rate.
 
-    On a terminal it is one line that is redrawn; a single step may show its own bar below. Elsewhere each step prints
-    a plain line.
+    On a terminal it is one line that is redrawn, with the bar of a single step at its end. Elsewhere steps print plain
+    lines: each one if they are few, else one in several, at most about `LOG_LINES` in all.
     """
+
+    open: ClassVar["StepsBar | None"] = None
+    """The one whose line is on the terminal now."""
 
     def __init__(self, steps: int, *, shown: bool) -> None:
         self.steps, self.shown, self.done, self.live = steps, shown, 0, terminal()
         self._said: set[str] = set()
-        self._bar = tqdm(
+        self._text, self._told = "", -1
+        self._bar = _OneLine(
             total=steps, unit="step", disable=not (shown and self.live), dynamic_ncols=True, leave=False,
             bar_format="[{n_fmt} of {total_fmt}, {rate_fmt}] {desc}",
         )  # fmt: skip
 
     def __enter__(self) -> "StepsBar":
+        if self.shown and self.live:
+            StepsBar.open = self
         return self
 
     def __exit__(self, *_: object) -> None:
+        StepsBar.open = None
         self._bar.close()
 
     def tell(self, text: str) -> None:
         """Show a description of the step that begins now."""
+        self._text = text
         self._bar.set_description_str(text)
-        if self.shown and not self.live:
+        part = self.done * LOG_LINES // max(self.steps, LOG_LINES)
+        if self.shown and not self.live and part != self._told:
+            self._told = part
             print(f"[{self.done + 1} of {self.steps}] {text}", file=sys.stderr)  # noqa: T201
+
+    def within(self, text: str) -> None:
+        """Show how far the step is, behind its description."""
+        self._bar.set_description_str(f"{self._text} | {text}" if text else self._text)
 
     def note(self, text: str) -> None:
         """Print a line that stays, unless an earlier step has said the same."""
@@ -136,15 +182,32 @@ def terminal() -> bool:
 
 
 class _PlainLines:
-    """Output of a progress bar where standard error is not a terminal: each update is a line of its own."""
+    """Output of a progress bar where standard error is not a terminal: each update is a line of its own.
+
+    Later updates are rarer: a tenth of the time that has passed lies between two, so that hours make no long log.
+    """
+
+    def __init__(self) -> None:
+        self.begun = self.said = time.monotonic()
 
     def write(self, text: str) -> None:
         line = text.strip("\r\n ")
-        if line:
-            sys.stderr.write(f"{line}\n")
+        now = time.monotonic()
+        if not line or (now - self.begun > 10 * LOG_SECONDS > 0 and now - self.said < (now - self.begun) / 10):
+            return
+        self.said = now
+        sys.stderr.write(f"{line}\n")
 
     def flush(self) -> None:
         sys.stderr.flush()
+
+
+def _columns() -> int:
+    """Return the width of the terminal on standard error, 80 where it does not tell."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
+    except (AttributeError, OSError, ValueError):
+        return 80
 
 
 def width() -> int | None:

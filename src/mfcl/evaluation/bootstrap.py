@@ -41,14 +41,22 @@ def interval_of(draws: Float64[np.ndarray, " draws"], groups: int, *, level: flo
 
     Example:
         >>> interval_of(np.array([1.0, 3.0]), 2).reason
-        'no interval of 2 groups (speakers); 5 or more are wanted'
+        'no interval of 2 groups (speakers, else recordings); 5 or more are wanted'
     """
     if groups < FEWEST_GROUPS:
-        return Interval(None, None, f"no interval of {groups} groups (speakers); {FEWEST_GROUPS} or more are wanted")
+        return Interval(
+            None,
+            None,
+            f"no interval of {groups} groups (speakers, else recordings); {FEWEST_GROUPS} or more are wanted",
+        )
     usable = draws[~np.isnan(draws)]
     low, high = percentiles(usable, level=level) if len(usable) else (0.0, 0.0)
     if not high > low:
-        return Interval(None, None, "no interval where a figure is the same for nearly all draws of groups (speakers)")
+        return Interval(
+            None,
+            None,
+            "no interval where a figure is the same for nearly all draws of groups (speakers, else recordings)",
+        )
     return Interval(low, high)
 
 
@@ -60,7 +68,8 @@ def resampled(groups: int, *, seed: int, draws: int) -> Iterator[Float64[np.ndar
     """
     if groups < 2:
         raise MeasureError(
-            f"bootstrap: an interval needs at least 2 groups (speakers), got {groups}; measure recordings of more"
+            f"bootstrap: an interval needs at least 2 groups (speakers, else recordings), got {groups}; "
+            "measure recordings of more"
         )
     numbers = generator(seed, "bootstrap")
     for start in range(0, draws, DRAWS_AT_ONCE):

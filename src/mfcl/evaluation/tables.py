@@ -6,16 +6,17 @@ import numpy as np
 
 from mfcl.core.console import table
 from mfcl.evaluation import wording
-from mfcl.evaluation.result import Result
+from mfcl.evaluation.result import SUPERVISED, Result
 from mfcl.evaluation.summary import Summary, summaries
 
 
-def tables(found: Sequence[Summary | Result], *, style: str = "simple") -> str:
-    """Format results as tables of means over seeds with intervals over speakers and seeds.
+def tables(found: Sequence[Summary | Result], *, style: str = "simple", over: str = "speakers") -> str:
+    """Format results as tables of means over seeds with intervals over groups and seeds.
 
     Args:
         found: Results or summaries of one study.
         style: Table style of `tabulate`: `simple` for a terminal, `github` for Markdown.
+        over: What the groups of the intervals are: the speakers, or the recordings where no column names speakers.
     """
     means = summaries([one for one in found if isinstance(one, Result)])
     means += [one for one in found if isinstance(one, Summary)]
@@ -30,7 +31,11 @@ def tables(found: Sequence[Summary | Result], *, style: str = "simple") -> str:
             seconds = float(np.mean([one.seconds for one in own]))
             lines.append([name, *(cells.get(key, "-") for key in heads), f"{seconds:.0f}"])
         seeds = len({seed for one in chosen for seed in one.seeds})
-        title = f"{section}: mean of {seeds} seed(s), 95 % interval over speakers{' and seeds' if seeds > 1 else ''}"
+        title = f"{section}: mean of {seeds} seed(s)"
+        if any(one.low is not None for one in chosen):
+            title += f", 95 % interval over {over}{' and seeds' if seeds > 1 else ''}"
+        if any(one.representation.kind == SUPERVISED and one.question.labels_per_class is not None for one in chosen):
+            title += "; supervised encoders saw all labels in training, also where a column allows fewer"
         text = table(lines, ["representation", *heads.values(), "seconds"], style=style)
         blocks.append(f"{title}\n\n{text}")
     return "\n\n".join(blocks)

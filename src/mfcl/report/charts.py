@@ -9,6 +9,7 @@ from markupsafe import Markup
 from mfcl.evaluation import wording
 from mfcl.evaluation.result import CLEAN, GAIN, NOISE, PRETRAINED, Question, Representation
 from mfcl.evaluation.summary import Summary
+from mfcl.report.names import called
 from mfcl.report.phrases import counted, shortened
 from mfcl.report.selection import by_question, shown, view
 from mfcl.report.svg.dots import Dot, DotChart
@@ -41,11 +42,6 @@ def plot_lines(chart: LineChart, title: str = "", *, small: bool = False, square
     else:
         drawings = (chart.draw(1040, 440, "wide"), chart.draw(348, 330, "narrow"))
     return Plot(title, drawings, tuple((one.name, one.style) for one in chart.series), chart)
-
-
-def called(one: Representation, section: str = "") -> str:
-    """Return a representation's name, as long as a chart has room for."""
-    return shortened(wording.name(one, section))
 
 
 def said(one: Summary, place: str = "") -> str:

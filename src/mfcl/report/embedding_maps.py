@@ -13,7 +13,10 @@ from mfcl.report.selection import pictured
 from mfcl.report.svg.elements import SHAPES
 
 MOST = 1500
-"""Clips drawn; of more, as many are taken evenly."""
+"""Test clips drawn; of more, as many are taken evenly."""
+
+OTHERS = 1500
+"""Clips of the other parts of the split, which are drawn on demand; they have no sound."""
 
 GRID = 1000
 """Places are whole numbers from 0 to this."""
@@ -21,30 +24,48 @@ GRID = 1000
 ROOM = 200
 """Letters of a clip's name or of a label's value that the page keeps."""
 
+TEST = "test"
+
 
 def map_data(study: Study) -> dict[str, Any] | None:
     """Return the maps for the page's script; None where the study drew none.
 
     Of several seeds the lowest is shown: another seed's map is turned and folded differently, but says the same.
-    `ids` are the whole names of `clips`, for what looks their sound up; the page does not need them.
+    `ids` are the whole names of the test clips, which come first, for what looks their sound up; the page does not need
+    them. `parts` are the parts of the split, `part` says for each clip which is its own.
     """
     drawn = _first_seeds(study.pictures.maps)
     if not drawn:
         return None
+    part = {name: split for one in drawn for name, split in zip(one.ids, one.splits, strict=False)}
     every = list(dict.fromkeys(name for one in drawn for name in one.ids))
-    clips = _spread(every, MOST)
+    tested = [name for name in every if part.get(name, TEST) == TEST]
+    parts = list(dict.fromkeys([TEST, *(part.get(name, TEST) for name in every)]))
+    others = [name for side in parts[1:] for name in every if part.get(name, TEST) == side]
+    shown = _spread(tested, MOST)
+    clips = [*shown, *_spread(others, OTHERS)]
     number = {name: place for place, name in enumerate(clips)}
     drawn = [one for one in drawn if any(name in number for name in one.ids)]
+    sides = [parts.index(part.get(name, TEST)) for name in clips]
     return {
-        "ids": clips,
+        "ids": shown,
         "clips": [shortened(name, ROOM) for name in clips],
-        "labels": _labels(drawn, number, study),
+        "labels": _labels(drawn, number, sides, study),
         "maps": [_map(one, number) for one in drawn],
         "first": _first(drawn),
-        "left_out": len(every) - len(clips),
+        "parts": [shortened(name, 30) for name in parts],
+        "part": sides,
+        "left_out": _left_out(study, (TEST,), len(tested), len(shown)),
+        "others_left_out": _left_out(study, parts[1:], len(others), len(clips) - len(shown)),
         "shapes": list(SHAPES.values()),
         "sounds": {},
     }
+
+
+def _left_out(study: Study, parts: Sequence[str], drawn: int, shown: int) -> int:
+    """Return how many clips of some parts the page leaves out: those that the study's map lacks are counted too."""
+    known = sum(side.recordings for name, side in study.about.sides.items() if name in parts)
+    return max(known, drawn) - shown if parts else 0
 
 
 def _first_seeds(pictures: Sequence[MapPicture]) -> list[MapPicture]:
@@ -69,20 +90,24 @@ def _spread(names: list[str], most: int) -> list[str]:
     return [names[place * len(names) // most] for place in range(most)]
 
 
-def _labels(drawn: Sequence[MapPicture], number: Mapping[str, int], study: Study) -> list[dict[str, Any]]:
+def _labels(
+    drawn: Sequence[MapPicture], number: Mapping[str, int], part: Sequence[int], study: Study
+) -> list[dict[str, Any]]:
     """Return every label: what is measured first, then the speaker, then the others."""
     names = list(dict.fromkeys(name for one in drawn for name in one.labels))
     order = [name for name in (study.about.label, study.about.speaker) if name in names]
-    return [_label(name, drawn, number) for name in dict.fromkeys([*order, *names])]
+    return [_label(name, drawn, number, part) for name in dict.fromkeys([*order, *names])]
 
 
-def _label(name: str, drawn: Sequence[MapPicture], number: Mapping[str, int]) -> dict[str, Any]:
+def _label(name: str, drawn: Sequence[MapPicture], number: Mapping[str, int], part: Sequence[int]) -> dict[str, Any]:
     found = [""] * len(number)
     for one in drawn:
         for clip, value in zip(one.ids, one.labels.get(name, ()), strict=False):
             if clip in number:
                 found[number[clip]] = value
-    values = sorted(set(found), key=_natural)
+    tested = {value for value, side in zip(found, part, strict=True) if side == 0}
+    # the test part's values first: what the page shows of it looks the same with and without the other clips
+    values = sorted(set(found), key=lambda value: (value not in tested, _natural(value)))
     places = {value: place for place, value in enumerate(values)}
     return {
         "name": shortened(name),

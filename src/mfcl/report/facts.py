@@ -9,6 +9,8 @@ from mfcl.report.load import Study
 from mfcl.report.phrases import counted, listed, shortened
 from mfcl.report.pictures import Method
 
+WARNING = "warning: "
+"""How a note begins that comes before all others."""
 NOTHING = "–"  # noqa: RUF001  # a dash for what is not known
 
 
@@ -48,7 +50,7 @@ def notes(study: Study) -> list[str]:
             f"This folder is of version {shortened(study.about.version) or '0.1'}, which kept {seeds}no paired "
             f"differences; {mends}."
         )
-    return [*found, *study.about.notes]
+    return sorted([*found, *study.about.notes], key=lambda text: not text.startswith(WARNING))
 
 
 def interval_words(study: Study) -> str:

@@ -28,8 +28,8 @@ METRICS: dict[str, tuple[str, str]] = {
                 "Less is better; 1 is the cost of always saying no."),
     "r_at_1": ("Found first, R@1", "How often a waveform's vector is nearest to that of its own log-mel spectrogram."),
     "r_at_5": ("Found among five, R@5", "How often a waveform's own log-mel spectrogram is among its five nearest."),
-    "alignment": ("Alignment", "The mean squared distance between the two formats of a clip, scaled to length 1: "
-                  "0 together, 4 opposite."),
+    "alignment": ("Alignment of the formats", "The mean squared distance between the two formats of a clip, scaled "
+                  "to length 1: 0 together, 4 opposite."),
     "uniformity": ("Uniformity", "How evenly vectors cover the unit sphere: 0 where all are one, about \u22124 where "
                    "they are spread."),
     "rankme": ("RankMe, effective rank", "How many directions the vectors use: the exponential of the entropy of their "
@@ -47,6 +47,8 @@ PROBES: dict[str, tuple[str, str]] = {
     IDENTIFY_APART: ("Enrolment and test apart", "As with half of each enrolled, but known clips and tested clips say "
                      "different things. Only the voice can help."),
     PAIRS: ("All pairs", "Every two test clips are compared: are they of one speaker?"),
+    "spread": ("Labels spread", "The few known labels are passed on over a graph of nearest clips: clips without a "
+               "label take the label of those around them, and a test clip that of its nearest. No weight is trained."),
     ENROLLED: ("Clips enrolled", "A speaker is known by the mean vector of so many clips. Other clips are accepted or "
                "rejected as this speaker."),
 }  # fmt: skip
@@ -57,6 +59,10 @@ BASELINES: dict[str, tuple[str, str]] = {
     "log-mel picture": ("Log-mel picture", "The log-mel spectrogram itself, resized in time. Nothing is learned."),
     "Hydra-like features": ("Hydra-like features", "How often each of many random convolution kernels answers "
                             "strongest. They are like Hydra, not Hydra itself. Nothing is learned."),
+    "alignment landmarks": ("Alignment landmarks", "How near a clip is to each of some clips drawn from the training "
+                            "part, by DTW of their log-mel frames: a value a landmark. Nothing is learned."),
+    "alignment": ("Alignment of clips", "The distance by DTW between two clips' log-mel frames. It is no vector, so "
+                  "only what needs nearest clips can use it. Nothing is learned."),
 }  # fmt: skip
 """Name of a baseline -> its term and what it means."""
 KINDS: dict[str, tuple[str, str]] = {
@@ -70,9 +76,45 @@ KINDS: dict[str, tuple[str, str]] = {
 """Kind of representation -> its term and what it means."""
 
 
+OTHERS: dict[str, tuple[str, str]] = {
+    "DTW": ("DTW, dynamic time warping", "Two sounds are laid over one another, one stretched here and squeezed there, "
+            "so that they fit best. Their distance is what still differs."),
+    "chosen": ("Chosen labels", "The clips to label were suggested by how well they cover the graph of nearest clips, "
+               "instead of drawn at random. Their labels were not looked at."),
+    "frozen": ("Frozen", "The encoder is not trained further: only a probe on its vectors is."),
+    "t-SNE": ("t-SNE", "A way to lay vectors out on a plane so that neighbours stay neighbours. Large distances, the "
+              "size and the place of a cluster say nothing."),
+    "interval": ("95 % interval", "Speakers, or recordings where no column names speakers, are drawn again and again "
+                 "with replacement, and seeds too. 95 % of the figures lie within."),
+    "open": ("Better, worse, open", "Said of a difference on the same test clips: its 95 % interval lies above 0, "
+             "below 0, or holds 0."),
+    "matched noise": ("Matched noise", "Noise of the kind that the encoders were trained with."),
+}  # fmt: skip
+"""Other words -> their term and what it means."""
+SPOKEN: dict[str, str] = {
+    **{word: METRICS[key][1] for word, key in (
+        ("equal error rate", "eer"), ("minDCF", "min_dcf"), ("effective rank", "rankme"), ("RankMe", "rankme"),
+        ("CKA", "cka"), ("EER", "eer"),
+    )},
+    **{word: PROBES[key][1] for word, key in (
+        ("linear probe", LINEAR), (f"{NEIGHBOURS}-NN", KNN), ("validation kNN", KNN),
+        ("half of each enrolled", IDENTIFY), ("of enrolment and test apart", IDENTIFY_APART), ("all pairs", PAIRS),
+        ("clip enrolled", ENROLLED),
+        ("clips enrolled", ENROLLED), ("labels spread", "spread"),
+    )},
+    **{name: meaning for name, (_, meaning) in BASELINES.items() if name != "alignment"},
+    **{kind: KINDS[kind][1] for kind in (UNTRAINED, SUPERVISED, FINE_TUNED, FROM_SCRATCH, JOINT)},
+    "Supervised": KINDS[SUPERVISED][1], "trained from scratch": KINDS[FROM_SCRATCH][1],
+    "labels in all, chosen": OTHERS["chosen"][1],
+    **{word: OTHERS[word][1] for word in ("DTW", "t-SNE", "matched noise")},
+}  # fmt: skip
+"""Words as sentences and legends have them -> what is shown on hover over them."""
+
+
 def of_question(question: Question) -> str:
     """Return what is asked, "" where there is nothing to explain."""
-    return PROBES.get(question.probe, ("", ""))[1]
+    chosen = OTHERS["chosen"][1] if getattr(question, "selection", "") == "chosen" else ""
+    return " ".join(text for text in (PROBES.get(question.probe, ("", ""))[1], chosen) if text)
 
 
 def of_metric(metric: str) -> str:
@@ -88,4 +130,4 @@ def of_representation(one: Representation) -> str:
 
 def terms() -> list[tuple[str, str]]:
     """Return every term with what it means."""
-    return [entry for group in (KINDS, BASELINES, PROBES, METRICS) for entry in group.values()]
+    return [entry for group in (KINDS, BASELINES, PROBES, METRICS, OTHERS) for entry in group.values()]

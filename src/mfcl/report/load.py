@@ -11,7 +11,7 @@ from mfcl.errors import MfclError
 from mfcl.evaluation.result import Question, Representation, Result
 from mfcl.evaluation.result_file import differences_from, from_rows, summaries_from
 from mfcl.evaluation.summary import Difference, Summary, summaries
-from mfcl.evaluation.typed_rows import mapping
+from mfcl.evaluation.typed_rows import mapping, optional, optional_mapping
 from mfcl.report.about import About, about_from
 from mfcl.report.pictures import Pictures, pictures_from
 
@@ -32,6 +32,8 @@ class Study:
         over_seeds: Whether the folder has figures over seeds; one of version 0.1 has only those of each seed.
         heard: Speakers of the test part that are in training too; None where the folder does not tell.
         speakers: Of the whole manifest; 0 where the folder does not tell.
+        noise: Signal-to-noise ratios of the white noise in pre-training, lowest and highest, in dB; None where there
+            was none or the folder does not tell.
     """
 
     folder: Path
@@ -43,6 +45,7 @@ class Study:
     over_seeds: bool = True
     heard: int | None = None
     speakers: int = 0
+    noise: tuple[float, float] | None = None
 
     def section(self, name: str) -> list[Summary]:
         """Return the figures of one section."""
@@ -72,7 +75,7 @@ def read_study(folder: Path) -> Study:
     return Study(
         folder, tuple(results), tuple(found), {(one.question, one.first, one.second): one for one in differences},
         pictures, about, summed.is_file(), len(test & people.get("train", set())) if test else None,
-        len(set().union(*people.values())),
+        len(set().union(*people.values())), _noise(folder / "study.json"),
     )  # fmt: skip
 
 
@@ -98,6 +101,24 @@ def _manifest(path: Path, speaker: str) -> tuple[list[str], dict[str, set[str]]]
     except (OSError, ValueError, csv.Error) as error:
         raise MfclError(f"{path}: cannot be read as a table ({error}); run `mfcl study` again") from error
     return [name for name in columns if name not in ("path", "id", "start", "end", "split")], people
+
+
+def _noise(path: Path) -> tuple[float, float] | None:
+    """Return the range of the white noise in pre-training by a study's recipe; None without, or where it is unknown."""
+    if not path.is_file():
+        return None
+    recipe = optional_mapping(_keyed(path), "recipe", str(path))
+    augment = optional_mapping(recipe, "augment", f"{path}, recipe")
+    wave, mel = (optional_mapping(augment, name, f"{path}, recipe, augment") for name in ("wave", "mel"))
+    setting = augment.get("setting")
+    heard = [
+        optional(own, "noise_probability", f"{path}, recipe, augment, {name}") or 0.0
+        for name, own in (("wave", wave), ("mel", mel))
+        if setting in (name, "both")
+    ]
+    ends = [optional(wave, f"noise_snr_db_{end}", f"{path}, recipe, augment, wave") for end in ("low", "high")]
+    low, high = ends
+    return (low, high) if any(heard) and low is not None and high is not None else None
 
 
 def _keyed(path: Path) -> Mapping[str, Any]:

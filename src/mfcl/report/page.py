@@ -2,11 +2,13 @@
 
 import functools
 import json
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 import mfcl
 from mfcl.core.files import write_text
@@ -14,6 +16,7 @@ from mfcl.errors import MfclError
 from mfcl.report import facts, glossary, picture_charts, picture_text, text
 from mfcl.report.audio import clip_sounds
 from mfcl.report.embedding_maps import map_data
+from mfcl.report.glossary import SPOKEN
 from mfcl.report.load import Study, read_study
 from mfcl.report.phrases import shortened
 from mfcl.report.sections import sections
@@ -22,8 +25,12 @@ from mfcl.report.svg.spectrogram import method_picture
 from mfcl.report.tables import write_csv
 from mfcl.report.tiles import tiles
 
+TERMS = re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, sorted(SPOKEN, key=len, reverse=True)))})(?![\w-])")
+"""The terms that sentences and legends explain on hover; of two that begin alike the longer one counts."""
 NOTES = 3
 """Notes on the first screen; the others stand with the origin."""
+WARNINGS = 8
+"""Most warnings on the first screen."""
 LETTERS = 400
 """Letters of a note on the page; the whole is shown on hover."""
 
@@ -77,10 +84,15 @@ def render(study: Study, *, with_audio: bool = False, data_root: Path | None = N
         map_json=in_script(maps) if maps else None, audio=bool(maps and maps["sounds"]), sections=sections(study),
         training=picture_charts.training(study.pictures), trained=picture_text.trained(study.pictures), method=method,
         method_drawings=(method_picture(method, 1040, "wide"), method_picture(method, 348, "narrow")) if method else (),
-        crops=facts.crop_words(method) if method else "", notes=notes, foremost=NOTES, letters=LETTERS,
+        crops=facts.crop_words(method) if method else "", notes=notes, foremost=_foremost(notes), letters=LETTERS,
         origin=facts.origin(study.about), interval=facts.interval_words(study), terms=glossary.terms(),
-        shapes=SHAPES, source=_source, bound=_bound,
+        shapes=SHAPES, source=_source, bound=_bound, told=told,
     )  # fmt: skip
+
+
+def _foremost(notes: Sequence[str]) -> int:
+    """Return how many notes the first screen shows: every warning, within reason, or a few others."""
+    return min(max(NOTES, sum(text.startswith(facts.WARNING) for text in notes)), WARNINGS)
 
 
 def in_script(value: Any) -> Markup:
@@ -109,6 +121,25 @@ def _template() -> jinja2.Template:
 def _bound(text: str) -> str:
     """Return a sentence whose units are never parted from their numbers at the end of a line."""
     return text.replace(" %", "\u00a0%").replace(" dB", "\u00a0dB")
+
+
+def told(text: str) -> Markup:
+    """Return a sentence, or a name, in which each term of the field says on hover what it means, where it comes first.
+
+    Example:
+        >>> str(told("a minDCF & a minDCF")).replace(SPOKEN["minDCF"], "...")
+        'a <span class="term" title="...">minDCF</span> &amp; a minDCF'
+    """
+    seen: set[str] = set()
+
+    def mark(found: re.Match[str]) -> str:
+        word = found[0]
+        if word in seen:
+            return word
+        seen.add(word)
+        return f'<span class="term" title="{escape(SPOKEN[word])}">{word}</span>'
+
+    return Markup(TERMS.sub(mark, str(escape(_bound(text)))))  # noqa: S704  # escaped before terms are marked
 
 
 def _source(name: str) -> Markup:

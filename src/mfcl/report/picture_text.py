@@ -2,10 +2,15 @@
 
 from mfcl.evaluation.result import Representation
 from mfcl.evaluation.typed_rows import Numbers
-from mfcl.report.phrases import counted, shortened
+from mfcl.report.phrases import counted, listed, shortened
 from mfcl.report.pictures import Pictures, Training
 from mfcl.report.selection import pictured
 from mfcl.report.text import named
+
+ENOUGH = 10
+"""Fewest clips whose share is told in percent."""
+NAMED = 3
+"""Most groups of equal accuracy that are named."""
 
 
 def summed(pictures: Pictures, one: Representation) -> tuple[list[str], Numbers | None]:
@@ -32,12 +37,12 @@ def confused(pictures: Pictures) -> list[str]:
     if not total:
         return [f"{who} take none of the {len(classes)} classes for another."]
     row, column = divmod(int(wrong.argmax()), len(classes))
-    count = int(wrong[row, column])
     truth, said = shortened(classes[row]), shortened(classes[column])
+    count, clips = int(wrong[row, column]), int(counts[row].sum())
+    share = f"{100 * count / clips:.1f} % of the clips" if clips >= ENOUGH else f"{count} of {counted(clips, 'clip')}"
     return [
-        f"The commonest mistake of {named(whose)}: {truth} taken for {said}, in "
-        f"{100 * count / int(counts[row].sum()):.1f} % of the clips of {truth}. "
-        f"That is {100 * count / total:.1f} % of all mistakes."
+        f"The commonest mistake of {named(whose)}: {truth} taken for {said}, in {share} of {truth}. "
+        f"That is {count:,} of {counted(total, 'mistake')}."
     ]
 
 
@@ -63,9 +68,18 @@ def worst(pictures: Pictures) -> list[str]:
     if accuracy >= found[-1][1][0]:
         return [f"With {named(whose)} every {by} of {len(found):,} has the same accuracy, {accuracy:.1f} %."]
     middle = sorted(value for _, (value, _) in found)[len(found) // 2]
+    alike = [name for name, (value, _) in found if f"{value:.1f}" == f"{accuracy:.1f}"]
+    if len(alike) > 1:
+        some = [shortened(name, 30) for name in alike[:NAMED]]
+        more = [f"{len(alike) - NAMED} more"] if len(alike) > NAMED else []
+        return [
+            f"With {named(whose)} {len(alike)} {by}s of {len(found):,} have the lowest accuracy, {accuracy:.1f} %: "
+            f"{listed([*some, *more])}. That is {middle - accuracy:.1f} points below the middle one."
+        ]
+    few = "" if count >= ENOUGH else ", too few for a figure of its own"
     return [
-        f"With {named(whose)} the {by} with the lowest accuracy is {shortened(lowest)}: {accuracy:.1f} % of "
-        f"{counted(count, 'clip')}, {middle - accuracy:.1f} points below the middle one of {len(found)}."
+        f"With {named(whose)} the {by} with the lowest accuracy is {shortened(lowest)}: {accuracy:.1f} % of its "
+        f"{counted(count, 'clip')}{few}, {middle - accuracy:.1f} points below the middle one of {len(found)}."
     ]
 
 

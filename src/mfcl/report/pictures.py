@@ -25,7 +25,7 @@ from mfcl.evaluation.typed_rows import (
 
 @dataclass(frozen=True)
 class MapPicture:
-    """Where test recordings lie on a map of one representation.
+    """Where recordings lie on a map of one representation.
 
     Attributes:
         representation: Whose vectors.
@@ -34,6 +34,7 @@ class MapPicture:
         x: Their places across.
         y: Their places up.
         labels: Label column -> its value for each recording.
+        splits: Part of the split of each recording; empty where all are of the test part.
     """
 
     representation: Representation
@@ -42,6 +43,7 @@ class MapPicture:
     x: Sequence[float]
     y: Sequence[float]
     labels: Mapping[str, Sequence[str]]
+    splits: Sequence[str] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,11 +208,12 @@ def _each(row: Mapping[str, Any], kind: str, where: str) -> list[tuple[Mapping[s
 def _map(row: Mapping[str, Any], where: str) -> MapPicture:
     labels = {name: items({name: values}, name, str, f"{where}, labels")
               for name, values in optional_mapping(row, "labels", where).items()}  # fmt: skip
+    splits = items(row, "splits", str, where) if row.get("splits") is not None else ()
     found = MapPicture(
         view_of(row, where), int(number(row, "seed", where)), items(row, "ids", str, where),
-        items(row, "x", float, where), items(row, "y", float, where), labels,
+        items(row, "x", float, where), items(row, "y", float, where), labels, splits,
     )  # fmt: skip
-    same_length({**row, **labels}, ("ids", "x", "y", *labels), where)
+    same_length({**row, **labels}, ("ids", "x", "y", *labels, *(("splits",) if splits else ())), where)
     return found
 
 

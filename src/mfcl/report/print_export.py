@@ -98,7 +98,12 @@ def _map(one: dict[str, Any], maps: dict[str, Any]) -> Any:
     FigureCanvasAgg(figure)
     for axes, label in zip(figure.subplots(1, max(len(labels), 1), squeeze=False)[0], labels, strict=False):
         for value, text in enumerate(label["values"]):
-            places = [place for place, clip in enumerate(one["of"]) if label["of"][clip] == value]
+            places = [
+                place for place, clip in enumerate(one["of"])
+                if label["of"][clip] == value and not maps["part"][clip]  # test clips alone
+            ]  # fmt: skip
+            if not places:
+                continue
             colours, shapes = list(COLOURS.values()), ["o", "s", "^", "D", "P", "v", "X", "*"]
             axes.scatter(
                 [one["x"][place] for place in places], [-one["y"][place] for place in places], s=9, linewidths=0,

@@ -4,12 +4,14 @@ The choices of a sweep are not compared in pairs. Their highest and lowest figur
 """
 
 import dataclasses
+import math
 from collections.abc import Iterable, Sequence
 
 from mfcl.evaluation import wording
-from mfcl.evaluation.result import CLEAN, FROM_SCRATCH, NOISE, PRETRAINED, SUPERVISED
+from mfcl.evaluation.result import CLEAN, FROM_SCRATCH, GAIN, LINEAR, NETWORK, NOISE, PRETRAINED, Question
 from mfcl.evaluation.summary import Summary
-from mfcl.report.phrases import counted, shortened
+from mfcl.report.names import called, saw_more
+from mfcl.report.phrases import counted, listed, shortened
 from mfcl.report.selection import best, by_question, exceeds, leading
 from mfcl.report.text import NO_INTERVAL, Differences, compare, condition_words, named, task_words, value
 
@@ -17,56 +19,76 @@ from mfcl.report.text import NO_INTERVAL, Differences, compare, condition_words,
 def efficiency(figures: Iterable[Summary]) -> list[str]:
     """Say who has the highest figure with the fewest labels and with the most, and how training from scratch stands.
 
-    Supervised encoders saw every label in training, however few the probe knows: they are left out.
+    Supervised encoders saw every label in training, however few the probe knows. With the fewest labels they are named
+    apart; with all labels they stand with the others.
     """
     texts = []
     placed = [one for one in figures if one.x is not None]
     for label in dict.fromkeys(one.question.label for one in placed):
         own = [one for one in placed if one.question.label == label]
-        found = [one for one in own if one.representation.kind != SUPERVISED]
-        places = sorted({one.x for one in found if one.x is not None})
-        for place, words in zip(
-            dict.fromkeys((places[0], places[-1])) if places else (), ("fewest", "most"), strict=False
-        ):
-            here = sorted((one for one in found if one.x == place), key=lambda one: -one.value)
-            second = f", the next {_figure(here[1])}" if len(here) > 1 else ""
-            texts.append(
-                f"With the {words} labels of {shortened(label)} ({counted(place, 'label')} a class) the highest figure "
-                f"is {_figure(here[0])}{second}."
-            )
-        if len(found) < len(own):
-            texts.append("Supervised encoders are left out of this order: they saw all labels in training.")
-        texts += _scratch(found)
+        places = sorted({one.x for one in own if one.x is not None})
+        for place, words in zip(dict.fromkeys((places[0], places[-1])), ("fewest", "most"), strict=False):
+            here = [one for one in own if one.x == place]
+            fair = sorted((one for one in here if not saw_more(one.representation, one.question)), key=_downward)
+            more = sorted((one for one in here if saw_more(one.representation, one.question)), key=_downward)
+            start = f"With the {words} labels of {shortened(label)} ({counted(place, 'label')} a class)"
+            if fair:
+                second = f", the next {_figure(fair[1])}" if len(fair) > 1 else ""
+                texts.append(f"{start} the highest figure is {_figure(fair[0])}{second}.")
+            if more:
+                where = "Beside it stands" if fair else f"{start} there is only"
+                texts.append(
+                    f"{where} {_figure(more[0])}: these encoders were trained on all labels, only the probe knows few."
+                )
+        texts += _scratch(own)
     return texts
 
 
+def _downward(one: Summary) -> float:
+    return -one.value
+
+
 def _scratch(found: Sequence[Summary]) -> list[str]:
-    """Say from how many labels on training from scratch has the higher figure, of those where both were measured."""
-    pairs = []
-    for place in sorted({one.x for one in found if one.x is not None}):
-        here = [one for one in found if one.x == place]
+    """Say with how many labels the best network from scratch is below the best frozen encoder, and with how many not.
+
+    Every number of labels at which both were measured is named, so that nothing is said of the others. Figures count as
+    they are printed.
+    """
+    below: list[str] = []
+    above: list[str] = []
+    read = [one for one in found if one.question.probe in (LINEAR, NETWORK)]
+    for asked in dict.fromkeys(map(_asked, sorted(read, key=_by_labels))):
+        here = [one for one in read if _asked(one) == asked]
         frozen = best([one for one in here if one.representation.kind == PRETRAINED])
         scratch = best([one for one in here if one.representation.kind == FROM_SCRATCH])
-        if frozen is not None and scratch is not None:
-            pairs.append((place, frozen, scratch))
-    for place, frozen, scratch in pairs:
-        if not exceeds(frozen, scratch):
-            return [
-                f"Training from scratch first has as high a figure as frozen encoders at {counted(place, 'label')} "
-                f"a class: {value(scratch)} beside {value(frozen)} ({NO_INTERVAL})."
-            ]
-    if not pairs:
-        return []
-    place, frozen, scratch = pairs[-1]
-    return [
-        f"Up to {counted(place, 'label')} a class, training from scratch has a lower figure than frozen encoders "
-        f"wherever both were measured: {value(scratch)} beside {value(frozen)} at the last ({NO_INTERVAL})."
+        if frozen is None or scratch is None:
+            continue
+        amount = wording.amount(asked)
+        pair = (
+            f"{'1 label a class' if amount == '1 labels a class' else amount} ({value(scratch)} beside {value(frozen)})"
+        )
+        (below if exceeds(frozen, scratch) and value(frozen) != value(scratch) else above).append(pair)
+    ways = [
+        f"{words} with {listed(pairs)}" for words, pairs in (("lower", below), ("as high or higher", above)) if pairs
     ]
+    if not ways:
+        return []
+    start = "The best network trained from scratch beside the best frozen pre-trained encoder"
+    return [f"{start}: {', and '.join(ways)}; {NO_INTERVAL}."]
+
+
+def _asked(one: Summary) -> Question:
+    """Return the question, the same for a network's own output layer as for a probe on frozen vectors."""
+    return dataclasses.replace(one.question, probe=LINEAR)
+
+
+def _by_labels(one: Summary) -> float:
+    return math.inf if one.question.labels_per_class is None else float(one.question.labels_per_class)
 
 
 def _figure(one: Summary) -> str:
     """Return a figure and whose it is."""
-    return f"{value(one)} ({shortened(wording.name(one.representation, one.question.section))})"
+    return f"{value(one)} ({called(one.representation, one.question.section)})"
 
 
 def variants(figures: Iterable[Summary]) -> list[str]:
@@ -86,8 +108,16 @@ def variants(figures: Iterable[Summary]) -> list[str]:
     return texts
 
 
-def robustness(figures: Iterable[Summary], differences: Differences) -> list[str]:
-    """Say what the loudest noise costs the pre-trained encoders and how they stand in it beside the others."""
+def robustness(
+    figures: Iterable[Summary], differences: Differences, trained: tuple[float, float] | None = None
+) -> list[str]:
+    """Say what the loudest noise costs the pre-trained encoders and how they stand in it beside the others.
+
+    Args:
+        figures: Of the section.
+        differences: The paired differences that are known.
+        trained: Signal-to-noise ratios of the white noise in pre-training, lowest and highest, in dB; None without.
+    """
     found = list(figures)
     noisy = [one for one in found if one.question.condition == NOISE and one.question.condition_value is not None]
     if not noisy:
@@ -105,4 +135,17 @@ def robustness(figures: Iterable[Summary], differences: Differences) -> list[str
                 f"From clean clips to {condition_words(asked)} the figure of {named(ours.representation)} goes from "
                 f"{value(quiet)} to {value(ours)}."
             )
-    return [*texts, compare(here, differences)]
+    return [*texts, compare(here, differences), *matched_noise(found, trained)]
+
+
+def matched_noise(found: Sequence[Summary], trained: tuple[float, float] | None) -> list[str]:
+    """Say that the noise of the test was in training too, where it was: both are white."""
+    if trained is None or not any(one.question.condition == NOISE for one in found):
+        return []
+    low, high = (f"{end:g}".replace("-", "\N{MINUS SIGN}") for end in trained)
+    others = {one.question.condition for one in found} - {CLEAN, NOISE, GAIN, ""}
+    rest = "" if others else " How they stand in noise of another kind was not measured."
+    return [
+        f"This is matched noise: it is white, and the pre-trained encoders were trained with white noise too, at {low} "
+        f"to {high} dB. What they gain here they need not gain in other noise.{rest}"
+    ]

@@ -15,6 +15,7 @@ from mfcl.evaluation.result import (
 )
 from mfcl.evaluation.summary import Summary
 from mfcl.evaluation.wording import metric
+from mfcl.report.names import saw_more
 
 VIEWS = (("both", ""), ("both", CONTENT), ("both", SPEAKER), ("mel", ""), ("wave", ""))
 """Format and part of an encoder pair, the one to show first: both formats, a part of them, one format."""
@@ -28,8 +29,12 @@ def view(one: Representation) -> tuple[str, str]:
 
 
 def best(found: Sequence[Summary]) -> Summary | None:
-    """Return the figure that is best by its metric, the first of equals; None where there is none."""
-    return max(found, key=lambda one: (metric(one.question.metric).best or 1) * one.value) if found else None
+    """Return the figure that is best by its metric, the first of equals; None where there is none.
+
+    Encoders that saw more labels than the question allows are left out.
+    """
+    fair = [one for one in found if not saw_more(one.representation, one.question)]
+    return max(fair, key=lambda one: (metric(one.question.metric).best or 1) * one.value) if fair else None
 
 
 def exceeds(first: Summary, second: Summary) -> bool:
@@ -51,7 +56,7 @@ def leading(found: Iterable[Summary], kind: str, like: Representation | None = N
         for one in own:
             if view(one.representation) == choice:
                 return one
-    return best(own)
+    return best(own) or own[0]
 
 
 def beside(found: Sequence[Summary], ours: Summary) -> list[Summary]:

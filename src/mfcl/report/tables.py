@@ -13,6 +13,7 @@ from mfcl.evaluation.result import LINEAR, NETWORK, Question, Representation, Re
 from mfcl.evaluation.result_file import COLUMNS, to_row
 from mfcl.evaluation.summary import Summary
 from mfcl.report import glossary
+from mfcl.report.names import called, saw_more, whole_name
 from mfcl.report.phrases import WHOLE, shortened
 from mfcl.report.selection import best
 
@@ -34,12 +35,14 @@ class Cell:
         interval: Its 95 % interval as text, empty where there is none.
         order: What to sort by, None where there is no figure.
         best: Whether it is the best of its column.
+        told_more: Whether it is of encoders that saw more labels than the column allows, which are never the best.
     """
 
     text: str
     interval: str
     order: float | None
     best: bool
+    told_more: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ class Table:
         lines: A representation each.
         seeds: Those that any figure has.
         intervals: Whether any figure has an interval.
+        told_more: Whether there are figures of encoders that saw more labels than their column allows.
     """
 
     name: str
@@ -82,6 +86,7 @@ class Table:
     lines: tuple[Line, ...]
     seeds: tuple[int, ...]
     intervals: bool
+    told_more: bool = False
 
 
 EMPTY = Cell("–", "", None, best=False)  # noqa: RUF001  # a dash for what was not measured
@@ -115,7 +120,7 @@ def _table(name: str, found: Sequence[Summary]) -> Table:
         groups.setdefault(one.representation, []).append(one)
     lines = tuple(
         Line(
-            shortened(wording.name(whose, name)), _hover(wording.name(whose, name), glossary.of_representation(whose)),
+            called(whose, name), _hover(whole_name(whose, name), glossary.of_representation(whose)),
             tuple(cells.get((whose, question), EMPTY) for question in questions), _seconds(own), own[0].command,
         )
         for whose, own in groups.items()
@@ -123,7 +128,8 @@ def _table(name: str, found: Sequence[Summary]) -> Table:
     seeds = tuple(sorted({seed for one in found for seed in one.seeds}))
     intervals = any(cell.interval for cell in cells.values())
     title = shortened(TITLES.get(name, name))
-    return Table(name, title, tuple(_column(question) for question in questions), lines, seeds, intervals)
+    more = any(cell.told_more for cell in cells.values())
+    return Table(name, title, tuple(_column(question) for question in questions), lines, seeds, intervals, more)
 
 
 def _column(question: Question) -> Column:
@@ -140,9 +146,9 @@ def _cell(one: Summary, own: Sequence[Summary]) -> Cell:
     text = wording.figure(metric, one.value)
     winner = best(own)
     top = winner is not None and len(own) > 1 and wording.metric(metric).best != 0
-    return Cell(
-        text, interval_text(one), one.value, top and winner is not None and wording.figure(metric, winner.value) == text
-    )
+    more = saw_more(one.representation, one.question)
+    equal = winner is not None and wording.figure(metric, winner.value) == text
+    return Cell(text, interval_text(one), one.value, top and equal and not more, more)
 
 
 def _seconds(own: Sequence[Summary]) -> Cell:

@@ -9,6 +9,7 @@ from mfcl.evaluation import standing, wording
 from mfcl.evaluation.result import (
     BASELINE,
     CONTENT,
+    NOISE,
     PRETRAINED,
     SPEAKER,
     SUPERVISED,
@@ -18,6 +19,7 @@ from mfcl.evaluation.result import (
 )
 from mfcl.evaluation.summary import Difference, Summary
 from mfcl.report.load import Pair, Study
+from mfcl.report.names import saw_more
 from mfcl.report.phrases import counted, listed, shortened
 from mfcl.report.selection import COMPARED, beside, best, by_question, exceeds, leading, view
 
@@ -102,12 +104,14 @@ def compare(found: Sequence[Summary], differences: Differences) -> str:
     if plain:
         figures = [f"{named(rival.representation, like=ours.representation)} with {value(rival)}" for rival in plain]
         text += f" Shown beside ({NO_INTERVAL}): {listed(figures)}."
-    if ours.question.labels_per_class is not None and any(one.representation.kind == SUPERVISED for one in rivals):
+    if any(saw_more(one.representation, one.question) for one in rivals):
         text += " Supervised encoders saw all labels in training."
     winner = best(found)
+    fair = not any(saw_more(one.representation, one.question) for one in found)
     if winner is not None and exceeds(winner, ours) and winner not in rivals:
         word = "lowest" if wording.metric(ours.question.metric).best < 0 else "highest"
-        text += f" The {word} of all is {value(winner)}, of {named(winner.representation)}."
+        which = "of all" if fair else "of those that saw no more labels"
+        text += f" The {word} {which} is {value(winner)}, of {named(winner.representation)}."
     return text
 
 
@@ -157,6 +161,10 @@ def tally(study: Study) -> str:
     ours = standing.main_results(study.summaries)
     judged = standing.verdicts(ours, study.summaries, list(study.differences.values()))
     if judged:
+        noisy = sum(one.question.condition == NOISE for one in ours)
+        many = f"{counted(noisy, 'measure')} of them {'is' if noisy == 1 else 'are'}"
+        matched = f"{many} in white noise, with which the pre-trained encoders were trained too."
+        judged += [matched] if noisy and study.noise else []
         return " ".join([*judged, "In brackets stands the 95 % interval of the paired difference."])
     unknown = f"{counted(len(ours), 'measure')} {'has' if len(ours) == 1 else 'have'} {NO_INTERVAL}."
     return f"Nothing is called better or worse here: {unknown}" if ours else ""

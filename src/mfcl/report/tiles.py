@@ -7,7 +7,7 @@ from mfcl.evaluation import wording
 from mfcl.evaluation.result import KNN, PRETRAINED, SPEAKER_PROBES, Question
 from mfcl.evaluation.summary import Summary
 from mfcl.report import glossary
-from mfcl.report.charts import called
+from mfcl.report.names import ALL_LABELS, saw_more
 from mfcl.report.phrases import shortened
 from mfcl.report.selection import COMPARED, beside, by_question, leading
 from mfcl.report.svg.styles import style
@@ -79,7 +79,7 @@ def _tile(found: Sequence[Summary]) -> Tile | None:
     full = {"accuracy": 100.0, "eer": 50.0}.get(asked.metric, max(abs(one.value) for one in found) or 1.0)
     bars = tuple(
         Bar(
-            called(one.representation), glossary.of_representation(one.representation),
+            _bar_name(one), glossary.of_representation(one.representation),
             wording.figure(asked.metric, one.value), min(max(100 * one.value / full, 0.0), 100.0),
             style(one.representation).colour, one is ours,
         )
@@ -92,3 +92,12 @@ def _tile(found: Sequence[Summary]) -> Tile | None:
         " ".join(meaning for meaning in meanings if meaning), wording.figure(asked.metric, ours.value),
         wording.metric(asked.metric).unit, interval_text(ours), bars,
     )  # fmt: skip
+
+
+def _bar_name(one: Summary) -> str:
+    """Return a name that a tile has room for; what saw more labels than the question allows is told apart."""
+    return shortened(
+        f"{one.representation.kind}, {ALL_LABELS}"
+        if saw_more(one.representation, one.question)
+        else wording.name(one.representation)
+    )

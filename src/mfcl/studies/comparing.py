@@ -167,13 +167,19 @@ def compare_tables(compared: Sequence[Compared], *, style: str = "simple") -> st
             [wording.task(question), question.metric, *(_cell(chosen.get((question, name))) for name in names)]
             for question in questions
         ]
-        title = (
-            f"{section}: 95 % intervals over speakers in [ ]; in ( ) the difference to {names[0]}, of the same speakers"
-        )
+        over = _groups([one.result for one in chosen.values()])
+        title = f"{section}: 95 % intervals over {over} in [ ]; in ( ) the difference to {names[0]}, of the same {over}"
         said = [text for one in chosen.values() for text in (one.result.note, one.no_interval)]
         notes = "".join(f"\n- {text}" for text in dict.fromkeys(said) if text)
         blocks.append(f"{title}\n\n{table(lines, ['task', 'metric', *names], style=style)}" + (notes and f"\n{notes}"))
     return "\n\n".join(blocks)
+
+
+def _groups(found: Sequence[Result]) -> str:
+    """Return what the intervals are over: recordings where each is a group of its own, else speakers."""
+    known = [one.evidence for one in found if one.evidence is not None]
+    alone = known and all(len(np.unique(one.groups)) == len(one.groups) == len(one.ids) for one in known)
+    return "recordings" if alone else "speakers"
 
 
 def run_names(runs: Sequence[Path]) -> list[str]:

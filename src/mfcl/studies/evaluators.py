@@ -27,6 +27,8 @@ from mfcl.studies.workspace import Workspace, view_of
 
 NOISE_DB = (20.0, 10.0, 0.0)
 GAIN_DB = (-10.0, 10.0)
+TESTED, OTHERS = 1500, 1500
+"""Most test recordings and most others on a map: t-SNE of 3,000 takes about ten seconds of one processor."""
 FEW = 10
 """Labels per class of the few-label probe in the section `robustness`."""
 
@@ -146,11 +148,17 @@ def geometry(workspace: Workspace, source: Source) -> Answer:
 
 
 def maps(workspace: Workspace, source: Source) -> Answer:
-    """Make a 2D t-SNE map of the test recordings."""
+    """Make a 2D t-SNE map: of test recordings for a single format, else of training and validation ones too.
+
+    t-SNE of more recordings is slower, so the second kind is kept to the representations that a reader looks at first.
+    """
     answer = Answer()
     wanted = [label for label in (workspace.data.label, workspace.data.speaker) if label]
+    alone = len(source.formats) == 1
     for one in source.representations:
-        answer.picture("maps", one, source, points(workspace.view(source, one), wanted, seed=source.seed))
+        others = OTHERS if alone or one.format == "both" else 0
+        placed = points(workspace.view(source, one), wanted, seed=source.seed, most=TESTED, others=others)
+        answer.picture("maps", one, source, placed)
     return answer
 
 

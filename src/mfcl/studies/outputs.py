@@ -1,7 +1,7 @@
 """Write a study's output files: results, tables, chart data and facts of the study."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ from mfcl.models.frontends import LogMel
 from mfcl.recipe import Recipe
 from mfcl.studies.planner import Step
 from mfcl.studies.provenance import with_only
-from mfcl.training.run_log import read_metrics, read_warnings
+from mfcl.training.run_folder import LOG
+from mfcl.training.run_log import WARNING, read_metrics, read_warnings
 from mfcl.views.crops import crop_pair
 
 COLUMNS = 400
@@ -55,12 +56,10 @@ def write_results(
     for step in known:  # a sweep may reuse the main training, which comes first and gives the name
         sources.setdefault(step.workspace.name(step.source), step)
     about = {
-        **about, "notes": list(dict.fromkeys(notes)), "planned": len(planned),
+        **about, "notes": list(dict.fromkeys([*training_warnings(sources.values()), *notes])), "planned": len(planned),
         "done": sum(step.done for step in planned),
         "seconds": round(sum(step.answered()["seconds"] for step in known), 1),
     }  # fmt: skip
-    warned = [f"warning: {text}" for step in sources.values() for text in _warnings(step)]
-    about["notes"] = list(dict.fromkeys([*warned, *about["notes"]]))  # first, since they may explain all figures
     curves = [curve(step) for step in sources.values() if step.source.kind == PRETRAINED]
     method = method_picture(known[0].workspace.data.subset("test"), known[0].source.recipe) if known else None
     summed = summaries(results)
@@ -69,15 +68,21 @@ def write_results(
     write_json(folder / "differences.json", [difference_row(one) for one in differences(results)])
     write_json(folder / "pictures.json", {**pictures, "training": curves, "method": method})
     write_json(folder / "about.json", about)
-    write_text(folder / "results.md", f"{origin(about)}\n\n{tables(summed, style='github')}\n")
+    over = f"{about['speaker']}s" if about["speaker"] else "recordings"
+    write_text(folder / "results.md", f"{origin(about)}\n\n{tables(summed, style='github', over=over)}\n")
     return results
 
 
-def _warnings(step: Step) -> list[str]:
-    """Return the warnings in the logs of a step's training, with the name of what was trained."""
-    run, source = step.workspace.run(step.source), step.source
-    folders = [run, *(run / format for format in ("wave", "mel"))]
-    return [f"{source.name}, seed {source.seed}: {text}" for folder in folders for text in read_warnings(folder)]
+def training_warnings(trained: Iterable[Step]) -> list[str]:
+    """Return the warnings of all trainings of these steps' sources, those with few labels included, as notes."""
+    found = []
+    for step in trained:
+        name = step.workspace.name(step.source)
+        for log in sorted((step.workspace.folder / "runs").glob(f"{name}*/**/{LOG}")):
+            rest = "/".join(log.parent.relative_to(step.workspace.folder / "runs").parts).removeprefix(name).strip("-/")
+            whose = ", ".join([step.source.name, *([rest] if rest else []), f"seed {step.source.seed}"])
+            found += [f"{WARNING}{whose}: {text}" for text in read_warnings(log.parent)]
+    return found
 
 
 def curve(step: Step) -> dict[str, Any]:

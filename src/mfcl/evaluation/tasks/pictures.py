@@ -68,26 +68,36 @@ def det(result: Result) -> dict[str, Any]:
     }
 
 
-def points(embeddings: Embeddings, labels: Sequence[str], *, seed: int, most: int = MOST) -> dict[str, Any]:
-    """Return a 2D t-SNE map of the test split, with labels to colour it by.
+def points(
+    embeddings: Embeddings, labels: Sequence[str], *, seed: int, most: int = MOST, others: int = 0
+) -> dict[str, Any]:
+    """Return a 2D t-SNE map of the test split, or of all splits together, with labels to colour it by.
 
     Args:
-        embeddings: All splits; the train split is used for whitening only.
+        embeddings: All splits; the train split is used for whitening.
         labels: Label columns to include.
-        seed: Seed of t-SNE, and of the draw if there are more than `most` recordings.
-        most: Most points of the map.
+        seed: Seed of t-SNE, and of the draw of recordings if there are more than wanted.
+        most: Most test recordings of the map.
+        others: Most recordings of the other splits; 0 leaves them out.
+
+    Returns:
+        `ids`, `x`, `y`, `labels`, and with `others` also `splits`, each with one entry per point; test recordings
+        come first.
 
     Raises:
         MeasureError: there is no test split, or no such label.
     """
     test = np.flatnonzero(embeddings.splits == "test")
-    chosen = test[drawn(len(test), most, seed=seed)]
+    rest = np.flatnonzero((embeddings.splits != "test") & (embeddings.splits != "")) if others else test[:0]
+    sides = [part[drawn(len(part), count, seed=seed)] for part, count in ((test, most), (rest, others)) if len(part)]
+    chosen = np.concatenate([test[:0], *sides])
     placed = project_2d(embeddings.whitened[chosen], seed=seed).astype(np.float64).round(3)
     return {
         "ids": embeddings.ids[chosen].tolist(),
         "x": placed[:, 0].tolist(),
         "y": placed[:, 1].tolist(),
         "labels": {name: embeddings.label(name)[chosen].tolist() for name in labels},
+        **({"splits": embeddings.splits[chosen].tolist()} if others else {}),
     }
 
 

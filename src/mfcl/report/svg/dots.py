@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from mfcl.report.phrases import distinct
 from mfcl.report.svg.elements import label, mark, picture, tag
 from mfcl.report.svg.lines import Axis
 from mfcl.report.svg.scales import Scale, spaced
@@ -50,10 +51,11 @@ class DotChart:
         height = top + row * len(self.rows) + bottom
         across = Scale(self.x.kind, self.x.low, self.x.high, left, width - 16.0)
         parts = self._grid(across, top, height - bottom)
-        for place, (words, dots) in enumerate(self.rows):
+        names = distinct([words for words, _ in self.rows], letters)
+        for place, ((words, dots), short) in enumerate(zip(self.rows, names, strict=True)):
             middle = top + row * (place + 0.5)
-            short = words if len(words) <= letters else words[: letters - 1].rstrip() + "…"
-            parts.append(label(left - 14, middle + 4, short, anchor="end", style="row"))
+            whole = tag("title", {}, words) if short != words else None
+            parts.append(label(left - 14, middle + 4, short, anchor="end", style="row", title=whole))
             if place:
                 parts.append(tag("path", {"class": "grid", "d": f"M0 {middle - row / 2:.1f}H{width:.1f}"}))
             for step, dot in enumerate(dots):

@@ -65,10 +65,19 @@ def polyline(points: Sequence[tuple[float, float]], **attributes: object) -> Mar
 
 
 def label(
-    x: float, y: float, text: str, *, anchor: str = "start", style: str = "tick", title: Markup | None = None
+    x: float,
+    y: float,
+    text: str,
+    *,
+    anchor: str = "start",
+    style: str = "tick",
+    title: Markup | None = None,
+    turn: float | None = None,
 ) -> Markup:
-    """Return a text whose baseline is at `y`; a title is shown on hover."""
-    return tag("text", {"x": x, "y": y, "text-anchor": anchor, "class": style}, *([title] if title else []), text)
+    """Return a text whose baseline is at `y`; a title is shown on hover, `turn` is in degrees, clockwise."""
+    turned = None if turn is None else f"rotate({turn:g} {number(float(x))} {number(float(y))})"
+    attributes = {"x": x, "y": y, "text-anchor": anchor, "class": style, "transform": turned}
+    return tag("text", attributes, *([title] if title else []), text)
 
 
 def mark(x: float, y: float, shape: str, colour: str, title: str = "", *, series: str | None = None) -> Markup:

@@ -1,6 +1,5 @@
 """Confusion matrices: rows are the truth, shades are shares of a row."""
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +11,8 @@ from mfcl.report.svg.elements import label, picture, tag
 
 NUMBERED = 12
 """Classes up to which every cell has its number."""
+LETTERS, LETTER = 12, 6.6
+"""Most letters of a class's name on the axes, and the width of one."""
 
 
 def matrix(
@@ -29,21 +30,23 @@ def matrix(
     drawn = [one for one in shown if one in places]
     totals = np.maximum(counts.sum(axis=1), 1)
     size, top = 340, 12.0
-    rows, columns = distinct(drawn, 9), distinct(drawn, 4)
-    left = 18.0 + 6.6 * max([len(word) for word in rows], default=0)
+    words = distinct(drawn, LETTERS)
+    longest = max([len(word) for word in words], default=0)
+    left = 18.0 + LETTER * longest
     cell = (size - left - 6) / max(len(drawn), 1)
-    every = -(-len(drawn) // NUMBERED)  # rows a name
-    wide = 1 if every == 1 and max(map(len, columns), default=0) < 4 else math.ceil(42 / cell)  # columns a name
+    every = -(-len(drawn) // NUMBERED)  # classes a name
+    upright = LETTER * longest + 4 <= cell * every  # else names of columns would overlap and are turned
+    below = top + cell * len(drawn) + (16 if upright else 8)
     # one shape behind all cells; only what happened has an element of its own
     parts = [tag("path", {"class": "empty", "d": _squares(len(drawn), left, top, cell)})]
     for row, truth in enumerate(drawn):
         middle = cell * (row + 0.5)
         whole = tag("title", {}, shortened(truth, WHOLE))
         if row % every == 0:
-            parts.append(label(left - 8, top + middle + 4, rows[row], anchor="end", title=whole))
-        if row % wide == 0:
-            below = top + cell * len(drawn) + 16
-            parts.append(label(left + middle, below, columns[row], anchor="middle", title=whole))
+            parts.append(label(left - 8, top + middle + 4, words[row], anchor="end", title=whole))
+            turn = None if upright else -90.0
+            x = left + middle + (0 if upright else 4)
+            parts.append(label(x, below, words[row], anchor="middle" if upright else "end", title=whole, turn=turn))
         for column, taken in enumerate(drawn):
             count = int(counts[places[truth], places[taken]])
             if not count:
@@ -57,7 +60,7 @@ def matrix(
                 parts.append(label(x, y, f"{share:.0f}", anchor="middle", style=looks))
     right, total = int(np.trace(counts)), int(counts.sum())
     text = f"{right:,} of {total:,} clips right. Rows are the truth, columns what was said."
-    height = top + cell * len(drawn) + 44
+    height = below + (28 if upright else LETTER * longest + 24)
     middle = left + cell * len(drawn) / 2
     parts.append(label(middle, height - 8, "taken for, % of the row", anchor="middle", style="axis"))
     return picture(size, round(height), f"Confusions of {name}", text, parts, size="any")

@@ -41,17 +41,32 @@
     placed.forEach(({ x, y, text }) => { element("text", { x, y }, svg).textContent = short(text, 20); });
   };
 
-  const draw = (panel, number) => {
+  const part = (whole, every) => { // the clips of a map that are shown: those of the test part, or every one
+    const kept = whole.of.flatMap((clip, place) => (every || !data.part[clip] ? [place] : []));
+    const taken = (values) => kept.map((place) => values[place]);
+    return { of: taken(whole.of), x: taken(whole.x), y: taken(whole.y) };
+  };
+
+  const draw = (panel, number, every = false) => {
     const svg = panel.querySelector("svg");
-    const map = data.maps[number];
+    const map = part(data.maps[number], every);
     const label = data.labels[Number(panel.dataset.label)];
+    if (panel.every !== every) {
+      panel.every = every;
+      panel.held = -1;
+      keys(panel, new Set(map.of.map((clip) => label.of[clip])));
+    }
     svg.replaceChildren();
     const crowd = map.of.length > 900 ? 1.7 : map.of.length > 400 ? 2.1 : 2.6;
     const size = crowd * Math.min(Math.max(480 / (svg.clientWidth || 480), 1), 1.45); // marks shrink less than a small map
-    map.of.forEach((clip, place) => {
-      const value = label.of[clip];
-      element("path", { d: shape(value), fill: colour(value), transform: `translate(${map.x[place]} ${map.y[place]}) scale(${size})`, "data-value": value }, svg);
-    });
+    for (const tested of [false, true]) { // those of the test part above the others
+      map.of.forEach((clip, place) => {
+        if ((data.part[clip] === 0) !== tested) return;
+        const value = label.of[clip];
+        const scale = tested ? size : 0.62 * size;
+        element("path", { d: shape(value), fill: colour(value), class: tested ? "" : "other", transform: `translate(${map.x[place]} ${map.y[place]}) scale(${scale})`, "data-value": value }, svg);
+      });
+    }
     if (label.values.length <= 12) names(svg, map, label);
     panel.ring = element("circle", { class: "ring", r: 20, cx: -99, cy: -99 }, svg);
     panel.map = map;
@@ -64,12 +79,14 @@
     for (const point of panel.querySelectorAll("path[data-value]")) point.classList.toggle("faint", value >= 0 && Number(point.dataset.value) !== value);
   };
 
-  const keys = (panel) => {
+  const keys = (panel, present) => {
     const label = data.labels[Number(panel.dataset.label)];
     const box = panel.querySelector(".keys");
     const most = "follow" in panel.dataset ? KEYS : FIRST;
-    const shown = label.values.length > LOOKS ? most : label.values.length;
-    label.values.slice(0, shown).forEach((text, value) => {
+    const values = label.values.flatMap((text, value) => (present.has(value) ? [[text, value]] : []));
+    const shown = values.length > LOOKS ? most : values.length;
+    box.replaceChildren();
+    values.slice(0, shown).forEach(([text, value]) => {
       const button = document.createElement("button");
       button.type = "button";
       button.setAttribute("aria-pressed", "false");
@@ -87,10 +104,10 @@
       button.addEventListener("pointerleave", () => light(panel, panel.held ?? -1));
       box.append(button);
     });
-    if (shown < label.values.length) {
+    if (shown < values.length) {
       const more = document.createElement("span");
       more.className = "more";
-      more.textContent = `and ${label.values.length - shown} more`;
+      more.textContent = `and ${values.length - shown} more`;
       box.append(more);
     }
   };
@@ -112,7 +129,8 @@
     const title = document.createElement("b");
     title.textContent = data.clips[clip];
     const known = data.labels.map((label) => `${label.name} ${short(label.values[label.of[clip]], 60)}`).join(", ");
-    tip.replaceChildren(title, known);
+    const side = data.parts.length > 1 ? `, ${data.parts[data.part[clip]]}` : "";
+    tip.replaceChildren(title, known + side);
     const field = panel.querySelector(".field");
     const unit = field.clientWidth / 1060;
     const x = (panel.map.x[place] + 30) * unit;
@@ -158,7 +176,6 @@
 
   for (const panel of panels) {
     const svg = panel.querySelector("svg");
-    keys(panel);
     draw(panel, data.first);
     svg.addEventListener("pointermove", (event) => show(panel, nearest(panel, event, 18)));
     svg.addEventListener("pointerleave", (event) => { if (event.pointerType === "mouse") show(panel, -1); });
@@ -176,7 +193,13 @@
     });
   }
   const choice = document.getElementById("representation");
-  const follow = () => { for (const panel of panels) if ("follow" in panel.dataset) draw(panel, Number(choice.value)); };
+  const clips = document.getElementById("clips"); // there are others than test clips
+  const follow = () => {
+    const every = clips?.value === "all";
+    for (const panel of panels) if ("follow" in panel.dataset) draw(panel, Number(choice.value), every);
+    if (clips) document.getElementById("alone").hidden = !every || data.maps[Number(choice.value)].of.some((clip) => data.part[clip]);
+  };
   choice.addEventListener("change", follow);
+  clips?.addEventListener("change", follow);
   follow(); // a browser that goes back keeps the choice, not the map
 })();
