@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from mfcl.errors import RecipeError
 from mfcl.models.encoders.base import Frames
-from mfcl.models.pooling import POOLINGS, Pooling, halves, thirds_weights
+from mfcl.models.pooling import POOLINGS, Pooling, halves, segment_weights
 
 
 def values(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -49,14 +49,14 @@ def test_each_pooling_is_its_formula() -> None:
 @settings(deadline=None, max_examples=25)
 @given(st.integers(1, 40))
 def test_every_third_has_weight_one_and_every_frame_counts_alike(count: int) -> None:
-    weights = thirds_weights(Frames(torch.zeros(1, count + 2, 1), torch.tensor([count])))[0]
+    weights = segment_weights(Frames(torch.zeros(1, count + 2, 1, 3), torch.tensor([count])))[0]
     assert torch.allclose(weights.sum(1), torch.ones(3), atol=1e-5)
     assert torch.allclose(weights.sum(0)[:count], torch.full((count,), 3 / count), atol=1e-5)
     assert not weights[:, count:].any()
 
 
 def test_four_frames_share_their_borders() -> None:
-    weights = thirds_weights(Frames(torch.zeros(1, 4, 1), None))[0] * 4 / 3
+    weights = segment_weights(Frames(torch.zeros(1, 4, 1, 3), None))[0] * 4 / 3
     third = 1 / 3
     wanted = torch.tensor([[1, third, 0, 0], [0, 2 * third, 2 * third, 0], [0, 0, third, 1]])
     assert torch.allclose(weights, wanted, atol=1e-6)

@@ -33,8 +33,16 @@ def _mean_max(frames: Frames) -> Embedding:
 
 
 def _thirds_max(frames: Frames) -> Embedding:
-    thirds = thirds_weights(frames) @ frames.values  # (batch, 3, features)
+    thirds = segment_weights(frames, 3) @ frames.values  # (batch, 3, features)
     return torch.cat([thirds.flatten(1), _highest(frames)], dim=1)
+
+
+def _course(frames: Frames) -> Embedding:
+    count = lengths_of(frames)[:, None, None]
+    values = _own(frames, frames.values - frames.values.sum(dim=1, keepdim=True) / count)
+    values = values / ((values.square().sum(dim=1, keepdim=True) / count) + 0.01).sqrt()
+    fifths = segment_weights(frames, 5) @ values  # (batch, 5, features)
+    return torch.cat([fifths.flatten(1), _highest(frames)], dim=1)
 
 
 def _statistics(frames: Frames) -> Embedding:
@@ -51,6 +59,7 @@ POOLINGS: dict[str, tuple[Callable[[Frames], Embedding], int]] = {
     "mean": (_mean, 1),
     "mean_max": (_mean_max, 2),
     "thirds_max": (_thirds_max, 4),
+    "course": (_course, 6),
     "statistics": (_statistics, 2),
     "panns": (_max_plus_mean, 1),
 }
@@ -62,6 +71,7 @@ class Pooling(nn.Module):
 
     - `mean` over time; `mean_max`: mean and maximum; `statistics`: mean and standard deviation. They ignore order.
     - `thirds_max`: the mean of each third of the clip, and the maximum. It keeps a coarse order.
+    - `course`: the mean of each fifth of the clip, after each feature is standardised over the clip, and the maximum.
     - `panns`: maximum plus mean, then a learned layer and ReLU, as in PANNs' 2,048-value embedding.
 
     Attributes:
@@ -94,20 +104,20 @@ class Pooling(nn.Module):
             return self.fc1(pooled).relu() if self.name == "panns" else pooled
 
 
-def thirds_weights(frames: Frames) -> Float[Tensor, "batch 3 frames"]:
-    """Return the weight of each frame in the mean of each third of its clip; each third's weights sum to 1.
+def segment_weights(frames: Frames, segments: int) -> Float[Tensor, "batch segments frames"]:
+    """Return the weight of each frame in the mean of each equal segment of its clip; a segment's weights sum to 1.
 
-    A frame across a border counts in both thirds in proportion, so that even a clip of one frame has three thirds:
+    A frame across a border counts in both segments in proportion, so that even a clip of one frame has them all:
 
         frame    |  0  |  1  |  2  |  3  |
         third    |   0   |   1   |   2   |     frame 1 counts 1/3 in third 0 and 2/3 in third 1
     """
     width, device, lengths = frames.values.shape[1], frames.values.device, lengths_of(frames)
-    third = lengths[:, None, None] / 3  # in frames
-    start = third * torch.arange(3, device=device)[:, None]  # (batch, 3, 1)
+    size = lengths[:, None, None] / segments  # in frames
+    start = size * torch.arange(segments, device=device)[:, None]  # (batch, segments, 1)
     frame = torch.arange(width, device=device)  # frame j lasts from j to j + 1
-    overlap = torch.minimum(start + third, frame + 1) - torch.maximum(start, frame)
-    return overlap.clamp(min=0) / third
+    overlap = torch.minimum(start + size, frame + 1) - torch.maximum(start, frame)
+    return overlap.clamp(min=0) / size
 
 
 def halves(frames: Frames) -> tuple[Frames, Frames]:

@@ -3,6 +3,7 @@
 What is drawn for a clip depends on (seed, epoch, recording, view) alone, not on its batch, its padding or the process.
 """
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from mfcl.core.settings import bounded, check_settings
+from mfcl.core.settings import bounded, check_settings, later
 from mfcl.errors import RecipeError, one_of
 from mfcl.views import transforms as effects
 from mfcl.views.random_draws import Draws, cells, known
@@ -20,7 +21,10 @@ SETTINGS = ("none", "wave", "mel", "both")
 
 @dataclass(frozen=True)
 class WaveAugment:
-    """Strength of the waveform augmentations, in their order: shift, fades, noise, mask, gain; 0 turns one off."""
+    """Strength of the waveform augmentations, in their order: speed, shift, fades, noise, mask, gain; 0 turns one off."""
+
+    speed: float = later(0.0, 0.0, 0.5)
+    """Largest change of speed, as a share: pitch, formants and tempo change together, as with another voice."""
 
     shift_seconds: float = bounded(0.02, 0.0, 3600.0)
     """Largest shift in time, earlier or later; at most half of the clip."""
@@ -134,6 +138,9 @@ def augment_wave(
     draw = Draws(seed, f"augment wave {view}", epoch, recordings, wave.device)
     lengths = known(wave, lengths)
     half = lengths // 2
+    if chosen.speed:
+        factor = torch.exp(draw.even("speed", -1.0, 1.0) * math.log1p(chosen.speed))
+        wave = effects.sped(wave, lengths, factor)
     if chosen.shift_seconds:
         furthest = torch.minimum(half, cells(chosen.shift_seconds * sample_rate, half))
         wave = effects.shifted(wave, lengths, draw.whole("shift", 2 * furthest) - furthest)

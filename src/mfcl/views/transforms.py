@@ -22,6 +22,21 @@ def shifted(
     return wave.gather(1, source.clamp(0, wave.shape[1] - 1)) * inside
 
 
+def sped(
+    wave: Float[Tensor, "batch samples"], lengths: Int64[Tensor, " batch"], factor: Float[Tensor, " batch"]
+) -> Float[Tensor, "batch samples"]:
+    """Play each clip `factor` times as fast, around its middle, within its own length.
+
+    A faster clip ends in zeros on both sides, a slower one loses both ends. Samples are interpolated linearly.
+
+    Source: Ko et al., "Audio augmentation for speech recognition", Interspeech 2015 (speed perturbation).
+    """
+    middle = (lengths[:, None] - 1) / 2
+    source = middle + (_places(wave) - middle) * factor[:, None]  # float32 is exact to 1/8 sample up to a minute
+    inside = (source >= 0) & (source <= lengths[:, None] - 1) & (_places(wave) < lengths[:, None])
+    return _interpolated(wave[:, None], source, lengths)[:, 0] * inside
+
+
 def faded(
     wave: Float[Tensor, "batch samples"],
     lengths: Int64[Tensor, " batch"],
