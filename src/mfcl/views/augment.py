@@ -21,7 +21,7 @@ SETTINGS = ("none", "wave", "mel", "both")
 
 @dataclass(frozen=True)
 class WaveAugment:
-    """Strength of the waveform augmentations, in their order: speed, shift, fades, noise, mask, gain; 0 turns one off."""
+    """Strength of the waveform augmentations, in order: speed, shift, fades, noise, mask, gain; 0 turns one off."""
 
     speed: float = later(0.0, 0.0, 0.5)
     """Largest change of speed, as a share: pitch, formants and tempo change together, as with another voice."""
