@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, Union
 
 from mfcl.audio import Preparation
-from mfcl.core.settings import Described, bounded, check_settings, check_text, described
+from mfcl.core.settings import Described, bounded, check_settings, check_text, described, saved
 from mfcl.core.yaml_text import MOST_LETTERS, read_yaml
 from mfcl.errors import RecipeError, one_of, shown
 from mfcl.models.heads import HeadSettings
@@ -124,8 +124,11 @@ def schema(recipe: Recipe) -> list[Described]:
 
 
 def to_dict(value: Any) -> dict[str, Any]:
-    """Return a settings dataclass as plain values for JSON and YAML."""
-    return {entry.name: _plain(getattr(value, entry.name)) for entry in dataclasses.fields(value)}
+    """Return a settings dataclass as plain values for JSON and YAML.
+
+    Settings that earlier versions lack are left out at their defaults (`mfcl.core.settings.later`).
+    """
+    return {name: _plain(one) for name, one in saved(value).items()}
 
 
 def from_dict(kind: type[T], values: Mapping[Any, Any], *, where: str) -> T:

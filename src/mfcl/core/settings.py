@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 from mfcl.errors import RecipeError, check_number, one_of, shown, spoken_number
 
 BOUNDS = "bounds"
+LATER = "later"
 LONGEST_TEXT = 200
 """Most characters of a text setting."""
 
@@ -20,6 +21,23 @@ LONGEST_TEXT = 200
 def bounded(default: Any, low: int | float, high: int | float) -> Any:
     """Return a dataclass field for a number with a default, a smallest and a largest value."""
     return dataclasses.field(default=default, metadata={BOUNDS: (low, high)})
+
+
+def later(default: Any) -> Any:
+    """Return a dataclass field for a setting that earlier versions lack; `saved` leaves it out at its default.
+
+    Runs, studies and caches of earlier versions thus still have the settings that they were begun with.
+    """
+    return dataclasses.field(default=default, metadata={LATER: True})
+
+
+def saved(settings: Any) -> dict[str, Any]:
+    """Return the values of a settings dataclass to save, by field; see `later`."""
+    values = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
+    for field in dataclasses.fields(settings):
+        if LATER in field.metadata and values[field.name] == field.default:
+            del values[field.name]
+    return values
 
 
 def check_settings(settings: Any, group: str = "") -> None:
