@@ -76,6 +76,13 @@ def test_bursts_close_together_are_one_and_a_faint_one_far_away_is_left_out():
     assert sound_span(frame_power(far, 160)).runs == 2
 
 
+def test_of_equal_bursts_far_apart_the_first_is_kept_and_of_unequal_ones_the_one_with_most_energy():
+    barks = bursts(5.0, [0.5, 2.0, 3.5])
+    assert cut(barks)[0] == pytest.approx(0.44, abs=0.03)
+    assert cut(barks + bursts(5.0, [2.0], level=0.01))[0] == pytest.approx(1.94, abs=0.03)
+    assert sound_span(frame_power(barks, 160)).runs == 3
+
+
 def test_a_click_is_no_sound():
     clip = bursts(2.0, [1.2], floor=1e-3)
     clip[3200:3202] = 0.9
@@ -237,9 +244,14 @@ def test_a_scan_tells_isolated_events_from_scenes_and_caches_what_it_measured(tm
     events, scenes = (scan(open_manifest(tmp_path / name), progress=False) for name in ("events", "scenes"))
     assert events.sound.isolated
     assert events.sound.median == pytest.approx(0.44 / 1.2, abs=0.01)
-    assert "37 % of a clip (median); one run of at most 3 s in 100 % of clips: isolated events" in events.table()
+    assert (
+        "37 % of a clip in its main run (median); 100 % of clips hold one run of at most 3 s: isolated events"
+        in events.table()
+    )
     assert not scenes.sound.isolated
-    assert "100 % of a clip (median); one run of at most 3 s in 0 % of clips: scenes" in scenes.table()
+    assert (
+        "100 % of a clip in its main run (median); 0 % of clips hold one run of at most 3 s: scenes" in scenes.table()
+    )
     manifest = open_manifest(tmp_path / "events")
     first, again = (scan_once(manifest, cache=tmp_path / "cache", progress=False) for _ in range(2))
     assert first.entries == again.entries == events.entries

@@ -27,14 +27,12 @@ SHORTEST_RUN = 5
 """Frames; shorter runs are clicks."""
 JOINED = 25
 """Runs of sound at most this many frames apart are one."""
-KEPT_DB = 6.0
-"""Runs whose energy is this far below the greatest are left out at the ends: other voices, breath, handling."""
 MARGIN = 5
 """Frames kept on either side."""
 
 
 class Span(NamedTuple):
-    """Frames of a clip that hold its sound."""
+    """Frames of a clip that hold its main sound."""
 
     first: int
     """The first frame."""
@@ -45,7 +43,7 @@ class Span(NamedTuple):
 
 
 def sound_span(power: Float64[np.ndarray, " frames"]) -> Span:
-    """Find the sound of a clip in the power of its frames.
+    """Find the main sound of a clip in the power of its frames: the run with the most energy, with its near ones.
 
     The result depends on the ratios of the powers alone, not on the clip's level. It is never empty.
 
@@ -138,8 +136,9 @@ def _joined(runs: Int64[np.ndarray, "runs 2"]) -> Int64[np.ndarray, "joined 2"]:
 
 
 def _main(runs: Int64[np.ndarray, "runs 2"], power: Float64[np.ndarray, " frames"]) -> tuple[int, int]:
-    """Return the first and last frame of the runs whose energy is at most `KEPT_DB` below the greatest."""
+    """Return the limits of the run with the most energy; ties go to the first."""
     total = np.concatenate([[0.0], np.cumsum(power)])
     energy = total[runs[:, 1]] - total[runs[:, 0]]
-    kept = runs[energy >= energy.max() * 10 ** (-KEPT_DB / 10)]
-    return int(kept[0, 0]), int(kept[-1, 1])
+    # equal events tie to a millionth, so that the order of summation does not choose between them
+    first, last = runs[np.argmax(energy >= (1 - 1e-6) * energy.max())].tolist()
+    return first, last

@@ -31,8 +31,8 @@ class SoundShare:
         """Return it in one line."""
         looks = "isolated events" if self.isolated else "scenes"
         return (
-            f"{100 * self.median:.0f} % of a clip (median); "
-            f"one run of at most {EVENT_SECONDS:g} s in {100 * self.single:.0f} % of clips: {looks}"
+            f"{100 * self.median:.0f} % of a clip in its main run (median); "
+            f"{100 * self.single:.0f} % of clips hold one run of at most {EVENT_SECONDS:g} s: {looks}"
         )
 
 
@@ -51,7 +51,7 @@ def sound_share(clips: Iterable[tuple[float, float | None, int]]) -> SoundShare 
 
     Example:
         >>> str(sound_share([(1.0, 0.5, 1), (1.0, 0.6, 1), (1.0, 0.7, 1)]))
-        '60 % of a clip (median); one run of at most 3 s in 100 % of clips: isolated events'
+        '60 % of a clip in its main run (median); 100 % of clips hold one run of at most 3 s: isolated events'
     """
     every = list(clips)
     measured = [(seconds, sound, runs) for seconds, sound, runs in every if sound is not None and seconds > 0]
