@@ -13,13 +13,13 @@ FEWEST = 8
 """Frames; a shorter clip is kept whole."""
 SMOOTHED = 5
 """Frames over which power is averaged, so that a click is no peak."""
-FLOOR_PERCENT = 15
+FLOOR_PERCENT = 10
 """The noise floor is this percentile of a clip's levels."""
 DEEPEST_DB = 60.0
 """Levels are at least this far below the loudest: digital silence is no floor to measure from."""
 LEAST_RANGE_DB = 10.0
 """A clip whose loudest frames are less than this above its floor is steady and kept whole."""
-FLOOR_SHARE = 0.25
+FLOOR_SHARE = 0.2
 """Sound is louder than this share of the way from the floor to the loudest, in dB ..."""
 BELOW_DB = 32.0
 """... and at most this far below the loudest."""
@@ -29,6 +29,8 @@ JOINED = 25
 """Runs of sound at most this many frames apart are one."""
 MARGIN = 5
 """Frames kept on either side."""
+MOST_KEPT = 0.75
+"""A clip of which this share or more would be kept stays whole: its quiet ends are weak speech rather than silence."""
 
 
 class Span(NamedTuple):
@@ -39,13 +41,14 @@ class Span(NamedTuple):
     last: int
     """The frame after the last."""
     runs: int
-    """Separate runs of sound in the clip; 0 if none stands out from the floor, then all frames are kept."""
+    """Separate runs of sound in the clip; 0 if none stands out from the floor."""
 
 
 def sound_span(power: Float64[np.ndarray, " frames"]) -> Span:
     """Find the main sound of a clip in the power of its frames: the run with the most energy, with its near ones.
 
-    The result depends on the ratios of the powers alone, not on the clip's level. It is never empty.
+    All frames are kept of a clip that is steady, shorter than 80 ms, or mostly sound. The result depends on the ratios
+    of the powers alone, not on the clip's level.
 
     Args:
         power: Mean square of each frame of 10 ms.
@@ -67,7 +70,10 @@ def sound_span(power: Float64[np.ndarray, " frames"]) -> Span:
     if not len(runs):
         return whole
     first, last = _main(runs, power)
-    return Span(max(first - MARGIN, 0), min(last + MARGIN, len(power)), len(runs))
+    first, last = max(first - MARGIN, 0), min(last + MARGIN, len(power))
+    if last - first >= MOST_KEPT * len(power):
+        first, last = 0, len(power)
+    return Span(first, last, len(runs))
 
 
 def frame_power(samples: Float32[np.ndarray, " samples"], frame: int) -> Float64[np.ndarray, " frames"]:
