@@ -34,7 +34,7 @@ class Preparation:
     level_db: float | None = bounded(None, -80.0, 0.0)
     """Scale to this RMS level in dB relative to full scale, such as -25; peaks stay below full scale; null: do not."""
     endpoints: bool = later(False)
-    """Cut each recording of at most 30 s to its sound, found against its own noise floor, with 50 ms on either side."""
+    """Cut recordings of at most 30 s to their main sound, found against their own noise floor, with 50 ms around it."""
 
     def __post_init__(self) -> None:
         check_settings(self, "preparation")
