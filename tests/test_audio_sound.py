@@ -26,6 +26,8 @@ PREPARATIONS = [
     Preparation(remove_dc=False, sample_rate=44100),
     Preparation(sample_rate=8000, trim_db=20.0, level_db=-30.0),
     Preparation(level_db=0.0),
+    Preparation(sample_rate=8000, endpoints=True, level_db=-30.0),
+    Preparation(trim_db=20.0, endpoints=True),
 ]
 
 

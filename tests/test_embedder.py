@@ -20,7 +20,7 @@ from mfcl.embedder import Embedder
 from mfcl.errors import AudioError, MfclError
 from mfcl.models import inference
 from mfcl.models.inference import Listed, embed_clips, embed_store
-from mfcl.recipe import load_recipe
+from mfcl.recipe import changed, load_recipe
 from tests.recipes import tiny_recipe
 from tests.sounds import tone, word, write_corpus
 
@@ -50,6 +50,28 @@ def test_embeddings_keep_the_order_of_the_recordings_and_both_formats(run: Path,
     place = next(place for place, name in enumerate(found.ids) if name.endswith("1_03_0.wav"))
     np.testing.assert_allclose(model.encode(path)[0], found.vectors[place], rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(model.encode([path], format="mel")[0], found.part("mel")[place], rtol=1e-4, atol=1e-4)
+
+
+def test_files_arrays_and_a_store_are_cut_to_their_sound_and_windows_are_not(tmp_path: Path, model: Embedder) -> None:
+    recipe = changed(model.recipe, ["preparation.endpoints=true"])
+    cutting = Embedder(dataclasses.replace(model.checkpoint, recipe=recipe))
+    rng = np.random.default_rng(0)
+    clip = (0.001 * rng.standard_normal(32000)).astype(np.float32)
+    clip[12000:20000] += tone(0.5, 440)
+    clip -= clip.mean()
+    soundfile.write(tmp_path / "a.wav", clip, 16000, subtype="FLOAT")
+    (array,), (file,) = cutting.encode(clip), cutting.encode(tmp_path / "a.wav")
+    np.testing.assert_allclose(array, file, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(mfcl.embed(cutting, tmp_path / "a.wav", progress=False).vectors[0], file, atol=1e-4)
+    store = open_store(open_manifest(tmp_path / "a.wav"), recipe.preparation, cache=tmp_path / "c", progress=False)
+    assert 8000 < store.lengths[0] < 10500
+    np.testing.assert_allclose(embed_store(model.model, store).vectors[0], file, rtol=1e-4, atol=1e-4)
+    assert not np.allclose(model.encode(clip)[0], array, atol=1e-2)
+    own, plain = (one.encode_windows(clip, window=0.5) for one in (cutting, model))
+    np.testing.assert_array_equal(own.vectors, plain.vectors)
+    assert own.ends[-1] == 2.0
+    windows = mfcl.embed(cutting, tmp_path / "a.wav", window=0.5, progress=False)
+    np.testing.assert_array_equal(windows.labels["end"].astype(float), own.ends)
 
 
 def test_a_recording_does_not_depend_on_its_batch(model: Embedder) -> None:

@@ -40,12 +40,12 @@ def test_windows_of_a_file_are_cut_from_the_whole_recording_that_is_not_trimmed(
     soundfile.write(tmp_path / "a.wav", sound + np.float32(0.2), rate, subtype="FLOAT")
     (tmp_path / "list.csv").write_text(f"path,start,end\na.wav,{part[0]},{part[1]}\n")
     manifest = open_manifest(tmp_path / "list.csv")
-    preparation = Preparation(level_db=level_db, trim_db=20.0, remove_dc=rate == 16000)
+    preparation = Preparation(level_db=level_db, trim_db=20.0, remove_dc=rate == 16000, endpoints=True)
     left_out = LeftOut()
     found = [one for some in recording_windows(manifest, preparation, left_out, window=0.5, hop=0.3) for one in some]
     start, end = (None if edge == "" else edge for edge in part)
     samples, own = read_audio(tmp_path / "a.wav", start=start, end=end)
-    whole = heard(prepare(samples, own, dataclasses.replace(preparation, trim_db=None)))
+    whole = heard(prepare(samples, own, dataclasses.replace(preparation, trim_db=None, endpoints=False)))
     first = window_starts(len(whole), *window_samples(0.5, 0.3, 16000))
     assert not left_out.reasons
     assert [round((one.start - (start or 0.0)) * 16000) for one in found] == first.tolist()

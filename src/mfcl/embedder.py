@@ -3,7 +3,6 @@
 import logging
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -250,8 +249,8 @@ class Embedder:
         Example:
             ``vectors, starts, ends = model.encode_windows("dawn.flac", window=3.0)``
         """
-        rate, preparation, step = self._rate(sample_rate), self.recipe.preparation, _step(window, hop)
-        whole = self._prepared(sound, "array", rate, replace(preparation, trim_db=None))
+        rate, step = self._rate(sample_rate), _step(window, hop)
+        whole = self._prepared(sound, "array", rate, self.recipe.preparation.uncut)
         size, stride = window_samples(window, step, self.sample_rate)
         first = window_starts(len(whole), size, stride)
         pieces = (whole[start : start + size] for start in first.tolist())

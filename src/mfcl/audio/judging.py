@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, Float64
 
+from mfcl.audio.endpoints import FrameSums
 from mfcl.audio.io import AudioFile, all_finite, mono, open_audio
 from mfcl.audio.preparation import SILENCE_DB, decibels
 from mfcl.errors import AudioError
@@ -52,6 +53,8 @@ class Judgement:
         digest: Hash of the mono samples and the sample rate; empty without samples.
         channel: Index of the channel to use; None: the mean of all.
         mean: Mean of the samples that are used (the DC offset).
+        sound: Seconds of sound and runs of sound (`mfcl.audio.endpoints.sound_span`); None if it is longer than 30 s,
+            cannot be used, or its channels cancel.
         ignore_length: Whether the file holds more samples than its header says; see `open_audio`.
         blocks: The decoded samples, if they were to be kept and were not too long.
     """
@@ -63,6 +66,7 @@ class Judgement:
     digest: str = ""
     channel: int | None = None
     mean: float = 0.0
+    sound: tuple[float, int] | None = None
     ignore_length: bool = False
     blocks: tuple[Float32[np.ndarray, "_ channels"], ...] | None = None
 
@@ -121,7 +125,7 @@ def _judge(
     path: Path, start: float | None, end: float | None, keep_for_rate: int | None, *, ignore_length: bool = False
 ) -> Judgement:
     with open_audio(path, ignore_length=ignore_length) as file:
-        sums = _Sums.of(file.channels)
+        sums = _Sums.of(file.channels, file.sample_rate)
         kept: list[Float32[np.ndarray, "frames channels"]] | None = [] if keep_for_rate else None
         most = HELD / max(file.channels, (keep_for_rate or 0) / file.sample_rate)
         for block in file.blocks(start, end):
@@ -135,6 +139,7 @@ def _judge(
         digest.update(str(file.sample_rate).encode())
         if channel is not None:  # the mean of channels that cancel hardly identifies a recording
             digest.update(sums.first_digest.digest())
+        mean = float(sums.mono_total if channel is None else sums.totals[channel]) / max(sums.frames, 1)
         return Judgement(
             frames=sums.frames,
             sample_rate=file.sample_rate,
@@ -142,7 +147,8 @@ def _judge(
             problems=(*file.notices, *_cut_short(file, start, end, sums.frames), *problems),
             digest=digest.hexdigest() if sums.frames else "",
             channel=channel,
-            mean=float(sums.mono_total if channel is None else sums.totals[channel]) / max(sums.frames, 1),
+            mean=mean,
+            sound=None if channel is not None or sums.bad else sums.levels.sound(mean),
             ignore_length=ignore_length,
             blocks=None if kept is None else tuple(kept),
         )
@@ -188,6 +194,7 @@ class _Sums:
 
     totals: Float64[np.ndarray, " channels"]
     powers: Float64[np.ndarray, " channels"]
+    levels: FrameSums
     frames: int = 0
     mono_total: float = 0.0
     mono_power: float = 0.0
@@ -198,8 +205,8 @@ class _Sums:
     first_digest: "hashlib.blake2b" = field(default_factory=lambda: hashlib.blake2b(digest_size=16))
 
     @classmethod
-    def of(cls, channels: int) -> "_Sums":
-        return cls(totals=np.zeros(channels), powers=np.zeros(channels))
+    def of(cls, channels: int, sample_rate: int) -> "_Sums":
+        return cls(totals=np.zeros(channels), powers=np.zeros(channels), levels=FrameSums(sample_rate))
 
     def add(self, block: Float32[np.ndarray, "frames channels"]) -> None:
         wave = mono(block)
@@ -212,6 +219,7 @@ class _Sums:
         exact = wave.astype(np.float64)
         self.mono_total += float(exact.sum())
         self.mono_power += float(exact @ exact)
+        self.levels.add(exact)
         if block.shape[1] > 1:
             self.first_digest.update(block[:, 0].tobytes())
             for number, channel in enumerate(block.T.astype(np.float64)):

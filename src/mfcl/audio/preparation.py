@@ -1,13 +1,14 @@
-"""Prepare recordings the same way for training and use: remove DC, resample, trim, normalise the level."""
+"""Prepare recordings the same way for training and use: remove DC, resample, cut silence off, normalise the level."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import soxr
 from jaxtyping import Float32, Int16
 
-from mfcl.core.settings import bounded, check_settings
+from mfcl.audio.endpoints import FRAMES_PER_SECOND, LONGEST_SECONDS, frame_power, sound_span
+from mfcl.core.settings import bounded, check_settings, later, written
 from mfcl.errors import AudioError
 
 SILENCE_DB = -90.0
@@ -32,9 +33,20 @@ class Preparation:
     """Trim both ends where they are this many dB below the loudest 10 ms, such as 40; null: do not trim."""
     level_db: float | None = bounded(None, -80.0, 0.0)
     """Scale to this RMS level in dB relative to full scale, such as -25; peaks stay below full scale; null: do not."""
+    endpoints: bool = later(False)
+    """Cut recordings of at most 30 s to their main sound, found against their own noise floor, with 50 ms around it."""
 
     def __post_init__(self) -> None:
         check_settings(self, "preparation")
+
+    def __repr__(self) -> str:
+        """Return the settings as `saved` lists them, so that caches that are keyed by this text stay valid."""
+        return f"Preparation({', '.join(f'{entry.name}={getattr(self, entry.name)!r}' for entry in written(self))})"
+
+    @property
+    def uncut(self) -> "Preparation":
+        """The same settings without cutting anything off, so that times are those of the original recording."""
+        return replace(self, trim_db=None, endpoints=False)
 
 
 def level_db(samples: Float32[np.ndarray, " samples"], *, mean: float = 0.0) -> float:
@@ -87,7 +99,7 @@ def resampled_blocks(
 def prepare(
     samples: Float32[np.ndarray, " samples"], source_rate: int, preparation: Preparation
 ) -> Float32[np.ndarray, " prepared"]:
-    """Prepare a recording for training or use: remove the mean, resample, trim, scale to a level.
+    """Prepare a recording for training or use: remove the mean, resample, cut silence off, scale to a level.
 
     Raises:
         AudioError: no sample would be left.
@@ -98,8 +110,13 @@ def prepare(
         raise AudioError(
             f"{samples.size} samples at {source_rate} Hz leave nothing at {preparation.sample_rate} Hz; leave it out"
         )
+    frame = preparation.sample_rate // FRAMES_PER_SECOND
+    short = prepared.size <= LONGEST_SECONDS * preparation.sample_rate
     if preparation.trim_db is not None:
-        prepared = _trim(prepared, preparation.sample_rate // 100, preparation.trim_db)
+        prepared = _trim(prepared, frame, preparation.trim_db)
+    if preparation.endpoints and short:
+        span = sound_span(frame_power(prepared, frame))
+        prepared = prepared[span.first * frame : span.last * frame]
     if preparation.level_db is not None:
         peak = float(np.max(np.abs(prepared)))
         prepared = prepared * gain_to(preparation.level_db, level_db(prepared), peak)

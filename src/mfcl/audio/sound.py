@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, Float64
 
+from mfcl.audio.endpoints import FRAMES_PER_SECOND, LONGEST_SECONDS, sound_span
 from mfcl.audio.judging import Judgement, decoded_blocks, judge
 from mfcl.audio.preparation import (
     Preparation,
@@ -48,7 +49,7 @@ class LongSound:
         self._part = (start, end)
         self._judgement = judgement
         self._preparation = preparation
-        self._frame = preparation.sample_rate // 100
+        self._frame = preparation.sample_rate // FRAMES_PER_SECOND
         self._first, self._last, self._gain, self.peak = self._measured()
         self._waiting: Iterator[Float32[np.ndarray, " _"]] | None = None  # blocks after the held samples
         self._held = np.zeros(0, dtype=np.float32)
@@ -99,14 +100,14 @@ class LongSound:
         return AudioError(f"{self.path}: changed while it was read; start again")
 
     def _prepared(self) -> Iterator[Float32[np.ndarray, " _"]]:
-        """Yield the resampled recording before it is trimmed and scaled."""
+        """Yield the resampled recording before it is cut and scaled."""
         judgement, preparation = self._judgement, self._preparation
         blocks = _joined(decoded_blocks(self.path, *self._part, judgement), BLOCK)
         less = judgement.mean if preparation.remove_dc else 0.0
         yield from resampled_blocks(blocks, judgement.sample_rate, preparation.sample_rate, less=less)
 
     def _measured(self) -> tuple[int, int, np.float32, float]:
-        """Return first and last sample after trimming, gain and peak, from the energies and peaks of 10 ms frames."""
+        """Return first and last sample that are kept, gain and peak, from the energies and peaks of 10 ms frames."""
         energies: list[Float64[np.ndarray, " frames"]] = []
         peaks: list[Float32[np.ndarray, " frames"]] = []
         total = 0
@@ -119,12 +120,15 @@ class LongSound:
             raise AudioError(f"{self.path}: nothing is left at {self._preparation.sample_rate} Hz; leave it out")
         energy, highest = np.concatenate(energies), np.concatenate(peaks)
         first, last = 0, len(energy)
+        counts = np.full(len(energy), self._frame)
+        counts[-1] = total - self._frame * (len(energy) - 1)
+        power = energy / counts
         if self._preparation.trim_db is not None:
-            counts = np.full(len(energy), self._frame)
-            counts[-1] = total - self._frame * (len(energy) - 1)
-            power = energy / counts
             loud = np.flatnonzero(power >= power.max() * 10 ** (-self._preparation.trim_db / 10))
             first, last = int(loud[0]), int(loud[-1]) + 1
+        if self._preparation.endpoints and total <= LONGEST_SECONDS * self._preparation.sample_rate:
+            span = sound_span(power[first:last])
+            first, last = first + span.first, first + span.last
         begins, ends = first * self._frame, min(last * self._frame, total)
         peak, gain = float(highest[first:last].max()), np.float32(1)
         if self._preparation.level_db is not None:

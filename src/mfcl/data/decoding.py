@@ -4,7 +4,7 @@ import contextlib
 import csv
 import sys
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -85,7 +85,7 @@ def recording_windows(
 ) -> Iterator[list[Piece]]:
     """Yield the windows of all recordings in order, in batches; memory does not grow with a recording's length.
 
-    Recordings are not trimmed, so that times of windows are times in the file.
+    Silence at the ends is kept, so that times of windows are times in the file.
 
     Args:
         manifest: The recordings; if one is a segment of a file, its windows lie in the segment.
@@ -95,7 +95,7 @@ def recording_windows(
         hop: Hop between windows in seconds.
     """
     size, step = window_samples(window, hop, preparation.sample_rate)
-    whole = _decoded(manifest, replace(preparation, trim_db=None), left_out)
+    whole = _decoded(manifest, preparation.uncut, left_out)
     with contextlib.closing(whole):
         cut = (
             Piece(one.recording, one.start + first / preparation.sample_rate, one.samples[first : first + size])

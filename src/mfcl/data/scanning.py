@@ -3,9 +3,10 @@
 import contextlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from mfcl.audio import FAILURES, NOTICES, judge, kind_of
 from mfcl.core.console import printable, table
 from mfcl.core.files import cache_folder, write_json
 from mfcl.core.parallel import in_parallel
+from mfcl.data.events import SoundShare, sound_share
 from mfcl.data.manifest import Manifest, Recording, is_text, readable
 from mfcl.errors import MfclError
 
@@ -29,8 +31,8 @@ DONE = {
 UNUSABLE = (*FAILURES, NAMELESS)
 """Kinds of problems with which a recording is left out."""
 
-VERSION = 3  # of cached scan results; a new number makes all files be scanned again
-KEPT = ("seconds", "sample_rate", "channels", "problems", "digest")
+VERSION = 4  # of cached scan results; a new number makes all files be scanned again
+KEPT = ("seconds", "sample_rate", "channels", "problems", "digest", "sound_seconds", "runs")
 SHOWN = 12  # most values that the table counts one by one
 EXAMPLES = 2  # example recordings per kind of problem
 
@@ -49,6 +51,10 @@ class ScanEntry:
     """Each begins with its kind, such as `clipped: at 3 places`."""
     digest: str
     """Hash of the decoded samples and sample rate; empty without samples."""
+    sound_seconds: float | None = None
+    """Seconds that `preparation.endpoints` would keep; None if the recording is longer than 30 s or cannot be used."""
+    runs: int = 0
+    """Separate runs of sound in it; 0 if none stands out from its noise floor."""
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -84,8 +90,13 @@ class ScanReport:
         """Id and reason of recordings that cannot be used."""
         return tuple((entry.id, "; ".join(entry.problems)) for entry in self.entries if not entry.usable)
 
+    @property
+    def sound(self) -> SoundShare | None:
+        """How much of the usable recordings is sound, and whether they look like isolated events; see `sound_share`."""
+        return sound_share((entry.seconds, entry.sound_seconds, entry.runs) for entry in self.entries if entry.usable)
+
     def table(self) -> str:
-        """Return a summary table: recordings, hours, durations, rates, channels, labels, splits and problems."""
+        """Return a summary table: recordings, hours, durations, sound, rates, channels, labels, splits and problems."""
         good = [entry for entry in self.entries if entry.usable]
         seconds = np.array([entry.seconds for entry in good] or [0.0])
         problems = Counter(kind for entry in self.entries for kind in dict.fromkeys(entry.kinds))
@@ -94,6 +105,7 @@ class ScanReport:
             ("recordings", f"{len(self.entries)} ({len(good)} usable)"),
             ("hours", f"{seconds.sum() / 3600:.2f}"),
             ("seconds each", f"{seconds.min():.2f} to {seconds.max():.2f}, median {np.median(seconds):.2f}"),
+            *([("sound", str(self.sound))] if self.sound else []),
             ("rates", _rates(entry.sample_rate for entry in good)),
             ("channels", _counts(str(entry.channels) for entry in good)),
             *((f"label {name}", _label_counts(self.manifest, name)) for name in self.manifest.label_names),
@@ -179,12 +191,18 @@ def _kept(place: Path, manifest: Manifest) -> list[ScanEntry] | None:
     """Return cached results without `duplicate` and `label missing`; None if there are none or they are damaged."""
     try:
         rows = json.loads(place.read_text(encoding="utf-8"))
-        return [
-            ScanEntry(one.id, one.path, float(seconds), int(rate), int(channels), tuple(problems), str(digest))
-            for one, (seconds, rate, channels, problems, digest) in zip(manifest, rows, strict=True)
-        ]
+        return [_restored(recording, row) for recording, row in zip(manifest, rows, strict=True)]
     except (OSError, ValueError, TypeError):
         return None
+
+
+def _restored(recording: Recording, row: Sequence[Any]) -> ScanEntry:
+    """Return an entry from the values of its fields `KEPT`."""
+    seconds, rate, channels, problems, digest, sound, runs = row
+    return ScanEntry(
+        recording.id, recording.path, float(seconds), int(rate), int(channels), tuple(problems), str(digest),
+        None if sound is None else float(sound), int(runs),
+    )  # fmt: skip
 
 
 def _report(manifest: Manifest, found: Iterable[ScanEntry]) -> ScanReport:
@@ -209,9 +227,11 @@ def _report(manifest: Manifest, found: Iterable[ScanEntry]) -> ScanReport:
 def _inspect(recording: Recording) -> ScanEntry:
     found = judge(recording.path, recording.start, recording.end)
     seconds = found.frames / max(found.sample_rate, 1)
+    sound, runs = found.sound or (None, 0)
     return ScanEntry(
-        recording.id, recording.path, seconds, found.sample_rate, found.channels, found.problems, found.digest
-    )
+        recording.id, recording.path, seconds, found.sample_rate, found.channels, found.problems, found.digest,
+        sound, runs,
+    )  # fmt: skip
 
 
 def _split_counts(manifest: Manifest) -> str:
