@@ -244,7 +244,7 @@ def test_no_classifier_is_fitted_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     whole, few = module.linear_probe, module.few_label_probe
     monkeypatch.setattr(module, "linear_probe", lambda *parts: (asked.append("all"), whole(*parts))[1])
     monkeypatch.setattr(
-        module, "few_label_probe", lambda *parts, seed: (asked.append(parts[3]), few(*parts, seed=seed))[1]
+        module, "few_label_probe", lambda *parts, seed: (asked.append(parts[2]), few(*parts, seed=seed))[1]
     )
     clean = corpus(digit=1.0)
     probes = LabelProbes(clean, "digit", "speaker", seed=0)

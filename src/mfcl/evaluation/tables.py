@@ -20,8 +20,8 @@ def tables(found: Sequence[Summary | Result], *, style: str = "simple") -> str:
     means = summaries([one for one in found if isinstance(one, Result)])
     means += [one for one in found if isinstance(one, Summary)]
     blocks = []
-    for section in dict.fromkeys(one.question.section for one in means):
-        chosen = [one for one in means if one.question.section == section]
+    for section, in_all in dict.fromkeys(_table_of(one) for one in means):
+        chosen = [one for one in means if _table_of(one) == (section, in_all)]
         heads = {_key(one): _head(one, style) for one in chosen}
         lines = []
         for name in dict.fromkeys(wording.name(one.representation, section) for one in chosen):
@@ -30,10 +30,16 @@ def tables(found: Sequence[Summary | Result], *, style: str = "simple") -> str:
             seconds = float(np.mean([one.seconds for one in own]))
             lines.append([name, *(cells.get(key, "-") for key in heads), f"{seconds:.0f}"])
         seeds = len({seed for one in chosen for seed in one.seeds})
-        title = f"{section}: mean of {seeds} seed(s), 95 % interval over speakers{' and seeds' if seeds > 1 else ''}"
+        named = f"{section}, labels counted in all" if in_all else section
+        title = f"{named}: mean of {seeds} seed(s), 95 % interval over speakers{' and seeds' if seeds > 1 else ''}"
         text = table(lines, ["representation", *heads.values(), "seconds"], style=style)
         blocks.append(f"{title}\n\n{text}")
     return "\n\n".join(blocks)
+
+
+def _table_of(one: Summary) -> tuple[str, bool]:
+    """Return the section, and whether labels are counted in all: those questions make a table of their own."""
+    return one.question.section, one.question.labels_in_all is not None
 
 
 def _key(one: Summary) -> tuple[str, str]:

@@ -4,7 +4,7 @@
 distances into vectors, and `graph` connects each clip to its nearest ones.
 """
 
-from mfcl.embeddings.alignment.affinity import affinities, affinity_scale, landmark_pool, landmarks
+from mfcl.embeddings.alignment.affinity import affinities, affinity_scale, covering_landmarks, landmark_pool, landmarks
 from mfcl.embeddings.alignment.features import frames
 from mfcl.embeddings.alignment.search import distances, nearest
 from mfcl.embeddings.alignment.ties import graph, nearest_graph
@@ -12,6 +12,7 @@ from mfcl.embeddings.alignment.ties import graph, nearest_graph
 __all__ = [
     "affinities",
     "affinity_scale",
+    "covering_landmarks",
     "distances",
     "frames",
     "graph",
