@@ -18,13 +18,13 @@ from mfcl.errors import MeasureError
 from mfcl.evaluation.linear_probe import Labelled, check_splits
 from mfcl.evaluation.logistic import LinearClassifier
 
-SHARES = (10.0, 1.0, 0.1, 0.01)
-"""L2 strengths to try, as multiples of the mean squared length of a standardised vector."""
-FIXED_SHARE = 1.0
+SHARES = (0.1, 0.01, 1.0)
+"""L2 strengths to try, as multiples of the mean squared length of a standardised vector; ties go to the earlier."""
+FIXED_SHARE = 0.1
 """The strength where there are too few labels to choose one: fewer than two of a class on average."""
-FOLDS = 4
+FOLDS = 3
 DRAWS = 5
-STEPS = 400
+STEPS = 300
 """Most gradient steps of a fit; 20 to 200 are needed."""
 TOLERANCE = 2e-3
 """A fit ends when every coefficient is so near to its fixed point, in units of a probability."""
@@ -77,7 +77,7 @@ def few_label_classifiers(
     """Return a logistic regression for each draw of known labels; the other labels are not looked at.
 
     Features are standardised by all vectors, since that needs no labels. The L2 strength of each draw is chosen by
-    cross-validation within its own labels (ties go to the strongest). Where there are fewer than two labels a class,
+    cross-validation within its own labels (ties go to the first of `SHARES`). Where there are fewer than two labels a class,
     it is `FIXED_SHARE`. The bias is penalised like a weight: the label frequencies of so few labels say little.
 
     Args:
@@ -127,14 +127,13 @@ def _chosen_shares(
         return np.full(draws, FIXED_SHARE)
     fold = np.stack([_folds(own, seed) for own in codes])
     fitted = fold[:, None, :] != np.arange(FOLDS)[:, None]  # (draws, folds, known)
-    shares = np.sort(SHARES)[::-1]
-    right = np.zeros((len(shares), draws))
+    right = {}
     start = None
-    for place, share in enumerate(shares):  # strongest first: its solution is nearest to the zero start
+    for share in sorted(SHARES, reverse=True):  # strongest first: its solution is nearest to the zero start
         start = fit.solve(fitted, np.full(draws, share * scale), start)
         predicted = (fit.products[:, None] @ start).argmax(axis=-1)  # (draws, folds, known)
-        right[place] = ((predicted == codes[:, None]) & ~fitted).sum(axis=(1, 2))
-    return np.asarray(shares[right.argmax(axis=0)])
+        right[share] = ((predicted == codes[:, None]) & ~fitted).sum(axis=(1, 2))
+    return np.array(SHARES)[np.argmax([right[share] for share in SHARES], axis=0)]
 
 
 def _folds(codes: Int64[np.ndarray, " known"], seed: int) -> Int64[np.ndarray, " known"]:

@@ -26,6 +26,7 @@ from mfcl.models.inference import embed_store, pick_device
 from mfcl.models.pair import MultiFormatModel
 from mfcl.models.weights_file import read_weights
 from mfcl.studies.cache import Cache, digest, read_object, slug
+from mfcl.studies.controls import described
 from mfcl.studies.representations import BASELINES, Describe, Source, Training
 from mfcl.training.api import HEADS, pretrain, train_supervised, untrained
 from mfcl.training.run_log import read_metrics
@@ -192,11 +193,8 @@ class Workspace:
         return last
 
     def _baseline(self, source: Source, store: Store | Disturbed) -> Embeddings:
-        manifest = store.manifest
         with threadpool_limits(1):  # baselines run their own threads; BLAS threads on top would slow them down
-            vectors = self._describe(source)(store).astype(np.float32)
-        labels = {label: manifest.column(label) for label in manifest.label_names}
-        return Embeddings(vectors, manifest.ids, labels, {source.variant: (0, vectors.shape[1])}, manifest.splits)
+            return described(self._describe(source), source.variant, store)
 
     def _describe(self, source: Source) -> Describe:
         """Return a baseline fitted on the clean training recordings, whatever it is to describe."""
