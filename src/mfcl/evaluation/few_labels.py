@@ -133,7 +133,8 @@ def _chosen_shares(
         start = fit.solve(fitted, np.full(draws, share * scale), start)
         predicted = (fit.products[:, None] @ start).argmax(axis=-1)  # (draws, folds, known)
         right[share] = ((predicted == codes[:, None]) & ~fitted).sum(axis=(1, 2))
-    return np.array(SHARES)[np.argmax([right[share] for share in SHARES], axis=0)]
+    best = np.stack([right[share] for share in SHARES]).argmax(axis=0)
+    return np.asarray(np.array(SHARES)[best], dtype=np.float64)
 
 
 def _folds(codes: Int64[np.ndarray, " known"], seed: int) -> Int64[np.ndarray, " known"]:

@@ -21,7 +21,7 @@ from mfcl.evaluation.result_file import to_row
 from mfcl.evaluation.summary import difference
 from mfcl.evaluation.tasks import measure_labels, measure_voices
 from mfcl.models.inference import Format, embed_store, pick_device
-from mfcl.recipe import Recipe, load_recipe
+from mfcl.recipe import load_recipe
 from mfcl.studies.controls import CONTROLS, UNTRAINED, control_embeddings, split_as
 
 MANIFEST = "manifest.csv"
@@ -173,7 +173,9 @@ def compare_files(
         held_sound = open_data(data, Preparation(), seed=seed, cache=cache, data_root=data_root, progress=progress)
         opened = split_as(held_sound, kept[first], first.name)
     whole = [
-        kept[file] if file in kept or opened is None else control_embeddings(str(file), opened, Recipe(), seed=seed)
+        kept[file]
+        if file in kept or opened is None
+        else control_embeddings(str(file), opened, load_recipe("default"), seed=seed)
         for file in files
     ]
     held = [any(own.matches(part) for own in view.sizes) for view in whole]
