@@ -71,7 +71,7 @@ def test_answers_of_label_probes_are_made_anew_where_the_probes_changed(workspac
     monkeypatch.setattr("mfcl.studies.planner.PROBES_VERSION", 99)
     after = {step.key: step.basis for step in planned(workspace, recipe)}
     changed = [before[key] for key in before if bases[key] != after[key]]
-    assert {step.section for step in changed} == {"labels", "efficiency", "robustness", *SWEEPS}
+    assert {step.section for step in changed} == {"labels", "efficiency", "robustness", *SWEEPS, "ablation"}
     assert not any("count" in step.settings for step in changed)  # trainings with few labels have no probe
     assert all(bases[key]["source"] == after[key]["source"] for key in before)  # embeddings stay
 

@@ -77,8 +77,8 @@ def few_label_classifiers(
     """Return a logistic regression for each draw of known labels; the other labels are not looked at.
 
     Features are standardised by all vectors, since that needs no labels. The L2 strength of each draw is chosen by
-    cross-validation within its own labels (ties go to the first of `SHARES`). Where there are fewer than two labels a class,
-    it is `FIXED_SHARE`. The bias is penalised like a weight: the label frequencies of so few labels say little.
+    cross-validation within its own labels (ties go to the first of `SHARES`); with fewer than two labels a class on
+    average it is `FIXED_SHARE`. The bias is penalised like a weight: the frequencies of so few labels say little.
 
     Args:
         vectors: Vectors of all training items.
