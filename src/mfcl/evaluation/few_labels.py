@@ -184,7 +184,7 @@ class _Fits:
             table: Float32[np.ndarray, "draws known known"], values: Float32[np.ndarray, "draws tasks known classes"]
         ) -> Float32[np.ndarray, "draws tasks known classes"]:
             side = values.transpose(0, 2, 1, 3).reshape(draws, known, tasks * classes)
-            return (table @ side).reshape(draws, known, tasks, classes).transpose(0, 2, 1, 3)
+            return np.asarray((table @ side).reshape(draws, known, tasks, classes).transpose(0, 2, 1, 3))
 
         now = np.zeros((draws, tasks, known, classes), dtype=np.float32) if start is None else start
         ahead = now
