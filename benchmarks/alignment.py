@@ -15,7 +15,7 @@ from mfcl.data.dataset import open_data
 from mfcl.embeddings import alignment
 from mfcl.embeddings.alignment.paths import other_sides, path_costs, query_sides
 from mfcl.embeddings.alignment.search import smallest
-from mfcl.evaluation.baselines import alignment_landmarks
+from mfcl.evaluation.aligned import fit_landmarks
 from mfcl.evaluation.knn import knn_predict, vote
 from mfcl.labelling import propagate, suggest
 
@@ -66,7 +66,7 @@ def accuracies(path: Path) -> dict[str, Any]:
     for count in CHOSEN:
         found[f"{count} chosen labels in all, spread"] = read(picked[:count])
     took["labels"], start = time.perf_counter() - start, time.perf_counter()
-    vectors = alignment_landmarks(data.store, data.store.sample_rate, known=split != "test", seed=0)
+    vectors = fit_landmarks(data.store, data.store.sample_rate, known=split != "test", seed=0)(data.store)
     centred = vectors - vectors[train].mean(axis=0)
     plain = knn_predict(centred[train], y[train], centred[test], 5)
     found[f"{vectors.shape[1]} landmarks as a vector, 5-NN by cosine"] = _percent(plain, y[test])

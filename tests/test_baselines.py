@@ -7,7 +7,6 @@ from mfcl.audio.log_mel import log_mel, mel_filters
 from mfcl.errors import MeasureError
 from mfcl.evaluation import baselines, long_clips
 from mfcl.evaluation.baselines import (
-    alignment_landmarks,
     competition,
     log_mel_picture,
     mfcc,
@@ -16,7 +15,6 @@ from mfcl.evaluation.baselines import (
     random_features,
     resized,
 )
-from tests.sounds import spoken
 
 RATE = 16_000
 
@@ -134,36 +132,6 @@ def test_random_features_are_a_function_of_the_seed_and_not_of_the_level() -> No
     assert np.array_equal(one, same)
     assert np.abs(one - other).max() > 0.05
     assert random_features([clip / 8], RATE, seed=0, groups=4) == pytest.approx(one, abs=1e-3)
-
-
-def test_landmarks_are_affinities_to_training_clips_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    from mfcl.embeddings import alignment
-
-    clips = [spoken(letters, pace=1 + 0.1 * take, seed=take) for letters in ("abc", "cba", "bca") for take in range(6)]
-    known = np.arange(18) % 3 != 0
-    found = alignment_landmarks(clips, RATE, known=known, seed=0, count=5)
-    made = [alignment.frames(clip, RATE) for clip in clips]
-    held = [made[place] for place in np.flatnonzero(known)]
-    marks = [held[place] for place in alignment.landmarks(held, 5, seed=0)]
-    scale = np.median(np.sort(alignment.distances(marks, held), axis=1)[:, 10])  # a mark finds itself first
-    assert found == pytest.approx(np.exp(-((alignment.distances(made, marks) / (1.5 * scale)) ** 2)), abs=1e-5)
-    assert ((found[known] == 1).sum(axis=0) == 1).all()  # each mark is a training clip
-
-    monkeypatch.setattr("mfcl.evaluation.baselines.CLIPS_AT_ONCE", 4)
-    assert np.array_equal(alignment_landmarks(iter(clips), RATE, known=known, seed=0, count=5), found)
-    other = [clip if kept else clip[::-1].copy() for clip, kept in zip(clips, known, strict=True)]
-    assert np.array_equal(alignment_landmarks(other, RATE, known=known, seed=0, count=5)[known], found[known])
-    assert alignment_landmarks(Two(), RATE, known=np.array([True, False]), seed=0).shape == (2, 1)
-
-
-def test_landmarks_without_training_clips_are_refused_in_one_line() -> None:
-    clips = [sound(0.1), sound(0.1)]
-    with pytest.raises(MeasureError, match="at least one training clip"):
-        alignment_landmarks(clips, RATE, known=np.array([False, False]), seed=0)
-    with pytest.raises(MeasureError, match=r"one entry a clip \(2\)"):
-        alignment_landmarks(clips, RATE, known=np.array([True]), seed=0)
-    with pytest.raises(MeasureError, match="one is empty"):
-        alignment_landmarks([np.empty(0, dtype=np.float32)], RATE, known=np.array([True]), seed=0)
 
 
 def test_nothing_to_describe_is_refused_in_one_line() -> None:

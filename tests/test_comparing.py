@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mfcl.checkpoint import save_checkpoint
+from mfcl.data.dataset import open_data
 from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest_csv import write_manifest
 from mfcl.data.splits import split
@@ -91,6 +92,47 @@ def test_runs_without_a_list_want_data(runs: list[Path], tmp_path: Path) -> None
         compare(runs[:1], progress=False)
     with pytest.raises(MeasureError, match="one is given twice"):
         compare([runs[0], runs[0] / "model"], progress=False)
+
+
+def test_controls_are_embedded_and_compared_by_name(runs: list[Path], tmp_path: Path) -> None:
+    names = ["mfcc", "logmel", "hydra", "untrained", "alignment"]
+    found = compare([runs[0], *map(Path, names)], cache=tmp_path, device="cpu", progress=False)
+    assert list(dict.fromkeys(one.run for one in found)) == ["one", *names]
+    asked = Question("labels", "accuracy", "digit", KNN)
+    values = {one.run: one.result.value for one in found if one.result.question == asked}
+    assert len(values) == 6
+    assert len(set(values.values())) > 2
+    own = compare([Path("untrained"), runs[0]], cache=tmp_path, device="cpu", progress=False)  # a control may be first
+    again = {one.run: one.result.value for one in own if one.result.question == asked}
+    assert again["untrained"] == values["untrained"]
+    assert {one.difference is None for one in own if one.run == "one"} == {False}
+    corpus = runs[0].parent / "corpus"
+    alone = compare([Path("mfcc"), Path("logmel")], corpus, cache=tmp_path, device="cpu", progress=False)
+    assert {one.run for one in alone} == {"mfcc", "logmel"}
+    with pytest.raises(MeasureError, match="compare: wanted recordings; give the recordings to measure on as data"):
+        compare([Path("mfcc"), Path("logmel")], cache=tmp_path, progress=False)
+
+
+def test_a_control_beside_a_file_of_embeddings_has_the_files_splits(runs: list[Path], tmp_path: Path) -> None:
+    opened = open_data(runs[0].parent / "corpus", tiny().preparation, cache=tmp_path / "cache", progress=False, seed=5)
+    rng = np.random.default_rng(0)
+    noise = rng.standard_normal((len(opened.store), 8)).astype(np.float32)
+    labels = {name: opened.manifest.column(name) for name in opened.manifest.label_names}
+    file = tmp_path / "noise.npz"
+    made = Embeddings(noise, opened.manifest.ids, labels, {"wave": (0, 8)}, opened.manifest.splits)
+    made.save(file)
+    settings = {"cache": tmp_path / "cache", "progress": False}
+    data = runs[0].parent / "corpus"
+    found = compare_files([file, Path("logmel")], data=data, **settings)
+    asked = Question("labels", "accuracy", "digit", KNN)
+    values = {one.run: one for one in found if one.result.question == asked}
+    assert values["logmel"].result.value > values["noise.npz"].result.value
+    tested = values["logmel"].result.evidence.ids.tolist()
+    assert tested == made.ids[made.splits == "test"].tolist()
+    with pytest.raises(MeasureError, match="a control wants its recordings as data"):
+        compare_files([file, Path("logmel")])
+    with pytest.raises(MeasureError, match=r"untrained wants a run instead of noise\.npz"):
+        compare_files([file, Path("untrained")], data=data, **settings)
 
 
 def by_name(**found: list[Result]) -> dict[str, dict[str, Compared]]:

@@ -79,7 +79,14 @@ def test_a_neck_of_few_recordings_has_zeros_where_no_direction_is_known():
     assert not neck(pooled)[:, 1:5].any()  # nothing is left of an earlier turn
 
 
-@pytest.mark.parametrize("wrong", [{"layers": 0}, {"directions": 0}])
-def test_a_neck_without_a_projection_or_directions_is_refused(wrong):
+def test_a_neck_without_directions_is_its_projection():
+    neck = Neck(6, NeckSettings(layers=2, width=7, out=4, directions=0))
+    found = neck(torch.randn(3, 6, generator=torch.Generator().manual_seed(0)))
+    assert neck.dims == {"projection": 4}
+    assert found.norm(dim=1) == pytest.approx(torch.full((3,), 2.0))
+
+
+@pytest.mark.parametrize("wrong", [{"layers": 0}, {"directions": -1}])
+def test_a_neck_without_a_projection_is_refused(wrong):
     with pytest.raises(RecipeError, match="neck: null keeps what is pooled as it is"):
         NeckSettings(**wrong)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from mfcl.data.labels import few_labels
 from mfcl.errors import MeasureError
-from mfcl.evaluation.linear_probe import Labelled, few_label_probe, linear_probe
+from mfcl.evaluation.linear_probe import Labelled, linear_probe
 
 CLASSES = np.array(["one", "three", "two"])
 
@@ -57,17 +57,6 @@ def test_scale_and_offset_of_a_feature_do_not_count() -> None:
     assert (one.predictions == two.predictions).mean() > 0.98
 
 
-def test_more_labels_a_class_read_more_and_the_figure_is_the_mean_of_the_draws() -> None:
-    parts = part(120, 0, signal=0.5), part(60, 1, signal=0.5), part(150, 2, signal=0.5)
-    one, many = (few_label_probe(*parts, count, seed=0) for count in (1, 40))
-    assert many.accuracy > one.accuracy + 0.1
-    assert len(set(one.accuracies)) > 1
-    assert one.accuracy == pytest.approx(np.mean(one.accuracies))
-    assert one.accuracy == pytest.approx(one.correct.mean())
-    assert one.accuracies == few_label_probe(*parts, 1, seed=0).accuracies
-    assert few_label_probe(*parts, 40, seed=0).accuracy == few_label_probe(*parts, 40, seed=1).accuracy  # all of them
-
-
 @given(counts=st.lists(st.integers(2, 9), min_size=2, max_size=5), seed=st.integers(0, 99))
 @settings(deadline=None, max_examples=25)
 def test_few_labels_are_as_many_of_each_class_and_nested(counts: list[int], seed: int) -> None:
@@ -94,5 +83,3 @@ def test_what_cannot_be_probed_is_refused_in_one_line() -> None:
         linear_probe((train[0], np.where(train[1] == "one", "", train[1])), valid, test)
     with pytest.raises(MeasureError, match="probe, valid: 6 of 6 vectors hold NaN"):
         linear_probe(train, (valid[0] * np.float32(np.nan), valid[1]), test)
-    with pytest.raises(MeasureError, match="wanted 50 items per class, but class 'one' has 3"):
-        few_label_probe(train, valid, test, 50, seed=0)

@@ -168,7 +168,8 @@ def test_the_tally_counts_paired_verdicts_alone() -> None:
         known.update(paired(own, half=half))
     text = tally(study(found, known))
     assert text.startswith(
-        "Of 4 measures against untrained encoders: better in 1, worse in 1, open in 1, 1 without a paired interval."
+        "Of 4 measures against the same model untrained: better in 1, worse in 1, open in 1, 1 without a paired "
+        "interval."
     )
     assert tally(study(found)) == "Nothing is called better or worse here: 4 measures have no paired interval."
 

@@ -58,11 +58,22 @@ def test_trainings_with_few_labels_are_those_that_the_rarest_class_reaches(works
     def counts(fewest):
         rates = dataclasses.replace(RATES, fewest=fewest)
         found = planned(workspace, recipe, sections=("efficiency",), rates=rates)
-        return {step.settings["count"] for step in found if step.settings}
+        return {step.settings["count"] for step in found if "count" in step.settings}
 
     assert counts(16) == {1, 5, 10, 0}
     assert counts(50) == {1, 5, 10, 50, 0}
     assert counts(1) == {1, 0}
+
+
+def test_answers_of_label_probes_are_made_anew_where_the_probes_changed(workspace, recipe, monkeypatch):
+    before = {step.key: step for step in planned(workspace, recipe)}
+    bases = {key: step.basis for key, step in before.items()}
+    monkeypatch.setattr("mfcl.studies.planner.PROBES_VERSION", 99)
+    after = {step.key: step.basis for step in planned(workspace, recipe)}
+    changed = [before[key] for key in before if bases[key] != after[key]]
+    assert {step.section for step in changed} == {"labels", "efficiency", "robustness", *SWEEPS, "ablation"}
+    assert not any("count" in step.settings for step in changed)  # trainings with few labels have no probe
+    assert all(bases[key]["source"] == after[key]["source"] for key in before)  # embeddings stay
 
 
 def test_without_a_label_or_a_voice_what_needs_it_is_not_planned_and_is_named(workspace, recipe):
@@ -89,7 +100,7 @@ def test_a_source_that_several_sections_ask_about_is_counted_once(workspace, rec
     found = planned(workspace, recipe)
     made = to_make(found, RATES)
     kinds = [name.split("-seed")[0] for name in made]
-    assert [slug(name) for name in BASELINES] == kinds[:3]
+    assert [slug(name) for name in BASELINES] == kinds[: len(BASELINES)]
     assert kinds.count("supervised") == kinds.count("untrained") == 1
     alone = sum(step.seconds for step in found)
     assert seconds_left(found, RATES) == pytest.approx(alone + sum(made.values()))
@@ -107,7 +118,7 @@ def test_what_is_done_takes_no_time(workspace, recipe):
     assert found[0].done  # as it is the same question
     assert seconds_left(found, RATES) < before
     lines = {line.split()[0]: line.split() for line in plan_table(found, RATES).splitlines() if line.strip()}
-    assert lines["labels"][-4:-2] == ["6", "1"]
+    assert lines["labels"][-4:-2] == ["7", "1"]
     assert lines["all"][1:3] == [str(len(found)), "1"]
 
 

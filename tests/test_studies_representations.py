@@ -8,7 +8,7 @@ from mfcl.errors import RecipeError
 from mfcl.evaluation.result import Representation
 from mfcl.evaluation.wording import PART_WORDS, name
 from mfcl.recipe import LIMITS, changed, load_recipe, to_dict
-from mfcl.studies.representations import AUGMENTED, BASELINES, CROPS, Source, ablated, main_sources, swept
+from mfcl.studies.representations import AUGMENTED, BASELINES, CROPS, Source, Training, ablated, main_sources, swept
 from tests.recipes import tiny_recipe
 
 EPOCHS = 3
@@ -118,7 +118,7 @@ def test_every_baseline_gives_a_vector_a_clip(tmp_path):
 
     clips = Clips(word(speaker, 1, seconds=0.2) for speaker in range(3))
     for called, baseline in BASELINES.items():
-        vectors = baseline(clips, 16000, 0)
+        vectors = baseline(Training(clips, np.ones(3, dtype=bool), 16000, 0))(clips)
         assert len(vectors) == 3, called
         assert np.isfinite(vectors).all(), called
         assert not np.array_equal(vectors[0], vectors[1]), called

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mfcl.evaluation.result import Question, Representation, Result
+from mfcl.evaluation.result import SPREAD, Question, Representation, Result
 from mfcl.studies.representations import BASELINES
 from mfcl.studies.workspace import Workspace
 from tests.small_study import section, small_study, write_listed
@@ -24,7 +24,7 @@ def grow_old(out: Path) -> None:
     """Leave of a study's folder what version 0.1 would have written."""
     for path in (out / "parts").glob("*.json"):
         answer = json.loads(path.read_text())
-        answer["rows"] = [{key: row[key] for key in COLUMNS if key != "command"} for row in answer["rows"]]
+        answer["rows"] = [{key: row[key] for key in COLUMNS if key != "command"} for row in _old(answer["rows"])]
         for entries in answer["pictures"].values():
             for entry in entries:
                 for key in FIELDS_OF_A_PICTURE:
@@ -36,9 +36,14 @@ def grow_old(out: Path) -> None:
         for path in (out / "embeddings").glob(f"{name.replace(' ', '-')}-seed*"):
             path.rename(path.with_name(f"control-seed{path.name.rpartition('-seed')[2]}"))
     rows = json.loads((out / "results.json").read_text())
-    (out / "results.json").write_text(json.dumps([{key: row[key] for key in COLUMNS} for row in rows]))
+    (out / "results.json").write_text(json.dumps([{key: row[key] for key in COLUMNS} for row in _old(rows)]))
     for name in ("summaries.json", "differences.json", "report.html"):
         (out / name).unlink()
+
+
+def _old(rows: list[dict[str, object]]) -> list[dict[str, object]]:
+    """Leave out what version 0.1 did not ask: labels that were spread, and labels counted in all."""
+    return [row for row in rows if row["probe"] != SPREAD and row["labels_in_all"] is None]
 
 
 def stamps(out: Path) -> dict[str, int]:
@@ -62,7 +67,7 @@ def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_study_of_version_0_1_goes_on_and_nothing_is_worked_out_again(old: Path) -> None:
     before, rows = stamps(old / "out"), json.loads((old / "out" / "results.json").read_text())
-    assert len([name for name in before if "control-seed" in name]) == 2 * len(BASELINES)
+    assert len([name for name in before if "control-seed" in name]) == 2 * len(BASELINES) + 1  # neighbours
     assert not [name for name in before if name.startswith("parts/") and name.endswith(".npz")]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Workspace, "make", lambda *_: pytest.fail("a source was made again"))

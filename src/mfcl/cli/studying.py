@@ -57,7 +57,11 @@ def add_commands(command: options.Command) -> None:
 
     compare = command("compare", _compare, "measure several models on the same recordings, with paired differences")
     compare.add_argument(
-        "runs", type=options.path, nargs="+", help="run folders or .npz files; differences are to the first"
+        "runs",
+        type=options.path,
+        nargs="+",
+        help="run folders, .npz files or controls (mfcc, logmel, hydra, untrained, alignment); "
+        "differences are to the first",
     )
     compare.add_argument("--part", default="", help="of .npz files, one format or part alone: wave, mel, words, voices")
     compare.add_argument("--data", type=options.path, help="recordings to measure on, instead of the first run's own")
@@ -115,13 +119,17 @@ def _report(given: argparse.Namespace) -> None:
 def _compare(given: argparse.Namespace) -> None:
     from mfcl.core.files import write_json
     from mfcl.core.machine import use_machine
-    from mfcl.studies.comparing import compare, compare_files, compare_tables
+    from mfcl.studies.comparing import compare, compare_files, compare_tables, is_control
 
     if given.out:
         check_file_place(given.out)
     use_machine(given.threads)
-    if all(run.suffix == ".npz" for run in given.runs):
-        found = compare_files(given.runs, label=given.label, speaker=given.speaker, part=given.part, seed=given.seed)
+    models = [run for run in given.runs if not is_control(run)]
+    if models and all(run.suffix == ".npz" for run in models):
+        found = compare_files(
+            given.runs, label=given.label, speaker=given.speaker, part=given.part, seed=given.seed, data=given.data,
+            cache=given.cache, data_root=given.data_root, progress=not given.quiet,
+        )  # fmt: skip
     else:
         found = compare(
             given.runs, given.data, label=given.label, speaker=given.speaker, protocol=given.protocol,

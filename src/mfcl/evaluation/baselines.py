@@ -6,14 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int64
+from jaxtyping import Float32, Float64, Int64
 from numpy.lib.stride_tricks import sliding_window_view
 
 from mfcl.audio.log_mel import HOP_SECONDS, log_mel
-from mfcl.core.parallel import in_parallel
 from mfcl.core.random import generator
 from mfcl.data.store.interfaces import IndexedClips
-from mfcl.embeddings import alignment
 from mfcl.errors import MeasureError
 from mfcl.evaluation.long_clips import (
     LONG,
@@ -28,8 +26,6 @@ EMPHASIS = 0.97  # pre-emphasis coefficient of the MFCC
 SLOPE_FRAMES = 9
 KERNELS = 8  # competing kernels in a group
 TAPS = 9
-CLIPS_AT_ONCE = 1024  # clips whose alignment frames are held at once
-ALIGNED_SECONDS = 30.0  # longest beginning of a clip that is aligned: the time grows with its square
 MOST_PLACES = 4096  # most positions in a clip at which the kernels are applied
 
 
@@ -118,60 +114,6 @@ def random_features(
     count = functools.partial(competition, kernels=kernels.astype(np.float32), dilations=dilations)
     with ThreadPoolExecutor(workers) as pool:
         return stack(row for some in batched(clips, 256) for row in pool.map(count, some))
-
-
-def alignment_landmarks(
-    clips: ClipSource,
-    sample_rate: int,
-    *,
-    known: Bool[np.ndarray, " _"],
-    seed: int,
-    count: int = 256,
-    workers: int | None = None,
-) -> Float32[np.ndarray, "items _"]:
-    """Return each clip's DTW similarity to landmark clips, which are training clips chosen without labels.
-
-    Each value is exp(-(d / 1.5 s)^2): d is the DTW distance to a landmark, s the median distance of a landmark to its
-    tenth neighbour among the training clips. Only the first `ALIGNED_SECONDS` of a clip are aligned.
-
-    Args:
-        clips: Mono clips.
-        sample_rate: In Hz.
-        known: True for training clips; landmarks and the scale s come from these alone.
-        seed: Seed of the landmark draw.
-        count: Landmarks, the size of the result; all training clips if there are fewer.
-        workers: Threads; default: one per core.
-
-    Raises:
-        MeasureError: there is no training clip, `known` has the wrong shape, or a clip is empty.
-    """
-    held = clips if isinstance(clips, ClipReader) else list(each(clips))
-    if known.shape != (len(held),):
-        raise MeasureError(f"landmarks: wanted `known` with one entry a clip ({len(held)}), got {known.shape}")
-    places = np.flatnonzero(known)
-    if not len(places):
-        raise MeasureError("landmarks: wanted at least one training clip, but `known` marks none; mark some")
-
-    def described(place: int) -> Float32[np.ndarray, "frames dim"]:
-        most = round(ALIGNED_SECONDS * sample_rate)
-        if isinstance(held, IndexedClips):
-            return alignment.frames(held.piece(place, 0, min(most, int(held.lengths[place]))), sample_rate)
-        clip = held.clip(place) if isinstance(held, ClipReader) else held[place]
-        return alignment.frames(clip.read(0, most) if isinstance(clip, LongClip) else clip[:most], sample_rate)
-
-    def frames_of(some: Int64[np.ndarray, " some"]) -> list[Float32[np.ndarray, "frames dim"]]:
-        return list(in_parallel(described, some.tolist(), workers=workers, what="Aligning", shown=False))
-
-    pool = alignment.landmark_pool(len(places), count, seed=seed)
-    pooled = frames_of(places[pool])
-    marks = [pooled[place] for place in alignment.landmarks(pooled, count, seed=seed, workers=workers)]
-    table = np.concatenate(
-        [
-            alignment.distances(frames_of(some), marks, workers=workers)
-            for some in np.array_split(np.arange(len(held)), -(-len(held) // CLIPS_AT_ONCE))
-        ]
-    )
-    return alignment.affinities(table, alignment.affinity_scale(np.ascontiguousarray(table[known].T)))
 
 
 def competition(

@@ -136,3 +136,31 @@ def paired_draws(
     if values.shape != others.shape:
         raise MeasureError(f"pairs: wanted the same draws twice, got {len(values)} and {len(others)}")
     return interval_of(values - others, groups, level=level)
+
+
+def draws_and_groups(
+    values: Float64[np.ndarray, "draws items"], groups: Shaped[np.ndarray, " items"], *, draws: int = 1000
+) -> Float64[np.ndarray, " resampled"] | None:
+    """Return the mean of `values` when groups and draws of labels are both resampled with replacement.
+
+    Resample d holds the same groups and draws for all values of one shape, so that differences are paired.
+
+    Args:
+        values: A number for each draw of labels and item.
+        groups: The group of each item, such as its speaker.
+        draws: Number of resamples.
+
+    Returns:
+        None if there are fewer than `FEWEST_GROUPS` groups.
+    """
+    names, codes = np.unique(groups, return_inverse=True)
+    if len(names) < FEWEST_GROUPS:
+        return None
+    sums = np.stack([np.bincount(codes, weights=row) for row in values])
+    counts = np.bincount(codes).astype(np.float64)
+    weights = np.concatenate(list(resampled(len(names), seed=DRAWN_BY, draws=draws)))
+    means = weights @ sums.T / (weights @ counts)[:, None]  # (resamples, draws of labels)
+    if len(values) == 1:
+        return np.asarray(means[:, 0])
+    often = generator(DRAWN_BY, "label draws").multinomial(len(values), np.full(len(values), 1 / len(values)), draws)
+    return np.asarray((means * often).sum(axis=1) / len(values))

@@ -1,13 +1,12 @@
-"""Linear probe: accuracy of a linear classifier on frozen embeddings, with all labels or a few per class."""
+"""Linear probe: accuracy of a linear classifier on frozen embeddings, with all labels."""
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64, Shaped
+from jaxtyping import Bool, Float, Shaped
 
-from mfcl.data.labels import few_labels
 from mfcl.embeddings.linalg import check_measurable
 from mfcl.errors import MeasureError
 from mfcl.evaluation.logistic import LinearClassifier, fit_classifiers
@@ -34,23 +33,6 @@ class ProbeResult:
     seconds: float
     classifier: LinearClassifier = field(repr=False, compare=False)
     """The tested classifier, to predict other items with."""
-
-
-@dataclass(frozen=True)
-class FewLabelResult:
-    """Test result of linear probes fitted on a few labels per class, over several draws of those labels."""
-
-    accuracy: float
-    """Test accuracy, 0 to 1, mean over draws."""
-    accuracies: tuple[float, ...]
-    """Test accuracy of each draw."""
-    per_class: int
-    """Labels per class."""
-    correct: Float64[np.ndarray, " items"]
-    """Share of the draws in which each test item was predicted correctly, for intervals over speakers."""
-    seconds: float
-    classifiers: tuple[LinearClassifier, ...] = field(repr=False, compare=False)
-    """The classifier of each draw, to predict other items with."""
 
 
 def linear_probe(
@@ -94,39 +76,6 @@ def linear_probe(
         seconds=time.perf_counter() - begin,
         classifier=fitted[strength],
     )
-
-
-def few_label_probe(
-    train: Labelled,
-    valid: Labelled,
-    test: Labelled,
-    per_class: int,
-    *,
-    seed: int,
-    draws: int = 5,
-    strengths: Sequence[float] = STRENGTHS,
-) -> FewLabelResult:
-    """Fit on `per_class` labelled training items of each class and score on the test items, over several draws.
-
-    Features are standardised by all training items, since that needs no labels. The strength is chosen on the
-    validation items.
-
-    Raises:
-        MeasureError: a class has fewer training items; or see `linear_probe`.
-    """
-    begin = time.perf_counter()
-    check_splits(train, valid, test)
-    rights, classifiers = [], []
-    for draw in range(draws):
-        chosen = few_labels(train[1], per_class, seed=seed, draw=draw)
-        fitted = fit_classifiers(train[0][chosen], train[1][chosen], standard=train[0], strengths=strengths)
-        strength, _ = choose_strength(fitted, valid)
-        classifiers.append(fitted[strength])
-        rights.append(fitted[strength].predict(test[0]) == test[1])
-    shares = tuple(float(right.mean()) for right in rights)
-    correct = np.stack(rights).mean(axis=0)
-    seconds = time.perf_counter() - begin
-    return FewLabelResult(float(np.mean(shares)), shares, per_class, correct, seconds, tuple(classifiers))
 
 
 def choose_strength(fitted: dict[float, LinearClassifier], valid: Labelled) -> tuple[float, float]:

@@ -13,7 +13,7 @@ from jaxtyping import Float32, Float64, Shaped
 
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError
-from mfcl.evaluation.bootstrap import bootstrap_interval
+from mfcl.evaluation.bootstrap import bootstrap_interval, draws_and_groups, interval_of
 from mfcl.evaluation.speaker import Curve
 
 Names = Shaped[np.ndarray, " _"]
@@ -25,11 +25,18 @@ KINDS = (BASELINE, UNTRAINED, PRETRAINED, SUPERVISED, FINE_TUNED, FROM_SCRATCH, 
 EMBEDDED_FORMATS = ("wave", "mel", "both")
 CONTENT, SPEAKER = "content", "speaker"
 """Parts of an embedding: what is said, and who says it. Recipes and tables call them words and voices."""
-LINEAR, KNN, NETWORK = "linear", "knn", "network"
+LINEAR, KNN, NETWORK, SPREAD = "linear", "knn", "network", "spread"
 IDENTIFY, IDENTIFY_APART, PAIRS, ENROLLED = "identify", "identify apart", "pairs", "enrolled"
 SPEAKER_PROBES = (IDENTIFY, IDENTIFY_APART, PAIRS, ENROLLED)
-PROBES = (LINEAR, KNN, NETWORK, *SPEAKER_PROBES, "")
-"""How a label is predicted from embeddings; `network` is the encoder's own output layer, "" predicts no label."""
+PROBES = (LINEAR, KNN, NETWORK, SPREAD, *SPEAKER_PROBES, "")
+"""How a label is predicted from embeddings; `network` is the encoder's own output layer, `spread` reads labels spread
+over the graph of nearest recordings, "" predicts no label."""
+RANDOM, CHOSEN = "random", "chosen"
+SELECTIONS = (RANDOM, CHOSEN, "")
+"""How the known labels were selected if they are counted in all: at random, or by `mfcl.labelling.suggest`."""
+LANDMARKS, ALIGNMENT = "alignment landmarks", "alignment"
+"""Baselines by DTW: similarities to landmark clips as a vector, and nearest clips by the distance itself."""
+ALIGNED = (LANDMARKS, ALIGNMENT)
 CLEAN, NOISE, GAIN = "clean", "noise", "gain"
 CONDITIONS = (CLEAN, NOISE, GAIN, "")
 """How test recordings were altered; the condition's value is in dB. "" if no condition was varied."""
@@ -70,6 +77,8 @@ class Question:
         speakers: Number of tested speakers, if `seen` is given.
         condition: One of `CONDITIONS`.
         condition_value: Its value in dB; None if it has none.
+        labels_in_all: Known labels counted over all classes, whatever their classes; None if they are counted a class.
+        selection: One of `SELECTIONS`, how those were selected; "" if labels are counted a class.
     """
 
     section: str
@@ -85,6 +94,8 @@ class Question:
     of_classes: int | None = None
     seen: int | None = None
     speakers: int | None = None
+    labels_in_all: int | None = None
+    selection: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,8 +107,9 @@ class Evidence:
         groups: Group of each recording, such as its speaker, for the cluster bootstrap.
         correct: Correctness of each item, 0 to 1 (a share if there were several draws); None if the metric is not a
             mean over items.
-        resampled: For other metrics: the value in each bootstrap draw of groups, NaN if undefined. Draw d holds the
-            same groups for every representation.
+        resampled: The value in each bootstrap draw of groups, NaN if undefined: for metrics that are no mean over
+            items, and for means over several draws of labels, which are resampled too. Draw d holds the same groups
+            and draws for every representation.
         truth: True class of each item.
         predicted: Predicted class of each item.
         curve: Error rates at every threshold.
@@ -196,6 +208,27 @@ class Tested:
             note=noted(self.left_out, interval.reason),
             evidence=Evidence(self.ids, self.groups, shares, truth=self.truth, predicted=predicted),
         )  # fmt: skip
+
+
+def over_draws(
+    about: Tested, question: Question, rights: Shaped[np.ndarray, "draws items"], *, x: float | None = None
+) -> Result:
+    """Return the mean accuracy over several draws of labels, in percent, with an interval over groups and draws.
+
+    Args:
+        about: The tested items.
+        question: What is measured.
+        rights: Whether each item was predicted correctly in each draw of labels.
+        x: Position on a chart's x axis.
+    """
+    shares = rights.mean(axis=0, dtype=np.float64)
+    resampled = draws_and_groups(100.0 * rights.astype(np.float64), about.groups)
+    interval = interval_of(np.zeros(0) if resampled is None else resampled, len(np.unique(about.groups)))
+    return Result(
+        question, 100.0 * float(shares.mean()), interval.low, interval.high, len(shares), x,
+        note=noted(about.left_out, interval.reason),
+        evidence=Evidence(about.ids, about.groups, shares, resampled, truth=about.truth),
+    )  # fmt: skip
 
 
 def standardised(embeddings: Embeddings, by: Embeddings | None = None) -> Vectors:

@@ -20,6 +20,7 @@ from mfcl.evaluation.result import (
     KINDS,
     NOISE,
     PROBES,
+    SELECTIONS,
     SPEAKER,
     Question,
     Representation,
@@ -33,8 +34,11 @@ COLUMNS = (
     *("table", "task", "representation", "metric", "value", "low", "high", "n", "x", "seed", "seconds", "command"),
     *("kind", "variant", "format", "part", "label", "probe", "labels_per_class", "apart", "enrolled"),
     *("condition", "condition_value", "classes", "of_classes", "seen", "speakers", "unit", "note"),
+    *("labels_in_all", "selection"),
 )
 """Columns of `results.json` and `results.csv`; those of version 0.1 come first."""
+WHOLE_NUMBERS = ("classes", "of_classes", "seen", "speakers", "labels_in_all")
+"""Fields of a question that are whole numbers, if given."""
 TRAINED_HEADS = (FINE_TUNED, FROM_SCRATCH, JOINT)
 """Kinds that predict with their own output layer."""
 
@@ -54,7 +58,7 @@ def question_row(asked: Question) -> dict[str, Any]:
         "probe": asked.probe, "labels_per_class": asked.labels_per_class, "apart": asked.apart,
         "enrolled": asked.enrolled, "condition": asked.condition, "condition_value": asked.condition_value,
         "classes": asked.classes, "of_classes": asked.of_classes, "seen": asked.seen, "speakers": asked.speakers,
-        "unit": wording.metric(asked.metric).unit,
+        "labels_in_all": asked.labels_in_all, "selection": asked.selection, "unit": wording.metric(asked.metric).unit,
     }  # fmt: skip
 
 
@@ -127,7 +131,8 @@ def question_of(row: Mapping[str, Any], where: str) -> Question:
         text(row, "table", where), text(row, "metric", where), text(row, "label", where), probe,
         optional_whole(row, "labels_per_class", where), text(row, "apart", where), enrolled, condition,
         level(row, "condition_value", where),
-        *(optional_whole(row, key, where) for key in ("classes", "of_classes", "seen", "speakers")),
+        **{key: optional_whole(row, key, where) for key in WHOLE_NUMBERS},
+        selection=chosen(row, "selection", SELECTIONS, where) if "selection" in row else "",
     )  # fmt: skip
 
 

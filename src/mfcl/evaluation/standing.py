@@ -3,10 +3,12 @@
 The screen that ends a study and the first page of its report count by these, so that they say the same.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from mfcl.evaluation import wording
 from mfcl.evaluation.result import (
+    ALIGNED,
     BASELINE,
     CONTENT,
     ENROLLED,
@@ -42,23 +44,145 @@ def main_results(found: Sequence[Summary]) -> list[Summary]:
     return sorted(chosen, key=lambda one: _rank(one.question))
 
 
-def verdicts(ours: Sequence[Summary], found: Sequence[Summary], differences: Sequence[Difference]) -> list[str]:
-    """Count the measures in which pre-trained encoders are better, worse or open, by paired intervals.
+def best_simple(one: Summary, found: Sequence[Summary]) -> Summary | None:
+    """Return the best result of MFCC statistics, log-mel picture and Hydra-like features on the same question."""
+    return _best([other for other in _baselines(one, found) if other.representation.variant not in ALIGNED])
+
+
+def untrained(one: Summary, found: Sequence[Summary]) -> Summary | None:
+    """Return the result of the same format and part of untrained encoders."""
+    wanted = Representation(UNTRAINED, "", one.representation.format, one.representation.part)
+    return next((other for other in found if other.question == one.question and other.representation == wanted), None)
+
+
+def best_aligned(one: Summary, found: Sequence[Summary]) -> Summary | None:
+    """Return the best result of alignment, with nothing trained, on the same question."""
+    return _best([other for other in _baselines(one, found) if other.representation.variant in ALIGNED])
+
+
+RIVALS: dict[str, Callable[[Summary, Sequence[Summary]], Summary | None]] = {
+    "the best of MFCC, log-mel picture and Hydra-like features": best_simple,
+    "the same model untrained": untrained,
+    "alignment, nothing trained": best_aligned,
+}
+"""What pre-trained encoders are compared with -> function that finds its result on the same question."""
+
+
+@dataclass(frozen=True)
+class Count:
+    """In how many measures pre-trained encoders are better or worse than a rival, by paired intervals.
+
+    Attributes:
+        rival: A key of `RIVALS`.
+        better: Measures whose interval excludes 0 in their favour.
+        worse: Measures whose interval excludes 0 against them.
+        open: Measures whose interval includes 0.
+        unknown: Measures without a paired interval.
+    """
+
+    rival: str
+    better: int
+    worse: int
+    open: int
+    unknown: int
+
+    @property
+    def sentence(self) -> str:
+        """Return the count in words."""
+        measures = self.better + self.worse + self.open + self.unknown
+        rest = f", {self.unknown} without a paired interval" if self.unknown else ""
+        return (
+            f"Of {measures} measures against {self.rival}: better in {self.better}, worse in {self.worse}, "
+            f"open in {self.open}{rest}."
+        )
+
+
+def counts(ours: Sequence[Summary], found: Sequence[Summary], differences: Sequence[Difference]) -> list[Count]:
+    """Count the measures in which pre-trained encoders are better, worse or open, against each rival of `RIVALS`.
 
     Returns:
-        One line for the best baseline and one for the untrained encoders; a line without any interval is omitted.
+        A count for each rival with any paired interval.
     """
-    words = []
-    for name, rival in (("the best baseline", best_baseline), ("untrained encoders", untrained)):
-        judged = [_verdict(one, rival(one, found), differences) for one in ours]
-        known = [verdict for verdict in judged if verdict]
-        if known:
-            unknown = f", {len(ours) - len(known)} without a paired interval" if len(known) < len(ours) else ""
-            words.append(
-                f"Of {len(ours)} measures against {name}: better in {known.count('better')}, "
-                f"worse in {known.count('worse')}, open in {known.count('open')}{unknown}."
-            )
-    return words
+    made = []
+    for name in RIVALS:
+        words = [apart.verdict if apart else "" for _, _, apart in _pairs(ours, found, differences, name)]
+        words += [""] * (len(ours) - len(words))
+        if any(words):
+            made.append(Count(name, *(words.count(word) for word in ("better", "worse", "open", ""))))
+    return made
+
+
+def verdicts(ours: Sequence[Summary], found: Sequence[Summary], differences: Sequence[Difference]) -> list[str]:
+    """Return the counts in words, a sentence for each rival; see `counts`."""
+    return [one.sentence for one in counts(ours, found, differences)]
+
+
+def clearest(
+    ours: Sequence[Summary], found: Sequence[Summary], differences: Sequence[Difference], *, most: int = 3
+) -> list[str]:
+    """Return the clearest paired differences in words, each against its control by name.
+
+    Clearest is the difference that is largest beside the width of its interval. Each measure is told once; where
+    pre-trained encoders are clearly worse anywhere, the clearest of those is the last sentence.
+
+    Args:
+        ours: Results of `main_results`.
+        found: All summaries.
+        differences: Paired differences.
+        most: Most sentences.
+    """
+    every = [
+        pair for name in RIVALS for pair in _pairs(ours, found, differences, name) if pair[2] and pair[2].verdict
+    ]  # fmt: skip
+    told: list[str] = []
+    for verdict, room in (("worse", 1), ("better", most)):
+        known = [(one, rival, apart) for one, rival, apart in every if apart is not None and apart.verdict == verdict]
+        known.sort(key=lambda pair: -_clearness(pair[2]))
+        first: dict[Question, str] = {}
+        for one, rival, apart in known:
+            first.setdefault(one.question, _told(one, rival, apart))
+        told = [*list(first.values())[: min(room, most - len(told))], *told]
+    return told
+
+
+def not_shown(ours: Sequence[Summary], found: Sequence[Summary], differences: Sequence[Difference]) -> list[str]:
+    """Return in words which measures show no difference to each rival: their paired intervals include 0."""
+    lines = []
+    for name in RIVALS:
+        names = [
+            wording.task(one.question)
+            for one, _, apart in _pairs(ours, found, differences, name)
+            if apart is not None and apart.verdict == "open"
+        ]
+        if names:
+            lines.append(f"Not shown, against {name}: {'; '.join(names)}.")
+    return lines
+
+
+def _pairs(
+    ours: Sequence[Summary], found: Sequence[Summary], differences: Sequence[Difference], rival: str
+) -> list[tuple[Summary, Summary, Difference | None]]:
+    """Return each measure that the rival has too, with its result and the paired difference."""
+    beside = [(one, RIVALS[rival](one, found)) for one in ours]
+    return [(one, other, paired(one, other, differences)) for one, other in beside if other is not None]
+
+
+def _clearness(apart: Difference) -> float:
+    assert apart.low is not None
+    assert apart.high is not None
+    return abs(apart.value) / max(apart.high - apart.low, 1e-9)
+
+
+def _told(one: Summary, rival: Summary, apart: Difference) -> str:
+    metric = one.question.metric
+    assert apart.low is not None
+    assert apart.high is not None
+    low, high = sorted((abs(apart.low), abs(apart.high)))
+    amount, ends = wording.figure(metric, abs(apart.value)), [wording.figure(metric, end) for end in (low, high)]
+    return (
+        f"{wording.task(one.question)}: {wording.figure_with_unit(metric, one.value)}, {apart.verdict} than "
+        f"{wording.name(rival.representation)} by {amount} [{ends[0]}, {ends[1]}]."
+    )
 
 
 def _matters(question: Question) -> bool:
@@ -88,25 +212,15 @@ def _view_rank(question: Question, about: Representation) -> int:
     return 0 if about.part == made_for else 1 if about.format == "both" and not about.part else 2
 
 
-def _verdict(one: Summary, rival: Summary | None, differences: Sequence[Difference]) -> str:
-    apart = None if rival is None else paired(one, rival, differences)
-    return "" if apart is None else apart.verdict
-
-
 def paired(one: Summary, rival: Summary, differences: Sequence[Difference]) -> Difference | None:
     """Return the paired difference to a rival, if one is known."""
     key = (one.question, one.representation, rival.representation)
     return next((apart for apart in differences if (apart.question, apart.first, apart.second) == key), None)
 
 
-def untrained(one: Summary, found: Sequence[Summary]) -> Summary | None:
-    """Return the result of the same format and part of untrained encoders."""
-    wanted = Representation(UNTRAINED, "", one.representation.format, one.representation.part)
-    return next((other for other in found if other.question == one.question and other.representation == wanted), None)
+def _baselines(one: Summary, found: Sequence[Summary]) -> list[Summary]:
+    return [other for other in found if other.question == one.question and other.representation.kind == BASELINE]
 
 
-def best_baseline(one: Summary, found: Sequence[Summary]) -> Summary | None:
-    """Return the best result of a baseline on the same question."""
-    way = wording.metric(one.question.metric).best or 1
-    rivals = [other for other in found if other.question == one.question and other.representation.kind == BASELINE]
-    return max(rivals, key=lambda other: way * other.value, default=None)
+def _best(rivals: Sequence[Summary]) -> Summary | None:
+    return max(rivals, key=lambda one: (wording.metric(one.question.metric).best or 1) * one.value, default=None)

@@ -167,7 +167,7 @@ def _per_draw(one: Result) -> Float64[np.ndarray, " draws"] | None:
     names, codes = np.unique(evidence.groups, return_inverse=True)
     if len(names) < FEWEST_GROUPS:
         return None
-    if evidence.correct is None:
+    if evidence.resampled is not None or evidence.correct is None:
         return evidence.resampled
     sums = np.bincount(codes, weights=100.0 * evidence.correct)
     counts = np.bincount(codes).astype(np.float64)

@@ -21,8 +21,8 @@ def tables(found: Sequence[Summary | Result], *, style: str = "simple", over: st
     means = summaries([one for one in found if isinstance(one, Result)])
     means += [one for one in found if isinstance(one, Summary)]
     blocks = []
-    for section in dict.fromkeys(one.question.section for one in means):
-        chosen = [one for one in means if one.question.section == section]
+    for section, in_all in dict.fromkeys(_table_of(one) for one in means):
+        chosen = [one for one in means if _table_of(one) == (section, in_all)]
         heads = {_key(one): _head(one, style) for one in chosen}
         lines = []
         for name in dict.fromkeys(wording.name(one.representation, section) for one in chosen):
@@ -31,7 +31,7 @@ def tables(found: Sequence[Summary | Result], *, style: str = "simple", over: st
             seconds = float(np.mean([one.seconds for one in own]))
             lines.append([name, *(cells.get(key, "-") for key in heads), f"{seconds:.0f}"])
         seeds = len({seed for one in chosen for seed in one.seeds})
-        title = f"{section}: mean of {seeds} seed(s)"
+        title = f"{f'{section}, labels counted in all' if in_all else section}: mean of {seeds} seed(s)"
         if any(one.low is not None for one in chosen):
             title += f", 95 % interval over {over}{' and seeds' if seeds > 1 else ''}"
         if any(one.representation.kind == SUPERVISED and one.question.labels_per_class is not None for one in chosen):
@@ -39,6 +39,11 @@ def tables(found: Sequence[Summary | Result], *, style: str = "simple", over: st
         text = table(lines, ["representation", *heads.values(), "seconds"], style=style)
         blocks.append(f"{title}\n\n{text}")
     return "\n\n".join(blocks)
+
+
+def _table_of(one: Summary) -> tuple[str, bool]:
+    """Return the section, and whether labels are counted in all: those questions make a table of their own."""
+    return one.question.section, one.question.labels_in_all is not None
 
 
 def _key(one: Summary) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from mfcl.embeddings.parts import WORDS
 from mfcl.evaluation.result import (
+    CHOSEN,
     ENROLLED,
     FINE_TUNED,
     FROM_SCRATCH,
@@ -17,6 +18,7 @@ from mfcl.evaluation.result import (
     PAIRS,
     PRETRAINED,
     SPEAKER_PROBES,
+    SPREAD,
     Question,
     Representation,
 )
@@ -67,13 +69,20 @@ def metric(name: str) -> Metric:
 
 
 def amount(question: Question) -> str:
-    """Return how many labels a probe is fitted on; "" if it is no linear probe or network.
+    """Return how many labels are known, and how they were selected; "" where the classifier's name says all.
 
     Example:
         >>> amount(Question("labels", "accuracy", "digit", LINEAR, 10)), amount(Question("labels", "eer"))
         ('10 labels a class', '')
+        >>> amount(Question("efficiency", "accuracy", "digit", SPREAD, labels_in_all=20, selection=CHOSEN))
+        '20 labels in all, chosen'
     """
-    if question.probe not in (LINEAR, NETWORK):
+    if question.labels_in_all is not None:
+        how = "chosen" if question.selection == CHOSEN else "drawn at random"
+        return f"{question.labels_in_all} labels in all, {how}"
+    if question.probe == SPREAD and question.labels_per_class == 1:
+        return "1 label a class"
+    if question.probe not in (LINEAR, NETWORK, SPREAD):
         return ""
     if question.labels_per_class is None:
         return "all labels"
@@ -124,11 +133,12 @@ def reading(question: Question) -> str:
         >>> reading(Question("labels", "accuracy", "digit", KNN))
         '5-NN, no training'
     """
-    if question.section == "efficiency":
+    if question.section == "efficiency" and question.probe != SPREAD and question.labels_in_all is None:
         return ""
     return {
         LINEAR: "linear probe",
         KNN: f"{NEIGHBOURS}-NN, no training",
+        SPREAD: "labels spread",
         IDENTIFY: "kNN, half of each enrolled",
         IDENTIFY_APART: f"kNN, {question.apart}s of enrolment and test apart",
         PAIRS: "all pairs of unseen speakers" if question.seen is None else "all pairs of speakers",

@@ -1,5 +1,6 @@
 """Label propagation: spread the labels of a few items to all others over a similarity graph."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,10 @@ CLOSENESS = 4
 """Power of the inverse distance that weights them."""
 SMALLEST = 1e-3
 """Added to those distances, so that an identical clip does not get infinite weight."""
+VALUES_AT_ONCE = 2**21
+"""Scores held at once while several sets of labels are spread: 16 MiB."""
+
+_Places = Int64[np.ndarray, " _"]
 
 
 @dataclass(frozen=True)
@@ -101,17 +106,46 @@ def propagate(
         ['a', 'a', 'b', 'b']
     """
     ties: Any = as_graph(given)
-    labels = check_labels(labels, ties.shape[0])
+    return next(propagate_each(ties, check_labels(labels, ties.shape[0])[None]))
+
+
+def propagate_each(
+    given: sparse.spmatrix | sparse.sparray | Float[np.ndarray, "_ _"], labels: Shaped[np.ndarray, "sets _"]
+) -> Iterator[Spread]:
+    """Yield `propagate` of several sets of known labels over one graph, many sets at a time.
+
+    Args:
+        given: A graph of the items, or the full distance matrix.
+        labels: For each set a label for each item; "" where it is unknown.
+
+    Raises:
+        MeasureError: see `propagate`.
+    """
+    ties: Any = as_graph(given)
+    items = ties.shape[0]
+    sets = [_known(check_labels(own, items)) for own in labels]
+    at_once = max(1, VALUES_AT_ONCE // max(1, items * max((len(classes) for classes, _, _ in sets), default=1)))
+    for start in range(0, len(sets), at_once):
+        some = sets[start : start + at_once]
+        ends = np.cumsum([0, *(len(classes) for classes, _, _ in some)])
+        start_scores = np.zeros((items, ends[-1]))
+        for first, (_, known, codes) in zip(ends, some, strict=False):
+            start_scores[known, first + codes] = 1
+        scores = start_scores.copy()
+        for _ in range(STEPS):
+            scores = ALPHA * (ties @ scores) + start_scores
+        scores /= scores.sum(axis=0)
+        for first, last, (classes, _, _) in zip(ends[:-1], ends[1:], some, strict=True):
+            yield Spread(classes, _shares(scores[:, first:last]))
+
+
+def _known(labels: Shaped[np.ndarray, " items"]) -> tuple[Shaped[np.ndarray, " classes"], _Places, _Places]:
+    """Return the known classes, the indices of the labelled items, and their class numbers."""
     known = np.flatnonzero(labels != "")
     if not len(known):
         raise MeasureError('labels: wanted at least one known label, but all are ""; label the items of `suggest`')
     classes, codes = np.unique(labels[known], return_inverse=True)
-    given_scores = np.zeros((len(labels), len(classes)))
-    given_scores[known, codes] = 1
-    scores = given_scores.copy()
-    for _ in range(STEPS):
-        scores = ALPHA * (ties @ scores) + given_scores
-    return Spread(classes, _shares(scores / scores.sum(axis=0)))
+    return classes, known, codes
 
 
 def check_labels(labels: Shaped[np.ndarray, "..."], items: int) -> Shaped[np.ndarray, " items"]:

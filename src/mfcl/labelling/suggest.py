@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int64, Shaped
 from scipy import sparse
 
+from mfcl.core.parallel import in_parallel
 from mfcl.core.random import generator
 from mfcl.embeddings.alignment.covering import covering
 from mfcl.embeddings.alignment.ties import as_graph
@@ -22,8 +23,8 @@ MOST = 4096
 """Most candidates; of more items, as many are drawn (64 MiB)."""
 LEAST_DOUBT = 0.1
 """Smallest weight of an item, however certain its label seems: scores are unreliable while few labels are known."""
-CELLS_AT_ONCE = 2**21
-"""Path weights held at once: 16 MiB."""
+CELLS_AT_ONCE = 2**19
+"""Path weights held at once by each thread: 4 MiB."""
 
 
 def suggest(
@@ -81,12 +82,15 @@ def suggest(
 def _reach(ties: Any, sources: Int64[np.ndarray, " sources"]) -> Iterator[Float32[np.ndarray, "items some"]]:
     """Yield, for a block of sources at a time, the total weight of paths of up to `STEPS` edges to each item."""
     at_once = max(1, CELLS_AT_ONCE // ties.shape[0])
-    for start in range(0, len(sources), at_once):
-        own = sources[start : start + at_once]
+    blocks = [sources[start : start + at_once] for start in range(0, len(sources), at_once)]
+
+    def total(own: Int64[np.ndarray, " some"]) -> Float32[np.ndarray, "items some"]:
         walk = np.zeros((ties.shape[0], len(own)))
         walk[own, np.arange(len(own))] = 1
-        total = walk.copy()
+        found = walk.copy()
         for _ in range(STEPS):
             walk = DAMPING * (ties @ walk)
-            total += walk
-        yield total.astype(np.float32)
+            found += walk
+        return found.astype(np.float32)
+
+    yield from in_parallel(total, blocks, what="Looking", shown=False)

@@ -34,15 +34,12 @@ class HeadSettings:
 class NeckSettings(HeadSettings):
     """Size of a neck: its projection head, and the PCA coordinates kept beside the projection."""
 
-    directions: int = bounded(64, 1, 16384)
-    """Number of PCA coordinates of the pooled values."""
+    directions: int = bounded(64, 0, 16384)
+    """Number of PCA coordinates of the pooled values; 0: the projection alone."""
 
     def __post_init__(self) -> None:
-        if self.layers < 1 or self.directions < 1:
-            raise RecipeError(
-                f"neck.layers and neck.directions must be 1 or more, but are {self.layers} and {self.directions}; "
-                "neck: null keeps what is pooled as it is"
-            )
+        if self.layers < 1:
+            raise RecipeError(f"neck.layers must be 1 or more, but is {self.layers}; neck: null keeps what is pooled")
         check_settings(self, "neck")
 
 
@@ -91,7 +88,8 @@ class Neck(nn.Module):
     def __init__(self, dim: int, settings: NeckSettings) -> None:
         super().__init__()
         self.project = ProjectionHead(dim, settings)
-        self.dims: dict[Stage, int] = {"": settings.directions, "projection": settings.out}
+        turned: dict[Stage, int] = {"": settings.directions} if settings.directions else {}
+        self.dims: dict[Stage, int] = {**turned, "projection": settings.out}
         self.register_buffer("mean", torch.zeros(dim))
         self.register_buffer("directions", torch.zeros(dim, settings.directions))  # until `turn`
 
@@ -104,7 +102,8 @@ class Neck(nn.Module):
 
     def forward(self, pooled: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch out"]:
         """Return PCA coordinates, then the projection scaled to a similar norm, so that both weigh alike in cosines."""
-        projected = functional.normalize(self.project(pooled), dim=1) * self.directions.shape[1] ** 0.5
+        size = self.directions.shape[1] or self.project.out
+        projected = functional.normalize(self.project(pooled), dim=1) * size**0.5
         return torch.cat([(pooled - self.mean) @ self.directions, projected], dim=1)
 
 

@@ -180,7 +180,8 @@ class MultiFormatModel(nn.Module):
         for format in FORMATS:
             encoder: FormatEncoder = getattr(self, format)
             for (role, stage), dim in encoder.dims.items():
-                found[Part(format, role, stage) if len(encoder.dims) > 1 else Part(format)] = dim
+                whole = len(encoder.dims) == 1 and not stage
+                found[Part(format) if whole else Part(format, role, stage)] = dim
         return found
 
     def forward(

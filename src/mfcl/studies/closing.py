@@ -1,6 +1,7 @@
 """The summary screen at the end of a study: the data, the main results beside baselines, and the files."""
 
 import json
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from mfcl.evaluation.summary import Difference, Summary
 
 SHOWN = 6
 """Most results on the closing screen."""
+WIDTH = 79
+"""Columns of a sentence."""
 Cell = str | tuple[str, ...]
 """A text, or lines below one another."""
 
@@ -27,7 +30,11 @@ def closing_screen(folder: Path) -> str:
 
 
 def closing(folder: Path, found: Sequence[Summary], differences: Sequence[Difference], about: Mapping[str, Any]) -> str:
-    """Return the closing screen; it fits 24 lines of 80 columns if names are short.
+    """Return the closing screen; it fits 80 columns if names are short.
+
+    It leads with the clearest paired differences, each against its control by name, and with what was not shown. Then
+    it counts two things apart, and a third: where the encoders are better than the best simple features, where
+    pre-training adds to the same model untrained, and where they are better than alignment without training.
 
     Args:
         folder: Folder of the study.
@@ -38,15 +45,25 @@ def closing(folder: Path, found: Sequence[Summary], differences: Sequence[Differ
     lines = [_studied(about)]
     ours = standing.main_results(found)
     if ours:
-        rows = [_row(one, found, differences) for one in ours[:SHOWN]]
-        heads = ["measure, %", "pre-trained", "to untrained", "to the best", "baseline"]
-        lines += ["", table(rows, heads), "", *standing.verdicts(ours, found, differences)]
+        told = standing.clearest(ours, found, differences)
+        lines += ["", *_wrapped(told), *_wrapped(standing.not_shown(ours, found, differences))]
+        counts = standing.counts(ours, found, differences)
+        if counts:
+            rows = [(f"than {one.rival}", one.better, one.worse, one.open, one.unknown) for one in counts]
+            heads = [f"of {len(ours)} measures, paired", "better", "worse", "open", "no interval"]
+            lines += ["", table(rows, heads)]
+        heads = ["measure, %", "pre-trained", "to untrained", "to the best", "of the three"]
+        lines += ["", table([_row(one, found, differences) for one in ours[:SHOWN]], heads), ""]
         lines += ["In [ ] 95 % intervals over speakers and seeds; differences are paired by item."]
     else:
         lines += ["", "No pre-trained encoder was measured by a label; the report has maps, geometry and training."]
     lines += [*about.get("notes", ())][:3]
     lines += [f"report      {folder / 'report.html'}", f"all tables  {folder / 'results.md'}, results.csv"]
     return "\n".join(lines)
+
+
+def _wrapped(texts: Sequence[str]) -> list[str]:
+    return [line for text in texts for line in textwrap.wrap(text, WIDTH, subsequent_indent="  ")]
 
 
 def _studied(about: Mapping[str, Any]) -> str:
@@ -64,7 +81,7 @@ def _studied(about: Mapping[str, Any]) -> str:
 def _row(one: Summary, found: Sequence[Summary], differences: Sequence[Difference]) -> list[Cell]:
     """Return a row of the table; its figures stand above their intervals, so that it is narrow."""
     interval = _ends(one.question.metric, one.low, one.high, sign=False)
-    best = standing.best_baseline(one, found)
+    best = standing.best_simple(one, found)
     untrained, baseline = (_gap(one, rival, differences) for rival in (standing.untrained(one, found), best))
     named = tuple(wording.name(best.representation).split(" ", 1)) if best else "-"
     error = " (error)" if one.question.metric == "eer" else ""

@@ -1,4 +1,4 @@
-"""Compare checkpoints on the same recordings: results of each, and differences to the first."""
+"""Compare checkpoints and controls on the same recordings: results of each, and differences to the first."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mfcl.audio import Preparation
 from mfcl.checkpoint import load_checkpoint
 from mfcl.core.console import table
 from mfcl.data.dataset import guessed_labels, open_data
@@ -20,6 +21,8 @@ from mfcl.evaluation.result_file import to_row
 from mfcl.evaluation.summary import difference
 from mfcl.evaluation.tasks import measure_labels, measure_voices
 from mfcl.models.inference import Format, embed_store, pick_device
+from mfcl.recipe import load_recipe
+from mfcl.studies.controls import CONTROLS, UNTRAINED, control_embeddings, split_as
 
 MANIFEST = "manifest.csv"
 
@@ -66,12 +69,14 @@ def compare(
     data_root: Path | None = None,
     progress: bool = True,
 ) -> list[Compared]:
-    """Evaluate several checkpoints on the same recordings, with paired differences to the first.
+    """Evaluate several checkpoints or controls on the same recordings, with paired differences to the first.
 
-    Each checkpoint applies its own audio preparation; only recordings that all of them can read are evaluated.
+    Each checkpoint applies its own audio preparation, a control that of the first checkpoint; only recordings that all
+    of them can read are evaluated.
 
     Args:
-        runs: Run folders or checkpoint folders; the others are compared with the first.
+        runs: Run folders, checkpoint folders or names of controls (`mfcl.studies.controls.CONTROLS`; a folder of that
+            name comes first); the others are compared with the first.
         data: Recordings to evaluate on; default: the recordings and splits of the first run's `manifest.csv`.
         label: Label column to predict; default: guessed from common names.
         speaker: Speaker column; default: guessed from common names.
@@ -90,48 +95,89 @@ def compare(
             recordings.
     """
     names = run_names(runs)
-    source = data if data is not None else manifest_of(runs[0])
+    trained = [run for run in runs if not is_control(run)]
+    source = data if data is not None or not trained else manifest_of(trained[0])
     if source is None:
-        raise MeasureError(
-            f"{runs[0]}: wanted a run folder with {MANIFEST}, found none; give the recordings to measure on as data"
-        )
+        wanted = f"a run folder with {MANIFEST}, found none" if trained else "recordings"
+        first = trained[0] if trained else "compare"
+        raise MeasureError(f"{first}: wanted {wanted}; give the recordings to measure on as data")
     settings: dict[str, Any] = {"label": label, "speaker": speaker, "seed": seed, "cache": cache, "strict": strict}
     settings["data_root"] = data_root
     settings |= {"protocol": protocol, "split_by": split_by} if data is not None else {"protocol": "manifest"}
+    first_recipe = load_checkpoint(trained[0]).recipe if trained else load_recipe("default")
     views = []
     for run, name in zip(runs, names, strict=True):
-        loaded = load_checkpoint(run)
-        opened = open_data(source, loaded.recipe.preparation, progress=progress, **settings)
+        loaded = None if is_control(run) else load_checkpoint(run)
+        recipe = loaded.recipe if loaded else first_recipe
+        opened = open_data(source, recipe.preparation, progress=progress, **settings)
         if opened.label is None and opened.speaker is None:
             raise MeasureError(f"{source}: no label to predict; give label or speaker")
-        refuse_known(opened.manifest, run, name, data_root=data_root)
         label, speaker = opened.label, opened.speaker
-        model = loaded.model.to(pick_device(device))
-        views.append(embed_store(model, opened.store, format=format, progress=progress))
+        if loaded is None:
+            made = control_embeddings(
+                str(run), opened, recipe, seed=seed, format=format, device=device, progress=progress
+            )  # fmt: skip
+        else:
+            refuse_known(opened.manifest, run, name, data_root=data_root)
+            made = embed_store(loaded.model.to(pick_device(device)), opened.store, format=format, progress=progress)
+        views.append(made)
     found = [_measures(view, label, speaker, seed) for view in in_common(views)]
     return paired(dict(zip(names, found, strict=True)))
 
 
 def compare_files(
-    files: Sequence[Path], *, label: str | None = None, speaker: str | None = None, part: str = "", seed: int = 0
+    files: Sequence[Path],
+    *,
+    label: str | None = None,
+    speaker: str | None = None,
+    part: str = "",
+    seed: int = 0,
+    data: str | Path | None = None,
+    cache: Path | None = None,
+    data_root: Path | None = None,
+    progress: bool = True,
 ) -> list[Compared]:
     """Evaluate several embedding files of the same recordings, with paired differences to the first.
 
     Args:
-        files: Files of `mfcl embed`, or of a study's folder `embeddings`; the others are compared with the first.
+        files: Files of `mfcl embed`, or of a study's folder `embeddings`, or names of controls except `untrained`,
+            which wants a run's recipe; the others are compared with the first.
         label: Label column to predict; default: guessed from common names.
         speaker: Speaker column; default: guessed from common names.
         part: A format or part of the embeddings, such as `words`; a file without it is evaluated whole.
         seed: Seed of the draws and the intervals.
+        data: For controls: the recordings of the first file, which gives their splits.
+        cache: For controls: folder for decoded sound.
+        data_root: For controls: the folder that holds a manifest's recordings now, if they were moved.
+        progress: Show progress.
 
     Raises:
-        MfclError: fewer than two files, one without embeddings, no item in common, or no label to predict.
+        MfclError: fewer than two files, one without embeddings, no item in common, no label to predict, or a control
+            without recordings.
     """
     names = run_names(files)
-    whole = [load_embeddings(file) for file in files]
-    label, speaker = guessed_labels(list(whole[0].labels), label, speaker)
+    kept = {file: load_embeddings(file) for file in files if not is_control(file)}
+    if not kept:
+        raise MeasureError("compare: wanted a file of embeddings beside the controls, got none; name one")
+    first = next(iter(kept))
+    label, speaker = guessed_labels(list(kept[first].labels), label, speaker)
     if label is None and speaker is None:
-        raise MeasureError(f"{files[0]}: no label to predict; give label or speaker")
+        raise MeasureError(f"{first}: no label to predict; give label or speaker")
+    opened = None
+    if len(kept) < len(files):
+        if data is None or any(str(file) == UNTRAINED for file in files):
+            raise MeasureError(
+                "compare: beside files of embeddings a control wants its recordings as data, and untrained wants a run "
+                f"instead of {first.name}, whose recipe it takes"
+            )
+        held_sound = open_data(data, Preparation(), seed=seed, cache=cache, data_root=data_root, progress=progress)
+        opened = split_as(held_sound, kept[first], first.name)
+    whole = [
+        kept[file]
+        if file in kept or opened is None
+        else control_embeddings(str(file), opened, load_recipe("default"), seed=seed)
+        for file in files
+    ]
     held = [any(own.matches(part) for own in view.sizes) for view in whole]
     views = [view.only(part) if part and has else view for view, has in zip(whole, held, strict=True)]
     found = [_measures(view, label, speaker, seed) for view in in_common(views)]
@@ -195,7 +241,10 @@ def run_names(runs: Sequence[Path]) -> list[str]:
         ['a/one', 'b/one']
     """
     if len(runs) < 2:
-        raise MeasureError(f"compare: wanted 2 or more runs, got {len(runs)}; name another run folder")
+        raise MeasureError(
+            f"compare: wanted 2 or more runs, got {len(runs)}; name another run folder, or a control: "
+            + ", ".join(CONTROLS)
+        )
     folders = [run.parent if run.name == "model" else run for run in runs]
     if len(set(folders)) < len(folders):
         raise MeasureError("compare: wanted different runs, but one is given twice; name each once")
@@ -204,6 +253,11 @@ def run_names(runs: Sequence[Path]) -> list[str]:
         if len(set(names)) == len(names):
             return names
     return [str(folder) for folder in folders]
+
+
+def is_control(run: Path) -> bool:
+    """Return whether a run is the name of a control; a folder or file of that name comes first."""
+    return str(run) in CONTROLS and not run.exists()
 
 
 def manifest_of(run: Path) -> Path | None:

@@ -8,13 +8,15 @@ from threadpoolctl import threadpool_limits
 
 from mfcl.errors import MeasureError
 from mfcl.evaluation.noisy_store import Disturbed
-from mfcl.evaluation.result import GAIN, NOISE, Question, Representation, Result
+from mfcl.evaluation.result import ALIGNMENT, BASELINE, GAIN, LANDMARKS, NOISE, Question, Representation, Result
 from mfcl.evaluation.result_file import view_row
 from mfcl.evaluation.tasks import (
     by_group,
     confusion,
     det,
     measure_geometry,
+    measure_labels_in_all,
+    measure_nearest,
     measure_traits,
     measure_voices,
     points,
@@ -29,6 +31,8 @@ NOISE_DB = (20.0, 10.0, 0.0)
 GAIN_DB = (-10.0, 10.0)
 TESTED, OTHERS = 1500, 1500
 """Most test recordings and most others on a map: t-SNE of 3,000 takes about ten seconds of one processor."""
+DISTANCES = Representation(BASELINE, ALIGNMENT)
+"""Nearest clips by the DTW distance itself, which is no vector."""
 FEW = 10
 """Labels per class of the few-label probe in the section `robustness`."""
 
@@ -70,6 +74,9 @@ def labels(workspace: Workspace, source: Source) -> Answer:
         answer.picture("confusions", one, source, confusion(found[0], label))
         if workspace.data.speaker:
             answer.picture("groups", one, source, by_group(found[0], label, workspace.data.speaker))
+    if source.variant == LANDMARKS:
+        near, known = workspace.neighbourhood(source, DISTANCES), workspace.embeddings(source)
+        answer.add(DISTANCES, [measure_nearest(near, known, label, workspace.data.speaker, seed=source.seed)])
     return answer
 
 
@@ -103,10 +110,20 @@ def traits(workspace: Workspace, source: Source) -> Answer:
 
 
 def efficiency(workspace: Workspace, source: Source) -> Answer:
-    """Measure label accuracy of frozen embeddings against the number of labels per class."""
+    """Measure label accuracy of frozen embeddings against the number of labels, per class and in all."""
     answer = Answer()
+    data = workspace.data
     for one in source.representations:
         answer.add(one, workspace.probes(source, one).efficiency())
+    for one in (*source.representations, *((DISTANCES,) if source.variant == LANDMARKS else ())):
+        vectors = workspace.embeddings(source) if one is DISTANCES else workspace.view(source, one)
+        near = workspace.neighbourhood(source, one)
+        answer.add(
+            one,
+            measure_labels_in_all(
+                near, vectors, data.label or "", data.speaker, probed=one is not DISTANCES, seed=source.seed
+            ),
+        )
     return answer
 
 

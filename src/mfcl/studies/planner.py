@@ -20,6 +20,9 @@ from mfcl.studies.representations import Source, ablated, main_sources, swept
 from mfcl.studies.sections import ABLATION, SECTIONS, SWEEPS, UNLABELLED, Preset
 from mfcl.studies.workspace import Workspace
 
+PROBES_VERSION = 2
+"""Version of the label probes; raise it when they change, so that their answers, and nothing else, are made anew."""
+PROBED = ("labels", "efficiency", "robustness")
 Ask = Callable[[Workspace, Source], Answer]
 ASKED: dict[str, Ask] = {
     "labels": questions.labels,
@@ -136,7 +139,8 @@ def steps(
         for section in usable:
             if section in (*SWEEPS, ABLATION) or (not encoder and section in UNLABELLED):
                 continue
-            add(section, source, ASKED[section], rates.question(section, len(source.representations)))
+            seconds = rates.question(section, len(source.representations))
+            add(section, source, ASKED[section], seconds, **_probed(section))
     if "efficiency" in usable:
         source = Source("pre-trained", "", seed, recipe)
         for count in (wanted for wanted in preset.tuned if wanted <= rates.fewest):
@@ -151,11 +155,18 @@ def steps(
     for section in usable:
         if section in SWEEPS:
             for source in swept(section, recipe, seed, preset.sweep_epochs):
-                add(section, source, ASKED[section], rates.question(section, len(source.representations)))
+                seconds = rates.question(section, len(source.representations))
+                add(section, source, ASKED[section], seconds, **_probed(section))
     if ABLATION in usable and grids:
         for source in ablated(recipe, seed, grids):
-            add(ABLATION, source, ASKED[ABLATION], rates.question(ABLATION, len(source.representations)))
+            seconds = rates.question(ABLATION, len(source.representations))
+            add(ABLATION, source, ASKED[ABLATION], seconds, **_probed(ABLATION))
     return found
+
+
+def _probed(section: str) -> dict[str, Any]:
+    """Return what else the answers of sections with label probes depend on."""
+    return {"probes": PROBES_VERSION} if section in (*PROBED, *SWEEPS, ABLATION) else {}
 
 
 def _tuned(workspace: Workspace, source: Source, *, per_class: int, start: Any) -> Answer:

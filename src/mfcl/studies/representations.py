@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from jaxtyping import Bool
 
 from mfcl.errors import RecipeError, shown
+from mfcl.evaluation.aligned import fit_landmarks
 from mfcl.evaluation.baselines import ClipSource, log_mel_picture, mfcc_statistics, random_features
-from mfcl.evaluation.result import BASELINE, CONTENT, SPEAKER, Representation
+from mfcl.evaluation.result import BASELINE, CONTENT, LANDMARKS, SPEAKER, Representation
 from mfcl.models.losses import TERMS
 from mfcl.recipe import Recipe, changed, to_dict
 from mfcl.training.budget import shortened
@@ -20,12 +22,34 @@ Kind = Literal["baseline", "untrained", "pre-trained", "supervised"]
 FIGURES_VERSION = "0.1.0"
 """Version of the results; raise it when code changes alter results, so that cached ones are computed anew."""
 
-BASELINES: dict[str, Callable[[ClipSource, int, int], np.ndarray]] = {
-    "MFCC statistics": lambda clips, rate, seed: mfcc_statistics(clips, rate),
-    "log-mel picture": lambda clips, rate, seed: log_mel_picture(clips, rate),
-    "Hydra-like features": lambda clips, rate, seed: random_features(clips, rate, seed=seed),
+Describe = Callable[[ClipSource], np.ndarray]
+"""Returns one vector per clip, which depends on that clip alone."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a baseline may be fitted on: the clips and which of them are for training, without any label.
+
+    Attributes:
+        clips: All clips.
+        known: True for training clips.
+        sample_rate: In Hz.
+        seed: Seed of kernels and draws.
+    """
+
+    clips: ClipSource
+    known: Bool[np.ndarray, " clips"]
+    sample_rate: int
+    seed: int
+
+
+BASELINES: dict[str, Callable[[Training], Describe]] = {
+    "MFCC statistics": lambda given: lambda clips: mfcc_statistics(clips, given.sample_rate),
+    "log-mel picture": lambda given: lambda clips: log_mel_picture(clips, given.sample_rate),
+    "Hydra-like features": lambda given: lambda clips: random_features(clips, given.sample_rate, seed=given.seed),
+    LANDMARKS: lambda given: fit_landmarks(given.clips, given.sample_rate, known=given.known, seed=given.seed),
 }
-"""Name -> function of (clips, sample rate in Hz, seed) that returns one vector per clip."""
+"""Name -> function that fits it on training clips and returns what describes any clips, noisy ones too, by that fit."""
 CROPS: tuple[tuple[int, int, str], ...] = (
     *((30, 30, "disjoint"), (40, 40, "disjoint"), (45, 45, "disjoint"), (50, 50, "disjoint")),
     (60, 60, "overlapping"),

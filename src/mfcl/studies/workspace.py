@@ -15,8 +15,10 @@ from mfcl.data.dataset import Data
 from mfcl.data.store import Store
 from mfcl.embeddings.table import Embeddings, load_embeddings
 from mfcl.errors import MeasureError
+from mfcl.evaluation.aligned import aligned_neighbourhood
+from mfcl.evaluation.neighbourhood import DAMAGED, Neighbourhood, load_neighbourhood, vector_neighbourhood
 from mfcl.evaluation.noisy_store import Disturbed
-from mfcl.evaluation.result import BASELINE, Representation
+from mfcl.evaluation.result import ALIGNMENT, BASELINE, Representation
 from mfcl.evaluation.tasks import LabelProbes
 from mfcl.evaluation.wording import PART_WORDS
 from mfcl.models.heads import make_heads
@@ -24,7 +26,8 @@ from mfcl.models.inference import embed_store, pick_device
 from mfcl.models.pair import MultiFormatModel
 from mfcl.models.weights_file import read_weights
 from mfcl.studies.cache import Cache, digest, read_object, slug
-from mfcl.studies.representations import BASELINES, Source
+from mfcl.studies.controls import described
+from mfcl.studies.representations import BASELINES, Describe, Source, Training
 from mfcl.training.api import HEADS, pretrain, train_supervised, untrained
 from mfcl.training.run_log import read_metrics
 from mfcl.training.tasks.contrastive import head_sizes, projections
@@ -50,6 +53,7 @@ class Workspace:
         self._last: tuple[str, Embeddings] | None = None
         self._probes: dict[tuple[str, Representation], LabelProbes] = {}
         self._views: dict[Representation, Embeddings] = {}
+        self._fitted: tuple[str, Describe] | None = None
 
     def basis(self, source: Source) -> dict[str, Any]:
         """Return all inputs that a source's vectors depend on."""
@@ -118,6 +122,23 @@ class Workspace:
             self._probes[key] = LabelProbes(embeddings, self.data.label, self.data.speaker, seed=source.seed)
         return self._probes[key]
 
+    def neighbourhood(self, source: Source, one: Representation) -> Neighbourhood:
+        """Return the nearest recordings of a representation: by alignment, saved once found, or by its vectors."""
+        if one.variant != ALIGNMENT:
+            return vector_neighbourhood(self.view(source, one))
+        path = self._file(source).with_suffix(".neighbours.npz")
+        try:
+            return load_neighbourhood(path)
+        except FileNotFoundError:
+            pass
+        except DAMAGED as error:
+            print(f"{path}: damaged ({error}); it is made again", file=sys.stderr)  # noqa: T201
+        store, known = self.data.store, self.embeddings(source)
+        with threadpool_limits(1):
+            found = aligned_neighbourhood(store, store.sample_rate, known.vectors, known.splits)
+        found.save(path)
+        return found
+
     def disturbed(self, source: Source, disturbed: Disturbed) -> Embeddings:
         """Return a source's embeddings of noisy or re-levelled recordings."""
         if source.kind == BASELINE:
@@ -172,11 +193,17 @@ class Workspace:
         return last
 
     def _baseline(self, source: Source, store: Store | Disturbed) -> Embeddings:
-        manifest = store.manifest
         with threadpool_limits(1):  # baselines run their own threads; BLAS threads on top would slow them down
-            vectors = BASELINES[source.variant](store, store.sample_rate, source.seed).astype(np.float32)
-        labels = {label: manifest.column(label) for label in manifest.label_names}
-        return Embeddings(vectors, manifest.ids, labels, {source.variant: (0, vectors.shape[1])}, manifest.splits)
+            return described(self._describe(source), source.variant, store)
+
+    def _describe(self, source: Source) -> Describe:
+        """Return a baseline fitted on the clean training recordings, whatever it is to describe."""
+        name = self.name(source)
+        if self._fitted is None or self._fitted[0] != name:
+            store, known = self.data.store, self.data.manifest.splits == "train"
+            given = Training(store, known, store.sample_rate, source.seed)
+            self._fitted = (name, BASELINES[source.variant](given))
+        return self._fitted[1]
 
 
 def view_of(embeddings: Embeddings, one: Representation) -> Embeddings:

@@ -4,7 +4,14 @@
 distances into vectors, and `graph` connects each clip to its nearest ones.
 """
 
-from mfcl.embeddings.alignment.affinity import WIDTH, affinities, affinity_scale, landmark_pool, landmarks
+from mfcl.embeddings.alignment.affinity import (
+    WIDTH,
+    affinities,
+    affinity_scale,
+    covering_landmarks,
+    landmark_pool,
+    landmarks,
+)
 from mfcl.embeddings.alignment.features import HOP_SECONDS, LEAST_DEVIATION, RANGE, SLOPE_WEIGHT, aligned_range, frames
 from mfcl.embeddings.alignment.search import distances, nearest
 from mfcl.embeddings.alignment.ties import graph, nearest_graph
@@ -18,6 +25,7 @@ __all__ = [
     "affinities",
     "affinity_scale",
     "aligned_range",
+    "covering_landmarks",
     "distances",
     "frames",
     "graph",

@@ -18,20 +18,21 @@ WIDTH = 1.5
 """Distance, in units of that scale, at which an affinity is 1 / e."""
 
 
-def landmark_pool(items: int, count: int, *, seed: int) -> Int64[np.ndarray, " _"]:
-    """Draw the candidates that `landmarks` chooses from: the ascending indices of four clips per landmark.
+def landmark_pool(items: int, count: int, *, seed: int, pool: int = POOL) -> Int64[np.ndarray, " _"]:
+    """Draw the candidates that `landmarks` chooses from; their indices come in ascending order.
 
     Args:
         items: Number of clips to draw from.
         count: Landmarks to choose; 1 or more.
         seed: Seed of the draw.
+        pool: Candidates drawn per landmark.
 
     Raises:
         MeasureError: fewer than one landmark is wanted.
     """
     if count < 1:
         raise MeasureError(f"landmarks: wanted 1 or more, got {count}; use 256")
-    return np.sort(generator(seed, "landmarks").permutation(items)[: POOL * count])
+    return np.sort(generator(seed, "landmarks").permutation(items)[: pool * count])
 
 
 def landmarks(clips: Sequence[Frames], count: int, *, seed: int, workers: int | None = None) -> Int64[np.ndarray, " _"]:
@@ -53,18 +54,30 @@ def landmarks(clips: Sequence[Frames], count: int, *, seed: int, workers: int | 
     if len(drawn) <= 1:
         return drawn
     table = distances([clips[place] for place in drawn], workers=workers)
-    reach = affinities(table, affinity_scale(table))
-    chosen: Int64[np.ndarray, " _"] = drawn[covering(reach, min(count, len(drawn)))]
+    chosen: Int64[np.ndarray, " _"] = drawn[covering_landmarks(table, count)]
     return chosen
 
 
-def affinity_scale(table: Float32[np.ndarray, "clips others"]) -> float:
+def covering_landmarks(table: Float32[np.ndarray, "clips clips"], count: int) -> Int64[np.ndarray, " _"]:
+    """Choose landmarks by all distances between their candidates; see `landmarks`.
+
+    Args:
+        table: Distances of the candidates to one another.
+        count: Landmarks to choose; all candidates if there are fewer.
+    """
+    return covering(affinities(table, affinity_scale(table)), min(count, len(table)))
+
+
+def affinity_scale(table: Float32[np.ndarray, "clips others"], *, drawn_from: int | None = None) -> float:
     """Return the unit of affinities: the median distance to the tenth neighbour.
 
     Args:
         table: Distances of clips to a set that includes them, so that each row holds one 0 for the clip itself.
+        drawn_from: Clips that the set was drawn from at random; default: the set is all of them. The tenth neighbour
+            among 1,000 clips is about the fifth among 500 that were drawn from them.
     """
-    k = min(NEIGHBOUR + 1, table.shape[1])
+    share = 1.0 if drawn_from is None else min(1.0, table.shape[1] / drawn_from)
+    k = min(max(1, round(NEIGHBOUR * share)) + 1, table.shape[1])
     return float(np.median(smallest(table, k)[1][:, -1]))
 
 

@@ -9,9 +9,21 @@ from jaxtyping import Shaped
 
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError
+from mfcl.evaluation.few_labels import FewLabelResult, few_label_probe
 from mfcl.evaluation.knn import knn_predict
-from mfcl.evaluation.linear_probe import FewLabelResult, Labelled, ProbeResult, few_label_probe, linear_probe
-from mfcl.evaluation.result import CLEAN, KNN, LINEAR, Names, Question, Result, Tested, Vectors, standardised
+from mfcl.evaluation.linear_probe import Labelled, ProbeResult, linear_probe
+from mfcl.evaluation.result import (
+    CLEAN,
+    KNN,
+    LINEAR,
+    Names,
+    Question,
+    Result,
+    Tested,
+    Vectors,
+    over_draws,
+    standardised,
+)
 from mfcl.evaluation.wording import NEIGHBOURS
 
 FEW = 10
@@ -25,9 +37,10 @@ NAMED = 3
 class LabelProbes:
     """All evaluations of one label on one representation; each classifier is fitted once and reused.
 
-    Vectors are standardised by the train split, and for kNN whitened by it. A probe's L2 strength is chosen on the
-    valid split; the probe with all labels is then refitted on train and valid together. The test split is only
-    predicted. Recordings of classes that the train split lacks are excluded from every split, and notes say so.
+    Vectors are standardised by the train split, and for kNN whitened by it. The L2 strength of the probe with all
+    labels is chosen on the valid split, and it is then refitted on train and valid together. A probe with few labels
+    chooses its strength within those labels; see `mfcl.evaluation.few_labels`. The test split is only predicted.
+    Recordings of classes that the train split lacks are excluded from every split, and notes say so.
 
     Args:
         embeddings: Embeddings with `splits` train, valid and test.
@@ -58,8 +71,8 @@ class LabelProbes:
         """Return the linear probes fitted on `per_class` labels per class; classes with fewer are excluded."""
         if per_class not in self._few:
             enough = self.enough(per_class)
-            train, valid, test = (among(part, enough) for part in (self.train, self.valid, self.test))
-            self._few[per_class] = few_label_probe(train, valid, test, per_class, seed=self.seed)
+            train, test = (among(part, enough) for part in (self.train, self.test))
+            self._few[per_class] = few_label_probe(train, test, per_class, seed=self.seed)
         return self._few[per_class]
 
     def enough(self, per_class: int) -> Names:
@@ -67,10 +80,9 @@ class LabelProbes:
         return self.classes[self.counts >= per_class]
 
     def can_few(self, per_class: int) -> bool:
-        """Return whether two or more classes have `per_class` labels, and validation and test recordings."""
+        """Return whether two or more classes have `per_class` labels and test recordings."""
         enough = self.enough(per_class)
-        valid, test = (among(part, enough)[1] for part in (self.valid, self.test))
-        return len(enough) > 1 and len(valid) > 0 and len(np.unique(test)) > 1
+        return len(enough) > 1 and len(np.unique(among(self.test, enough)[1])) > 1
 
     def question(self, per_class: int | None = None) -> Question:
         """Return the question of a linear probe with `per_class` labels per class; None for all labels."""
@@ -110,7 +122,7 @@ class LabelProbes:
     def by_few(self, per_class: int, *, x: float | None = None) -> Result:
         """Return the mean accuracy over draws of the probes with `per_class` labels per class."""
         about = self._asked_few(self.tested, self.test[1], per_class)
-        return about.accuracy(self.question(per_class), self.few(per_class).correct, seed=self.seed, x=x)
+        return over_draws(about, self.question(per_class), self.few(per_class).rights, x=x)
 
     def clean(self, per_class: int | None = None) -> Result:
         """Return the accuracy on clean test recordings, the reference of `under`."""
@@ -143,8 +155,8 @@ class LabelProbes:
             return asked.accuracy(question, predicted == test[1], seed=self.seed, x=x, predicted=predicted)
         about = self._asked_few(asked, test[1], per_class)
         test = among(test, self.enough(per_class))
-        rights = [found.predict(test[0]) == test[1] for found in self.few(per_class).classifiers]
-        return about.accuracy(question, np.mean(rights, axis=0), seed=self.seed, x=x)
+        rights = np.stack([found.predict(test[0]) == test[1] for found in self.few(per_class).classifiers])
+        return over_draws(about, question, rights, x=x)
 
     def _asked_few(self, about: Tested, values: Names, per_class: int) -> Tested:
         """Keep the tested items of classes with at least `per_class` training recordings, and note the others."""

@@ -128,7 +128,7 @@ class Pretrain(Task):
         """Fit the landmarks, and the necks' PCA on embeddings of the final weights."""
         if self.recipe.model.landmarks is not None:
             self._choose_landmarks()
-        if self.recipe.model.neck is None:
+        if self.recipe.model.neck is None or not self.recipe.model.neck.directions:
             return
         with without(self.model, "neck", "landmarks"):
             embeddings = embed_store(self.model, self.some(MOST_ITEMS))
