@@ -60,7 +60,7 @@ class Compared:
     @property
     def tells(self) -> bool:
         """Whether neighbours by alignment are clearly nearer than others; if not, alignment says nothing here."""
-        return self.near <= APART * self.typical
+        return tells(self.near, self.typical)
 
     def graph(self, vectors: Float32[np.ndarray, "items _"] | None = None) -> sparse.csr_matrix:
         """Return the graph of nearest recordings, see `mfcl.embeddings.alignment.graph`.
@@ -121,6 +121,11 @@ def compare(store: Store, *, seed: int) -> Compared:
     choices, _ = top_k(vectors, vectors, CANDIDATES)
     ranks, values = alignment.nearest(frames, frames, CANDIDATES, candidates=choices)
     return Compared(ranks, values, near, typical)
+
+
+def tells(near: float, typical: float) -> bool:
+    """Return whether recordings so near are clearly nearer than others; see `judged`."""
+    return near <= APART * typical
 
 
 def judged(frames: Sequence[Frames], *, seed: int) -> tuple[float, float]:

@@ -12,6 +12,7 @@ from jaxtyping import Float, Float32, Int64
 from torch import Tensor, nn
 
 from mfcl.core.distributed import broadcast, gather, is_main
+from mfcl.core.random import generator
 from mfcl.data.store import Store
 from mfcl.embeddings import alignment
 from mfcl.embeddings.diffusion import cosine_graph
@@ -29,7 +30,7 @@ from mfcl.models.losses import TERMS, ContrastiveLoss, Related, chance_loss
 from mfcl.models.pair import FormatEncoder, ModelSettings, MultiFormatModel, without
 from mfcl.models.pooling import halves
 from mfcl.recipe import Recipe
-from mfcl.training.neighbour_search import APART, Compared, compare
+from mfcl.training.neighbour_search import APART, JUDGED, Compared, compare, judged, sound_frames, tells
 from mfcl.training.normalisation import fit_front, on_device
 from mfcl.training.positives import Neighbourhood
 from mfcl.training.tasks.base import Task
@@ -125,16 +126,27 @@ class Pretrain(Task):
         fit_front(self.model.mel, self.store, seed=self.seed)
 
     def finish(self) -> None:
-        """Fit the landmarks, and the necks' PCA on embeddings of the final weights."""
-        if self.recipe.model.landmarks is not None:
-            self._choose_landmarks()
-        if self.recipe.model.neck is None or not self.recipe.model.neck.directions:
-            return
-        with without(self.model, "neck", "landmarks"):
-            embeddings = embed_store(self.model, self.some(MOST_ITEMS))
-        for format in ("wave", "mel"):
-            neck: Neck = getattr(self.model, format).neck
-            neck.turn(fit_whitening(embeddings.part(self._part(format, "content"))))
+        """Fit what is fitted on the final weights: the landmarks, or the necks' PCA where alignment tells nothing.
+
+        The one that is not fitted is zero. Where recordings can be aligned, their PCA coordinates, in which voice and
+        room come first, only blur cosines; where they cannot, their landmarks would.
+        """
+        settings = self.recipe.model
+        if settings.landmarks is not None and self._can_align():
+            self._choose_landmarks(settings.landmarks)
+        elif settings.neck is not None and settings.neck.directions:
+            with without(self.model, "neck", "landmarks"):
+                embeddings = embed_store(self.model, self.some(MOST_ITEMS))
+            for format in ("wave", "mel"):
+                neck: Neck = getattr(self.model, format).neck
+                neck.turn(fit_whitening(embeddings.part(self._part(format, "content"))))
+
+    def _can_align(self) -> bool:
+        """Return whether alignment tells recordings apart; see `mfcl.training.neighbour_search`."""
+        if self.compared is not None:
+            return self.compared.tells
+        drawn = generator(self.seed, "can align").permutation(len(self.store))[:JUDGED]
+        return tells(*judged(sound_frames(self.store.select(np.sort(drawn))), seed=self.seed))
 
     def begin(self, stage: int, stages: int) -> list[str]:
         """Search for nearest neighbours, in the stages given by `loss.searches`; return what to log."""
@@ -178,8 +190,7 @@ class Pretrain(Task):
             return self.projections(embed_store(self.model, store))
 
     @torch.no_grad()
-    def _choose_landmarks(self) -> None:
-        settings = cast(LandmarkSettings, self.recipe.model.landmarks)
+    def _choose_landmarks(self, settings: LandmarkSettings) -> None:
         store = self.store.select(alignment.landmark_pool(len(self.store), settings.count, seed=self.seed))
         for format in ("wave", "mel"):
             encoder: FormatEncoder = getattr(self.model, format)
