@@ -23,9 +23,6 @@ SETTINGS = ("none", "wave", "mel", "both")
 class WaveAugment:
     """Strength of the waveform augmentations, in order: speed, shift, fades, noise, mask, gain; 0 turns one off."""
 
-    speed: float = later(0.0, 0.0, 0.5)
-    """Largest change of speed, as a share: pitch, formants and tempo change together, as with another voice."""
-
     shift_seconds: float = bounded(0.02, 0.0, 3600.0)
     """Largest shift in time, earlier or later; at most half of the clip."""
     fade_seconds: float = bounded(0.1, 0.0, 3600.0)
@@ -40,6 +37,8 @@ class WaveAugment:
     """Longest stretch set to zero; at most half of the clip."""
     gain_db: float = bounded(6.0, 0.0, 120.0)
     """Largest gain, up or down."""
+    speed: float = later(0.0, 0.0, 0.5)
+    """Largest change of speed, as a share: pitch, formants and tempo change together, as with another voice."""
 
     def __post_init__(self) -> None:
         check_settings(self, "augment.wave")
