@@ -78,3 +78,9 @@ def test_what_cannot_be_probed_is_refused_in_one_line() -> None:
         few_label_probe(train, test, 50, seed=0)
     with pytest.raises(MeasureError, match="labels of at least 2 classes, but all 2 are 'one'"):
         few_label_classifiers(*train, np.array([[0, 3]]), seed=0)
+
+
+def test_vectors_that_are_all_equal_predict_by_chance() -> None:
+    train, test = (part(items, seed) for items, seed in ((60, 0), (40, 1)))
+    empty = few_label_probe((np.zeros_like(train[0]), train[1]), (np.zeros_like(test[0]), test[1]), 10, seed=0)
+    assert 0 < empty.accuracy < 0.6

@@ -105,7 +105,7 @@ def few_label_classifiers(
             )
     features = ((vectors[drawn] - mean) / deviation).astype(np.float32)  # (draws, known, dim)
     products = features @ features.transpose(0, 2, 1) + np.float32(1)  # the bias is a feature that is 1 everywhere
-    scale = float(np.mean(np.isfinite(deviation))) * vectors.shape[1]
+    scale = max(1.0, float(np.isfinite(deviation).sum()))  # 1: a part that was not fitted is zero
     fit = _Fits(products, np.eye(len(names), dtype=np.float32)[codes])
     chosen = _chosen_shares(fit, codes, len(names), scale, seed)
     everything = np.ones((len(drawn), 1, drawn.shape[1]), dtype=np.bool_)
