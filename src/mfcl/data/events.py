@@ -40,7 +40,8 @@ def sound_share(clips: Iterable[tuple[float, float | None, int]]) -> SoundShare 
     """Summarise where the sound of clips lies; a scan gives it as `ScanReport.sound`, `open_data` as `report.sound`.
 
     A clip counts as an isolated event if its sound is one run of at most `EVENT_SECONDS`, or if nothing stands out from
-    its floor and the whole clip is as short. Minutes of rain, several barks, or recordings of more than 30 s do not. A collection looks like isolated events if at least `MOSTLY` of its clips do.
+    its floor and the whole clip is as short. Minutes of rain, several barks, or recordings of more than 30 s do not.
+    A collection looks like isolated events if at least `MOSTLY` of its clips do.
 
     Args:
         clips: Of each clip its seconds, its seconds of sound (None: not measured) and its separate runs of sound.
