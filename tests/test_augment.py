@@ -76,7 +76,7 @@ lengths_of_clips = st.lists(st.integers(1, 60), min_size=1, max_size=6)
 def test_a_clip_is_augmented_alike_alone_in_any_batch_and_at_any_padding(
     lengths: list[int], padding: int, seed: int, data: st.DataObject
 ) -> None:
-    row, everything = data.draw(st.integers(0, len(lengths) - 1)), AugmentSettings("both")
+    row, everything = data.draw(st.integers(0, len(lengths) - 1)), AugmentSettings("both", WaveAugment(speed=0.3))
     samples = [10 * length for length in lengths]
     own, frames = samples[row], lengths[row]
     alone = {"seed": seed, "recordings": np.array([row])}
@@ -157,6 +157,16 @@ def test_masked_mels_show_the_mean_that_is_given() -> None:
     shown = on_mel(torch.ones(50, BANDS, 50), None, mel_only(mask_bands=9, mask_seconds=0.2), fill=fill)
     assert ((shown == 1) | (shown == fill[:, None])).all()
     assert (shown == fill[:, None]).any()
+
+
+def test_speed_is_drawn_evenly_up_to_its_bound_both_ways() -> None:
+    place = torch.arange(2001) - 1000.0
+    sine = torch.sin(2 * math.pi * place / 100).repeat(400, 1)
+    spectrum = torch.fft.rfft(on_wave(sine, None, wave_only(speed=0.25)), n=32_000).abs()
+    factor = spectrum.argmax(dim=1) * 100 / 32_000  # frequency over that of the sine
+    assert 0.79 < factor.min() < 0.83
+    assert 1.22 < factor.max() < 1.26
+    assert float((factor > 1).float().mean()) == pytest.approx(0.5, abs=0.08)
 
 
 def test_gain_is_even_in_db_within_its_bounds() -> None:
@@ -244,6 +254,7 @@ def test_clips_of_a_few_samples_are_no_trouble(length: int) -> None:
     [
         (AugmentSettings, {"setting": "waves"}, "did you mean 'wave'"),
         (WaveAugment, {"gain_db": -1.0}, "augment.wave.gain_db"),
+        (WaveAugment, {"speed": 0.6}, "augment.wave.speed: wanted a number from 0 to 0.5"),
         (WaveAugment, {"noise_probability": 1.5}, "from 0 to 1"),
         (WaveAugment, {"noise_snr_db_low": 50.0}, "noise_snr_db_high"),
         (WaveAugment, {"mask_seconds": float("nan")}, "augment.wave.mask_seconds"),

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mfcl.embeddings import diffusion as module
-from mfcl.embeddings.diffusion import alike, cosine_graph
+from mfcl.embeddings.diffusion import alike, powered_cosine_graph
 from mfcl.errors import MeasureError
 
 
@@ -35,7 +35,7 @@ def test_the_most_alike_are_those_of_the_whole_walk(items: int, monkeypatch: pyt
     monkeypatch.setattr(module, "CELLS_AT_ONCE", 5 * items)  # blocks of five rows
     vectors = np.random.default_rng(items).standard_normal((items, 5))
     kept = min(6, items - 1)
-    total, found = straight(vectors), alike(cosine_graph(vectors), kept)
+    total, found = straight(vectors), alike(powered_cosine_graph(vectors), kept)
     assert found.shape == (items, kept)
     np.testing.assert_allclose(
         np.take_along_axis(total, found, axis=1), -np.sort(-total, axis=1)[:, :kept], rtol=1e-4, atol=1e-7
@@ -50,20 +50,20 @@ def test_the_ends_of_a_chain_are_alike_before_something_nearer_that_nothing_lead
     crowd = np.array([[0.5, 0.0, 0.87 + 0.001 * place] for place in range(4)])  # near to each other first of all
     vectors = np.concatenate([arc, crowd])
     assert arc[0] @ arc[5] < 0.1 < crowd[0] @ arc[0]
-    assert set(alike(cosine_graph(vectors), 9)[0, :5].tolist()) == {1, 2, 3, 4, 5}
+    assert set(alike(powered_cosine_graph(vectors), 9)[0, :5].tolist()) == {1, 2, 3, 4, 5}
 
 
 def test_nobody_is_his_own_neighbour_and_nobody_is_there_twice() -> None:
     vectors = np.repeat(chain(4, 1.0), 3, axis=0)  # three of each, with a cosine of 1
-    found = alike(cosine_graph(vectors), 11)
+    found = alike(powered_cosine_graph(vectors), 11)
     for item, row in enumerate(found.tolist()):
         assert sorted(row) == [other for other in range(12) if other != item]
 
 
 def test_too_few_items_and_wrong_numbers_are_one_line() -> None:
     with pytest.raises(MeasureError, match="wanted 1 to 3 per item, got 4"):
-        alike(cosine_graph(chain(4, 1.0)), 4)
+        alike(powered_cosine_graph(chain(4, 1.0)), 4)
     broken = chain(4, 1.0)
     broken[2, 0] = np.nan
     with pytest.raises(MeasureError):
-        alike(cosine_graph(broken), 2)
+        alike(powered_cosine_graph(broken), 2)

@@ -8,6 +8,8 @@ import soundfile
 
 from mfcl.data.store import Store
 from mfcl.embeddings import alignment
+from mfcl.models.inference import embed_store
+from mfcl.models.landmarks import LandmarkSettings
 from mfcl.models.losses import LossSettings
 from mfcl.training import neighbour_search as module
 from mfcl.training.neighbour_search import compare, judged, sound_frames
@@ -54,6 +56,31 @@ def test_few_recordings_tell_nothing(tmp_path: Path) -> None:
     store, _ = words(tmp_path, 2)
     assert judged(sound_frames(store), seed=0) == (1.0, 1.0)
     assert not compare(store, seed=0).tells
+
+
+@pytest.mark.parametrize("compared_before", [False, True])
+def test_words_get_landmarks_and_no_pca_and_noise_the_reverse(tmp_path: Path, compared_before: bool) -> None:
+    (tmp_path / "words").mkdir()
+    (tmp_path / "noise").mkdir()
+    drawn = np.random.default_rng(1)
+    noise = stored([0.1 * drawn.standard_normal(6000) for _ in range(48)], tmp_path / "noise")
+    recipe = with_neighbours(tiny())
+    model = dataclasses.replace(recipe.model, landmarks=LandmarkSettings(count=6, frames=30))
+    for store, aligns in ((words(tmp_path / "words")[0], True), (noise, False)):
+        task = make_task(store, dataclasses.replace(recipe, model=model))
+        task.prepare()
+        if compared_before:
+            task.compared = compare(store, seed=0)
+        task.finish()
+        table = embed_store(task.model, store)
+        for format in ("wave", "mel"):
+            landmarks, directions = table.part(f"{format} words landmarks"), table.part(f"{format} words")
+            assert landmarks.shape == (48, 6)
+            assert directions.shape == (48, 4)
+            varied, zero = (landmarks, directions) if aligns else (directions, landmarks)
+            assert varied.std(axis=0).min() > 0.01
+            assert not zero.any()
+            assert table.part(f"{format} words projection").any()
 
 
 def test_learned_vectors_count_beside_alignment(tmp_path: Path) -> None:

@@ -47,19 +47,34 @@ def test_each_pooling_is_its_formula() -> None:
 
 
 @settings(deadline=None, max_examples=25)
-@given(st.integers(1, 40))
-def test_every_third_has_weight_one_and_every_frame_counts_alike(count: int) -> None:
-    weights = segment_weights(Frames(torch.zeros(1, count + 2, 1, 3), torch.tensor([count])))[0]
-    assert torch.allclose(weights.sum(1), torch.ones(3), atol=1e-5)
-    assert torch.allclose(weights.sum(0)[:count], torch.full((count,), 3 / count), atol=1e-5)
+@given(st.integers(1, 40), st.integers(1, 6))
+def test_every_segment_has_weight_one_and_every_frame_counts_alike(count: int, segments: int) -> None:
+    weights = segment_weights(Frames(torch.zeros(1, count + 2, 1), torch.tensor([count])), segments)[0]
+    assert torch.allclose(weights.sum(1), torch.ones(segments), atol=1e-5)
+    assert torch.allclose(weights.sum(0)[:count], torch.full((count,), segments / count), atol=1e-5)
     assert not weights[:, count:].any()
 
 
-def test_four_frames_share_their_borders() -> None:
-    weights = segment_weights(Frames(torch.zeros(1, 4, 1, 3), None))[0] * 4 / 3
+def test_four_frames_share_the_borders_of_thirds() -> None:
+    weights = segment_weights(Frames(torch.zeros(1, 4, 1), None), 3)[0] * 4 / 3
     third = 1 / 3
     wanted = torch.tensor([[1, third, 0, 0], [0, 2 * third, 2 * third, 0], [0, 0, third, 1]])
     assert torch.allclose(weights, wanted, atol=1e-6)
+
+
+def test_course_holds_standardised_fifths_then_the_maximum() -> None:
+    x = 3 + 5 * values(2, 15, 4)  # a variance beside which the least one is small
+    standard = (x - x.mean(1, keepdim=True)) / x.std(1, correction=0, keepdim=True)
+    fifths = [part.mean(1) for part in standard.split(3, dim=1)]
+    pooled = make("course", 4)(Frames(x, None))
+    assert torch.allclose(pooled, torch.cat([*fifths, x.amax(1)], 1), atol=2e-3)
+    louder = make("course", 4)(Frames(10 * x + 7, None))  # level and range of a feature are in its maximum alone
+    assert torch.allclose(louder[:, :20], pooled[:, :20], atol=2e-3)
+    backwards = make("course", 4)(Frames(x.flip(1), None))
+    assert torch.allclose(backwards[:, :20].reshape(2, 5, 4).flip(1).flatten(1), pooled[:, :20], atol=1e-5)
+    assert not torch.allclose(backwards[:, :20], pooled[:, :20], atol=0.1)
+    still = make("course", 4)(Frames(torch.full((1, 6, 4), 2.0), None))
+    assert still.tolist() == [[0.0] * 20 + [2.0] * 4]
 
 
 @pytest.mark.parametrize("name", sorted(POOLINGS))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from mfcl.embeddings.diffusion import cosine_graph
+from mfcl.embeddings.diffusion import powered_cosine_graph
 from mfcl.training import positives as module
 from mfcl.training.positives import Neighbourhood
 
@@ -17,7 +17,7 @@ def vectors(items: int, seed: int = 0) -> np.ndarray:
 
 def test_partners_are_drawn_evenly_from_those_most_alike():
     found = made()
-    found.renew(cosine_graph(vectors(200)))
+    found.renew(powered_cosine_graph(vectors(200)))
     near = found.near.numpy()
     recordings = np.arange(200)
     drawn = np.stack([found.partners(recordings, epoch) for epoch in range(300)])
@@ -31,7 +31,7 @@ def test_partners_are_drawn_evenly_from_those_most_alike():
 
 def test_relations_are_those_of_the_lists_both_ways():
     found = made()
-    found.renew(cosine_graph(vectors(200)))
+    found.renew(powered_cosine_graph(vectors(200)))
     near = found.near.numpy()
     recordings = np.array([5, 17, near[5, 0], near[17, 2], near[5, 7], 99, 5])  # one is there twice
     related = found.relations(recordings)
@@ -59,7 +59,7 @@ def test_of_very_many_recordings_some_are_compared_and_the_others_are_alone(monk
     monkeypatch.setattr(module, "MOST", 150)
     found = made(1000)
     assert len(found.members) == 150 == len(set(found.members.tolist()))
-    found.renew(cosine_graph(vectors(150)))
+    found.renew(powered_cosine_graph(vectors(150)))
     everyone = np.arange(1000)
     drawn = found.partners(everyone, 0)
     outside = np.setdiff1d(everyone, found.members)
@@ -85,6 +85,6 @@ def test_the_list_is_part_of_the_state_and_the_seed_draws_the_members(monkeypatc
     one, again, other = made(100), made(100), made(100, seed=1)
     assert (one.members == again.members).all()
     assert (one.members != other.members).any()
-    one.renew(cosine_graph(vectors(60)))
+    one.renew(powered_cosine_graph(vectors(60)))
     again.load_state_dict(one.state_dict())
     assert (one.partners(np.arange(100), 3) == again.partners(np.arange(100), 3)).all()

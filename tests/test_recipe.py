@@ -183,16 +183,19 @@ def test_the_schema_tells_every_setting_with_its_bounds_and_meaning() -> None:
     assert told["train.epochs"] == (
         "train.epochs", "int", "10", "1 to 1000000", "Passes over the training recordings."
     )  # fmt: skip
-    assert told["model.neck"].value == "null"
-    assert told["model.neck.directions"].value == "64 (if set)"
+    assert told["model.neck"].value == "set"
+    assert told["model.neck.directions"].value == "64"
+    plain = {one.key: one for one in schema(load_recipe("reference"))}
+    assert plain["model.neck"].value == "null"
+    assert plain["model.neck.directions"].value == "64 (if set)"
     assert told["preparation.trim_db"].type == "float | null"
     assert all(one.meaning for one in told.values())
 
 
 def test_overrides_change_a_recipe_that_is_one_already_and_a_group_that_is_left_out() -> None:
-    plain = load_recipe("quick")
+    plain = load_recipe("reference")
     assert plain.model.neck is None
-    for begin in (plain, "quick"):
+    for begin in (plain, "reference"):
         changed = load_recipe(begin, ["train.epochs=3", "model.neck.directions=32"])
         assert changed.train.epochs == 3
         assert changed.model.neck == NeckSettings(directions=32)

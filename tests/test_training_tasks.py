@@ -269,7 +269,7 @@ def test_recordings_alike_are_looked_for_evenly_over_the_run_and_as_what_was_lea
     task = make_task(store, recipe)
     task.prepare()
     asked = []
-    monkeypatch.setattr(contrastive, "cosine_graph", lambda vectors: vectors)
+    monkeypatch.setattr(contrastive, "powered_cosine_graph", lambda vectors: vectors)
     task.neighbourhood.renew = lambda vectors: asked.append(vectors.shape[1])
     found = []
     for epoch in range(7):

@@ -27,6 +27,32 @@ def test_a_shift_moves_each_clip_within_its_own_length() -> None:
     assert moved.tolist() == [[0, 1, 2, 3], [3, 0, 0, 0], [1, 2, 0, 0]]
 
 
+def test_speed_one_changes_nothing_and_speed_two_halves_the_period() -> None:
+    wave = drawn(3, 301)
+    wave[1, 200:] = 0
+    wave[2, 1:] = 0
+    lengths = whole(301, 200, 1)
+    assert torch.equal(effects.sped(wave, lengths, real(1.0, 1.0, 1.0)), wave)
+    place = torch.arange(401) - 200.0
+    sine = torch.sin(2 * math.pi * place / 40)[None]  # odd around the middle, so it stays in phase
+    fast = effects.sped(sine, whole(401), real(2.0))[0]
+    assert torch.allclose(fast[100:301], torch.sin(2 * math.pi * place[100:301] / 20), atol=1e-4)
+    assert not fast[:100].any()
+    assert not fast[301:].any()
+    slow = effects.sped(sine, whole(401), real(0.5))[0]
+    assert torch.allclose(slow, torch.sin(2 * math.pi * place / 80), atol=4e-3)  # between samples it is linear
+
+
+def test_speed_is_taken_within_each_clips_own_length() -> None:
+    wave = torch.zeros(2, 8)
+    wave[0, :5] = real(1, 2, 3, 4, 5)
+    wave[1] = torch.arange(8) + 1.0
+    fast = effects.sped(wave, whole(5, 8), real(2.0, 1.0))
+    assert fast.tolist() == [[0, 1, 3, 5, 0, 0, 0, 0], [1, 2, 3, 4, 5, 6, 7, 8]]
+    slow = effects.sped(wave, whole(5, 8), real(0.5, 0.5))
+    assert slow[0].tolist() == [2, 2.5, 3, 3.5, 4, 0, 0, 0]
+
+
 def test_fades_are_linear_in_amplitude_and_leave_the_middle() -> None:
     faded = effects.faded(torch.ones(2, 10), whole(10, 8), whole(3, 0), whole(1, 3))
     assert faded[0].tolist() == pytest.approx([0.25, 0.5, 0.75, 1, 1, 1, 1, 1, 1, 0.5])

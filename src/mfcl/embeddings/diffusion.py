@@ -30,7 +30,7 @@ def alike(edges: sparse.csr_matrix, kept: int) -> Int64[np.ndarray, "items {kept
 
     Args:
         edges: Symmetric weights, (items, items), normalised by the weighted degrees of both ends, so that a hub is near
-            to nobody: `cosine_graph`, or `mfcl.embeddings.alignment.graph`.
+            to nobody: `powered_cosine_graph`, or `mfcl.embeddings.alignment.graph`.
         kept: Other items to return for each; fewer than there are items.
 
     Raises:
@@ -40,7 +40,7 @@ def alike(edges: sparse.csr_matrix, kept: int) -> Int64[np.ndarray, "items {kept
 
     Example:
         >>> chain = np.array([[np.cos(angle), np.sin(angle)] for angle in (0, 0.5, 1.0, 2.8)])
-        >>> alike(cosine_graph(chain), 2).tolist()[0]
+        >>> alike(powered_cosine_graph(chain), 2).tolist()[0]
         [1, 2]
     """
     items = edges.shape[0]
@@ -61,7 +61,7 @@ def alike(edges: sparse.csr_matrix, kept: int) -> Int64[np.ndarray, "items {kept
     return found
 
 
-def cosine_graph(vectors: Float[np.ndarray, "items _"]) -> sparse.csr_matrix:
+def powered_cosine_graph(vectors: Float[np.ndarray, "items _"]) -> sparse.csr_matrix:
     """Return the graph of nearest neighbours by cosine, (items, items) and symmetric.
 
     Edge weights are powered cosines, normalised by the weighted degrees of both ends.

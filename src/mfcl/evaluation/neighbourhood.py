@@ -14,8 +14,8 @@ from scipy import sparse
 
 from mfcl.core.files import replacing
 from mfcl.embeddings.alignment.ties import EDGES, graph
-from mfcl.embeddings.cosine_graph import nearest_by_angle
 from mfcl.embeddings.table import Embeddings
+from mfcl.embeddings.vector_graph import nearest_by_angle
 from mfcl.errors import MeasureError
 
 READ_BY = 10

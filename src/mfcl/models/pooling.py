@@ -13,6 +13,8 @@ from mfcl.errors import RecipeError, one_of
 from mfcl.models.encoders.base import Frames, lengths_of, within
 
 Embedding = Float[Tensor, "batch dim"]
+LEAST_VARIANCE = 0.01
+"""Added to a feature's variance over a clip before `course` standardises it, so that one that hardly moves stays so."""
 
 
 def _mean(frames: Frames) -> Embedding:
@@ -40,7 +42,7 @@ def _thirds_max(frames: Frames) -> Embedding:
 def _course(frames: Frames) -> Embedding:
     count = lengths_of(frames)[:, None, None]
     values = _own(frames, frames.values - frames.values.sum(dim=1, keepdim=True) / count)
-    values = values / ((values.square().sum(dim=1, keepdim=True) / count) + 0.01).sqrt()
+    values = values / ((values.square().sum(dim=1, keepdim=True) / count) + LEAST_VARIANCE).sqrt()
     fifths = segment_weights(frames, 5) @ values  # (batch, 5, features)
     return torch.cat([fifths.flatten(1), _highest(frames)], dim=1)
 
@@ -115,8 +117,9 @@ def segment_weights(frames: Frames, segments: int) -> Float[Tensor, "batch segme
     width, device, lengths = frames.values.shape[1], frames.values.device, lengths_of(frames)
     size = lengths[:, None, None] / segments  # in frames
     start = size * torch.arange(segments, device=device)[:, None]  # (batch, segments, 1)
+    end = torch.minimum(start + size, lengths[:, None, None])  # the last one may round to beyond the clip
     frame = torch.arange(width, device=device)  # frame j lasts from j to j + 1
-    overlap = torch.minimum(start + size, frame + 1) - torch.maximum(start, frame)
+    overlap = torch.minimum(end, frame + 1) - torch.maximum(start, frame)
     return overlap.clamp(min=0) / size
 
 

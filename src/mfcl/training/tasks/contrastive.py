@@ -15,7 +15,7 @@ from mfcl.core.distributed import broadcast, gather, is_main
 from mfcl.core.random import generator
 from mfcl.data.store import Store
 from mfcl.embeddings import alignment
-from mfcl.embeddings.diffusion import cosine_graph
+from mfcl.embeddings.diffusion import powered_cosine_graph
 from mfcl.embeddings.linalg import unit_rows
 from mfcl.embeddings.parts import Part, Role
 from mfcl.embeddings.table import Embeddings
@@ -159,7 +159,7 @@ class Pretrain(Task):
         if is_main():
             learned = stage > 0 or self.learned_before
             if self.recipe.loss.alike_by == "vectors":
-                self.neighbourhood.renew(cosine_graph(self._neighbour_features(learned=learned)))
+                self.neighbourhood.renew(powered_cosine_graph(self._neighbour_features(learned=learned)))
             else:
                 said = self._align(learned=learned)
         broadcast(self.neighbourhood.near)
