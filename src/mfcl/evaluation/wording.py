@@ -128,6 +128,7 @@ def reading(question: Question) -> str:
         return ""
     return {
         LINEAR: "linear probe",
+        NETWORK: "own output layer",
         KNN: f"{NEIGHBOURS}-NN, no training",
         IDENTIFY: "kNN, half of each enrolled",
         IDENTIFY_APART: f"kNN, {question.apart}s of enrolment and test apart",

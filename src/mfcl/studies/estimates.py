@@ -15,6 +15,7 @@ from mfcl.recipe import Recipe
 from mfcl.studies.fine_tuning import JOINT_EPOCHS
 from mfcl.studies.representations import Source
 from mfcl.training.precision import settle
+from mfcl.training.tasks.supervised import enough_steps
 
 BATCH = 32
 PER_VIEW = 1.5e-3
@@ -50,7 +51,8 @@ class Rates:
         if source.kind == "untrained":
             return embedding
         if source.kind == "supervised":
-            return embedding + self.supervised(source.recipe.supervised.epochs, self.trained)
+            settings = enough_steps(source.recipe.supervised, self.trained)
+            return embedding + self.supervised(settings.epochs, self.trained)
         return embedding + self.pretraining(source.recipe, source.recipe.train.epochs)
 
     def pretraining(self, recipe: Recipe, epochs: int) -> float:

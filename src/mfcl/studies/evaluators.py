@@ -6,9 +6,10 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
+from mfcl.data.labels import known_classes
 from mfcl.errors import MeasureError
 from mfcl.evaluation.noisy_store import Disturbed
-from mfcl.evaluation.result import GAIN, NOISE, Question, Representation, Result
+from mfcl.evaluation.result import GAIN, NETWORK, NOISE, SUPERVISED, Question, Representation, Result
 from mfcl.evaluation.result_file import view_row
 from mfcl.evaluation.tasks import (
     by_group,
@@ -19,9 +20,11 @@ from mfcl.evaluation.tasks import (
     measure_voices,
     points,
 )
+from mfcl.evaluation.tasks.labels import tested
 from mfcl.evaluation.wording import name, subject
 from mfcl.models.cost import cost
 from mfcl.models.inference import pick_device
+from mfcl.studies.fine_tuning import networks
 from mfcl.studies.representations import Source
 from mfcl.studies.workspace import Workspace, view_of
 
@@ -59,7 +62,10 @@ class Answer:
 
 
 def labels(workspace: Workspace, source: Source) -> Answer:
-    """Measure label accuracy of each representation, with confusion matrix and accuracy by speaker."""
+    """Measure label accuracy of each representation, with confusion matrix and accuracy by speaker.
+
+    Supervised encoders are also measured by the output layers that they were trained with.
+    """
     answer = Answer()
     label = workspace.data.label or ""
     for one in source.representations:
@@ -68,6 +74,13 @@ def labels(workspace: Workspace, source: Source) -> Answer:
         answer.picture("confusions", one, source, confusion(found[0], label))
         if workspace.data.speaker:
             answer.picture("groups", one, source, by_group(found[0], label, workspace.data.speaker))
+    if source.kind == SUPERVISED:
+        names = known_classes(workspace.data.subset("train"), label, 0, seed=source.seed)[0]
+        about = tested(workspace.embeddings(source), label, workspace.data.speaker)
+        question = Question("labels", "accuracy", label, NETWORK)
+        rows = networks(about, question, workspace.logits(source), names, seed=source.seed)
+        for format, row in rows.items():
+            answer.add(Representation(source.kind, source.variant, format), [row])
     return answer
 
 
