@@ -355,7 +355,7 @@ def test_label_smoothing_is_a_share_of_the_loss_of_every_class(store):
         task = make_task(store, changed(supervised={"label_smoothing": smoothing}), kind="classify").eval()
         task.prepare()
         batch = task.see(task.batch(np.arange(8), 0))
-        losses[smoothing] = float(task(batch)[0])
+        losses[smoothing] = float(task(batch)[0].detach())
     frames = task.frames(task.encoder, task.format, *batch.inputs)
     chances = -task.linear(task.content(task.encoder, frames)).log_softmax(dim=1)
     own = float(chances[np.arange(8), batch.targets].mean().detach())

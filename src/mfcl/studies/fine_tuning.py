@@ -6,14 +6,15 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Float64
+from jaxtyping import Float32, Float64, Int64
 from safetensors.torch import load_file
+from torch import nn
 
 from mfcl.core.machine import stopwatch
 from mfcl.data.labels import known_classes
 from mfcl.data.store import Store
 from mfcl.evaluation.logistic import fit_classifiers
-from mfcl.evaluation.result import JOINT, NETWORK, Names, Question, Representation, Result, Tested
+from mfcl.evaluation.result import JOINT, LINEAR, NETWORK, Names, Question, Representation, Result, Tested, Vectors
 from mfcl.evaluation.tasks.labels import having, tested
 from mfcl.models.inference import embed_store
 from mfcl.models.pair import MultiFormatModel, make_model
@@ -54,10 +55,7 @@ class Continue(Classify):
         """Keep the input normalisation of pre-training, which the weights depend on, and fit the output layer."""
         content = self.embed(self.store)
         standard = content if self.around is None else self.embed(self.around)
-        fitted = fit_classifiers(content, self.targets, standard=standard, strengths=[STRENGTH])[STRENGTH]
-        with torch.no_grad():
-            self.linear.weight.copy_(torch.from_numpy(fitted.weights.T))
-            self.linear.bias.copy_(torch.from_numpy(fitted.bias))
+        begin_as_probe(self.linear, content, self.targets, standard)
 
     def train(self, mode: bool = True) -> "Continue":
         """Set the mode of all but the encoder, which stays in evaluation mode."""
@@ -71,12 +69,34 @@ class Continue(Classify):
 
 
 class ContinueJoint(Joint):
-    """Continue to train a pre-trained pair on the contrastive loss and few labels together."""
+    """Continue to train a pre-trained pair on the contrastive loss and few labels together.
+
+    The output layers begin as probes: random ones would learn little in so few steps, and pull the encoders at random.
+    """
 
     learned_before = True
 
     def prepare(self) -> None:
-        """Keep the input normalisation of pre-training, which the weights depend on."""
+        """Keep the input normalisation of pre-training, and fit the output layers, as `Continue` does."""
+        embeddings, known = embed_store(self.model, self.store), self.labelled
+        for format in self.formats:
+            content = content_part(embeddings, format)
+            begin_as_probe(self.linears[format], content[known], self.targets[known], content)
+
+
+@torch.no_grad()
+def begin_as_probe(layer: nn.Module, content: Vectors, targets: Int64[np.ndarray, " items"], standard: Vectors) -> None:
+    """Set an output layer to the linear probe on the content parts of embeddings.
+
+    Args:
+        layer: An `nn.Linear`.
+        content: Content parts of the labelled recordings.
+        targets: Their classes.
+        standard: Content parts whose mean and deviation standardise those of the labelled ones.
+    """
+    fitted = fit_classifiers(content, targets, standard=standard, strengths=[STRENGTH])[STRENGTH]
+    layer.get_parameter("weight").copy_(torch.from_numpy(fitted.weights.T))
+    layer.get_parameter("bias").copy_(torch.from_numpy(fitted.bias))
 
 
 def jointly(workspace: Workspace, source: Source, per_class: int) -> list[Result]:
@@ -114,7 +134,7 @@ def jointly(workspace: Workspace, source: Source, per_class: int) -> list[Result
     chosen = np.flatnonzero(targets >= 0)
     probe = fit_classifiers(known[chosen], targets[chosen], standard=known, strengths=[STRENGTH])[STRENGTH]
     right = names[probe.predict(asked)] == test.manifest.column(data.label)
-    question = Question("efficiency", "accuracy", data.label, NETWORK, per_class)
+    question = Question("efficiency", "accuracy", data.label, LINEAR, per_class)
     about = tested(workspace.embeddings(source), data.label, data.speaker)
     found = about.accuracy(question, right, seed=source.seed, x=float(per_class))
     return [found.about(Representation(JOINT, "", "both"), seconds=round(clock(), 1))]
