@@ -182,7 +182,7 @@ def linear_of(layer: nn.Module) -> Linear:
 
 
 def content_size(encoder: FormatEncoder) -> int:
-    """Return the size of the learned content part of a format's embedding: without landmarks, which have no gradient."""
+    """Return the size of the learned content part of a format's embedding: all but landmarks, which cannot learn."""
     return sum(size for (role, stage), size in encoder.dims.items() if role == "content" and stage != "landmarks")
 
 
