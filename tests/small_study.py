@@ -15,10 +15,10 @@ import pytest
 from mfcl.evaluation import wording
 from mfcl.evaluation.result import Result
 from mfcl.evaluation.tasks import voices
-from mfcl.studies import fine_tuning as tuning
 from mfcl.studies import representations as sources
 from mfcl.studies import sections as presets
 from mfcl.studies import study
+from mfcl.training.tasks import supervised
 from tests.recipes import tiny_recipe
 from tests.sounds import write_corpus
 
@@ -26,8 +26,8 @@ SIDES = ("train", "train", "valid", "test", "test", "test")
 LEAST_STEPS = 2
 DRAWS = 50
 CROPS = ((45, 45, "disjoint"), (80, 100, "free"))
-PRESET = dataclasses.replace(presets.PRESETS["default"], sweep_epochs=1, tuned=(1, 0))
-"""The default's sections with less in each."""
+PRESET = dataclasses.replace(presets.PRESETS["default"], sweep_epochs=1, tuned=(1, 0), literature=False)
+"""The default's sections with less in each, without the network of the literature."""
 
 
 def write_listed(
@@ -60,7 +60,7 @@ def shrink(patch: pytest.MonkeyPatch) -> None:
     """Make the presets, the sweep of crops, the trainings with few labels and the intervals of voices small."""
     for name in presets.PRESETS:
         patch.setitem(presets.PRESETS, name, PRESET)
-    patch.setattr(tuning, "LEAST_STEPS", LEAST_STEPS)
+    patch.setattr(supervised, "LEAST_STEPS", LEAST_STEPS)
     patch.setattr(sources, "CROPS", CROPS)
     for name in ("verify", "verify_enrolled"):
         patch.setattr(voices, name, functools.partial(getattr(voices, name), draws=DRAWS))

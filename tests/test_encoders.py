@@ -19,7 +19,7 @@ from mfcl.models.encoders.wave import Block, Reference1d, Res1dNet, Res1dNet31
 from mfcl.models.pooling import Pooling
 from mfcl.models.published import load_panns, load_torchvision
 
-WAVE, MEL = ("filterbank1d", "res1dnet", "res1dnet31", "reference1d"), ("melcnn", "resnet18")
+WAVE, MEL = ("filterbank1d", "res1dnet", "res1dnet31", "reference1d"), ("melcnn", "resnet18", "bcresnet")
 BANDS = 80
 HOP = 160
 

@@ -64,6 +64,17 @@ def test_wrong_labels_make_the_strength_strong() -> None:
     assert (ours.predict(test) == next(iter(exact.values())).predict(test)).mean() > 0.9
 
 
+def test_many_labels_are_fitted_one_draw_at_a_time_and_read_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = part(120, 0, signal=0.5)
+    drawn = np.stack([np.arange(60), np.arange(60, 120)])
+    together = few_label_classifiers(x, y, drawn, seed=0)
+    monkeypatch.setattr(few_labels, "MOST_AT_ONCE", 10)
+    alone = few_label_classifiers(x, y, drawn, seed=0)
+    test = part(300, 5)[0]
+    for one, other in zip(together, alone, strict=True):
+        assert (one.predict(test) == other.predict(test)).mean() > 0.9
+
+
 def test_a_class_without_a_label_is_not_predicted() -> None:
     x, y = part(60, 0)
     drawn = np.stack([np.flatnonzero(y != "two")[:12], np.flatnonzero(y != "one")[:12]])

@@ -13,9 +13,11 @@ from mfcl.evaluation.result import NETWORK, Question
 from mfcl.models.pair import make_model
 from mfcl.recipe import TrainSettings, load_recipe
 from mfcl.studies import fine_tuning as tuning
+from mfcl.studies.evaluators import labels
 from mfcl.studies.representations import Source
 from mfcl.studies.workspace import Workspace
 from mfcl.training.api import untrained
+from mfcl.training.tasks import supervised
 from tests.recipes import tiny_recipe
 from tests.small_study import called, write_listed
 from tests.small_study import task as asked
@@ -56,7 +58,7 @@ def seen(monkeypatch):
         return result
 
     monkeypatch.setattr(tuning, "fit", fit)
-    monkeypatch.setattr(tuning, "LEAST_STEPS", 2)
+    monkeypatch.setattr(supervised, "LEAST_STEPS", 2)
     return found
 
 
@@ -66,7 +68,7 @@ def same(one, other):
 
 def test_fine_tuning_begins_at_the_pre_trained_weights_and_hears_as_they_did(workspace, seen):
     rows = tuning.tuned(workspace, source(workspace), 1, start="fine-tuned")
-    assert [called(row) for row in rows] == ["pre-trained, wave, fine-tuned", "pre-trained, mel, fine-tuned"]
+    assert [called(row) for row in rows] == [f"pre-trained, {view}, fine-tuned" for view in ("wave", "mel", "both")]
     learned = load_checkpoint(workspace.run(source(workspace))).model
     fresh = untrained(workspace.data, source(workspace).recipe, seed=SEED)
     for (task, begun, _), name in zip(seen, ("wave", "mel"), strict=True):
@@ -79,7 +81,7 @@ def test_fine_tuning_begins_at_the_pre_trained_weights_and_hears_as_they_did(wor
 
 def test_from_scratch_begins_at_the_same_random_weights_as_every_other_training(workspace, seen):
     rows = tuning.tuned(workspace, source(workspace), 1, start="from scratch")
-    assert [called(row) for row in rows] == ["wave, from scratch", "mel, from scratch"]
+    assert [called(row) for row in rows] == ["wave, from scratch", "mel, from scratch", "both, from scratch"]
     random, learned = make_model(source(workspace).recipe.model, seed=SEED), workspace.model(source(workspace))
     for (_, begun, _), name in zip(seen, ("wave", "mel"), strict=True):
         for start, matters in ((random, True), (learned, False)):
@@ -90,7 +92,9 @@ def test_from_scratch_begins_at_the_same_random_weights_as_every_other_training(
 
 @pytest.mark.parametrize(("per_class", "count"), [(1, 3), (5, 15), (0, 36)])
 def test_only_labelled_training_recordings_are_learned_from(workspace, seen, per_class, count):
-    rows = tuning.tuned(workspace, source(workspace), per_class, start="from scratch")
+    start = "from scratch" if per_class else "fine-tuned"
+    rows = tuning.tuned(workspace, source(workspace), per_class, start=start)
+    assert len(seen) == 2
     for task, _, _ in seen:
         heard = task.store.manifest
         assert set(heard.splits) == {"train"}
@@ -106,6 +110,39 @@ def test_only_labelled_training_recordings_are_learned_from(workspace, seen, per
         assert asked(row) == ("digit, all labels" if not per_class else f"digit, {per_class} labels a class")
         if row.low is not None:  # two epochs may leave all speakers alike
             assert row.low - 1e-9 <= row.value <= row.high + 1e-9
+
+
+def test_from_scratch_by_all_labels_is_what_the_supervised_networks_say(workspace, seen):
+    rows = tuning.tuned(workspace, source(workspace), 0, start="from scratch")
+    assert not seen  # it is not trained twice
+    whole = dataclasses.replace(source(workspace), kind="supervised")
+    assert (workspace.run(whole) / "classifiers.safetensors").is_file()
+    logits = workspace.logits(whole)
+    test = workspace.data.subset("test").manifest.column("digit")
+    test = test[test != ""]
+    names = np.unique(test)
+    for row, scores in zip(rows, (*logits.values(), (logits["wave"] + logits["mel"]) / 2), strict=True):
+        assert row.value == pytest.approx(100 * np.mean(names[scores.argmax(axis=1)] == test))
+        assert row.question == Question("efficiency", "accuracy", "digit", NETWORK)
+    asked = labels(workspace, whole).results
+    own = [row for row in asked if row.question.probe == NETWORK]
+    assert [row.representation.format for row in own] == ["wave", "mel", "both"]
+    assert [row.value for row in own] == [row.value for row in rows]
+    assert {row.question.section for row in own} == {"labels"}
+
+
+def test_fine_tuning_begins_as_the_probe_and_learns_its_encoder_slowly(workspace, seen):
+    tuning.tuned(workspace, source(workspace), 5, start="fine-tuned")
+    for task, _, settings in seen:
+        assert settings.learning_rate == tuning.TUNED_RATE * source(workspace).recipe.supervised.learning_rate
+        assert {task.share(name) for name, _ in task.named_parameters() if name.startswith("encoder.")} == {0.2}
+        assert task.share("linear.weight") == 1
+        begun = tuning.Continue(
+            workspace.model(source(workspace)), task.format, task.store, task.targets, task.recipe, seed=SEED
+        )
+        begun.prepare()
+        assert (begun.predict(task.store) == task.targets).mean() > 0.9  # fitted, and not random
+        assert task.train().encoder.training is False
 
 
 def test_the_same_recordings_are_known_in_both_formats_and_from_either_start(workspace, seen):
@@ -128,12 +165,12 @@ def test_a_training_that_is_done_is_not_done_again(workspace, seen):
     assert len(begun) == 2
 
 
-@pytest.mark.parametrize("count", [2, 10, 31, 32, 33, 200, 1000])
+@pytest.mark.parametrize("count", [2, 10, 31, 32, 33, 200, 2000])
 def test_few_recordings_are_seen_often_enough_and_many_as_often_as_the_recipe_says(count):
     settings = TrainSettings(epochs=8, batch=64)
-    found = tuning.enough_steps(settings, count)
+    found = supervised.enough_steps(settings, count)
     assert found.batch <= min(count, settings.batch)
-    assert found.epochs * (count // found.batch) >= tuning.LEAST_STEPS
+    assert found.epochs * (count // found.batch) >= supervised.LEAST_STEPS
     assert found.epochs >= settings.epochs
-    if count >= 1000:
+    if count >= 2000:
         assert found == settings

@@ -6,12 +6,13 @@ import itertools
 import pytest
 
 from mfcl.data.dataset import open_data
+from mfcl.evaluation.result import Representation
 from mfcl.recipe import load_recipe
 from mfcl.studies.cache import slug
 from mfcl.studies.estimates import Rates, measured_rates
 from mfcl.studies.evaluators import Answer
 from mfcl.studies.planner import left_out, plan_table, seconds_left, steps, to_make
-from mfcl.studies.representations import BASELINES
+from mfcl.studies.representations import BASELINES, BC_RESNET
 from mfcl.studies.sections import PRESETS, SECTIONS, SWEEPS
 from mfcl.studies.workspace import Workspace
 from tests.recipes import tiny_recipe
@@ -52,6 +53,29 @@ def test_a_plan_holds_every_section_of_every_source(workspace, recipe):
     assert len({step.workspace.cache.path(step.key, step.basis) for step in found}) == len(found)
     names = [step.source.name for step in found]  # a source's sections come together: it is read once
     assert [names[0], *(b for a, b in itertools.pairwise(names) if a != b)].count("supervised") == 1
+
+
+def test_the_network_of_the_literature_is_asked_a_few_questions_in_the_larger_preset(workspace, recipe):
+    found = [step for step in planned(workspace, recipe) if step.source.variant == BC_RESNET]
+    assert [step.section for step in found] == ["labels", "robustness", "cost"]
+    (source,) = {step.source for step in found}
+    assert source.name == "supervised, BC-ResNet"
+    assert source.representations == (Representation("supervised", BC_RESNET, "mel"),)
+    model = source.recipe.model
+    assert (model.mel.name, model.mel.width, model.mel_format.bands) == ("bcresnet", 3, 40)
+    assert source.recipe.supervised == recipe.supervised
+    assert not [step for step in planned(workspace, recipe, preset="quick") if step.source.variant == BC_RESNET]
+    assert not [step for step in planned(workspace, recipe, label=None) if step.source.variant == BC_RESNET]
+
+
+def test_trainings_with_few_labels_depend_on_the_settings_of_training_with_labels(workspace, recipe):
+    other = dataclasses.replace(recipe, supervised=dataclasses.replace(recipe.supervised, label_smoothing=0.3))
+    bases = [
+        {step.key: step.basis for step in planned(workspace, one, sections=("efficiency",)) if step.settings}
+        for one in (recipe, other)
+    ]
+    assert bases[0].keys() == bases[1].keys()
+    assert all(bases[0][key] != bases[1][key] for key in bases[0])
 
 
 def test_trainings_with_few_labels_are_those_that_the_rarest_class_reaches(workspace, recipe):
@@ -101,7 +125,8 @@ def test_a_source_that_several_sections_ask_about_is_counted_once(workspace, rec
     made = to_make(found, RATES)
     kinds = [name.split("-seed")[0] for name in made]
     assert [slug(name) for name in BASELINES] == kinds[: len(BASELINES)]
-    assert kinds.count("supervised") == kinds.count("untrained") == 1
+    assert kinds.count("untrained") == 1
+    assert kinds.count("supervised") == 2  # the recipe's, and that of the literature
     alone = sum(step.seconds for step in found)
     assert seconds_left(found, RATES) == pytest.approx(alone + sum(made.values()))
     one = planned(workspace, recipe, sections=("labels",))

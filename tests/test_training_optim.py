@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from mfcl.recipe import TrainSettings
+from mfcl.training.loop import learn
 from mfcl.training.optim import Ema, learning_rate, make_optimiser
 from mfcl.training.precision import settle
 
@@ -89,3 +90,35 @@ def test_auto_precision_is_bf16_only_where_the_processor_has_it(monkeypatch):
 def test_auto_precision_is_fp32_on_an_unknown_device():
     assert settle("auto", torch.device("meta")) == "fp32"
     assert math.isclose(learning_rate(0, 1, TrainSettings()), 1e-3)
+
+
+def test_a_share_of_the_rate_is_for_the_weights_that_it_names():
+    module = nn.ModuleDict({"encoder": nn.Linear(2, 2), "linear": nn.Linear(2, 1)})
+    settings = TrainSettings(learning_rate=0.1, weight_decay=0.2)
+    optimiser = make_optimiser(module, settings, lambda name: 0.25 if name.startswith("encoder") else 1.0)
+    found = {
+        name: (group["share"], group["weight_decay"])
+        for group in optimiser.param_groups
+        for weight in group["params"]
+        for name, own in module.named_parameters()
+        if own is weight
+    }
+    assert found == {
+        "encoder.weight": (0.25, 0.2),
+        "encoder.bias": (0.25, 0.0),
+        "linear.weight": (1.0, 0.2),
+        "linear.bias": (1.0, 0.0),
+    }
+
+    class Sum(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.module = module
+
+        def forward(self, batch):
+            return self.module["linear"](self.module["encoder"](batch)).square().mean(), {}
+
+    learn(Sum(), torch.ones(3, 2), optimiser, rate=0.5, clip=0.0)
+    assert [group["lr"] for group in optimiser.param_groups] == [
+        0.5 * group["share"] for group in optimiser.param_groups
+    ]

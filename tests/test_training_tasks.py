@@ -9,8 +9,11 @@ from mfcl.errors import RecipeError
 from mfcl.models.encoders.base import lengths_of
 from mfcl.models.inference import embed_store
 from mfcl.models.losses import chance_loss
+from mfcl.models.pair import make_model
 from mfcl.training import Interrupted
 from mfcl.training.tasks import contrastive
+from mfcl.training.tasks.supervised import Classify, both_formats, likeliest
+from mfcl.views.batches import whole_clips
 from tests.small_run import few_are_enough, make_task, open_tiny, run_tiny, send_at, tiny, with_neighbours
 from tests.sounds import write_corpus
 
@@ -171,6 +174,9 @@ def test_a_classifier_predicts_without_moving_anything(store):
     before = {name: value.clone() for name, value in task.state_dict().items()}
     found = task.predict(store)
     assert task.training
+    assert task.encoder.training
+    assert task.eval().predict(store).tolist() == found.tolist()
+    assert not task.encoder.training
     assert found.shape == (len(store),)
     assert all(torch.equal(value, before[name]) for name, value in task.state_dict().items())
 
@@ -311,3 +317,70 @@ def test_the_necks_are_turned_at_the_end_and_hold_the_words_heads(store, neighbo
         assert (task.projections(after)[name.split()[0]] == projection).all()
         assert after.only(name).vectors.shape[1] == 4 + 8
     assert (after.part("mel voices") == before.part("mel voices")).all()
+
+
+@pytest.mark.parametrize("format", ["wave", "mel"])
+def test_supervised_training_hears_crops_augmented_as_in_pre_training(store, format):
+    recipe = changed(supervised={"crop": 0.6})
+    plain = dataclasses.replace(recipe, augment=dataclasses.replace(recipe.augment, setting="none"))
+    made = {
+        kind: Classify(make_model(one.model, seed=0), format, store, np.arange(len(store)) % 3, one, seed=0)
+        for kind, one in (("augmented", recipe), ("plain", plain))
+    }
+    indices = np.arange(8)
+    batches = {kind: task.batch(indices, 1) for kind, task in made.items()}
+    seen = {kind: task.see(batches[kind]).inputs for kind, task in made.items()}
+    assert seen["augmented"][0].shape == seen["plain"][0].shape  # the same crops
+    assert not torch.equal(seen["augmented"][0], seen["plain"][0])
+    again = made["augmented"].see(made["augmented"].batch(indices, 1)).inputs
+    assert torch.equal(again[0], seen["augmented"][0])
+    clips = batches["plain"].views.first
+    shares = clips.lengths.numpy() / store.lengths[indices]
+    assert (shares > 0.59).all()
+    assert (shares <= 1).all()
+    assert np.ptp(shares) > 0.1
+    expected = made["plain"].encoder.front(clips.wave, clips.lengths)
+    assert torch.equal(seen["plain"][0], expected[0])
+    assert torch.equal(seen["plain"][1], expected[1])
+
+
+def test_a_whole_recording_is_heard_where_no_shorter_crop_is_asked_for(store):
+    recipe = changed(augment={"setting": "none"}, supervised={"longest_seconds": 10.0})
+    clips = make_task(store, recipe, kind="classify").batch(np.arange(5), 0).views.first
+    assert clips.lengths.tolist() == store.lengths[:5].tolist()
+    short = changed(augment={"setting": "none"}, supervised={"longest_seconds": 0.1})
+    clips = make_task(store, short, kind="classify").batch(np.arange(5), 0).views.first
+    assert clips.wave.shape == (5, round(0.1 * store.sample_rate))
+
+
+def test_label_smoothing_is_a_share_of_the_loss_of_every_class(store):
+    losses = {}
+    for smoothing in (0.0, 0.3):
+        task = make_task(store, changed(supervised={"label_smoothing": smoothing}), kind="classify").eval()
+        task.prepare()
+        batch = task.see(task.batch(np.arange(8), 0))
+        losses[smoothing] = float(task(batch)[0].detach())
+    frames = task.frames(task.encoder, task.format, *batch.inputs)
+    chances = -task.linear(task.content(task.encoder, frames)).log_softmax(dim=1)
+    own = float(chances[np.arange(8), batch.targets].mean().detach())
+    assert losses[0.0] == pytest.approx(own, rel=1e-5)
+    assert losses[0.3] == pytest.approx(0.7 * own + 0.3 * float(chances.mean().detach()), rel=1e-5)
+
+
+def test_the_classes_of_both_formats_are_those_of_the_mean_of_their_logits():
+    wave, mel = np.array([[1.0, 0.0], [0.0, 3.0]], np.float32), np.array([[0.0, 2.0], [1.0, 0.0]], np.float32)
+    assert likeliest(wave).tolist() == [0, 1]
+    assert likeliest(both_formats([wave, mel])).tolist() == [1, 1]
+    np.testing.assert_allclose(both_formats([wave, mel]), (wave + mel) / 2)
+
+
+def test_an_output_layer_beside_the_task_says_what_the_task_says(store):
+    recipe = with_neighbours(tiny())  # with a neck and a part for voices
+    task = Classify(make_model(recipe.model, seed=0), "mel", store, np.arange(len(store)) % 3, recipe, seed=0).eval()
+    task.prepare()
+    clips = whole_clips(store, np.arange(3))
+    frames = task.frames(task.encoder, "mel", *task.encoder.front(clips.wave, clips.lengths))
+    with torch.no_grad():
+        expected = task.linear(task.content(task.encoder, frames)).numpy()
+    np.testing.assert_allclose(task.logits(store)[:3], expected, rtol=1e-4, atol=1e-5)
+    assert task.linear.in_features == 4 + 8  # directions and projection, without voices

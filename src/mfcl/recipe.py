@@ -73,6 +73,24 @@ class TrainSettings:
 
 
 @dataclass(frozen=True)
+class SupervisedSettings(TrainSettings):
+    """Training with labels: the optimiser, and what only a classifier has.
+
+    Raises:
+        RecipeError: a value out of range.
+    """
+
+    crop: float = bounded(1.0, 0.01, 1.0)
+    """Shortest crop as a share of a recording: its length is drawn between this and the whole; 1 hears it whole."""
+    longest_seconds: float = bounded(5.0, 0.01, 3600.0)
+    """Longest crop; of longer recordings a new crop is drawn in each epoch."""
+    label_smoothing: float = bounded(0.0, 0.0, 0.99)
+    """Share of a target that is spread evenly over all classes."""
+    encoder_rate: float = bounded(0.2, 0.0, 1.0)
+    """Learning rate of a pre-trained encoder as a share of that of the new output layer, in fine-tuning only."""
+
+
+@dataclass(frozen=True)
 class Recipe:
     """All settings of a run: audio preparation, crops, augmentations, model, loss and training."""
 
@@ -86,8 +104,8 @@ class Recipe:
     loss: LossSettings = field(default_factory=LossSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
     """Contrastive pre-training of both encoders."""
-    supervised: TrainSettings = field(default_factory=TrainSettings)
-    """Supervised training of each encoder with a linear layer."""
+    supervised: SupervisedSettings = field(default_factory=SupervisedSettings)
+    """Supervised training of each encoder with a linear layer, with the augmentation of pre-training."""
 
     def __post_init__(self) -> None:
         """Refuse a model whose sample rate is not that of the prepared audio."""

@@ -16,7 +16,7 @@ from mfcl.data.labels import few_labels
 from mfcl.embeddings.linalg import check_measurable
 from mfcl.errors import MeasureError
 from mfcl.evaluation.linear_probe import Labelled, check_splits
-from mfcl.evaluation.logistic import LinearClassifier
+from mfcl.evaluation.logistic import LinearClassifier, fit_classifiers
 
 SHARES = (0.1, 0.01, 1.0)
 """L2 strengths to try, as multiples of the mean squared length of a standardised vector; ties go to the earlier."""
@@ -28,6 +28,8 @@ STEPS = 200
 """Most steps of a fit; 10 to 60 are needed."""
 MOMENTUM = 0.75
 """Share of the step before that is kept."""
+MOST_AT_ONCE = 600
+"""Most known items of a draw that are fitted by their products with one another; the time grows with their square."""
 TOLERANCE = 2e-3
 """A fit ends when every coefficient is so near to its fixed point, in units of a probability."""
 
@@ -103,9 +105,11 @@ def few_label_classifiers(
             raise MeasureError(
                 f"probe: wanted labels of at least 2 classes, but all {len(own)} are {str(names[own[0]])!r}"
             )
+    scale = max(1.0, float(np.isfinite(deviation).sum()))  # 1: a part that was not fitted is zero
+    if drawn.shape[1] > MOST_AT_ONCE:
+        return [_alone(vectors, labels, own, scale, seed) for own in drawn]
     features = ((vectors[drawn] - mean) / deviation).astype(np.float32)  # (draws, known, dim)
     products = features @ features.transpose(0, 2, 1) + np.float32(1)  # the bias is a feature that is 1 everywhere
-    scale = max(1.0, float(np.isfinite(deviation).sum()))  # 1: a part that was not fitted is zero
     fit = _Fits(products, np.eye(len(names), dtype=np.float32)[codes])
     chosen = _chosen_shares(fit, codes, len(names), scale, seed)
     everything = np.ones((len(drawn), 1, drawn.shape[1]), dtype=np.bool_)
@@ -118,6 +122,30 @@ def few_label_classifiers(
         held = np.unique(own)
         found.append(LinearClassifier(weights[draw][:, held], bias[draw][held], names[held]))
     return found
+
+
+def _alone(
+    vectors: Float[np.ndarray, "items dim"],
+    labels: Shaped[np.ndarray, " items"],
+    own: Int64[np.ndarray, " known"],
+    scale: float,
+    seed: int,
+) -> LinearClassifier:
+    """Return the classifier of one draw of many labels, by the solver of all labels, which does not penalise the bias.
+
+    The products of so many items with one another would be larger than their features.
+    """
+    known = labels[own]
+    fold = _folds(np.unique(known, return_inverse=True)[1], seed)
+    strengths = [share * scale for share in SHARES]
+    right = np.zeros(len(strengths))
+    for part in range(FOLDS):
+        inside = fold == part
+        fitted = fit_classifiers(vectors[own[~inside]], known[~inside], standard=vectors, strengths=strengths)
+        held = vectors[own[inside]]
+        right += [float((fitted[one].predict(held) == known[inside]).sum()) for one in strengths]
+    best = strengths[int(right.argmax())]
+    return fit_classifiers(vectors[own], known, standard=vectors, strengths=[best])[best]
 
 
 def _chosen_shares(

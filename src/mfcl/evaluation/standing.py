@@ -61,7 +61,7 @@ def best_aligned(one: Summary, found: Sequence[Summary]) -> Summary | None:
 
 
 RIVALS: dict[str, Callable[[Summary, Sequence[Summary]], Summary | None]] = {
-    "the best of MFCC, log-mel picture and Hydra-like features": best_simple,
+    "the best of MFCC, log-mel and Hydra-like": best_simple,
     "the same model untrained": untrained,
     "alignment, nothing trained": best_aligned,
 }

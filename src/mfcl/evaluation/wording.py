@@ -137,6 +137,7 @@ def reading(question: Question) -> str:
         return ""
     return {
         LINEAR: "linear probe",
+        NETWORK: "own output layer",
         KNN: f"{NEIGHBOURS}-NN, no training",
         SPREAD: "labels spread",
         IDENTIFY: "kNN, half of each enrolled",

@@ -111,8 +111,9 @@ def interval_text(one: Summary) -> str:
 def _table(name: str, found: Sequence[Summary]) -> Table:
     questions: dict[Question, list[Summary]] = {}
     for one in found:
-        # trained networks answer by their own output layer, and stand in one column with the linear probe
-        probe = LINEAR if one.question.probe == NETWORK else one.question.probe
+        # trained networks answer by their own output layer; among few labels they stand beside the linear probe
+        beside = name == "efficiency" and one.question.probe == NETWORK
+        probe = LINEAR if beside else one.question.probe
         questions.setdefault(dataclasses.replace(one.question, probe=probe), []).append(one)
     cells = {(one.representation, question): _cell(one, own) for question, own in questions.items() for one in own}
     groups: dict[Representation, list[Summary]] = {}

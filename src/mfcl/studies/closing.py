@@ -50,7 +50,7 @@ def closing(folder: Path, found: Sequence[Summary], differences: Sequence[Differ
         counts = standing.counts(ours, found, differences)
         if counts:
             rows = [(f"than {one.rival}", one.better, one.worse, one.open, one.unknown) for one in counts]
-            heads = [f"of {len(ours)} measures, paired", "better", "worse", "open", "no interval"]
+            heads = [f"of {len(ours)} measures, paired", "better", "worse", "open", "unpaired"]
             lines += ["", table(rows, heads)]
         heads = ["measure, %", "pre-trained", "to untrained", "to the best", "of the three"]
         lines += ["", table([_row(one, found, differences) for one in ours[:SHOWN]], heads), ""]

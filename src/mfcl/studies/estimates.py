@@ -17,6 +17,7 @@ from mfcl.studies.representations import Source
 from mfcl.training.budget import budget, shortened
 from mfcl.training.positives import MOST
 from mfcl.training.precision import settle
+from mfcl.training.tasks.supervised import enough_steps
 from mfcl.views.crops import mean_seconds
 
 BATCH = 32
@@ -55,7 +56,8 @@ class Rates:
         if source.kind == "untrained":
             return embedding
         if source.kind == "supervised":
-            return embedding + self.supervised(source.recipe.supervised, self.trained)
+            settings = enough_steps(source.recipe.supervised, self.trained)
+            return embedding + self.supervised(settings, self.trained)
         return embedding + self.pretraining(source.recipe, source.recipe.train)
 
     def pretraining(self, recipe: Recipe, settings: TrainSettings) -> float:

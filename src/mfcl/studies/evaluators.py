@@ -6,9 +6,21 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
+from mfcl.data.labels import known_classes
 from mfcl.errors import MeasureError
 from mfcl.evaluation.noisy_store import Disturbed
-from mfcl.evaluation.result import ALIGNMENT, BASELINE, GAIN, LANDMARKS, NOISE, Question, Representation, Result
+from mfcl.evaluation.result import (
+    ALIGNMENT,
+    BASELINE,
+    GAIN,
+    LANDMARKS,
+    NETWORK,
+    NOISE,
+    SUPERVISED,
+    Question,
+    Representation,
+    Result,
+)
 from mfcl.evaluation.result_file import view_row
 from mfcl.evaluation.tasks import (
     by_group,
@@ -21,9 +33,11 @@ from mfcl.evaluation.tasks import (
     measure_voices,
     points,
 )
+from mfcl.evaluation.tasks.labels import tested
 from mfcl.evaluation.wording import name, subject
 from mfcl.models.cost import cost
 from mfcl.models.inference import pick_device
+from mfcl.studies.fine_tuning import networks
 from mfcl.studies.representations import Source
 from mfcl.studies.workspace import Workspace, view_of
 
@@ -65,7 +79,10 @@ class Answer:
 
 
 def labels(workspace: Workspace, source: Source) -> Answer:
-    """Measure label accuracy of each representation, with confusion matrix and accuracy by speaker."""
+    """Measure label accuracy of each representation, with confusion matrix and accuracy by speaker.
+
+    Supervised encoders are also measured by the output layers that they were trained with.
+    """
     answer = Answer()
     label = workspace.data.label or ""
     for one in source.representations:
@@ -77,6 +94,13 @@ def labels(workspace: Workspace, source: Source) -> Answer:
     if source.variant == LANDMARKS:
         near, known = workspace.neighbourhood(source, DISTANCES), workspace.embeddings(source)
         answer.add(DISTANCES, [measure_nearest(near, known, label, workspace.data.speaker, seed=source.seed)])
+    if source.kind == SUPERVISED:
+        names = known_classes(workspace.data.subset("train"), label, 0, seed=source.seed)[0]
+        about = tested(workspace.embeddings(source), label, workspace.data.speaker)
+        question = Question("labels", "accuracy", label, NETWORK)
+        rows = networks(about, question, workspace.logits(source), names, seed=source.seed)
+        for format, row in rows.items():
+            answer.add(Representation(source.kind, source.variant, format), [row])
     return answer
 
 

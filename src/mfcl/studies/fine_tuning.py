@@ -1,18 +1,24 @@
-"""Train encoders on few labels: from scratch, fine-tuned from pre-trained weights, or jointly."""
+"""Networks that are trained with labels: from scratch, fine-tuned from pre-trained weights, or jointly."""
 
 import dataclasses
-import math
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
+import torch
+from jaxtyping import Float32, Float64, Int64
 from safetensors.torch import load_file
+from torch import nn
 
 from mfcl.core.machine import stopwatch
 from mfcl.data.labels import known_classes
-from mfcl.evaluation.result import JOINT, NETWORK, Question, Representation, Result
+from mfcl.data.store import Store
+from mfcl.evaluation.logistic import fit_classifiers
+from mfcl.evaluation.result import JOINT, LINEAR, NETWORK, Names, Question, Representation, Result, Tested, Vectors
 from mfcl.evaluation.tasks.labels import having, tested
+from mfcl.models.inference import embed_store
 from mfcl.models.pair import MultiFormatModel, make_model
-from mfcl.recipe import Recipe, TrainSettings
+from mfcl.recipe import Recipe
 from mfcl.studies.cache import slug
 from mfcl.studies.representations import Source
 from mfcl.studies.workspace import Workspace
@@ -20,35 +26,84 @@ from mfcl.training import fit
 from mfcl.training.api import HEADS, resumed_fingerprint
 from mfcl.training.budget import shortened
 from mfcl.training.tasks.joint import Joint
-from mfcl.training.tasks.supervised import Classify
+from mfcl.training.tasks.supervised import Classify, both_formats, content_part, enough_steps, likeliest
 
-LEAST_STEPS = 60
-"""Fewest training steps: with few labels an epoch is one batch, and the recipe's epochs would be too few steps."""
-FEW_BATCH = 32
+STRENGTH = 1.0
+"""L2 strength of the output layer that fine-tuning begins with; not chosen, since no validation label is assumed."""
+TUNED_RATE = 0.25
+"""Learning rate of fine-tuning as a share of that from scratch."""
 JOINT_EPOCHS, JOINT_RATE = 5, 0.3
 """Epochs of joint training, and its learning rate as a share of the pre-training's."""
 
 Format = Literal["wave", "mel"]
+Logits = Float32[np.ndarray, "items classes"]
 
 
 class Continue(Classify):
-    """Fine-tune a pre-trained encoder, keeping its input normalisation."""
+    """Fine-tune a pre-trained encoder: it begins as the linear probe on the frozen embedding, and learns slowly.
+
+    The output layer is first fitted on the frozen embeddings of the labelled recordings; a random one would change the
+    encoder at random in its first steps. The norms keep the statistics of pre-training, as those of a few recordings
+    are worse. `supervised.encoder_rate` is the encoder's share of the learning rate.
+
+    Source: Kumar et al., "Fine-tuning can distort pretrained features", arXiv:2202.10054, section 4 (probe first).
+    """
+
+    around: Store | None = None
+    """Recordings without labels that standardise the embeddings for the first output layer; None: the labelled."""
 
     def prepare(self) -> None:
-        """Keep the input normalisation of pre-training, which the weights depend on."""
+        """Keep the input normalisation of pre-training, which the weights depend on, and fit the output layer."""
+        content = self.embed(self.store)
+        standard = content if self.around is None else self.embed(self.around)
+        begin_as_probe(self.linear, content, self.targets, standard)
+
+    def train(self, mode: bool = True) -> "Continue":
+        """Set the mode of all but the encoder, which stays in evaluation mode."""
+        super().train(mode)
+        self.encoder.eval()
+        return self
+
+    def share(self, name: str) -> float:
+        """Return 1 for the output layer, and `supervised.encoder_rate` for the encoder."""
+        return 1.0 if name.startswith("linear.") else self.recipe.supervised.encoder_rate
 
 
 class ContinueJoint(Joint):
-    """Continue to train a pre-trained pair on the contrastive loss and few labels together."""
+    """Continue to train a pre-trained pair on the contrastive loss and few labels together.
+
+    The output layers begin as probes: random ones would learn little in so few steps, and pull the encoders at random.
+    """
 
     learned_before = True
 
     def prepare(self) -> None:
-        """Keep the input normalisation of pre-training, which the weights depend on."""
+        """Keep the input normalisation of pre-training, and fit the output layers, as `Continue` does."""
+        embeddings, known = embed_store(self.model, self.store), self.labelled
+        for format in self.formats:
+            content = content_part(embeddings, format)
+            begin_as_probe(self.linears[format], content[known], self.targets[known], content)
+
+
+@torch.no_grad()
+def begin_as_probe(layer: nn.Module, content: Vectors, targets: Int64[np.ndarray, " items"], standard: Vectors) -> None:
+    """Set an output layer to the linear probe on the content parts of embeddings.
+
+    Args:
+        layer: An `nn.Linear`.
+        content: Content parts of the labelled recordings.
+        targets: Their classes.
+        standard: Content parts whose mean and deviation standardise those of the labelled ones.
+    """
+    fitted = fit_classifiers(content, targets, standard=standard, strengths=[STRENGTH])[STRENGTH]
+    layer.get_parameter("weight").copy_(torch.from_numpy(fitted.weights.T))
+    layer.get_parameter("bias").copy_(torch.from_numpy(fitted.bias))
 
 
 def jointly(workspace: Workspace, source: Source, per_class: int) -> list[Result]:
-    """Continue to train the pre-trained pair on few labels and all recordings; return its test accuracy.
+    """Continue to train the pre-trained pair on few labels and all recordings; return a probe's test accuracy.
+
+    The probe is fitted on the new embeddings of the labelled recordings, as on those of a frozen encoder.
 
     Args:
         workspace: Data and folder.
@@ -72,12 +127,22 @@ def jointly(workspace: Workspace, source: Source, per_class: int) -> list[Result
         task, settings, out, recipe=recipe, fingerprint=resumed_fingerprint(data.manifest, out), seed=source.seed,
         resume=out.exists(), device=workspace.device, progress=workspace.progress,
     )  # fmt: skip
+    task.finish()
     test = data.store.select(having(workspace.embeddings(source), data.label, "test"))  # what the probes are tested on
-    right = names[task.predict(test)] == test.manifest.column(data.label)
-    question = Question("efficiency", "accuracy", data.label, NETWORK, per_class)
+    known, asked = (joint_content(model, part) for part in (store, test))
+    chosen = np.flatnonzero(targets >= 0)
+    probe = fit_classifiers(known[chosen], targets[chosen], standard=known, strengths=[STRENGTH])[STRENGTH]
+    right = names[probe.predict(asked)] == test.manifest.column(data.label)
+    question = Question("efficiency", "accuracy", data.label, LINEAR, per_class)
     about = tested(workspace.embeddings(source), data.label, data.speaker)
     found = about.accuracy(question, right, seed=source.seed, x=float(per_class))
     return [found.about(Representation(JOINT, "", "both"), seconds=round(clock(), 1))]
+
+
+def joint_content(model: MultiFormatModel, store: Store) -> Float64[np.ndarray, "items dim"]:
+    """Return the content parts of both formats' embeddings, side by side."""
+    embeddings = embed_store(model, store)
+    return np.concatenate([content_part(embeddings, name) for name in ("wave", "mel")], axis=1, dtype=np.float64)
 
 
 def tuned(
@@ -85,7 +150,8 @@ def tuned(
 ) -> list[Result]:
     """Train both encoders with a linear output layer on labelled recordings; return their test accuracy.
 
-    The weights of the last epoch are tested, since validation labels are not assumed.
+    The weights of the last epoch are tested, since validation labels are not assumed. From scratch with all labels,
+    they are the study's supervised networks.
 
     Args:
         workspace: Data and folder.
@@ -94,33 +160,61 @@ def tuned(
         start: Initial weights: pre-trained or random.
 
     Returns:
-        One result per format.
+        One result per format, and one of both together.
     """
-    data = workspace.data
+    data, clock = workspace.data, stopwatch()
     assert data.label is not None
     store = data.subset("train")
     names, targets = known_classes(store, data.label, per_class, seed=source.seed)
     chosen = np.flatnonzero(targets >= 0)
-    settings = enough_steps(source.recipe.supervised, len(chosen))
-    recipe = dataclasses.replace(source.recipe, supervised=settings)
-    test = data.store.select(having(workspace.embeddings(source), data.label, "test"))  # what the probes are tested on
-    clock, found = stopwatch(), []
-    for format in ("wave", "mel"):
-        model = begun(workspace, source, recipe, start)
-        kind = Continue if start == "fine-tuned" else Classify
-        task = kind(model, format, store.select(chosen), targets[chosen], seed=source.seed)
-        out = workspace.folder / "runs" / f"{workspace.name(source)}-{slug(start)}-{per_class or 'all'}-{format}"
-        fit(
-            task, settings, out, recipe=recipe, fingerprint=resumed_fingerprint(data.manifest, out), seed=source.seed,
-            resume=out.exists(), device=workspace.device, progress=workspace.progress,
-        )  # fmt: skip
-        right = names[task.predict(test)] == test.manifest.column(data.label)
-        x = float(per_class) if per_class else len(chosen) / len(names)
-        about = tested(workspace.embeddings(source), data.label, data.speaker)
-        question = Question("efficiency", "accuracy", data.label, NETWORK, per_class or None)
-        measured = about.accuracy(question, right, seed=source.seed, x=x)
-        found.append(measured.about(Representation(start, "", format), seconds=round(clock(), 1)))
-    return found
+    spent = 0.0
+    if start == "from scratch" and not per_class:
+        supervised = dataclasses.replace(source, kind="supervised")
+        spent = float(workspace.make(supervised)["seconds"])
+        logits = workspace.logits(supervised)
+    else:
+        recipe = _tuned_recipe(source.recipe, len(chosen), start)
+        test = data.store.select(having(workspace.embeddings(source), data.label, "test"))
+        logits = {}
+        for format in ("wave", "mel"):
+            model = begun(workspace, source, recipe, start)
+            kind = Continue if start == "fine-tuned" else Classify
+            task = kind(model, format, store.select(chosen), targets[chosen], recipe, seed=source.seed)
+            if isinstance(task, Continue):
+                task.around = store
+            out = workspace.folder / "runs" / f"{workspace.name(source)}-{slug(start)}-{per_class or 'all'}-{format}"
+            fit(
+                task, recipe.supervised, out, recipe=recipe, fingerprint=resumed_fingerprint(data.manifest, out),
+                seed=source.seed, resume=out.exists(), device=workspace.device, progress=workspace.progress,
+            )  # fmt: skip
+            logits[format] = task.logits(test)
+    about = tested(workspace.embeddings(source), data.label, data.speaker)  # what the probes are tested on
+    question = Question("efficiency", "accuracy", data.label, NETWORK, per_class or None)
+    x = float(per_class) if per_class else len(chosen) / len(names)
+    seconds = round(max(spent, clock()), 1)
+    rows = networks(about, question, logits, names, seed=source.seed, x=x)
+    return [row.about(Representation(start, "", format), seconds=seconds) for format, row in rows.items()]
+
+
+def networks(
+    about: Tested, question: Question, logits: Mapping[str, Logits], names: Names, *, seed: int, x: float | None = None
+) -> dict[str, Result]:
+    """Return the accuracy of the networks of each format and, if there are two, of the mean of their logits.
+
+    Args:
+        about: The tested recordings.
+        question: What is asked.
+        logits: Format -> class scores of the tested recordings.
+        names: Name of each class.
+        seed: Of the bootstrap.
+        x: Position on the chart's x axis.
+    """
+    given = dict(logits) if len(logits) == 1 else {**logits, "both": both_formats(logits.values())}
+    predicted = {format: names[likeliest(scores)] for format, scores in given.items()}
+    return {
+        format: about.accuracy(question, own == about.truth, seed=seed, x=x, predicted=own)
+        for format, own in predicted.items()
+    }
 
 
 def begun(workspace: Workspace, source: Source, recipe: Recipe, start: str) -> MultiFormatModel:
@@ -130,19 +224,11 @@ def begun(workspace: Workspace, source: Source, recipe: Recipe, start: str) -> M
     return make_model(recipe.model, seed=source.seed)
 
 
-def enough_steps(settings: TrainSettings, count: int) -> TrainSettings:
-    """Return settings with smaller batches for few recordings, and enough epochs for `LEAST_STEPS`.
-
-    Settings that have such limits of their own keep them.
-
-    Example:
-        >>> few = enough_steps(TrainSettings(epochs=8, batch=64), 10)
-        >>> few.batch, few.epochs
-        (10, 60)
-    """
-    if settings.fill:
-        least = max(settings.least_steps, min(LEAST_STEPS, settings.most_steps or LEAST_STEPS))
-        return dataclasses.replace(settings, least_steps=least)
-    batch = min(settings.batch, FEW_BATCH if count < 4 * settings.batch else settings.batch, count)
-    epochs = max(settings.epochs, math.ceil(LEAST_STEPS / (count // batch)))
-    return dataclasses.replace(settings, batch=batch, epochs=epochs)
+def _tuned_recipe(recipe: Recipe, count: int, start: str) -> Recipe:
+    """Return the recipe of a training on `count` recordings; random weights have no use for a neck."""
+    settings = enough_steps(recipe.supervised, count)
+    if start == "fine-tuned":
+        slow = dataclasses.replace(settings, learning_rate=TUNED_RATE * settings.learning_rate)
+        return dataclasses.replace(recipe, supervised=slow)
+    model = dataclasses.replace(recipe.model, neck=None, landmarks=None)
+    return dataclasses.replace(recipe, model=model, supervised=settings)

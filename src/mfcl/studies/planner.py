@@ -10,20 +10,23 @@ from mfcl.core.machine import stopwatch
 from mfcl.errors import MeasureError, MfclError
 from mfcl.evaluation.result import BASELINE, Evidence, Result
 from mfcl.evaluation.result_file import from_rows, to_row
-from mfcl.recipe import Recipe
+from mfcl.recipe import Recipe, to_dict
 from mfcl.studies import evaluators as questions
 from mfcl.studies.cache import slug
 from mfcl.studies.estimates import Rates
 from mfcl.studies.evaluators import Answer
-from mfcl.studies.fine_tuning import enough_steps, jointly, tuned
-from mfcl.studies.representations import Source, ablated, main_sources, swept
-from mfcl.studies.sections import ABLATION, SECTIONS, SWEEPS, UNLABELLED, Preset
+from mfcl.studies.fine_tuning import jointly, tuned
+from mfcl.studies.representations import BC_RESNET, Source, ablated, main_sources, swept
+from mfcl.studies.sections import ABLATION, OF_LITERATURE, SECTIONS, SWEEPS, UNLABELLED, Preset
 from mfcl.studies.workspace import Workspace
+from mfcl.training.tasks.supervised import enough_steps
 
 PROBES_VERSION = 2
 """Version of the label probes; raise it when they change, so that their answers, and nothing else, are made anew."""
 PROBED = ("labels", "efficiency", "robustness")
 Ask = Callable[[Workspace, Source], Answer]
+TRAINED_VERSION = 2
+"""Version of the trainings with few labels; raise it when code changes alter their results."""
 ASKED: dict[str, Ask] = {
     "labels": questions.labels,
     "voices": questions.voices,
@@ -134,24 +137,38 @@ def steps(
     def add(section: str, source: Source, ask: Ask, seconds: float, name: str = "", **settings: Any) -> None:
         found.append(Step(section, name or source.name, source, workspace, ask, seconds, settings))
 
-    for source in main_sources(recipe, seed, labelled=data.label is not None):
+    for source in main_sources(recipe, seed, labelled=data.label is not None, literature=preset.literature):
         encoder = source.kind != BASELINE
         for section in usable:
             if section in (*SWEEPS, ABLATION) or (not encoder and section in UNLABELLED):
+                continue
+            if source.variant == BC_RESNET and section not in OF_LITERATURE:
                 continue
             seconds = rates.question(section, len(source.representations))
             add(section, source, ASKED[section], seconds, **_probed(section))
     if "efficiency" in usable:
         source = Source("pre-trained", "", seed, recipe)
+        learned = {"supervised": to_dict(recipe.supervised), "method": TRAINED_VERSION}
         for count in (wanted for wanted in preset.tuned if wanted <= rates.fewest):
             for start in ("fine-tuned", "from scratch"):
                 settings = enough_steps(recipe.supervised, rates.labelled(count))
-                seconds = rates.supervised(settings, rates.labelled(count))
+                known = not count and start == "from scratch"  # the supervised networks, trained before
+                seconds = 0.0 if known else rates.supervised(settings, rates.labelled(count))
                 ask = partial(_tuned, per_class=count, start=start)
-                add("efficiency", source, ask, seconds, f"{start}, {count or 'all'} labels a class", count=count)
+                add(
+                    "efficiency",
+                    source,
+                    ask,
+                    seconds,
+                    f"{start}, {count or 'all'} labels a class",
+                    **learned,
+                    count=count,
+                )
         for count in (wanted for wanted in preset.joint if wanted <= rates.fewest):
             ask = partial(_jointly, per_class=count)
-            add("efficiency", source, ask, rates.joint(recipe), f"joint, {count} labels a class", count=count)
+            add(
+                "efficiency", source, ask, rates.joint(recipe), f"joint, {count} labels a class", **learned, count=count
+            )
     for section in usable:
         if section in SWEEPS:
             for source in swept(section, recipe, seed, preset.sweep_epochs):

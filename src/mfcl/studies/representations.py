@@ -13,6 +13,7 @@ from mfcl.errors import RecipeError, shown
 from mfcl.evaluation.aligned import fit_landmarks
 from mfcl.evaluation.baselines import ClipSource, log_mel_picture, mfcc_statistics, random_features
 from mfcl.evaluation.result import BASELINE, CONTENT, LANDMARKS, SPEAKER, Representation
+from mfcl.models.encoders import EncoderSettings
 from mfcl.models.losses import TERMS
 from mfcl.recipe import Recipe, changed, to_dict
 from mfcl.training.budget import shortened
@@ -56,6 +57,7 @@ CROPS: tuple[tuple[int, int, str], ...] = (
     (80, 100, "free"),
 )
 """Shortest and longest crop in percent of a recording, and placement: the reference study's, and near-full crops."""
+BC_RESNET = "BC-ResNet"
 AUGMENTED = ("none", "wave", "mel", "both")
 TRAINED_FORMATS = {"wave-wave": ("wave",), "mel-mel": ("mel",), "inter": ("wave", "mel")}
 """Loss terms -> the formats that are trained; each step encodes two crops of each recording in all of them."""
@@ -98,7 +100,7 @@ class Source:
             "baseline": ("preparation",),
             "untrained": ("preparation", "model"),
             "pre-trained": ("preparation", "model", "crops", "augment", "head", "loss", "train"),
-            "supervised": ("preparation", "model", "supervised"),
+            "supervised": ("preparation", "model", "crops", "augment", "supervised"),
         }[self.kind]
         wanted = {part: every[part] for part in parts}
         label = label if self.kind == "supervised" else None
@@ -127,14 +129,34 @@ class Source:
         )
 
 
-def main_sources(recipe: Recipe, seed: int, *, labelled: bool) -> Iterator[Source]:
-    """Yield the baselines and the recipe's encoders untrained, pre-trained and, with labels, supervised."""
+def main_sources(recipe: Recipe, seed: int, *, labelled: bool, literature: bool = False) -> Iterator[Source]:
+    """Yield the baselines and the recipe's encoders untrained, pre-trained and, with labels, supervised.
+
+    Args:
+        recipe: The recipe.
+        seed: Seed of all sources.
+        labelled: Whether there is a label to learn from.
+        literature: Also yield the supervised encoder of the literature, `bcresnet`.
+    """
     for name in BASELINES:
         yield Source("baseline", name, seed, recipe, ())
     yield Source("untrained", "", seed, recipe)
     yield Source("pre-trained", "", seed, recipe)
     if labelled:
         yield Source("supervised", "", seed, recipe)
+        if literature:
+            yield bcresnet(recipe, seed)
+
+
+def bcresnet(recipe: Recipe, seed: int) -> Source:
+    """Return BC-ResNet-3, a network made for keyword spotting, with labels and the recipe's augmentation and steps.
+
+    Source: Kim et al., "Broadcasted residual learning for efficient keyword spotting", arXiv:2106.04140: 40 bands.
+    """
+    mel_format = dataclasses.replace(recipe.model.mel_format, bands=40)
+    mel = EncoderSettings("bcresnet", "mean", width=3.0)
+    model = dataclasses.replace(recipe.model, mel_format=mel_format, mel=mel, voices=None, neck=None, landmarks=None)
+    return Source("supervised", BC_RESNET, seed, dataclasses.replace(recipe, model=model), ("mel",))
 
 
 def ablated(recipe: Recipe, seed: int, grids: Sequence[Sequence[str]]) -> Iterator[Source]:

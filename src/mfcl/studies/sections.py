@@ -23,6 +23,8 @@ SWEEPS = ("formats", "augmentation", "crops")
 """Sections that train encoders of their own, each for `sweep_epochs`."""
 ABLATION = "ablation"
 """The section of user-given recipe settings."""
+OF_LITERATURE = ("labels", "robustness", "cost")
+"""Sections that ask a network of the literature."""
 UNLABELLED = ("geometry", "maps", "cost")
 """Sections that need no label."""
 
@@ -37,6 +39,7 @@ class Preset:
         sweep_epochs: Epochs of every training of a sweep, fewer than the main training's.
         tuned: Labels per class of the fine-tuned and from-scratch trainings; 0 means all.
         joint: Labels per class of the joint trainings on labels and all recordings.
+        literature: Whether a supervised network of the literature is a control.
     """
 
     seeds: int
@@ -44,12 +47,13 @@ class Preset:
     sweep_epochs: int
     tuned: tuple[int, ...]
     joint: tuple[int, ...] = ()
+    literature: bool = False
 
 
 ALWAYS = tuple(name for name in SECTIONS if name != ABLATION)
 PRESETS = {
     "quick": Preset(1, tuple(name for name in ALWAYS if name not in SWEEPS), 4, (10, 0)),
-    "default": Preset(3, ALWAYS, 6, (1, 5, 10, 50, 0), (1, 10)),
+    "default": Preset(3, ALWAYS, 6, (1, 5, 10, 50, 0), (1, 10), literature=True),
     "reference": Preset(3, ALWAYS, 10, (1, 5, 10, 50, 0)),
 }
 """Preset name -> its size; each uses the recipe of the same name."""

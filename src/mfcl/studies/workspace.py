@@ -12,6 +12,7 @@ from mfcl.core.console import Shown
 from mfcl.core.files import write_json
 from mfcl.core.machine import stopwatch
 from mfcl.data.dataset import Data
+from mfcl.data.labels import known_classes
 from mfcl.data.store import Store
 from mfcl.embeddings.table import Embeddings, load_embeddings
 from mfcl.errors import MeasureError
@@ -20,6 +21,7 @@ from mfcl.evaluation.neighbourhood import DAMAGED, Neighbourhood, load_neighbour
 from mfcl.evaluation.noisy_store import Disturbed
 from mfcl.evaluation.result import ALIGNMENT, BASELINE, Representation
 from mfcl.evaluation.tasks import LabelProbes
+from mfcl.evaluation.tasks.labels import having
 from mfcl.evaluation.wording import PART_WORDS
 from mfcl.models.heads import make_heads
 from mfcl.models.inference import embed_store, pick_device
@@ -28,9 +30,10 @@ from mfcl.models.weights_file import read_weights
 from mfcl.studies.cache import Cache, digest, read_object, slug
 from mfcl.studies.controls import described
 from mfcl.studies.representations import BASELINES, Describe, Source, Training
-from mfcl.training.api import HEADS, pretrain, train_supervised, untrained
+from mfcl.training.api import CLASSIFIERS, HEADS, load_classifiers, pretrain, train_supervised, untrained
 from mfcl.training.run_log import read_metrics
 from mfcl.training.tasks.contrastive import head_sizes, projections
+from mfcl.training.tasks.supervised import content_part
 
 
 class Workspace:
@@ -152,11 +155,12 @@ class Workspace:
         if source.kind == "untrained":
             return untrained(self.data, source.recipe, seed=source.seed)
         if source.kind == "supervised":
-            found = train_supervised(
-                self.data, source.recipe, run, label=self.data.label or "", seed=source.seed, device=self.device,
-                progress=self.progress,
-            )  # fmt: skip
-            return found.model
+            if (run / "model" / "config.json").is_file() and (run / CLASSIFIERS).is_file():
+                return load_checkpoint(run).model
+            return train_supervised(
+                self.data, source.recipe, run, label=self.data.label or "", formats=source.formats, seed=source.seed,
+                device=self.device, progress=self.progress,
+            ).model  # fmt: skip
         if (run / "model" / "config.json").is_file() and (run / HEADS).is_file():
             return load_checkpoint(run).model
         return pretrain(
@@ -173,6 +177,16 @@ class Workspace:
         file = self.run(source) / HEADS
         heads.load_state_dict(read_weights(file, heads.state_dict(), do=f"delete {file.parent} to train it again"))
         return projections(embeddings, heads, shape.neck)
+
+    def logits(self, source: Source) -> dict[str, np.ndarray]:
+        """Return the class scores of a supervised source's networks for the tested recordings, by format."""
+        embeddings, label = self.embeddings(source), self.data.label or ""
+        test = having(embeddings, label, "test")
+        content = {format: content_part(embeddings, format) for format in source.formats}
+        classes = len(known_classes(self.data.subset("train"), label, 0, seed=source.seed)[0])
+        dims = {format: own.shape[1] for format, own in content.items()}
+        layers = load_classifiers(self.run(source), dims, classes)
+        return {format: layers[format].logits(own[test]) for format, own in content.items()}
 
     def run(self, source: Source) -> Path:
         """Return the run folder of a source's training."""

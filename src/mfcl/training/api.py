@@ -2,11 +2,13 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from safetensors.torch import save_file
+from torch import Tensor
 
 from mfcl.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mfcl.core.console import Shown
@@ -24,16 +26,18 @@ from mfcl.embeddings.whitening import MOST_ITEMS, Whitening
 from mfcl.errors import check_number
 from mfcl.models.inference import embed_store
 from mfcl.models.pair import MultiFormatModel, make_model
+from mfcl.models.weights_file import read_weights
 from mfcl.recipe import Recipe, load_recipe
 from mfcl.training import fit
 from mfcl.training.memory import check_memory
 from mfcl.training.metrics import cautions
+from mfcl.training.run_folder import CLASSIFIERS as CLASSIFIERS  # also imported from here
 from mfcl.training.run_folder import HEADS as HEADS  # also imported from here
 from mfcl.training.run_folder import check_place
 from mfcl.training.tasks.base import Task
 from mfcl.training.tasks.contrastive import Pretrain
 from mfcl.training.tasks.joint import Joint
-from mfcl.training.tasks.supervised import Classify
+from mfcl.training.tasks.supervised import Classify, Linear, enough_steps
 from mfcl.training.validation import live_figures
 
 MANIFEST = "manifest.csv"
@@ -157,30 +161,71 @@ def pretrain(
 
 
 def train_supervised(
-    data: Data, recipe: Recipe, out: Path, *, label: str, seed: int, device: str = "auto", progress: Shown = True
+    data: Data,
+    recipe: Recipe,
+    out: Path,
+    *,
+    label: str,
+    formats: Sequence[str] = ("wave", "mel"),
+    seed: int,
+    device: str = "auto",
+    progress: Shown = True,
 ) -> Checkpoint:
-    """Train each encoder with a linear layer on the labels of the train split; save both in one checkpoint.
+    """Train each encoder with a linear layer on the labels of the train split; save all in one run folder.
 
-    An interrupted run in `out` is continued.
+    An interrupted run in `out` is continued. The output layers are read by `load_classifiers`.
+
+    Args:
+        data: Opened recordings.
+        recipe: Model, augmentation and `supervised`; a neck is left out, as it is for what no label says.
+        out: The run folder, with a folder for the training of each format.
+        label: The label to predict.
+        formats: The formats to train; another's encoder keeps its random weights.
+        seed: Of the weights, the crops and the augmentations.
+        device: `auto`, `cpu`, `cuda`, ...
+        progress: Show progress.
     """
-    recipe = dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, neck=None))  # classifiers bypass it
+    recipe = dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, neck=None, landmarks=None))
     model = make_model(recipe.model, seed=seed)
     store = data.subset("train")
     targets = known_classes(store, label, 0, seed=seed)[1]
     labelled = np.flatnonzero(targets >= 0)
+    recipe = dataclasses.replace(recipe, supervised=enough_steps(recipe.supervised, len(labelled)))
     listed = manifest_bytes(data.manifest, out / MANIFEST, relative=True)
-    for format in ("wave", "mel"):
-        task = Classify(model, format, store.select(labelled), targets[labelled], seed=seed)
+    layers: dict[str, Tensor] = {}
+    for format in formats:
+        task = Classify(model, format, store.select(labelled), targets[labelled], recipe, seed=seed)
         fit(
             task, recipe.supervised, out / format, recipe=recipe,
             fingerprint=resumed_fingerprint(data.manifest, out / format), seed=seed, resume=(out / format).exists(),
             device=device, progress=progress,
         )  # fmt: skip
-    facts = {"training": f"supervised by {label!r}", "seed": str(seed)}
+        layers |= {f"{format}.{name}": value.detach().cpu() for name, value in task.linear.state_dict().items()}
+    facts = {"training": f"supervised by {label!r}", "formats": " and ".join(formats), "seed": str(seed)}
     save_checkpoint(model, recipe, out / "model", card=facts, whitening=_whitening(model, task))
     with replacing(out / MANIFEST) as temporary:
         temporary.write_bytes(listed)
+    with replacing(out / CLASSIFIERS) as temporary:  # last: it marks the run as complete
+        save_file(layers, temporary)
     return load_checkpoint(out)
+
+
+def load_classifiers(run: Path, dims: Mapping[str, int], classes: int) -> dict[str, Linear]:
+    """Return the output layers of a supervised training.
+
+    Args:
+        run: The run folder.
+        dims: The trained formats, and the size of the content part of their embeddings.
+        classes: Number of classes.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, or of other formats or sizes.
+    """
+    wanted: dict[str, Tensor] = {}
+    for format, dim in dims.items():
+        wanted |= {f"{format}.weight": torch.empty(classes, dim), f"{format}.bias": torch.empty(classes)}
+    found = read_weights(run / CLASSIFIERS, wanted, do=f"delete {run} to train it again")
+    return {name: Linear(found[f"{name}.weight"].numpy(), found[f"{name}.bias"].numpy()) for name in dims}
 
 
 def resumed_fingerprint(manifest: Manifest, run: Path) -> str:

@@ -107,7 +107,7 @@ def fit(
         precision = kept  # a resumed run keeps its precision, also on another machine
     task.precision = precision
     task.to(where).train()
-    optimiser = make_optimiser(task, settings)
+    optimiser = make_optimiser(task, settings, task.share)
     ema = Ema(task, settings.ema) if settings.ema else None
     with Stopping() as stopping, _exact():
         done = load_state(run, task, optimiser, ema, say=journal.say)
@@ -205,7 +205,7 @@ def learn(
 ) -> dict[str, Tensor]:
     """Do one optimiser step on a batch and return the loss, the gradient norm and the task's figures, on the device."""
     for group in optimiser.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group.get("share", 1.0)
     optimiser.zero_grad()
     loss, figures = runner(batch)
     loss.backward()

@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -10,20 +10,31 @@ from torch import Tensor, nn
 from mfcl.recipe import TrainSettings
 
 
-def make_optimiser(module: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
+def make_optimiser(
+    module: nn.Module, settings: TrainSettings, share: Callable[[str], float] = lambda name: 1.0
+) -> torch.optim.Optimizer:
     """Return the optimiser of a module's parameters; norms, biases and scalars have no weight decay.
+
+    Args:
+        module: Its parameters that require a gradient are trained.
+        settings: The kind of optimiser, and its weight decay.
+        share: Learning rate of the parameter of that name, as a share of the rate of each step.
 
     Example:
         >>> groups = make_optimiser(nn.Linear(2, 3), TrainSettings(weight_decay=0.1)).param_groups
         >>> [(group["weight_decay"], len(group["params"])) for group in groups]
         [(0.1, 1), (0.0, 1)]
     """
-    weights = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    weights = {name: parameter for name, parameter in module.named_parameters() if parameter.requires_grad}
     decay = settings.weight_decay if settings.optimiser == "adamw" else 0.0
     groups = [
-        {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": decay},
-        {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},
-    ]
+        {
+            "params": [weight for name, weight in weights.items() if share(name) == own and (weight.ndim > 1) == large],
+            "weight_decay": decay if large else 0.0, "share": own,
+        }
+        for own in dict.fromkeys(share(name) for name in weights)
+        for large in (True, False)
+    ]  # fmt: skip
     kind = torch.optim.AdamW if settings.optimiser == "adamw" else torch.optim.Adam
     # fused: one pass over the weights instead of one for each of the update's operations
     return kind([group for group in groups if group["params"]], lr=settings.learning_rate, fused=True)

@@ -19,8 +19,10 @@ METRICS, LOG = "metrics.jsonl", "train.log"
 STATES = ("state.safetensors", "state.previous.safetensors")
 HEADS = "heads.safetensors"
 """The projection heads of a pre-training, which map both formats to one space."""
+CLASSIFIERS = "classifiers.safetensors"
+"""The output layers of a supervised training, one for each format."""
 MARK = "written_by"
-OWN = (*BEGUN, METRICS, LOG, *STATES, HEADS, *(f"model/{name}" for name in (*MODEL, WHITENING)))
+OWN = (*BEGUN, METRICS, LOG, *STATES, HEADS, CLASSIFIERS, *(f"model/{name}" for name in (*MODEL, WHITENING)))
 """All files of a run; `clear` deletes them."""
 
 

@@ -10,6 +10,7 @@ from torch import nn
 from mfcl.core.settings import bounded, check_settings
 from mfcl.errors import RecipeError, one_of
 from mfcl.models.encoders.base import Frames, MelEncoder, WaveEncoder
+from mfcl.models.encoders.bcresnet import BcResNet
 from mfcl.models.encoders.filterbank import Filterbank1d
 from mfcl.models.encoders.mel import MelCnn, ResNet18
 from mfcl.models.encoders.norm import NormName
@@ -42,7 +43,7 @@ WAVE_ENCODERS: dict[str, EncoderFactory] = {
     "res1dnet31": Res1dNet31,
     "reference1d": Reference1d,
 }
-MEL_ENCODERS: dict[str, EncoderFactory] = {"resnet18": _resnet18, "melcnn": MelCnn}
+MEL_ENCODERS: dict[str, EncoderFactory] = {"resnet18": _resnet18, "melcnn": MelCnn, "bcresnet": BcResNet}
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ class EncoderSettings:
     """An encoder, and the pooling of its frames to one embedding."""
 
     name: str
-    """Waveforms: `filterbank1d`, `res1dnet`, `res1dnet31`, `reference1d`. Log-mels: `melcnn`, `resnet18`.
+    """Waveforms: `filterbank1d`, `res1dnet`, `res1dnet31`, `reference1d`. Log-mels: `melcnn`, `resnet18`,
+    `bcresnet`.
     Or your own: see `register_encoder`."""
     pooling: str = "mean"
     """`mean`, `mean_max`, `thirds_max` (keeps a coarse order of time), `statistics`, `panns`."""

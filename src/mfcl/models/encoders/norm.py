@@ -28,7 +28,7 @@ def make_norm(name: NormName, channels: int) -> "BatchNorm | GroupNorm":
     return (
         InstanceNorm(channels)
         if name == "instance"
-        else GroupNorm(math.gcd(GROUPS, max(channels // LEAST_CHANNELS, 1)), channels)
+        else GroupNorm(math.gcd(GROUPS, max(channels // LEAST_CHANNELS, 1), channels), channels)
     )
 
 

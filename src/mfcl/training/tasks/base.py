@@ -50,6 +50,10 @@ class Task(nn.Module, abc.ABC):
         """Whether some weights get no gradient; distributed training must know."""
         return False
 
+    def share(self, name: str) -> float:
+        """Return the learning rate of the parameter of that name, as a share of the rate of each step."""
+        return 1.0
+
     @abc.abstractmethod
     def describe(self) -> dict[str, Any]:
         """Return the task's name and settings in plain values; a run is resumed only if they are the same."""
@@ -88,6 +92,14 @@ class Task(nn.Module, abc.ABC):
     @abc.abstractmethod
     def forward(self, batch: Any) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         """Return the loss of a batch over all processes, and figures to record."""
+
+    def content(self, encoder: FormatEncoder, frames: Frames) -> Float[Tensor, "batch _"]:
+        """Return the content part of the embeddings: what a classifier is fitted on."""
+        pooled: Tensor = encoder.pooling("content")(frames)
+        if encoder.neck is None:
+            return pooled
+        shortened: Tensor = encoder.neck(pooled)
+        return shortened
 
     def frames(
         self, encoder: FormatEncoder, format: str, represented: Float[Tensor, "batch ..."], lengths: Tensor | None

@@ -22,7 +22,6 @@ from mfcl.embeddings.table import Embeddings
 from mfcl.embeddings.whitening import MOST_ITEMS, fit_whitening
 from mfcl.evaluation.baselines import log_mel_picture
 from mfcl.models.encoders import Frames
-from mfcl.models.frontends import LogMel
 from mfcl.models.heads import Neck, NeckSettings, make_heads
 from mfcl.models.inference import embed_store
 from mfcl.models.landmarks import Landmarks, LandmarkSettings, aligned_frames
@@ -34,7 +33,7 @@ from mfcl.training.neighbour_search import APART, JUDGED, Compared, compare, jud
 from mfcl.training.normalisation import fit_front, on_device
 from mfcl.training.positives import Neighbourhood
 from mfcl.training.tasks.base import Task
-from mfcl.views.augment import augment_mel, augment_wave, noise_for_mel
+from mfcl.training.tasks.inputs import Represented, mel_inputs, partner_inputs, wave_inputs
 from mfcl.views.batches import ClipBatch, Views, make_views
 from mfcl.views.crops import mean_seconds
 
@@ -45,10 +44,6 @@ class Crops:
 
     views: Views
     epoch: int
-
-
-Represented = tuple[Float[Tensor, "batch ..."], Int64[Tensor, " batch"] | None]
-"""Encoder inputs of one format, and their lengths in samples or frames; None: no padding."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +57,6 @@ class Seen:
     """Encoder inputs of the first crops, by format."""
     second: Mapping[str, Represented]
     """Encoder inputs of the second crops, by format."""
-
-
-Partner = tuple[Float[Tensor, "batch bands frames"] | None, Int64[Tensor, " batch"] | None]
-"""Log-mels to mix into others, and their lengths in frames."""
 
 
 class Pretrain(Task):
@@ -316,34 +307,23 @@ class Pretrain(Task):
 
     def _wave(self, batch: Crops, view: str) -> Represented:
         """Return the first or second crops as waveforms."""
-        clips = self._clips(batch, view)
-        wave = augment_wave(
-            clips.wave, clips.lengths, self.recipe.augment, self.store.sample_rate,
+        return wave_inputs(
+            self.model.wave, self._clips(batch, view), self.recipe.augment, self.store.sample_rate,
             seed=self.seed, epoch=batch.epoch, recordings=batch.views.recordings, view=view,
         )  # fmt: skip
-        represented: Represented = self.model.wave.front(wave, clips.lengths)
-        return represented
 
-    def _mel(self, batch: Crops, view: str, partner: Partner) -> Represented:
+    def _mel(self, batch: Crops, view: str, partner: Represented | None) -> Represented:
         """Return the first or second crops as log-mels."""
-        clips, (other, other_frames) = self._clips(batch, view), partner
-        front, augment = cast(LogMel, self.model.mel.front), self.recipe.augment
-        recordings = batch.views.recordings
-        draws: dict[str, Any] = {"seed": self.seed, "epoch": batch.epoch, "recordings": recordings, "view": view}
-        wave = noise_for_mel(clips.wave, clips.lengths, augment, **draws)
-        mel, lengths = front.log_power(wave, clips.lengths)
-        mel = augment_mel(
-            mel, lengths, augment, hop_seconds=front.hop_seconds, fill=front.mean,
-            partner=other, partner_lengths=other_frames, **draws,
+        return mel_inputs(
+            self.model.mel, self._clips(batch, view), self.recipe.augment, partner=partner,
+            seed=self.seed, epoch=batch.epoch, recordings=batch.views.recordings, view=view,
         )  # fmt: skip
-        return front.normalise(mel, lengths), lengths
 
-    def _partner(self, batch: Crops) -> Partner:
+    def _partner(self, batch: Crops) -> Represented | None:
         """Return the log-mels that are mixed into both crops; None if nothing is mixed."""
         if batch.views.partner is None or "mel" not in self.formats:
-            return None, None
-        front = cast(LogMel, self.model.mel.front)
-        return front.log_power(*on_device(batch.views.partner, self._device()))
+            return None
+        return partner_inputs(self.model.mel, ClipBatch(*on_device(batch.views.partner, self._device())))
 
     def _clips(self, batch: Crops, view: str) -> ClipBatch:
         clips = batch.views.first if view == "first" else batch.views.second

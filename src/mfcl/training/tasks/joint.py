@@ -14,12 +14,13 @@ from mfcl.core.distributed import all_reduce_sum, processes
 from mfcl.core.random import uniforms
 from mfcl.data.store import Store
 from mfcl.models.encoders import Frames
+from mfcl.models.inference import embed_store
 from mfcl.models.pair import MultiFormatModel
 from mfcl.recipe import Recipe
-from mfcl.training.normalisation import on_device
-from mfcl.training.tasks.contrastive import Crops, Pretrain, Represented, Seen
-from mfcl.training.tasks.supervised import LONGEST
-from mfcl.views.batches import length_batches, make_views, whole_clips
+from mfcl.training.tasks.contrastive import Crops, Pretrain, Seen
+from mfcl.training.tasks.inputs import Represented
+from mfcl.training.tasks.supervised import both_formats, content_part, content_size, likeliest, linear_of
+from mfcl.views.batches import make_views
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ class BothSeen:
 class Joint(Pretrain):
     """Train two encoders by the contrastive loss, and by a linear classifier on each for the labelled recordings.
 
-    For every two recordings of a batch one labelled recording is drawn.
+    For every two recordings of a batch one labelled recording is drawn. The classifiers are on the content part of the
+    embeddings, neck included, so that what is learned from labels is where it is asked for.
 
     Args:
         model: The encoders.
@@ -65,7 +67,7 @@ class Joint(Pretrain):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.linears = nn.ModuleDict(
-                {name: nn.Linear(getattr(model, name).pooled["content"], classes) for name in self.formats}
+                {name: nn.Linear(content_size(getattr(model, name)), classes) for name in self.formats}
             )
         self.chance_loss += self.recipe.loss.labels * float(np.log(classes))
 
@@ -86,7 +88,7 @@ class Joint(Pretrain):
         """Make the encoder inputs; of labelled recordings the first crop as waveform, the second as log-mel."""
         make = {
             "wave": lambda: self._wave(batch.labelled, "first"),
-            "mel": lambda: self._mel(batch.labelled, "second", (None, None)),
+            "mel": lambda: self._mel(batch.labelled, "second", None),
         }
         return BothSeen(super().see(batch.crops), {format: make[format]() for format in self.formats}, batch.targets)
 
@@ -101,28 +103,16 @@ class Joint(Pretrain):
         figures["labels_top1"] = all_reduce_sum(hits.detach()) / processes()
         return loss + self.recipe.loss.labels * all_reduce_sum(label_loss) / processes(), figures
 
-    @torch.no_grad()
-    def predict(self, store: Store, *, batch: int = 64) -> Int64[np.ndarray, " items"]:
-        """Return the class of each recording of a store, from the mean probabilities of the formats."""
-        was, found = self.training, np.zeros(len(store), dtype=np.int64)
-        self.eval()
-        try:
-            for indices in length_batches(store.lengths, batch):
-                clips = on_device(whole_clips(store, indices, longest_seconds=LONGEST), self._device())
-                frames = {
-                    name: self.frames(getattr(self.model, name), name, *getattr(self.model, name).front(*clips))
-                    for name in self.formats
-                }
-                found[indices] = _mean_probabilities(self._logits(frames)).argmax(dim=1).cpu().numpy()
-        finally:
-            self.train(was)
-        return found
+    def predict(self, store: Store) -> Int64[np.ndarray, " items"]:
+        """Return the class of each recording of a store, from the mean logits of the formats' linear layers."""
+        embeddings = embed_store(self.model, store)
+        layers = {name: linear_of(self.linears[name]) for name in self.formats}
+        logits = [layer.logits(content_part(embeddings, name)) for name, layer in layers.items()]
+        return likeliest(both_formats(logits))
 
     def _logits(self, frames: Mapping[str, Frames]) -> list[Float[Tensor, "batch classes"]]:
         """Return the logits of each format's linear layer."""
-        return [
-            self.linears[format](getattr(self.model, format).pooling("content")(own)) for format, own in frames.items()
-        ]
+        return [self.linears[format](self.content(getattr(self.model, format), own)) for format, own in frames.items()]
 
 
 def _mean_probabilities(logits: Sequence[Float[Tensor, "batch classes"]]) -> Float[Tensor, "batch classes"]:

@@ -1,67 +1,102 @@
 """Supervised training of one encoder with a linear layer."""
 
+import dataclasses
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Float32, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
 from mfcl.core.distributed import all_reduce_sum, processes
 from mfcl.data.store import Store
+from mfcl.data.store.interfaces import StoredClips
+from mfcl.embeddings.table import Embeddings
+from mfcl.models.inference import embed_store
 from mfcl.models.pair import FormatEncoder, MultiFormatModel
+from mfcl.recipe import Recipe, TrainSettings
 from mfcl.training.normalisation import fit_front, on_device
 from mfcl.training.tasks.base import Task
-from mfcl.views.batches import ClipBatch, length_batches, whole_clips
+from mfcl.training.tasks.inputs import Represented, mel_inputs, partner_inputs, wave_inputs
+from mfcl.views.batches import ClipBatch, Views, make_views
+from mfcl.views.crops import CropSettings
 
-LONGEST = 2.0
-"""Most seconds of a recording; of longer ones a new crop is drawn in each epoch."""
+Settings = TypeVar("Settings", bound=TrainSettings)
+LEAST_STEPS = 200
+"""Fewest training steps: with few labels an epoch is one batch, and the recipe's epochs would be too few steps."""
+FEW_BATCH = 32
+"""Largest batch of few recordings."""
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """A batch of supervised training: clips and their classes."""
+    """A batch of supervised training: crops and their classes."""
 
-    clips: ClipBatch
+    views: Views
+    """Of which the first crops are used."""
+    epoch: int
+    targets: Int64[Tensor, " batch"]
+
+
+@dataclass(frozen=True)
+class LabelledSeen:
+    """The encoder inputs of a batch of supervised training."""
+
+    inputs: Represented
     targets: Int64[Tensor, " batch"]
 
 
 class Classify(Task):
-    """Train one encoder and a linear layer to classify recordings.
+    """Train one encoder and a linear layer on the content part of its embedding to classify recordings.
+
+    Crops and augmentations are drawn as in pre-training; `recipe.supervised` sets how much of a recording is heard.
 
     Args:
         model: The encoders.
         format: The encoder to train.
         store: The training recordings.
         targets: The class of each recording, from 0.
-        seed: Of the linear layer and the crops.
+        recipe: Gives the augmentation and, in `supervised`, crops and label smoothing.
+        seed: Of the linear layer, the crops and the augmentations.
+
+    Source: Szegedy et al., "Rethinking the Inception architecture", arXiv:1512.00567, section 7 (label smoothing).
     """
 
     def __init__(
         self,
         model: MultiFormatModel,
-        format: Literal["wave", "mel"],
+        format: str,
         store: Store,
         targets: Int64[np.ndarray, " items"],
+        recipe: Recipe,
         *,
         seed: int,
     ) -> None:
         super().__init__(store, seed=seed)
-        self.format = format
+        self.format = cast(Literal["wave", "mel"], format)
+        # in a tuple, as the other format's weights are not trained
+        self.whole, self.recipe = (model,), recipe
         self.encoder: FormatEncoder = getattr(model, format)
         self.targets = targets
         self.classes = int(targets.max()) + 1
         self.chance_loss = float(np.log(self.classes))
+        asked = recipe.supervised
+        self.crops = CropSettings(
+            asked.crop, 1.0, placement="free", most_seconds=max(asked.longest_seconds, recipe.crops.shortest_seconds),
+            shortest_seconds=recipe.crops.shortest_seconds,
+        )  # fmt: skip
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.linear = nn.Linear(self.encoder.pooled["content"], self.classes)
+            self.linear = nn.Linear(content_size(self.encoder), self.classes)
 
     @property
     def partial(self) -> bool:
-        """Whether there is a neck: the classifier bypasses it, so it gets no gradient."""
-        return self.encoder.neck is not None
+        """Whether the encoder has a part for the speaker with weights of its own, which get no gradient."""
+        return "speaker" in self.encoder.roles and any(True for _ in self.encoder.pooling("speaker").parameters())
 
     def describe(self) -> dict[str, Any]:
         """Return the task's name, the format and the number of classes."""
@@ -72,33 +107,122 @@ class Classify(Task):
         fit_front(self.encoder, self.store, seed=self.seed)
 
     def batch(self, indices: Int64[np.ndarray, " batch"], epoch: int) -> Labelled:
-        """Return whole recordings, and random crops of those longer than `LONGEST`."""
-        clips = whole_clips(self.store, indices, longest_seconds=LONGEST, seed=self.seed, epoch=epoch)
-        return Labelled(clips, torch.from_numpy(self.targets[indices]))
-
-    def forward(self, batch: Labelled) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
-        """Return the cross-entropy over the recordings of all processes, and the top-1 accuracy."""
-        targets = batch.targets.to(self.linear.weight.device)
-        logits = self._logits(batch.clips)
-        hits = (logits.detach().argmax(dim=1) == targets).float().mean()
-        loss = functional.cross_entropy(logits, targets)
-        return all_reduce_sum(loss) / processes(), {"top1": all_reduce_sum(hits) / processes()}
+        """Return a crop of each recording, and of another recording if the recipe mixes log-mels."""
+        partners = self.format == "mel" and self.recipe.augment.needs_partner
+        views = make_views(self.store, indices, self.crops, seed=self.seed, epoch=epoch, partners=partners)
+        return Labelled(views, epoch, torch.from_numpy(self.targets[indices]))
 
     @torch.no_grad()
-    def predict(self, store: Store, *, batch: int = 64) -> Int64[np.ndarray, " items"]:
-        """Return the predicted class of each recording of a store; the task is left in its present mode."""
-        was, found = self.training, np.zeros(len(store), dtype=np.int64)
-        self.eval()
-        try:
-            for indices in length_batches(store.lengths, batch):
-                logits = self._logits(whole_clips(store, indices, longest_seconds=LONGEST))
-                found[indices] = logits.argmax(dim=1).cpu().numpy()
-        finally:
-            self.train(was)
-        return found
+    def see(self, batch: Labelled) -> LabelledSeen:
+        """Make the augmented encoder inputs of the crops, without trained weights."""
+        clips, augment = ClipBatch(*on_device(batch.views.first, self._device())), self.recipe.augment
+        draws: dict[str, Any] = {
+            "seed": self.seed, "epoch": batch.epoch, "recordings": batch.views.recordings, "view": "first",
+        }  # fmt: skip
+        if self.format == "wave":
+            return LabelledSeen(
+                wave_inputs(self.encoder, clips, augment, self.store.sample_rate, **draws), batch.targets
+            )
+        partner = None
+        if batch.views.partner is not None:
+            partner = partner_inputs(self.encoder, ClipBatch(*on_device(batch.views.partner, self._device())))
+        return LabelledSeen(mel_inputs(self.encoder, clips, augment, partner=partner, **draws), batch.targets)
 
-    def _logits(self, clips: ClipBatch) -> Float[Tensor, "batch classes"]:
-        represented, lengths = self.encoder.front(*on_device(clips, self.linear.weight.device))
-        frames = self.frames(self.encoder, self.format, represented, lengths)
-        logits: Tensor = self.linear(self.encoder.pooling("content")(frames))
-        return logits
+    def forward(self, batch: LabelledSeen) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+        """Return the cross-entropy over the recordings of all processes, and the top-1 accuracy."""
+        targets = batch.targets.to(self._device())
+        frames = self.frames(self.encoder, self.format, *batch.inputs)
+        logits = self.linear(self.content(self.encoder, frames))
+        hits = (logits.detach().argmax(dim=1) == targets).float().mean()
+        loss = functional.cross_entropy(logits, targets, label_smoothing=self.recipe.supervised.label_smoothing)
+        return all_reduce_sum(loss) / processes(), {"top1": all_reduce_sum(hits) / processes()}
+
+    def classifier(self) -> "Linear":
+        """Return the trained output layer."""
+        return linear_of(self.linear)
+
+    def embed(self, store: StoredClips, *, batch: int = 64) -> Float32[np.ndarray, "items dim"]:
+        """Return the content part of whole recordings' embeddings; of long ones the mean over their windows."""
+        (model,) = self.whole
+        try:
+            embeddings = embed_store(model.to(self._device()), store, format=self.format, batch=batch)
+        finally:
+            self.train(self.training)  # embedding has set the mode of both encoders
+        return content_part(embeddings, self.format)
+
+    def logits(self, store: StoredClips, *, batch: int = 64) -> Float32[np.ndarray, "items classes"]:
+        """Return the output for whole recordings; the task is left in its present mode."""
+        return self.classifier().logits(self.embed(store, batch=batch))
+
+    def predict(self, store: StoredClips, *, batch: int = 64) -> Int64[np.ndarray, " items"]:
+        """Return the predicted class of each recording of a store."""
+        return likeliest(self.logits(store, batch=batch))
+
+    def _device(self) -> torch.device:
+        return self.linear.weight.device
+
+
+@dataclass(frozen=True)
+class Linear:
+    """An output layer: class scores are `pooled @ weight.T + bias`."""
+
+    weight: Float32[np.ndarray, "classes dim"]
+    bias: Float32[np.ndarray, " classes"]
+
+    def logits(self, content: Float32[np.ndarray, "items dim"]) -> Float32[np.ndarray, "items classes"]:
+        """Return the class scores of the content parts of embeddings."""
+        scores: Float32[np.ndarray, "items classes"] = content @ self.weight.T + self.bias
+        return scores
+
+
+def linear_of(layer: nn.Module) -> Linear:
+    """Return the weights of an `nn.Linear`."""
+    weight, bias = (layer.get_parameter(name).detach().cpu().numpy() for name in ("weight", "bias"))
+    return Linear(weight, bias)
+
+
+def content_size(encoder: FormatEncoder) -> int:
+    """Return the size of the learned content part of a format's embedding: all but landmarks, which cannot learn."""
+    return sum(size for (role, stage), size in encoder.dims.items() if role == "content" and stage != "landmarks")
+
+
+def content_part(embeddings: Embeddings, format: str) -> Float32[np.ndarray, "items dim"]:
+    """Return the learned content part of a format's embeddings: all columns but the speaker part's and landmarks."""
+    wanted = [
+        part
+        for part in embeddings.sizes
+        if part.format == format and part.role != "speaker" and part.stage != "landmarks"
+    ]
+    return np.concatenate([embeddings.part(part) for part in wanted], axis=1)
+
+
+def both_formats(logits: Iterable[Float32[np.ndarray, "items classes"]]) -> Float32[np.ndarray, "items classes"]:
+    """Return the prediction of several networks together: the mean of their logits.
+
+    Example:
+        >>> both_formats([np.float32([[2, 0, 1]]), np.float32([[0, 0, 2]])]).tolist()
+        [[1.0, 0.0, 1.5]]
+    """
+    mean: Float32[np.ndarray, "items classes"] = np.asarray(np.mean(list(logits), axis=0), dtype=np.float32)
+    return mean
+
+
+def likeliest(logits: Float32[np.ndarray, "items classes"]) -> Int64[np.ndarray, " items"]:
+    """Return the class of the highest score of each item."""
+    return np.asarray(logits.argmax(axis=1), dtype=np.int64)
+
+
+def enough_steps(settings: Settings, count: int) -> Settings:
+    """Return settings with smaller batches for few recordings, and enough epochs for `LEAST_STEPS`.
+
+    Example:
+        >>> few = enough_steps(TrainSettings(epochs=8, batch=64), 10)
+        >>> few.batch, few.epochs * (10 // few.batch) >= LEAST_STEPS
+        (10, True)
+    """
+    if settings.fill:  # its batches follow from the number of recordings
+        least = max(settings.least_steps, min(LEAST_STEPS, settings.most_steps or LEAST_STEPS))
+        return dataclasses.replace(settings, least_steps=least)
+    batch = min(settings.batch, FEW_BATCH if count < 4 * settings.batch else settings.batch, count)
+    epochs = max(settings.epochs, math.ceil(LEAST_STEPS / (count // batch)))
+    return dataclasses.replace(settings, batch=batch, epochs=epochs)
