@@ -12,7 +12,7 @@ from mfcl.models.heads import NeckSettings
 from mfcl.models.inference import part_bounds
 from mfcl.models.landmarks import Landmarks, LandmarkSettings, aligned_frames, dtw
 from mfcl.models.pair import ModelSettings, make_model, without
-from mfcl.training.tasks.contrastive import head_sizes
+from mfcl.training.projections import head_sizes
 from tests.sounds import spoken
 
 ALIGNED = ModelSettings(

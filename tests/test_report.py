@@ -382,6 +382,16 @@ def test_trained_networks_stand_in_one_column_with_the_linear_probe() -> None:
     ]
 
 
+def test_an_output_layer_stands_beside_the_probe_where_both_were_asked() -> None:
+    whose = Representation("supervised", "", "both")
+    found = [
+        figure(whose, value, asked=Question("labels", "accuracy", "digit", probe))
+        for probe, value in ((LINEAR, 91.0), (NETWORK, 97.0))
+    ]
+    (table,) = tables(found)
+    assert [[cell.text for cell in line.cells] for line in table.lines] == [["91.0", "97.0"]]
+
+
 def test_an_interval_is_spoken_of_only_where_there_is_one(tmp_path: Path) -> None:
     page = make_report(write_study(tmp_path, seeds=2, speakers=3, takes=1)).read_text("utf-8")
 

@@ -9,6 +9,7 @@ import torch
 
 from mfcl.checkpoint import load_checkpoint
 from mfcl.data.dataset import open_data
+from mfcl.errors import CheckpointError
 from mfcl.evaluation.result import NETWORK, Question
 from mfcl.models.pair import make_model
 from mfcl.recipe import TrainSettings, load_recipe
@@ -129,6 +130,23 @@ def test_from_scratch_by_all_labels_is_what_the_supervised_networks_say(workspac
     assert [row.representation.format for row in own] == ["wave", "mel", "both"]
     assert [row.value for row in own] == [row.value for row in rows]
     assert {row.question.section for row in own} == {"labels"}
+
+
+def test_output_layers_that_are_deleted_are_made_again_and_damaged_ones_are_one_line(workspace):
+    whole = dataclasses.replace(source(workspace), kind="supervised")
+    workspace.make(whole)
+    before = workspace.logits(whole)
+    kept = workspace.run(whole) / "classifiers.safetensors"
+    kept.unlink()
+    after = workspace.logits(whole)
+    assert all(np.array_equal(after[format], scores) for format, scores in before.items())
+    content = kept.read_bytes()
+    try:
+        kept.write_bytes(content[:40])
+        with pytest.raises(CheckpointError, match=r"classifiers\.safetensors.*delete .* to train it again"):
+            workspace.logits(whole)
+    finally:
+        kept.write_bytes(content)
 
 
 def test_fine_tuning_begins_as_the_probe_and_learns_its_encoder_slowly(workspace, seen):

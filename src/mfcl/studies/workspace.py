@@ -31,8 +31,8 @@ from mfcl.studies.cache import Cache, digest, read_object, slug
 from mfcl.studies.controls import described
 from mfcl.studies.representations import BASELINES, Describe, Source, Training
 from mfcl.training.api import CLASSIFIERS, HEADS, load_classifiers, pretrain, train_supervised, untrained
+from mfcl.training.projections import head_sizes, projections
 from mfcl.training.run_log import read_metrics
-from mfcl.training.tasks.contrastive import head_sizes, projections
 from mfcl.training.tasks.supervised import content_part
 
 
@@ -185,6 +185,8 @@ class Workspace:
         content = {format: content_part(embeddings, format) for format in source.formats}
         classes = len(known_classes(self.data.subset("train"), label, 0, seed=source.seed)[0])
         dims = {format: own.shape[1] for format, own in content.items()}
+        if not (self.run(source) / CLASSIFIERS).is_file():
+            self.model(source)  # deleted, or its training was stopped
         layers = load_classifiers(self.run(source), dims, classes)
         return {format: layers[format].logits(own[test]) for format, own in content.items()}
 

@@ -14,7 +14,7 @@ from mfcl.models.losses import TERMS
 from mfcl.models.pair import MultiFormatModel, make_model, outline
 from mfcl.recipe import Recipe
 from mfcl.training.budget import budget
-from mfcl.training.tasks.contrastive import head_sizes
+from mfcl.training.projections import head_sizes
 from mfcl.views.crops import mean_seconds
 
 FLOAT = 4

@@ -2,14 +2,14 @@
 
 import functools
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, Int64
-from torch import Tensor, nn
+from torch import Tensor
 
 from mfcl.core.distributed import broadcast, gather, is_main
 from mfcl.core.random import generator
@@ -22,16 +22,17 @@ from mfcl.embeddings.table import Embeddings
 from mfcl.embeddings.whitening import MOST_ITEMS, fit_whitening
 from mfcl.evaluation.baselines import log_mel_picture
 from mfcl.models.encoders import Frames
-from mfcl.models.heads import Neck, NeckSettings, make_heads
+from mfcl.models.heads import Neck, make_heads
 from mfcl.models.inference import embed_store
 from mfcl.models.landmarks import Landmarks, LandmarkSettings, aligned_frames
 from mfcl.models.losses import TERMS, ContrastiveLoss, Related, chance_loss
-from mfcl.models.pair import FormatEncoder, ModelSettings, MultiFormatModel, without
+from mfcl.models.pair import FormatEncoder, MultiFormatModel, without
 from mfcl.models.pooling import halves
 from mfcl.recipe import Recipe
 from mfcl.training.neighbour_search import APART, JUDGED, Compared, compare, judged, sound_frames, tells
 from mfcl.training.normalisation import fit_front, on_device
 from mfcl.training.positives import Neighbourhood
+from mfcl.training.projections import head_sizes, projections
 from mfcl.training.tasks.base import Task
 from mfcl.training.tasks.inputs import Represented, mel_inputs, partner_inputs, wave_inputs
 from mfcl.views.batches import ClipBatch, Views, make_views
@@ -331,42 +332,3 @@ class Pretrain(Task):
 
     def _device(self) -> torch.device:
         return next(self.parameters()).device
-
-
-def head_sizes(settings: ModelSettings, parts: Mapping[Part, int]) -> dict[str, int]:
-    """Return name and size of the parts of embeddings that need a projection head; a neck has its own.
-
-    Landmarks have none, and do not count among the parts of a format: one part has no role in its name.
-    """
-    own = {part: dim for part, dim in parts.items() if part.stage != "landmarks"}
-    return {str(_named(part, own)): dim for part, dim in own.items() if settings.neck is None or part.role == "speaker"}
-
-
-def _named(part: Part, parts: Iterable[Part]) -> Part:
-    """Return a part as it is named without landmarks."""
-    return part if sum(other.format == part.format for other in parts) > 1 else Part(part.format)
-
-
-@torch.no_grad()
-def projections(
-    embeddings: Embeddings, heads: nn.ModuleDict, neck: NeckSettings | None
-) -> dict[str, Float32[np.ndarray, "items _"]]:
-    """Return the projections of the content part of embeddings, by format; with a neck, its projection.
-
-    Args:
-        embeddings: Embeddings of a model.
-        heads: The projection heads that the model was trained with.
-        neck: Settings of the model's neck.
-    """
-    device = next((weight.device for weight in heads.parameters()), torch.device("cpu"))
-    found = {}
-    sizes = [part for part in embeddings.sizes if part.stage != "landmarks"]
-    for part in sizes:
-        if part.role == "speaker":
-            continue
-        own = embeddings.part(part)
-        if neck is None:
-            found[part.format] = heads[str(_named(part, sizes))](torch.from_numpy(own.copy()).to(device)).cpu().numpy()
-        elif part.stage == "projection":
-            found[part.format] = own
-    return found
