@@ -80,13 +80,13 @@ class SupervisedSettings(TrainSettings):
         RecipeError: a value out of range.
     """
 
-    crop: float = bounded(1.0, 0.01, 1.0)
+    crop: float = later(1.0, 0.01, 1.0)
     """Shortest crop as a share of a recording: its length is drawn between this and the whole; 1 hears it whole."""
-    longest_seconds: float = bounded(5.0, 0.01, 3600.0)
+    longest_seconds: float = later(5.0, 0.01, 3600.0)
     """Longest crop; of longer recordings a new crop is drawn in each epoch."""
-    label_smoothing: float = bounded(0.0, 0.0, 0.99)
+    label_smoothing: float = later(0.0, 0.0, 0.99)
     """Share of a target that is spread evenly over all classes."""
-    encoder_rate: float = bounded(0.2, 0.0, 1.0)
+    encoder_rate: float = later(0.2, 0.0, 1.0)
     """Learning rate of a pre-trained encoder as a share of that of the new output layer, in fine-tuning only."""
 
 
