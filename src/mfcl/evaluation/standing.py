@@ -68,6 +68,10 @@ RIVALS: dict[str, Callable[[Summary, Sequence[Summary]], Summary | None]] = {
 """What pre-trained encoders are compared with -> function that finds its result on the same question."""
 
 
+NAMED = 3
+"""Most measures that a sentence on what was not shown names."""
+
+
 @dataclass(frozen=True)
 class Count:
     """In how many measures pre-trained encoders are better or worse than a rival, by paired intervals.
@@ -120,10 +124,11 @@ def verdicts(ours: Sequence[Summary], found: Sequence[Summary], differences: Seq
 def clearest(
     ours: Sequence[Summary], found: Sequence[Summary], differences: Sequence[Difference], *, most: int = 3
 ) -> list[str]:
-    """Return the clearest paired differences in words, each against its control by name.
+    """Return the clearest paired differences in words, each against the strongest of its controls, by name.
 
-    Clearest is the difference that is largest beside the width of its interval. Each measure is told once; where
-    pre-trained encoders are clearly worse anywhere, the clearest of those is the last sentence.
+    Clearest is the difference that is largest beside the width of its interval. A measure is told as better only if it
+    is better than every rival of `RIVALS` that it is paired with. Where pre-trained encoders are clearly worse
+    anywhere, the clearest of those is the last sentence.
 
     Args:
         ours: Results of `main_results`.
@@ -131,18 +136,26 @@ def clearest(
         differences: Paired differences.
         most: Most sentences.
     """
-    every = [
-        pair for name in RIVALS for pair in _pairs(ours, found, differences, name) if pair[2] and pair[2].verdict
-    ]  # fmt: skip
-    told: list[str] = []
-    for verdict, room in (("worse", 1), ("better", most)):
-        known = [(one, rival, apart) for one, rival, apart in every if apart is not None and apart.verdict == verdict]
-        known.sort(key=lambda pair: -_clearness(pair[2]))
-        first: dict[Question, str] = {}
-        for one, rival, apart in known:
-            first.setdefault(one.question, _told(one, rival, apart))
-        told = [*list(first.values())[: min(room, most - len(told))], *told]
-    return told
+    against: dict[Question, list[tuple[Summary, Summary, Difference | None]]] = {}
+    for name in RIVALS:
+        for pair in _pairs(ours, found, differences, name):
+            against.setdefault(pair[0].question, []).append(pair)
+    told: dict[str, list[tuple[float, str]]] = {"better": [], "worse": []}
+    for pairs in against.values():
+        known = [
+            (_clearness(apart), apart.verdict, _told(one, rival, apart))
+            for one, rival, apart in pairs
+            if apart and apart.verdict
+        ]
+        better = bool(known) and all(verdict == "better" for _, verdict, _ in known)
+        worse = [one for one in known if one[1] == "worse"]
+        if better:
+            told["better"].append((min(known)[0], min(known)[2]))
+        elif worse:
+            told["worse"].append((max(worse)[0], max(worse)[2]))
+    last = [text for _, text in sorted(told["worse"], reverse=True)[:1]]
+    first = [text for _, text in sorted(told["better"], reverse=True)]
+    return [*first[: most - len(last)], *last]
 
 
 def not_shown(ours: Sequence[Summary], found: Sequence[Summary], differences: Sequence[Difference]) -> list[str]:
@@ -155,7 +168,8 @@ def not_shown(ours: Sequence[Summary], found: Sequence[Summary], differences: Se
             if apart is not None and apart.verdict == "open"
         ]
         if names:
-            lines.append(f"Not shown, against {name}: {'; '.join(names)}.")
+            more = f"; and {len(names) - NAMED} more" if len(names) > NAMED else ""
+            lines.append(f"Not shown, against {name}: {'; '.join(names[:NAMED])}{more}.")
     return lines
 
 
