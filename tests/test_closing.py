@@ -168,7 +168,7 @@ def test_it_leads_with_the_clearest_differences_and_what_was_lost():
         "Not shown, against the same model untrained: digit, 5-NN, no training.",
     ]
     lines = closing(FOLDER, FOUND, gaps, ABOUT).splitlines()
-    assert lines[2].startswith("digit, linear probe, 10 labels a class: 90.0 %, better than log-mel picture")
+    assert lines[2].startswith("digit, linear probe, 10 labels a class: 90.0 %, better than untrained, both")
 
 
 def test_without_differences_nothing_is_counted_and_the_gaps_have_no_interval():
