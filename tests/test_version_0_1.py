@@ -42,7 +42,7 @@ def grow_old(out: Path) -> None:
 
 
 def _old(rows: list[dict[str, object]]) -> list[dict[str, object]]:
-    """Leave out what version 0.1 did not ask: labels spread or counted in all, and a supervised network's own answers."""
+    """Leave out what version 0.1 did not ask: labels spread or counted in all, and a network's own answers."""
     return [
         row
         for row in rows
