@@ -360,6 +360,25 @@ def test_a_probe_guesses_what_to_measure_by_and_says_it(
         assert "note: no interval of 2 groups (speakers, else recordings); 5 or more are wanted" in out
 
 
+def test_a_probe_measures_each_task_by_the_part_that_is_made_for_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drawn = np.random.default_rng(0)
+    digits, voices, splits = (np.tile(column, 4) for column in (np.arange(48) % 3, np.arange(48) // 3, ["x"] * 48))
+    splits = np.where(voices < 8, "train", np.where(voices < 10, "valid", "test"))
+    said, heard = np.eye(3)[digits], drawn.standard_normal((16, 8))[voices]
+    vectors = np.concatenate([said, heard], axis=1) + 0.05 * drawn.standard_normal((192, 11))
+    ids = np.arange(192).astype(np.str_)
+    labels = {"digit": digits.astype(np.str_), "speaker": voices.astype(np.str_)}
+    parts = {"wave words": (0, 3), "wave voices": (3, 11)}
+    Embeddings(vectors.astype(np.float32), ids, labels, parts, splits).save(tmp_path / "x.npz")
+    assert cli.main(["probe", str(tmp_path / "x.npz"), "--label", "digit", "--speaker", "speaker"]) == 0
+    told = capsys.readouterr()
+    assert "speakers by the voices' part" in told.err
+    figures = {line.split("  ")[0]: line.split()[-4] for line in told.out.splitlines() if "%" not in line}
+    assert figures["digit, 5-NN, no training"] == figures["voices, kNN, half of each enrolled"] == "100.0"
+
+
 def test_a_probe_that_cannot_guess_names_the_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line = refused(capsys, "probe", kept_vectors(tmp_path, utterance=["word"], person=["who"]))
     assert "its labels are utterance, person" in line

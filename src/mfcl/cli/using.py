@@ -78,10 +78,14 @@ def _probe(given: argparse.Namespace) -> None:
     for option, name, asked in (("label", label, given.label), ("speaker", speaker, given.speaker)):
         if name and not asked:
             print(f"--{option} {name}: taken, as none was named", file=sys.stderr)
+    parted = {part.role for part in embeddings.sizes} >= {"content", "speaker"}
+    if parted:
+        print("labels are measured by the words' part, speakers by the voices' part", file=sys.stderr)
     found, failed = [], []
-    for measure, wanted in ((measure_labels, label), (measure_voices, speaker)):
+    for measure, wanted, part in ((measure_labels, label, "words"), (measure_voices, speaker, "voices")):
+        own = embeddings.only(part) if parted else embeddings
         try:
-            found += measure(embeddings, label, speaker, seed=given.seed) if wanted else []  # type: ignore[arg-type]
+            found += measure(own, label, speaker, seed=given.seed) if wanted else []  # type: ignore[arg-type]
         except MfclError as error:  # the other may still be measured
             failed.append(error)
     if not found:
