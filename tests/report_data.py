@@ -24,6 +24,7 @@ from mfcl.evaluation.result import (
     LINEAR,
     NETWORK,
     NOISE,
+    OTHER_NOISE,
     PAIRS,
     PRETRAINED,
     SUPERVISED,
@@ -180,6 +181,8 @@ def fill(rows: Rows, label: str = "digit") -> None:
             drop = (20 - snr) * (0.6 if name.kind in (PRETRAINED, UNTRAINED) else 1.4)
             asked = dataclasses.replace(clean, condition=NOISE, condition_value=float(snr))
             rows.add(asked, name, level - drop, x=snr)
+        for kind in OTHER_NOISE:
+            rows.add(dataclasses.replace(clean, condition=kind, condition_value=10.0), name, level - 9)
         rows.add(clean, name, level + 1)
         for gain in (10.0, -10.0):
             rows.add(dataclasses.replace(clean, condition=GAIN, condition_value=gain), name, level - 1.5 + gain / 12)

@@ -40,6 +40,15 @@ def test_a_gain_changes_the_level_and_cuts_nothing_off(store: Store) -> None:
     np.testing.assert_array_equal(Disturbed(store).clip(3), store.clip(3))
 
 
+def test_what_is_added_as_pink_noise_falls_by_three_decibels_an_octave(store: Store) -> None:
+    view, power = Disturbed(store, snr_db=10.0, colour="pink"), np.zeros(2049)
+    for index in range(len(view)):
+        noise = (view.clip(index).astype(np.float64) - store.clip(index))[:4096]
+        power += np.abs(np.fft.rfft(noise * np.hanning(4096))) ** 2 / (noise**2).sum()
+    octaves = [10 * np.log10(power[2**step : 2 ** (step + 1)].mean()) for step in range(5, 11)]
+    np.testing.assert_allclose(np.diff(octaves), -3, atol=1)
+
+
 def test_pink_noise_falls_by_three_decibels_an_octave() -> None:
     noise = pink(np.random.default_rng(0).standard_normal(2**16))
     power = np.abs(np.fft.rfft(noise)) ** 2

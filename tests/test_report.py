@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from mfcl.errors import MfclError
 from mfcl.evaluation.result import (
+    BABBLE,
     BASELINE,
     CLEAN,
     FROM_SCRATCH,
@@ -29,6 +30,7 @@ from mfcl.evaluation.result import (
     NETWORK,
     NOISE,
     PAIRS,
+    PINK,
     PRETRAINED,
     SUPERVISED,
     UNTRAINED,
@@ -273,8 +275,18 @@ def test_noise_costs_what_the_loudest_noise_costs() -> None:
         "40 dB. What they gain here they need not gain in other noise. How they stand in noise of another kind was not "
         "measured."
     ]
-    other = dataclasses.replace(found[-1], question=dataclasses.replace(found[-1].question, condition="pink"))
-    assert robustness([*found, other], {}, (-5.0, 40.0))[-1].endswith("they need not gain in other noise.")
+    for kind, value in ((PINK, 88.0), (BABBLE, 77.0)):
+        asked = dataclasses.replace(clean, condition=kind, condition_value=10.0)
+        found += [figure(OURS, value, asked=asked), figure(MFCC, 70.0, asked=asked)]
+    *_, matched, of_pink, of_babble = robustness(found, {}, (-5.0, 40.0))
+    assert matched.endswith(
+        "they need not gain in other noise. Nothing was trained on pink noise and babble: what is said of noise should "
+        "rest on these."
+    )
+    assert "pink noise at 10 dB" in of_pink
+    assert "88.0 %" in of_pink
+    assert "babble at 10 dB" in of_babble
+    assert "77.0 %" in of_babble
     assert first == (
         "From clean clips to noise at \N{MINUS SIGN}5 dB the figure of the pre-trained encoders (both formats) goes "
         "from 95.0 % to 60.0 %."

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from mfcl.errors import MfclError
 from mfcl.evaluation import wording
 from mfcl.evaluation.result import (
+    BABBLE,
     CLEAN,
     CONDITIONS,
     CONTENT,
@@ -24,6 +25,7 @@ from mfcl.evaluation.result import (
     NETWORK,
     NOISE,
     PAIRS,
+    PINK,
     PROBES,
     SPEAKER,
     Question,
@@ -104,6 +106,22 @@ def test_every_kind_of_representation_is_read_as_it_was_written(kind):
 
 def test_the_columns_of_version_0_1_come_first():
     assert COLUMNS[: len(OLD)] == OLD
+
+
+@pytest.mark.parametrize(("kind", "words"), [(PINK, "pink noise at 10 dB"), (BABBLE, "babble at 10 dB")])
+def test_other_noise_is_read_as_it_was_written_and_needs_its_level(kind, words):
+    asked = Question("robustness", "accuracy", "digit", LINEAR, 10, condition=kind, condition_value=10.0)
+    assert back(result(asked)) == result(asked)
+    assert wording.task(asked) == f"digit, linear probe, 10 labels a class, {words}"
+    with pytest.raises(MfclError, match="condition_value"):
+        from_rows([to_row(result(asked)) | {"condition_value": None}], "results.json")
+
+
+def test_a_row_from_before_noise_had_other_kinds_is_white_noise():
+    row = to_row(result(Question("robustness", "accuracy", "digit", LINEAR, condition=NOISE, condition_value=0.0)))
+    assert (row["condition"], row["task"]) == ("noise", "digit, linear probe, all labels, noise at 0 dB")
+    (found,) = from_rows([row], "results.json")
+    assert (found.question.condition, found.question.condition_value) == (NOISE, 0.0)
 
 
 # Rows of version 0.1

@@ -167,7 +167,10 @@ def test_robustness_is_told_clean_and_at_every_level_of_noise(whole: Whole) -> N
     }
     levels = {f"gain {gain:+g} dB": None for gain in GAIN_DB}
     assert levels
-    assert at == {"clean": None, "noise at 20 dB": 20, "noise at 10 dB": 10, "noise at 0 dB": 0, **levels}
+    others = {"pink noise at 10 dB": None, "babble at 10 dB": None}
+    assert at == {"clean": None, "noise at 20 dB": 20, "noise at 10 dB": 10, "noise at 0 dB": 0, **others, **levels}
+    few = [task(row) for row in own if "10 labels a class" in task(row)]
+    assert {text.split(", ")[-1] for text in few} == set(at)
     clean = next(row for row in own if task(row).endswith("all labels, clean"))
     label = next(row for row in rows if section(row) == "labels" and called(row) == "pre-trained, both")
     assert (clean.value, clean.low, clean.high) == (label.value, label.low, label.high)  # one probe, one figure

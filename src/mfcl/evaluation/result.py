@@ -37,8 +37,10 @@ SELECTIONS = (RANDOM, CHOSEN, "")
 LANDMARKS, ALIGNMENT = "alignment landmarks", "alignment"
 """Baselines by DTW: similarities to landmark clips as a vector, and nearest clips by the distance itself."""
 ALIGNED = (LANDMARKS, ALIGNMENT)
-CLEAN, NOISE, GAIN = "clean", "noise", "gain"
-CONDITIONS = (CLEAN, NOISE, GAIN, "")
+CLEAN, NOISE, PINK, BABBLE, GAIN = "clean", "noise", "pink noise", "babble", "gain"
+OTHER_NOISE = (PINK, BABBLE)
+"""Noise of other kinds than the white `NOISE`, which training uses too."""
+CONDITIONS = (CLEAN, NOISE, *OTHER_NOISE, GAIN, "")
 """How test recordings were altered; the condition's value is in dB. "" if no condition was varied."""
 
 

@@ -19,6 +19,7 @@ from mfcl.evaluation.result import (
     JOINT,
     KINDS,
     NOISE,
+    OTHER_NOISE,
     PROBES,
     SELECTIONS,
     SPEAKER,
@@ -126,7 +127,7 @@ def question_of(row: Mapping[str, Any], where: str) -> Question:
     probe = chosen(row, "probe", PROBES, where)
     condition = chosen(row, "condition", CONDITIONS, where)
     enrolled = whole(row, "enrolled", where) if probe == ENROLLED else optional_whole(row, "enrolled", where)
-    level = number if condition in (NOISE, GAIN) else optional  # their texts hold the value
+    level = number if condition in (NOISE, *OTHER_NOISE, GAIN) else optional  # their texts hold the value
     return Question(
         text(row, "table", where), text(row, "metric", where), text(row, "label", where), probe,
         optional_whole(row, "labels_per_class", where), text(row, "apart", where), enrolled, condition,

@@ -15,6 +15,7 @@ from mfcl.evaluation.result import (
     LINEAR,
     NETWORK,
     NOISE,
+    OTHER_NOISE,
     PAIRS,
     PRETRAINED,
     SPEAKER_PROBES,
@@ -96,9 +97,11 @@ def condition(question: Question) -> str:
     Example:
         >>> condition(Question("robustness", "accuracy", condition=GAIN, condition_value=10.0))
         'gain +10 dB'
+        >>> condition(Question("robustness", "accuracy", condition=BABBLE, condition_value=10.0))
+        'babble at 10 dB'
     """
-    if question.condition == NOISE:
-        return f"noise at {question.condition_value:g} dB"
+    if question.condition in (NOISE, *OTHER_NOISE):
+        return f"{question.condition} at {question.condition_value:g} dB"
     if question.condition == GAIN:
         return f"gain {question.condition_value:+g} dB"
     return question.condition

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from mfcl.evaluation import wording
-from mfcl.evaluation.result import CLEAN, GAIN, NOISE, PRETRAINED, Question, Representation
+from mfcl.evaluation.result import CLEAN, GAIN, NOISE, OTHER_NOISE, PRETRAINED, Question, Representation
 from mfcl.evaluation.summary import Summary
 from mfcl.report.names import called
 from mfcl.report.phrases import counted, shortened
@@ -138,16 +138,18 @@ def choice(one: Representation) -> str:
 
 
 def robustness(figures: Iterable[Summary]) -> list[Plot]:
-    """Return a chart a question of figures against noise, and one against gain where it was measured."""
+    """Return a chart a question of figures against white noise and against gain, and one with rows for other noise."""
+    figures = list(figures)
     groups: dict[Question, list[Summary]] = {}
     for one in figures:
         groups.setdefault(dataclasses.replace(one.question, condition="", condition_value=None), []).append(one)
-    return [
+    lines = [
         plot
         for question, found in groups.items()
         for kind, axis in ((NOISE, "signal to noise, dB"), (GAIN, "gain, dB"))
         for plot in _disturbed(shortened(wording.task(question)), found, kind, axis)
     ]
+    return [*lines, *standing([one for one in figures if one.question.condition in OTHER_NOISE])]
 
 
 def _disturbed(task: str, found: Sequence[Summary], kind: str, axis: str) -> list[Plot]:
@@ -168,8 +170,9 @@ def _disturbed(task: str, found: Sequence[Summary], kind: str, axis: str) -> lis
     )  # fmt: skip
     x = Axis(axis, places[0], places[-1], ticks=tuple((place, ticks[place]) for place in places))
     text = f"{counted(len(series), 'curve')}."
-    chart = LineChart(f"{task} under {kind}", text, x, figure_axis([*own, *clean]), series)
-    return [plot_lines(chart, f"{task}, {kind}")]
+    words = "white noise" if kind == NOISE else kind
+    chart = LineChart(f"{task} under {words}", text, x, figure_axis([*own, *clean]), series)
+    return [plot_lines(chart, f"{task}, {words}")]
 
 
 def standing(figures: Sequence[Summary]) -> list[Plot]:

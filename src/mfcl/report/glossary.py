@@ -88,7 +88,11 @@ OTHERS: dict[str, tuple[str, str]] = {
                  "with replacement, and seeds too. 95 % of the figures lie within."),
     "open": ("Better, worse, open", "Said of a difference on the same test clips: its 95 % interval lies above 0, "
              "below 0, or holds 0."),
-    "matched noise": ("Matched noise", "Noise of the kind that the encoders were trained with."),
+    "matched noise": ("Matched noise", "Noise of the kind that the encoders were trained with: white, whose power is "
+                      "the same at all frequencies."),
+    "pink noise": ("Pink noise", "Noise whose power falls by 3 dB an octave, as that of many rooms and streets does."),
+    "babble": ("Babble", "Training clips of four other speakers at once, of equal power; any other clips where no "
+               "column names speakers."),
 }  # fmt: skip
 """Other words -> their term and what it means."""
 SPOKEN: dict[str, str] = {
@@ -106,7 +110,7 @@ SPOKEN: dict[str, str] = {
     **{kind: KINDS[kind][1] for kind in (UNTRAINED, SUPERVISED, FINE_TUNED, FROM_SCRATCH, JOINT)},
     "Supervised": KINDS[SUPERVISED][1], "trained from scratch": KINDS[FROM_SCRATCH][1],
     "labels in all, chosen": OTHERS["chosen"][1],
-    **{word: OTHERS[word][1] for word in ("DTW", "t-SNE", "matched noise")},
+    **{word: OTHERS[word][1] for word in ("DTW", "t-SNE", "matched noise", "pink noise", "babble")},
 }  # fmt: skip
 """Words as sentences and legends have them -> what is shown on hover over them."""
 

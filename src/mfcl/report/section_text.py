@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from mfcl.evaluation import wording
-from mfcl.evaluation.result import CLEAN, FROM_SCRATCH, GAIN, LINEAR, NETWORK, NOISE, PRETRAINED, Question
+from mfcl.evaluation.result import CLEAN, FROM_SCRATCH, LINEAR, NETWORK, NOISE, OTHER_NOISE, PRETRAINED, Question
 from mfcl.evaluation.summary import Summary
 from mfcl.report.names import called, saw_more
 from mfcl.report.phrases import counted, listed, shortened
@@ -111,7 +111,7 @@ def variants(figures: Iterable[Summary]) -> list[str]:
 def robustness(
     figures: Iterable[Summary], differences: Differences, trained: tuple[float, float] | None = None
 ) -> list[str]:
-    """Say what the loudest noise costs the pre-trained encoders and how they stand in it beside the others.
+    """Say what the loudest white noise costs the pre-trained encoders, and how they stand in it and in other noise.
 
     Args:
         figures: Of the section.
@@ -135,17 +135,27 @@ def robustness(
                 f"From clean clips to {condition_words(asked)} the figure of {named(ours.representation)} goes from "
                 f"{value(quiet)} to {value(ours)}."
             )
-    return [*texts, compare(here, differences), *matched_noise(found, trained)]
+    others = [
+        compare([one for one in found if one.question == question], differences)
+        for question in dict.fromkeys(one.question for one in found if one.question.condition in OTHER_NOISE)
+        if dataclasses.replace(question, condition=CLEAN, condition_value=None) == calm
+    ]
+    return [*texts, compare(here, differences), *matched_noise(found, trained), *filter(None, others)]
 
 
 def matched_noise(found: Sequence[Summary], trained: tuple[float, float] | None) -> list[str]:
-    """Say that the noise of the test was in training too, where it was: both are white."""
+    """Say that the white noise of the test was in training too, where it was, and which other noise was not."""
     if trained is None or not any(one.question.condition == NOISE for one in found):
         return []
     low, high = (f"{end:g}".replace("-", "\N{MINUS SIGN}") for end in trained)
-    others = {one.question.condition for one in found} - {CLEAN, NOISE, GAIN, ""}
-    rest = "" if others else " How they stand in noise of another kind was not measured."
+    heard = {one.question.condition for one in found}
+    others = listed([kind for kind in OTHER_NOISE if kind in heard])
+    rest = (
+        f"Nothing was trained on {others}: what is said of noise should rest on these."
+        if others
+        else "How they stand in noise of another kind was not measured."
+    )
     return [
         f"This is matched noise: it is white, and the pre-trained encoders were trained with white noise too, at {low} "
-        f"to {high} dB. What they gain here they need not gain in other noise.{rest}"
+        f"to {high} dB. What they gain here they need not gain in other noise. {rest}"
     ]

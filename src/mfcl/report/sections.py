@@ -21,7 +21,8 @@ NOTES: dict[str, str] = {
     "ablation": "The recipe with some of its choices changed.",
     "formats": "The same training with other pairs of formats.",
     "geometry": "How the vectors are spread, and how often the two formats of a clip find each other.",
-    "robustness": "The probes trained on clean clips, tested on clips in noise and at other levels.",
+    "robustness": "The probes trained on clean clips, tested on clips in noise, which is white where it has no "
+    "name, and at other levels.",
     "cost": "Time to train, size, and speed of the encoders.",
 }
 """Section -> what is asked in it."""

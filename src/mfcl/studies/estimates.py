@@ -12,6 +12,7 @@ from mfcl.evaluation.result import BASELINE
 from mfcl.models.losses import TERMS
 from mfcl.models.pair import FormatEncoder, make_model
 from mfcl.recipe import Recipe, TrainSettings
+from mfcl.studies.evaluators import HEARD
 from mfcl.studies.fine_tuning import JOINT_EPOCHS
 from mfcl.studies.representations import Source
 from mfcl.training.budget import budget, shortened
@@ -85,7 +86,7 @@ class Rates:
 
     def question(self, section: str, views: int) -> float:
         """Estimate the seconds to evaluate one section on `views` representations."""
-        noisy = 5 * self.embed * self.recordings / 3 if section == "robustness" else 0.0
+        noisy = len(HEARD) * self.embed * self.recordings / 3 if section == "robustness" else 0.0
         return 1.0 if section == "cost" else PER_VIEW * self.recordings * views + noisy
 
 

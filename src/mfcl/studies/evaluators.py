@@ -6,16 +6,22 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
+from mfcl.data.dataset import Data
 from mfcl.data.labels import known_classes
+from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError
+from mfcl.evaluation.babble import Babble
 from mfcl.evaluation.noisy_store import Disturbed
 from mfcl.evaluation.result import (
     ALIGNMENT,
+    BABBLE,
     BASELINE,
     GAIN,
     LANDMARKS,
     NETWORK,
     NOISE,
+    OTHER_NOISE,
+    PINK,
     SUPERVISED,
     Question,
     Representation,
@@ -42,7 +48,14 @@ from mfcl.studies.representations import Source
 from mfcl.studies.workspace import Workspace, view_of
 
 NOISE_DB = (20.0, 10.0, 0.0)
+OTHER_NOISE_DB = 10.0
 GAIN_DB = (-10.0, 10.0)
+HEARD: tuple[tuple[str, float], ...] = (
+    *((NOISE, snr) for snr in NOISE_DB),
+    *((kind, OTHER_NOISE_DB) for kind in OTHER_NOISE),
+    *((GAIN, gain) for gain in GAIN_DB),
+)
+"""How the section `robustness` alters the test recordings: condition and its value in dB."""
 TESTED, OTHERS = 1500, 1500
 """Most test recordings and most others on a map: t-SNE of 3,000 takes about ten seconds of one processor."""
 DISTANCES = Representation(BASELINE, ALIGNMENT)
@@ -154,14 +167,15 @@ def efficiency(workspace: Workspace, source: Source) -> Answer:
 def robustness(workspace: Workspace, source: Source) -> Answer:
     """Measure clean-trained probes on test recordings with noise or another gain."""
     answer = Answer()
-    test = workspace.data.subset("test")
-    heard = [
-        (condition, level, workspace.disturbed(source, Disturbed(test, snr, gain, seed=source.seed)))
-        for condition, level, snr, gain in (
-            *((NOISE, snr, snr, 0.0) for snr in NOISE_DB),
-            *((GAIN, gain, None, gain) for gain in GAIN_DB),
-        )
-    ]
+    heard: list[tuple[str, float, Embeddings]] = []
+    for condition, level in HEARD:
+        try:
+            altered = _altered(workspace.data, condition, level, source.seed)
+            heard.append((condition, level, workspace.disturbed(source, altered)))
+        except MeasureError as error:  # babble needs recordings of others; the rest is measured without
+            if condition != BABBLE:
+                raise
+            answer.notes.append(f"{condition} at {level:g} dB: not measured: {error}")
     for one in source.representations:
         probes = workspace.probes(source, one)
         for per_class in (None, FEW) if probes.can_few(FEW) else (None,):
@@ -172,6 +186,16 @@ def robustness(workspace: Workspace, source: Source) -> Answer:
                 found = probes.under(noisy, condition=condition, value=level, x=x, per_class=per_class)
                 answer.add(one, [found])
     return answer
+
+
+def _altered(data: Data, condition: str, level: float, seed: int) -> Disturbed:
+    """Return the test recordings with noise or another gain; babble is made of training recordings."""
+    test = data.subset("test")
+    if condition == GAIN:
+        return Disturbed(test, gain_db=level, seed=seed)
+    if condition == BABBLE:
+        return Disturbed(test, level, seed=seed, colour="babble", babble=Babble(data.subset("train"), data.speaker))
+    return Disturbed(test, level, seed=seed, colour="pink" if condition == PINK else "white")
 
 
 def geometry(workspace: Workspace, source: Source) -> Answer:

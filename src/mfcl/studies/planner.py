@@ -182,8 +182,9 @@ def steps(
 
 
 def _probed(section: str) -> dict[str, Any]:
-    """Return what else the answers of sections with label probes depend on."""
-    return {"probes": PROBES_VERSION} if section in (*PROBED, *SWEEPS, ABLATION) else {}
+    """Return what else the answers of sections with label probes depend on, such as the kinds of noise."""
+    probed = {"probes": PROBES_VERSION} if section in (*PROBED, *SWEEPS, ABLATION) else {}
+    return {**probed, "heard": [list(one) for one in questions.HEARD]} if section == "robustness" else probed
 
 
 def _tuned(workspace: Workspace, source: Source, *, per_class: int, start: Any) -> Answer:

@@ -9,7 +9,7 @@ SECTIONS = {
     "voices": "the speaker of unseen speakers: kNN, words kept apart, verification",
     "traits": "what is the same in all recordings of a speaker, such as gender",
     "efficiency": "1 to 50 labels a class, 10 to 200 in all, and all: frozen, spread, trained, controls",
-    "robustness": "the label under noise of 20, 10 and 0 dB and other levels",
+    "robustness": "the label under white noise of 20, 10 and 0 dB, pink noise, babble and other levels",
     "geometry": "how embeddings lie: alignment, uniformity, RankMe, CKA, retrieval across formats",
     "maps": "t-SNE of the test recordings",
     "cost": "seconds, parameters, multiply-adds, clips a second",
