@@ -130,7 +130,7 @@ class Crowd:
             wave = self._joined(np.roll(recordings, -turn), start if not turn else 0, length)
             power = float(np.square(wave).mean()) if length else 1.0
             if power > 0:
-                return wave / np.sqrt(power)
+                return np.asarray(wave / np.sqrt(power))
         raise MeasureError(f"babble: the recordings drawn around {self.id} are silent; leave silent ones out")
 
     def _joined(
