@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -72,6 +74,7 @@ def test_merged_frames_are_means_of_a_clips_own_frames(counts: list[int], hop: i
     values = torch.zeros(len(counts), max(counts) + more, 2)
     for row, count in enumerate(counts):
         values[row, :count] = torch.arange(count)[:, None] + torch.tensor([1.0, -5.0])
+        values[row, count:] = 7.0  # padding of any value
     found = merged(Frames(values, torch.tensor(counts)), hop)
     for row, count in enumerate(counts):
         wanted = [values[row, start : min(start + hop, count)].mean(dim=0) for start in range(0, count, hop)]
@@ -170,3 +173,11 @@ def test_a_landmark_longer_than_allowed_is_cut() -> None:
     found = Landmarks(20, LandmarkSettings(count=2, frames=4))
     found.fit([units(9, seed=0, dim=40), units(3, seed=1, dim=40)], seed=0)
     assert sorted(found.lengths.tolist()) == [3, 4]
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 48000, 96000])
+def test_a_frame_of_the_alignment_is_about_20_ms_at_any_rate(rate: int) -> None:
+    model = make_model(dataclasses.replace(ALIGNED, sample_rate=rate), seed=0)
+    for encoder in (model.wave, model.mel):
+        frames = encoder.spectrum(*encoder.front(torch.zeros(1, rate)))
+        assert 40 <= frames.values.shape[1] <= 61, rate

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from mfcl.core.settings import LATER, bounded, check_settings
 from mfcl.embeddings.parts import FORMATS, WORDS, Part, Role, Stage
 from mfcl.models.encoders import EncoderSettings, Frames, make_encoder
-from mfcl.models.encoders.base import Lengths, WaveEncoder
-from mfcl.models.frontends import LogMel, MelSettings, Waveform, aligned_bands
+from mfcl.models.encoders.base import Lengths, WaveEncoder, merged
+from mfcl.models.frontends import ALIGNED_SECONDS, LogMel, MelSettings, Waveform, aligned_bands
 from mfcl.models.heads import Neck, NeckSettings
 from mfcl.models.landmarks import Landmarks, LandmarkSettings
 from mfcl.models.pooling import Pooling
@@ -58,13 +58,14 @@ class FormatEncoder(nn.Module):
         poolings: Mapping[Role, Pooling],
         neck: NeckSettings | None,
         landmarks: Landmarks | None = None,
+        sample_rate: int = 16000,
     ) -> None:
         super().__init__()
         self.front, self.encoder = front, encoder
         # keys are "words" and "voices", not the roles: saved weights have these names
         self.poolings = nn.ModuleDict({WORDS[role]: pooling for role, pooling in poolings.items()})
         self.neck = Neck(self.pooled["content"], neck) if neck is not None else None
-        self.landmarks = landmarks
+        self.landmarks, self.sample_rate = landmarks, sample_rate
 
     def pooling(self, role: Role) -> Pooling:
         """Return the pooling of one part."""
@@ -127,7 +128,9 @@ class FormatEncoder(nn.Module):
         """Return the log powers that landmarks align, a frame every 20 ms; see `encode`."""
         if isinstance(self.front, LogMel):
             return self.front.spectrum(represented, lengths)
-        return cast(WaveEncoder, self.encoder).spectrum(represented, lengths)
+        encoder = cast(WaveEncoder, self.encoder)
+        step = ALIGNED_SECONDS * self.sample_rate / encoder.aligned_samples if encoder.aligned_samples else 1
+        return merged(encoder.spectrum(represented, lengths), max(1, round(step)))
 
     def forward(self, wave: Float[Tensor, "batch samples"], lengths: Lengths = None) -> Float[Tensor, "batch _"]:
         """Return the embeddings of waveforms; each depends on its own clip alone. See `frames`."""
@@ -158,7 +161,7 @@ class MultiFormatModel(nn.Module):
             made = {role: Pooling(pooling, features) for role, pooling in poolings.items()}
             heard = aligned_mel.stop - aligned_mel.start if name == "mel" else int(encoder.aligned)  # type: ignore[arg-type]
             aligned = None if settings.landmarks is None else Landmarks(heard, settings.landmarks)
-            setattr(self, name, FormatEncoder(front, encoder, made, settings.neck, aligned))
+            setattr(self, name, FormatEncoder(front, encoder, made, settings.neck, aligned, settings.sample_rate))
 
     wave: FormatEncoder
     mel: FormatEncoder

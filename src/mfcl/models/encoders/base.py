@@ -57,8 +57,13 @@ class WaveEncoder(nn.Module, abc.ABC):
         """Values in a frame of `spectrum`."""
         return self.features
 
+    @property
+    def aligned_samples(self) -> int:
+        """Samples from frame to frame of `spectrum`; 0 if not known: frames are then aligned as they are."""
+        return 0
+
     def spectrum(self, wave: Float[Tensor, "batch samples"], lengths: Lengths = None) -> Frames:
-        """Return what is aligned, a frame every 20 ms or so: log powers if the encoder has them, else its frames."""
+        """Return what is aligned: log powers if the encoder has them, else its frames."""
         frames: Frames = self(wave, lengths)
         return frames
 
@@ -100,7 +105,7 @@ def within(lengths: Int64[Tensor, " batch"], frames: int) -> Float[Tensor, "batc
 
 
 def merged(frames: Frames, hop: int) -> Frames:
-    """Average every `hop` frames; the last group of a clip may be smaller.
+    """Average every `hop` frames of each clip; its last group may be smaller, and padding of any value is left out.
 
     Example:
         >>> merged(Frames(torch.tensor([[[1.0], [3.0], [5.0]]]), None), 2).values.flatten().tolist()
@@ -109,7 +114,8 @@ def merged(frames: Frames, hop: int) -> Frames:
     lengths = lengths_of(frames)
     batch, width, features = frames.values.shape
     steps = -(-width // hop)
-    padded = functional.pad(frames.values, (0, 0, 0, steps * hop - width))
+    own = frames.values if frames.lengths is None else frames.values * within(lengths, width)[:, :, None]
+    padded = functional.pad(own, (0, 0, 0, steps * hop - width))
     sums = padded.reshape(batch, steps, hop, features).sum(dim=2)
     counts = (lengths[:, None] - hop * torch.arange(steps, device=lengths.device)).clamp(1, hop)
     groups = -(-lengths // hop)

@@ -17,7 +17,6 @@ from mfcl.models.encoders.base import (
     WaveEncoder,
     channels_last,
     initialise,
-    merged,
     whole_windows,
 )
 from mfcl.models.encoders.norm import NormName, make_norm
@@ -30,8 +29,6 @@ HOP = 80
 """Samples between frames."""
 RATE = 16000.0
 """Mel needs hertz; at any sample rate the filters are those of 16 kHz, in samples."""
-MERGED = 4
-"""Frames averaged to one frame of the alignment."""
 STAGES = ((128, 2), (192, 2), (384, 2))
 """Channels and pooling (frames) of each block."""
 LOWEST, HIGHEST = 1 / 320, 0.4875
@@ -89,14 +86,19 @@ class Filterbank1d(WaveEncoder):
         """Values in a frame of `spectrum`."""
         return len(range(FILTERS)[ALIGNED])
 
+    @property
+    def aligned_samples(self) -> int:
+        """Samples from frame to frame of `spectrum`."""
+        return HOP
+
     def spectrum(self, wave: Float[Tensor, "batch samples"], lengths: Lengths = None) -> Frames:
-        """Return the log powers of the filters as they were before training, averaged over 20 ms (at 16 kHz).
+        """Return the log powers of the filters as they were before training, a frame for every `HOP` samples.
 
         Trained filters tell words apart by what follows them, and compare worse frame by frame.
         """
         sound, lengths = whole_windows(wave[:, None, None], lengths, self.samples)
         grid, lengths = self.log_power(sound[:, 0, 0], lengths, self.first_filters)
-        return merged(Frames(grid[:, ALIGNED, 0].transpose(1, 2), lengths), MERGED)
+        return Frames(grid[:, ALIGNED, 0].transpose(1, 2), lengths)
 
     def log_power(
         self, wave: Float[Tensor, "batch samples"], lengths: Lengths, filters: Float[Tensor, "doubled_filters kernel"]
