@@ -43,9 +43,17 @@ def add_commands(command: options.Command) -> None:
     create.add_argument("model", type=options.path, help="a run folder or a checkpoint folder")
     create.add_argument(
         "--cohort", metavar="DATA",
-        help="recordings of other voices to normalise scores by, or none; the model's training recordings if left out",
+        help="recordings of other voices, to know what strangers score, or none; the model's own if left out",
     )  # fmt: skip
     create.add_argument("--cohort-size", type=options.number(20, 100_000), default=300, help="most recordings of it")
+    create.add_argument(
+        "--score", choices=("mean", "best", "average", "both"), default="mean",
+        help="cosine with the mean of a voice's clips, its nearest clip, the mean of all, or half mean, half best",
+    )  # fmt: skip
+    create.add_argument(
+        "--nearest", type=options.number(0, 100_000), default=0, metavar="N",
+        help="normalise scores by the N nearest recordings of the cohort (AS-norm); 0: not",
+    )  # fmt: skip
     options.machine(create)
 
     enrol = action("enrol", _enrol, "add clips to a voice")
@@ -97,6 +105,7 @@ def add_commands(command: options.Command) -> None:
 
     calibrate = action("calibrate", _calibrate, "set the thresholds by held-out recordings of other people")
     _held_out(calibrate)
+    calibrate.add_argument("--quality", action="store_true", help="let scores depend on seconds and level of a clip")
     calibrate.add_argument("--clips", type=options.number(1, MOST_BATCH), help="clips to enrol; as the gallery has")
 
     evaluate = action("evaluate", _evaluate, "measure on held-out recordings of other people")
@@ -150,12 +159,13 @@ def _create(given: argparse.Namespace) -> None:
     use_machine(given.threads)
     with Gallery.create(
         given.gallery, given.model, cohort=None if given.cohort == "none" else given.cohort,
-        normalise=given.cohort != "none", cohort_size=given.cohort_size, device=given.device,
+        cohort_size=0 if given.cohort == "none" else given.cohort_size, score=given.score, nearest=given.nearest,
+        device=given.device,
     ) as made:  # fmt: skip
         about, cohort = made.about, len(made.storage.cohort())
         part = f"its part for {about['part']}" if about["part"] else "all of its embedding"
         print(f"{plain(made.name)}: bound to the model {about['digest'][:12]} in {plain(about['model'])}, {part}")
-        print(f"{cohort} recordings of other voices to normalise scores by" if cohort else "scores are plain cosines")
+        print(f"{cohort} recordings of other voices tell what strangers score" if cohort else "no cohort")
         print(CONSENT)
 
 
@@ -301,7 +311,7 @@ def _calibrate(given: argparse.Namespace) -> None:
     with _opened(given) as gallery:
         made, notes = gallery.calibrate(
             given.data, far=given.far, speaker=given.speaker, label=given.label, split=given.split, clips=given.clips,
-            seed=given.seed,
+            use_quality=given.quality, seed=given.seed,
         )  # fmt: skip
         _say(notes)
         if given.json:

@@ -7,7 +7,7 @@ from mfcl.core.console import printable
 
 if TYPE_CHECKING:
     from mfcl.voices import Calibration, Enrolment, Evaluation, Identification, Turn, Verification
-    from mfcl.voices.gallery import Threshold
+    from mfcl.voices.snapshot import Threshold
 
 
 def percent(share: float) -> str:

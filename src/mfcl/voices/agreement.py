@@ -13,11 +13,11 @@ FEWEST_OF_TWO = 4
 """Fewest clips in which two voices can be suspected: two of each."""
 SAME = 0.9999
 """Cosine from which two clips are the same recording."""
-STRANGER_QUANTILE = 0.5
-"""A clip disagrees if it is no nearer to the others' mean than this share of the cohort's clips."""
+STRANGER_QUANTILE = 0.9
+"""A clip disagrees if this share of the cohort's clips or more are as near to the others' mean as it is."""
 APART = 0.5
-"""Two voices are suspected if clips across two halves agree this much less than clips within them, in units of the
-cohort's deviation."""
+"""Two voices are suspected if clips across two halves agree at least this much less than clips within them, and no more
+than this much more than clips of strangers, in deviations of the cohort's cosines. Measured: docs/voices.md."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Agreement:
     mean: float | None
     """Mean cosine of each clip with the mean of the others; None for a single clip."""
     disagreeing: tuple[int, ...]
-    """Clips (indices) that are no more like the others than a stranger's clip would be."""
+    """Clips (indices) that are no more like the others than strangers' clips may be."""
     groups: tuple[int, ...]
     """Group (0 or 1) of each clip if two voices are suspected, else empty."""
     copies: tuple[tuple[int, int], ...]
@@ -73,7 +73,7 @@ def _two_voices(
     across = float(cosines[~same].mean())
     between = (cohort @ cohort.T)[np.triu_indices(len(cohort), 1)]
     strangers, deviation = float(between.mean()), float(between.std())
-    suspected = across < strangers + deviation and within - across > APART * deviation
+    suspected = across < strangers + APART * deviation and within - across > APART * deviation
     return tuple(groups.tolist()) if suspected else ()
 
 

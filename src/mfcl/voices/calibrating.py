@@ -6,7 +6,6 @@ from jaxtyping import Float32
 from mfcl.core.random import generator
 from mfcl.errors import check_number
 from mfcl.voices.calibration import (
-    FEATURES,
     Calibration,
     apply_weights,
     check_people,
@@ -16,7 +15,7 @@ from mfcl.voices.calibration import (
     supported_rate,
 )
 from mfcl.voices.held_out import DRAWS, People, enrol_and_test, stacked
-from mfcl.voices.scoring import Profiles
+from mfcl.voices.scoring import TOP, WAY, Profiles, Way
 
 MOST_VOICES = 1000
 """Most voices of the gallery that take part; of more, as many are drawn."""
@@ -29,9 +28,12 @@ def calibrate(
     cohort: Float32[np.ndarray, "members dim"],
     gallery: Profiles,
     *,
-    far: float,
+    far: int | float,
     setting: str,
     clips: int | None = None,
+    use_quality: bool = False,
+    way: Way = WAY,
+    top: int = TOP,
     seed: int = 0,
     what: str = "calibration",
 ) -> tuple[Calibration, list[str]]:
@@ -47,6 +49,9 @@ def calibrate(
         far: Share of strangers' clips that may get a name.
         setting: How scores are made.
         clips: Clips to enrol of each person; default: the median of the gallery's voices.
+        use_quality: Let log-likelihood ratios depend on seconds and level of a clip.
+        way: See `raw_scores`.
+        top: See `Scorer`.
         seed: Seed of the draws of enrolled clips.
         what: Name of the recordings, for messages.
 
@@ -69,12 +74,14 @@ def calibrate(
         gallery = _some(gallery, chosen)
     check_people(held.people, what)
     scored = stacked(
-        [enrol_and_test(held, cohort, clips=clips, draw=draw, seed=seed, gallery=gallery) for draw in range(DRAWS)]
+        [
+            enrol_and_test(held, cohort, clips=clips, draw=draw, seed=seed, gallery=gallery, way=way, top=top)
+            for draw in range(DRAWS)
+        ]
     )
     check_people(scored.people[scored.own >= 0], f"{what}, with more than {clips} clips")
-    scores, seconds, same = scored.pairs()
-    weights = fit_weights(scores, seconds, same)
-    trials = scored.trials(apply_weights(weights, FEATURES, scored.scores, scored.seconds))
+    weights = fit_weights(*scored.pairs(), use_quality=use_quality)
+    trials = scored.trials(apply_weights(weights, scored.scores, scored.quality))
     strangers = len(held.people)
     supported = supported_rate(far, strangers)
     if supported > far:
@@ -84,7 +91,7 @@ def calibrate(
         )
     levels = measured_levels(trials, sizes_up_to(trials.largest()), supported, seed=seed)
     made = Calibration(
-        far, supported, tuple(weights.tolist()), FEATURES, trials.persons, strangers, clips, len(gallery), levels,
+        far, supported, tuple(weights.tolist()), trials.persons, strangers, clips, len(gallery), levels,
         setting,
     )  # fmt: skip
     return made, notes

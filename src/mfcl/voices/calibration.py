@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64, Int64
+from jaxtyping import Bool, Float, Float64, Shaped
 
 from mfcl.errors import GalleryError, MeasureError, shown
 from mfcl.evaluation.speaker.open_set import Trials, operating_point
@@ -15,8 +15,6 @@ LEAST_PEOPLE = 5
 ONE_IN = 3.0
 """Rule of three: n clips without a false alarm support a rate of 3 / n (95 %)."""
 SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
-FEATURES = ("score", "log seconds")
-"""What the log-likelihood ratio is computed from; chosen by measuring (docs/voices.md)."""
 REGULARISATION = 1.0
 """Inverse strength (C of scikit-learn)."""
 
@@ -47,8 +45,7 @@ class Calibration:
     far: float
     """Share that the recordings support, at least `asked`."""
     weights: tuple[float, ...]
-    """Intercept, then the weight of each of `features`."""
-    features: tuple[str, ...]
+    """Intercept, weight of the score and, if quality is used, of the logarithm of the seconds and of the level."""
     people: int
     clips: int
     enrolled: int
@@ -61,10 +58,10 @@ class Calibration:
     """How scores were made; thresholds hold for no other."""
 
     def ratios(
-        self, scores: Float[np.ndarray, "clips voices"], seconds: Float64[np.ndarray, " clips"]
+        self, scores: Float[np.ndarray, "clips voices"], quality: Float64[np.ndarray, "clips 2"]
     ) -> Float64[np.ndarray, "clips voices"]:
         """Return the natural logarithm of the likelihood ratio of each clip with each voice."""
-        return apply_weights(np.array(self.weights), self.features, scores, seconds)
+        return apply_weights(np.array(self.weights), scores, quality)
 
     def level(self, size: int) -> tuple[Level, bool]:
         """Return threshold and expected rates for a gallery size, and whether they go beyond what was measured.
@@ -99,12 +96,9 @@ class Calibration:
         """
         try:
             levels = tuple(Level(**level) for level in content["levels"])
-            made = cls(**{
-                **content, "levels": levels, "weights": tuple(content["weights"]),
-                "features": tuple(content["features"]),
-            })  # fmt: skip
+            made = cls(**{**content, "levels": levels, "weights": tuple(content["weights"])})
             numbers = np.array([made.far, *made.weights, *(level.threshold for level in levels)], dtype=np.float64)
-            if not levels or not np.isfinite(numbers).all() or len(made.weights) != len(made.features) + 1:
+            if not levels or not np.isfinite(numbers).all() or len(made.weights) not in (2, 4):
                 raise ValueError("numbers are missing")
         except (KeyError, TypeError, ValueError) as error:
             raise GalleryError(
@@ -113,7 +107,7 @@ class Calibration:
         return made
 
 
-def supported_rate(far: float, clips: int) -> float:
+def supported_rate(far: int | float, clips: int) -> float:
     """Return the share of false alarms that clips of strangers support: `far`, or more if they are too few.
 
     Example:
@@ -125,12 +119,21 @@ def supported_rate(far: float, clips: int) -> float:
 
 def fit_weights(
     scores: Float64[np.ndarray, " trials"],
-    seconds: Float64[np.ndarray, " trials"],
+    quality: Float64[np.ndarray, "trials 2"],
     same: Bool[np.ndarray, " trials"],
     *,
-    features: tuple[str, ...] = FEATURES,
+    use_quality: bool = False,
 ) -> Float64[np.ndarray, " weights"]:
     """Fit a logistic regression on trials, both kinds weighing equally: its output is a log-likelihood ratio.
+
+    Args:
+        scores: Of each trial.
+        quality: Of each trial's clip; see `Heard.quality`.
+        same: Whether both sides of a trial are of one person.
+        use_quality: Let the ratio depend on the clip's quality too.
+
+    Returns:
+        Intercept, weight of the score and, with quality, the weights of its two columns.
 
     Raises:
         MeasureError: there are no trials of one kind, or higher scores do not speak for the same voice.
@@ -139,9 +142,9 @@ def fit_weights(
 
     if same.all() or not same.any():
         raise MeasureError("calibration: wanted trials of equal and of different speakers, got one kind")
-    model = LogisticRegression(C=REGULARISATION, class_weight="balanced", max_iter=1000)
-    table = feature_table(features, scores, seconds)
+    table = np.column_stack([scores, quality]) if use_quality else scores[:, None]
     centre, scale = table.mean(axis=0), np.maximum(table.std(axis=0), 1e-9)
+    model = LogisticRegression(C=REGULARISATION, class_weight="balanced", max_iter=1000)
     model.fit((table - centre) / scale, same)
     slopes = model.coef_[0] / scale
     if slopes[0] <= 0:
@@ -152,25 +155,16 @@ def fit_weights(
     return np.array([model.intercept_[0] - slopes @ centre, *slopes])
 
 
-def feature_table(
-    features: tuple[str, ...], scores: Float64[np.ndarray, " trials"], seconds: Float64[np.ndarray, " trials"]
-) -> Float64[np.ndarray, "trials features"]:
-    """Return the features of trials."""
-    known = {"score": scores, "log seconds": np.log(np.maximum(seconds, 0.01))}
-    return np.stack([known[name] for name in features], axis=1)
-
-
 def apply_weights(
     weights: Float64[np.ndarray, " weights"],
-    features: tuple[str, ...],
     scores: Float[np.ndarray, "clips voices"],
-    seconds: Float64[np.ndarray, " clips"],
+    quality: Float64[np.ndarray, "clips 2"],
 ) -> Float64[np.ndarray, "clips voices"]:
     """Return the log-likelihood ratio of each clip with each voice."""
-    other = np.full(len(seconds), weights[0])
-    for name, weight in zip(features[1:], weights[2:], strict=True):
-        other += weight * feature_table((name,), np.zeros(len(seconds)), seconds)[:, 0]
-    return np.asarray(weights[1] * scores.astype(np.float64) + other[:, None])
+    of_clip = np.full(len(scores), weights[0])
+    if len(weights) > 2:
+        of_clip = of_clip + quality @ weights[2:]
+    return np.asarray(weights[1] * scores.astype(np.float64) + of_clip[:, None])
 
 
 def sizes_up_to(largest: int) -> list[int]:
@@ -183,7 +177,7 @@ def sizes_up_to(largest: int) -> list[int]:
     return sorted({*(size for size in SIZES if size < largest), largest})
 
 
-def measured_levels(trials: Trials, sizes: list[int], far: float, *, seed: int = 0) -> tuple[Level, ...]:
+def measured_levels(trials: Trials, sizes: list[int], far: int | float, *, seed: int = 0) -> tuple[Level, ...]:
     """Return threshold and rates for each gallery size."""
     found = []
     for size in sizes:
@@ -199,7 +193,7 @@ def measured_levels(trials: Trials, sizes: list[int], far: float, *, seed: int =
     return tuple(found)
 
 
-def check_people(people: Int64[np.ndarray, " clips"], what: str) -> None:
+def check_people(people: Shaped[np.ndarray, " clips"], what: str) -> None:
     """Check that there are enough people to calibrate on.
 
     Raises:

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 Row = tuple[Any, ...]
 
@@ -17,6 +17,7 @@ class Types(NamedTuple):
     bytes: str
 
 
+@runtime_checkable
 class Database(Protocol):
     """A connection to a database.
 

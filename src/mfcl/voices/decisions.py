@@ -68,10 +68,9 @@ class Verification:
 def decide(
     scores: Float64[np.ndarray, " voices"],
     names: tuple[str, ...],
-    threshold: float,
+    threshold: int | float,
     *,
-    least_margin: float,
-    overlap: Float64[np.ndarray, "voices voices"] | None = None,
+    least_margin: int | float,
 ) -> tuple[str, str, int, int]:
     """Return the name, the reason for `unknown`, and the places of the best and the next voice (-1 for none).
 
@@ -80,7 +79,6 @@ def decide(
         names: Name of each voice.
         threshold: Lowest score that gets a name.
         least_margin: Smallest difference between the best and the next voice.
-        overlap: Score of each voice's mean with every other voice.
 
     Example:
         >>> decide(np.array([5.0, 4.9]), ("a", "b"), 3.0, least_margin=0.7)[:2]
@@ -95,14 +93,15 @@ def decide(
     if scores[best] < threshold:
         return UNKNOWN, BELOW, best, second
     if second >= 0 and scores[best] - scores[second] < least_margin:
-        both = overlap is not None and max(overlap[best, second], overlap[second, best]) >= threshold
-        return UNKNOWN, OVERLAP if both else MARGIN, best, second
+        return UNKNOWN, MARGIN, best, second
     return names[best], "", best, second
 
 
-def cohort_threshold(scorer: Scorer, far: float = COHORT_FAR) -> float:
+def cohort_threshold(scorer: Scorer, far: int | float = COHORT_FAR) -> float:
     """Return the score that at most `far` of the cohort's clips reach with any enrolled voice."""
-    return float(np.quantile(scorer.cohort_scores().max(axis=1), 1 - far)) if scorer.normalises else float("nan")
+    if not len(scorer.cohort) or not len(scorer.profiles):
+        return float("inf")
+    return float(np.quantile(scorer.cohort_scores().max(axis=1), 1 - far))
 
 
 def nearest_clips(

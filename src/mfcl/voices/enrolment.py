@@ -95,8 +95,6 @@ def _likenesses(own: int, places: np.ndarray, profiles: Profiles, sources: list[
     if cosines[row, column] > SAME:
         owner = profiles.names[profiles.owners[others][column]]
         return [f"{sources[places[row]]} is enrolled as {owner!r} too: the same recording"]
-    if not scorer.normalises:
-        return []
     scores = scorer(profiles.means[own : own + 1])[0]
     scores[own] = -np.inf
     nearest = int(scores.argmax())

@@ -1,7 +1,8 @@
 """Measure a model's voices on held-out people: closed set, open set and verification, by clips and seconds."""
 
+import functools
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,13 +13,13 @@ from mfcl.evaluation.bootstrap import bootstrap_interval, interval_of
 from mfcl.evaluation.metrics import lowest_cost
 from mfcl.evaluation.speaker.curves import BINS, TARGET, Curve, error_curve, speaker_draws
 from mfcl.evaluation.speaker.open_set import cllr, min_cllr, operating_point
-from mfcl.voices.calibration import FEATURES, Calibration, apply_weights, fit_weights, sizes_up_to
+from mfcl.voices.calibration import Calibration, apply_weights, fit_weights, sizes_up_to
 from mfcl.voices.held_out import DRAWS, People, Scored, enrol_and_test, stacked
+from mfcl.voices.scoring import TOP, WAY, Way
 
 CLIPS = (1, 3, 5, 10)
 STRANGERS = 1 / 3
 """Share of people who are never enrolled, for the open set."""
-SECONDS = ("short", "middle", "long")
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,11 @@ def evaluate(
     held: People,
     cohort: Float32[np.ndarray, "members dim"],
     *,
-    far: float,
+    far: int | float,
     clips: Sequence[int] = CLIPS,
     calibration: Calibration | None = None,
+    way: Way = WAY,
+    top: int = TOP,
     seed: int = 0,
 ) -> Evaluation:
     """Measure on held-out people; nobody is enrolled in the gallery itself.
@@ -75,6 +78,8 @@ def evaluate(
         far: Share of false alarms of the open set.
         clips: Numbers of enrolled clips; those that too few people exceed are left out and noted.
         calibration: The gallery's calibration.
+        way: See `raw_scores`.
+        top: See `Scorer`.
         seed: Seed of all draws.
 
     Raises:
@@ -89,13 +94,14 @@ def evaluate(
     ]
     if not usable:
         raise MeasureError(f"evaluation: wanted people with more clips than {min(clips)}, the most is {counts.max()}")
+    draw = functools.partial(enrol_and_test, held, cohort, way=way, top=top, seed=seed)
     figures: list[Figure] = []
     curves: dict[int, Curve] = {}
     several_words = len(np.unique(held.words)) > 1
     for count in usable:
         for apart in (False, True) if several_words else (False,):
             try:
-                some = _draws(held, cohort, count, seed, apart=apart)
+                some = _draws(draw, count, apart=apart)
             except MeasureError as error:
                 notes.append(f"{count} clips with words apart: {error}")
                 continue
@@ -104,20 +110,13 @@ def evaluate(
             figures += found
             if not apart:
                 curves[count] = curve
-        figures += _open_set(held, cohort, count, far, calibration, seed)
+        figures += _open_set(draw, count, far, calibration, seed)
     return Evaluation(tuple(figures), curves, len(counts), len(held.people), tuple(notes))
 
 
-def _draws(
-    held: People, cohort: Float32[np.ndarray, "members dim"], count: int, seed: int, *, apart: bool = False,
-    strangers: float = 0.0,
-) -> Scored:  # fmt: skip
-    return stacked(
-        [
-            enrol_and_test(held, cohort, clips=count, draw=draw, seed=seed, apart=apart, strangers=strangers)
-            for draw in range(DRAWS)
-        ]
-    )
+def _draws(draw: Callable[..., Scored], clips: int, *, apart: bool = False, strangers: float = 0.0) -> Scored:
+    """Return the trials of all draws of enrolled clips."""
+    return stacked([draw(clips=clips, draw=number, apart=apart, strangers=strangers) for number in range(DRAWS)])
 
 
 def _voices(scored: Scored) -> float:
@@ -142,19 +141,20 @@ def _verification(
     same = np.arange(ratios.shape[1]) == scored.own[:, None]
     counted = ~np.isnan(ratios)
     people = np.broadcast_to(scored.people[:, None], ratios.shape)[counted]
-    seconds = np.broadcast_to(scored.seconds[:, None], ratios.shape)[counted]
+    length = np.exp(scored.quality[:, 0])
+    seconds = np.broadcast_to(length[:, None], ratios.shape)[counted]
     values, truth = ratios[counted], same[counted]
     voices, made = _voices(scored), []
     curve, found = _rates(values, truth, people, seed)
     for what, value, low, high in found:
         made.append(Figure(what, count, voices, value, low, high, len(ratios), apart))
     if not apart:
-        edges = np.quantile(scored.seconds, [0, 1 / 3, 2 / 3, 1])
+        edges = np.quantile(length, [0, 1 / 3, 2 / 3, 1])
         for low_edge, high_edge in itertools.pairwise(edges.tolist()):
             inside = (seconds >= low_edge) & (seconds <= high_edge)
             if high_edge > low_edge and truth[inside].any() and not truth[inside].all():
                 what, value, low, high = _rates(values[inside], truth[inside], people[inside], seed)[1][0]
-                tested = int(((scored.seconds >= low_edge) & (scored.seconds <= high_edge)).sum())
+                tested = int(((length >= low_edge) & (length <= high_edge)).sum())
                 limits = (float(low_edge), float(high_edge))
                 made.append(Figure(what, count, voices, value, low, high, tested, seconds=limits))
     return made, curve.thinned()
@@ -189,28 +189,30 @@ def _ratios(scored: Scored, calibration: Calibration | None, seed: int) -> Float
     """Return log-likelihood ratios of all clips with all voices; NaN for voices that do not count."""
     scores = np.where(scored.excluded, np.nan, scored.scores)
     if calibration is not None:
-        return calibration.ratios(scores, scored.seconds)
+        return calibration.ratios(scores, scored.quality)
     persons = np.unique(scored.people)
     half = np.isin(scored.people, persons[::2])
     found = np.empty_like(scores)
     for mine in (half, ~half):  # fitted on the other half's people
-        other = Scored(*(getattr(scored, name)[~mine] for name in ("scores", "own", "people", "seconds", "excluded")))
-        weights = fit_weights(*other.pairs())
-        found[mine] = apply_weights(weights, FEATURES, scores[mine], scored.seconds[mine])
+        other = Scored(*(getattr(scored, name)[~mine] for name in ("scores", "own", "people", "quality", "excluded")))
+        try:
+            weights = fit_weights(*other.pairs())
+        except MeasureError:  # scores that tell nothing: ratios that say nothing, in the scores' order
+            weights = np.array([0.0, 1e-6])
+        found[mine] = apply_weights(weights, scores[mine], scored.quality[mine])
     return found
 
 
 def _open_set(
-    held: People,
-    cohort: Float32[np.ndarray, "members dim"],
+    draw: Callable[..., Scored],
     count: int,
-    far: float,
+    far: int | float,
     calibration: Calibration | None,
     seed: int,
 ) -> list[Figure]:
     """Return false alarms of strangers and misses of enrolled people, against the gallery's size."""
     try:
-        scored = _draws(held, cohort, count, seed, strangers=STRANGERS)
+        scored = _draws(draw, count, strangers=STRANGERS)
     except MeasureError:
         return []
     trials = scored.trials(_ratios(scored, calibration, seed))
@@ -226,7 +228,7 @@ def _open_set(
                 ("misses_reached", reached.misses, reached.misses_interval),
             ]
         made += [
-            Figure(what, count, size, value, ends.low, ends.high, len(scored.own), asked=far)
+            Figure(what, count, float(size), value, ends.low, ends.high, len(scored.own), asked=far)
             for what, value, ends in rates
         ]
     return made

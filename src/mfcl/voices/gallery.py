@@ -1,53 +1,28 @@
 """A gallery of voices: enrol, identify, verify, calibrate."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Float64
 
 from mfcl.audio.arrays import listed
 from mfcl.data.decoding import LeftOut
 from mfcl.data.manifest import Manifest
 from mfcl.embeddings.linalg import unit_rows
-from mfcl.errors import GalleryError, check_number
-from mfcl.voices import calibrating, decisions, evaluating
+from mfcl.errors import GalleryError, check_number, one_of
+from mfcl.voices import calibrating, evaluating
 from mfcl.voices.agreement import agreement
-from mfcl.voices.calibration import Calibration, Level
-from mfcl.voices.decisions import Identification, Verification
+from mfcl.voices.answers import identifications, verifications
+from mfcl.voices.calibration import Calibration
+from mfcl.voices.decisions import LEAST_MARGIN, Identification, Verification
 from mfcl.voices.enrolment import Enrolment, clips_of, findings
 from mfcl.voices.material import COHORT_SIZE, cohort_of, held_out_people, manifest_of, training_list
-from mfcl.voices.scoring import TOP, WAY, Profiles, Scorer
-from mfcl.voices.sound import Heard, Listener, joined
+from mfcl.voices.scoring import TOP, WAY, WAYS, Way
+from mfcl.voices.snapshot import Snapshot, Threshold, read_snapshot
+from mfcl.voices.sound import Heard, Listener
 from mfcl.voices.storage import Storage, Voice
 from mfcl.voices.turns import SWITCH, Turn, turns
-
-VOICES_AT_ONCE = 1000
-"""Voices whose scores are kept for every window of a recording; of a larger gallery only the likely ones are."""
-WINDOWS_AT_ONCE = 256
-
-
-@dataclass(frozen=True, eq=False)
-class Snapshot:
-    """The voices of a gallery in memory."""
-
-    changes: int
-    profiles: Profiles
-    sources: list[str]
-    scorer: Scorer
-    calibration: Calibration | None
-
-
-@dataclass(frozen=True)
-class Threshold:
-    """The threshold of a gallery, and what to expect of it."""
-
-    value: float
-    level: Level | None
-    """What was measured in calibration; None without one."""
-    notes: tuple[str, ...]
 
 
 class Gallery:
@@ -76,8 +51,9 @@ class Gallery:
         model: Any,
         *,
         cohort: str | Path | Manifest | Heard | None = None,
-        normalise: bool = True,
         cohort_size: int = COHORT_SIZE,
+        score: Way = WAY,
+        nearest: int = TOP,
         device: str = "auto",
     ) -> "Gallery":
         """Make an empty gallery for one model.
@@ -86,24 +62,29 @@ class Gallery:
             place: A new file, or the address of a PostgreSQL database.
             model: The trained model, or its folder.
             cohort: Recordings of other voices to normalise scores by; default: those that the model was trained on.
-            normalise: False for no cohort.
-            cohort_size: Most recordings of the cohort.
+            cohort_size: Most recordings of the cohort; 0 for none.
+            score: How the clips of a voice make one score: `mean`, `best`, `average`, `both`; see `raw_scores`.
+            nearest: Cohort members that scores are normalised by; 0: scores stay cosines, and the cohort only tells
+                what strangers score.
             device: `auto`, `cpu`, `cuda`, ...
 
         Raises:
             GalleryError: there is a gallery already, or the model cannot be used.
         """
-        check_number("cohort size", cohort_size, 2, 100_000, whole=True, error=GalleryError)
+        check_number("cohort size", cohort_size, 0, 100_000, whole=True, error=GalleryError)
+        check_number("nearest", nearest, 0, 100_000, whole=True, error=GalleryError)
+        if score not in WAYS:
+            raise GalleryError(one_of("way to score", score, WAYS))
         listener, left_out = _listener(model, device), LeftOut()
-        if not normalise:
-            vectors = np.zeros((0, 1), dtype=np.float32)
-            about = {"dim": str(listener.dim)}
-        else:
+        vectors = np.zeros((0, listener.dim), dtype=np.float32)
+        if cohort_size:
             source = cohort if cohort is not None else training_list(listener.folder)
             heard = source if isinstance(source, Heard) else cohort_of(source, listener, left_out, size=cohort_size)
             vectors = unit_rows(heard.vectors, np.float32)
-            about = {"dim": str(vectors.shape[1])}
-        about |= {"model": listener.folder, "digest": listener.digest, "part": listener.part}
+        about = {
+            "model": listener.folder, "digest": listener.digest, "part": listener.part, "dim": str(listener.dim),
+            "score": score, "nearest": str(nearest),
+        }  # fmt: skip
         left_out.write(None)
         made = cls(Storage.create(place, about, vectors), model=listener)
         made._listener = listener
@@ -213,29 +194,11 @@ class Gallery:
         sounds: Any,
         *,
         sample_rate: int | float | None = None,
-        least_margin: float = decisions.LEAST_MARGIN,
+        least_margin: int | float = LEAST_MARGIN,
     ) -> list[Identification]:
         """Say who speaks in each clip: a name, or `unknown` with the reason."""
-        heard, now = self._hear(sounds, sample_rate), self._now()
-        threshold, names = self.threshold().value, now.profiles.names
-        scores = self._scores(now, heard)
-        found = []
-        for place, row in enumerate(unit_rows(heard.vectors)):
-            own = scores[place]
-            # only the two best voices can overlap: their profiles are compared when it matters
-            name, reason, best, second = decisions.decide(own, names, threshold, least_margin=least_margin)
-            if reason == decisions.MARGIN and self._overlap(now, best, second) >= threshold:
-                reason = decisions.OVERLAP
-            found.append(
-                Identification(
-                    heard.sources[place], name, reason, names[best] if best >= 0 else "",
-                    float(own[best]) if best >= 0 else float("-inf"),
-                    float(own[best] - own[second]) if second >= 0 else None, names[second] if second >= 0 else "",
-                    float(heard.seconds[place]), float(heard.levels[place]),
-                    decisions.nearest_clips(row, now.profiles, now.sources) if len(names) else (),
-                )
-            )  # fmt: skip
-        return found
+        heard = self._hear(sounds, sample_rate)
+        return identifications(self._now(), heard, least_margin=least_margin)
 
     def verify(self, name: str, sounds: Any, *, sample_rate: int | float | None = None) -> list[Verification]:
         """Say for each clip whether it is of the voice it is said to be of.
@@ -244,28 +207,16 @@ class Gallery:
             GalleryError: there is no such voice.
         """
         self._storage.find(name)
-        heard, now = self._hear(sounds, sample_rate), self._now()
-        if name not in now.profiles.names:
-            raise GalleryError(f"{self.name}: {name!r} has no clips; enrol some")
-        threshold = self.threshold(size=1).value
-        scores, own = self._scores(now, heard), now.profiles.names.index(name)
-        best = scores.argmax(axis=1)
-        return [
-            Verification(
-                heard.sources[place], name, bool(scores[place, own] >= threshold), float(scores[place, own]), threshold,
-                "" if best[place] == own else now.profiles.names[best[place]],
-                float(heard.seconds[place]), float(heard.levels[place]),
-            )
-            for place in range(len(heard))
-        ]  # fmt: skip
+        heard = self._hear(sounds, sample_rate)
+        return verifications(self._now(), name, heard)
 
     def turns(
         self,
         files: str | Path | Manifest | Sequence[str | Path],
         *,
-        window: float = 2.0,
-        hop: float = 0.5,
-        switch: float = SWITCH,
+        window: int | float = 2.0,
+        hop: int | float = 0.5,
+        switch: int | float = SWITCH,
     ) -> list[Turn]:
         """Say who speaks when in recordings of any length; pauses are left out.
 
@@ -279,7 +230,7 @@ class Gallery:
         now, left_out, found = self._now(), LeftOut(), []
         threshold = self.threshold().value
         for recording in self.listener.windows(manifest_of(files), left_out, window=window, hop=hop):
-            kept, scores = self._window_scores(now, recording.heard)
+            kept, scores = now.window_scores(recording.heard)
             names = tuple(now.profiles.names[place] for place in kept)
             found += turns(
                 recording.source, recording.starts, recording.ends, recording.heard.levels, scores, names, threshold,
@@ -304,11 +255,12 @@ class Gallery:
         self,
         data: str | Path | Manifest,
         *,
-        far: float = 0.01,
+        far: int | float = 0.01,
         speaker: str | None = None,
         label: str | None = None,
         split: str | None = None,
         clips: int | None = None,
+        use_quality: bool = False,
         seed: int = 0,
     ) -> tuple[Calibration, list[str]]:
         """Set the thresholds by held-out recordings of other people; return them with notes.
@@ -321,7 +273,8 @@ class Gallery:
         left_out.write(None)
         now = self._now()
         made, notes = calibrating.calibrate(
-            held, now.scorer.cohort, now.profiles, far=far, setting=self._setting(now), clips=clips, seed=seed,
+            held, now.scorer.cohort, now.profiles, far=far, setting=now.setting, clips=clips, seed=seed,
+            use_quality=use_quality, way=now.scorer.way, top=now.scorer.top,
             what=str(data if not isinstance(data, Manifest) else data.root),
         )  # fmt: skip
         self._storage.calibrate(made.to_json())
@@ -332,7 +285,7 @@ class Gallery:
         self,
         data: str | Path | Manifest,
         *,
-        far: float = 0.01,
+        far: int | float = 0.01,
         speaker: str | None = None,
         label: str | None = None,
         split: str | None = None,
@@ -350,7 +303,14 @@ class Gallery:
         left_out.write(None)
         now = self._now()
         return evaluating.evaluate(
-            held, now.scorer.cohort, far=far, clips=clips, calibration=now.calibration, seed=seed
+            held,
+            now.scorer.cohort,
+            far=far,
+            clips=clips,
+            calibration=now.calibration,
+            seed=seed,
+            way=now.scorer.way,
+            top=now.scorer.top,
         )
 
     def threshold(self, size: int | None = None) -> Threshold:
@@ -358,30 +318,7 @@ class Gallery:
 
         Without a calibration it is set by the cohort; without a cohort there is none, and nobody gets a name.
         """
-        now = self._now()
-        voices = max(1, len(now.profiles) if size is None else size)
-        if now.calibration is not None:
-            level, beyond = now.calibration.level(voices)
-            note = (
-                f"calibrated for up to {now.calibration.levels[-1].size} voices, the gallery has {voices}: "
-                "the threshold is extrapolated; calibrate again"
-            )
-            return Threshold(level.threshold, level, (note,) if beyond else ())
-        advice = "calibrate on recordings like yours: mfcl voices calibrate"
-        if not now.scorer.normalises:
-            note = f"neither calibrated nor a cohort: nothing tells a threshold, so all are unknown; {advice}"
-            return Threshold(float("inf"), None, (note,))
-        value = decisions.cohort_threshold(now.scorer) if len(now.profiles) else float("inf")
-        note = f"not calibrated: the threshold is what 1 % of the training recordings reach; {advice}"
-        return Threshold(value, None, (note,))
-
-    def vectors(self, name: str) -> Float32[np.ndarray, "clips dim"]:
-        """Return a voice's unit vectors."""
-        now = self._now()
-        self._storage.find(name)
-        names = now.profiles.names
-        chosen = now.profiles.owners == (names.index(name) if name in names else -1)
-        return np.asarray(now.profiles.vectors[chosen])
+        return self._now().threshold(size)
 
     @property
     def storage(self) -> Storage:
@@ -400,48 +337,9 @@ class Gallery:
 
     def _now(self) -> Snapshot:
         """Return the voices in memory, read again if another process has changed them."""
-        storage = self._storage
-        with storage.database.transaction(write=False):
-            changes = storage.changes()
-            if self._snapshot is None or self._snapshot.changes != changes:
-                names, owners, vectors, sources = storage.profiles()
-                content = storage.calibration()
-                calibration = None if content is None else Calibration.from_json(content, where=self.name)
-                scorer = Scorer(Profiles.of(tuple(names), owners, vectors), storage.cohort())
-                self._snapshot = Snapshot(changes, scorer.profiles, sources, scorer, calibration)
-                if calibration is not None and calibration.setting != self._setting(self._snapshot):
-                    raise GalleryError(f"{self.name}: calibrated with other settings of scores; calibrate again")
-            return self._snapshot
-
-    def _scores(self, now: Snapshot, heard: Heard) -> Float64[np.ndarray, "clips voices"]:
-        dim = int(self.about["dim"])
-        if heard.vectors.shape[1] != dim:
-            raise GalleryError(f"{self.name}: wanted vectors of {dim} values, got {heard.vectors.shape[1]}")
-        scores = now.scorer(heard.vectors)
-        return np.asarray(scores if now.calibration is None else now.calibration.ratios(scores, heard.seconds))
-
-    def _window_scores(self, now: Snapshot, heard: Heard) -> tuple[list[int], Float64[np.ndarray, "windows voices"]]:
-        """Return the scores of windows with all voices, or, in a large gallery, with those that are ever the best."""
-        blocks = [
-            np.arange(first, min(first + WINDOWS_AT_ONCE, len(heard)))
-            for first in range(0, len(heard), WINDOWS_AT_ONCE)
-        ]
-        kept = list(range(len(now.profiles)))
-        if len(kept) > VOICES_AT_ONCE:
-            best = np.concatenate([self._scores(now, heard.select(block)).argmax(axis=1) for block in blocks])
-            voices, counts = np.unique(best, return_counts=True)
-            kept = voices[np.argsort(-counts, kind="stable")[:VOICES_AT_ONCE]].tolist()
-        return kept, np.concatenate([self._scores(now, heard.select(block))[:, kept] for block in blocks])
-
-    def _overlap(self, now: Snapshot, one: int, other: int) -> float:
-        """Return the score of one voice's mean with another voice."""
-        own = now.profiles.owners == one
-        typical = joined([Heard(now.profiles.means[one : one + 1], np.array([1.0]), np.array([-20.0]), ("",))])
-        return float(self._scores(now, typical)[0, other]) if own.any() else float("-inf")
-
-    @staticmethod
-    def _setting(now: Snapshot) -> str:
-        return f"{WAY}, {len(now.scorer.cohort)} of a cohort, {TOP} nearest"
+        if self._snapshot is None or self._snapshot.changes != self._storage.changes():
+            self._snapshot = read_snapshot(self._storage)
+        return self._snapshot
 
 
 def _listener(model: Any, device: str) -> Listener:

@@ -68,7 +68,9 @@ class ModelListener:
             raise AudioError(f"{manifest.root}: no recording could be read; the first: {_first(left_out)}")
         return joined(found), np.array(places, dtype=np.int64)
 
-    def windows(self, manifest: Manifest, left_out: LeftOut, *, window: float, hop: float) -> Sequence[HeardWindows]:
+    def windows(
+        self, manifest: Manifest, left_out: LeftOut, *, window: int | float, hop: int | float
+    ) -> Sequence[HeardWindows]:
         """Return the windows of each recording; the recordings are streamed, their vectors are kept.
 
         Raises:

@@ -10,6 +10,7 @@ from mfcl.errors import MeasureError
 from mfcl.evaluation.speaker.enrolled import enrolled_clips
 from mfcl.evaluation.speaker.open_set import Trials
 from mfcl.voices.scoring import TOP, WAY, Profiles, Scorer, Way
+from mfcl.voices.sound import Heard
 
 DRAWS = 5
 """Draws of the enrolled clips; each clip is tested in several of them."""
@@ -19,8 +20,7 @@ DRAWS = 5
 class People:
     """Held-out clips of known people."""
 
-    vectors: Float32[np.ndarray, "clips dim"]
-    seconds: Float64[np.ndarray, " clips"]
+    heard: Heard
     people: Shaped[np.ndarray, " clips"]
     """Name of each clip's person."""
     words: Shaped[np.ndarray, " clips"]
@@ -35,7 +35,8 @@ class Scored:
     own: Int64[np.ndarray, " clips"]
     """Column of each clip's own voice; -1 for none."""
     people: Int64[np.ndarray, " clips"]
-    seconds: Float64[np.ndarray, " clips"]
+    quality: Float64[np.ndarray, "clips 2"]
+    """See `Heard.quality`."""
     excluded: Bool[np.ndarray, "clips voices"]
     """Voices that are not to be counted: of the gallery, with the name of the tested person."""
 
@@ -46,11 +47,11 @@ class Scored:
 
     def pairs(
         self,
-    ) -> tuple[Float64[np.ndarray, " trials"], Float64[np.ndarray, " trials"], Bool[np.ndarray, " trials"]]:
-        """Return score, seconds and whether it is the same person, of every clip with every voice that counts."""
+    ) -> tuple[Float64[np.ndarray, " trials"], Float64[np.ndarray, "trials 2"], Bool[np.ndarray, " trials"]]:
+        """Return score, quality and whether it is the same person, of every clip with every voice that counts."""
         same = np.arange(self.scores.shape[1]) == self.own[:, None]
         counted = same | ~self.excluded
-        return self.scores[counted], np.repeat(self.seconds, counted.sum(axis=1)), same[counted]
+        return self.scores[counted], np.repeat(self.quality, counted.sum(axis=1), axis=0), same[counted]
 
 
 def enrol_and_test(
@@ -61,7 +62,7 @@ def enrol_and_test(
     draw: int,
     seed: int = 0,
     gallery: Profiles | None = None,
-    strangers: float = 0.0,
+    strangers: int | float = 0.0,
     apart: bool = False,
     way: Way = WAY,
     top: int = TOP,
@@ -106,16 +107,16 @@ def enrol_and_test(
     enrolled &= able[codes]
     tested = ~enrolled & ~usable if apart else ~enrolled
     order = np.cumsum(able) - 1
-    pool = Profiles.of(tuple(names[able].tolist()), order[codes[enrolled]], held.vectors[enrolled])
+    pool = Profiles.of(tuple(names[able].tolist()), order[codes[enrolled]], held.heard.vectors[enrolled])
     if gallery is not None and len(gallery):
         owners = np.concatenate([pool.owners, gallery.owners + len(pool)])
         pool = Profiles.of(pool.names + gallery.names, owners, np.concatenate([pool.vectors, gallery.vectors]))
-    scores = Scorer(pool, cohort, way=way, top=top)(held.vectors[tested])
+    scores = Scorer(pool, cohort, way=way, top=top)(held.heard.vectors[tested])
     who = codes[tested]
     own = np.where(able[who], order[who], -1)
     excluded = np.array(pool.names)[None, :] == names[who][:, None]
     excluded[np.arange(len(own))[own >= 0], own[own >= 0]] = False
-    return Scored(scores, own, who, held.seconds[tested], excluded)
+    return Scored(scores, own, who, held.heard.quality[tested], excluded)
 
 
 def stacked(some: list[Scored]) -> Scored:
@@ -129,6 +130,6 @@ def stacked(some: list[Scored]) -> Scored:
         np.concatenate([wide(one.scores, np.nan) for one in some]),
         np.concatenate([one.own for one in some]),
         np.concatenate([one.people for one in some]),
-        np.concatenate([one.seconds for one in some]),
+        np.concatenate([one.quality for one in some]),
         np.concatenate([wide(one.excluded, True) for one in some]),
     )

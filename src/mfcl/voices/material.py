@@ -84,7 +84,7 @@ def held_out_people(
     chosen = manifest.select(np.flatnonzero(kept))
     heard, places = listener.hear(chosen, left_out)
     words = chosen.column(word)[places] if word else np.full(len(places), "")
-    return People(heard.vectors, heard.seconds, chosen.column(who)[places], words)
+    return People(heard, chosen.column(who)[places], words)
 
 
 def cohort_of(data: str | Path | Manifest, listener: Listener, left_out: LeftOut, *, size: int) -> Heard:

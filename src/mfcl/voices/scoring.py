@@ -10,12 +10,13 @@ from jaxtyping import Float32, Float64, Int64
 from mfcl.embeddings.linalg import unit_rows
 from mfcl.errors import GalleryError, one_of
 
-Way = Literal["mean", "best", "average"]
-WAYS: tuple[Way, ...] = ("mean", "best", "average")
+Way = Literal["mean", "best", "average", "both"]
+WAYS: tuple[Way, ...] = ("mean", "best", "average", "both")
 WAY: Way = "mean"
 """How clips of a voice make one score; chosen by measuring (docs/voices.md)."""
-TOP = 100
-"""Cohort members nearest to a clip or a voice that its scores are normalised by."""
+TOP = 0
+"""Cohort members nearest to a clip or a voice that its scores are normalised by; 0: not normalised. Measured: with a
+whitening fitted on the training recordings, normalising by them changes little (docs/voices.md)."""
 LEAST_COHORT = 20
 """Fewest cohort members to normalise by."""
 VALUES_AT_ONCE = 2**24
@@ -77,18 +78,23 @@ def raw_scores(
         queries: Unit vectors.
         profiles: The voices.
         way: `mean`: with the mean of the voice's unit vectors. `best`: with its nearest clip. `average`: the mean of
-            the cosines with its clips.
+            the cosines with its clips. `both`: half `mean`, half `best`.
 
     Example:
         >>> axes = np.eye(2, dtype=np.float32)
         >>> two = Profiles.of(("a", "b"), np.array([0, 0, 1]), np.stack([axes[0], axes[1], axes[1]]))
-        >>> [raw_scores(axes[:1], two, way=way).round(2).tolist() for way in ("mean", "best", "average")]
-        [[[0.71, 0.0]], [[1.0, 0.0]], [[0.5, 0.0]]]
+        >>> [raw_scores(axes[:1], two, way=way).round(2).tolist() for way in ("mean", "best", "average", "both")]
+        [[[0.71, 0.0]], [[1.0, 0.0]], [[0.5, 0.0]], [[0.85, 0.0]]]
     """
     if way not in WAYS:
         raise GalleryError(one_of("way to score", way, WAYS))
     if way == "mean":
         return np.asarray(queries @ profiles.means.T)
+    if way == "both":
+        mean, best = (raw_scores(queries, profiles, way=one) for one in ("mean", "best"))
+        return np.asarray((mean + best) / 2)
+    if not len(profiles):
+        return np.zeros((len(queries), 0), dtype=np.float32)
     found = np.empty((len(queries), len(profiles)), dtype=np.float32)
     step = max(1, VALUES_AT_ONCE // max(1, len(profiles.vectors)))
     for first in range(0, len(queries), step):

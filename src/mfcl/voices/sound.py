@@ -33,6 +33,11 @@ class Heard:
     def __len__(self) -> int:
         return len(self.vectors)
 
+    @property
+    def quality(self) -> Float64[np.ndarray, "clips 2"]:
+        """Logarithm of the seconds of sound, and level in dB."""
+        return np.stack([np.log(np.maximum(self.seconds, 0.01)), self.levels], axis=1)
+
     def select(self, chosen: Bool[np.ndarray, " clips"] | Int64[np.ndarray, " chosen"]) -> "Heard":
         """Return some of the clips."""
         places = np.arange(len(self))[chosen]
@@ -69,7 +74,9 @@ class Listener(Protocol):
         """Return all recordings that can be read, and each one's index in the manifest."""
         ...
 
-    def windows(self, manifest: Manifest, left_out: LeftOut, *, window: float, hop: float) -> Sequence[HeardWindows]:
+    def windows(
+        self, manifest: Manifest, left_out: LeftOut, *, window: int | float, hop: int | float
+    ) -> Sequence[HeardWindows]:
         """Return the windows of each recording that can be read."""
         ...
 

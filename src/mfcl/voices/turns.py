@@ -39,10 +39,10 @@ def turns(
     levels: Float64[np.ndarray, " windows"],
     scores: Float64[np.ndarray, "windows voices"],
     names: tuple[str, ...],
-    threshold: float,
+    threshold: int | float,
     *,
-    hop: float,
-    switch: float = SWITCH,
+    hop: int | float,
+    switch: int | float = SWITCH,
 ) -> list[Turn]:
     """Smooth windows to turns; pauses are left out.
 
@@ -87,7 +87,7 @@ def turns(
     return found
 
 
-def best_path(states: Float64[np.ndarray, "windows states"], switch: float) -> Int64[np.ndarray, " windows"]:
+def best_path(states: Float64[np.ndarray, "windows states"], switch: int | float) -> Int64[np.ndarray, " windows"]:
     """Return the state of each window on the path of highest sum, where every change costs `switch` (Viterbi).
 
     Example:
@@ -140,7 +140,7 @@ def _word(text: str) -> str:
     return "_".join(printable(text).split()) or "_"
 
 
-def _followed(scores: Float64[np.ndarray, "windows voices"], threshold: float) -> Int64[np.ndarray, " followed"]:
+def _followed(scores: Float64[np.ndarray, "windows voices"], threshold: int | float) -> Int64[np.ndarray, " followed"]:
     """Return the voices that are the best of some window and reach the threshold, the most frequent ones."""
     if not scores.shape[1]:
         return np.zeros(0, dtype=np.int64)

@@ -135,7 +135,9 @@ class Point:
     misses_interval: Interval
 
 
-def operating_point(trials: Trials, size: int, far: float, *, seed: int = 0, threshold: float | None = None) -> Point:
+def operating_point(
+    trials: Trials, size: int, far: int | float, *, seed: int = 0, threshold: float | None = None
+) -> Point:
     """Return the lowest threshold at which at most `far` of strangers' clips get a name, and the rates there.
 
     Args:
@@ -235,7 +237,7 @@ def _below(
     )
 
 
-def _first_at_most(rates: Float64[np.ndarray, " thresholds"], far: float) -> int:
+def _first_at_most(rates: Float64[np.ndarray, " thresholds"], far: int | float) -> int:
     """Return the first threshold whose rate is at most `far`; rates fall."""
     return int(np.argmax(rates <= far + 1e-12))
 
