@@ -243,6 +243,23 @@ def test_a_larger_gallery_has_a_higher_threshold_and_beyond_what_was_measured_it
     assert gallery.threshold().notes == ()
 
 
+def test_voices_with_other_numbers_of_clips_than_in_calibration_are_noted(gallery):
+    gallery.calibrate(people(1000, 20), far=0.05, clips=4)
+    assert gallery.threshold().notes == ()
+    gallery.enrol("short", clips_of(90, 1))
+    (note,) = gallery.threshold().notes
+    assert "1 have fewer than half" in note
+
+
+def test_the_rate_reached_is_told_for_the_calibrated_number_of_clips_only(gallery):
+    gallery.calibrate(people(1000, 20), far=0.05, clips=3)
+    found = gallery.evaluate(people(2000, 20), far=0.05, clips=(1, 3))
+    reached = [one for one in found.figures if one.what == "false_alarms_reached"]
+    assert {one.clips for one in reached} == {3}
+    assert all(one.value < 0.12 for one in reached)
+    assert "3 clips" in gallery.evaluate(people(2000, 20), clips=(1,)).notes[0]
+
+
 def test_fitted_ratios_are_calibrated_on_other_trials():
     draw = np.random.default_rng(0)
     same = np.repeat([True, False], [2000, 8000])

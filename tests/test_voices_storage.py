@@ -15,8 +15,7 @@ import numpy as np
 import pytest
 
 from mfcl.errors import GalleryError
-from mfcl.voices import Gallery
-from mfcl.voices import storage as stored
+from mfcl.voices import Gallery, schema
 from mfcl.voices.calibration import Calibration
 from mfcl.voices.exchange import export, take_in, write_audio
 from mfcl.voices.storage import Clip, Storage
@@ -156,15 +155,15 @@ def test_a_newer_schema_is_refused_and_left_as_it_is(gallery, tmp_path):
 
 def test_an_older_schema_is_brought_to_this_one_with_all_voices(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(stored, "MIGRATIONS", stored.MIGRATIONS[:1])
-        patch.setattr(stored, "VERSION", 1)
+        patch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
+        patch.setattr(schema, "VERSION", 1)
         about = {"model": "m", "digest": "a" * 64, "part": "", "dim": str(DIM), "score": "mean", "nearest": "0"}
         old = Storage.create(tmp_path / "old.db", about, np.zeros((2, DIM), np.float32))
         old.enrol("Ada", [Clip("a.wav", 1.0, -20.0, clips_of(1, 1).vectors[0])])
         assert "mfcl_calibrations" not in old.database.tables()
         old.close()
     found = Storage.open(tmp_path / "old.db")
-    assert found.about()["schema"] == str(stored.VERSION)
+    assert found.about()["schema"] == str(schema.VERSION)
     assert found.calibration() is None
     assert [voice.name for voice in found.voices()] == ["Ada"]
     found.close()

@@ -94,6 +94,8 @@ def evaluate(
     ]
     if not usable:
         raise MeasureError(f"evaluation: wanted people with more clips than {min(clips)}, the most is {counts.max()}")
+    if calibration is not None and calibration.enrolled not in usable:
+        notes.append(f"the calibration is of {calibration.enrolled} clips: measure with as many to see what it reaches")
     draw = functools.partial(enrol_and_test, held, cohort, way=way, top=top, seed=seed)
     figures: list[Figure] = []
     curves: dict[int, Curve] = {}
@@ -220,7 +222,7 @@ def _open_set(
     for size in sizes_up_to(trials.largest()):
         best = operating_point(trials, size, far, seed=seed)
         rates = [("misses", best.misses, best.misses_interval)]
-        if calibration is not None:
+        if calibration is not None and calibration.enrolled == count:
             level, _ = calibration.level(size)
             reached = operating_point(trials, size, far, seed=seed, threshold=level.threshold)
             rates += [

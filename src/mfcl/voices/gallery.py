@@ -21,7 +21,7 @@ from mfcl.voices.material import COHORT_SIZE, cohort_of, held_out_people, manife
 from mfcl.voices.scoring import TOP, WAY, WAYS, Way
 from mfcl.voices.snapshot import Snapshot, Threshold, read_snapshot
 from mfcl.voices.sound import Heard, Listener
-from mfcl.voices.storage import Storage, Voice
+from mfcl.voices.storage import Storage, Voice, check_free
 from mfcl.voices.turns import SWITCH, Turn, turns
 
 
@@ -61,7 +61,7 @@ class Gallery:
         Args:
             place: A new file, or the address of a PostgreSQL database.
             model: The trained model, or its folder.
-            cohort: Recordings of other voices to normalise scores by; default: those that the model was trained on.
+            cohort: Recordings of other voices, for what strangers score; default: those that the model was trained on.
             cohort_size: Most recordings of the cohort; 0 for none.
             score: How the clips of a voice make one score: `mean`, `best`, `average`, `both`; see `raw_scores`.
             nearest: Cohort members that scores are normalised by; 0: scores stay cosines, and the cohort only tells
@@ -75,6 +75,7 @@ class Gallery:
         check_number("nearest", nearest, 0, 100_000, whole=True, error=GalleryError)
         if score not in WAYS:
             raise GalleryError(one_of("way to score", score, WAYS))
+        check_free(place)
         listener, left_out = _listener(model, device), LeftOut()
         vectors = np.zeros((0, listener.dim), dtype=np.float32)
         if cohort_size:

@@ -15,6 +15,8 @@ from mfcl.voices.storage import Storage
 VOICES_AT_ONCE = 1000
 """Voices whose scores are kept for every window of a recording; of a larger gallery only the likely ones are."""
 WINDOWS_AT_ONCE = 256
+CLIPS_APART = 2
+"""A voice with this many times more or fewer clips than the calibration had is noted."""
 ADVICE = "calibrate on recordings like yours: mfcl voices calibrate"
 
 
@@ -85,11 +87,20 @@ class Snapshot:
         voices = max(1, len(self.profiles) if size is None else size)
         if self.calibration is not None:
             level, beyond = self.calibration.level(voices)
-            note = (
-                f"calibrated for up to {self.calibration.levels[-1].size} voices, the gallery has {voices}: "
-                "the threshold is extrapolated; calibrate again"
-            )
-            return Threshold(level.threshold, level, (note,) if beyond else ())
+            notes = []
+            if beyond:
+                notes.append(
+                    f"calibrated for up to {self.calibration.levels[-1].size} voices, the gallery has {voices}: "
+                    "the threshold is extrapolated; calibrate again"
+                )
+            few = int((self.profiles.counts * CLIPS_APART < self.calibration.enrolled).sum())
+            many = int((self.profiles.counts > CLIPS_APART * self.calibration.enrolled).sum())
+            if few or many:
+                notes.append(
+                    f"calibrated for voices of {self.calibration.enrolled} clips; {few} have fewer than half of that "
+                    f"and are missed more often, {many} have more than twice that; enrol as many of each"
+                )
+            return Threshold(level.threshold, level, tuple(notes))
         if not len(self.scorer.cohort):
             note = f"neither calibrated nor a cohort: nothing tells a threshold, so all are unknown; {ADVICE}"
             return Threshold(float("inf"), None, (note,))

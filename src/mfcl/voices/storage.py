@@ -3,7 +3,7 @@
 import json
 import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,28 +12,14 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 import mfcl
+from mfcl.core.files import is_there
 from mfcl.errors import GalleryError, one_of, shown
+from mfcl.voices import schema
 from mfcl.voices.database import Database, Row
 from mfcl.voices.postgres import PREFIXES, PostgresDatabase
 from mfcl.voices.sqlite import SqliteDatabase
 
-MIGRATIONS = (
-    (
-        "CREATE TABLE mfcl_about (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
-        "CREATE TABLE mfcl_voices (id {key}, name TEXT NOT NULL UNIQUE, consent TEXT NOT NULL, note TEXT NOT NULL, "
-        "added TEXT NOT NULL)",
-        "CREATE TABLE mfcl_clips (id {key}, voice {whole} NOT NULL REFERENCES mfcl_voices(id) ON DELETE CASCADE, "
-        "source TEXT NOT NULL, added TEXT NOT NULL, seconds {real} NOT NULL, level {real} NOT NULL, "
-        "vector {bytes} NOT NULL, checksum {whole} NOT NULL, audio {bytes})",
-        "CREATE INDEX mfcl_clips_voice ON mfcl_clips(voice)",
-        "CREATE TABLE mfcl_cohort (id {key}, vector {bytes} NOT NULL, checksum {whole} NOT NULL)",
-    ),
-    ("CREATE TABLE mfcl_calibrations (id {key}, added TEXT NOT NULL, content TEXT NOT NULL)",),
-)
-"""Statements that bring the schema from each version to the next; a new gallery takes all of them."""
-VERSION = len(MIGRATIONS)
 LONGEST_NAME = 200
-DAMAGED = "it is damaged; restore it from a copy"
 
 
 @dataclass(frozen=True)
@@ -83,8 +69,7 @@ class Storage:
         if "mfcl_about" not in found:
             what = "an empty database" if not found else f"tables {shown(sorted(found))}"
             raise GalleryError(f"{self.name}: wanted a gallery, found {what}; make one with `mfcl voices create`")
-        if self._version() != VERSION:
-            self._migrate()
+        schema.migrate(database)
 
     @classmethod
     def create(cls, place: str | Path, about: dict[str, str], cohort: Float32[np.ndarray, "items dim"]) -> "Storage":
@@ -98,8 +83,8 @@ class Storage:
             with database.transaction():
                 if database.tables():
                     raise GalleryError(f"{database.name}: there is a gallery or a database already; give a new path")
-                _run(database, MIGRATIONS)
-                facts = {**about, "schema": str(VERSION), "written_by": mfcl.__version__, "changes": "0"}
+                schema.make(database)
+                facts = {**about, "schema": str(schema.VERSION), "written_by": mfcl.__version__, "changes": "0"}
                 database.many("INSERT INTO mfcl_about VALUES (?, ?)", facts.items())
                 rows = [(vector.tobytes(), zlib.crc32(vector.tobytes())) for vector in cohort.astype("<f4")]
                 database.many("INSERT INTO mfcl_cohort (vector, checksum) VALUES (?, ?)", rows)
@@ -123,7 +108,7 @@ class Storage:
         return {str(name): str(value) for name, value in self.database.rows("SELECT name, value FROM mfcl_about")}
 
     def changes(self) -> int:
-        """Return a number that every change of voices raises."""
+        """Return a number that every change raises."""
         return int(self.database.rows("SELECT value FROM mfcl_about WHERE name = 'changes'")[0][0])
 
     def voices(self) -> list[Voice]:
@@ -244,7 +229,7 @@ class Storage:
 
     def calibrate(self, content: dict[str, Any]) -> None:
         """Keep a calibration, in place of an earlier one."""
-        with self.database.transaction():
+        with self._changing():
             self.database.rows("DELETE FROM mfcl_calibrations")
             self.database.rows(
                 "INSERT INTO mfcl_calibrations (added, content) VALUES (?, ?)",
@@ -258,25 +243,6 @@ class Storage:
     def _changing(self) -> "_Change":
         return _Change(self.database)
 
-    def _version(self) -> int:
-        rows = self.database.rows("SELECT value FROM mfcl_about WHERE name = 'schema'")
-        text = str(rows[0][0]) if rows else ""
-        if not text.isdecimal() or not 1 <= int(text) < 10_000:
-            raise GalleryError(f"{self.name}: wanted the version of its schema, got {shown(text)}; {DAMAGED}")
-        return int(text)
-
-    def _migrate(self) -> None:
-        with self.database.transaction():
-            version = self._version()  # another process may have migrated it since
-            if version > VERSION:
-                by = self.about().get("written_by", "(unknown)")
-                raise GalleryError(
-                    f"{self.name}: a gallery of version {version}, this mfcl ({mfcl.__version__}) reads up to "
-                    f"{VERSION}; it was written by mfcl {printable_version(by)}: use that or a newer one"
-                )
-            _run(self.database, MIGRATIONS[version:])
-            self.database.rows("UPDATE mfcl_about SET value = ? WHERE name = 'schema'", (str(VERSION),))
-
     def _vectors(self, rows: Sequence[Row]) -> Float32[np.ndarray, "items dim"]:
         """Return vectors from their bytes.
 
@@ -287,7 +253,7 @@ class Storage:
         found = np.empty((len(rows), dim), dtype=np.float32)
         for place, (content, checksum) in enumerate(rows):
             if len(content) != 4 * dim or zlib.crc32(content) != checksum:
-                raise GalleryError(f"{self.name}: an embedding has not the bytes that were written; {DAMAGED}")
+                raise GalleryError(f"{self.name}: an embedding has not the bytes that were written; {schema.DAMAGED}")
             found[place] = np.frombuffer(content, dtype="<f4")
         return found
 
@@ -308,6 +274,16 @@ class _Change:
         return self._inside.__exit__(*error)
 
 
+def check_free(place: str | Path) -> None:
+    """Check that a gallery can be made at a place, before any work is done for it.
+
+    Raises:
+        GalleryError: there is a file already.
+    """
+    if not is_address(place) and is_there(Path(place)) and Path(place).is_file() and Path(place).stat().st_size:
+        raise GalleryError(f"{place}: there is a gallery or a file already; give a new path")
+
+
 def connect(place: str | Path, *, new: bool = False) -> Database:
     """Connect to the database of a gallery: a file, or the address of a PostgreSQL database."""
     if is_address(place):
@@ -323,21 +299,6 @@ def is_address(place: str | Path) -> bool:
         (True, False)
     """
     return isinstance(place, str) and place.startswith(PREFIXES)
-
-
-def printable_version(text: str) -> str:
-    """Return a version of at most 20 characters for a message."""
-    return shown(text[:20]).strip("'")
-
-
-def _run(database: Database, steps: Sequence[Sequence[str]]) -> None:
-    for statement in _statements(steps):
-        database.rows(statement.format(**database.types._asdict()))
-
-
-def _statements(steps: Sequence[Sequence[str]]) -> Iterator[str]:
-    for step in steps:
-        yield from step
 
 
 def _packed(vector: Float32[np.ndarray, " dim"]) -> tuple[bytes, int]:
