@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Int64
 
 from mfcl.errors import GalleryError, advice
 from mfcl.voices.agreement import SAME, agreement
-from mfcl.voices.decisions import cohort_threshold
-from mfcl.voices.scoring import Profiles, Scorer
+from mfcl.voices.snapshot import Snapshot
 from mfcl.voices.sound import Heard
 from mfcl.voices.storage import Clip
 
@@ -50,23 +50,20 @@ def clips_of(heard: Heard, *, keep_audio: bool) -> list[Clip]:
     ]  # fmt: skip
 
 
-def findings(
-    name: str, added: Heard, skipped: tuple[str, ...], profiles: Profiles, sources: list[str], scorer: Scorer
-) -> Enrolment:
+def findings(name: str, added: Heard, skipped: tuple[str, ...], now: Snapshot) -> Enrolment:
     """Say what is suspicious about a voice after an enrolment.
 
     Args:
         name: The voice.
         added: The clips that were added.
         skipped: Files that were enrolled already.
-        profiles: All voices now.
-        sources: Source of each clip of the profiles.
-        scorer: Scores of the profiles.
+        now: The gallery with them.
     """
+    profiles, sources = now.profiles, now.sources
     own = profiles.names.index(name)
     places = np.flatnonzero(profiles.owners == own)
     vectors = profiles.vectors[places]
-    found = agreement(vectors, scorer.cohort)
+    found = agreement(vectors, now.scorer.cohort)
     warnings = [f"{sources[places[clip]]} disagrees with the other clips of {name!r}" for clip in found.disagreeing]
     if found.groups:
         second = [sources[places[clip]] for clip, group in enumerate(found.groups) if group == found.groups[-1]]
@@ -79,14 +76,15 @@ def findings(
     seconds = float(added.seconds.sum())
     if seconds < FEW_SECONDS and len(places) == len(added):
         warnings.append(f"{seconds:.1f} seconds of sound are few; enrol more clips")
-    warnings += _likenesses(own, places, profiles, sources, scorer)
+    warnings += _likenesses(own, places, now)
     return Enrolment(
         name, len(added), len(places), seconds, float(added.levels.mean()), found.mean, skipped, tuple(warnings)
     )
 
 
-def _likenesses(own: int, places: np.ndarray, profiles: Profiles, sources: list[str], scorer: Scorer) -> list[str]:
+def _likenesses(own: int, places: Int64[np.ndarray, " clips"], now: Snapshot) -> list[str]:
     """Return warnings about other voices that are the same recording, or sound the same."""
+    profiles = now.profiles
     others = profiles.owners != own
     if not others.any():
         return []
@@ -94,11 +92,9 @@ def _likenesses(own: int, places: np.ndarray, profiles: Profiles, sources: list[
     row, column = np.unravel_index(int(cosines.argmax()), cosines.shape)
     if cosines[row, column] > SAME:
         owner = profiles.names[profiles.owners[others][column]]
-        return [f"{sources[places[row]]} is enrolled as {owner!r} too: the same recording"]
-    scores = scorer(profiles.means[own : own + 1])[0]
-    scores[own] = -np.inf
-    nearest = int(scores.argmax())
-    if scores[nearest] < cohort_threshold(scorer):
+        return [f"{now.sources[places[row]]} is enrolled as {owner!r} too: the same recording"]
+    nearest, score = now.likest(own)
+    if score < now.threshold().value:
         return []
     return [f"{profiles.names[own]!r} sounds like {profiles.names[nearest]!r}; merge them if they are one person"]
 

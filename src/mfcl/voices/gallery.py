@@ -186,9 +186,8 @@ class Gallery:
         if not len(new):
             raise GalleryError(f"{self.name}: all {len(heard)} clips are enrolled as {name!r} already; give others")
         self._storage.enrol(name, clips_of(new, keep_audio=keep_audio), consent=consent, note=note)
-        after = self._now()
         skipped = tuple(heard.sources[place] for place in sorted(copies))
-        return findings(name, new, skipped, after.profiles, after.sources, after.scorer)
+        return findings(name, new, skipped, self._now())
 
     def identify(
         self,

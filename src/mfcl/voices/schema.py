@@ -38,10 +38,11 @@ def migrate(database: Database) -> None:
     with database.transaction():
         version = _version(database)  # another process may have migrated it since
         if version > VERSION:
-            by = database.rows("SELECT value FROM mfcl_about WHERE name = 'written_by'")
+            found = database.rows("SELECT value FROM mfcl_about WHERE name = 'written_by'")
+            by = shown(str(found[0][0])[:20]) if found else "(unknown)"
             raise GalleryError(
                 f"{database.name}: a gallery of version {version}, this mfcl ({mfcl.__version__}) reads up to "
-                f"{VERSION}; it was written by mfcl {shown(str(by[0][0])[:20]) if by else '(unknown)'}: use that or a newer one"
+                f"{VERSION}; it was written by mfcl {by}: use that or a newer one"
             )
         _run(database, version)
         database.rows("UPDATE mfcl_about SET value = ? WHERE name = 'schema'", (str(VERSION),))

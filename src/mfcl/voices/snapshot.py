@@ -78,9 +78,21 @@ class Snapshot:
         return kept, np.concatenate([self.scores(heard.select(block))[:, kept] for block in blocks])
 
     def overlap(self, one: int, other: int) -> float:
-        """Return the score of one voice's mean with another voice."""
-        mean = self.profiles.means[one : one + 1]
-        return float(self.scores(Heard(mean, np.array([1.0]), np.array([-20.0]), ("",)))[0, other])
+        """Return the mean score of one voice's clips with another voice."""
+        return float(self._of_voice(one)[other])
+
+    def likest(self, voice: int) -> tuple[int, float]:
+        """Return the other voice that a voice's clips score highest with, and the score; there must be another."""
+        scores = self._of_voice(voice)
+        scores[voice] = -np.inf
+        nearest = int(scores.argmax())
+        return nearest, float(scores[nearest])
+
+    def _of_voice(self, voice: int) -> Float64[np.ndarray, " voices"]:
+        """Return the mean scores of a voice's clips, taken as of a second at an ordinary level."""
+        own = self.profiles.vectors[self.profiles.owners == voice]
+        clips = Heard(own, np.ones(len(own)), np.full(len(own), -25.0), ("",) * len(own))
+        return np.asarray(self.scores(clips).mean(axis=0))
 
     def threshold(self, size: int | None = None) -> Threshold:
         """Return the threshold for a gallery of this size (default: its own), and what to expect of it."""
