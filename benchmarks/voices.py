@@ -79,7 +79,7 @@ def rows(found: dict[str, Any]) -> list[tuple[str, str]]:
         for size, ways in found["seconds_a_query"].items()
         for way, seconds in ways.items()
     ]
-    return [*lines, *((f"enrolments a second, {n}", f"{v:.0f}") for n, v in found["enrolments_a_second"].items())]
+    return [*lines, *((f"enrolments a second, {n}", f"{v:.1f}") for n, v in found["enrolments_a_second"].items())]
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

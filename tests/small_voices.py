@@ -34,7 +34,7 @@ class SmallListener:
     def __init__(self, digest="a" * 64, noise=0.5):
         self.digest, self.noise = digest, noise
 
-    def hear(self, manifest: Manifest, left_out: LeftOut):
+    def hear(self, manifest: Manifest, left_out: LeftOut | None):
         found = [
             clips_of(int(one.label("speaker")), 1, take=place + 1000, noise=self.noise)
             for place, one in enumerate(manifest)

@@ -9,7 +9,7 @@ import pytest
 from mfcl.data.manifest import Manifest, Recording
 from mfcl.errors import GalleryError, MeasureError
 from mfcl.evaluation.speaker.open_set import Trials, cllr, min_cllr, operating_point
-from mfcl.voices import Heard
+from mfcl.voices import Gallery, Heard
 from mfcl.voices.agreement import agreement
 from mfcl.voices.answers import identifications
 from mfcl.voices.calibration import Calibration, apply_weights, fit_weights
@@ -241,6 +241,15 @@ def test_a_larger_gallery_has_a_higher_threshold_and_beyond_what_was_measured_it
     assert [made.level(size)[1] for size in (1, 30, 1000)] == [False, False, True]
     assert "extrapolated" in gallery.threshold(size=1000).notes[0]
     assert gallery.threshold().notes == ()
+
+
+def test_calibrating_on_people_of_the_cohort_is_noted(tmp_path):
+    listener = SmallListener()
+    held = people(1000, 10)
+    heard, _ = listener.hear(held, None)
+    with Gallery.create(tmp_path / "team.db", listener, cohort=heard.select(np.arange(50))) as made:
+        notes = made.calibrate(held, far=0.05, clips=3)[1]
+    assert "50 of 100 clips are in the cohort" in notes[0]
 
 
 def test_voices_with_other_numbers_of_clips_than_in_calibration_are_noted(gallery):

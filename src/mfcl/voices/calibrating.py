@@ -4,7 +4,9 @@ import numpy as np
 from jaxtyping import Float32
 
 from mfcl.core.random import generator
+from mfcl.embeddings.linalg import unit_rows
 from mfcl.errors import check_number
+from mfcl.voices.agreement import SAME
 from mfcl.voices.calibration import (
     Calibration,
     apply_weights,
@@ -73,6 +75,13 @@ def calibrate(
         chosen = np.sort(generator(seed, "calibrated voices").permutation(len(gallery))[:MOST_VOICES])
         gallery = _some(gallery, chosen)
     check_people(held.people, what)
+    if len(cohort):
+        known = int(((unit_rows(held.heard.vectors, np.float32) @ cohort.T).max(axis=1) > SAME).sum())
+        if known:
+            notes.append(
+                f"{known} of {len(held.people)} clips are in the cohort too, so strangers will get a name more often "
+                "than is said; calibrate on people who are not in it"
+            )
     scored = stacked(
         [
             enrol_and_test(held, cohort, clips=clips, draw=draw, seed=seed, gallery=gallery, way=way, top=top)

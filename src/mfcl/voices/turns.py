@@ -12,7 +12,7 @@ from mfcl.voices.decisions import UNKNOWN
 
 PAUSE_DB = 25.0
 """A window this far below the recording's loud windows is a pause."""
-SWITCH = 3.0
+SWITCH = 2.0
 """What a change of speaker costs, in log-likelihood ratio; chosen by measuring (docs/voices.md)."""
 MOST_NAMES = 200
 """Most voices that are followed through one recording."""
