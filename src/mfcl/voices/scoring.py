@@ -83,8 +83,9 @@ def raw_scores(
     Example:
         >>> axes = np.eye(2, dtype=np.float32)
         >>> two = Profiles.of(("a", "b"), np.array([0, 0, 1]), np.stack([axes[0], axes[1], axes[1]]))
-        >>> [raw_scores(axes[:1], two, way=way).round(2).tolist() for way in ("mean", "best", "average", "both")]
-        [[[0.71, 0.0]], [[1.0, 0.0]], [[0.5, 0.0]], [[0.85, 0.0]]]
+        >>> found = {way: raw_scores(axes[:1], two, way=way).astype(float).round(2).tolist() for way in WAYS}
+        >>> found["mean"], found["best"], found["average"], found["both"]
+        ([[0.71, 0.0]], [[1.0, 0.0]], [[0.5, 0.0]], [[0.85, 0.0]])
     """
     if way not in WAYS:
         raise GalleryError(one_of("way to score", way, WAYS))
