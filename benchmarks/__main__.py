@@ -24,6 +24,7 @@ from benchmarks import (
     starts,
     step,
     store,
+    voices,
 )
 from benchmarks.timing import machine
 from mfcl.core.console import table
@@ -34,7 +35,7 @@ from mfcl.errors import MfclError, one_of
 ALL = {
     "step": step, "choices": choices, "embedding": embedding, "logmel": logmel, "store": store,
     "neighbours": neighbours, "alignment": alignment, "growth": growth, "memory": memory, "starts": starts,
-    "gpu": gpu, "accuracy": accuracy,
+    "voices": voices, "gpu": gpu, "accuracy": accuracy,
 }  # fmt: skip
 """Name -> what measures it; `accuracy` is done with --data or by name."""
 

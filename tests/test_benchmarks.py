@@ -22,6 +22,7 @@ KEYS = {
     "growth": {"works", "loss"},
     "memory": {"peaks"},
     "starts": {"seconds"},
+    "voices": {"seconds_a_query", "enrolments_a_second"},
     "accuracy": {"said"},
 }
 

@@ -17,7 +17,7 @@ from mfcl.embeddings.table import Embeddings, load_embeddings
 from tests.recipes import tiny_recipe
 from tests.sounds import tone, write_corpus
 
-COMMANDS = ("demo", "fetch", "scan", "train", "study", "report", "compare", "embed", "probe", "info")
+COMMANDS = ("demo", "fetch", "scan", "train", "study", "report", "compare", "embed", "probe", "info", "voices")
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +53,7 @@ def test_help_and_half_the_library_never_load_torch() -> None:
             "evaluation.tasks",
             "evaluation.baselines",
             "labelling",
+            "voices",
         )
     )
     code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"

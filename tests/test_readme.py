@@ -53,7 +53,7 @@ def test_every_command_is_run_at_a_smaller_size(desk: Path, monkeypatch: pytest.
                 arguments += ["--skip", "efficiency", "robustness", "traits"]
         assert cli.main(arguments) == 0, words
         ran.add(arguments[0])
-    assert ran == {"scan", "train", "embed", "probe", "info", "study", "report", "compare"}
+    assert ran == {"scan", "train", "embed", "probe", "info", "study", "report", "compare", "voices"}
 
 
 def test_the_python_runs_after_the_shell(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:

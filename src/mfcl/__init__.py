@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mfcl.studies import study
     from mfcl.studies.comparing import compare
     from mfcl.training.api import train
+    from mfcl.voices import Gallery
 
 __version__ = "0.2.0"
 
@@ -28,6 +29,7 @@ _MODULES = {
     "Checkpoint": "checkpoint",
     "Embedder": "embedder",
     "Embeddings": "embeddings",
+    "Gallery": "voices",
     "Manifest": "data",
     "MfclError": "errors",
     "Recipe": "recipe",
@@ -54,6 +56,7 @@ __all__ = [
     "Checkpoint",
     "Embedder",
     "Embeddings",
+    "Gallery",
     "Manifest",
     "MfclError",
     "Recipe",

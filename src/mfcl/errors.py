@@ -60,6 +60,10 @@ class MeasureError(MfclError):
     """Embeddings or labels that cannot be evaluated as asked."""
 
 
+class GalleryError(MfclError):
+    """A gallery of voices that cannot be read or changed as asked."""
+
+
 def one_of(kind: str, given: str, allowed: Iterable[str]) -> str:
     """Return the end of a message about an unknown choice: the allowed names, and the nearest spelling.
 

@@ -1,0 +1,286 @@
+"""What the actions of `mfcl voices` do and print."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from mfcl.cli.voices_text import (
+    FIGURES,
+    calibration_text,
+    enrolment_rows,
+    expected,
+    identification_rows,
+    percent,
+    plain,
+    turn_rows,
+    verification_rows,
+)
+from mfcl.core.files import write_text
+from mfcl.errors import MfclError
+
+CONSENT = "An embedding of a voice identifies a person: enrol only people who agreed to it. This is no security device."
+
+
+def _opened(given: argparse.Namespace) -> Any:
+    from mfcl.voices import Gallery
+
+    model = getattr(given, "model", None)
+    if hasattr(given, "threads"):
+        from mfcl.core.machine import use_machine
+
+        use_machine(given.threads)
+    return Gallery.open(given.gallery, model=model, device=getattr(given, "device", "auto"))
+
+
+def _say(notes: Any) -> None:
+    for note in notes:
+        print(f"note: {plain(note)}", file=sys.stderr)
+
+
+def create(given: argparse.Namespace) -> None:
+    """Make a gallery."""
+    from mfcl.core.machine import use_machine
+    from mfcl.voices import Gallery
+
+    use_machine(given.threads)
+    with Gallery.create(
+        given.gallery, given.model, cohort=None if given.cohort == "none" else given.cohort,
+        cohort_size=0 if given.cohort == "none" else given.cohort_size, score=given.score, nearest=given.nearest,
+        device=given.device,
+    ) as made:  # fmt: skip
+        about, cohort = made.about, len(made.storage.cohort())
+        part = f"its part for {about['part']}" if about["part"] else "all of its embedding"
+        print(f"{plain(made.name)}: bound to the model {about['digest'][:12]} in {plain(about['model'])}, {part}")
+        print(f"{cohort} recordings of other voices tell what strangers score" if cohort else "no cohort")
+        print(CONSENT)
+
+
+def enrol(given: argparse.Namespace) -> None:
+    """Add clips to a voice."""
+    from mfcl.core.console import table
+
+    with _opened(given) as gallery:
+        found = gallery.enrol(
+            given.name, given.files, consent=given.consent, note=given.note, keep_audio=given.keep_audio
+        )
+    print(table(enrolment_rows(found), ["voice", "added", "clips", "seconds", "level, dB", "agreement"]))
+    for name in found.skipped:
+        print(f"already enrolled: {plain(name)}", file=sys.stderr)
+    for text in found.warnings:
+        print(f"warning: {plain(text)}", file=sys.stderr)
+    if not given.consent:
+        print("note: no date of consent is noted (--consent)", file=sys.stderr)
+
+
+def identify(given: argparse.Namespace) -> None:
+    """Say who speaks."""
+    from mfcl.core.console import table
+
+    form = "json" if given.json else given.format or "table"
+    with _opened(given) as gallery:
+        threshold = gallery.threshold()
+        if given.window is not None:
+            text = _turns(gallery, given, form)
+        else:
+            if form in ("rttm", "audacity") or given.hop is not None or given.switch is not None:
+                raise MfclError("rttm, audacity, --hop and --switch are for windows; give --window SECONDS too")
+            options_ = {} if given.margin is None else {"least_margin": given.margin}
+            found = gallery.identify(given.files, **options_)
+            text = (
+                json.dumps([_plain(one) for one in found], indent=2, ensure_ascii=False)
+                if form == "json"
+                else table(identification_rows(found), ["file", "who", "why", "score", "margin", "nearest clips"])
+            )
+        _say(threshold.notes)
+        _write(given.out, text)
+        if form == "table" and given.out is None:
+            print(f"\n{expected(threshold, len(gallery.voices))}")
+
+
+def _turns(gallery: Any, given: argparse.Namespace, form: str) -> str:
+    from mfcl.core.console import table
+    from mfcl.voices import turns
+
+    hop = given.window / 4 if given.hop is None else given.hop
+    switch = turns.SWITCH if given.switch is None else given.switch
+    found = gallery.turns(given.files, window=given.window, hop=hop, switch=switch)
+    if form == "json":
+        return json.dumps([_plain(one) for one in found], indent=2, ensure_ascii=False)
+    if form in ("rttm", "audacity"):
+        if form == "audacity" and len({turn.source for turn in found}) > 1:
+            raise MfclError("audacity: a label track is for one recording; give one file")
+        return (turns.rttm if form == "rttm" else turns.audacity)(found).rstrip("\n")
+    return table(turn_rows(found), ["file", "from, s", "to, s", "who", "score"])
+
+
+def verify(given: argparse.Namespace) -> None:
+    """Say whether a claim holds."""
+    from mfcl.core.console import table
+
+    with _opened(given) as gallery:
+        found = gallery.verify(given.name, given.files)
+        threshold = gallery.threshold(size=1)
+        _say(threshold.notes)
+        if given.json:
+            print(json.dumps([_plain(one) for one in found], indent=2, ensure_ascii=False))
+        else:
+            print(table(verification_rows(found), ["file", "claimed", "answer", "score", "threshold", "nearer"]))
+            print(f"\n{expected(threshold, 1)}")
+
+
+def remove(given: argparse.Namespace) -> None:
+    """Remove voices."""
+    with _opened(given) as gallery:
+        for name in given.names:
+            gallery.storage.find(name)  # all of them or none
+        for name in given.names:
+            note = gallery.remove(name)
+            print(f"{plain(name)}: removed with all embeddings")
+            _say([note] if note else [])
+
+
+def rename(given: argparse.Namespace) -> None:
+    """Rename a voice."""
+    with _opened(given) as gallery:
+        gallery.rename(given.name, given.new)
+    print(f"{plain(given.name)}: now {plain(given.new)}")
+
+
+def merge(given: argparse.Namespace) -> None:
+    """Merge two voices."""
+    with _opened(given) as gallery:
+        gallery.merge(given.name, given.other)
+        print(
+            f"{plain(given.name)}: {gallery.storage.find(given.name).clips} clips, with those of {plain(given.other)}"
+        )
+
+
+def show(given: argparse.Namespace) -> None:
+    """Say who is enrolled."""
+    from mfcl.core.console import table
+
+    with _opened(given) as gallery:
+        voices, about, calibration = gallery.voices, gallery.about, gallery.calibration
+    if given.json:
+        facts = {key: about[key] for key in ("model", "digest", "part", "schema")}
+        rows = [{key: value for key, value in vars(voice).items() if key != "id"} for voice in voices]
+        calibrated = None if calibration is None else calibration.to_json()
+        print(json.dumps({**facts, "voices": rows, "calibration": calibrated}, indent=2, ensure_ascii=False))
+        return
+    rows_ = [
+        (one.name, one.clips, round(one.seconds, 1), one.consent or "-", one.added[:10], one.note) for one in voices
+    ]
+    print(table(rows_, ["voice", "clips", "seconds", "consent", "since", "note"]))
+    print(f"\n{len(voices)} voices; model {about['digest'][:12]} in {plain(about['model'])}")
+    print("not calibrated" if calibration is None else calibration_text(calibration))
+
+
+def export(given: argparse.Namespace) -> None:
+    """Write voices elsewhere."""
+    from mfcl.voices.exchange import export as write
+    from mfcl.voices.exchange import write_audio
+
+    with _opened(given) as gallery:
+        written = write(gallery.storage, given.out, given.voices)
+        print(f"{plain(given.out)}: {len(written)} voices")
+        if given.audio is not None:
+            print(f"{plain(str(given.audio))}: {write_audio(gallery.storage, given.audio, given.voices)} files")
+
+
+def take(given: argparse.Namespace) -> None:
+    """Add another gallery's voices."""
+    from mfcl.voices.exchange import take_in
+    from mfcl.voices.storage import Storage
+
+    with _opened(given) as gallery:
+        other = Storage.open(given.other)
+        try:
+            found = take_in(gallery.storage, other)
+        finally:
+            other.close()
+    print(f"{found.voices} voices, {found.clips} clips added, {found.skipped} were there already")
+
+
+def calibrate(given: argparse.Namespace) -> None:
+    """Set the thresholds."""
+    from mfcl.core.console import table
+
+    with _opened(given) as gallery:
+        made, notes = gallery.calibrate(
+            given.data, far=given.far, speaker=given.speaker, label=given.label, split=given.split, clips=given.clips,
+            use_quality=given.quality, seed=given.seed,
+        )  # fmt: skip
+        _say(notes)
+        if given.json:
+            print(json.dumps(made.to_json(), indent=2))
+            return
+        rows = [
+            (
+                level.size, f"{level.threshold:.2f}", _interval(level.low, level.high, "{:.2f}"),
+                percent(level.false_alarms), _interval(level.false_alarms_low, level.false_alarms_high),
+                percent(level.misses), _interval(level.misses_low, level.misses_high),
+            )
+            for level in made.levels
+        ]  # fmt: skip
+        heads = ["voices", "threshold", "95 %", "strangers named, %", "95 %", "enrolled missed, %", "95 %"]
+        print(table(rows, heads))
+        print(f"\n{calibration_text(made)}")
+        print(expected(gallery.threshold(), max(1, len(gallery.voices))))
+
+
+def evaluate(given: argparse.Namespace) -> None:
+    """Measure on held-out people."""
+    from mfcl.core.console import table
+
+    asked = {} if given.clips is None else {"clips": tuple(given.clips)}
+    with _opened(given) as gallery:
+        found = gallery.evaluate(
+            given.data, far=given.far, speaker=given.speaker, label=given.label, split=given.split, seed=given.seed,
+            **asked,
+        )  # fmt: skip
+    if given.det is not None:
+        from mfcl.cli.voices_text import det_curves
+
+        write_text(given.det, det_curves(found))
+    _say(found.notes)
+    if given.json:
+        print(json.dumps({"figures": [vars(one) for one in found.figures], "people": found.people,
+                          "clips": found.clips}, indent=2))  # fmt: skip
+        return
+    rows = []
+    for one in found.figures:
+        name, form = FIGURES[one.what]
+        where = "words apart" if one.apart else ""
+        if one.seconds is not None:
+            where = f"clips of {one.seconds[0]:.2f} to {one.seconds[1]:.2f} s"
+        ends = _interval(one.low, one.high)
+        rows.append((name, one.clips, f"{one.voices:g}", where, form(one.value), ends, one.n))
+    print(table(rows, ["what", "clips enrolled", "voices", "", "value", "95 %", "tested"]))
+    print(f"\n{found.people} people, {found.clips} clips; open set at {percent(given.far)} % false alarms")
+
+
+def _interval(low: float | None, high: float | None, form: str = "") -> str:
+    if low is None or high is None:
+        return "-"
+    return f"[{form.format(low)}, {form.format(high)}]" if form else f"[{percent(low)}, {percent(high)}]"
+
+
+def _plain(one: Any) -> dict[str, Any]:
+    """Return a frozen result as plain values for JSON, which has no infinity."""
+    import dataclasses
+    import math
+
+    def finite(value: Any) -> Any:
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    return {key: finite(value) for key, value in dataclasses.asdict(one).items()}
+
+
+def _write(out: Path | None, text: str) -> None:
+    if out is None:
+        print(text)
+    else:
+        write_text(out, text + "\n")
+        print(f"{plain(str(out))}: written")

@@ -1,0 +1,109 @@
+"""What an enrolment says about its clips."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int64
+
+from mfcl.errors import GalleryError, advice
+from mfcl.voices.agreement import SAME, agreement
+from mfcl.voices.snapshot import Snapshot
+from mfcl.voices.sound import Heard
+from mfcl.voices.storage import Clip
+
+FEW_SECONDS = 3.0
+"""Seconds of sound below which a profile is called short."""
+QUIET_DB = -50.0
+"""Level below which a clip is called quiet."""
+MOST_AUDIO = 2**28
+"""Most bytes of a file that is kept."""
+
+
+@dataclass(frozen=True)
+class Enrolment:
+    """What was added to a voice, and what is suspicious about it."""
+
+    name: str
+    added: int
+    clips: int
+    """Clips of the voice now."""
+    seconds: float
+    """Seconds of sound added."""
+    level: float
+    """Mean level of the added clips in dB."""
+    agreement: float | None
+    """Mean cosine of each clip of the voice with the mean of its others; None for a single clip."""
+    skipped: tuple[str, ...]
+    """Files that are enrolled already."""
+    warnings: tuple[str, ...]
+
+
+def clips_of(heard: Heard, *, keep_audio: bool) -> list[Clip]:
+    """Return clips to store, with the files' bytes if they are to be kept."""
+    return [
+        Clip(
+            source, float(heard.seconds[place]), float(heard.levels[place]), heard.vectors[place],
+            _bytes(source) if keep_audio else None,
+        )
+        for place, source in enumerate(heard.sources)
+    ]  # fmt: skip
+
+
+def findings(name: str, added: Heard, skipped: tuple[str, ...], now: Snapshot) -> Enrolment:
+    """Say what is suspicious about a voice after an enrolment.
+
+    Args:
+        name: The voice.
+        added: The clips that were added.
+        skipped: Files that were enrolled already.
+        now: The gallery with them.
+    """
+    profiles, sources = now.profiles, now.sources
+    own = profiles.names.index(name)
+    places = np.flatnonzero(profiles.owners == own)
+    vectors = profiles.vectors[places]
+    found = agreement(vectors, now.scorer.cohort)
+    warnings = [f"{sources[places[clip]]} disagrees with the other clips of {name!r}" for clip in found.disagreeing]
+    if found.groups:
+        second = [sources[places[clip]] for clip, group in enumerate(found.groups) if group == found.groups[-1]]
+        warnings.append(f"two voices in {name!r}? these are apart from the others: {', '.join(second)}")
+    warnings += [
+        f"{source} is quiet ({level:.0f} dB)"
+        for source, level in zip(added.sources, added.levels.tolist(), strict=True)
+        if level < QUIET_DB
+    ]
+    seconds = float(added.seconds.sum())
+    if seconds < FEW_SECONDS and len(places) == len(added):
+        warnings.append(f"{seconds:.1f} seconds of sound are few; enrol more clips")
+    warnings += _likenesses(own, places, now)
+    return Enrolment(
+        name, len(added), len(places), seconds, float(added.levels.mean()), found.mean, skipped, tuple(warnings)
+    )
+
+
+def _likenesses(own: int, places: Int64[np.ndarray, " clips"], now: Snapshot) -> list[str]:
+    """Return warnings about other voices that are the same recording, or sound the same."""
+    profiles = now.profiles
+    others = profiles.owners != own
+    if not others.any():
+        return []
+    cosines = profiles.vectors[places] @ profiles.vectors[others].T
+    row, column = np.unravel_index(int(cosines.argmax()), cosines.shape)
+    if cosines[row, column] > SAME:
+        owner = profiles.names[profiles.owners[others][column]]
+        return [f"{now.sources[places[row]]} is enrolled as {owner!r} too: the same recording"]
+    nearest, score = now.likest(own)
+    if score < now.threshold().value:
+        return []
+    return [f"{profiles.names[own]!r} sounds like {profiles.names[nearest]!r}; merge them if they are one person"]
+
+
+def _bytes(source: str) -> bytes:
+    path = Path(source)
+    try:
+        if path.stat().st_size > MOST_AUDIO:
+            raise GalleryError(f"{path}: wanted a file of at most {MOST_AUDIO >> 20} MiB to keep; cut it")
+        return path.read_bytes()
+    except OSError as error:
+        raise GalleryError(f"{path}: cannot be kept ({error.strerror or error}); {advice(error)}") from error

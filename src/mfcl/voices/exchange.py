@@ -1,0 +1,116 @@
+"""Take voices out of a gallery and into another one of the same model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mfcl.core.files import check_file_place, check_folder_place, replacing
+from mfcl.embeddings.linalg import unit_rows
+from mfcl.embeddings.table import Embeddings
+from mfcl.errors import GalleryError
+from mfcl.voices.agreement import SAME
+from mfcl.voices.storage import Clip, Storage, Voice, is_address
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import did."""
+
+    voices: int
+    clips: int
+    skipped: int
+    """Clips that were there already."""
+
+
+def export(storage: Storage, out: str | Path, names: Sequence[str] = ()) -> list[Voice]:
+    """Write voices to a new gallery, or as embeddings with the label `voice` if `out` ends in `.npz`.
+
+    A new gallery has the model, the cohort and the calibration too, so it can be used and imported.
+
+    Args:
+        storage: Where they are.
+        out: The new file, or the address of an empty PostgreSQL database.
+        names: The voices; all if left out.
+
+    Returns:
+        The voices that were written.
+
+    Raises:
+        GalleryError: there is no such voice, or none at all, or the file is there already.
+    """
+    known = storage.voices()
+    chosen = [storage.find(name) for name in names] if names else known
+    if not chosen:
+        raise GalleryError(f"{storage.name}: no voice is enrolled; there is nothing to export")
+    if not is_address(out) and Path(out).suffix == ".npz":
+        _export_npz(storage, Path(out), chosen)
+        return chosen
+    about = {name: value for name, value in storage.about().items() if name not in ("schema", "written_by", "changes")}
+    made = Storage.create(out, about, storage.cohort())
+    try:
+        calibration = storage.calibration()
+        if calibration is not None:
+            made.calibrate(calibration)
+        for voice in chosen:
+            made.enrol(voice.name, storage.clips(voice.name), consent=voice.consent, note=voice.note)
+    finally:
+        made.close()
+    return chosen
+
+
+def take_in(storage: Storage, other: Storage) -> Imported:
+    """Add all voices of another gallery; clips of a voice that are there already are left out.
+
+    Raises:
+        GalleryError: it is bound to another model.
+    """
+    mine, theirs = storage.about(), other.about()
+    if mine["digest"] != theirs["digest"]:
+        raise GalleryError(
+            f"{other.name}: bound to the model {theirs['digest'][:12]}, {storage.name} to {mine['digest'][:12]}; "
+            "embeddings of two models cannot be compared: enrol the recordings again"
+        )
+    known = {voice.name for voice in storage.voices()}
+    added = skipped = 0
+    voices = other.voices()
+    for voice in voices:
+        clips = other.clips(voice.name)
+        new = _new(clips, storage.clips(voice.name) if voice.name in known else [])
+        skipped += len(clips) - len(new)
+        added += len(new)
+        storage.enrol(voice.name, new, consent=voice.consent, note=voice.note)
+    return Imported(len(voices), added, skipped)
+
+
+def write_audio(storage: Storage, folder: Path, names: Sequence[str] = ()) -> int:
+    """Write the files that were kept to `folder/<voice number>/<clip number>-<file name>`; return how many."""
+    check_folder_place(folder)
+    chosen = [storage.find(name) for name in names] if names else storage.voices()
+    written = 0
+    for voice in chosen:
+        for place, clip in enumerate(storage.clips(voice.name)):
+            if clip.audio is not None:  # numbers: names of voices and sources may hold anything
+                with replacing(folder / str(voice.id) / f"{place:03d}-{Path(clip.source).name}") as temporary:
+                    temporary.write_bytes(clip.audio)
+                written += 1
+    return written
+
+
+def _export_npz(storage: Storage, out: Path, voices: Sequence[Voice]) -> None:
+    check_file_place(out)
+    clips = [(voice.name, clip) for voice in voices for clip in storage.clips(voice.name)]
+    if not clips:
+        raise GalleryError(f"{storage.name}: these voices have no clips; there is nothing to export")
+    vectors = np.stack([clip.vector for _, clip in clips])
+    sources = np.array([f"{place}:{clip.source}" for place, (_, clip) in enumerate(clips)])
+    labels = {"voice": np.array([name for name, _ in clips])}
+    Embeddings(vectors, sources, labels, {"voices": (0, vectors.shape[1])}, np.full(len(clips), "")).save(out)
+
+
+def _new(clips: Sequence[Clip], known: Sequence[Clip]) -> list[Clip]:
+    if not known or not clips:
+        return list(clips)
+    cosines = unit_rows(np.stack([clip.vector for clip in clips])) @ unit_rows(np.stack([c.vector for c in known])).T
+    return [clip for clip, row in zip(clips, cosines, strict=True) if row.max() <= SAME]

@@ -1,0 +1,350 @@
+"""A gallery of voices: enrol, identify, verify, calibrate."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mfcl.audio.arrays import listed
+from mfcl.data.decoding import LeftOut
+from mfcl.data.manifest import Manifest
+from mfcl.embeddings.linalg import unit_rows
+from mfcl.errors import GalleryError, check_number, one_of
+from mfcl.voices import calibrating, evaluating
+from mfcl.voices.agreement import agreement
+from mfcl.voices.answers import identifications, verifications
+from mfcl.voices.calibration import Calibration
+from mfcl.voices.decisions import LEAST_MARGIN, Identification, Verification
+from mfcl.voices.enrolment import Enrolment, clips_of, findings
+from mfcl.voices.material import COHORT_SIZE, cohort_of, held_out_people, manifest_of, training_list
+from mfcl.voices.scoring import TOP, WAY, WAYS, Way
+from mfcl.voices.snapshot import Snapshot, Threshold, read_snapshot
+from mfcl.voices.sound import Heard, Listener
+from mfcl.voices.storage import Storage, Voice, check_free
+from mfcl.voices.turns import SWITCH, Turn, turns
+
+
+class Gallery:
+    """Voices on disk, bound to one model.
+
+    Made by `Gallery.create` and `Gallery.open`. The model is loaded when sound is to be heard, not before.
+
+    Args:
+        storage: An open storage.
+        model: The model, its folder, or a `Listener`; default: the folder that the gallery was created with.
+        device: Of the model: `auto`, `cpu`, `cuda`, ...
+
+    Example:
+        ``gallery = Gallery.create("team.db", "runs/mine"); gallery.enrol("Ada", ["ada1.wav", "ada2.wav"])``
+    """
+
+    def __init__(self, storage: Storage, *, model: Any = None, device: str = "auto") -> None:
+        self._storage, self._model, self._device = storage, model, device
+        self._listener: Listener | None = None
+        self._snapshot: Snapshot | None = None
+
+    @classmethod
+    def create(
+        cls,
+        place: str | Path,
+        model: Any,
+        *,
+        cohort: str | Path | Manifest | Heard | None = None,
+        cohort_size: int = COHORT_SIZE,
+        score: Way = WAY,
+        nearest: int = TOP,
+        device: str = "auto",
+    ) -> "Gallery":
+        """Make an empty gallery for one model.
+
+        Args:
+            place: A new file, or the address of a PostgreSQL database.
+            model: The trained model, or its folder.
+            cohort: Recordings of other voices, for what strangers score; default: those that the model was trained on.
+            cohort_size: Most recordings of the cohort; 0 for none.
+            score: How the clips of a voice make one score: `mean`, `best`, `average`, `both`; see `raw_scores`.
+            nearest: Cohort members that scores are normalised by; 0: scores stay cosines, and the cohort only tells
+                what strangers score.
+            device: `auto`, `cpu`, `cuda`, ...
+
+        Raises:
+            GalleryError: there is a gallery already, or the model cannot be used.
+        """
+        check_number("cohort size", cohort_size, 0, 100_000, whole=True, error=GalleryError)
+        check_number("nearest", nearest, 0, 100_000, whole=True, error=GalleryError)
+        if score not in WAYS:
+            raise GalleryError(one_of("way to score", score, WAYS))
+        check_free(place)
+        listener, left_out = _listener(model, device), LeftOut()
+        vectors = np.zeros((0, listener.dim), dtype=np.float32)
+        if cohort_size:
+            source = cohort if cohort is not None else training_list(listener.folder)
+            heard = source if isinstance(source, Heard) else cohort_of(source, listener, left_out, size=cohort_size)
+            vectors = unit_rows(heard.vectors, np.float32)
+        about = {
+            "model": listener.folder, "digest": listener.digest, "part": listener.part, "dim": str(listener.dim),
+            "score": score, "nearest": str(nearest),
+        }  # fmt: skip
+        left_out.write(None)
+        made = cls(Storage.create(place, about, vectors), model=listener)
+        made._listener = listener
+        return made
+
+    @classmethod
+    def open(cls, place: str | Path, *, model: Any = None, device: str = "auto") -> "Gallery":
+        """Open a gallery.
+
+        Raises:
+            GalleryError: there is none, it is damaged, or it was written by a newer version.
+        """
+        return cls(Storage.open(place), model=model, device=device)
+
+    def __enter__(self) -> "Gallery":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the database."""
+        self._storage.close()
+
+    @property
+    def name(self) -> str:
+        """The gallery's place, for messages."""
+        return self._storage.name
+
+    @property
+    def about(self) -> Mapping[str, str]:
+        """The model's folder and digest, the part and size of the vectors, the version of the schema."""
+        return self._storage.about()
+
+    @property
+    def voices(self) -> list[Voice]:
+        """All voices by name."""
+        return self._storage.voices()
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """The calibration, None if there is none."""
+        content = self._storage.calibration()
+        return None if content is None else Calibration.from_json(content, where=self.name)
+
+    @property
+    def listener(self) -> Listener:
+        """The model, loaded on first use.
+
+        Raises:
+            GalleryError: it is not the model that the gallery was created with.
+        """
+        if self._listener is None:
+            about = self.about
+            found = _listener(about["model"] if self._model is None else self._model, self._device)
+            if found.digest != about["digest"]:
+                raise GalleryError(
+                    f"{self.name}: bound to the model {about['digest'][:12]} (then in {about['model']}), but "
+                    f"{found.folder} is {found.digest[:12]}; embeddings of two models cannot be compared: "
+                    "give its own model (--model), or create a new gallery"
+                )
+            self._listener = found
+        return self._listener
+
+    def enrol(
+        self,
+        name: str,
+        sounds: Any,
+        *,
+        sample_rate: int | float | None = None,
+        consent: str = "",
+        note: str = "",
+        keep_audio: bool = False,
+    ) -> Enrolment:
+        """Add clips to a voice; all are written in one transaction, or none.
+
+        Args:
+            name: Name of the voice; a new one is made.
+            sounds: Files, a folder, arrays, or what was `Heard`.
+            sample_rate: Of arrays, in Hz; default: the model's.
+            consent: Date on which the person agreed.
+            note: Any text.
+            keep_audio: Keep the files' bytes too.
+
+        Returns:
+            What was added, and what is suspicious about it.
+
+        Raises:
+            GalleryError: no clip is new, or the gallery cannot be written.
+        """
+        heard = self._hear(sounds, sample_rate)
+        before = self._now()
+        known = before.profiles.names.index(name) if name in before.profiles.names else -1
+        old = before.profiles.vectors[before.profiles.owners == known]
+        whole = agreement(np.concatenate([old, unit_rows(heard.vectors, np.float32)]), before.scorer.cohort)
+        copies = {second - len(old) for _, second in whole.copies if second >= len(old)}
+        new = heard.select(np.array([place not in copies for place in range(len(heard))]))
+        if not len(new):
+            raise GalleryError(f"{self.name}: all {len(heard)} clips are enrolled as {name!r} already; give others")
+        self._storage.enrol(name, clips_of(new, keep_audio=keep_audio), consent=consent, note=note)
+        skipped = tuple(heard.sources[place] for place in sorted(copies))
+        return findings(name, new, skipped, self._now())
+
+    def identify(
+        self,
+        sounds: Any,
+        *,
+        sample_rate: int | float | None = None,
+        least_margin: int | float = LEAST_MARGIN,
+    ) -> list[Identification]:
+        """Say who speaks in each clip: a name, or `unknown` with the reason."""
+        heard = self._hear(sounds, sample_rate)
+        return identifications(self._now(), heard, least_margin=least_margin)
+
+    def verify(self, name: str, sounds: Any, *, sample_rate: int | float | None = None) -> list[Verification]:
+        """Say for each clip whether it is of the voice it is said to be of.
+
+        Raises:
+            GalleryError: there is no such voice.
+        """
+        self._storage.find(name)
+        heard = self._hear(sounds, sample_rate)
+        return verifications(self._now(), name, heard)
+
+    def turns(
+        self,
+        files: str | Path | Manifest | Sequence[str | Path],
+        *,
+        window: int | float = 2.0,
+        hop: int | float = 0.5,
+        switch: int | float = SWITCH,
+    ) -> list[Turn]:
+        """Say who speaks when in recordings of any length; pauses are left out.
+
+        Args:
+            files: The recordings.
+            window: Length of a window in seconds.
+            hop: Step between windows in seconds.
+            switch: Cost of a change of speaker; 0 takes each window for itself.
+        """
+        check_number("switch", switch, 0, 1e6, error=GalleryError)
+        now, left_out, found = self._now(), LeftOut(), []
+        threshold = self.threshold().value
+        for recording in self.listener.windows(manifest_of(files), left_out, window=window, hop=hop):
+            kept, scores = now.window_scores(recording.heard)
+            names = tuple(now.profiles.names[place] for place in kept)
+            found += turns(
+                recording.source, recording.starts, recording.ends, recording.heard.levels, scores, names, threshold,
+                hop=hop, switch=switch,
+            )  # fmt: skip
+        left_out.write(None)
+        return found
+
+    def remove(self, name: str) -> str:
+        """Remove a voice and its embeddings for good; return what is still to be said about it, or ""."""
+        return self._storage.remove(name)
+
+    def rename(self, name: str, new: str) -> None:
+        """Give a voice another name."""
+        self._storage.rename(name, new)
+
+    def merge(self, name: str, other: str) -> None:
+        """Move the clips of `other` to `name`; `other` is gone then."""
+        self._storage.merge(name, other)
+
+    def calibrate(
+        self,
+        data: str | Path | Manifest,
+        *,
+        far: int | float = 0.01,
+        speaker: str | None = None,
+        label: str | None = None,
+        split: str | None = None,
+        clips: int | None = None,
+        use_quality: bool = False,
+        seed: int = 0,
+    ) -> tuple[Calibration, list[str]]:
+        """Set the thresholds by held-out recordings of other people; return them with notes.
+
+        Raises:
+            MfclError: there are too few people or clips.
+        """
+        left_out = LeftOut()
+        held = held_out_people(data, self.listener, left_out, speaker=speaker, label=label, split=split)
+        left_out.write(None)
+        now = self._now()
+        made, notes = calibrating.calibrate(
+            held, now.scorer.cohort, now.profiles, far=far, setting=now.setting, clips=clips, seed=seed,
+            use_quality=use_quality, way=now.scorer.way, top=now.scorer.top,
+            what=str(data if not isinstance(data, Manifest) else data.root),
+        )  # fmt: skip
+        self._storage.calibrate(made.to_json())
+        self._snapshot = None
+        return made, notes
+
+    def evaluate(
+        self,
+        data: str | Path | Manifest,
+        *,
+        far: int | float = 0.01,
+        speaker: str | None = None,
+        label: str | None = None,
+        split: str | None = None,
+        clips: Sequence[int] = evaluating.CLIPS,
+        seed: int = 0,
+    ) -> evaluating.Evaluation:
+        """Measure the model, the cohort and the calibration on held-out people; nobody is enrolled here.
+
+        Raises:
+            MfclError: there are too few people or clips.
+        """
+        check_number("far", far, 1e-6, 0.5)
+        left_out = LeftOut()
+        held = held_out_people(data, self.listener, left_out, speaker=speaker, label=label, split=split)
+        left_out.write(None)
+        now = self._now()
+        return evaluating.evaluate(
+            held,
+            now.scorer.cohort,
+            far=far,
+            clips=clips,
+            calibration=now.calibration,
+            seed=seed,
+            way=now.scorer.way,
+            top=now.scorer.top,
+        )
+
+    def threshold(self, size: int | None = None) -> Threshold:
+        """Return the threshold for a gallery of this size (default: its own), and what to expect of it.
+
+        Without a calibration it is set by the cohort; without a cohort there is none, and nobody gets a name.
+        """
+        return self._now().threshold(size)
+
+    @property
+    def storage(self) -> Storage:
+        """The rows on disk."""
+        return self._storage
+
+    def _hear(self, sounds: Any, sample_rate: int | float | None) -> Heard:
+        if isinstance(sounds, Heard):
+            return sounds
+        if isinstance(sounds, str | Path | Manifest) or all(isinstance(one, str | Path) for one in listed(sounds)):
+            left_out = LeftOut()
+            heard, _ = self.listener.hear(manifest_of(sounds), left_out)
+            left_out.write(None)
+            return heard
+        return self.listener.arrays(listed(sounds), sample_rate)
+
+    def _now(self) -> Snapshot:
+        """Return the voices in memory, read again if another process has changed them."""
+        if self._snapshot is None or self._snapshot.changes != self._storage.changes():
+            self._snapshot = read_snapshot(self._storage)
+        return self._snapshot
+
+
+def _listener(model: Any, device: str) -> Listener:
+    if isinstance(model, Listener):
+        return model
+    from mfcl.voices.hearing import ModelListener
+
+    return ModelListener(model, device=device)

@@ -1,0 +1,131 @@
+"""Turn recordings into voice vectors with a trained model; the only file here that loads torch."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int64
+
+from mfcl.audio import Sound, heard, prepare
+from mfcl.audio.arrays import mono_samples, whole_rate
+from mfcl.audio.windows import check_window
+from mfcl.checkpoint import WEIGHTS, WHITENING
+from mfcl.data.decoding import LeftOut, recording_windows, whole_recordings
+from mfcl.data.manifest import Manifest
+from mfcl.embedder import Embedder, load
+from mfcl.embeddings.parts import Part, matching
+from mfcl.embeddings.table import Embeddings
+from mfcl.errors import AudioError, GalleryError
+from mfcl.models.inference import Listed, embed_clips, part_bounds
+from mfcl.models.weights_file import digest
+from mfcl.recipe import to_dict
+from mfcl.voices.sound import Heard, HeardWindows, amount_of_sound, joined
+
+
+class ModelListener:
+    """Hears clips with a trained model: the whitened part for voices, or all of a model that has none.
+
+    Args:
+        model: A trained model, or its folder.
+        device: `auto`, `cpu`, `cuda`, ...
+
+    Attributes:
+        digest: Digest of weights, whitening and settings: vectors of equal digests can be compared.
+        folder: The model's folder.
+        part: `voices`, or "" for all.
+        dim: Size of a vector.
+
+    Raises:
+        GalleryError: the model has no whitening.
+    """
+
+    def __init__(self, model: Embedder | str | Path, *, device: str = "auto") -> None:
+        self.model = model if isinstance(model, Embedder) else load(model, device=device)
+        folder = self.model.folder
+        if not self.model.whitening:
+            raise GalleryError(f"{folder}: no whitening was learned with this model; train it with this version")
+        self.folder = str(folder.resolve())
+        self.digest = _digest(self.model)
+        names = part_bounds(self.model.model, "both")
+        self.part = "voices" if "speaker" in {Part.parse(name).role for name in names} else ""
+        used = matching(names, self.part) if self.part else names
+        self.dim = sum(self.model.whitening[name].directions.shape[1] for name in used)
+
+    def hear(self, manifest: Manifest, left_out: LeftOut) -> tuple[Heard, Int64[np.ndarray, " clips"]]:
+        """Return all recordings that can be read, and each one's index in the manifest.
+
+        Raises:
+            AudioError: none can be read.
+        """
+        preparation, found, places = self.model.recipe.preparation, [], []
+        for pieces in whole_recordings(manifest, preparation, left_out):
+            found.append(self._heard([(manifest.recordings[one.recording].id, one.samples) for one in pieces]))
+            places += [piece.recording for piece in pieces]
+        if not found:
+            raise AudioError(f"{manifest.root}: no recording could be read; the first: {_first(left_out)}")
+        return joined(found), np.array(places, dtype=np.int64)
+
+    def windows(
+        self, manifest: Manifest, left_out: LeftOut, *, window: int | float, hop: int | float
+    ) -> Sequence[HeardWindows]:
+        """Return the windows of each recording; the recordings are streamed, their vectors are kept.
+
+        Raises:
+            AudioError: none can be read, or window or hop cannot be used.
+        """
+        check_window(window, hop)
+        rate = self.model.sample_rate
+        found: dict[int, list[Heard]] = {}
+        limits: dict[int, list[tuple[float, float]]] = {}
+        for pieces in recording_windows(manifest, self.model.recipe.preparation, left_out, window=window, hop=hop):
+            for place in dict.fromkeys(piece.recording for piece in pieces):
+                own = [piece for piece in pieces if piece.recording == place]
+                name = manifest.recordings[place].id
+                found.setdefault(place, []).append(self._heard([(name, piece.samples) for piece in own]))
+                ends = [(piece.start, piece.start + len(piece.samples) / rate) for piece in own]
+                limits.setdefault(place, []).extend(ends)
+        if not found:
+            raise AudioError(f"{manifest.root}: no recording could be read; the first: {_first(left_out)}")
+        return [
+            HeardWindows(manifest.recordings[place].id, joined(some), *np.array(limits[place], dtype=np.float64).T)
+            for place, some in found.items()
+        ]
+
+    def arrays(self, sounds: Sequence[Any], sample_rate: int | float | None) -> Heard:
+        """Return what is heard of arrays of samples; they are called `array 0` and so on.
+
+        Raises:
+            AudioError: an array is no sound.
+        """
+        rate, preparation = self.model.sample_rate, self.model.recipe.preparation
+        given = rate if sample_rate is None else whole_rate(sample_rate)
+        samples = [mono_samples(one, name=f"array {place}") for place, one in enumerate(sounds)]
+        prepared = [heard(prepare(one, given, preparation)) for one in samples]
+        if not prepared:
+            raise AudioError("wanted sounds, got none; give at least one")
+        return self._heard([(f"array {place}", one) for place, one in enumerate(prepared)])
+
+    def _heard(self, sounds: Sequence[tuple[str, Sound]]) -> Heard:
+        rate = self.model.sample_rate
+        clips = [sound for _, sound in sounds]
+        vectors = embed_clips(self.model.model, Listed(clips), rate)
+        names = np.full(len(vectors), "")
+        table = Embeddings(vectors, names, {}, part_bounds(self.model.model, "both"), names)
+        chosen = (table.only(self.part) if self.part else table).whiten(self.model.whitening)
+        amounts = np.array([amount_of_sound(clip, rate) for clip in clips])
+        return Heard(chosen.vectors, amounts[:, 0], amounts[:, 1], tuple(name for name, _ in sounds))
+
+
+def _digest(model: Embedder) -> str:
+    """Return the SHA-256 of the weights, the whitening and the recipe."""
+    files = [digest(model.folder / name) for name in (WEIGHTS, WHITENING)]
+    settings = to_dict(model.recipe)
+    wanted = {key: settings[key] for key in ("model", "preparation") if key in settings}
+    return hashlib.sha256(json.dumps([files, wanted], sort_keys=True).encode()).hexdigest()
+
+
+def _first(left_out: LeftOut) -> str:
+    return left_out.reasons[0][1] if left_out.reasons else "none"

@@ -1,0 +1,158 @@
+"""Who speaks when: windows' scores smoothed to turns, and their formats."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from mfcl.core.console import printable
+from mfcl.voices.decisions import UNKNOWN
+
+PAUSE_DB = 25.0
+"""A window this far below the recording's loud windows is a pause."""
+SWITCH = 2.0
+"""What a change of speaker costs, in log-likelihood ratio; chosen by measuring (docs/voices.md)."""
+MOST_NAMES = 200
+"""Most voices that are followed through one recording."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A stretch of a recording with one speaker."""
+
+    source: str
+    start: float
+    """Seconds from the recording's beginning."""
+    end: float
+    """Seconds from the recording's beginning."""
+    name: str
+    score: float
+    """Mean score of its windows with the best voice."""
+
+
+def turns(
+    source: str,
+    starts: Float64[np.ndarray, " windows"],
+    ends: Float64[np.ndarray, " windows"],
+    levels: Float64[np.ndarray, " windows"],
+    scores: Float64[np.ndarray, "windows voices"],
+    names: tuple[str, ...],
+    threshold: int | float,
+    *,
+    hop: int | float,
+    switch: int | float = SWITCH,
+) -> list[Turn]:
+    """Smooth windows to turns; pauses are left out.
+
+    Each window is a voice, or unknown with the threshold as its score. The path of highest summed score is taken, where
+    every change costs `switch`. Windows that overlap hear the same sound several times, so their scores count by the
+    share of a window that is new.
+
+    Args:
+        source: Name of the recording.
+        starts: Of the windows, in seconds, rising.
+        ends: Of the windows, in seconds.
+        levels: Of the windows, in dB.
+        scores: Of each window with each voice.
+        names: Name of each voice.
+        threshold: Score from which a window is a voice.
+        hop: Step between windows in seconds.
+        switch: Cost of a change; 0 takes each window for itself.
+    """
+    followed = _followed(scores, threshold)
+    states = np.concatenate([scores[:, followed], np.full((len(scores), 1), threshold)], axis=1)
+    if len(starts) > 1:
+        states = states * min(1.0, hop / float(np.median(ends - starts)))
+    path = best_path(states, switch)
+    speaks = levels > np.quantile(levels, 0.95) - PAUSE_DB
+    labels = [UNKNOWN if place == len(followed) else names[followed[place]] for place in path.tolist()]
+    best = scores.max(axis=1) if scores.shape[1] else np.full(len(scores), -np.inf)
+    own = [
+        float(best[window]) if place == len(followed) else float(scores[window, followed[place]])
+        for window, place in enumerate(path.tolist())
+    ]
+    edges = _edges(starts, ends)
+    found: list[Turn] = []
+    inside: list[float] = []
+    for window in np.flatnonzero(speaks).tolist():
+        start, end, name = float(edges[window]), float(edges[window + 1]), labels[window]
+        if found and found[-1].name == name and found[-1].end >= start - 1e-9:
+            inside.append(own[window])
+            found[-1] = Turn(source, found[-1].start, end, name, float(np.mean(inside)))
+        else:
+            inside = [own[window]]
+            found.append(Turn(source, start, end, name, own[window]))
+    return found
+
+
+def best_path(states: Float64[np.ndarray, "windows states"], switch: int | float) -> Int64[np.ndarray, " windows"]:
+    """Return the state of each window on the path of highest sum, where every change costs `switch` (Viterbi).
+
+    Example:
+        >>> best_path(np.array([[1.0, 0.0], [0.0, 0.5], [1.0, 0.0]]), 1.0).tolist()
+        [0, 0, 0]
+        >>> best_path(np.array([[1.0, 0.0], [0.0, 0.5], [1.0, 0.0]]), 0.0).tolist()
+        [0, 1, 0]
+    """
+    windows, count = states.shape
+    came = np.zeros((windows, count), dtype=np.int64)
+    total = states[0].copy()
+    for window in range(1, windows):
+        top = int(np.argmax(total))
+        changed = total[top] - switch > total
+        came[window] = np.where(changed, top, np.arange(count))
+        total = np.where(changed, total[top] - switch, total) + states[window]
+    path = np.empty(windows, dtype=np.int64)
+    path[-1] = int(np.argmax(total))
+    for window in range(windows - 1, 0, -1):
+        path[window - 1] = came[window, path[window]]
+    return path
+
+
+def rttm(found: Sequence[Turn]) -> str:
+    """Return turns in NIST's Rich Transcription Time Marked format.
+
+    Example:
+        >>> print(rttm([Turn("talk one.wav", 0.5, 2.0, "Ada L", 4.0)]), end="")
+        SPEAKER talk_one 1 0.500 1.500 <NA> <NA> Ada_L <NA> <NA>
+    """
+    return "".join(
+        f"SPEAKER {_word(PurePath(turn.source).stem)} 1 {turn.start:.3f} {turn.end - turn.start:.3f} "
+        f"<NA> <NA> {_word(turn.name)} <NA> <NA>\n"
+        for turn in found
+    )
+
+
+def audacity(found: Sequence[Turn]) -> str:
+    r"""Return turns as a label track of Audacity: start, end and name with tabs.
+
+    Example:
+        >>> audacity([Turn("a.wav", 0.5, 2.0, "Ada", 4.0)])
+        '0.500000\t2.000000\tAda\n'
+    """
+    return "".join(f"{turn.start:.6f}\t{turn.end:.6f}\t{printable(turn.name)}\n" for turn in found)
+
+
+def _word(text: str) -> str:
+    """Return a text without spaces, as RTTM wants its fields."""
+    return "_".join(printable(text).split()) or "_"
+
+
+def _followed(scores: Float64[np.ndarray, "windows voices"], threshold: int | float) -> Int64[np.ndarray, " followed"]:
+    """Return the voices that are the best of some window and reach the threshold, the most frequent ones."""
+    if not scores.shape[1]:
+        return np.zeros(0, dtype=np.int64)
+    best = scores.argmax(axis=1)
+    reached = best[scores[np.arange(len(scores)), best] >= threshold]
+    voices, counts = np.unique(reached, return_counts=True)
+    return np.asarray(voices[np.argsort(-counts, kind="stable")][:MOST_NAMES], dtype=np.int64)
+
+
+def _edges(
+    starts: Float64[np.ndarray, " windows"], ends: Float64[np.ndarray, " windows"]
+) -> Float64[np.ndarray, " edges"]:
+    """Return the times between which each window's answer holds: half-way between the middles of neighbours."""
+    middles = (starts + ends) / 2
+    return np.concatenate([starts[:1], (middles[1:] + middles[:-1]) / 2, ends[-1:]])

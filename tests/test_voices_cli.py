@@ -1,0 +1,188 @@
+"""`mfcl voices` from a tiny trained model to answers, and what it says when something is wrong."""
+
+import itertools
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+import mfcl
+from mfcl import cli
+from mfcl.voices.hearing import ModelListener
+from mfcl.voices.material import manifest_of
+from tests.recipes import tiny_recipe
+from tests.sounds import tone, word, write_corpus
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a corpus, two tiny models with parts for voices, and a gallery of four voices."""
+    folder = tmp_path_factory.mktemp("desk")
+    corpus = write_corpus(folder / "corpus", speakers=16, digits=3, takes=2)
+    for seed in (0, 1):
+        mfcl.train(
+            corpus, folder / f"run{seed}", recipe=tiny_recipe(folder), overrides=["model.voices=statistics"],
+            seed=seed, cache=folder / "cache", progress=False,
+        )  # fmt: skip
+    assert cli.main(["voices", "create", str(folder / "team.db"), str(folder / "run0")]) == 0
+    for voice in ("01", "02", "03", "04"):
+        assert cli.main(["voices", "enrol", str(folder / "team.db"), f"voice {voice}", *clips(folder, voice)]) == 0
+    return folder
+
+
+def clips(desk, voice, pattern="[01]_*.wav"):
+    return [str(path) for path in sorted((desk / "corpus" / "data" / voice).glob(pattern))]
+
+
+@pytest.fixture
+def team(desk, tmp_path):
+    """A copy of the gallery."""
+    for path in desk.glob("team.db*"):
+        shutil.copy(path, tmp_path)
+    return tmp_path / "team.db"
+
+
+def run(*words):
+    assert cli.main(["voices", *map(str, words)]) == 0
+
+
+def refused(capsys, *words):
+    capsys.readouterr()
+    assert cli.main(["voices", *map(str, words)]) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("mfcl: ")]
+    return line
+
+
+def test_an_enrolled_file_is_nearest_to_itself_and_the_answer_says_all(team, desk, capsys):
+    capsys.readouterr()
+    run("identify", team, clips(desk, "02")[0], "--json")
+    (found,) = json.loads(capsys.readouterr().out)
+    assert found["best"] == "voice 02"
+    assert found["near"][0]["source"] == clips(desk, "02")[0]
+    assert found["near"][0]["cosine"] == pytest.approx(1, abs=1e-3)
+    assert found["name"] in ("voice 02", "unknown")
+    assert 0.2 < found["seconds"] < 0.4
+
+
+def test_the_vectors_are_those_of_encode(desk):
+    listener, model = ModelListener(desk / "run0"), mfcl.load(desk / "run0")
+    heard, places = listener.hear(manifest_of(clips(desk, "05")), _left_out())
+    expected = model.encode(clips(desk, "05"), part="voices", whiten=True)
+    np.testing.assert_allclose(heard.vectors, expected, atol=1e-4)
+    assert places.tolist() == list(range(4))
+    array = listener.arrays([word(4, 0), tone(0.4, level=0.01)], None)
+    np.testing.assert_allclose(array.vectors[0], model.encode(word(4, 0), part="voices", whiten=True)[0], atol=1e-4)
+    assert array.levels[1] == pytest.approx(-40, abs=0.5)
+    assert (listener.part, listener.dim) == ("voices", expected.shape[1])
+
+
+def _left_out():
+    from mfcl.data.decoding import LeftOut
+
+    return LeftOut()
+
+
+def test_arrays_are_enrolled_and_identified_in_python(team, desk):
+    with mfcl.Gallery.open(team) as gallery:
+        said = gallery.enrol("array", [word(9, digit) for digit in range(3)], sample_rate=16000)
+        assert (said.added, said.clips) == (3, 3)
+        assert gallery.identify(word(9, 0), sample_rate=16000)[0].best == "array"
+
+
+def test_calibrate_evaluate_verify_and_identify_say_what_to_expect(team, desk, capsys):
+    held = desk / "held.csv"
+    rows = ["path,speaker,digit"]
+    for voice in (f"{number:02d}" for number in range(5, 17)):
+        rows += [f"{path},{voice},{Path(path).name[0]}" for path in clips(desk, voice, "*.wav")]
+    held.write_text("\n".join(rows) + "\n")
+    run("calibrate", team, held, "--far", "0.1", "--clips", "3")
+    said = capsys.readouterr().out
+    assert "calibrated for 10.0 % false alarms on 72 clips of 12 people, 3 clips enrolled" in said
+    run("evaluate", team, held, "--far", "0.1", "--clips", "1", "3", "--det", team.with_name("det.svg"))
+    said = capsys.readouterr()
+    assert "closed set, right, %" in said.out
+    assert "calibrated: strangers named, %" in said.out
+    assert "words apart" in said.out
+    picture = team.with_name("det.svg").read_text()
+    assert picture.startswith('<svg xmlns="http://www.w3.org/2000/svg"')
+    assert "3 clips enrolled" in picture
+    run("identify", team, *clips(desk, "01", "2_*.wav"))
+    assert "of strangers' clips get a name" in capsys.readouterr().out
+    run("verify", team, "voice 01", *clips(desk, "01", "2_*.wav"), *clips(desk, "09", "2_*.wav"), "--json")
+    answers = json.loads(capsys.readouterr().out)
+    assert [one["claimed"] for one in answers] == ["voice 01"] * 4
+    assert min(one["score"] for one in answers[:2]) > max(one["score"] for one in answers[2:])
+
+
+def test_who_speaks_when_in_every_form(team, desk, tmp_path, capsys):
+    parts = [word(0, 0, seconds=1.5), word(2, 1, seconds=1.5), np.zeros(16000, np.float32), word(0, 1, seconds=1.5)]
+    soundfile.write(tmp_path / "talk one.wav", np.concatenate(parts), 16000)
+    talk = tmp_path / "talk one.wav"
+    capsys.readouterr()
+    run("identify", team, talk, "--window", "0.5", "--hop", "0.25", "--json")
+    found = json.loads(capsys.readouterr().out)
+    assert found[0]["start"] == 0
+    assert found[-1]["end"] == pytest.approx(sum(map(len, parts)) / 16000, abs=0.01)
+    assert any(later["start"] - sooner["end"] > 0.3 for sooner, later in itertools.pairwise(found))  # silence
+    run("identify", team, talk, "--window", "0.5", "--hop", "0.25", "--format", "rttm")
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(found)
+    assert all(len(line.split()) == 10 and line.startswith("SPEAKER talk_one 1 ") for line in lines)
+    run("identify", team, talk, "--window", "0.5", "--format", "audacity", "--out", tmp_path / "labels.txt")
+    assert all(len(line.split("\t")) == 3 for line in (tmp_path / "labels.txt").read_text().splitlines())
+    assert "--window" in refused(capsys, "identify", team, talk, "--format", "rttm")
+    assert "window" in refused(capsys, "identify", team, talk, "--window", "0")
+
+
+def test_voices_are_listed_renamed_merged_exported_imported_and_removed(team, desk, tmp_path, capsys):
+    capsys.readouterr()
+    run("rename", team, "voice 01", "Ada")
+    run("merge", team, "Ada", "voice 02")
+    run("list", team, "--json")
+    listed = json.loads("{" + capsys.readouterr().out.split("{", 1)[1])
+    assert {one["name"]: one["clips"] for one in listed["voices"]} == {"Ada": 8, "voice 03": 4, "voice 04": 4}
+    assert listed["part"] == "voices"
+    run("export", team, tmp_path / "some.db", "--voices", "Ada", "voice 03")
+    run("remove", team, "Ada", "voice 03")
+    run("import", team, tmp_path / "some.db")
+    assert "2 voices, 12 clips added, 0 were there already" in capsys.readouterr().out
+    run("export", team, tmp_path / "some.npz")
+    assert len(mfcl.load_embeddings(tmp_path / "some.npz")) == 16
+    run("list", team)
+    assert "3 voices" in capsys.readouterr().out
+    assert "nobody" in refused(capsys, "remove", team, "voice 04", "nobody")
+    run("list", team)
+    assert "voice 04" in capsys.readouterr().out  # all of them or none
+
+
+def test_the_model_of_another_run_is_refused_and_a_moved_one_is_found_by_its_digest(team, desk, tmp_path, capsys):
+    line = refused(capsys, "identify", team, clips(desk, "01")[0], "--model", desk / "run1")
+    assert "two models" in line
+    shutil.copytree(desk / "run0" / "model", tmp_path / "moved")
+    run("identify", team, clips(desk, "01")[0], "--model", tmp_path / "moved")
+
+
+def test_wrong_words_and_files_are_one_line(team, desk, tmp_path, capsys):
+    assert "no gallery" in refused(capsys, "list", tmp_path / "none.db")
+    assert "nowhere" in refused(capsys, "enrol", team, "Ada", tmp_path / "nowhere.wav")
+    assert "no voice" in refused(capsys, "verify", team, "Adda", clips(desk, "01")[0])
+    (tmp_path / "bad.wav").write_bytes(b"RIFF")
+    assert "bad.wav" in refused(capsys, "enrol", team, "Ada", tmp_path / "bad.wav")
+    assert "run folder" in refused(capsys, "create", tmp_path / "new.db", tmp_path)
+    shutil.copytree(desk / "run0" / "model", tmp_path / "moved")
+    assert "--cohort" in refused(capsys, "create", tmp_path / "new.db", tmp_path / "moved")
+    assert not (tmp_path / "new.db").exists()
+    run("create", tmp_path / "new.db", tmp_path / "moved", "--cohort", "none")
+    assert "already" in refused(capsys, "create", tmp_path / "new.db", tmp_path / "moved", "--cohort", "none")
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["voices", "enroll", "x"])
+
+
+def test_a_model_without_a_part_for_voices_uses_all(desk, tmp_path):
+    mfcl.train(desk / "corpus", tmp_path / "run", recipe=tiny_recipe(tmp_path), cache=desk / "cache", progress=False)
+    listener = ModelListener(tmp_path / "run")
+    assert listener.part == ""
+    assert listener.dim == mfcl.load(tmp_path / "run").encode(word(0, 0), whiten=True).shape[1]

@@ -1,0 +1,159 @@
+"""The same gallery on a PostgreSQL server, which the test starts on loopback where its programs are installed."""
+
+import importlib.util
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mfcl.errors import GalleryError
+from mfcl.voices import Gallery
+from mfcl.voices.exchange import export, take_in
+from mfcl.voices.postgres import PostgresDatabase
+from mfcl.voices.storage import Storage, is_address
+from tests.small_voices import SmallListener, clips_of, people, small_gallery
+
+
+def program(name):
+    found = shutil.which(name)
+    return found or next((str(one) for one in sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))), None)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """The address of an empty database on a server of our own."""
+    if importlib.util.find_spec("psycopg") is None:
+        pytest.skip("psycopg is not installed (the extra `postgres`)")
+    initdb, postgres = program("initdb"), program("postgres")
+    if initdb is None or postgres is None:
+        pytest.skip("PostgreSQL's server is not installed (Debian's package postgresql)")
+    folder = Path(subprocess.run(["mktemp", "-d", "/tmp/mfcl-pg-XXXXXX"], check=True, capture_output=True, text=True)
+                  .stdout.strip())  # fmt: skip
+    user = {}
+    if os.getuid() == 0:  # the server refuses to run as root
+        try:
+            owner = pwd.getpwnam("postgres")
+        except KeyError:
+            pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
+        os.chown(folder, owner.pw_uid, owner.pw_gid)
+        user = {"user": "postgres", "group": owner.pw_gid, "extra_groups": []}
+    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
+    data = folder / "data"
+    subprocess.run([initdb, "-D", data, "-U", "mfcl", "-A", "trust", "-E", "UTF8", "--no-sync"],
+                   check=True, capture_output=True, cwd="/tmp", env=environment, **user)  # fmt: skip
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [postgres, "-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", str(folder), "-F"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/tmp", env=environment, **user,
+    )  # fmt: skip
+    address = f"postgresql://mfcl:secret@127.0.0.1:{port}/postgres"
+    try:
+        for attempt in range(100):
+            try:
+                PostgresDatabase(address).close()
+                break
+            except GalleryError:
+                if attempt == 99 or process.poll() is not None:
+                    raise
+                time.sleep(0.1)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def address(server, request):
+    """The address of a schema of the test's own."""
+    name = "t" + str(abs(hash(request.node.name)) % 10**9)
+    database = PostgresDatabase(server)
+    database.rows(f"CREATE SCHEMA {name}")
+    database.close()
+    return f"{server}?options=-csearch_path%3D{name}"
+
+
+def test_a_gallery_on_a_server_answers_as_one_in_a_file(address, tmp_path):
+    with (
+        small_gallery(tmp_path / "team.db", voices=range(6)) as file,
+        small_gallery(address, voices=range(6)) as shared,
+    ):
+        assert [(one.name, one.clips) for one in shared.voices] == [(one.name, one.clips) for one in file.voices]
+        first, second = (one.calibrate(people(100, 12), far=0.1)[0] for one in (file, shared))
+        assert first == second
+        heard = clips_of(3, 4, take=5)
+        assert shared.identify(heard) == file.identify(heard)
+        assert shared.verify("voice 3", heard) == file.verify("voice 3", heard)
+        np.testing.assert_array_equal(shared.storage.profiles()[2], file.storage.profiles()[2])
+
+
+def test_rows_are_changed_and_removed_for_good_on_a_server(address):
+    with small_gallery(address, voices=(1, 2, 3)) as made:
+        made.rename("voice 1", "Ada")
+        made.merge("Ada", "voice 2")
+        with pytest.raises(GalleryError, match="already"):
+            made.rename("Ada", "voice 3")
+        assert "backups" in made.remove("voice 3")
+        assert {voice.name: voice.clips for voice in made.voices} == {"Ada": 8}
+        assert made.storage.database.rows("SELECT count(*) FROM mfcl_clips")[0][0] == 8
+    with pytest.raises(GalleryError, match="already"):
+        small_gallery(address)
+
+
+def test_voices_go_from_a_file_to_a_server_and_back(address, tmp_path):
+    with small_gallery(tmp_path / "team.db", voices=(1, 2)) as file:
+        assert len(export(file.storage, address)) == 2
+        shared = Storage.open(address)
+        with small_gallery(tmp_path / "new.db") as new:
+            found = take_in(new.storage, shared)
+            assert (found.voices, found.clips) == (2, 8)
+            np.testing.assert_array_equal(new.storage.profiles()[2], file.storage.profiles()[2])
+        shared.close()
+
+
+def test_an_enrolment_that_breaks_off_leaves_nothing_on_a_server(address):
+    with small_gallery(address, voices=(1,)) as made:
+        before, clips = made.storage.changes(), made.storage.clips("voice 1")
+        with pytest.raises(GalleryError, match="nothing is half-written"):  # a NUL in a text
+            made.storage.enrol("broken", [*clips, replace(clips[0], source="a\0b")])
+        assert (len(made.voices), made.storage.changes()) == (1, before)
+        with Gallery.open(address, model=SmallListener()) as other:
+            made.enrol("voice 2", clips_of(2, 4))
+            assert other.identify(clips_of(2, 1, take=3))[0].best == "voice 2"
+
+
+def test_a_newer_schema_and_an_empty_database_on_a_server_are_one_line(address):
+    with pytest.raises(GalleryError, match="empty database"):
+        Storage.open(address)
+    with small_gallery(address) as made:
+        made.storage.database.rows("UPDATE mfcl_about SET value = '99' WHERE name = 'schema'")
+    with pytest.raises(GalleryError, match="version 99") as caught:
+        Storage.open(address)
+    assert len(str(caught.value).splitlines()) == 1
+    assert "secret" not in str(caught.value)
+
+
+def test_a_server_that_is_not_there_is_one_line_without_the_password():
+    if importlib.util.find_spec("psycopg") is None:
+        with pytest.raises(GalleryError, match=r"mfcl\[postgres\]"):
+            Storage.open("postgresql://me:secret@127.0.0.1:1/none")
+        return
+    with pytest.raises(GalleryError) as caught:
+        Storage.open("postgresql://me:secret@127.0.0.1:1/none")
+    assert len(str(caught.value).splitlines()) == 1
+    assert "secret" not in str(caught.value)
+
+
+def test_an_address_is_told_from_a_file():
+    assert is_address("postgresql://host/voices")
+    assert not is_address("postgresql.db")
+    assert not is_address(Path("postgresql://host/voices"))
