@@ -130,7 +130,8 @@ class Crowd:
             wave = self._joined(np.roll(recordings, -turn), start if not turn else 0, length)
             power = float(np.square(wave).mean()) if length else 1.0
             if power > 0:
-                return np.asarray(wave / np.sqrt(power))
+                scaled: Float64[np.ndarray, " samples"] = wave / np.sqrt(power)
+                return scaled
         raise MeasureError(f"babble: the recordings drawn around {self.id} are silent; leave silent ones out")
 
     def _joined(
