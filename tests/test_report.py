@@ -356,7 +356,8 @@ def test_the_page_of_any_label_column_has_the_same_charts(tmp_path: Path, label:
         make_report(write_study(tmp_path / str(place), seeds=1, speakers=3, takes=1, label=name)).read_text("utf-8")
         for place, name in enumerate(("digit", label))
     ]
-    first, second = ([tag for tag, _ in elements(page)] for page in pages)
+    terms = ("span", "dt", "dd")  # a label that holds a term of the field is explained, too
+    first, second = ([tag for tag, _ in elements(page) if tag not in terms] for page in pages)
     assert first == second
 
 
