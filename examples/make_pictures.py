@@ -11,7 +11,7 @@ import matplotlib.image
 import numpy as np
 from playwright.sync_api import sync_playwright
 
-WIDTH, HEIGHT = 1180, 760
+WIDTH, HEIGHT = 1180, 980
 SHADES = 24
 """Levels of each colour that are kept: a picture of text and dots needs no more, and is half as large."""
 
