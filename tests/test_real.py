@@ -67,7 +67,9 @@ def test_alignment_tells_digits_of_held_out_train_speakers_without_training(data
     places, _ = alignment.nearest([clips[place] for place in asked], [clips[place] for place in held], 5)
     classes, codes = np.unique(digits[held], return_inverse=True)
     predicted = classes[vote(codes[places], len(classes), [5])[0]]
-    assert np.mean(predicted == digits[asked]) > 0.96
+    assert (
+        np.mean(predicted == digits[asked]) > 0.94
+    )  # 95.0; frames are chosen on words in noise too, and cost 1.9 here
 
 
 def test_a_pair_of_encoders_learns_on_real_recordings(data: Data, tmp_path: Path) -> None:

@@ -132,7 +132,8 @@ def test_from_scratch_by_all_labels_is_what_the_supervised_networks_say(workspac
     assert {row.question.section for row in own} == {"labels"}
 
 
-def test_output_layers_that_are_deleted_are_made_again_and_damaged_ones_are_one_line(workspace):
+def test_output_layers_that_are_deleted_are_made_again_and_damaged_ones_are_one_line(workspace, seen):
+    assert seen == []
     whole = dataclasses.replace(source(workspace), kind="supervised")
     workspace.make(whole)
     before = workspace.logits(whole)

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from unittest.mock import Mock
 
 from mfcl.evaluation.result import Question, Representation, Result
 from mfcl.studies.evaluators import Answer
 from mfcl.studies.outputs import training_warnings
+from mfcl.studies.planner import Step
 
 
 def test_a_note_on_what_has_no_label_begins_with_its_section() -> None:
@@ -23,7 +24,8 @@ def test_warnings_of_every_training_of_a_source_become_notes_with_its_name(tmp_p
         log = f"2026-01-02 03:04:05 begun\n2026-01-02 03:04:06 warning: {text}\n"
         (tmp_path / "runs" / name / "train.log").write_text(log)
     workspace = SimpleNamespace(folder=tmp_path, name=lambda _: "pre-trained-seed0-ab")
-    step: Any = SimpleNamespace(workspace=workspace, source=SimpleNamespace(name="pre-trained", seed=0))
+    step = Mock(spec=Step)
+    step.workspace, step.source = workspace, SimpleNamespace(name="pre-trained", seed=0)
     assert training_warnings([step]) == [
         "warning: pre-trained, seed 0: epoch 2: collapsed",
         "warning: pre-trained, fine-tuned-10-mel, seed 0: two recordings",

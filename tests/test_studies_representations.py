@@ -77,7 +77,7 @@ def test_the_main_sources_are_the_baselines_and_three_kinds_of_the_same_encoders
 
 
 def test_a_baseline_is_one_representation_and_a_pair_three():
-    recipe = load_recipe("quick")
+    recipe = load_recipe("reference")
     baseline, pair = Source("baseline", "MFCC statistics", 0, recipe, ()), Source("pre-trained", "", 0, recipe)
     assert baseline.representations == (Representation("baseline", "MFCC statistics"),)
     assert pair.representations == tuple(Representation("pre-trained", "", view) for view in ("wave", "mel", "both"))

@@ -362,7 +362,7 @@ def test_a_small_set_has_more_epochs_and_few_validations_and_every_recording_is_
 def test_a_large_set_has_a_part_of_an_epoch_and_searches_as_often(store, tmp_path):
     recipe, run, begun = filled(batch=2, epochs=30, most_steps=90), tmp_path / "run", []
     task = make_task(store, recipe)
-    task.begin = lambda stage, stages: begun.append((stage, stages))
+    task.begin = lambda stage, stages: begun.append((stage, stages)) or []
     assert run_tiny(task, recipe, run, validate=lambda: {"valid_knn": 50.0}).steps == 90
     assert begun == [(stage, 6) for stage in range(6)]
     assert [line["epoch"] for line in lines(run) if "valid_knn" in line] == [1.25, 2.5, 3.75, 5, 6.25, 7.5]

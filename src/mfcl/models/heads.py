@@ -39,7 +39,9 @@ class NeckSettings(HeadSettings):
 
     def __post_init__(self) -> None:
         if self.layers < 1:
-            raise RecipeError(f"neck.layers must be 1 or more, but is {self.layers}; neck: null keeps what is pooled")
+            raise RecipeError(
+                f"neck.layers must be 1 or more, but is {self.layers}; neck: null keeps what is pooled as it is"
+            )
         check_settings(self, "neck")
 
 

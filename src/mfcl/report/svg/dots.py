@@ -44,7 +44,7 @@ class DotChart:
         """Return the drawing for one size of screen; its height follows from the rows."""
         longest = max(len(words) for words, _ in self.rows)
         left = min(24 + 6.9 * longest, width * 0.46)
-        letters = int((left - 20) / 6.9)
+        letters = int((left - 20) / 7.4)  # a wide letter; the column is wide enough for usual ones
         most = max(len(dots) for _, dots in self.rows)
         row = max(26.0, 13.0 * most + 10)
         top, bottom = 14.0, 46.0

@@ -11,7 +11,7 @@ from mfcl.report.svg.elements import label, picture, tag
 
 NUMBERED = 12
 """Classes up to which every cell has its number."""
-LETTERS, LETTER = 12, 6.6
+LETTERS, LETTER = 12, 7.4
 """Most letters of a class's name on the axes, and the width of one."""
 
 
