@@ -11,7 +11,7 @@ from mfcl.report.svg.elements import label, picture, tag
 
 NUMBERED = 12
 """Classes up to which every cell has its number."""
-LETTERS, LETTER = 12, 7.4
+LETTERS, LETTER = 12, 7.6
 """Most letters of a class's name on the axes, and the width of one."""
 
 
@@ -60,7 +60,7 @@ def matrix(
                 parts.append(label(x, y, f"{share:.0f}", anchor="middle", style=looks))
     right, total = int(np.trace(counts)), int(counts.sum())
     text = f"{right:,} of {total:,} clips right. Rows are the truth, columns what was said."
-    height = below + (28 if upright else LETTER * longest + 24)
+    height = below + (28 if upright else LETTER * longest + 32)
     middle = left + cell * len(drawn) / 2
     parts.append(label(middle, height - 8, "taken for, % of the row", anchor="middle", style="axis"))
     return picture(size, round(height), f"Confusions of {name}", text, parts, size="any")
