@@ -168,6 +168,7 @@ def test_where_alignment_tells_nothing_there_are_no_neighbours_and_the_log_says_
     task.prepare()
     (line,) = task.begin(0, 4)
     assert line.startswith("no neighbours: ")
+    assert task.begin(2, 4) == []  # said once
     assert (task.batch(np.arange(8), 0).views.others == np.arange(8)).all()
 
 

@@ -161,9 +161,12 @@ class Pretrain(Task):
         """Search by alignment of log-mels, and by the projections once they are trained; return what to log."""
         hood = cast(Neighbourhood, self.neighbourhood)
         store = self.store.select(hood.members)
+        first = self.compared is None
         if self.compared is None:
             self.compared = compare(store, seed=self.seed)
         if not self.compared.tells:
+            if not first:
+                return []
             share = self.compared.near / self.compared.typical
             return [
                 f"no neighbours: by alignment the nearest recordings are at {share:.2f} of the distance of any two "
