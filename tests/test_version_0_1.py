@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mfcl.evaluation.result import NETWORK, SPREAD, Question, Representation, Result
+from mfcl.evaluation.result import NETWORK, OTHER_NOISE, SPREAD, Question, Representation, Result
 from mfcl.studies.representations import BASELINES
 from mfcl.studies.workspace import Workspace
 from tests.small_study import section, small_study, write_listed
@@ -42,12 +42,13 @@ def grow_old(out: Path) -> None:
 
 
 def _old(rows: list[dict[str, object]]) -> list[dict[str, object]]:
-    """Leave out what version 0.1 did not ask: labels spread or counted in all, and a network's own answers."""
+    """Leave out what version 0.1 did not ask: labels spread or in all, a network's own answers, pink noise, babble."""
     return [
         row
         for row in rows
         if row["probe"] != SPREAD
         and row["labels_in_all"] is None
+        and row["condition"] not in OTHER_NOISE
         and not (row["table"] == "labels" and row["probe"] == NETWORK)
     ]
 
