@@ -87,6 +87,7 @@ def write_study(
     done: int = 40,
     label: str = "digit",
     old: bool = False,
+    other_noise: bool | None = None,
 ) -> Path:
     """Write the files of a study.
 
@@ -100,6 +101,7 @@ def write_study(
         done: Parts that are done, of 40.
         label: The label column.
         old: As version 0.1 did: no fields, no summaries, no differences.
+        other_noise: With pink noise and babble; default: unless `old`, since version 0.1 had neither.
     """
     rng = np.random.default_rng(5)
     folder.mkdir(parents=True, exist_ok=True)
@@ -112,6 +114,8 @@ def write_study(
         ids[0] = "data/</script><img src=x onerror=alert(2)>.wav"
     gathered = Rows(seeds, rng)
     fill(gathered, label)
+    if not (other_noise if other_noise is not None else not old):
+        gathered.results = [one for one in gathered.results if one.question.condition not in OTHER_NOISE]
     drawn = pictures(rng, clips, ids, names, seeds, label)
     files: dict[str, Any] = {
         "results.json": [to_row(one) for one in gathered.results],

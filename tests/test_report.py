@@ -564,7 +564,7 @@ def test_a_study_under_way_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_a_folder_of_version_0_1_has_its_page_and_no_verdict(tmp_path: Path, seeds: int) -> None:
     for name, old in (("new", False), ("old", True)):
-        make_report(write_study(tmp_path / name, seeds=seeds, speakers=3, takes=1, old=old))
+        make_report(write_study(tmp_path / name, seeds=seeds, speakers=3, takes=1, old=old, other_noise=False))
     new, page = ((tmp_path / name / "report.html").read_text("utf-8") for name in ("new", "old"))
     assert "Nothing is called better or worse here" in page
     assert not re.search(r"\((better|worse|open): ", page)

@@ -143,6 +143,15 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def no_number(text: str) -> float:
+    """Refuse NaN and infinity in JSON, which no file of ours holds; for `parse_constant` of `json.loads`.
+
+    Raises:
+        ValueError: always.
+    """
+    raise ValueError(f"{text} is no number")
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write JSON atomically, indented and with sorted keys, so that equal values give equal files."""
     write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")

@@ -97,7 +97,7 @@ def condition(question: Question) -> str:
     Example:
         >>> condition(Question("robustness", "accuracy", condition=GAIN, condition_value=10.0))
         'gain +10 dB'
-        >>> condition(Question("robustness", "accuracy", condition=BABBLE, condition_value=10.0))
+        >>> condition(Question("robustness", "accuracy", condition="babble", condition_value=10.0))
         'babble at 10 dB'
     """
     if question.condition in (NOISE, *OTHER_NOISE):

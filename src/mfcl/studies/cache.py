@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mfcl.core.files import replacing, write_json
+from mfcl.core.files import no_number, replacing, write_json
 from mfcl.errors import MfclError
 from mfcl.evaluation.result import Evidence, Names
 
@@ -95,7 +95,7 @@ class Cache:
 def read_object(path: Path) -> dict[str, Any] | None:
     """Read a JSON object; None if the file is missing, damaged or holds something else."""
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
+        kept = json.loads(path.read_text(encoding="utf-8"), parse_constant=no_number)
     except (OSError, ValueError, RecursionError):
         return None
     return kept if isinstance(kept, dict) else None

@@ -16,7 +16,7 @@ import yaml
 from tqdm import tqdm
 
 import mfcl
-from mfcl.core.files import read_json, write_json, write_text
+from mfcl.core.files import no_number, read_json, write_json, write_text
 from mfcl.core.yaml_text import read_yaml
 from mfcl.errors import CheckpointError, MfclError, TrainingError, advice, shown
 from mfcl.training.run_folder import ENVIRONMENT, LOG, MARK, METRICS, check_place, clear, marked
@@ -157,7 +157,7 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
     found = []
     for number, line in enumerate(lines, start=1):
         try:
-            entry = json.loads(line) if line else None
+            entry = json.loads(line, parse_constant=no_number) if line else None
             if entry is not None and not isinstance(entry, dict):
                 raise ValueError("no figures")
         except (ValueError, RecursionError) as error:
