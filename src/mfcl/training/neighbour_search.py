@@ -62,6 +62,15 @@ class Compared:
         """Whether neighbours by alignment are clearly nearer than others; if not, alignment says nothing here."""
         return tells(self.near, self.typical)
 
+    @property
+    def silence(self) -> str:
+        """Say that alignment tells nothing, and what follows."""
+        return (
+            f"no neighbours: by alignment the nearest recordings are at {self.near / self.typical:.2f} of the distance "
+            f"of any two (wanted {APART} or less), as for scenes and textures; only a recording's own crops are "
+            "positives"
+        )
+
     def graph(self, vectors: Float32[np.ndarray, "items _"] | None = None) -> sparse.csr_matrix:
         """Return the graph of nearest recordings, see `mfcl.embeddings.alignment.graph`.
 

@@ -12,9 +12,7 @@ from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
 from mfcl.core.distributed import broadcast, gather, is_main
-from mfcl.core.random import generator
 from mfcl.data.store import Store
-from mfcl.embeddings import alignment
 from mfcl.embeddings.diffusion import powered_cosine_graph
 from mfcl.embeddings.linalg import unit_rows
 from mfcl.embeddings.parts import Part, Role
@@ -24,12 +22,12 @@ from mfcl.evaluation.baselines import log_mel_picture
 from mfcl.models.encoders import Frames
 from mfcl.models.heads import Neck, make_heads
 from mfcl.models.inference import embed_store
-from mfcl.models.landmarks import Landmarks, LandmarkSettings, aligned_frames
 from mfcl.models.losses import TERMS, ContrastiveLoss, Related, chance_loss
 from mfcl.models.pair import FormatEncoder, MultiFormatModel, without
 from mfcl.models.pooling import halves
 from mfcl.recipe import Recipe
-from mfcl.training.neighbour_search import APART, JUDGED, Compared, compare, judged, sound_frames, tells
+from mfcl.training.landmark_choice import can_align, choose_landmarks
+from mfcl.training.neighbour_search import Compared, compare
 from mfcl.training.normalisation import fit_front, on_device
 from mfcl.training.positives import Neighbourhood
 from mfcl.training.projections import head_sizes, projections
@@ -124,21 +122,15 @@ class Pretrain(Task):
         room come first, only blur cosines; where they cannot, their landmarks would.
         """
         settings = self.recipe.model
-        if settings.landmarks is not None and self._can_align():
-            self._choose_landmarks(settings.landmarks)
+        compared = self.compared
+        if settings.landmarks is not None and (compared.tells if compared else can_align(self.store, seed=self.seed)):
+            choose_landmarks(self.model, self.store, settings.landmarks, seed=self.seed)
         elif settings.neck is not None and settings.neck.directions:
             with without(self.model, "neck", "landmarks"):
                 embeddings = embed_store(self.model, self.some(MOST_ITEMS))
             for format in ("wave", "mel"):
                 neck: Neck = getattr(self.model, format).neck
                 neck.turn(fit_whitening(embeddings.part(self._part(format, "content"))))
-
-    def _can_align(self) -> bool:
-        """Return whether alignment tells recordings apart; see `mfcl.training.neighbour_search`."""
-        if self.compared is not None:
-            return self.compared.tells
-        drawn = generator(self.seed, "can align").permutation(len(self.store))[:JUDGED]
-        return tells(*judged(sound_frames(self.store.select(np.sort(drawn))), seed=self.seed))
 
     def begin(self, stage: int, stages: int) -> list[str]:
         """Search for nearest neighbours, in the stages given by `loss.searches`; return what to log."""
@@ -165,13 +157,7 @@ class Pretrain(Task):
         if self.compared is None:
             self.compared = compare(store, seed=self.seed)
         if not self.compared.tells:
-            if not first:
-                return []
-            share = self.compared.near / self.compared.typical
-            return [
-                f"no neighbours: by alignment the nearest recordings are at {share:.2f} of the distance of any two "
-                f"(wanted {APART} or less), as for scenes and textures; only a recording's own crops are positives"
-            ]
+            return [self.compared.silence] if first else []
         vectors = None
         if learned:
             projected = self._projections_of(store)
@@ -183,18 +169,6 @@ class Pretrain(Task):
         """Return the content projections of recordings with the present weights, by format."""
         with without(self.model, "landmarks"):
             return self.projections(embed_store(self.model, store))
-
-    @torch.no_grad()
-    def _choose_landmarks(self, settings: LandmarkSettings) -> None:
-        store = self.store.select(alignment.landmark_pool(len(self.store), settings.count, seed=self.seed))
-        for format in ("wave", "mel"):
-            encoder: FormatEncoder = getattr(self.model, format)
-            made: list[Float32[np.ndarray, "frames dim"]] = []
-            for item in range(len(store)):
-                samples = store.piece(item, 0, min(int(store.lengths[item]), 10 * store.sample_rate))
-                wave = torch.from_numpy(samples)[None].to(self._device())
-                made.append(aligned_frames(encoder.spectrum(*encoder.front(wave)))[0][0].cpu().numpy())
-            cast(Landmarks, encoder.landmarks).fit(made, seed=self.seed)
 
     def batch(self, indices: Int64[np.ndarray, " batch"], epoch: int) -> Crops:
         """Return two crops for each recording, and a crop of another recording if the recipe mixes log-mels."""
