@@ -32,6 +32,11 @@ def test_shipped_recipes_have_hundreds_of_steps_and_end_in_time(name, seconds, c
     assert size.epoch_steps * size.batch >= count
 
 
+def test_clips_of_next_to_no_sound_are_no_limit():
+    asked = TrainSettings(epochs=2, batch=16, fill=True, least_steps=10, most_steps=20, most_sound=1.0)
+    assert budget(asked, 64, seconds=2.3e-311) == budget(asked, 64)
+
+
 def test_a_corpus_of_usual_size_is_learned_from_as_before():
     size = budget(load_recipe("default").train, 1_716, seconds=0.54)
     assert (size.batch, size.epoch_steps, size.steps) == (64, 27, 24 * 27)

@@ -62,7 +62,7 @@ def budget(settings: TrainSettings, count: int, *, seconds: float = 0.0, process
     if settings.most_steps:
         steps = min(steps, settings.most_steps)
     if settings.most_sound and seconds > 0:
-        steps = min(steps, max(int(settings.most_sound / (batch * seconds)), 1))
+        steps = max(int(min(steps, settings.most_sound / (batch * seconds))), 1)
     by_epochs = not settings.fill and steps == settings.epochs * epoch_steps
     stages = settings.epochs if by_epochs else min(max(steps // STAGE_STEPS, 1), STAGES)
     return Budget(batch, epoch_steps, steps, stages)
@@ -87,7 +87,7 @@ def _fitting(settings: TrainSettings, count: int, seconds: float, processes: int
         return settings.batch
     most = max(count // EPOCH_STEPS, SMALLEST)
     if settings.most_sound and seconds > 0:
-        most = min(most, max(int(settings.most_sound / (seconds * max(settings.least_steps, 1))), SMALLEST))
+        most = max(int(min(most, settings.most_sound / (seconds * max(settings.least_steps, 1)))), SMALLEST)
     if settings.batch <= min(most, count):
         return settings.batch
     size = min(settings.batch, most, count)

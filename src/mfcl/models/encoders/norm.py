@@ -56,7 +56,7 @@ class BatchNorm(nn.BatchNorm2d):
                 running.lerp_(value.to(running.dtype), MOMENTUM)
             self.get_buffer("num_batches_tracked").add_(1)
         normalised: Tensor = _Normalise.apply(  # type: ignore[no-untyped-call]
-            grid, own, mask, self.weight, self.bias, mean.float(), variance.float(), count, self.eps
+            grid, own, mask, self.weight, self.bias, mean.to(self.weight), variance.to(self.weight), count, self.eps
         )
         return normalised
 
