@@ -106,15 +106,29 @@ class Recipe:
     """Contrastive pre-training of both encoders."""
     supervised: SupervisedSettings = field(default_factory=SupervisedSettings)
     """Supervised training of each encoder with a linear layer, with the augmentation of pre-training."""
+    scenes: tuple[str, ...] = later(())
+    """Settings (key=value) for collections of scenes, such as rain or a street, instead of isolated events, such as
+    words; `mfcl scan` says which one a collection looks like."""
 
     def __post_init__(self) -> None:
-        """Refuse a model whose sample rate is not that of the prepared audio."""
+        """Refuse a model whose sample rate is not that of the prepared audio, and scenes that cannot be set."""
         check_settings(self)
+        if self.scenes:
+            self.for_scenes()
         if self.model.sample_rate != self.preparation.sample_rate:
             raise RecipeError(
                 f"model.sample_rate is {self.model.sample_rate} Hz and preparation.sample_rate "
                 f"{self.preparation.sample_rate} Hz; set both to the same rate"
             )
+
+    def for_scenes(self) -> "Recipe":
+        """Return the recipe with its settings for scenes.
+
+        Example:
+            >>> load_recipe("default").for_scenes().model.wave.pooling
+            'statistics'
+        """
+        return load_recipe(dataclasses.replace(self, scenes=()), self.scenes)
 
 
 def recipe_names() -> tuple[str, ...]:
@@ -129,6 +143,7 @@ def load_recipe(name_or_path: str | Path | Recipe, overrides: Sequence[str] = ()
         name_or_path: `default`, `quick`, `reference`, a path that ends in .yaml or .yml, or a `Recipe`.
         overrides: Each `key=value` with a dotted key and a YAML value: `train.epochs=5`, `model.wave.pooling=mean`.
             Who names `epochs` gets that many: the recipe's limits of steps are lifted, unless they are named as well.
+            A setting that is named has its value for scenes, too.
 
     Raises:
         RecipeError: no such recipe, unreadable YAML, an unknown key, or a value of the wrong type or range.
@@ -151,6 +166,8 @@ def load_recipe(name_or_path: str | Path | Recipe, overrides: Sequence[str] = ()
             for limit in LIMITS:
                 if f"{group}.{limit}" not in named:
                     values[group].pop(limit, None)
+    if isinstance(values.get("scenes"), list) and "scenes" not in named:
+        values["scenes"] = [own for own in values["scenes"] if str(own).partition("=")[0] not in named]
     return from_dict(Recipe, values, where=where)
 
 
@@ -231,6 +248,10 @@ def _typed(hint: Any, value: Any, where: str, key: str) -> Any:
     if origin in (Union, types.UnionType):  # only `kind | None` is used
         kind = next(c for c in choices if c is not types.NoneType)
         return None if value is None else _typed(kind, value, where, key)
+    if origin is tuple:  # only tuples of texts are used
+        if not isinstance(value, list | tuple):
+            raise RecipeError(f"{at}: wanted a list of texts, got {shown(value)}")
+        return tuple(_typed(str, one, where, key) for one in value)
     if origin is Literal:
         if not isinstance(value, str) or value not in choices:
             raise RecipeError(f"{at}: {one_of('choice', value if isinstance(value, str) else shown(value), choices)}")

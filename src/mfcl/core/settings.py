@@ -105,6 +105,11 @@ def _check(name: str, value: Any, hint: Any, bounds: tuple[Any, Any] | None) -> 
     elif typing.get_origin(hint) is Literal:
         if not isinstance(value, str) or value not in choices:
             raise RecipeError(f"{name}: {one_of('choice', str(shown(value)), map(str, choices))}")
+    elif typing.get_origin(hint) is tuple:  # only tuples of texts are used
+        if not isinstance(value, tuple):
+            raise RecipeError(f"{name}: wanted a list of texts, got {shown(value)}")
+        for text in value:
+            _check(name, text, str, None)
     elif isinstance(hint, type) and not isinstance(value, hint):
         raise RecipeError(f"{name}: wanted {hint.__name__}, got {shown(value)}")
     elif hint is str:
@@ -116,12 +121,16 @@ def _type_name(hint: Any) -> str:
         return " | ".join(map(str, typing.get_args(hint)))
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         return " | ".join(_type_name(kind) for kind in typing.get_args(hint))
+    if typing.get_origin(hint) is tuple:
+        return "list of str"
     return "null" if hint is types.NoneType else str(hint.__name__)
 
 
 def _value_text(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, tuple):
+        return f"[{', '.join(value)}]"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -48,8 +48,15 @@ class Data:
         return self.store.select(np.flatnonzero(np.isin(self.manifest.splits, names)))
 
 
+def scan_data(
+    path: str | Path, *, cache: Path | None = None, data_root: Path | None = None, progress: bool = True
+) -> ScanReport:
+    """Scan a folder, a manifest or a corpus for `open_data`, which takes the report in place of its path."""
+    return scan_once(open_manifest(Path(path), data_root=data_root), cache=cache, progress=progress)
+
+
 def open_data(
-    path: str | Path,
+    path: str | Path | ScanReport,
     preparation: Preparation,
     *,
     protocol: str | None = None,
@@ -65,7 +72,7 @@ def open_data(
     """Scan, split and decode a folder, a manifest or a corpus.
 
     Args:
-        path: What to open; see `mfcl.data.layouts.open_manifest`.
+        path: What to open, see `mfcl.data.layouts.open_manifest`; or its scan.
         preparation: How to prepare each recording.
         protocol: Split protocol (`mfcl.data.splits.PROTOCOLS`); by default the manifest's own splits if it has them,
             else by speaker, else by recording.
@@ -81,10 +88,10 @@ def open_data(
     Raises:
         MfclError: no usable recording, an unknown label, or recordings that cannot be split as asked.
     """
-    manifest = open_manifest(Path(path), data_root=data_root)
+    manifest = path.manifest if isinstance(path, ScanReport) else open_manifest(Path(path), data_root=data_root)
     label = _named(manifest, label, LABEL_NAMES)
     speaker = _named(manifest, speaker, SPEAKER_NAMES)
-    report = scan_once(manifest, cache=cache, progress=progress)
+    report = path if isinstance(path, ScanReport) else scan_once(manifest, cache=cache, progress=progress)
     if report.failures:
         name, reason = report.failures[0]
         if strict:

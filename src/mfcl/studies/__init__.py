@@ -18,7 +18,7 @@ from mfcl.core.files import check_folder_place, write_json, write_text
 from mfcl.core.limits import MOST_SEEDS
 from mfcl.core.machine import set_threads
 from mfcl.core.random import check_seed
-from mfcl.data.dataset import Data, open_data
+from mfcl.data.dataset import Data
 from mfcl.data.manifest import Manifest
 from mfcl.data.manifest_csv import write_manifest
 from mfcl.data.splits import split
@@ -35,6 +35,7 @@ from mfcl.studies.provenance import this_command
 from mfcl.studies.sections import ABLATION, PRESETS, SECTIONS, chosen_sections
 from mfcl.studies.workspace import Workspace
 from mfcl.training.memory import check_memory
+from mfcl.training.suited import open_suited
 
 __all__ = ["PRESETS", "SECTIONS", "study"]
 
@@ -118,8 +119,8 @@ def study(
     settings = {"data": str(data), "recipe": to_dict(chosen), "protocol": protocol, "split_by": split_by, "seed": seed}
     _check_free(folder, settings)
     rotated = protocol == "becker"
-    opened = open_data(
-        data, chosen.preparation, protocol="becker-0" if rotated else protocol, split_by=split_by, label=label,
+    opened, chosen = open_suited(
+        data, chosen, protocol="becker-0" if rotated else protocol, split_by=split_by, label=label,
         speaker=speaker, seed=seed, cache=cache, strict=strict, data_root=data_root, progress=progress,
     )  # fmt: skip
     by_sizes = _by_sizes(folder, opened.manifest)

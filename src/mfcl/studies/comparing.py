@@ -23,6 +23,7 @@ from mfcl.evaluation.tasks import measure_labels, measure_voices
 from mfcl.models.inference import Format, embed_store, pick_device
 from mfcl.recipe import load_recipe
 from mfcl.studies.controls import CONTROLS, UNTRAINED, control_embeddings, split_as
+from mfcl.training.suited import open_suited
 
 MANIFEST = "manifest.csv"
 
@@ -109,7 +110,7 @@ def compare(
     for run, name in zip(runs, names, strict=True):
         loaded = None if is_control(run) else load_checkpoint(run)
         recipe = loaded.recipe if loaded else first_recipe
-        opened = open_data(source, recipe.preparation, progress=progress, **settings)
+        opened, recipe = open_suited(source, recipe, progress=progress, **settings)
         if opened.label is None and opened.speaker is None:
             raise MeasureError(f"{source}: no label to predict; give label or speaker")
         label, speaker = opened.label, opened.speaker

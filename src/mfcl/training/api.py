@@ -17,7 +17,7 @@ from mfcl.core.keywords import also_called
 from mfcl.core.limits import MOST_PER_CLASS
 from mfcl.core.machine import set_threads
 from mfcl.core.random import check_seed
-from mfcl.data.dataset import Data, open_data
+from mfcl.data.dataset import Data
 from mfcl.data.labels import known_classes
 from mfcl.data.manifest import Manifest
 from mfcl.data.manifest_csv import manifest_bytes
@@ -34,6 +34,7 @@ from mfcl.training.metrics import cautions
 from mfcl.training.run_folder import CLASSIFIERS as CLASSIFIERS  # also imported from here
 from mfcl.training.run_folder import HEADS as HEADS  # also imported from here
 from mfcl.training.run_folder import check_place
+from mfcl.training.suited import open_suited
 from mfcl.training.tasks.base import Task
 from mfcl.training.tasks.contrastive import Pretrain
 from mfcl.training.tasks.joint import Joint
@@ -103,8 +104,8 @@ def train(
     check_place(Path(out), resume=resume, overwrite=overwrite)
     set_threads(threads)
     chosen = load_recipe(recipe, overrides)
-    opened = open_data(
-        data, chosen.preparation, protocol=protocol, split_by=split_by, label=label, speaker=speaker, seed=seed,
+    opened, chosen = open_suited(
+        data, chosen, protocol=protocol, split_by=split_by, label=label, speaker=speaker, seed=seed,
         cache=cache, strict=strict, data_root=data_root, progress=progress,
     )  # fmt: skip
     made = pretrain(
