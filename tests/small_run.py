@@ -61,8 +61,8 @@ def with_neighbours(recipe: Recipe) -> Recipe:
     """The recipe with neighbours, which few recordings have only where `few_are_enough` was called, and all parts."""
     return dataclasses.replace(
         recipe,
-        loss=dataclasses.replace(recipe.loss, neighbours=2, ambiguous=5, searches=2),
-        model=dataclasses.replace(recipe.model, voices="statistics", neck=NeckSettings(2, 16, 8, 4)),
+        loss=dataclasses.replace(recipe.loss, neighbours=2, voice_neighbours=2, ambiguous=5, searches=2),
+        model=dataclasses.replace(recipe.model, voices="statistics", spectrum=True, neck=NeckSettings(2, 16, 8, 4)),
     )
 
 

@@ -7,6 +7,7 @@ from mfcl.audio.log_mel import log_mel, mel_filters
 from mfcl.errors import MeasureError
 from mfcl.evaluation import baselines, long_clips
 from mfcl.evaluation.baselines import (
+    average_spectrum,
     competition,
     log_mel_picture,
     mfcc,
@@ -76,7 +77,11 @@ def test_a_column_is_the_mean_of_its_share_of_the_frames(frames: int, columns: i
 @settings(deadline=None, max_examples=25)
 def test_clips_of_any_length_have_features_of_one_size(samples: int) -> None:
     clip = sound(0.2)[:samples] if samples <= 3200 else sound(0.2)
-    for row in (mfcc_statistics([clip], RATE), log_mel_picture([clip], RATE), random_features([clip], RATE, seed=0)):
+    assert average_spectrum([clip], RATE).shape == (1, 80)
+    for row in (
+        *(features([clip], RATE) for features in (mfcc_statistics, log_mel_picture, average_spectrum)),
+        random_features([clip], RATE, seed=0),
+    ):
         assert np.isfinite(row).all()
         assert row.dtype == np.float32
     assert mfcc_statistics([clip], RATE).shape == (1, 80)
@@ -85,7 +90,8 @@ def test_clips_of_any_length_have_features_of_one_size(samples: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "features", [mfcc_statistics, log_mel_picture, lambda clips, rate: random_features(clips, rate, seed=0)]
+    "features",
+    [mfcc_statistics, log_mel_picture, average_spectrum, lambda clips, rate: random_features(clips, rate, seed=0)],
 )
 def test_a_clips_features_depend_on_that_clip_alone(features) -> None:  # type: ignore[no-untyped-def]
     clips = [sound(length, seed) for seed, length in enumerate((0.3, 0.1, 0.7))]
@@ -93,6 +99,18 @@ def test_a_clips_features_depend_on_that_clip_alone(features) -> None:  # type: 
     for place, clip in enumerate(clips):
         assert np.array_equal(features([clip], RATE)[0], together[place])
     assert np.array_equal(features(Two(), RATE), features(iter([sound(0.3, 0), sound(0.3, 1)]), RATE))
+
+
+def test_an_average_spectrum_is_that_of_loud_frames_whatever_is_quiet_before_and_after() -> None:
+    loud, quiet = sound(0.5), 1e-3 * sound(0.5, 1)
+    padded = np.concatenate([quiet, loud, quiet])
+    spectra = log_mel(padded, RATE, bands=80)
+    level = spectra.mean(axis=0)
+    wanted = spectra[:, level >= level.max() - 25].mean(axis=1)
+    assert 45 <= (level >= level.max() - 25).sum() <= 60  # about the frames of half a second
+    np.testing.assert_allclose(average_spectrum([padded], RATE)[0], wanted, rtol=1e-5)
+    half = average_spectrum([0.5 * padded], RATE)[0]
+    np.testing.assert_allclose(half, wanted + 20 * np.log10(0.5), atol=0.05)
 
 
 def test_long_clips_are_transformed_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,7 +153,7 @@ def test_random_features_are_a_function_of_the_seed_and_not_of_the_level() -> No
 
 
 def test_nothing_to_describe_is_refused_in_one_line() -> None:
-    for features in (mfcc_statistics, log_mel_picture):
+    for features in (mfcc_statistics, log_mel_picture, average_spectrum):
         with pytest.raises(MeasureError, match="at least one clip"):
             features([], RATE)
         with pytest.raises(MeasureError, match="one is empty"):
@@ -176,6 +194,7 @@ def test_features_of_a_long_recording_in_pieces_are_those_of_the_whole(monkeypat
     features = {
         "mfcc": lambda given: mfcc_statistics(given, RATE),
         "picture": lambda given: log_mel_picture(given, RATE, frames=7),
+        "spectrum": lambda given: average_spectrum(given, RATE),
         "random": lambda given: random_features(given, RATE, seed=0, groups=4),
     }
     whole = {name: feature(clips) for name, feature in features.items()}

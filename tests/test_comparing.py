@@ -95,12 +95,12 @@ def test_runs_without_a_list_want_data(runs: list[Path], tmp_path: Path) -> None
 
 
 def test_controls_are_embedded_and_compared_by_name(runs: list[Path], tmp_path: Path) -> None:
-    names = ["mfcc", "logmel", "hydra", "untrained", "alignment"]
+    names = ["mfcc", "logmel", "hydra", "spectrum", "untrained", "alignment"]
     found = compare([runs[0], *map(Path, names)], cache=tmp_path, device="cpu", progress=False)
     assert list(dict.fromkeys(one.run for one in found)) == ["one", *names]
     asked = Question("labels", "accuracy", "digit", KNN)
     values = {one.run: one.result.value for one in found if one.result.question == asked}
-    assert len(values) == 6
+    assert len(values) == 7
     assert len(set(values.values())) > 2
     own = compare([Path("untrained"), runs[0]], cache=tmp_path, device="cpu", progress=False)  # a control may be first
     again = {one.run: one.result.value for one in own if one.result.question == asked}

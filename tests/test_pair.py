@@ -1,4 +1,5 @@
 import dataclasses
+import math
 
 import pytest
 import torch
@@ -147,6 +148,29 @@ def test_both_parts_depend_on_their_own_clip_alone() -> None:
         together = model(wave, torch.tensor([12000, 5000]))
         for name, alone in model(wave[1:, :5000]).items():
             assert (together[name][1] - alone[0]).abs().max() <= 1e-4 * alone.abs().max()
+
+
+def test_the_average_spectrum_of_loud_frames_stands_beside_the_voices_of_the_log_mel() -> None:
+    plain, model = fitted(VOICED).eval(), fitted(dataclasses.replace(VOICED, spectrum=True)).eval()
+    bands = VOICED.mel_format.bands
+    assert named(model) == {**named(plain), "mel voices spectrum": bands}
+    quiet, loud = 1e-3 * noise(1, 6000), noise(1, 6000, seed=1)
+    sound = torch.cat([quiet, loud, quiet], dim=1)
+    with torch.no_grad():
+        with_it, without_it = model(sound), plain(sound)
+        assert torch.equal(with_it["wave"], without_it["wave"])
+        assert torch.equal(with_it["mel"][:, :-bands], without_it["mel"])
+        mel, _ = model.mel.front(sound)
+        power, _ = model.mel.front.log_power(sound)
+        level = power.mean(dim=1)[0]
+        own = level >= level.max() - 25 * math.log(10) / 10
+        assert 0.25 < own.float().mean() < 0.45  # about the loud third
+        torch.testing.assert_close(with_it["mel"][0, -bands:], mel[0][:, own].mean(dim=1))
+        padded = model(torch.cat([sound, torch.zeros(1, 5000)], dim=1), torch.tensor([sound.shape[1]]))
+        torch.testing.assert_close(padded["mel"], with_it["mel"], rtol=1e-4, atol=1e-4)
+    assert (
+        make_model(dataclasses.replace(SMALL, spectrum=True), seed=0).parts == fitted().parts
+    )  # no voices, no spectrum
 
 
 def test_an_unknown_pooling_for_voices_is_refused() -> None:

@@ -44,7 +44,7 @@ from tests.small_study import CROPS, called, section, small_study, task, write_l
 from tests.sounds import write_corpus
 
 ROOT = Path(__file__).parents[1]
-CONTROLS = ["MFCC statistics", "log-mel picture", "Hydra-like features", "alignment landmarks"]
+CONTROLS = ["MFCC statistics", "log-mel picture", "Hydra-like features", "average spectrum", "alignment landmarks"]
 ENCODERS = [
     f"{kind}, {part}" for kind in ("untrained", "pre-trained", "supervised") for part in ("wave", "mel", "both")
 ]

@@ -3,7 +3,9 @@ import signal
 
 import numpy as np
 import pytest
+import soundfile
 import torch
+from scipy.signal import lfilter
 
 from mfcl.errors import RecipeError
 from mfcl.models.encoders.base import lengths_of
@@ -244,6 +246,60 @@ def test_a_weight_of_nothing_is_refused():
         changed(loss={"voices": 0.0})
 
 
+def voiced(**loss):
+    recipe = changed(model={"voices": "statistics", "spectrum": True})
+    return dataclasses.replace(recipe, loss=dataclasses.replace(recipe.loss, **loss))
+
+
+@pytest.fixture(scope="module")
+def voices(tmp_path_factory):
+    """Noise through one resonance for each of four speakers, in a folder for each."""
+    folder = tmp_path_factory.mktemp("voices") / "corpus"
+    rng = np.random.default_rng(0)
+    for speaker, hz in enumerate((400, 1200, 2600, 4500)):
+        (folder / str(speaker)).mkdir(parents=True)
+        poles = [1.0, -2 * 0.95 * np.cos(2 * np.pi * hz / 16_000), 0.95**2]
+        for take in range(6):
+            sound = lfilter([1.0], poles, rng.standard_normal(4000 + 300 * take))
+            soundfile.write(folder / str(speaker) / f"{take}.wav", 0.05 * sound, 16_000)
+    return open_tiny(folder, tiny())
+
+
+def test_recordings_alike_by_voice_are_positives_of_the_voices_alone(voices, monkeypatch):
+    store = voices
+    few_are_enough(monkeypatch.setattr)
+    recipe = voiced(neighbours=0, voice_neighbours=2, ambiguous=5, searches=2)
+    task = make_task(store, recipe)
+    task.prepare()
+    assert task.neighbourhood is None
+    assert task.begin(0, 4) == []
+    near = task.voices_alike.near.numpy()
+    speakers = np.array([name.split("/")[0] for name in store.manifest.ids])
+    assert (speakers[near[:, :2]] == speakers[:, None]).mean() > 0.8
+    batch = task.batch(np.arange(8), 0)
+    assert (batch.views.others == batch.views.recordings).all()  # second crops are the recording's own
+    seen = task.train().see(batch)
+    loss, _ = task(seen)
+    before = task.begin(1, 4), near.copy()
+    assert (task.voices_alike.near.numpy() == before[1]).all()  # no search is due
+    task.begin(2, 4)  # by the speaker parts, too
+    task.voices_alike.near.copy_(torch.arange(len(store))[:, None].expand_as(task.voices_alike.near))
+    alone, _ = task(seen)
+    task.voices_alike = None
+    without, _ = task(seen)
+    assert float(loss.detach()) != pytest.approx(float(alone.detach()), rel=1e-3)
+    assert float(alone.detach()) == pytest.approx(float(without.detach()), rel=0.2)
+
+
+def test_neighbours_by_voice_are_saved_with_a_run_and_are_none_without_a_speaker_part(store, monkeypatch):
+    few_are_enough(monkeypatch.setattr)
+    assert "voices_alike.near" in make_task(store, voiced(voice_neighbours=2)).state_dict()
+    plain = changed(loss={"voice_neighbours": 2})
+    assert make_task(store, plain).voices_alike is None
+    with pytest.raises(RecipeError, match=r"loss.voice_neighbours 80 must be 0, or from 1 to loss.ambiguous 60"):
+        changed(loss={"voice_neighbours": 80})
+
+
 @pytest.fixture
 def neighbourly(monkeypatch):
     few_are_enough(monkeypatch.setattr)
@@ -276,6 +332,7 @@ def test_recordings_alike_are_looked_for_evenly_over_the_run_and_as_what_was_lea
     task.prepare()
     asked = []
     monkeypatch.setattr(contrastive, "powered_cosine_graph", lambda vectors: vectors)
+    task.voices_alike = None
     task.neighbourhood.renew = lambda vectors: asked.append(vectors.shape[1])
     found = []
     for epoch in range(7):

@@ -12,6 +12,8 @@ WINDOW_SECONDS = 0.025
 HOP_SECONDS = 0.010
 FLOOR = 1e-8  # lowest power: -80 dB
 FRAMES_AT_ONCE = 4096
+LOUD_DB = 25.0
+"""A frame is loud if its mean level over the bands is at most so far below the clip's highest."""
 
 
 def log_mel(

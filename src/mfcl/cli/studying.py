@@ -60,7 +60,7 @@ def add_commands(command: options.Command) -> None:
         "runs",
         type=options.path,
         nargs="+",
-        help="run folders, .npz files or controls (mfcc, logmel, hydra, untrained, alignment); "
+        help="run folders, .npz files or controls (mfcc, logmel, hydra, spectrum, untrained, alignment); "
         "differences are to the first",
     )
     compare.add_argument("--part", default="", help="of .npz files, one format or part alone: wave, mel, words, voices")

@@ -8,11 +8,13 @@ from mfcl.errors import MeasureError, MfclError, one_of
 
 FORMATS = ("wave", "mel")
 Role = Literal["", "content", "speaker"]
-Stage = Literal["", "projection", "pooled", "landmarks"]
+Stage = Literal["", "projection", "pooled", "landmarks", "spectrum"]
+FIXED: tuple[Stage, ...] = ("landmarks", "spectrum")
+"""Stages that no gradient reaches; they stand beside what an encoder learns."""
 WORDS: dict[Role, str] = {"content": "words", "speaker": "voices"}
 """Role -> its name in recipes, saved files and tables."""
 _ROLES: dict[str, Role] = {word: role for role, word in WORDS.items()}
-_STAGES: dict[str, Stage] = {"projection": "projection", "pooled": "pooled", "landmarks": "landmarks"}
+_STAGES: dict[str, Stage] = {stage: stage for stage in ("projection", "pooled", *FIXED)}
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ class Part:
     role: Role = ""
     """`content` (what is said) or `speaker` (who says it) of a model that has both; else ""."""
     stage: Stage = ""
-    """`projection`: the projection head's output. `pooled`: the pooled features before a neck. "": the embedding."""
+    """`projection`: the projection head's output. `pooled`: the pooled features before a neck. `landmarks`, `spectrum`:
+    see `FIXED`. "": the embedding."""
 
     def __str__(self) -> str:
         """Return the part's name in files and tables."""

@@ -1,7 +1,7 @@
 """Baseline features without training, to compare every encoder with."""
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, runtime_checkable
 
@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int64
 from numpy.lib.stride_tricks import sliding_window_view
 
-from mfcl.audio.log_mel import HOP_SECONDS, log_mel
+from mfcl.audio.log_mel import HOP_SECONDS, LOUD_DB, log_mel
 from mfcl.core.random import generator
 from mfcl.data.store.interfaces import IndexedClips
 from mfcl.errors import MeasureError
@@ -82,6 +82,39 @@ def log_mel_picture(
         return columns_in_pieces(blocks, 1 + len(clip) // hop, frames)
 
     return stack(picture(clip).ravel() for clip in each(clips))
+
+
+def average_spectrum(clips: ClipSource, sample_rate: int, *, bands: int = 80) -> Float32[np.ndarray, "items _"]:
+    """Return the mean log-mel (dB) of each clip's loud frames; what is said is mostly averaged out, the voice is not.
+
+    Args:
+        clips: Mono clips.
+        sample_rate: In Hz.
+        bands: Mel bands.
+
+    Source: Kinnunen, Hautamäki and Fränti, "On the use of long-term average spectrum in automatic speaker
+        recognition", ISCSLP 2006.
+    """
+
+    def average(clip: Clip) -> Float64[np.ndarray, " bands"]:
+        if not isinstance(clip, LongClip):
+            blocks = [log_mel(clip, sample_rate, bands=bands)]
+            return loud_mean(lambda: blocks)
+        spectra = functools.partial(log_mel, sample_rate=sample_rate, bands=bands)
+        return loud_mean(lambda: frames_in_pieces(spectra, clip, sample_rate, hop_of(sample_rate)))
+
+    return stack(average(clip) for clip in each(clips))
+
+
+def loud_mean(
+    blocks: Callable[[], Iterable[Float64[np.ndarray, "bands frames"]]],
+) -> Float64[np.ndarray, " bands"]:
+    """Return the mean of a clip's loud frames (`LOUD_DB`), given twice in blocks: once to find how loud they are."""
+    highest = max(float(block.mean(axis=0).max()) for block in blocks())
+    loud = (block[:, block.mean(axis=0) >= highest - LOUD_DB] for block in blocks())
+    sums = [(chosen.sum(axis=1), chosen.shape[1]) for chosen in loud]
+    total: Float64[np.ndarray, " bands"] = np.sum([own for own, _ in sums], axis=0) / sum(count for _, count in sums)
+    return total
 
 
 def random_features(

@@ -14,6 +14,7 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mfcl.audio.log_mel import LOUD_DB
 from mfcl.audio.mel import Scale, mel_edges, mel_triangles
 from mfcl.core.settings import bounded, check_settings
 from mfcl.embeddings.alignment import aligned_range
@@ -24,6 +25,8 @@ BANDS_AT_ONCE = 20
 """Bands per piece of the filterbank: smaller pieces skip more zeros, but make matrix products too small to be fast."""
 ALIGNED_SECONDS = 0.020
 """Hop between the frames that are aligned."""
+LOUD_NEPERS = LOUD_DB * math.log(10) / 10
+"""`LOUD_DB` for natural logarithms of powers."""
 QUIETEST = 1e-5
 """Smallest standard deviation to divide by: constant training data (digital silence) must not give infinities."""
 
@@ -188,6 +191,24 @@ class LogMel(nn.Module):
         power = power if lengths is None else power * within(lengths, mel.shape[2])[:, None]
         power = power[:, self.aligned_bands]
         return merged(Frames(power.transpose(1, 2), lengths), max(1, round(ALIGNED_SECONDS / self.hop_seconds)))
+
+    def average_spectrum(
+        self, mel: Float[Tensor, "batch bands frames"], lengths: Int64[Tensor, " batch"] | None
+    ) -> Float[Tensor, "batch bands"]:
+        """Return the mean of normalised log-mels over a clip's loud frames, which tells voices, and microphones, apart.
+
+        Loud is a frame whose mean log power over the bands is within `LOUD_DB` of the clip's highest.
+
+        Source: Kinnunen, Hautamäki and Fränti, "On the use of long-term average spectrum in automatic speaker
+            recognition", ISCSLP 2006.
+        """
+        with torch.autocast(mel.device.type, enabled=False):
+            level = (mel * self.deviation[:, None] + self.mean[:, None]).mean(dim=1)  # (batch, frames), nepers
+            if lengths is not None:
+                level = level.masked_fill(within(lengths, mel.shape[2]) == 0, -torch.inf)
+            loud = (level >= level.amax(dim=1, keepdim=True) - LOUD_NEPERS).to(mel.dtype)
+            found: Tensor = torch.einsum("bmf,bf->bm", mel, loud) / loud.sum(dim=1, keepdim=True)
+            return found
 
     @torch.no_grad()
     def fit_normalisation(self, clips: Iterable[tuple[Tensor, Tensor | None]]) -> None:

@@ -51,6 +51,9 @@ class LossSettings:
     apart, there are no neighbours, and the log says so."""
     ambiguous: int = bounded(60, 0, 1000000)
     """Number of nearest recordings never used as negatives, as they may say the same; at least `neighbours`."""
+    voice_neighbours: int = later(0, 0, 100000)
+    """Number of nearest recordings by voice used as extra positives for the speaker embedding, found by their average
+    spectrum, later by the speaker embedding, too; 0 uses only the halves of each crop."""
     searches: int = bounded(4, 0, 10000)
     """Number of nearest-neighbour searches in a run: before the first epoch, then evenly spaced."""
 
@@ -58,11 +61,12 @@ class LossSettings:
         check_settings(self, "loss")
         if self.terms not in TERMS:
             raise RecipeError(f"loss.terms: {one_of('loss', self.terms, TERMS)}")
-        if self.neighbours and not (self.neighbours <= self.ambiguous and self.searches > 0):
-            raise RecipeError(
-                f"loss.neighbours {self.neighbours} must be 0, or from 1 to loss.ambiguous {self.ambiguous} with "
-                f"loss.searches {self.searches} 1 or more; change one"
-            )
+        for name, count in (("neighbours", self.neighbours), ("voice_neighbours", self.voice_neighbours)):
+            if count and not (count <= self.ambiguous and self.searches > 0):
+                raise RecipeError(
+                    f"loss.{name} {count} must be 0, or from 1 to loss.ambiguous {self.ambiguous} with "
+                    f"loss.searches {self.searches} 1 or more; change one"
+                )
         if self.learned and not self.lowest < self.temperature < self.highest:
             bounds = f"loss.lowest {self.lowest} and loss.highest {self.highest}"
             raise RecipeError(

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mfcl.core.settings import LATER, bounded, check_settings
+from mfcl.core.settings import LATER, bounded, check_settings, later
 from mfcl.embeddings.parts import FORMATS, WORDS, Part, Role, Stage
 from mfcl.models.encoders import EncoderSettings, Frames, make_encoder
 from mfcl.models.encoders.base import Lengths, WaveEncoder, merged
@@ -34,6 +34,8 @@ class ModelSettings:
     """Shortens the content part of each embedding; None: it is the pooled values themselves."""
     landmarks: LandmarkSettings | None = field(default=None, metadata={LATER: True})
     """Adds each clip's similarity to landmark clips, by alignment of frames, to the content part; None: does not."""
+    spectrum: bool = later(False)
+    """Adds the average log-mel of a clip's loud frames to the speaker part of the log-mel's embedding."""
 
     def __post_init__(self) -> None:
         check_settings(self, "model")
@@ -48,6 +50,7 @@ class FormatEncoder(nn.Module):
         poolings: From frames to each part of an embedding: "words" (content) and, in some models, "voices" (speaker).
         neck: Shortens the content part; None: it is the pooled values themselves.
         landmarks: Pools frames by alignment to landmark clips, beside the content part; None: there are none.
+        averaged: Bands of the average spectrum beside the speaker part; 0: there is none.
         dim: Values in an embedding.
     """
 
@@ -59,13 +62,15 @@ class FormatEncoder(nn.Module):
         neck: NeckSettings | None,
         landmarks: Landmarks | None = None,
         sample_rate: int = 16000,
+        *,
+        averaged: int = 0,
     ) -> None:
         super().__init__()
         self.front, self.encoder = front, encoder
         # keys are "words" and "voices", not the roles: saved weights have these names
         self.poolings = nn.ModuleDict({WORDS[role]: pooling for role, pooling in poolings.items()})
         self.neck = Neck(self.pooled["content"], neck) if neck is not None else None
-        self.landmarks, self.sample_rate = landmarks, sample_rate
+        self.landmarks, self.sample_rate, self.averaged = landmarks, sample_rate, averaged
 
     def pooling(self, role: Role) -> Pooling:
         """Return the pooling of one part."""
@@ -83,13 +88,18 @@ class FormatEncoder(nn.Module):
 
     @property
     def dims(self) -> dict[tuple[Role, Stage], int]:
-        """Values in each part of an embedding, by role and stage; necks and landmarks add parts to the content."""
+        """Values in each part of an embedding, by role and stage.
+
+        Necks and landmarks add parts to the content, the average spectrum one to the speaker.
+        """
         found: dict[tuple[Role, Stage], int] = {}
         for role, dim in self.pooled.items():
             stages: Mapping[Stage, int] = {"": dim}
             if role == "content":
                 stages = stages if self.neck is None else self.neck.dims
                 stages = stages if self.landmarks is None else {**stages, "landmarks": self.landmarks.dim}
+            elif self.averaged:
+                stages = {**stages, "spectrum": self.averaged}
             found |= {(role, stage): size for stage, size in stages.items()}
         return found
 
@@ -122,6 +132,9 @@ class FormatEncoder(nn.Module):
         if self.landmarks is not None:
             aligned = self.landmarks(self.spectrum(represented, lengths))
             parts["content"] = torch.cat([parts["content"], aligned], dim=1)
+        if self.averaged:
+            average = cast(LogMel, self.front).average_spectrum(represented, lengths)
+            parts["speaker"] = torch.cat([parts["speaker"], average], dim=1)
         return torch.cat(list(parts.values()), dim=1)
 
     def spectrum(self, represented: Float[Tensor, "batch ..."], lengths: Lengths = None) -> Frames:
@@ -161,7 +174,9 @@ class MultiFormatModel(nn.Module):
             made = {role: Pooling(pooling, features) for role, pooling in poolings.items()}
             heard = aligned_mel.stop - aligned_mel.start if name == "mel" else int(encoder.aligned)  # type: ignore[arg-type]
             aligned = None if settings.landmarks is None else Landmarks(heard, settings.landmarks)
-            setattr(self, name, FormatEncoder(front, encoder, made, settings.neck, aligned, settings.sample_rate))
+            averaged = bands if settings.spectrum and "speaker" in poolings and name == "mel" else 0
+            whole = FormatEncoder(front, encoder, made, settings.neck, aligned, settings.sample_rate, averaged=averaged)
+            setattr(self, name, whole)
 
     wave: FormatEncoder
     mel: FormatEncoder

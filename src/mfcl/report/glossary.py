@@ -59,6 +59,8 @@ BASELINES: dict[str, tuple[str, str]] = {
     "log-mel picture": ("Log-mel picture", "The log-mel spectrogram itself, resized in time. Nothing is learned."),
     "Hydra-like features": ("Hydra-like features", "How often each of many random convolution kernels answers "
                             "strongest. They are like Hydra, not Hydra itself. Nothing is learned."),
+    "average spectrum": ("Average spectrum", "The mean log-mel of a clip's loud frames. It holds the voice, and the "
+                         "microphone, and little of what is said. Nothing is learned."),
     "alignment landmarks": ("Alignment landmarks", "How near a clip is to each of some clips drawn from the training "
                             "part, by DTW of their log-mel frames: a value a landmark. Nothing is learned."),
     "alignment": ("Alignment of clips", "The distance by DTW between two clips' log-mel frames. It is no vector, so "

@@ -20,6 +20,7 @@ CONTROLS = {
     "mfcc": "MFCC statistics",
     "logmel": "log-mel picture",
     "hydra": "Hydra-like features",
+    "spectrum": "average spectrum",
     "alignment": LANDMARKS,
     UNTRAINED: "the same encoders with random weights",
 }

@@ -11,7 +11,7 @@ from jaxtyping import Bool
 
 from mfcl.errors import RecipeError, shown
 from mfcl.evaluation.aligned import fit_landmarks
-from mfcl.evaluation.baselines import ClipSource, log_mel_picture, mfcc_statistics, random_features
+from mfcl.evaluation.baselines import ClipSource, average_spectrum, log_mel_picture, mfcc_statistics, random_features
 from mfcl.evaluation.result import BASELINE, CONTENT, LANDMARKS, SPEAKER, Representation
 from mfcl.models.encoders import EncoderSettings
 from mfcl.models.losses import TERMS
@@ -48,6 +48,7 @@ BASELINES: dict[str, Callable[[Training], Describe]] = {
     "MFCC statistics": lambda given: lambda clips: mfcc_statistics(clips, given.sample_rate),
     "log-mel picture": lambda given: lambda clips: log_mel_picture(clips, given.sample_rate),
     "Hydra-like features": lambda given: lambda clips: random_features(clips, given.sample_rate, seed=given.seed),
+    "average spectrum": lambda given: lambda clips: average_spectrum(clips, given.sample_rate),
     LANDMARKS: lambda given: fit_landmarks(given.clips, given.sample_rate, known=given.known, seed=given.seed),
 }
 """Name -> function that fits it on training clips and returns what describes any clips, noisy ones too, by that fit."""

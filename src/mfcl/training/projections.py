@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float32
 from torch import nn
 
-from mfcl.embeddings.parts import Part
+from mfcl.embeddings.parts import FIXED, Part
 from mfcl.embeddings.table import Embeddings
 from mfcl.models.heads import NeckSettings
 from mfcl.models.pair import ModelSettings
@@ -16,9 +16,9 @@ from mfcl.models.pair import ModelSettings
 def head_sizes(settings: ModelSettings, parts: Mapping[Part, int]) -> dict[str, int]:
     """Return name and size of the parts of embeddings that need a projection head; a neck has its own.
 
-    Landmarks have none, and do not count among the parts of a format: one part has no role in its name.
+    Landmarks and spectra have none, and do not count among the parts of a format: one part has no role in its name.
     """
-    own = {part: dim for part, dim in parts.items() if part.stage != "landmarks"}
+    own = {part: dim for part, dim in parts.items() if part.stage not in FIXED}
     return {str(_named(part, own)): dim for part, dim in own.items() if settings.neck is None or part.role == "speaker"}
 
 
@@ -40,7 +40,7 @@ def projections(
     """
     device = next((weight.device for weight in heads.parameters()), torch.device("cpu"))
     found = {}
-    sizes = [part for part in embeddings.sizes if part.stage != "landmarks"]
+    sizes = [part for part in embeddings.sizes if part.stage not in FIXED]
     for part in sizes:
         if part.role == "speaker":
             continue

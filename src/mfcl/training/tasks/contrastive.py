@@ -4,7 +4,7 @@ import functools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,10 +15,9 @@ from mfcl.core.distributed import broadcast, gather, is_main
 from mfcl.data.store import Store
 from mfcl.embeddings.diffusion import powered_cosine_graph
 from mfcl.embeddings.linalg import unit_rows
-from mfcl.embeddings.parts import Part, Role
+from mfcl.embeddings.parts import Role
 from mfcl.embeddings.table import Embeddings
 from mfcl.embeddings.whitening import MOST_ITEMS, fit_whitening
-from mfcl.evaluation.baselines import log_mel_picture
 from mfcl.models.encoders import Frames
 from mfcl.models.heads import Neck, make_heads
 from mfcl.models.inference import embed_store
@@ -33,6 +32,7 @@ from mfcl.training.positives import Neighbourhood
 from mfcl.training.projections import head_sizes, projections
 from mfcl.training.tasks.base import Task
 from mfcl.training.tasks.inputs import Represented, mel_inputs, partner_inputs, wave_inputs
+from mfcl.training.vector_search import content_vectors, part_of, picture_vectors, voice_vectors
 from mfcl.views.batches import ClipBatch, Views, make_views
 from mfcl.views.crops import mean_seconds
 
@@ -69,10 +69,13 @@ class Pretrain(Task):
     pictures and the encoders' own embeddings, again several times during training.
 
     If the model has a speaker part, the first half of each crop and its second half are positives for it: they share
-    the speaker, but not the content.
+    the speaker, but not the content. With `loss.voice_neighbours` so are halves of recordings that sound alike by
+    voice, which do not share the room and the moment of one recording.
 
     Source: Wang and van den Oord, "Multi-Format Contrastive Learning of Audio Representations", arXiv:2103.06508;
-        Dwibedi et al., "With a little help from my friends", arXiv:2104.14548 (the nearest neighbour as the positive).
+        Dwibedi et al., "With a little help from my friends", arXiv:2104.14548 (the nearest neighbour as the positive);
+        Lepage and Dehak, "SSPS: Self-supervised positive sampling for robust self-supervised speaker verification",
+        arXiv:2505.14561 (positives from other recordings of what is probably one voice).
     """
 
     learned_before = False
@@ -87,6 +90,9 @@ class Pretrain(Task):
         asked = recipe.loss
         alike = Neighbourhood(len(store), positives=asked.neighbours, ambiguous=asked.ambiguous, seed=seed)
         self.neighbourhood = alike if alike.positives else None
+        near = asked.voice_neighbours if recipe.model.voices is not None else 0
+        voices = Neighbourhood(len(store), positives=near, ambiguous=asked.ambiguous, seed=seed)
+        self.voices_alike = voices if voices.positives else None
         self.compared: Compared | None = None  # made at the first search, and again after a resume
         self.chance_loss = self._chance(self.budget(recipe.train).batch)
 
@@ -130,29 +136,45 @@ class Pretrain(Task):
                 embeddings = embed_store(self.model, self.some(MOST_ITEMS))
             for format in ("wave", "mel"):
                 neck: Neck = getattr(self.model, format).neck
-                neck.turn(fit_whitening(embeddings.part(self._part(format, "content"))))
+                neck.turn(fit_whitening(embeddings.part(part_of(self.model, format, "content"))))
 
     def begin(self, stage: int, stages: int) -> list[str]:
         """Search for nearest neighbours, in the stages given by `loss.searches`; return what to log."""
-        if self.neighbourhood is None:
+        if self.neighbourhood is None and self.voices_alike is None:
             return []
         searches = min(self.recipe.loss.searches, stages)
         if stage not in {search * stages // searches for search in range(searches)}:
             return []
         said: list[str] = []
-        if is_main():
-            learned = stage > 0 or self.learned_before
-            if self.recipe.loss.alike_by == "vectors":
-                self.neighbourhood.renew(powered_cosine_graph(self._neighbour_features(learned=learned)))
-            else:
-                said = self._align(learned=learned)
-        broadcast(self.neighbourhood.near)
+        learned = stage > 0 or self.learned_before
+        if self.neighbourhood is not None:
+            if is_main():
+                said = self._search(self.neighbourhood, learned=learned)
+            broadcast(self.neighbourhood.near)
+        if self.voices_alike is not None:
+            if is_main():
+                store = self.store.select(self.voices_alike.members)
+                vectors = voice_vectors(self.model, store, self.formats, learned=learned)
+                self.voices_alike.renew(powered_cosine_graph(vectors))
+            broadcast(self.voices_alike.near)
         return said
 
-    def _align(self, *, learned: bool) -> list[str]:
-        """Search by alignment of log-mels, and by the projections once they are trained; return what to log."""
-        hood = cast(Neighbourhood, self.neighbourhood)
+    def _search(self, hood: Neighbourhood, *, learned: bool) -> list[str]:
+        """Search for recordings that say the same: by vectors or by alignment; return what to log."""
         store = self.store.select(hood.members)
+        if self.recipe.loss.alike_by == "alignment":
+            return self._align(hood, store, learned=learned)
+        if learned:
+            projected = self._projections_of(store)
+            own = [unit_rows(projected[format] - projected[format].mean(axis=0)) for format in self.formats]
+            features = [picture_vectors(store), *own]
+        else:
+            features = content_vectors(self.model, store, self.formats)
+        hood.renew(powered_cosine_graph(np.concatenate(features, axis=1, dtype=np.float32)))
+        return []
+
+    def _align(self, hood: Neighbourhood, store: Store, *, learned: bool) -> list[str]:
+        """Search by alignment of log-mels, and by the projections once they are trained; return what to log."""
         first = self.compared is None
         if self.compared is None:
             self.compared = compare(store, seed=self.seed)
@@ -198,9 +220,12 @@ class Pretrain(Task):
             {format: self._frames(format, represented) for format, represented in view.items()}
             for view in (batch.first, batch.second)
         )
-        loss, figures = self.loss(*self._projected("content", first, second), self._related(batch))
+        loss, figures = self.loss(
+            *self._projected("content", first, second),
+            self._relations(self.neighbourhood, batch.recordings, batch.others),
+        )
         if self.recipe.model.voices is not None:
-            speaker_loss, speaker_figures = self._speaker_loss(first, second)
+            speaker_loss, speaker_figures = self._speaker_loss(batch, first, second)
             weight = self.recipe.loss.voices
             loss = (loss + weight * speaker_loss) / (1 + weight)
             figures |= {"voices_top1": speaker_figures["top1"]}
@@ -210,45 +235,33 @@ class Pretrain(Task):
         """Return the projections of the content part of embeddings, by format."""
         return projections(embeddings, self.heads, self.recipe.model.neck)
 
-    def _related(self, batch: Seen) -> Related | None:
-        """Return the positive pairs among recordings of all processes: of first crops, then of second crops."""
-        if self.neighbourhood is None:
+    def _relations(self, hood: Neighbourhood | None, *of: Int64[np.ndarray, " batch"]) -> Related | None:
+        """Return the positive pairs among recordings of all processes: of first views, then of second views."""
+        if hood is None:
             return None
         device = self._device()
-        sides = (gather(torch.from_numpy(side).to(device)) for side in (batch.recordings, batch.others))
-        related = self.neighbourhood.relations(torch.cat(list(sides)).cpu().numpy())
+        sides = (gather(torch.from_numpy(side).to(device)) for side in of)
+        related = hood.relations(torch.cat(list(sides)).cpu().numpy())
         return Related(related.same.to(device), related.ambiguous.to(device))
 
-    def _speaker_loss(self, *views: Mapping[str, Frames]) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
-        """Return the loss of the speaker part: the first half of each crop with its second half."""
+    def _speaker_loss(self, batch: Seen, *views: Mapping[str, Frames]) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+        """Return the loss of the speaker part: the first half of each crop with its second half.
+
+        Args:
+            batch: For the relations between its recordings.
+            views: The first crops' frames by format, and the second crops'.
+        """
         losses, figures = [], {}
         halved = [{format: halves(frames) for format, frames in view.items()} for view in views]
         sides = [{format: both[side] for format, both in view.items()} for view in halved for side in (0, 1)]
         projected = self._projected("speaker", *sides)
-        for early, late in zip(projected[::2], projected[1::2], strict=True):
+        of = (batch.recordings, batch.others)
+        for early, late, recordings in zip(projected[::2], projected[1::2], of, strict=True):
+            related = self._relations(self.voices_alike, recordings, recordings)
             for format, other in zip(early, reversed(late), strict=True):  # across formats, where there are two
-                loss, figures = self.loss({format: early[format]}, {other: late[other]})
+                loss, figures = self.loss({format: early[format]}, {other: late[other]}, related)
                 losses.append(loss)
         return torch.stack(losses).mean(), figures
-
-    def _neighbour_features(self, *, learned: bool) -> Float32[np.ndarray, "members _"]:
-        """Return the vectors of the neighbour search: a log-mel picture and content features of each format.
-
-        The features of untrained encoders are their whitened pooled values. Those of trained encoders are their
-        projections, centred.
-        """
-        store = self.store.select(cast(Neighbourhood, self.neighbourhood).members)
-        picture = log_mel_picture(store, store.sample_rate)
-        features = [fit_whitening(picture)(picture)]
-        if learned:
-            projected = self._projections_of(store)
-            features += [unit_rows(projected[format] - projected[format].mean(axis=0)) for format in self.formats]
-        else:
-            with without(self.model, "neck", "landmarks"):
-                embeddings = embed_store(self.model, store)
-            content = (embeddings.part(self._part(format, "content")) for format in self.formats)
-            features += [fit_whitening(vectors)(vectors) for vectors in content]
-        return np.concatenate(features, axis=1, dtype=np.float32)
 
     def _chance(self, batch: int) -> float:
         """Return the loss of outputs without information; an upper bound if there are neighbours."""
@@ -259,10 +272,6 @@ class Pretrain(Task):
         weight = self.recipe.loss.voices if self.recipe.model.voices is not None else 0.0
         return (content + weight * speaker) / (1 + weight)
 
-    def _part(self, format: str, role: Role) -> Part:
-        """Return a part of a format's embedding before the neck; an only part has no role."""
-        return Part(format, role) if len(getattr(self.model, format).roles) > 1 else Part(format)
-
     def _projected(self, role: Role, *views: Mapping[str, Frames]) -> list[dict[str, Float[Tensor, "batch out"]]]:
         """Return the projections of one part of the embeddings: for each view, by format.
 
@@ -272,7 +281,7 @@ class Pretrain(Task):
         for format in dict.fromkeys(format for view in views for format in view):
             encoder: FormatEncoder = getattr(self.model, format)
             neck = encoder.neck if role == "content" else None
-            head = self.heads[str(self._part(format, role))] if neck is None else neck.project
+            head = self.heads[str(part_of(self.model, format, role))] if neck is None else neck.project
             places = [place for place, view in enumerate(views) if format in view]
             pooled = torch.cat([encoder.pooling(role)(views[place][format]) for place in places])
             for place, projected in zip(places, head(pooled).chunk(len(places)), strict=True):

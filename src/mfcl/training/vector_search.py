@@ -1,0 +1,49 @@
+"""The vectors by which recordings are compared in a search for neighbours, before and after encoders have learned."""
+
+import numpy as np
+from jaxtyping import Float32
+
+from mfcl.data.store import Store
+from mfcl.embeddings.linalg import unit_rows
+from mfcl.embeddings.parts import Part, Role
+from mfcl.embeddings.whitening import fit_whitening
+from mfcl.evaluation.baselines import average_spectrum, log_mel_picture
+from mfcl.models.inference import embed_store
+from mfcl.models.pair import FormatEncoder, MultiFormatModel, without
+
+Vectors = Float32[np.ndarray, "items _"]
+
+
+def part_of(model: MultiFormatModel, format: str, role: Role) -> Part:
+    """Return a part of a format's embedding before the neck; an only part has no role."""
+    encoder: FormatEncoder = getattr(model, format)
+    return Part(format, role) if len(encoder.roles) > 1 else Part(format)
+
+
+def content_vectors(model: MultiFormatModel, store: Store, formats: tuple[str, ...]) -> list[Vectors]:
+    """Return a whitened log-mel picture and the whitened pooled content of untrained encoders."""
+    with without(model, "neck", "landmarks"):
+        embeddings = embed_store(model, store)
+    parts = (embeddings.part(part_of(model, format, "content")) for format in formats)
+    return [picture_vectors(store), *(fit_whitening(vectors)(vectors) for vectors in parts)]
+
+
+def picture_vectors(store: Store) -> Vectors:
+    """Return whitened log-mel pictures."""
+    picture = log_mel_picture(store, store.sample_rate)
+    return fit_whitening(picture)(picture)
+
+
+def voice_vectors(model: MultiFormatModel, store: Store, formats: tuple[str, ...], *, learned: bool) -> Vectors:
+    """Return vectors by which recordings of one voice are near: the average spectrum, later the speaker parts, too.
+
+    Each is whitened and of unit length. Pooled values of untrained encoders tell voices less well than a spectrum.
+    """
+    average = average_spectrum(store, store.sample_rate)
+    found = [fit_whitening(average)(average)]
+    if learned:
+        with without(model, "neck", "landmarks"):
+            embeddings = embed_store(model, store)
+        parts = (embeddings.part(part_of(model, format, "speaker")) for format in formats)
+        found += [fit_whitening(vectors)(vectors) for vectors in parts]
+    return unit_rows(np.concatenate(found, axis=1), np.float32)
