@@ -5,3 +5,10 @@ import os
 # tiny models on tiny sound: a second thread only waits, and threads that spin while they wait slow a test's processes
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+from hypothesis import settings  # noqa: E402
+
+# a failure must come again for whoever looks into it; MFCL_EXAMPLES=drawn looks at other values in each run
+settings.register_profile("repeatable", derandomize=True)
+settings.register_profile("drawn")
+settings.load_profile(os.environ.get("MFCL_EXAMPLES", "repeatable"))
