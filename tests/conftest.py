@@ -6,7 +6,7 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from hypothesis import settings  # noqa: E402
+from hypothesis import settings
 
 # a failure must come again for whoever looks into it; MFCL_EXAMPLES=drawn looks at other values in each run
 settings.register_profile("repeatable", derandomize=True)
