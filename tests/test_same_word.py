@@ -3,7 +3,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sounds import spoken
 
 from mfcl.embeddings import alignment
 from mfcl.errors import MeasureError, MfclError
@@ -13,6 +12,7 @@ from mfcl.models.encoders import EncoderSettings
 from mfcl.models.frontends import MelSettings
 from mfcl.models.inference import Listed, encoder_frames
 from mfcl.models.pair import ModelSettings, make_model
+from tests.sounds import spoken
 
 
 def precision_by_loop(scores: list[float], same: list[bool]) -> float:
