@@ -22,6 +22,9 @@ CHANGES = {
     "no neighbours": ["loss.neighbours=0"],
     "one part, no neck": ["model.voices=null", "model.neck=null"],
     "no augmentation": ["augment.setting=none"],
+    "half of the clips in other rooms": [f"augment.{format}.reverb_probability=0.5" for format in ("wave", "mel")],
+    "all clips by other microphones": [f"augment.{format}.filter_db=6.0" for format in ("wave", "mel")],
+    "noise of all colours": ["augment.wave.noise_slope_db=6.0"],
 }
 
 

@@ -1,4 +1,5 @@
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -8,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from mfcl.core.settings import written
 from mfcl.errors import RecipeError
-from mfcl.views.augment import AugmentSettings, MelAugment, WaveAugment, augment_mel, augment_wave, noise_for_mel
+from mfcl.views.augment import AugmentSettings, MelAugment, WaveAugment, augment_mel, augment_wave, wave_for_mel
 
 RATE, HOP_SECONDS, BANDS = 1000, 0.01, 24
 STILL_WAVE = WaveAugment(0.0, 0.0, 0.0, 10.0, 40.0, 0.0, 0.0)
@@ -256,6 +258,14 @@ def test_clips_of_a_few_samples_are_no_trouble(length: int) -> None:
         (WaveAugment, {"gain_db": -1.0}, "augment.wave.gain_db"),
         (WaveAugment, {"speed": 0.6}, "augment.wave.speed: wanted a number from 0 to 0.5"),
         (WaveAugment, {"noise_probability": 1.5}, "from 0 to 1"),
+        (WaveAugment, {"noise_slope_db": 13.0}, "augment.wave.noise_slope_db: wanted a number from 0 to 12"),
+        (WaveAugment, {"filter_db": -1.0}, "augment.wave.filter_db"),
+        (WaveAugment, {"reverb_probability": 1.5}, "augment.wave.reverb_probability"),
+        (WaveAugment, {"reverb_seconds_low": 0.0}, "augment.wave.reverb_seconds_low"),
+        (WaveAugment, {"reverb_seconds_low": 2.0}, "reverb_seconds_low 2.0 must not be above"),
+        (WaveAugment, {"reverb_ratio_db_high": -5.0}, "reverb_ratio_db_low 0.0 must not be above"),
+        (MelAugment, {"filter_db": float("inf")}, "augment.mel.filter_db"),
+        (MelAugment, {"reverb_probability": -0.1}, "augment.mel.reverb_probability"),
         (WaveAugment, {"noise_snr_db_low": 50.0}, "noise_snr_db_high"),
         (WaveAugment, {"mask_seconds": float("nan")}, "augment.wave.mask_seconds"),
         (MelAugment, {"mix": 1.0}, "mix: wanted a number from 0 to 0.999"),
@@ -277,22 +287,122 @@ def test_noise_for_log_mels_is_as_loud_as_said_and_each_recordings_own(setting: 
                             mel=replace(STILL_MEL, noise_probability=1.0))  # fmt: skip
     clips, lengths = waves([4000, 3000]), torch.tensor([4000, 3000])
     known = {"seed": 0, "epoch": 0, "view": "first"}
-    found = noise_for_mel(clips, lengths, asked, recordings=np.arange(2), **known)
+    found = wave_for_mel(clips, lengths, asked, RATE, recordings=np.arange(2), **known)
     assert (found is clips) == (not noisy)
     if noisy:
         noise = (found - clips)[:, :3000].square().mean(dim=1) / clips[:, :3000].square().mean(dim=1)
         assert torch.allclose(10 * noise.log10(), torch.tensor(-20.0), atol=0.5)
         assert not found[1, 3000:].any()
-        alone = noise_for_mel(clips[1:], lengths[1:], asked, recordings=np.array([1]), **known)
+        alone = wave_for_mel(clips[1:], lengths[1:], asked, RATE, recordings=np.array([1]), **known)
         assert torch.equal(alone[0], found[1])
-        second = noise_for_mel(clips, lengths, asked, recordings=np.arange(2), **known | {"view": "second"})
+        second = wave_for_mel(clips, lengths, asked, RATE, recordings=np.arange(2), **known | {"view": "second"})
         assert not torch.equal(second, found)
 
 
 def test_noise_for_log_mels_comes_as_often_as_said() -> None:
     asked = mel_only(noise_probability=0.3)
     clips = waves([200] * 500)
-    found = noise_for_mel(clips, None, asked, seed=0, epoch=0, recordings=np.arange(500))
+    found = wave_for_mel(clips, None, asked, RATE, seed=0, epoch=0, recordings=np.arange(500))
     assert 110 < int((found != clips).any(dim=1).sum()) < 190
     with pytest.raises(RecipeError, match=r"augment\.mel\.noise_probability: wanted a number from 0 to 1"):
         MelAugment(noise_probability=1.2)
+
+
+FAR_MEL = replace(STILL_MEL, filter_db=12.0, reverb_probability=0.6, noise_probability=0.6)
+FAR = AugmentSettings(
+    "both",
+    wave=replace(STILL_WAVE, filter_db=12.0, reverb_probability=0.6, noise_probability=0.6, noise_slope_db=6.0),
+    mel=FAR_MEL,
+)
+
+
+def for_mel(wave: Tensor, lengths: list[int] | None, asked: AugmentSettings, **kind: object) -> Tensor:
+    known = {"seed": 0, "epoch": 0, "recordings": np.arange(len(wave))} | kind
+    return wave_for_mel(wave, None if lengths is None else torch.tensor(lengths), asked, RATE, **known)
+
+
+@pytest.mark.parametrize("change", [on_wave, for_mel])
+@given(
+    lengths=st.lists(st.integers(1, 700), min_size=1, max_size=5),
+    padding=st.integers(0, 300),
+    seed=st.integers(0, 99),
+    data=st.data(),
+)
+@settings(max_examples=15, deadline=None)
+def test_a_clip_sounds_the_same_elsewhere_alone_in_any_batch_and_at_any_padding(
+    change: Callable[..., Tensor], lengths: list[int], padding: int, seed: int, data: st.DataObject
+) -> None:
+    row = data.draw(st.integers(0, len(lengths) - 1))
+    own = lengths[row]
+    changed = change(waves(lengths, padding), lengths, FAR, seed=seed)
+    alone = change(waves(lengths)[row : row + 1, :own], None, FAR, seed=seed, recordings=np.array([row]))
+    assert torch.allclose(changed[row, :own], alone[0], rtol=1e-5, atol=2e-6)
+    assert all((changed[i, length:] == 0).all() for i, length in enumerate(lengths))
+    assert torch.isfinite(changed).all()
+
+
+@pytest.mark.parametrize("change", [on_wave, for_mel])
+def test_rooms_filters_and_colours_are_drawn_by_seed_epoch_recording_and_view(change: Callable[..., Tensor]) -> None:
+    sound = waves([600]).repeat(6, 1)
+    found = change(sound, None, FAR)
+    assert torch.equal(found, change(sound, None, FAR))
+    assert len({tuple(row.tolist()) for row in found}) == 6  # the same sound, another recording each
+    for other in ({"seed": 1}, {"epoch": 1}, {"view": "another"}):
+        assert not torch.isclose(found, change(sound, None, FAR, **other)).all(dim=1).any()
+
+
+@pytest.mark.parametrize("change", [on_wave, for_mel])
+@pytest.mark.parametrize("kind", [{"reverb_probability": 1.0}, {"filter_db": 20.0}])
+def test_a_room_and_a_filter_leave_the_level_and_silence(change: Callable[..., Tensor], kind: dict[str, float]) -> None:
+    asked = AugmentSettings("both", wave=replace(STILL_WAVE, **kind), mel=replace(STILL_MEL, **kind))
+    lengths = [1, 2, 30, 500, 500]
+    sound = waves(lengths)
+    sound[4] = 0
+    changed = change(sound, lengths, asked)
+    assert torch.allclose(changed.square().sum(dim=1), sound.square().sum(dim=1), rtol=1e-5)
+    assert not changed[4].any()
+    assert not torch.isclose(changed[3], sound[3]).all()
+
+
+def test_as_many_clips_are_in_another_room_as_asked_and_all_have_a_filter() -> None:
+    sound = waves([200] * 400)
+    reverberant = (on_wave(sound, None, wave_only(reverb_probability=0.3)) - sound).abs().amax(dim=1) > 1e-4
+    assert 0.23 < reverberant.float().mean() < 0.37
+    assert ((on_wave(sound, None, wave_only(filter_db=6.0)) - sound).abs().amax(dim=1) > 1e-4).all()
+    assert torch.equal(on_wave(sound, None, wave_only(reverb_probability=1e-9)), sound)
+
+
+def test_a_filters_gains_lie_evenly_within_their_bounds() -> None:
+    click = torch.zeros(500, 1024)
+    click[:, 0] = 1
+    spectrum_db = 20 * torch.fft.rfft(on_wave(click, None, wave_only(filter_db=8.0))).abs().log10()
+    gains_db = spectrum_db[:, [2, 4, 8, 16, 32, 64, 128, 256, 512]]
+    # the level of the whole is taken away: the differences of two gains, each between -8 and 8, tell
+    apart = (gains_db[:, 1:] - gains_db[:, :-1]).flatten()
+    assert apart.abs().max() <= 16.001
+    assert apart.abs().max() > 14
+    assert apart.std() == pytest.approx(16 / math.sqrt(12) * math.sqrt(2), rel=0.05)
+
+
+def test_noise_slopes_are_drawn_up_to_their_bound_and_white_noise_stays_as_it_was() -> None:
+    sound = waves([4096] * 200)
+    kind = {"noise_probability": 1.0, "noise_snr_db_low": 0.0, "noise_snr_db_high": 0.0}
+    white = on_wave(sound, None, wave_only(**kind))
+    noise = on_wave(sound, None, wave_only(**kind, noise_slope_db=6.0)) - sound
+    power_db = 10 * torch.fft.rfft(noise).abs().square().log10()
+    slope = (mean_db(power_db, 64, 128) - mean_db(power_db, 1024, 2048)) / 4  # four octaves apart
+    assert slope.min() == pytest.approx(0, abs=0.4)
+    assert slope.max() == pytest.approx(6, abs=0.4)
+    assert slope.mean() == pytest.approx(3, abs=0.4)
+    assert torch.allclose(noise.square().sum(dim=1), sound.square().sum(dim=1), rtol=1e-4)
+    assert torch.equal(white, on_wave(sound, None, wave_only(**kind, noise_slope_db=0.0)))
+
+
+def mean_db(power_db: Tensor, low: int, high: int) -> Tensor:
+    return power_db[:, low:high].mean(dim=1)
+
+
+def test_settings_that_earlier_recipes_had_not_are_left_out_of_files_while_off() -> None:
+    names = {field.name for kind in (WaveAugment(), MelAugment()) for field in written(kind)}
+    assert not {"filter_db", "noise_slope_db", "reverb_probability", "reverb_seconds_low"} & names
+    assert "filter_db" in {field.name for field in written(MelAugment(filter_db=3.0))}

@@ -283,6 +283,9 @@ def test_noise_costs_what_the_loudest_noise_costs() -> None:
         "they need not gain in other noise. Nothing was trained on pink noise and babble: what is said of noise should "
         "rest on these."
     )
+    sloping = robustness(found, {}, (-5.0, 40.0), 6.0)[-3]
+    assert "trained with noise from white to a fall of 6 dB an octave, at" in sloping
+    assert sloping.endswith("Nothing was trained on babble: what is said of noise should rest on these.")
     assert "pink noise at 10 dB" in of_pink
     assert "88.0 %" in of_pink
     assert "babble at 10 dB" in of_babble

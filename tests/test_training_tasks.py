@@ -139,6 +139,24 @@ def test_without_augmentation_equal_crops_are_equal_views(store):
     assert all(torch.equal(*views) for views in seen.values())
 
 
+@pytest.mark.parametrize("strength", [{"filter_db": 12.0}, {"reverb_probability": 1.0}])
+def test_other_rooms_and_microphones_are_heard_in_the_format_that_asks_for_them(store, strength):
+    far = tiny().augment
+    plain = make_task(store, tiny())
+    batch = plain.batch(np.arange(8), 0)
+    before = plain.see(batch)
+    for format in ("wave", "mel"):
+        augment = dataclasses.replace(far, **{format: dataclasses.replace(getattr(far, format), **strength)})
+        task = make_task(store, dataclasses.replace(tiny(), augment=augment))
+        task.load_state_dict(plain.state_dict())
+        after = task.see(task.batch(np.arange(8), 0))
+        for view in ("first", "second"):
+            for shown in getattr(after, view):
+                own, other = (getattr(seen, view)[shown][0] for seen in (after, before))
+                assert own.shape == other.shape
+                assert torch.equal(own, other) == (shown != format)
+
+
 def test_partners_are_only_fetched_where_the_recipe_mixes(store):
     indices = np.arange(4)
     assert make_task(store, tiny()).batch(indices, 0).views.partner is not None

@@ -1,4 +1,4 @@
-"""Metrics of decisions and scores: accuracy, confusion matrix, EER, minDCF."""
+"""Metrics of decisions and scores: accuracy, confusion matrix, EER, minDCF, average precision."""
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64, Shaped
@@ -70,14 +70,51 @@ def error_rates(
         )
     if not np.isfinite(scores).all():
         raise MeasureError(f"error rates: some of the {len(scores)} scores are NaN or infinite; leave those pairs out")
-    order = np.argsort(-scores, kind="stable")
-    falling = scores[order]
-    ends = np.append(np.flatnonzero(falling[1:] != falling[:-1]), len(falling) - 1)  # equal scores share one threshold
-    accepted_same = np.cumsum(same[order])[ends]
-    accepted_other = ends + 1 - accepted_same
+    accepted, accepted_same = _accepted(scores, same)
+    accepted_other = accepted - accepted_same
     false_accept = np.concatenate([[0.0], accepted_other / (len(same) - same_count)])
     false_reject = 1.0 - np.concatenate([[0.0], accepted_same / same_count])
     return false_accept, false_reject
+
+
+def average_precision(scores: Float[np.ndarray, " pairs"], same: Bool[np.ndarray, " pairs"]) -> float:
+    """Return the mean precision over the pairs that are the same, each at the threshold that just accepts it, 0 to 1.
+
+    It is the area under the curve of precision against recall, by steps. Equal scores share one threshold, so the order
+    of the pairs does not matter. Scores that tell nothing have the share of same pairs.
+
+    Args:
+        scores: Similarity of each pair; higher means more similar.
+        same: Whether both clips of a pair are the same in what is asked.
+
+    Raises:
+        MeasureError: there are no same or no different pairs, or a score is NaN or infinite.
+
+    Example:
+        >>> average_precision(np.array([0.9, 0.8, 0.1]), np.array([True, False, True])) == (1 / 1 + 2 / 3) / 2
+        True
+    """
+    count = int(same.sum())
+    if count in (0, len(same)):
+        kind = "same" if count == 0 else "different"
+        raise MeasureError(f"average precision: none of the {len(same)} pairs is {kind}; give pairs of both kinds")
+    if not np.isfinite(scores).all():
+        raise MeasureError(
+            f"average precision: some of the {len(scores)} scores are NaN or infinite; leave those pairs out"
+        )
+    accepted, accepted_same = _accepted(scores, same)
+    found = np.diff(accepted_same, prepend=0)  # same pairs that each threshold adds
+    return float((found * accepted_same / accepted).sum() / count)
+
+
+def _accepted(
+    scores: Float[np.ndarray, " pairs"], same: Bool[np.ndarray, " pairs"]
+) -> tuple[Int64[np.ndarray, " thresholds"], Int64[np.ndarray, " thresholds"]]:
+    """Return the pairs accepted at every distinct threshold, strictest first: all of them, and those that are same."""
+    order = np.argsort(-scores, kind="stable")
+    falling = scores[order]
+    ends = np.append(np.flatnonzero(falling[1:] != falling[:-1]), len(falling) - 1)  # equal scores share one threshold
+    return ends + 1, np.cumsum(same[order])[ends]
 
 
 def accept_rates(counts: Float64[np.ndarray, "draws bins"]) -> Float64[np.ndarray, "draws thresholds"]:

@@ -14,10 +14,10 @@ from mfcl.audio.arrays import padded
 from mfcl.core.console import progress as progress_bar
 from mfcl.core.limits import MOST_BATCH
 from mfcl.data.store.interfaces import IndexedClips, StoredClips
-from mfcl.embeddings.parts import formats_of
+from mfcl.embeddings.parts import FORMATS, formats_of
 from mfcl.embeddings.table import Embeddings
-from mfcl.errors import MfclError, check_number
-from mfcl.models.pair import MultiFormatModel
+from mfcl.errors import MfclError, check_number, one_of
+from mfcl.models.pair import FormatEncoder, MultiFormatModel
 
 Format = Literal["wave", "mel", "both"]
 LONGEST_SECONDS = 10.0
@@ -126,6 +126,50 @@ def embed_clips(
     finally:
         model.train(was_training)
     return (totals / weights[:, None]).astype(np.float32)
+
+
+@torch.inference_mode()
+def encoder_frames(
+    model: MultiFormatModel,
+    clips: IndexedClips,
+    sample_rate: int,
+    format: str,
+    *,
+    batch: int = 64,
+) -> list[Float32[np.ndarray, "_ dim"]]:
+    """Return the frames of one encoder, before pooling, of prepared clips in their order.
+
+    Only the first `LONGEST_SECONDS` of a clip are encoded. For alignment see `mfcl.embeddings.alignment.unit_frames`.
+
+    Args:
+        model: Run in evaluation mode, then set back to its present mode.
+        clips: Mono clips at the model's sample rate, already prepared.
+        sample_rate: Of the clips, in Hz.
+        format: `wave` or `mel`.
+        batch: Most clips in a batch.
+
+    Raises:
+        MfclError: `batch` is out of range, or there is no such format.
+    """
+    check_number("batch", batch, 1, MOST_BATCH, whole=True)
+    if format not in FORMATS:
+        raise MfclError(one_of("format", format, FORMATS))
+    encoder: FormatEncoder = getattr(model, format)
+    longest = int(LONGEST_SECONDS * sample_rate)
+    found: dict[int, Float32[np.ndarray, "_ dim"]] = {}
+    was_training = model.training
+    model.eval()
+    device = next(model.parameters()).device
+    try:
+        for some in _plan(np.minimum(clips.lengths, longest), longest, batch):
+            wave, lengths = _stack([clips.piece(item, start, stop) for item, start, stop in some])
+            values, counts = encoder.frames(wave.to(device), None if lengths is None else lengths.to(device))
+            array = values.float().cpu().numpy()
+            for row, (item, _, _) in enumerate(some):
+                found[item] = array[row, : array.shape[1] if counts is None else int(counts[row])].copy()
+    finally:
+        model.train(was_training)
+    return [found[item] for item in range(len(found))]
 
 
 def pick_device(device: str) -> torch.device:

@@ -34,6 +34,7 @@ class Study:
         speakers: Of the whole manifest; 0 where the folder does not tell.
         noise: Signal-to-noise ratios of the white noise in pre-training, lowest and highest, in dB; None where there
             was none or the folder does not tell.
+        noise_slope_db: Steepest fall of that noise in dB per octave; 0 where all of it was white.
     """
 
     folder: Path
@@ -46,6 +47,7 @@ class Study:
     heard: int | None = None
     speakers: int = 0
     noise: tuple[float, float] | None = None
+    noise_slope_db: float = 0.0
 
     def section(self, name: str) -> list[Summary]:
         """Return the figures of one section."""
@@ -75,7 +77,7 @@ def read_study(folder: Path) -> Study:
     return Study(
         folder, tuple(results), tuple(found), {(one.question, one.first, one.second): one for one in differences},
         pictures, about, summed.is_file(), len(test & people.get("train", set())) if test else None,
-        len(set().union(*people.values())), _noise(folder / "study.json"),
+        len(set().union(*people.values())), *_noise(folder / "study.json"),
     )  # fmt: skip
 
 
@@ -103,10 +105,10 @@ def _manifest(path: Path, speaker: str) -> tuple[list[str], dict[str, set[str]]]
     return [name for name in columns if name not in ("path", "id", "start", "end", "split")], people
 
 
-def _noise(path: Path) -> tuple[float, float] | None:
-    """Return the range of the white noise in pre-training by a study's recipe; None without, or where it is unknown."""
+def _noise(path: Path) -> tuple[tuple[float, float] | None, float]:
+    """Return range and slope of the noise in pre-training by a study's recipe; no range without, or if unknown."""
     if not path.is_file():
-        return None
+        return None, 0.0
     recipe = optional_mapping(_keyed(path), "recipe", str(path))
     augment = optional_mapping(recipe, "augment", f"{path}, recipe")
     wave, mel = (optional_mapping(augment, name, f"{path}, recipe, augment") for name in ("wave", "mel"))
@@ -118,7 +120,9 @@ def _noise(path: Path) -> tuple[float, float] | None:
     ]
     ends = [optional(wave, f"noise_snr_db_{end}", f"{path}, recipe, augment, wave") for end in ("low", "high")]
     low, high = ends
-    return (low, high) if any(heard) and low is not None and high is not None else None
+    if not any(heard) or low is None or high is None:
+        return None, 0.0
+    return (low, high), optional(wave, "noise_slope_db", f"{path}, recipe, augment, wave") or 0.0
 
 
 def _keyed(path: Path) -> Mapping[str, Any]:

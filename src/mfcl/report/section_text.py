@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from mfcl.evaluation import wording
-from mfcl.evaluation.result import CLEAN, FROM_SCRATCH, LINEAR, NETWORK, NOISE, OTHER_NOISE, PRETRAINED, Question
+from mfcl.evaluation.result import CLEAN, FROM_SCRATCH, LINEAR, NETWORK, NOISE, OTHER_NOISE, PINK, PRETRAINED, Question
 from mfcl.evaluation.summary import Summary
 from mfcl.report.names import called, saw_more
 from mfcl.report.phrases import counted, listed, shortened
@@ -109,14 +109,18 @@ def variants(figures: Iterable[Summary]) -> list[str]:
 
 
 def robustness(
-    figures: Iterable[Summary], differences: Differences, trained: tuple[float, float] | None = None
+    figures: Iterable[Summary],
+    differences: Differences,
+    trained: tuple[float, float] | None = None,
+    slope_db: float = 0.0,
 ) -> list[str]:
     """Say what the loudest white noise costs the pre-trained encoders, and how they stand in it and in other noise.
 
     Args:
         figures: Of the section.
         differences: The paired differences that are known.
-        trained: Signal-to-noise ratios of the white noise in pre-training, lowest and highest, in dB; None without.
+        trained: Signal-to-noise ratios of the noise in pre-training, lowest and highest, in dB; None without.
+        slope_db: Steepest fall of that noise in dB per octave; 0: all of it was white.
     """
     found = list(figures)
     noisy = [one for one in found if one.question.condition == NOISE and one.question.condition_value is not None]
@@ -140,22 +144,24 @@ def robustness(
         for question in dict.fromkeys(one.question for one in found if one.question.condition in OTHER_NOISE)
         if dataclasses.replace(question, condition=CLEAN, condition_value=None) == calm
     ]
-    return [*texts, compare(here, differences), *matched_noise(found, trained), *filter(None, others)]
+    return [*texts, compare(here, differences), *matched_noise(found, trained, slope_db), *filter(None, others)]
 
 
-def matched_noise(found: Sequence[Summary], trained: tuple[float, float] | None) -> list[str]:
+def matched_noise(found: Sequence[Summary], trained: tuple[float, float] | None, slope_db: float = 0.0) -> list[str]:
     """Say that the white noise of the test was in training too, where it was, and which other noise was not."""
     if trained is None or not any(one.question.condition == NOISE for one in found):
         return []
     low, high = (f"{end:g}".replace("-", "\N{MINUS SIGN}") for end in trained)
     heard = {one.question.condition for one in found}
-    others = listed([kind for kind in OTHER_NOISE if kind in heard])
+    sloping = slope_db > 0
+    kinds = f"noise from white to a fall of {slope_db:g} dB an octave" if sloping else "white noise too"
+    others = listed([kind for kind in OTHER_NOISE if kind in heard and not (sloping and kind == PINK)])
     rest = (
         f"Nothing was trained on {others}: what is said of noise should rest on these."
         if others
         else "How they stand in noise of another kind was not measured."
     )
     return [
-        f"This is matched noise: it is white, and the pre-trained encoders were trained with white noise too, at {low} "
+        f"This is matched noise: it is white, and the pre-trained encoders were trained with {kinds}, at {low} "
         f"to {high} dB. What they gain here they need not gain in other noise. {rest}"
     ]

@@ -74,7 +74,7 @@ def _words(name: str, figures: Sequence[Summary], study: Study) -> list[str]:
     if name == "efficiency":
         return section_text.efficiency(figures)
     if name == "robustness":
-        return section_text.robustness(figures, study.differences, study.noise)
+        return section_text.robustness(figures, study.differences, study.noise, study.noise_slope_db)
     return section_text.variants(figures) if name in ("augmentation", "crops", "formats", "ablation") else []
 
 

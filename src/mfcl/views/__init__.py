@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mfcl.views.augment import AugmentSettings, augment_mel, augment_wave
     from mfcl.views.crops import CropSettings, crop_pair
+    from mfcl.views.responses import channel_responses, room_responses
     from mfcl.views.transforms import (
         amplified,
+        convolved,
         faded,
         hidden,
         mixed,
@@ -22,8 +24,10 @@ if TYPE_CHECKING:
 _HOMES = {
     "augment": ("AugmentSettings", "augment_mel", "augment_wave"),
     "crops": ("CropSettings", "crop_pair"),
+    "responses": ("channel_responses", "room_responses"),
     "transforms": (
-        *("amplified", "faded", "hidden", "mixed", "noisy", "resized", "shifted", "silenced", "tilted", "white_noise"),
+        *("amplified", "convolved", "faded", "hidden", "mixed", "noisy"),
+        *("resized", "shifted", "silenced", "tilted", "white_noise"),
     ),
 }
 
@@ -33,12 +37,15 @@ __all__ = [
     "amplified",
     "augment_mel",
     "augment_wave",
+    "channel_responses",
+    "convolved",
     "crop_pair",
     "faded",
     "hidden",
     "mixed",
     "noisy",
     "resized",
+    "room_responses",
     "shifted",
     "silenced",
     "tilted",

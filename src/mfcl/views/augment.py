@@ -15,20 +15,26 @@ from mfcl.core.settings import bounded, check_settings, later
 from mfcl.errors import RecipeError, one_of
 from mfcl.views import transforms as effects
 from mfcl.views.random_draws import Draws, cells, known
+from mfcl.views.responses import OCTAVES, channel_responses, room_responses
 
 SETTINGS = ("none", "wave", "mel", "both")
+GAP_SECONDS = (0.001, 0.01)
+"""Shortest and longest time from the direct sound to a room's decay: a detour of 0.3 to 3.4 metres."""
 
 
 @dataclass(frozen=True)
 class WaveAugment:
-    """Strength of the waveform augmentations, in order: speed, shift, fades, noise, mask, gain; 0 turns one off."""
+    """Strength of the waveform augmentations; 0 turns one off.
+
+    Their order: speed, shift, fades, reverberation, filter, noise, mask, gain.
+    """
 
     shift_seconds: float = bounded(0.02, 0.0, 3600.0)
     """Largest shift in time, earlier or later; at most half of the clip."""
     fade_seconds: float = bounded(0.1, 0.0, 3600.0)
     """Longest fade-in and fade-out, drawn separately; each at most half of the clip."""
     noise_probability: float = bounded(0.5, 0.0, 1.0)
-    """Probability of adding white noise."""
+    """Probability of adding noise, white unless `noise_slope_db` is set."""
     noise_snr_db_low: float = bounded(10.0, -100.0, 200.0)
     """Lowest signal-to-noise ratio of the added noise, in dB."""
     noise_snr_db_high: float = bounded(40.0, -100.0, 200.0)
@@ -39,18 +45,37 @@ class WaveAugment:
     """Largest gain, up or down."""
     speed: float = later(0.0, 0.0, 0.5)
     """Largest change of speed, as a share: pitch, formants and tempo change together, as with another voice."""
+    noise_slope_db: float = later(0.0, 0.0, 12.0)
+    """Steepest fall of the added noise's power, in dB per octave, drawn from 0: 3 is pink, 6 brown; 0: white alone."""
+    filter_db: float = later(0.0, 0.0, 60.0)
+    """Largest gain of a random filter, up or down, at frequencies an octave apart, as of another microphone; the level
+    of the clip stays."""
+    reverb_probability: float = later(0.0, 0.0, 1.0)
+    """Probability of reverberation, as of another room; the level and the length of the clip stay."""
+    reverb_seconds_low: float = later(0.1, 0.01, 10.0)
+    """Shortest reverberation time: the energy of the room's response falls by 60 dB in it."""
+    reverb_seconds_high: float = later(0.6, 0.01, 10.0)
+    """Longest reverberation time."""
+    reverb_ratio_db_low: float = later(0.0, -60.0, 60.0)
+    """Lowest ratio of direct to reverberant energy, in dB."""
+    reverb_ratio_db_high: float = later(15.0, -60.0, 60.0)
+    """Highest ratio of direct to reverberant energy, in dB."""
 
     def __post_init__(self) -> None:
         check_settings(self, "augment.wave")
-        _check_range("augment.wave", self, "noise_snr_db_low", "noise_snr_db_high")
+        for name in ("noise_snr_db", "reverb_seconds", "reverb_ratio_db"):
+            _check_range("augment.wave", self, f"{name}_low", f"{name}_high")
 
 
 @dataclass(frozen=True)
 class MelAugment:
-    """Strength of the log-mel augmentations, in their order: noise, mixing, resize-crop, fader, masks."""
+    """Strength of the log-mel augmentations; 0 turns one off.
+
+    Their order: reverberation, filter and noise before the log-mel; then mixing, resize-crop, fader, masks.
+    """
 
     noise_probability: float = bounded(0.0, 0.0, 1.0)
-    """Probability of adding white noise to the waveform before its log-mel; SNR range of `augment.wave`."""
+    """Probability of adding noise to the waveform before its log-mel; SNR range and slope of `augment.wave`."""
     mix: float = bounded(0.2, 0.0, 0.999)
     """Largest share of the power that is mixed in from another recording; 0 turns mixing off."""
     resize_probability: float = bounded(0.5, 0.0, 1.0)
@@ -69,6 +94,10 @@ class MelAugment:
     """Most adjacent mel bands masked; at most half of them."""
     mask_seconds: float = bounded(0.1, 0.0, 3600.0)
     """Longest stretch of time masked; at most half of the clip."""
+    filter_db: float = later(0.0, 0.0, 60.0)
+    """Largest gain of a random filter on the waveform before its log-mel; see `augment.wave.filter_db`."""
+    reverb_probability: float = later(0.0, 0.0, 1.0)
+    """Probability of reverberation of the waveform before its log-mel; times and ratios of `augment.wave`."""
 
     def __post_init__(self) -> None:
         check_settings(self, "augment.mel")
@@ -146,8 +175,7 @@ def augment_wave(
     if chosen.fade_seconds:
         longest = torch.minimum(half, cells(chosen.fade_seconds * sample_rate, half))
         wave = effects.faded(wave, lengths, draw.whole("fade in", longest), draw.whole("fade out", longest))
-    if chosen.noise_probability:
-        wave = _with_noise(wave, lengths, chosen, draw, chosen.noise_probability)
+    wave = _elsewhere(wave, lengths, chosen, chosen, draw, sample_rate)
     if chosen.mask_seconds:
         wave = effects.silenced(wave, *draw.piece("mask", chosen.mask_seconds * sample_rate, lengths))
     if chosen.gain_db:
@@ -155,21 +183,25 @@ def augment_wave(
     return wave
 
 
-def noise_for_mel(
+def wave_for_mel(
     wave: Float[Tensor, "batch samples"],
     lengths: Int64[Tensor, " batch"] | None,
     settings: AugmentSettings,
+    sample_rate: int,
     *,
     seed: int,
     epoch: int,
     recordings: Int64[np.ndarray, " batch"],
     view: str = "second",
 ) -> Float[Tensor, "batch samples"]:
-    """Add white noise to some of the waveforms that become log-mels; see `augment_wave` for the arguments."""
-    if not settings.changes_mel or not settings.mel.noise_probability:
+    """Return the waveforms that become log-mels, some with reverberation, a filter and noise.
+
+    See `augment_wave` for the arguments.
+    """
+    if not settings.changes_mel:
         return wave
     draw = Draws(seed, f"augment mel {view}", epoch, recordings, wave.device)
-    return _with_noise(wave, known(wave, lengths), settings.wave, draw, settings.mel.noise_probability)
+    return _elsewhere(wave, known(wave, lengths), settings.mel, settings.wave, draw, sample_rate)
 
 
 def augment_mel(
@@ -222,16 +254,48 @@ def augment_mel(
     return torch.where(padding[:, None, :], mel, changed)
 
 
-def _with_noise(
+def _elsewhere(
     wave: Float[Tensor, "batch samples"],
     lengths: Int64[Tensor, " batch"],
-    chosen: WaveAugment,
+    strength: WaveAugment | MelAugment,
+    kinds: WaveAugment,
     draw: Draws,
-    probability: float,
+    sample_rate: int,
 ) -> Float[Tensor, "batch samples"]:
-    rows, keys = draw.chosen("noise", probability), draw.keys("noise key")
-    snr_db = draw.even("snr", chosen.noise_snr_db_low, chosen.noise_snr_db_high)
-    return wave.index_copy(0, rows, effects.noisy(wave[rows], lengths[rows], snr_db[rows], keys[rows]))
+    """Return clips as if recorded elsewhere: in another room, by another microphone, in noise."""
+    if strength.reverb_probability:
+        rows = draw.chosen("reverb", strength.reverb_probability)
+        rooms = _rooms(rows, kinds, draw, sample_rate, wave.shape[1])
+        wave = wave.index_copy(0, rows, effects.convolved(wave[rows], lengths[rows], rooms))
+    if strength.filter_db:
+        bound = strength.filter_db
+        gains_db = [draw.even(f"filter {octave}", -bound, bound) for octave in range(OCTAVES + 1)]
+        wave = effects.convolved(wave, lengths, channel_responses(torch.stack(gains_db, dim=1)))
+    if strength.noise_probability:
+        rows, keys = draw.chosen("noise", strength.noise_probability), draw.keys("noise key")
+        snr_db = draw.even("snr", kinds.noise_snr_db_low, kinds.noise_snr_db_high)
+        colours = _colours(kinds, draw)[rows] if kinds.noise_slope_db else None
+        wave = wave.index_copy(0, rows, effects.noisy(wave[rows], lengths[rows], snr_db[rows], keys[rows], colours))
+    return wave
+
+
+def _rooms(
+    rows: Int64[Tensor, " rows"], kinds: WaveAugment, draw: Draws, sample_rate: int, width: int
+) -> Float[Tensor, "rows taps"]:
+    longest = round((GAP_SECONDS[1] + kinds.reverb_seconds_high) * sample_rate)
+    return room_responses(
+        draw.keys("reverb key")[rows],
+        sample_rate,
+        min(width, longest),
+        seconds=draw.even("reverb seconds", kinds.reverb_seconds_low, kinds.reverb_seconds_high)[rows],
+        ratio_db=draw.even("reverb ratio", kinds.reverb_ratio_db_low, kinds.reverb_ratio_db_high)[rows],
+        gap_seconds=draw.even("reverb gap", *GAP_SECONDS)[rows],
+    )
+
+
+def _colours(kinds: WaveAugment, draw: Draws) -> Float[Tensor, "batch taps"]:
+    slope_db = draw.even("noise slope", 0.0, kinds.noise_slope_db)
+    return channel_responses(-slope_db[:, None] * torch.arange(OCTAVES + 1, device=slope_db.device))
 
 
 def _resized(

@@ -7,6 +7,7 @@ import math
 
 import torch
 from jaxtyping import Bool, Float, Int64
+from scipy.fft import next_fast_len
 from torch import Tensor
 
 NATURAL_PER_DB = math.log(10) / 10
@@ -67,21 +68,36 @@ def noisy(
     lengths: Int64[Tensor, " batch"],
     snr_db: Float[Tensor, " batch"],
     keys: Int64[Tensor, " batch"],
+    responses: Float[Tensor, "batch taps"] | None = None,
 ) -> Float[Tensor, "batch samples"]:
-    """Add white noise to each clip at exactly `snr_db`; a silent clip stays silent.
+    """Add noise to each clip at exactly `snr_db`; a silent clip stays silent.
 
     Args:
         wave: Waveforms, zeros after each clip's end.
         lengths: Samples of each clip.
         snr_db: Signal-to-noise ratio, both energies over the whole clip.
         keys: Random key of each clip's noise; see `white_noise`.
+        responses: Impulse responses that colour the noise; None: it is white.
     """
-    noise = white_noise(keys, wave.shape[1]) * (_places(wave) < lengths[:, None])
-    # double precision (MPS has none), so that the amount of padding does not change the rounding
-    precise = torch.float32 if wave.device.type == "mps" else torch.float64
-    energy, noise_energy = (x.to(precise).square().sum(dim=1) for x in (wave, noise))
-    scale = (energy / noise_energy.clamp(min=1e-12)).sqrt() * 10 ** (-snr_db / 20)
+    noise = white_noise(keys, wave.shape[1])
+    if responses is not None:
+        noise = _convolution(noise, responses)
+    noise = noise * (_places(wave) < lengths[:, None])
+    scale = (_energy(wave) / _energy(noise).clamp(min=1e-12)).sqrt() * 10 ** (-snr_db / 20)
     return wave + scale.to(wave.dtype)[:, None] * noise
+
+
+def convolved(
+    wave: Float[Tensor, "batch samples"], lengths: Int64[Tensor, " batch"], responses: Float[Tensor, "batch taps"]
+) -> Float[Tensor, "batch samples"]:
+    """Convolve each clip with an impulse response of its own, as a microphone or a room does; its energy stays.
+
+    A clip keeps its length: what the response adds after its end is left out.
+    """
+    changed = _convolution(wave, responses) * (_places(wave) < lengths[:, None])
+    energy = _energy(changed)
+    scale = (_energy(wave) / energy.clamp(min=torch.finfo(energy.dtype).tiny)).sqrt()
+    return changed * scale.to(wave.dtype)[:, None]
 
 
 def white_noise(keys: Int64[Tensor, " batch"], samples: int) -> Float[Tensor, "batch {samples}"]:
@@ -182,6 +198,24 @@ def hidden(
     rows = _between(torch.arange(mel.shape[1], device=mel.device), *bands)
     columns = _between(_places(mel), *frames)
     return torch.where(rows[:, :, None] | columns[:, None, :], fill[:, None], mel)
+
+
+def _convolution(
+    wave: Float[Tensor, "batch samples"], responses: Float[Tensor, "batch taps"]
+) -> Float[Tensor, "batch samples"]:
+    if not len(wave):
+        return wave  # some Fourier transforms refuse to do nothing
+    samples = wave.shape[1]
+    kept = responses[:, :samples]
+    size = next_fast_len(samples + kept.shape[1] - 1, real=True)  # so long that the end does not wrap to the beginning
+    product = torch.fft.rfft(wave, n=size) * torch.fft.rfft(kept, n=size)
+    convolution: Tensor = torch.fft.irfft(product, n=size)[:, :samples]
+    return convolution
+
+
+def _energy(wave: Float[Tensor, "batch samples"]) -> Float[Tensor, " batch"]:
+    # double precision (MPS has none), so that the amount of padding does not change the rounding
+    return wave.to(torch.float32 if wave.device.type == "mps" else torch.float64).square().sum(dim=1)
 
 
 def _places(clips: Float[Tensor, "*shape"]) -> Int64[Tensor, " places"]:

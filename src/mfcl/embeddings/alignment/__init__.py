@@ -1,7 +1,8 @@
 """Distances between clips of different tempo by dynamic time warping (DTW), without training.
 
-`frames` computes a clip's features, `distances` and `nearest` compare clips, `landmarks` and `affinities` turn the
-distances into vectors, and `graph` connects each clip to its nearest ones.
+`frames` computes a clip's features and `unit_frames` makes them of an encoder's frames; `distances` and `nearest`
+compare clips, `landmarks` and `affinities` turn the distances into vectors, and `graph` connects each clip to its
+nearest ones.
 """
 
 from mfcl.embeddings.alignment.affinity import (
@@ -12,7 +13,15 @@ from mfcl.embeddings.alignment.affinity import (
     landmark_pool,
     landmarks,
 )
-from mfcl.embeddings.alignment.features import HOP_SECONDS, LEAST_DEVIATION, RANGE, SLOPE_WEIGHT, aligned_range, frames
+from mfcl.embeddings.alignment.features import (
+    HOP_SECONDS,
+    LEAST_DEVIATION,
+    RANGE,
+    SLOPE_WEIGHT,
+    aligned_range,
+    frames,
+    unit_frames,
+)
 from mfcl.embeddings.alignment.search import distances, nearest
 from mfcl.embeddings.alignment.ties import graph, nearest_graph
 
@@ -33,4 +42,5 @@ __all__ = [
     "landmarks",
     "nearest",
     "nearest_graph",
+    "unit_frames",
 ]

@@ -1,7 +1,7 @@
 """Features for alignment: unit-length log-mel frames, normalised for level and channel."""
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float, Float32
 
 from mfcl.audio.log_mel import log_mel
 from mfcl.errors import MeasureError
@@ -61,7 +61,32 @@ def frames(
     levels = (levels - levels.mean(axis=0)) / (levels.std(axis=0) + LEAST_DEVIATION)
     slopes = np.zeros_like(levels)
     slopes[1:-1] = (levels[2:] - levels[:-2]) / 2
-    shapes = np.concatenate([levels, SLOPE_WEIGHT * slopes], axis=1)
+    return _of_unit_length(np.concatenate([levels, SLOPE_WEIGHT * slopes], axis=1))
+
+
+def unit_frames(values: Float32[np.ndarray, "frames dim"]) -> Float32[np.ndarray, "frames more"]:
+    """Return a clip's frames of any kind, such as an encoder's, ready for alignment, each of length 1.
+
+    Each feature is standardised over the clip; one that does not change is 0. A last value is appended that is 1 for
+    frames with no other value, such as the only frame of a short clip, so that they match only each other.
+
+    Raises:
+        MeasureError: there is no frame, or one holds NaN or infinity.
+
+    Example:
+        >>> unit_frames(np.array([[0, 5], [2, 5]], dtype=np.float32)).tolist()
+        [[-1.0, 0.0, 0.0], [1.0, 0.0, 0.0]]
+    """
+    if not len(values) or not np.isfinite(values).all():
+        raise MeasureError("alignment: wanted one finite frame or more of each clip; leave out clips without")
+    precise = values.astype(np.float64)
+    deviation = precise.std(axis=0)
+    still = deviation <= SILENT * np.abs(precise).max(axis=0)  # what is left is rounding
+    return _of_unit_length((precise - precise.mean(axis=0)) / np.where(still, np.inf, deviation))
+
+
+def _of_unit_length(shapes: Float[np.ndarray, "frames dim"]) -> Float32[np.ndarray, "frames more"]:
+    """Scale frames to length 1, and append a value that is 1 for silent frames and 0 elsewhere."""
     lengths = np.linalg.norm(shapes, axis=1, keepdims=True)
     silent = lengths < SILENT
     unit = np.where(silent, 0.0, shapes / np.maximum(lengths, SILENT))

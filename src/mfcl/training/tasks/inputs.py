@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mfcl.models.frontends import LogMel
 from mfcl.models.pair import FormatEncoder
-from mfcl.views.augment import AugmentSettings, augment_mel, augment_wave, noise_for_mel
+from mfcl.views.augment import AugmentSettings, augment_mel, augment_wave, wave_for_mel
 from mfcl.views.batches import ClipBatch
 
 Represented = tuple[Float[Tensor, "batch ..."], Int64[Tensor, " batch"] | None]
@@ -59,7 +59,7 @@ def mel_inputs(
     """
     front = cast(LogMel, encoder.front)
     draws: dict[str, Any] = {"seed": seed, "epoch": epoch, "recordings": recordings, "view": view}
-    wave = noise_for_mel(clips.wave, clips.lengths, augment, **draws)
+    wave = wave_for_mel(clips.wave, clips.lengths, augment, encoder.sample_rate, **draws)
     mel, lengths = front.log_power(wave, clips.lengths)
     other, other_lengths = partner or (None, None)
     mel = augment_mel(
