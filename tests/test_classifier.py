@@ -213,6 +213,8 @@ def test_labels_that_cannot_be_used_are_one_line(here, labels, message):
 def test_other_faults_are_one_line(here):
     with pytest.raises(MeasureError, match="no way is called 'word'; use one of"):
         Collection(here).fit(few(here.label("species"), 1), way="word")
+    with pytest.raises(MeasureError, match="least: wanted a number from 0 to 1, got nan"):
+        Collection(here).fit(few(here.label("species"), 1)).classifier.predict(here, least=float("nan"))
     with pytest.raises(MeasureError, match="wanted one of the same 90 recordings, got one of 3"):
         Collection(here, graph=np.ones((3, 3), dtype=np.float32))
     with pytest.raises(MeasureError, match="all are equal"):

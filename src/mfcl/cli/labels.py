@@ -30,13 +30,16 @@ def add_commands(command: options.Command) -> None:
     fit.add_argument("--label", help="column of the labels; one with a usual name if left out")
     fit.add_argument("--align", action="store_true", help="also compare the sound by alignment; takes minutes")
     fit.add_argument(
-        "--suggest", type=options.number(1, 100_000), metavar="N", help="write N clips worth labelling next to --out"
+        "--suggest",
+        type=options.number(1, 100_000),
+        metavar="N",
+        help="write to --out N clips that are worth labelling",
     )
     fit.add_argument(
         "--draw",
         type=options.number(1, 100_000),
         metavar="N",
-        help="write N clips drawn at random for --check to --out",
+        help="write to --out N clips drawn at random, for --check",
     )
     options.seed(fit)
     windows = classify.add_argument_group("windows and events")

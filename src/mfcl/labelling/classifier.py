@@ -9,7 +9,7 @@ from jaxtyping import Float32, Float64, Shaped
 
 from mfcl.embeddings.linalg import unit_rows
 from mfcl.embeddings.table import WHITENED
-from mfcl.errors import MeasureError
+from mfcl.errors import MeasureError, check_number
 from mfcl.labelling.features import Features, Vectors, as_embeddings
 
 UNKNOWN = "unknown"
@@ -83,8 +83,11 @@ class LabelClassifier:
             farthest: Distance beyond which a sound is `unknown`; default: the one that was set by fitting.
 
         Raises:
-            MeasureError: embeddings of another model, or other parts or sizes.
+            MeasureError: embeddings of another model, other parts or sizes, or a limit out of range.
         """
+        check_number("least", least, 0, 1, error=MeasureError)
+        if farthest is not None:
+            check_number("farthest", farthest, 0, 2, error=MeasureError)
         features = self.features_of(vectors)
         probabilities = self.probabilities(features)
         far = distances_to(features, self.centres)
