@@ -9,13 +9,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mfcl.checkpoint import Checkpoint, load_checkpoint
+    from mfcl.classification import classify, classify_windows, fit_on, similar
     from mfcl.data.layouts import open_manifest
     from mfcl.data.manifest import Manifest, Recording
     from mfcl.data.scanning import scan
     from mfcl.embedder import Embedder, embed, load
     from mfcl.embeddings.table import Embeddings, load_embeddings
     from mfcl.errors import MfclError
-    from mfcl.labelling import propagate, suggest
+    from mfcl.labelling import (
+        Collection,
+        LabelClassifier,
+        draw_held_out,
+        estimate,
+        fit_classifier,
+        load_classifier,
+        propagate,
+        save_classifier,
+        suggest,
+    )
     from mfcl.recipe import Recipe, load_recipe
     from mfcl.report import make_report
     from mfcl.studies import study
@@ -27,23 +38,34 @@ __version__ = "0.2.0"
 
 _MODULES = {
     "Checkpoint": "checkpoint",
+    "Collection": "labelling",
     "Embedder": "embedder",
     "Embeddings": "embeddings",
     "Gallery": "voices",
+    "LabelClassifier": "labelling",
     "Manifest": "data",
     "MfclError": "errors",
     "Recipe": "recipe",
     "Recording": "data",
+    "classify": "classification",
+    "classify_windows": "classification",
     "compare": "studies.comparing",
+    "draw_held_out": "labelling",
     "embed": "embedder",
+    "estimate": "labelling",
+    "fit_classifier": "labelling",
+    "fit_on": "classification",
     "load": "embedder",
     "load_checkpoint": "checkpoint",
+    "load_classifier": "labelling",
     "load_embeddings": "embeddings",
     "load_recipe": "recipe",
     "make_report": "report",
     "open_manifest": "data",
     "propagate": "labelling",
+    "save_classifier": "labelling",
     "scan": "data.scanning",
+    "similar": "classification",
     "study": "studies",
     "suggest": "labelling",
     "train": "training.api",
@@ -54,23 +76,34 @@ _PACKAGES = ("models", "views")
 
 __all__ = [
     "Checkpoint",
+    "Collection",
     "Embedder",
     "Embeddings",
     "Gallery",
+    "LabelClassifier",
     "Manifest",
     "MfclError",
     "Recipe",
     "Recording",
+    "classify",
+    "classify_windows",
     "compare",
+    "draw_held_out",
     "embed",
+    "estimate",
+    "fit_classifier",
+    "fit_on",
     "load",
     "load_checkpoint",
+    "load_classifier",
     "load_embeddings",
     "load_recipe",
     "make_report",
     "open_manifest",
     "propagate",
+    "save_classifier",
     "scan",
+    "similar",
     "study",
     "suggest",
     "train",
