@@ -15,12 +15,15 @@ if TYPE_CHECKING:
     from mfcl.embedder import Embedder, embed, load
     from mfcl.embeddings.table import Embeddings, load_embeddings
     from mfcl.errors import MfclError
+    from mfcl.exporting import export_onnx
+    from mfcl.importing import import_model
     from mfcl.labelling import propagate, suggest
     from mfcl.recipe import Recipe, load_recipe
     from mfcl.report import make_report
     from mfcl.studies import study
     from mfcl.studies.comparing import compare
     from mfcl.training.api import train
+    from mfcl.transformer import MfclEmbedder
     from mfcl.voices import Gallery
 
 __version__ = "0.2.0"
@@ -31,11 +34,14 @@ _MODULES = {
     "Embeddings": "embeddings",
     "Gallery": "voices",
     "Manifest": "data",
+    "MfclEmbedder": "transformer",
     "MfclError": "errors",
     "Recipe": "recipe",
     "Recording": "data",
     "compare": "studies.comparing",
     "embed": "embedder",
+    "export_onnx": "exporting",
+    "import_model": "importing",
     "load": "embedder",
     "load_checkpoint": "checkpoint",
     "load_embeddings": "embeddings",
@@ -58,11 +64,14 @@ __all__ = [
     "Embeddings",
     "Gallery",
     "Manifest",
+    "MfclEmbedder",
     "MfclError",
     "Recipe",
     "Recording",
     "compare",
     "embed",
+    "export_onnx",
+    "import_model",
     "load",
     "load_checkpoint",
     "load_embeddings",
