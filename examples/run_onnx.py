@@ -33,13 +33,19 @@ def main() -> None:
     session = onnxruntime.InferenceSession(given.model, providers=["CPUExecutionProvider"])
     facts = session.get_modelmeta().custom_metadata_map
     output, parts = ("whitened", "whitened_parts") if given.whitened else ("embedding", "parts")
+    classes = json.loads(facts.get("classes", "[]"))
     vectors = []
     for file in given.files:
         samples, rate = soundfile.read(file, dtype="float32", always_2d=True)
         mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1, dtype=np.float32)
         wave = prepare(mono, rate, json.loads(facts["preparation"]))
         inputs = {"wave": wave[None], "lengths": np.array([len(wave)])}
-        vectors.append(session.run([output], inputs)[0][0])
+        vector, *judged = session.run([output, *(["probabilities", "distance"] if classes else [])], inputs)
+        vectors.append(vector[0])
+        if classes:
+            chances, distance = judged[0][0], float(judged[1][0, 0])
+            name = classes[int(chances.argmax())] if distance <= float(facts["farthest"]) else "unknown"
+            print(f"{file}: {name} ({chances.max():.3f})")
     columns, first = {}, 0
     for name, size in json.loads(facts[parts]).items():
         columns[name], first = [first, first + size], first + size

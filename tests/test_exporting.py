@@ -2,11 +2,11 @@
 
 import dataclasses
 import json
-import os
 import runpy
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,6 +22,7 @@ from mfcl.embedder import Embedder
 from mfcl.embeddings.table import Embeddings, load_embeddings
 from mfcl.errors import ExportError, MissingExtraError
 from mfcl.exporting import Exported, export_onnx, onnx_file
+from mfcl.exporting.graphs import Graph, add_classifier
 from mfcl.exporting.network import ConvolvedFilterbank, Network, RealLogMel, multiple
 from mfcl.models.frontends import LogMel, MelSettings
 from mfcl.models.inference import Listed, embed_clips, part_bounds
@@ -45,11 +46,39 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
     return saved(SETTINGS, tmp_path_factory.mktemp("small"))
 
 
+@dataclasses.dataclass
+class Linear:
+    """A classifier of two parts, as few labels make them."""
+
+    classes: np.ndarray
+    features: SimpleNamespace
+    weights: np.ndarray
+    bias: np.ndarray
+    centres: np.ndarray
+    sharpness: float = 3.0
+    farthest: float = 0.4
+
+    def features_of(self, checkpoint: Checkpoint, vectors: np.ndarray) -> np.ndarray:
+        bounds = part_bounds(checkpoint.model, "both")
+        return np.concatenate(
+            [own(vectors[:, slice(*bounds[name])]) for name, own in self.features.whitenings.items()], axis=1
+        )
+
+
 @pytest.fixture(scope="module")
-def exported(checkpoint: Checkpoint) -> list[Exported]:
+def classifier(checkpoint: Checkpoint) -> Linear:
+    read = {name: checkpoint.whitening[name] for name in ("mel voices", "wave words landmarks")}  # not in their order
+    dim, random = sum(own.directions.shape[1] for own in read.values()), np.random.default_rng(0)
+    weights = random.standard_normal((dim, 3))
+    return Linear(np.array(["a", "b", "ç"]), SimpleNamespace(whitenings=read), weights, weights[0], weights.T)
+
+
+@pytest.fixture(scope="module")
+def exported(checkpoint: Checkpoint, classifier: Linear) -> list[Exported]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(onnx_file, "LEAST_QUANTISED", 512)
-        return export_onnx(checkpoint, checkpoint.folder / "m.onnx", int8=checkpoint.folder / "m8.onnx")
+        folder = checkpoint.folder
+        return export_onnx(checkpoint, folder / "m.onnx", int8=folder / "m8.onnx", classifier=classifier)
 
 
 def apart(found: np.ndarray, wanted: np.ndarray) -> float:
@@ -80,6 +109,27 @@ def test_landmarks_and_their_absence_are_in_the_file(checkpoint: Checkpoint, exp
     assert (found[0, start : start + 10] > 0).all()  # ten landmarks were fitted, of twelve
     assert (found[0, stop - 2 : stop] == 0).all()
     assert len(np.unique(found[0, start : start + 10])) == 10
+
+
+def test_a_classifier_answers_as_it_does_in_numpy(
+    checkpoint: Checkpoint, exported: list[Exported], classifier: Linear
+) -> None:
+    clips = [sound(0.4 + 0.3 * seed, seed=seed) for seed in range(4)]
+    session = onnx_file.open_session(exported[0].path)
+    found, distance = onnx_file.run_session(session, clips, ["probabilities", "distance"])
+    features = classifier.features_of(checkpoint, embed_clips(checkpoint.model, Listed(clips), RATE))
+    scores = classifier.sharpness * (features @ classifier.weights + classifier.bias)
+    wanted = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
+    cosines = features @ classifier.centres.T / np.linalg.norm(features, axis=1, keepdims=True)
+    cosines /= np.linalg.norm(classifier.centres, axis=1)
+    np.testing.assert_allclose(distance[:, 0], 1 - cosines.max(axis=1), atol=1e-4)
+    assert json.loads(session.get_modelmeta().custom_metadata_map["classes"]) == ["a", "b", "ç"]
+    other = dataclasses.replace(
+        classifier, features=SimpleNamespace(whitenings={"mel": checkpoint.whitening["mel words"]})
+    )
+    with pytest.raises(ExportError, match="of the part 'mel', the model has none"):
+        add_classifier(Graph(), {"mel words": 8}, other)
 
 
 def test_the_file_says_what_it_is(checkpoint: Checkpoint, exported: list[Exported]) -> None:
@@ -117,7 +167,10 @@ def test_the_example_gives_the_commands_answers_without_torch(
     for options, white in (([], False), (["--whitened"], True)):
         out = tmp_path / f"{white}.npz"
         words = [EXAMPLE, exported[0].path, *files, "--out", out, *options]
-        subprocess.run([sys.executable, "-c", blocked, *map(str, words)], check=True, env={**os.environ})
+        said = subprocess.run(
+            [sys.executable, "-c", blocked, *map(str, words)], check=True, capture_output=True, text=True
+        )
+        assert said.stdout.count(": unknown (") == len(files)  # the classifier was fitted on nothing
         found = load_embeddings(out)
         wanted = Embedder(checkpoint, device="cpu").encode(files, whiten=white)
         assert apart(found.vectors, wanted) < 1e-4
@@ -190,7 +243,7 @@ def test_a_file_that_differs_is_not_written(
     checkpoint: Checkpoint, exported: list[Exported], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = onnx_file.need("onnx", "onnx").load(exported[0].path)
-    monkeypatch.setattr(onnx_file, "_model_proto", lambda _: made)
+    monkeypatch.setattr(onnx_file, "_model_proto", lambda *_: made)
     with torch.no_grad():
         weights = checkpoint.model.mel.encoder.conv2.weight
         before = weights.clone()

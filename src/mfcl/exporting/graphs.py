@@ -5,11 +5,13 @@ The steps are text in ONNX's own syntax: https://onnx.ai/onnx/repo-docs/Syntax.h
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from mfcl.embeddings.linalg import unit_rows
 from mfcl.embeddings.whitening import Whitening
+from mfcl.errors import ExportError
 
 
 @dataclass
@@ -180,6 +182,53 @@ WHITENED = """
     $whitened = Div($turned, $divisor)
 """
 
+CLASSES = """
+    scores = MatMul(features, class_weights)
+    raised_scores = Add(scores, class_bias)
+    sharpened = Mul(raised_scores, sharpness)
+    probabilities = Softmax<axis = 1>(sharpened)
+
+    # the distance to the nearest class: one minus the cosine
+    feature_squares = ReduceSumSquare(features, ones)
+    feature_length = Sqrt(feature_squares)
+    feature_divisor = Max(feature_length, tiny)
+    unit_features = Div(features, feature_divisor)
+    centre_cosines = MatMul(unit_features, unit_centres)
+    nearest = ReduceMax<keepdims = 1>(centre_cosines, ones)
+    from_nearest = Sub(full, nearest)
+    distance = Max(from_nearest, silence)
+"""
+
+
+@runtime_checkable
+class Classifier(Protocol):
+    """A linear classifier of embeddings.
+
+    Attributes:
+        classes: Names of the classes.
+        features: Its `whitenings`: for each part of an embedding that is read, or "" for all of it, how it is whitened.
+        weights: A weight for each feature and class.
+        bias: Of each class.
+        sharpness: Factor of the scores before the softmax.
+        centres: Mean features of each class.
+        farthest: Distance to the nearest centre beyond which a sound is of no class.
+    """
+
+    @property
+    def classes(self) -> np.ndarray: ...  # noqa: D102
+    @property
+    def features(self) -> Any: ...  # noqa: D102
+    @property
+    def weights(self) -> np.ndarray: ...  # noqa: D102
+    @property
+    def bias(self) -> np.ndarray: ...  # noqa: D102
+    @property
+    def sharpness(self) -> float: ...  # noqa: D102
+    @property
+    def centres(self) -> np.ndarray: ...  # noqa: D102
+    @property
+    def farthest(self) -> float: ...  # noqa: D102
+
 
 def begin(longest: int, multiple: int) -> Graph:
     """Return a graph that splits clips that are too long into windows of equal length, as `embed_clips` does.
@@ -234,13 +283,38 @@ def finish(graph: Graph, parts: Mapping[str, int], whitening: Mapping[str, White
         outputs: Names of the values of each row, side by side in the order of the embedding.
     """
     graph.add(f"vectors = Concat<axis = 1>({', '.join(outputs)})" + MEAN)
-    start, made = 0, []
-    for place, (name, size) in enumerate(parts.items()):
-        if whitening:
-            own = whitening[name]
-            ends = {"start": [start], "stop": [start + size]}
-            graph.add(WHITENED, f"part{place}_", mean=own.mean, directions=own.directions, **ends)
-            made.append(f"part{place}_whitened")
-            start += size
-    if made:
-        graph.add(f"whitened = Concat<axis = 1>({', '.join(made)})")
+    if whitening:
+        _whiten(graph, "whitened", parts, {name: whitening[name] for name in parts})
+
+
+def add_classifier(graph: Graph, parts: Mapping[str, int], classifier: Classifier) -> None:
+    """Add `probabilities` of the classes and the `distance` to the nearest one, from `embedding`.
+
+    Raises:
+        ExportError: the classifier reads a part that the embeddings lack, or one of another size.
+    """
+    sizes = {**parts, "": sum(parts.values())}
+    for name, own in classifier.features.whitenings.items():
+        if sizes.get(name) != len(own.mean):
+            raise ExportError(
+                f"classifier: wanted {len(own.mean)} values of the part {name!r}, the model has "
+                f"{sizes.get(name, 'none')}; fit it on embeddings of this model"
+            )
+    _whiten(graph, "features", parts, classifier.features.whitenings)
+    centres = np.asarray(classifier.centres, dtype=np.float64)
+    graph.add(
+        CLASSES, class_weights=classifier.weights, class_bias=classifier.bias, sharpness=float(classifier.sharpness),
+        unit_centres=unit_rows(centres).T,
+    )  # fmt: skip
+
+
+def _whiten(graph: Graph, output: str, parts: Mapping[str, int], whitening: Mapping[str, Whitening]) -> None:
+    """Add an output with the whitened parts of `embedding` side by side; the part "" is all of it."""
+    starts = dict(zip(parts, np.cumsum([0, *parts.values()]).tolist(), strict=False))
+    made = []
+    for place, (name, own) in enumerate(whitening.items()):
+        start, prefix = starts.get(name, 0), f"{output}{place}_"
+        ends = {"start": [start], "stop": [start + len(own.mean)]}
+        graph.add(WHITENED, prefix, mean=own.mean, directions=own.directions, **ends)
+        made.append(f"{prefix}whitened")
+    graph.add(f"{output} = Concat<axis = 1>({', '.join(made)})")

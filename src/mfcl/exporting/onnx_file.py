@@ -22,7 +22,7 @@ from mfcl.embeddings.alignment import WIDTH
 from mfcl.embeddings.parts import FORMATS
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import ExportError
-from mfcl.exporting.graphs import Graph, add_alignment, begin, finish
+from mfcl.exporting.graphs import Classifier, Graph, add_alignment, add_classifier, begin, finish
 from mfcl.exporting.network import OPSET, multiple, network_graph
 from mfcl.models.inference import LONGEST_SECONDS, Listed, embed_clips, part_bounds
 from mfcl.models.pair import FormatEncoder
@@ -57,7 +57,11 @@ class Exported:
 
 
 def export_onnx(
-    model: Embedder | Checkpoint | str | Path, path: str | Path, *, int8: str | Path | None = None
+    model: Embedder | Checkpoint | str | Path,
+    path: str | Path,
+    *,
+    classifier: Classifier | None = None,
+    int8: str | Path | None = None,
 ) -> list[Exported]:
     """Write a model as an ONNX file, and compare its answers with torch's.
 
@@ -68,6 +72,8 @@ def export_onnx(
     Args:
         model: A trained model, or the folder of a model or a run.
         path: Where to write the file.
+        classifier: A linear classifier of the model's embeddings; it adds `probabilities` and `distance`, that to the
+            nearest class.
         int8: Where to write a second file, in which the weights of large linear layers are 8-bit integers.
 
     Returns:
@@ -82,7 +88,7 @@ def export_onnx(
     for place in (path, *([int8] if int8 else [])):
         check_file_place(Path(place))
     loaded = _checkpoint(model)
-    made = _model_proto(loaded)
+    made = _model_proto(loaded, classifier)
     clips = _clips(loaded.recipe.preparation.sample_rate)
     wanted = _wanted(loaded, clips)
     with replacing(Path(path)) as temporary:
@@ -104,7 +110,7 @@ def _checkpoint(model: Embedder | Checkpoint | str | Path) -> Checkpoint:
     return model if isinstance(model, Checkpoint) else load_checkpoint(Path(model))
 
 
-def _model_proto(loaded: Checkpoint) -> Any:
+def _model_proto(loaded: Checkpoint, classifier: Classifier | None) -> Any:
     """Return the whole graph with its metadata."""
     import onnx
 
@@ -127,6 +133,9 @@ def _model_proto(loaded: Checkpoint) -> Any:
     sizes = {"embedding": sum(parts.values())}
     if loaded.whitening:
         sizes["whitened"] = sum(loaded.whitening[name].directions.shape[1] for name in parts)
+    if classifier is not None:
+        add_classifier(graph, parts, classifier)
+        sizes |= {"probabilities": len(classifier.classes), "distance": 1}
     inputs = [_value("wave", onnx.TensorProto.FLOAT, ["clips", "samples"]), _value("lengths", 7, ["clips"])]
     made_graph = onnx.helper.make_graph(
         graph.nodes, "mfcl", inputs,
@@ -137,7 +146,7 @@ def _model_proto(loaded: Checkpoint) -> Any:
         made_graph, opset_imports=network.opset_import, functions=network.functions, ir_version=network.ir_version,
         producer_name="mfcl", producer_version=mfcl.__version__,
     )  # fmt: skip
-    onnx.helper.set_model_props(made, _metadata(loaded, parts))
+    onnx.helper.set_model_props(made, _metadata(loaded, parts, classifier))
     onnx.checker.check_model(made)
     return made
 
@@ -161,7 +170,7 @@ def _align(graph: Graph, format: str, encoder: FormatEncoder) -> None:
     )  # fmt: skip
 
 
-def _metadata(loaded: Checkpoint, parts: Mapping[str, int]) -> dict[str, str]:
+def _metadata(loaded: Checkpoint, parts: Mapping[str, int], classifier: Classifier | None) -> dict[str, str]:
     """Return what a program needs beside the graph; values are text, lists and tables are JSON."""
     weights = loaded.folder / WEIGHTS
     facts = {
@@ -177,6 +186,9 @@ def _metadata(loaded: Checkpoint, parts: Mapping[str, int]) -> dict[str, str]:
     }
     if loaded.whitening:
         facts["whitened_parts"] = json.dumps({name: loaded.whitening[name].directions.shape[1] for name in parts})
+    if classifier is not None:
+        facts["classes"] = json.dumps([str(name) for name in classifier.classes], ensure_ascii=False)
+        facts["farthest"] = repr(float(classifier.farthest))
     return facts
 
 
@@ -203,10 +215,10 @@ def _checked(file: Path, path: Path, clips: list[Clip], wanted: Mapping[str, Vec
     """Return the facts of a written file; the clips are embedded alone and, but for the longest, in one batch."""
     session = open_session(file)
     outputs = {one.name: int(one.shape[1]) for one in session.get_outputs()}
-    alone = [run_session(session, [clip], list(outputs)) for clip in clips]
-    together = run_session(session, clips[:-1], list(outputs))
+    alone = [run_session(session, [clip], list(wanted)) for clip in clips]
+    together = run_session(session, clips[:-1], list(wanted))
     apart = 0.0
-    for place, name in enumerate(outputs):
+    for place, name in enumerate(wanted):
         each = np.concatenate([one[place] for one in alone])
         apart = max(apart, _difference(each, wanted[name]), _difference(together[place], wanted[name][:-1]))
     return Exported(path, file.stat().st_size, apart, outputs)
