@@ -259,6 +259,8 @@ def test_a_file_that_differs_is_not_written(
 def test_without_the_extra_there_is_one_line(
     checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    with pytest.raises(ExportError, match="wanted another file for the 8-bit weights"):
+        export_onnx(checkpoint, tmp_path / "m.onnx", int8=tmp_path / "m.onnx")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(MissingExtraError, match=r"onnxruntime.* pip install 'mfcl\[onnx\]'"):
         export_onnx(checkpoint, tmp_path / "m.onnx")

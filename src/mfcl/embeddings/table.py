@@ -193,12 +193,12 @@ class Embeddings:
             MissingExtraError: for Parquet, pyarrow is not installed.
         """
         path = Path(path)
-        if path.suffix.lower() == PARQUET:
-            write_parquet(path, self.vectors, self.ids, self.splits, self.labels, self.parts)
-            return
         names = list(self.labels)
         parts = {name: list(ends) for name, ends in self.parts.items()}
         about = {"version": FILE_VERSION, "labels": names, "parts": parts}
+        if path.suffix.lower() == PARQUET:
+            write_parquet(path, self.vectors, self.ids, self.splits, self.labels, about)
+            return
         arrays = {f"label_{place}": self.labels[name].astype(np.str_) for place, name in enumerate(names)}
         arrays |= {"ids": self.ids.astype(np.str_), "splits": self.splits.astype(np.str_)}
         arrays["about"] = np.array(json.dumps(about))

@@ -87,6 +87,8 @@ def export_onnx(
         need(package, EXTRA)
     for place in (path, *([int8] if int8 else [])):
         check_file_place(Path(place))
+    if int8 and Path(int8).resolve() == Path(path).resolve():
+        raise ExportError(f"{int8}: wanted another file for the 8-bit weights; give two names")
     loaded = _checkpoint(model)
     made = _model_proto(loaded, classifier)
     clips = _clips(loaded.recipe.preparation.sample_rate)
