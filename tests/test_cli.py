@@ -17,7 +17,21 @@ from mfcl.embeddings.table import Embeddings, load_embeddings
 from tests.recipes import tiny_recipe
 from tests.sounds import tone, write_corpus
 
-COMMANDS = ("demo", "fetch", "scan", "train", "study", "report", "compare", "embed", "probe", "info", "voices")
+COMMANDS = (
+    "demo",
+    "fetch",
+    "scan",
+    "train",
+    "study",
+    "report",
+    "compare",
+    "embed",
+    "probe",
+    "info",
+    "export",
+    "import",
+    "voices",
+)
 
 
 @pytest.fixture(autouse=True)

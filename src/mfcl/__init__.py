@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from mfcl.embedder import Embedder, embed, load
     from mfcl.embeddings.table import Embeddings, load_embeddings
     from mfcl.errors import MfclError
+    from mfcl.exporting import export_onnx
+    from mfcl.importing import import_model
     from mfcl.labelling import (
         Collection,
         LabelClassifier,
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from mfcl.studies import study
     from mfcl.studies.comparing import compare
     from mfcl.training.api import train
+    from mfcl.transformer import MfclEmbedder
     from mfcl.voices import Gallery
 
 __version__ = "0.2.0"
@@ -44,6 +47,7 @@ _MODULES = {
     "Gallery": "voices",
     "LabelClassifier": "labelling",
     "Manifest": "data",
+    "MfclEmbedder": "transformer",
     "MfclError": "errors",
     "Recipe": "recipe",
     "Recording": "data",
@@ -55,6 +59,8 @@ _MODULES = {
     "estimate": "labelling",
     "fit_classifier": "labelling",
     "fit_on": "classification",
+    "export_onnx": "exporting",
+    "import_model": "importing",
     "load": "embedder",
     "load_checkpoint": "checkpoint",
     "load_classifier": "labelling",
@@ -82,6 +88,7 @@ __all__ = [
     "Gallery",
     "LabelClassifier",
     "Manifest",
+    "MfclEmbedder",
     "MfclError",
     "Recipe",
     "Recording",
@@ -93,6 +100,8 @@ __all__ = [
     "estimate",
     "fit_classifier",
     "fit_on",
+    "export_onnx",
+    "import_model",
     "load",
     "load_checkpoint",
     "load_classifier",

@@ -60,6 +60,14 @@ class MeasureError(MfclError):
     """Embeddings or labels that cannot be evaluated as asked."""
 
 
+class ExportError(MfclError):
+    """A model that cannot be written in another format as asked."""
+
+
+class MissingExtraError(MfclError):
+    """A package that an optional part of mfcl needs is not installed."""
+
+
 class GalleryError(MfclError):
     """A gallery of voices that cannot be read or changed as asked."""
 

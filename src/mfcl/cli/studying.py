@@ -43,6 +43,10 @@ def add_commands(command: options.Command) -> None:
         "--ablate", nargs="+", action="append", metavar="KEY=A,B",
         help="train and measure every combination of these recipe settings, and no other section",
     )  # fmt: skip
+    study.add_argument(
+        "--also", action="append", metavar="NAME=FILE",
+        help="measure embeddings made elsewhere too: .npz, .npy, .csv, .parquet; a column id or path, then values",
+    )  # fmt: skip
     study.add_argument("--dry-run", action="store_true", help="print the plan with its time, and do nothing")
     options.data(study)
     options.work(study)
@@ -60,10 +64,10 @@ def add_commands(command: options.Command) -> None:
         "runs",
         type=options.path,
         nargs="+",
-        help="run folders, .npz files or controls (mfcc, logmel, hydra, spectrum, untrained, alignment); "
+        help="run folders, .npz or .parquet files, or controls (mfcc, logmel, hydra, spectrum, untrained, alignment); "
         "differences are to the first",
     )
-    compare.add_argument("--part", default="", help="of .npz files, one format or part alone: wave, mel, words, voices")
+    compare.add_argument("--part", default="", help="of files, one format or part alone: wave, mel, words, voices")
     compare.add_argument("--data", type=options.path, help="recordings to measure on, instead of the first run's own")
     compare.add_argument("--out", type=options.path, help="JSON file for all figures")
     options.data(compare)
@@ -100,8 +104,9 @@ def _study(given: argparse.Namespace) -> None:
     study(
         given.data, given.out, preset=given.preset, recipe=given.recipe, overrides=given.set, protocol=given.protocol,
         split_by=given.split_by, label=given.label, speaker=given.speaker, seed=given.seed, seeds=given.seeds,
-        only=given.only, skip=given.skip, ablate=given.ablate, dry_run=given.dry_run, device=given.device,
-        cache=given.cache, strict=given.strict, data_root=given.data_root, progress=not given.quiet,
+        only=given.only, skip=given.skip, ablate=given.ablate, also=given.also, dry_run=given.dry_run,
+        device=given.device, cache=given.cache, strict=given.strict, data_root=given.data_root,
+        progress=not given.quiet,
     )  # fmt: skip
     if not given.dry_run:
         print(closing_screen(given.out))
@@ -125,7 +130,7 @@ def _compare(given: argparse.Namespace) -> None:
         check_file_place(given.out)
     use_machine(given.threads)
     models = [run for run in given.runs if not is_control(run)]
-    if models and all(run.suffix == ".npz" for run in models):
+    if models and all(run.suffix in (".npz", ".parquet") for run in models):
         found = compare_files(
             given.runs, label=given.label, speaker=given.speaker, part=given.part, seed=given.seed, data=given.data,
             cache=given.cache, data_root=given.data_root, progress=not given.quiet,

@@ -15,7 +15,10 @@ def add_commands(command: options.Command) -> None:
     embed.add_argument("model", type=options.path, help="a run folder or a checkpoint folder")
     embed.add_argument("data", type=options.path, help="a file, a folder or a manifest")
     embed.add_argument(
-        "--out", type=options.path, required=True, help=".npz file; bad files are named in OUT.failures.csv beside it"
+        "--out",
+        type=options.path,
+        required=True,
+        help=".npz or .parquet file; bad files are named in OUT.failures.csv beside it",
     )
     embed.add_argument("--format", choices=("wave", "mel", "both"), default="both")
     embed.add_argument(
@@ -32,13 +35,15 @@ def add_commands(command: options.Command) -> None:
     options.quiet(embed)
 
     probe = command("probe", _probe, "measure labels and speakers in embeddings that have a split")
-    probe.add_argument("embeddings", type=options.path, help="an .npz file of mfcl embed")
+    probe.add_argument("embeddings", type=options.path, help="an .npz or .parquet file of mfcl embed")
     probe.add_argument("--label", help="label to predict; if left out, one with a usual name, or the only one")
     probe.add_argument("--speaker", help="label that names the speaker; if left out, one with a usual name")
     options.seed(probe)
 
     info = command("info", _info, "describe a model, an embeddings file or a recipe")
-    info.add_argument("path", type=options.path, nargs="?", help="a run folder, a checkpoint folder or an .npz file")
+    info.add_argument(
+        "path", type=options.path, nargs="?", help="a run folder, a checkpoint folder, an .npz or a .parquet file"
+    )
     info.add_argument(
         "--recipe", nargs="?", const="default", metavar="NAME",
         help="list the settings of a recipe (default, quick, reference or a .yaml file) with bounds and meaning",
@@ -50,7 +55,7 @@ def _embed(given: argparse.Namespace) -> None:
     from mfcl.embedder import embed
 
     check_file_place(given.out)
-    name = f"{given.out.name.removesuffix('.npz')}.failures.csv"
+    name = f"{given.out.name.removesuffix('.npz').removesuffix('.parquet')}.failures.csv"
     failures = None if is_stream(given.out) else given.out.with_name(name)
     use_machine(given.threads)
     found = embed(
@@ -114,7 +119,7 @@ def _info(given: argparse.Namespace) -> None:
 
         print(table(schema(load_recipe(given.recipe)), ["key", "type", "value", "bounds", "what it means"]))
         return
-    if given.path.suffix == ".npz":
+    if given.path.suffix in (".npz", ".parquet"):
         from mfcl.embeddings.table import load_embeddings
 
         found = load_embeddings(given.path)

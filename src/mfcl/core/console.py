@@ -1,11 +1,13 @@
 """Terminal output: progress bars and text tables."""
 
+import contextlib
+import logging
 import os
 import shutil
 import sys
 import time
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Literal, TextIO, cast
 
 from tabulate import tabulate
@@ -29,6 +31,22 @@ LONGEST = 500
 """Most characters of a text that are printed."""
 RAW = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Unicode categories that are escaped: control, format, surrogate, and line or paragraph separator."""
+
+
+@contextlib.contextmanager
+def quiet_log(name: str) -> Iterator[None]:
+    """Hide what a library logs below errors inside a `with` block.
+
+    Args:
+        name: Name of its logger; "" for the root.
+    """
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def printable(text: str, most: int = LONGEST) -> str:

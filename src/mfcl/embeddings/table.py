@@ -13,6 +13,7 @@ from jaxtyping import Float32, Int64, Shaped
 
 from mfcl.embeddings.linalg import unit_rows
 from mfcl.embeddings.npz_file import FAULTS, read_npz, write_npz
+from mfcl.embeddings.parquet_file import PARQUET, read_parquet, write_parquet
 from mfcl.embeddings.parts import Part, matching
 from mfcl.embeddings.whitening import Whitening, fit_centring, fit_whitening
 from mfcl.errors import MeasureError, one_of, shown
@@ -193,11 +194,18 @@ class Embeddings:
         return Embeddings(vectors, self.ids, self.labels, self.parts, self.splits, self.model)
 
     def save(self, path: str | Path) -> None:
-        """Write a NumPy archive (`.npz`) atomically, without pickled objects."""
+        """Write a NumPy archive (`.npz`) atomically, without pickled objects; a name in `.parquet` makes that file.
+
+        Raises:
+            MissingExtraError: for Parquet, pyarrow is not installed.
+        """
         path = Path(path)
         names = list(self.labels)
         parts = {name: list(ends) for name, ends in self.parts.items()}
         about = {"version": FILE_VERSION, "labels": names, "parts": parts, "model": self.model}
+        if path.suffix.lower() == PARQUET:
+            write_parquet(path, self.vectors, self.ids, self.splits, self.labels, about)
+            return
         arrays = {f"label_{place}": self.labels[name].astype(np.str_) for place, name in enumerate(names)}
         arrays |= {"ids": self.ids.astype(np.str_), "splits": self.splits.astype(np.str_)}
         arrays["about"] = np.array(json.dumps(about))
@@ -228,15 +236,18 @@ class Embeddings:
 
 
 def load_embeddings(path: str | Path) -> Embeddings:
-    """Read a file that `Embeddings.save` wrote, without running code from it.
+    """Read a file that `Embeddings.save` wrote (`.npz` or `.parquet`), without running code from it.
 
     Raises:
         MeasureError: the file is missing, damaged, of another kind or version, or a vector is not finite.
     """
     path = Path(path)
     try:
-        arrays = read_npz(path, ("about", "vectors", "ids", "splits", "label_"))
-        about = json.loads(str(arrays["about"]))
+        if path.suffix.lower() == PARQUET:
+            arrays, about = read_parquet(path)
+        else:
+            arrays = read_npz(path, ("about", "vectors", "ids", "splits", "label_"))
+            about = json.loads(str(arrays["about"]))
         if about["version"] != FILE_VERSION:
             raise MeasureError(
                 f"{path}: wanted an embeddings file of version {FILE_VERSION}, got {shown(about['version'])}; "

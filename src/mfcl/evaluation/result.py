@@ -20,8 +20,10 @@ Names = Shaped[np.ndarray, " _"]
 Vectors = Float32[np.ndarray, "_ _"]
 
 BASELINE, UNTRAINED, PRETRAINED, SUPERVISED = "baseline", "untrained", "pre-trained", "supervised"
-FINE_TUNED, FROM_SCRATCH, JOINT = "fine-tuned", "from scratch", "joint"
-KINDS = (BASELINE, UNTRAINED, PRETRAINED, SUPERVISED, FINE_TUNED, FROM_SCRATCH, JOINT)
+FINE_TUNED, FROM_SCRATCH, JOINT, ELSEWHERE = "fine-tuned", "from scratch", "joint", "elsewhere"
+KINDS = (BASELINE, UNTRAINED, PRETRAINED, SUPERVISED, FINE_TUNED, FROM_SCRATCH, JOINT, ELSEWHERE)
+FORMATLESS = (BASELINE, ELSEWHERE)
+"""Kinds that have a name and no formats; the vectors of `ELSEWHERE` were made by another program."""
 EMBEDDED_FORMATS = ("wave", "mel", "both")
 CONTENT, SPEAKER = "content", "speaker"
 """Parts of an embedding: what is said, and who says it. Recipes and tables call them words and voices."""
@@ -50,8 +52,9 @@ class Representation:
 
     Attributes:
         kind: One of `KINDS`: how the vectors were made.
-        variant: The name of a baseline, or the setting of a sweep or an ablation; "" for the unchanged recipe.
-        format: "wave", "mel" or "both"; "" for a baseline.
+        variant: The name of a baseline or of what was made elsewhere, or the setting of a sweep or an ablation; "" for
+            the unchanged recipe.
+        format: "wave", "mel" or "both"; "" for a kind in `FORMATLESS`.
         part: `CONTENT` or `SPEAKER` if one part of the embedding was used; "" for the whole embedding.
     """
 

@@ -12,7 +12,7 @@ from jaxtyping import Float64
 
 from mfcl.core.random import generator
 from mfcl.evaluation.bootstrap import DRAWN_BY, FEWEST_GROUPS, interval_of, resampled
-from mfcl.evaluation.result import BASELINE, PRETRAINED, Question, Representation, Result, grouped
+from mfcl.evaluation.result import FORMATLESS, PRETRAINED, Question, Representation, Result, grouped
 from mfcl.evaluation.wording import metric
 
 DRAWS = 1000
@@ -119,7 +119,8 @@ def difference(ours: Sequence[Result], theirs: Sequence[Result]) -> Difference:
 def differences(results: Sequence[Result]) -> list[Difference]:
     """Return the paired differences of every pre-trained representation to its references.
 
-    The references are each baseline, and the other kinds of encoders of the same variant, format and part.
+    The references are each baseline, each representation made elsewhere, and the other kinds of encoders of the same
+    variant, format and part.
     """
     groups = grouped(results)
     found = []
@@ -128,7 +129,7 @@ def differences(results: Sequence[Result]) -> list[Difference]:
             continue
         for (asked, other), theirs in groups.items():
             alike = replace(other, kind=PRETRAINED) == representation
-            if asked == question and other.kind != PRETRAINED and (other.kind == BASELINE or alike):
+            if asked == question and other.kind != PRETRAINED and (other.kind in FORMATLESS or alike):
                 found.append(difference(own, theirs))
     return found
 

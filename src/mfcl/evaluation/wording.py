@@ -7,6 +7,7 @@ from mfcl.evaluation.result import (
     CHOSEN,
     ENROLLED,
     FINE_TUNED,
+    FORMATLESS,
     FROM_SCRATCH,
     GAIN,
     IDENTIFY,
@@ -166,7 +167,7 @@ def name(one: Representation, section: str = "") -> str:
         >>> name(Representation("pre-trained", "crops 45 % disjoint", "both", "content"))
         'pre-trained, crops 45 % disjoint, words'
     """
-    if one.kind == "baseline":
+    if one.kind in FORMATLESS:
         return one.variant
     view = PART_WORDS[one.part] or one.format
     if one.kind == FROM_SCRATCH:

@@ -2,6 +2,7 @@
 
 from mfcl.evaluation.result import (
     BASELINE,
+    ELSEWHERE,
     ENROLLED,
     FINE_TUNED,
     FROM_SCRATCH,
@@ -74,6 +75,8 @@ KINDS: dict[str, tuple[str, str]] = {
     FINE_TUNED: ("Fine-tuned", "Pre-trained encoders that are trained further with the labels."),
     FROM_SCRATCH: ("From scratch", "The same encoders trained with the same labels from random weights."),
     JOINT: ("Joint", "Encoders trained with a few labels and with all recordings at once."),
+    ELSEWHERE: ("Made elsewhere", "Vectors of another program, measured like the others. What they were trained on is "
+                "not known here."),
 }  # fmt: skip
 """Kind of representation -> its term and what it means."""
 

@@ -28,6 +28,7 @@ from mfcl.models.inference import pick_device
 from mfcl.recipe import Recipe, load_recipe, to_dict
 from mfcl.report import make_report
 from mfcl.studies.cache import read_object
+from mfcl.studies.elsewhere import Also, open_elsewhere
 from mfcl.studies.estimates import Rates, measured_rates
 from mfcl.studies.outputs import write_results
 from mfcl.studies.planner import Step, left_out, plan_table, seconds_left, steps
@@ -60,6 +61,7 @@ def study(
     only: Sequence[str] | None = None,
     skip: Sequence[str] | None = None,
     ablate: Sequence[Sequence[str]] | None = None,
+    also: Also | Sequence[str] | None = None,
     dry_run: bool = False,
     device: str = "auto",
     threads: int | None = None,
@@ -90,6 +92,9 @@ def study(
         skip: Sections not to run.
         ablate: Grids of recipe settings, each a list of `key=a,b,c`. Every combination of a grid is trained and
             evaluated in the section `ablation`. Other sections run only if `only` names them.
+        also: Representations made elsewhere, measured beside the others: name -> file of embeddings (see
+            `mfcl.embeddings.foreign.read_foreign`), or a function `f(samples, sample_rate)` that returns a vector or
+            frames. Give them again with every call; a function that changes needs another name.
         dry_run: Only print the plan with estimated times.
         device: `auto`, `cpu`, `cuda`, ...
         threads: CPU threads of torch; default: unchanged.
@@ -123,6 +128,7 @@ def study(
         data, chosen, protocol="becker-0" if rotated else protocol, split_by=split_by, label=label,
         speaker=speaker, seed=seed, cache=cache, strict=strict, data_root=data_root, progress=progress,
     )  # fmt: skip
+    elsewhere = open_elsewhere(also or {}, opened.manifest)
     by_sizes = _by_sizes(folder, opened.manifest)
     numbers = range(seed, seed + (ROTATIONS if rotated else seeds or PRESETS[preset].seeds))
     check_memory(chosen, opened.subset("train").lengths, device=device)
@@ -132,15 +138,19 @@ def study(
         own = _rotation(opened, place) if rotated else opened
         old = own.manifest.fingerprint_of_sizes() if by_sizes else None
         shown: Shown = "bar" if progress and terminal() else False
-        workspace = Workspace(own, folder, device=device, progress=shown, fingerprint=old)
+        workspace = Workspace(own, folder, device=device, progress=shown, fingerprint=old, elsewhere=elsewhere)
         everything += steps(workspace, chosen, PRESETS[preset], tuple(SECTIONS), number, rates, grids)
     everything.sort(key=lambda step: step.rank)
     planned = [step for step in everything if step.section in sections]
     unmeasured = list(left_out(sections, opened.label, opened.speaker))
-    notes = [*opened.notes, *unmeasured]  # the data's notes were already printed by `open_data`
+    unheard = [
+        f"{name}: its vectors came in a file, so it is not measured under noise"
+        for name, one in elsewhere.items() if one.function is None and "robustness" in sections
+    ]  # fmt: skip
+    notes = [*opened.notes, *unmeasured, *unheard]  # the data's notes were already printed by `open_data`
     if progress or dry_run:
         _say(plan_table(planned, rates))
-    for note in unmeasured:
+    for note in (*unmeasured, *unheard):
         _say(note)
     if dry_run:
         return []

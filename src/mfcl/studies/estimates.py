@@ -8,7 +8,6 @@ import numpy as np
 import torch
 
 from mfcl.data.dataset import Data
-from mfcl.evaluation.result import BASELINE
 from mfcl.models.losses import TERMS
 from mfcl.models.pair import FormatEncoder, make_model
 from mfcl.recipe import Recipe, TrainSettings
@@ -52,7 +51,7 @@ class Rates:
     def source(self, source: Source) -> float:
         """Estimate the seconds to train and embed a source."""
         embedding = self.embed * self.recordings
-        if source.kind == BASELINE:
+        if not source.encodes:
             return CONTROL * self.recordings
         if source.kind == "untrained":
             return embedding

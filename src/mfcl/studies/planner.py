@@ -8,7 +8,7 @@ from typing import Any
 from mfcl.core.console import duration, table
 from mfcl.core.machine import stopwatch
 from mfcl.errors import MeasureError, MfclError
-from mfcl.evaluation.result import BASELINE, Evidence, Result
+from mfcl.evaluation.result import BASELINE, ELSEWHERE, Evidence, Result
 from mfcl.evaluation.result_file import from_rows, to_row
 from mfcl.recipe import Recipe, to_dict
 from mfcl.studies import evaluators as questions
@@ -25,6 +25,8 @@ PROBES_VERSION = 2
 """Version of the label probes; raise it when they change, so that their answers, and nothing else, are made anew."""
 PROBED = ("labels", "efficiency", "robustness")
 Ask = Callable[[Workspace, Source], Answer]
+UNASKED: dict[str, tuple[str, ...]] = {BASELINE: UNLABELLED, ELSEWHERE: ("cost",)}
+"""Kind of source -> sections that it is not asked in."""
 TRAINED_VERSION = 2
 """Version of the trainings with few labels; raise it when code changes alter their results."""
 ASKED: dict[str, Ask] = {
@@ -137,11 +139,18 @@ def steps(
     def add(section: str, source: Source, ask: Ask, seconds: float, name: str = "", **settings: Any) -> None:
         found.append(Step(section, name or source.name, source, workspace, ask, seconds, settings))
 
-    for source in main_sources(recipe, seed, labelled=data.label is not None, literature=preset.literature):
-        encoder = source.kind != BASELINE
+    elsewhere = {name: one.digest for name, one in workspace.elsewhere.items()}
+    labelled = data.label is not None
+    for source in main_sources(recipe, seed, labelled=labelled, literature=preset.literature, elsewhere=elsewhere):
         for section in usable:
-            if section in (*SWEEPS, ABLATION) or (not encoder and section in UNLABELLED):
+            if section in (*SWEEPS, ABLATION) or section in UNASKED.get(source.kind, ()):
                 continue
+            if (
+                section == "robustness"
+                and source.kind == ELSEWHERE
+                and not workspace.elsewhere[source.variant].function
+            ):
+                continue  # its vectors came in a file: there are none of altered recordings
             if source.variant == BC_RESNET and section not in OF_LITERATURE:
                 continue
             seconds = rates.question(section, len(source.representations))

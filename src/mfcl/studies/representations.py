@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,14 +12,14 @@ from jaxtyping import Bool
 from mfcl.errors import RecipeError, shown
 from mfcl.evaluation.aligned import fit_landmarks
 from mfcl.evaluation.baselines import ClipSource, average_spectrum, log_mel_picture, mfcc_statistics, random_features
-from mfcl.evaluation.result import BASELINE, CONTENT, LANDMARKS, SPEAKER, Representation
+from mfcl.evaluation.result import BASELINE, CONTENT, ELSEWHERE, FORMATLESS, LANDMARKS, SPEAKER, Representation
 from mfcl.models.encoders import EncoderSettings
 from mfcl.models.losses import TERMS
 from mfcl.recipe import Recipe, changed, to_dict
 from mfcl.training.budget import shortened
 from mfcl.views.crops import CropSettings
 
-Kind = Literal["baseline", "untrained", "pre-trained", "supervised"]
+Kind = Literal["baseline", "untrained", "pre-trained", "supervised", "elsewhere"]
 FIGURES_VERSION = "0.1.0"
 """Version of the results; raise it when code changes alter results, so that cached ones are computed anew."""
 
@@ -70,11 +70,13 @@ class Source:
 
     Attributes:
         kind: How the vectors are made.
-        variant: The name of a baseline, or the setting of a sweep or an ablation; "" for the unchanged recipe.
+        variant: The name of a baseline or of what was made elsewhere, or the setting of a sweep or an ablation; "" for
+            the unchanged recipe.
         seed: Seed of weights, crops and draws.
         recipe: All settings of the encoders.
-        formats: The formats that are trained; empty for a baseline.
+        formats: The formats that are trained; empty for a kind without encoders.
         x: Position on a chart's x axis; None if there is no chart.
+        digest: For what was made elsewhere: hash of what its vectors follow from.
     """
 
     kind: Kind
@@ -83,11 +85,17 @@ class Source:
     recipe: Recipe
     formats: tuple[str, ...] = ("wave", "mel")
     x: float | None = None
+    digest: str = ""
+
+    @property
+    def encodes(self) -> bool:
+        """Return whether it is a pair of encoders."""
+        return self.kind not in FORMATLESS
 
     @property
     def name(self) -> str:
         """Return its name in the plan and in file names."""
-        return self.variant if self.kind == BASELINE else ", ".join(filter(None, (self.kind, self.variant)))
+        return ", ".join(filter(None, (self.kind, self.variant))) if self.encodes else self.variant
 
     def basis(self, fingerprint: str, label: str | None) -> dict[str, Any]:
         """Return all inputs that the vectors depend on, as JSON values.
@@ -99,6 +107,7 @@ class Source:
         every = to_dict(self.recipe)
         parts = {
             "baseline": ("preparation",),
+            "elsewhere": (),
             "untrained": ("preparation", "model"),
             "pre-trained": ("preparation", "model", "crops", "augment", "head", "loss", "train"),
             "supervised": ("preparation", "model", "crops", "augment", "supervised"),
@@ -106,9 +115,11 @@ class Source:
         wanted = {part: every[part] for part in parts}
         label = label if self.kind == "supervised" else None
         baseline = self.kind == BASELINE
+        if self.kind == ELSEWHERE:
+            wanted = {"digest": self.digest}
         return {  # version 0.1 called a baseline "control"; keeping the word keeps its cached embeddings usable
             "kind": "control" if baseline else self.kind,
-            "name": self.variant if baseline else "",
+            "name": "" if self.encodes else self.variant,
             "seed": self.seed,
             "recipe": wanted,
             "label": label,
@@ -118,9 +129,9 @@ class Source:
 
     @property
     def representations(self) -> tuple[Representation, ...]:
-        """The representations to evaluate: each format, both side by side, and each part; a baseline has only one."""
-        if self.kind == BASELINE:
-            return (Representation(BASELINE, self.variant),)
+        """The representations to evaluate: each format, both side by side, and each part; one without encoders."""
+        if not self.encodes:
+            return (Representation(self.kind, self.variant),)
         both = "both" if len(self.formats) > 1 else self.formats[0]
         parts = (CONTENT, SPEAKER) if self.recipe.model.voices else ()
         whole = dict.fromkeys((*self.formats, both))
@@ -130,17 +141,22 @@ class Source:
         )
 
 
-def main_sources(recipe: Recipe, seed: int, *, labelled: bool, literature: bool = False) -> Iterator[Source]:
-    """Yield the baselines and the recipe's encoders untrained, pre-trained and, with labels, supervised.
+def main_sources(
+    recipe: Recipe, seed: int, *, labelled: bool, literature: bool = False, elsewhere: Mapping[str, str] | None = None
+) -> Iterator[Source]:
+    """Yield baselines, what was made elsewhere, and the encoders untrained, pre-trained and, with labels, supervised.
 
     Args:
         recipe: The recipe.
         seed: Seed of all sources.
         labelled: Whether there is a label to learn from.
         literature: Also yield the supervised encoder of the literature, `bcresnet`.
+        elsewhere: Name -> digest of each representation made elsewhere.
     """
     for name in BASELINES:
         yield Source("baseline", name, seed, recipe, ())
+    for name, digest in (elsewhere or {}).items():
+        yield Source("elsewhere", name, seed, recipe, (), digest=digest)
     yield Source("untrained", "", seed, recipe)
     yield Source("pre-trained", "", seed, recipe)
     if labelled:

@@ -1,6 +1,7 @@
 """Per-seed workspace that trains sources and caches their embeddings."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from mfcl.errors import MeasureError
 from mfcl.evaluation.aligned import aligned_neighbourhood
 from mfcl.evaluation.neighbourhood import DAMAGED, Neighbourhood, load_neighbourhood, vector_neighbourhood
 from mfcl.evaluation.noisy_store import Disturbed
-from mfcl.evaluation.result import ALIGNMENT, BASELINE, Representation
+from mfcl.evaluation.result import ALIGNMENT, BASELINE, ELSEWHERE, Representation
 from mfcl.evaluation.tasks import LabelProbes
 from mfcl.evaluation.tasks.labels import having
 from mfcl.evaluation.wording import PART_WORDS
@@ -29,6 +30,7 @@ from mfcl.models.pair import MultiFormatModel
 from mfcl.models.weights_file import read_weights
 from mfcl.studies.cache import Cache, digest, read_object, slug
 from mfcl.studies.controls import described
+from mfcl.studies.elsewhere import Elsewhere
 from mfcl.studies.representations import BASELINES, Describe, Source, Training
 from mfcl.training.api import CLASSIFIERS, HEADS, load_classifiers, pretrain, train_supervised, untrained
 from mfcl.training.projections import head_sizes, projections
@@ -44,15 +46,18 @@ class Workspace:
         folder: The study's folder.
         cache: Cached answers of the study's steps.
         fingerprint: Fingerprint of the recordings and their split; by file size for a folder of version 0.1.
+        elsewhere: Representations made elsewhere, by name.
     """
 
     def __init__(
-        self, data: Data, folder: Path, *, device: str = "auto", progress: Shown = True, fingerprint: str | None = None
-    ) -> None:
+        self, data: Data, folder: Path, *, device: str = "auto", progress: Shown = True, fingerprint: str | None = None,
+        elsewhere: Mapping[str, Elsewhere] | None = None,
+    ) -> None:  # fmt: skip
         self.data, self.folder = data, folder
         self.fingerprint = fingerprint or data.manifest.fingerprint()
         self.cache = Cache(folder / "parts")
         self.device, self.progress = device, progress
+        self.elsewhere = dict(elsewhere or {})
         self._last: tuple[str, Embeddings] | None = None
         self._probes: dict[tuple[str, Representation], LabelProbes] = {}
         self._views: dict[Representation, Embeddings] = {}
@@ -64,7 +69,8 @@ class Workspace:
 
     def name(self, source: Source) -> str:
         """Return the base name of a source's files."""
-        named = slug(source.variant) if source.kind == BASELINE else source.kind
+        named = source.kind if source.encodes else slug(source.variant)
+        named = f"{ELSEWHERE}-{named}" if source.kind == ELSEWHERE else named
         return f"{named}-seed{source.seed}-{digest(self.basis(source))}"
 
     def about(self, source: Source) -> dict[str, Any] | None:
@@ -78,8 +84,8 @@ class Workspace:
         if known is not None:
             return known
         clock, spent = stopwatch(), self._spent(source)
-        if source.kind == BASELINE:
-            embeddings = self._baseline(source, self.data.store)
+        if not source.encodes:
+            embeddings = self._described(source, self.data.store)
         else:
             model = self.model(source)
             embeddings = embed_store(model.to(pick_device(self.device)), self.data.store, progress=bool(self.progress))
@@ -144,8 +150,8 @@ class Workspace:
 
     def disturbed(self, source: Source, disturbed: Disturbed) -> Embeddings:
         """Return a source's embeddings of noisy or re-levelled recordings."""
-        if source.kind == BASELINE:
-            return self._baseline(source, disturbed)
+        if not source.encodes:
+            return self._described(source, disturbed)
         store: Any = disturbed
         return embed_store(self.model(source).to(pick_device(self.device)), store)
 
@@ -208,7 +214,9 @@ class Workspace:
             last += max((entry.get("seconds", 0.0) for entry in read_metrics(path.parent)), default=0.0)
         return last
 
-    def _baseline(self, source: Source, store: Store | Disturbed) -> Embeddings:
+    def _described(self, source: Source, store: Store | Disturbed) -> Embeddings:
+        if source.kind == ELSEWHERE:
+            return described(self.elsewhere[source.variant].describe, source.variant, store)
         with threadpool_limits(1):  # baselines run their own threads; BLAS threads on top would slow them down
             return described(self._describe(source), source.variant, store)
 

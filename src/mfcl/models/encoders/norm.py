@@ -73,7 +73,7 @@ class GroupNorm(nn.GroupNorm):
         own = within(lengths, grid.shape[3])[:, None, None, None]
         count = lengths[:, None, None, None, None] * size
         grouped = grid.float().reshape(
-            len(grid), self.num_groups, -1, *grid.shape[2:]
+            grid.shape[0], self.num_groups, -1, *grid.shape[2:]
         )  # (batch, groups, channels, ...)
         axes = (2, 3, 4)
         centred = (grouped - (grouped * own).sum(axes, keepdim=True) / count) * own

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from mfcl.evaluation.result import (
     BASELINE,
     CONTENT,
+    ELSEWHERE,
     FINE_TUNED,
     FROM_SCRATCH,
     JOINT,
@@ -22,6 +23,7 @@ DASHES: dict[tuple[str, str], str] = {
 KINDS: dict[str, tuple[str, str]] = {
     FINE_TUNED: ("--sky", "diamond"), JOINT: ("--grey", "circle"), FROM_SCRATCH: ("--vermilion", "square"),
     SUPERVISED: ("--vermilion", "square"), UNTRAINED: ("--orange", "triangle"), BASELINE: ("--grey", "bar"),
+    ELSEWHERE: ("--purple", "star"),
 }  # fmt: skip
 """Kind of representation -> colour and mark."""
 BASELINES: dict[str, tuple[str, str]] = {

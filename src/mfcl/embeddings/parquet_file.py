@@ -1,0 +1,97 @@
+"""Embeddings as a Parquet table (extra `parquet`): a row per item, its vector in the column `embedding`.
+
+The other columns are `id`, `split` and the labels, as text. Names of labels that are taken begin with `label_`.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mfcl.core.extras import need
+from mfcl.core.files import replacing
+
+PARQUET, EXTRA = ".parquet", "parquet"
+VECTOR, ID, SPLIT = COLUMNS = ("embedding", "id", "split")
+ABOUT = b"mfcl"
+"""Key of the schema's metadata, which holds the facts that an archive of embeddings holds."""
+
+
+def write_parquet(
+    path: Path,
+    vectors: np.ndarray,
+    ids: np.ndarray,
+    splits: np.ndarray,
+    labels: Mapping[str, np.ndarray],
+    about: Mapping[str, Any],
+) -> None:
+    """Write a table atomically; see `mfcl.embeddings.table.Embeddings` for the first arguments.
+
+    Args:
+        path: The file.
+        vectors: A row per item.
+        ids: Of the items.
+        splits: Of the items.
+        labels: Label name -> one text per item.
+        about: Facts to read back, with the list `labels` of all names of labels.
+
+    Raises:
+        MissingExtraError: pyarrow is not installed.
+    """
+    arrow, parquet = need("pyarrow", EXTRA), need("pyarrow.parquet", EXTRA)
+    names = _columns(labels)
+    flat = arrow.array(np.ascontiguousarray(vectors, dtype=np.float32).ravel())
+    columns = {ID: arrow.array(ids.astype(np.str_).tolist()), SPLIT: arrow.array(splits.astype(np.str_).tolist())}
+    columns |= {names[name]: arrow.array(column.astype(np.str_).tolist()) for name, column in labels.items()}
+    columns[VECTOR] = arrow.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
+    table = arrow.table(columns).replace_schema_metadata({ABOUT: json.dumps(dict(about)).encode()})
+    with replacing(path) as temporary:
+        parquet.write_table(table, temporary, compression="zstd")
+
+
+def read_parquet(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Read a table of `write_parquet` as the arrays and the facts of an archive of embeddings.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is damaged, or another program's: `mfcl.embeddings.foreign` reads those.
+        MissingExtraError: pyarrow is not installed.
+    """
+    parquet = need("pyarrow.parquet", EXTRA)
+    if not path.is_file():
+        raise FileNotFoundError(path)
+    try:
+        table = parquet.read_table(path)
+    except Exception as error:  # pyarrow raises its own exceptions and some of Python's
+        raise ValueError(str(error).splitlines()[0] if str(error) else type(error).__name__) from error
+    if ABOUT not in (table.schema.metadata or {}):
+        raise ValueError("it was not written by mfcl")
+    about: dict[str, Any] = json.loads(table.schema.metadata[ABOUT])
+    names = _columns(about["labels"])
+    column = table[VECTOR].combine_chunks()
+    vectors = np.asarray(column.flatten(), dtype=np.float32).reshape(len(column), -1)
+    arrays = {"vectors": vectors, "ids": _text(table, ID), "splits": _text(table, SPLIT)}
+    arrays |= {f"label_{place}": _text(table, names[name]) for place, name in enumerate(about["labels"])}
+    return arrays, about
+
+
+def _columns(labels: Iterable[str]) -> dict[str, str]:
+    """Return label -> its column.
+
+    Example:
+        >>> _columns(["word", "id", "label_id"])
+        {'word': 'word', 'id': 'label_id', 'label_id': 'label_label_id'}
+    """
+    found: dict[str, str] = {}
+    for name in labels:
+        column = name
+        while column in COLUMNS or column in found.values():
+            column = f"label_{column}"
+        found[name] = column
+    return found
+
+
+def _text(table: Any, name: str) -> np.ndarray:
+    return np.array(["" if value is None else str(value) for value in table[name].to_pylist()], dtype=np.str_)

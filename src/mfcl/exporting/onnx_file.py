@@ -1,0 +1,284 @@
+"""Write a trained model as one ONNX file that gives the answers of `mfcl embed` without torch."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+
+import mfcl
+from mfcl.audio.arrays import padded
+from mfcl.checkpoint import WEIGHTS, Checkpoint, load_checkpoint
+from mfcl.core.console import quiet_log
+from mfcl.core.extras import need
+from mfcl.core.files import check_file_place, replacing
+from mfcl.core.random import generator
+from mfcl.embedder import Embedder
+from mfcl.embeddings.alignment import WIDTH
+from mfcl.embeddings.parts import FORMATS
+from mfcl.embeddings.table import Embeddings
+from mfcl.errors import ExportError
+from mfcl.exporting.graphs import Classifier, Graph, add_alignment, add_classifier, begin, finish
+from mfcl.exporting.network import OPSET, multiple, network_graph
+from mfcl.models.inference import LONGEST_SECONDS, Listed, embed_clips, part_bounds
+from mfcl.models.pair import FormatEncoder
+from mfcl.models.weights_file import digest
+
+EXTRA = "onnx"
+Clip = Float32[np.ndarray, " _"]
+Vectors = Float32[np.ndarray, "_ _"]
+TOLERANCE = 1e-4
+"""Largest difference from torch's embedding, as a share of its length, that an exported file may have."""
+CHECKED_SECONDS = (0.05, 0.4, 1.7, 12.3)
+"""Lengths of the clips that torch and the exported file both embed; the last one is split into windows."""
+LEAST_QUANTISED = 1 << 14
+"""Fewest weights of a layer that is stored as 8-bit integers: small layers save nothing."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A written ONNX file.
+
+    Attributes:
+        path: The file.
+        size: Its size in bytes.
+        difference: Largest difference from torch's vectors over the checked clips, as a share of their length.
+        outputs: Name and number of values of each output.
+    """
+
+    path: Path
+    size: int
+    difference: float
+    outputs: Mapping[str, int]
+
+
+def export_onnx(
+    model: Embedder | Checkpoint | str | Path,
+    path: str | Path,
+    *,
+    classifier: Classifier | None = None,
+    int8: str | Path | None = None,
+) -> list[Exported]:
+    """Write a model as an ONNX file, and compare its answers with torch's.
+
+    The graph takes prepared clips, `wave` (clips, samples) and `lengths` (clips,), of any number and length, and
+    returns `embedding` and, if a whitening was saved with the model, `whitened`. How recordings are prepared is in the
+    file's metadata; `examples/run_onnx.py` does it with NumPy.
+
+    Args:
+        model: A trained model, or the folder of a model or a run.
+        path: Where to write the file.
+        classifier: A linear classifier of the model's embeddings; it adds `probabilities` and `distance`, that to the
+            nearest class.
+        int8: Where to write a second file, in which the weights of large linear layers are 8-bit integers.
+
+    Returns:
+        The written files: `path`, then `int8`.
+
+    Raises:
+        ExportError: torch cannot export the encoders, or the file's answers are not those of torch.
+        MissingExtraError: packages of the extra `onnx` are not installed.
+    """
+    for package in ("onnxscript", "onnxruntime", "onnx"):
+        need(package, EXTRA)
+    for place in (path, *([int8] if int8 else [])):
+        check_file_place(Path(place))
+    if int8 and Path(int8).resolve() == Path(path).resolve():
+        raise ExportError(f"{int8}: wanted another file for the 8-bit weights; give two names")
+    loaded = _checkpoint(model)
+    made = _model_proto(loaded, classifier)
+    clips = _clips(loaded.recipe.preparation.sample_rate)
+    wanted = _wanted(loaded, clips)
+    with replacing(Path(path)) as temporary:
+        temporary.write_bytes(made.SerializeToString())
+        written = [_checked(temporary, Path(path), clips, wanted)]
+        if written[0].difference > TOLERANCE:
+            raise ExportError(
+                f"{path}: its vectors differ from torch's by {written[0].difference:.1e} of their length, wanted at "
+                f"most {TOLERANCE:.0e}; nothing was written"
+            )
+        if int8:
+            written.append(_quantised(temporary, made, Path(int8), clips, wanted))
+    return written
+
+
+def _checkpoint(model: Embedder | Checkpoint | str | Path) -> Checkpoint:
+    if isinstance(model, Embedder):
+        return model.checkpoint
+    return model if isinstance(model, Checkpoint) else load_checkpoint(Path(model))
+
+
+def _model_proto(loaded: Checkpoint, classifier: Classifier | None) -> Any:
+    """Return the whole graph with its metadata."""
+    import onnx
+
+    model, rate = loaded.model, loaded.recipe.preparation.sample_rate
+    network, outputs = network_graph(model)
+    network = onnx.compose.add_prefix(network, "network/", rename_inputs=False, rename_outputs=False)
+    graph = begin(int(LONGEST_SECONDS * rate), multiple(model))
+    graph.nodes += network.graph.node
+    columns = []
+    for format in FORMATS:
+        encoder: FormatEncoder = getattr(model, format)
+        if encoder.landmarks is not None:
+            _align(graph, format, encoder)
+        made = [name for name in outputs if name.startswith(format) and not name.endswith(("_frames", "_steps"))]
+        if encoder.landmarks is not None:
+            made.insert(1, f"{format}_landmarks")  # content, landmarks, speaker: the order of an embedding
+        columns += made
+    parts = {name: stop - start for name, (start, stop) in part_bounds(model, "both").items()}
+    finish(graph, parts, loaded.whitening, columns)
+    sizes = {"embedding": sum(parts.values())}
+    if loaded.whitening:
+        sizes["whitened"] = sum(loaded.whitening[name].directions.shape[1] for name in parts)
+    if classifier is not None:
+        add_classifier(graph, parts, classifier)
+        sizes |= {"probabilities": len(classifier.classes), "distance": 1}
+    inputs = [_value("wave", onnx.TensorProto.FLOAT, ["clips", "samples"]), _value("lengths", 7, ["clips"])]
+    made_graph = onnx.helper.make_graph(
+        graph.nodes, "mfcl", inputs,
+        [_value(name, onnx.TensorProto.FLOAT, ["clips", size]) for name, size in sizes.items()],
+        [*network.graph.initializer, *(onnx.numpy_helper.from_array(v, n) for n, v in graph.constants.items())],
+    )  # fmt: skip
+    made = onnx.helper.make_model(
+        made_graph, opset_imports=network.opset_import, functions=network.functions, ir_version=network.ir_version,
+        producer_name="mfcl", producer_version=mfcl.__version__,
+    )  # fmt: skip
+    onnx.helper.set_model_props(made, _metadata(loaded, parts, classifier))
+    onnx.checker.check_model(made)
+    return made
+
+
+def _value(name: str, kind: int, shape: list[str | int]) -> Any:
+    import onnx
+
+    return onnx.helper.make_tensor_value_info(name, kind, shape)
+
+
+@torch.no_grad()
+def _align(graph: Graph, format: str, encoder: FormatEncoder) -> None:
+    own = encoder.landmarks
+    assert own is not None
+    known = int((own.lengths > 0).sum())
+    ends = own.lengths[:known].cpu().numpy()
+    longest = int(ends.max()) if known else 0
+    add_alignment(
+        graph, format, own.marks[:known, :longest].float().cpu().numpy(), ends, width=WIDTH * float(own.scale),
+        absent=own.settings.count - known,
+    )  # fmt: skip
+
+
+def _metadata(loaded: Checkpoint, parts: Mapping[str, int], classifier: Classifier | None) -> dict[str, str]:
+    """Return what a program needs beside the graph; values are text, lists and tables are JSON."""
+    weights = loaded.folder / WEIGHTS
+    facts = {
+        "format": "mfcl 1",
+        "mfcl_version": mfcl.__version__,
+        "torch_version": torch.__version__,
+        "opset": str(OPSET),
+        "recipe": loaded.recipe.name,
+        "model_sha256": digest(weights) if weights.is_file() else "",
+        "sample_rate": str(loaded.recipe.preparation.sample_rate),
+        "preparation": json.dumps(asdict(loaded.recipe.preparation)),
+        "parts": json.dumps(parts),
+    }
+    if loaded.whitening:
+        facts["whitened_parts"] = json.dumps({name: loaded.whitening[name].directions.shape[1] for name in parts})
+    if classifier is not None:
+        facts["classes"] = json.dumps([str(name) for name in classifier.classes], ensure_ascii=False)
+        facts["farthest"] = repr(float(classifier.farthest))
+    return facts
+
+
+def _clips(rate: int) -> list[Clip]:
+    """Return clips to compare by: a chirp, a pause and noise, so that frames differ and all bands are heard."""
+    made = []
+    for place, seconds in enumerate(CHECKED_SECONDS):
+        time = np.arange(round(seconds * rate)) / rate
+        tone = np.sin(2 * np.pi * (100 + 0.2 * rate * time / max(seconds, 1)) * time) * np.sin(9 * time) ** 2
+        noise = 0.02 * generator(place, "export").standard_normal(len(time))
+        made.append((0.3 * tone + noise).astype(np.float32))
+    return made
+
+
+def _wanted(loaded: Checkpoint, clips: list[Clip]) -> dict[str, Vectors]:
+    """Return torch's vectors of the clips, by the name of their output."""
+    vectors = embed_clips(loaded.model, Listed(clips), loaded.recipe.preparation.sample_rate)
+    names = np.full(len(clips), "")
+    plain = Embeddings(vectors, names, {}, part_bounds(loaded.model, "both"), names)
+    return {"embedding": vectors, **({"whitened": plain.whiten(loaded.whitening).vectors} if loaded.whitening else {})}
+
+
+def _checked(file: Path, path: Path, clips: list[Clip], wanted: Mapping[str, Vectors]) -> Exported:
+    """Return the facts of a written file; the clips are embedded alone and, but for the longest, in one batch."""
+    session = open_session(file)
+    outputs = {one.name: int(one.shape[1]) for one in session.get_outputs()}
+    alone = [run_session(session, [clip], list(wanted)) for clip in clips]
+    together = run_session(session, clips[:-1], list(wanted))
+    apart = 0.0
+    for place, name in enumerate(wanted):
+        each = np.concatenate([one[place] for one in alone])
+        apart = max(apart, _difference(each, wanted[name]), _difference(together[place], wanted[name][:-1]))
+    return Exported(path, file.stat().st_size, apart, outputs)
+
+
+def open_session(file: Path) -> Any:
+    """Return an onnxruntime session on the CPU."""
+    runtime = need("onnxruntime", EXTRA)
+    options = runtime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = torch.get_num_threads()
+    return runtime.InferenceSession(file.read_bytes(), options, providers=["CPUExecutionProvider"])
+
+
+def run_session(session: Any, clips: Sequence[Clip], outputs: list[str]) -> list[Vectors]:
+    """Return outputs for prepared clips, padded with zeros to one length."""
+    lengths = np.array([len(clip) for clip in clips])
+    try:
+        found: list[Vectors] = session.run(outputs, {"wave": padded(clips, lengths), "lengths": lengths})
+    except Exception as error:  # onnxruntime has exceptions of its own, which share no class
+        raise ExportError(
+            f"onnxruntime cannot run the exported model ({' '.join(str(error).split())[:200]})"
+        ) from error
+    return found
+
+
+def _difference(found: Vectors, wanted: Vectors) -> float:
+    size = np.maximum(np.linalg.norm(wanted, axis=1), 1e-12)
+    apart = np.linalg.norm(found - wanted, axis=1) / size
+    return float(apart.max()) if np.isfinite(apart).all() else float("inf")
+
+
+def _quantised(file: Path, made: Any, path: Path, clips: list[Clip], wanted: Mapping[str, Vectors]) -> Exported:
+    """Write the file again with 8-bit weights in the large linear layers of the encoders.
+
+    Convolutions stay: 8-bit ones are slower than float32 in onnxruntime on most processors. So do landmarks, PCA and
+    whitening, where rounding would change distances.
+    """
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    large = {
+        one.name
+        for one in made.graph.initializer
+        if one.name.startswith("network/") and one.name.endswith("weight") and len(one.dims) == 2
+        and one.dims[0] * one.dims[1] >= LEAST_QUANTISED
+    }  # fmt: skip
+    chosen = [
+        # the quantiser first turns a Gemm into a MatMul of this name
+        f"{node.name}_MatMul" if node.op_type == "Gemm" else node.name
+        for node in made.graph.node
+        if node.op_type in ("MatMul", "Gemm") and large & set(node.input)
+    ]
+    if not chosen:
+        raise ExportError(f"{path}: the model has no large linear layer to store as 8-bit integers; leave int8 out")
+    with replacing(path) as temporary:
+        with quiet_log(""):  # it advises to optimise the graph first, which would undo the choice of layers
+            quantize_dynamic(
+                file, temporary, op_types_to_quantize=["MatMul"], nodes_to_quantize=chosen, per_channel=True,
+                weight_type=QuantType.QInt8,
+            )  # fmt: skip
+        return _checked(temporary, path, clips, wanted)
