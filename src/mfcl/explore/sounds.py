@@ -110,7 +110,8 @@ def outline(samples: Float32[np.ndarray, " samples"]) -> Int8[np.ndarray, "2 col
 def spectrogram(samples: Float32[np.ndarray, " samples"], rate: int) -> UInt8[np.ndarray, "bands frames"]:
     """Return a log-mel spectrogram as shades, low bands first; 255 is the loudest cell, 0 is `RANGE` dB below."""
     hop = max(0.005, len(samples) / rate / COLUMNS)
-    decibels = log_mel(samples, rate, bands=BANDS, hop_seconds=hop, low_hz=min(40.0, rate / 16))
+    centred = samples - samples.mean()  # else a constant offset is a click at both ends
+    decibels = log_mel(centred, rate, bands=BANDS, hop_seconds=hop, low_hz=min(40.0, rate / 16))
     shades = 255 * (1 + (decibels - decibels.max()) / RANGE)
     made: UInt8[np.ndarray, "bands frames"] = np.clip(shades, 0, 255).astype(np.uint8)
     return made

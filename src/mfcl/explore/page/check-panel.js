@@ -1,7 +1,7 @@
 // What to check: labels that are likely wrong, near-duplicates, outliers, each with the reason.
 
 import { get } from "./api.js";
-import { h } from "./dom.js";
+import { fill, h } from "./dom.js";
 import { label } from "./labelling.js";
 import { nameOf, on, setCurrent, setSelection, state } from "./state.js";
 
@@ -15,7 +15,7 @@ let [kind, part, column, asking] = ["duplicates", "", "", 0];
 export function makeCheckPanel() {
   panel.append(form, told, rows);
   part = state.about.parts[0];
-  on("tab", (name) => { if (name === "check") refresh(); });
+  on("shown", (name) => { if (name === "check") refresh(); });
   on("column", () => { if (!panel.hidden) refresh(); });
   return panel;
 }
@@ -32,7 +32,7 @@ function refresh() {
       values.map((value) => h("option", { value, text: value, selected: value === now })));
     return h("label", { class: "field" }, `${text} `, select);
   };
-  form.replaceChildren(
+  fill(form,
     h("div", { class: "row", role: "group", "aria-label": "What to check" }, KINDS.map(([name, text]) =>
       h("button", { class: name === kind ? "on" : null, "aria-pressed": String(name === kind), text, disabled: name === "doubtful" && !names.length, onclick: () => { kind = name; refresh(); } }))),
     kind === "doubtful" && names.length ? pick(names, column, (value) => { column = value; }, "Labels of") : "",
@@ -42,7 +42,7 @@ function refresh() {
 
 async function find(mine) {
   told.textContent = "Looking…";
-  rows.replaceChildren();
+  fill(rows);
   try {
     for (let wait = 300; mine === asking && !panel.hidden; wait = Math.min(3000, wait * 1.5)) {
       const found = await get("/api/findings", { kind, part, column: kind === "doubtful" ? column : undefined });
@@ -56,9 +56,10 @@ async function find(mine) {
 }
 
 function show(found) {
-  const whole = { doubtful: "labels that both the nearest clips and a classifier doubt", duplicates: "pairs that are nearly the same", outliers: "clips far from all others" }[kind];
-  told.textContent = found.length ? `${found.length} ${whole}, the clearest first.` : `No ${whole}.`;
-  rows.replaceChildren(...found.map(row));
+  const [one, many] = { doubtful: ["label", "labels"], duplicates: ["pair", "pairs"], outliers: ["clip", "clips"] }[kind];
+  const what = { doubtful: "that both the nearest clips and a classifier doubt", duplicates: "of clips that are nearly the same", outliers: "far from all others" }[kind];
+  told.textContent = found.length ? `${found.length} ${found.length === 1 ? one : many} ${what}${found.length > 1 ? ", the clearest first" : ""}.` : `No ${one} ${what}.`;
+  fill(rows, ...found.map(row));
 }
 
 function row(one) {

@@ -1,7 +1,7 @@
 // The clip that is chosen: its labels, a note, and its nearest clips in each part with their distances.
 
 import { get } from "./api.js";
-import { h, percent, toast } from "./dom.js";
+import { fill, h, percent, toast } from "./dom.js";
 import { note } from "./labelling.js";
 import { guessOf, labelOf, nameOf, on, setCurrent, setSelection, state } from "./state.js";
 
@@ -10,7 +10,7 @@ const panel = h("section", { class: "panel", id: "panel-clip", role: "tabpanel",
 let asked = -1;
 
 export function makeClipPanel() {
-  for (const name of ["current", "labels", "guesses", "tab"]) on(name, draw);
+  for (const name of ["current", "labels", "guesses", "shown"]) on(name, draw);
   draw();
   return panel;
 }
@@ -33,24 +33,24 @@ function draw() {
   if (panel.contains(document.activeElement) && document.activeElement.matches("textarea") && asked === clip) return;
   if (clip < 0) {
     asked = -1;
-    panel.replaceChildren(h("p", { class: "soft", text: "Click a clip on the map, or move with the arrow keys: it plays, and stands here with its nearest clips." }));
+    fill(panel, h("p", { class: "soft", text: "Click a clip on the map, or move with the arrow keys: it plays, and stands here with its nearest clips." }));
     return;
   }
   const text = h("textarea", { rows: 2, maxlength: 2000, placeholder: "Note", "aria-label": "Note on this clip" });
   text.value = state.notes[clip] ?? "";
   text.addEventListener("change", () => note(clip, text.value.trim()));
-  panel.replaceChildren(
+  fill(panel,
     h("h2", { class: "name", text: nameOf(clip) }),
     h("dl", {}, facts(clip).flatMap(([name, value]) => [h("dt", { text: name }), h("dd", { text: value })])),
     state.about.writable === false ? (state.notes[clip] ? h("p", { text: state.notes[clip] }) : null) : text,
     ...state.about.parts.map((part) => h("div", { class: "near", "data-part": part }, h("h3", { text: state.about.parts.length > 1 ? `Nearest in ${part}` : "Nearest" }), h("ol", {}))));
   asked = clip;
-  for (const part of state.about.parts) fill(clip, part);
+  for (const part of state.about.parts) findNear(clip, part);
 }
 
 const kept = new Map();
 
-async function fill(clip, part) {
+async function findNear(clip, part) {
   const key = `${clip} ${part}`;
   try {
     if (!kept.has(key)) {
@@ -64,8 +64,9 @@ async function fill(clip, part) {
   if (asked !== clip) return;
   const box = panel.querySelector(`.near[data-part="${CSS.escape(part)}"]`);
   const found = kept.get(key);
-  box?.querySelector("ol").replaceChildren(...nearRows(found));
-  if (box && !box.querySelector("h3 button")) {
+  if (!box) return;
+  fill(box.querySelector("ol"), ...nearRows(found));
+  if (!box.querySelector("h3 button")) {
     box.querySelector("h3").append(" ", h("button", { class: "small", text: "Select these", onclick: () => setSelection(found.clips) }));
   }
 }

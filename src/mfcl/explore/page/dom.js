@@ -12,6 +12,11 @@ export function h(tag, given = {}, ...children) {
   return made;
 }
 
+// put children in place of what is there; what is null is left out
+export function fill(box, ...children) {
+  box.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined && child !== ""));
+}
+
 export const byId = (id) => document.getElementById(id);
 
 export function toast(text, bad = false) {

@@ -1,7 +1,7 @@
 // Files to take away, and the list of keys.
 
 import { downloadOf } from "./api.js";
-import { byId, h, toast } from "./dom.js";
+import { byId, fill, h, toast } from "./dom.js";
 import { on, state } from "./state.js";
 
 const FILES = [
@@ -26,7 +26,7 @@ export function makeDialogs() {
 function open(title, ...content) {
   const dialog = byId("dialog");
   if (dialog.open) dialog.close();
-  dialog.replaceChildren(h("form", { method: "dialog", class: "head" }, h("h2", { id: "dialog-title", text: title }), h("button", { text: "Close", "aria-label": "Close" })), ...content);
+  fill(dialog, h("form", { method: "dialog", class: "head" }, h("h2", { id: "dialog-title", text: title }), h("button", { text: "Close", "aria-label": "Close" })), ...content);
   dialog.showModal();
 }
 

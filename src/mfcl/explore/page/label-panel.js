@@ -1,7 +1,7 @@
 // The panel where labels are given: the column, its labels with their keys, the clips to look at, and the estimate.
 
 import { post } from "./api.js";
-import { h, percent, toast } from "./dom.js";
+import { fill, h, percent, toast } from "./dom.js";
 import { accept, advance, chooseColumn, classNumber, drawHeldOut, fillQueue, give, queued, reject, suggestion, targets } from "./labelling.js";
 import { lookOf, palette, swatch } from "./palette.js";
 import { count, emit, labelOf, nameOf, on, restyle, setSelection, state } from "./state.js";
@@ -20,7 +20,7 @@ const estimate = h("div", { class: "block estimate" });
 
 export function makeLabelPanel() {
   panel.append(column, labels, next, estimate);
-  for (const name of ["column", "labels", "guesses", "selection", "current", "queue", "theme", "saved", "tab"]) on(name, draw);
+  for (const name of ["column", "labels", "guesses", "selection", "current", "queue", "theme", "saved", "shown"]) on(name, draw);
   on("needs-column", () => { emit("tab", "label"); panel.querySelector("input")?.focus(); });
   draw();
   return panel;
@@ -47,7 +47,7 @@ function drawColumn() {
   if (own.length && state.column) {
     const select = h("select", { id: "column", onchange: () => (select.value === "\u0000" ? newColumn() : chooseColumn(select.value)) },
       own.map((name) => h("option", { value: name, text: name, selected: name === state.column })), h("option", { value: "\u0000", text: "New column…" }));
-    column.replaceChildren(h("label", { class: "field" }, "Column ", select));
+    fill(column, h("label", { class: "field" }, "Column ", select));
   } else newColumn();
 }
 
@@ -69,11 +69,11 @@ function newColumn() {
       emit("columns");
     } catch (error) { toast(error.message, true); name.focus(); }
   });
-  column.replaceChildren(form);
+  fill(column, form);
 }
 
 function drawLabels() {
-  if (!state.column) return labels.replaceChildren();
+  if (!state.column) return fill(labels);
   const typing = labels.contains(document.activeElement) && document.activeElement.matches("input") && document.activeElement.value;
   if (typing) return;
   const counts = new Map();
@@ -97,19 +97,19 @@ function drawLabels() {
     if (targets().length) give(name);
     else { restyle(); draw(); }
   });
-  labels.replaceChildren(
+  fill(labels,
     h("p", { class: "target" }, "Label ", h("b", { text: told }), clips.length > 1 ? h("button", { class: "small", text: "Clear", onclick: () => setSelection([]) }) : null),
     h("div", { class: "labels" }, keys), form,
     given || clips.length > 1 ? h("button", { class: "small", "aria-keyshortcuts": "0", text: "Take the label off (0)", onclick: () => give("") }) : null);
 }
 
 function drawQueue() {
-  if (!state.column) return next.replaceChildren();
+  if (!state.column) return fill(next);
   const { clips, at, order } = state.queue;
   const kinds = ORDERS.map(([name, text, told]) => h("button", {
     class: order === name ? "on" : null, title: told, disabled: name !== "useful" && !state.guesses,
     onclick: () => fillQueue(name).catch((error) => toast(error.message, true)), text }));
-  next.replaceChildren(h("h2", { text: "One by one" }), h("div", { class: "row" }, kinds));
+  fill(next, h("h2", { text: "One by one" }), h("div", { class: "row" }, kinds));
   if (!clips.length) return;
   const here = queued();
   const guess = here ? suggestion(state.current) : "";
@@ -125,7 +125,7 @@ function drawQueue() {
 }
 
 function drawEstimate() {
-  if (!state.column) return estimate.replaceChildren();
+  if (!state.column) return fill(estimate);
   const found = state.estimate;
   const given = state.codes.reduce((sum, code, clip) => sum + (code >= 0 && !state.held[clip] ? 1 : 0), 0);
   const parts = [h("h2", { text: "How good are the guesses?" })];
@@ -140,7 +140,7 @@ function drawEstimate() {
   const left = found ? found.drawn - found.labelled : 0;
   parts.push(h("button", { id: "held-out", disabled: count() < 4, onclick: () => (left ? fillQueue("held") : drawHeldOut(HELD_OUT)),
     text: left ? `Label the ${left} that are left` : found?.drawn ? `Draw ${HELD_OUT} more` : `Draw ${HELD_OUT} clips` }));
-  estimate.replaceChildren(...parts);
+  fill(estimate, ...parts);
 }
 
 function bar({ accuracy, low, high }) {

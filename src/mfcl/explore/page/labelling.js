@@ -146,7 +146,7 @@ export async function turn(which) {
 }
 
 export async function fillQueue(order, label = "") {
-  const found = await get("/api/suggestions", { column: state.column || "label", order, label, count: 30 });
+  const found = await get("/api/suggestions", { column: state.column || "label", order, label, count: order === "useful" ? 10 : 30 });
   if (found.waiting) return toast(`One moment: ${found.waiting}.`);
   state.queue = { order, label, clips: found.clips, at: 0 };
   emit("queue");

@@ -1,6 +1,6 @@
 // What the colours mean: a chosen value shows its clips alone.
 
-import { byId, h } from "./dom.js";
+import { byId, fill, h } from "./dom.js";
 import { palette, swatch } from "./palette.js";
 import { count, on, restyle, state } from "./state.js";
 
@@ -11,7 +11,7 @@ export function makeLegend() {
 
 function draw() {
   const colours = palette();
-  byId("legend").replaceChildren(...state.legend.map((one) => (one.plain
+  fill(byId("legend"), ...state.legend.map((one) => (one.plain
     ? h("span", { class: "key" }, swatch(one.look, colours), one.name)
     : h("button", { class: "key", "aria-pressed": String(state.values.has(one.name)), onclick: () => choose(one.name) },
       swatch(one.look, colours), h("span", { text: one.name }), h("small", { text: one.count })))));

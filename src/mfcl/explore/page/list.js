@@ -1,6 +1,6 @@
 // The same clips as a table, of which only the rows in sight exist.
 
-import { byId, h, natural, percent } from "./dom.js";
+import { byId, fill, h, natural, percent } from "./dom.js";
 import { count, guessOf, labelOf, nameOf, on, setCurrent, setSelection, state, valueOf } from "./state.js";
 
 const ROW = 30;
@@ -9,7 +9,7 @@ const COLUMNS = [
   { name: "label", of: labelOf },
   { name: "guess", of: (clip) => guessOf(clip)?.label ?? "" },
   { name: "sure", of: (clip) => { const guess = guessOf(clip); return guess ? percent(guess.confidence) : ""; }, by: (clip) => guessOf(clip)?.confidence ?? -1 },
-  { name: "colour", of: valueOf },
+  { name: "colour", title: () => state.colour.split("\u0000").filter(Boolean).at(-1), of: valueOf },
 ];
 
 const body = h("div", { class: "rows" });
@@ -44,8 +44,10 @@ export function refresh() {
     const keys = new Map(order.map((clip) => [clip, (column.by ?? column.of)(clip)]));
     order.sort((a, b) => sign * (column.by ? keys.get(a) - keys.get(b) : natural(keys.get(a), keys.get(b))) || a - b);
   }
-  scroller.querySelectorAll("[role=columnheader]").forEach((one, at) =>
-    one.setAttribute("aria-sort", COLUMNS[at].name !== sorted ? "none" : falling ? "descending" : "ascending"));
+  scroller.querySelectorAll("[role=columnheader]").forEach((one, at) => {
+    one.setAttribute("aria-sort", COLUMNS[at].name !== sorted ? "none" : falling ? "descending" : "ascending");
+    one.firstChild.textContent = COLUMNS[at].title?.() ?? COLUMNS[at].name;
+  });
   scroller.setAttribute("aria-rowcount", order.length + 1);
   body.style.height = `${order.length * ROW}px`;
   draw();
@@ -55,7 +57,7 @@ function draw() {
   if (byId("list").hidden) return;
   const first = Math.max(0, Math.floor(scroller.scrollTop / ROW) - 5);
   const last = Math.min(order.length, first + Math.ceil(scroller.clientHeight / ROW) + 12);
-  body.replaceChildren(...order.slice(first, last).map((clip, at) => {
+  fill(body, ...order.slice(first, last).map((clip, at) => {
     const row = h("div", {
       class: `row${clip === state.current ? " current" : ""}${state.selection.has(clip) ? " chosen" : ""}`, role: "row",
       "aria-rowindex": first + at + 2, "aria-selected": clip === state.current, "data-clip": clip,

@@ -114,6 +114,7 @@ function makeTabs() {
     panel.hidden = name !== wanted;
     tabs[at].setAttribute("aria-selected", String(name === wanted));
     tabs[at].tabIndex = name === wanted ? 0 : -1;
+    if (name === wanted) emit("shown", name);
   }));
   byId("tabs").addEventListener("keydown", ({ key }) => {
     const by = { ArrowLeft: -1, ArrowRight: 1 }[key];

@@ -105,8 +105,9 @@ function still(width, height, ratio) {
   brush.imageSmoothingEnabled = true;
   brush.drawImage(small, 0, wave, made.width, made.height - wave);
   brush.fillStyle = style.getPropertyValue("--soft");
+  const most = Math.max(1, ...picture.outline.map(Math.abs));  // a quiet clip is drawn as tall as a loud one
   for (let column = 0; column < columns; column++) {
-    const [low, high] = [picture.outline[column] / 127, picture.outline[columns + column] / 127];
+    const [low, high] = [picture.outline[column] / most, picture.outline[columns + column] / most];
     const top = wave / 2 - (high * wave) / 2;
     brush.fillRect((column * made.width) / columns, top, Math.max(1, made.width / columns), Math.max(1, ((high - low) * wave) / 2));
   }

@@ -24,7 +24,7 @@ void main() {
   edge = vec4(selected ? colours[${COLOURS + SHADES + 2}] : colours[${COLOURS + SHADES + 3}], selected || labelled ? 0.30 : 0.16);
   alpha = named || shaded || selected ? 1.0 : 0.75;
   float factor = named || shaded ? 1.0 : 0.72;
-  gl_PointSize = size * factor * (selected ? 1.5 : labelled ? 1.45 : 1.0);
+  gl_PointSize = size * factor * (selected ? 1.5 : labelled ? 1.7 : 1.0);
   gl_Position = style == ${HIDDEN} ? vec4(2.0, 2.0, 2.0, 1.0) : vec4(place * view.xy + view.zw, selected ? -0.2 : labelled ? -0.1 : 0.0, 1.0);
 }`;
 

@@ -1,7 +1,7 @@
 // Search by sound: a file that is dropped anywhere on the page, or a few seconds from the microphone.
 
 import { send } from "./api.js";
-import { h, percent, toast } from "./dom.js";
+import { fill, h, percent, toast } from "./dom.js";
 import { nearRows } from "./clip-panel.js";
 import { emit, setSelection, state } from "./state.js";
 
@@ -36,11 +36,11 @@ export function makeSearchPanel(all) {
 async function search(blob, name) {
   emit("tab", "search");
   if (blob.size > MOST) return toast(`“${name}” is larger than ${MOST >> 20} MiB; drop a shorter sound.`, true);
-  found.replaceChildren(h("p", { class: "soft", role: "status" }, h("span", { class: "busy" }), `Listening to “${name}” …`));
+  fill(found, h("p", { class: "soft", role: "status" }, h("span", { class: "busy" }), `Listening to “${name}” …`));
   try {
     show(name, await send("/api/search", { column: state.column || undefined }, blob));
   } catch (error) {
-    found.replaceChildren(h("p", { class: "bad", role: "alert", text: error.message }));
+    fill(found, h("p", { class: "bad", role: "alert", text: error.message }));
   }
 }
 
@@ -58,14 +58,14 @@ function show(name, answer) {
   }
   state.mark = { name, places };
   emit("mark");
-  found.replaceChildren(
+  fill(found,
     h("h2", { class: "name", text: name }),
     answer.guess ? h("p", { class: "guess" }, h("b", { text: answer.guess.label }), h("small", { text: ` ${state.column}, ${percent(answer.guess.confidence)} sure` })) : "",
     h("p", { class: "soft", text: "The cross on the map is between its nearest clips." }),
     ...Object.entries(answer.near).map(([part, near]) => h("div", { class: "near" },
       h("h3", {}, state.about.parts.length > 1 ? `Nearest in ${part} ` : "Nearest ", h("button", { class: "small", text: "Select these", onclick: () => setSelection(near.clips) })),
       h("ol", {}, nearRows(near)))),
-    h("button", { class: "small", text: "Take the cross off", onclick: () => { state.mark = null; emit("mark"); found.replaceChildren(); } }));
+    h("button", { class: "small", text: "Take the cross off", onclick: () => { state.mark = null; emit("mark"); fill(found); } }));
 }
 
 // the microphone's samples, as WAV: what browsers record by themselves is in formats that not every decoder reads
