@@ -4,7 +4,7 @@ import pytest
 from mfcl.errors import MeasureError
 from mfcl.evaluation import few_labels
 from mfcl.evaluation.few_labels import few_label_classifiers, few_label_probe
-from mfcl.evaluation.logistic import fit_classifiers
+from mfcl.labelling.logistic import fit_classifiers
 from tests.test_linear_probe import part
 
 

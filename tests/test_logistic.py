@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mfcl.errors import MeasureError
-from mfcl.evaluation.logistic import fit_classifiers, turn
+from mfcl.labelling.logistic import fit_classifiers, turn
 
 
 def problem(items: int, dim: int, classes: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     from mfcl.embedder import Embedder, embed, load
     from mfcl.embeddings.table import Embeddings, load_embeddings
     from mfcl.errors import MfclError
-    from mfcl.labelling import propagate, suggest
+    from mfcl.labelling import (
+        Collection,
+        LabelClassifier,
+        draw_held_out,
+        estimate,
+        fit_classifier,
+        propagate,
+        suggest,
+    )
     from mfcl.recipe import Recipe, load_recipe
     from mfcl.report import make_report
     from mfcl.studies import study
@@ -27,15 +35,20 @@ __version__ = "0.2.0"
 
 _MODULES = {
     "Checkpoint": "checkpoint",
+    "Collection": "labelling",
     "Embedder": "embedder",
     "Embeddings": "embeddings",
     "Gallery": "voices",
+    "LabelClassifier": "labelling",
     "Manifest": "data",
     "MfclError": "errors",
     "Recipe": "recipe",
     "Recording": "data",
     "compare": "studies.comparing",
+    "draw_held_out": "labelling",
     "embed": "embedder",
+    "estimate": "labelling",
+    "fit_classifier": "labelling",
     "load": "embedder",
     "load_checkpoint": "checkpoint",
     "load_embeddings": "embeddings",
@@ -54,15 +67,20 @@ _PACKAGES = ("models", "views")
 
 __all__ = [
     "Checkpoint",
+    "Collection",
     "Embedder",
     "Embeddings",
     "Gallery",
+    "LabelClassifier",
     "Manifest",
     "MfclError",
     "Recipe",
     "Recording",
     "compare",
+    "draw_held_out",
     "embed",
+    "estimate",
+    "fit_classifier",
     "load",
     "load_checkpoint",
     "load_embeddings",

@@ -4,6 +4,7 @@ Loading runs no code from the folder.
 """
 
 import contextlib
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -108,6 +109,15 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     model.load_state_dict(weights)
     info = {key: config[key] for key in KEYS if key != "recipe"}
     return Checkpoint(model.eval(), recipe, path, info, _whitening(path / WHITENING))
+
+
+def model_digest(checkpoint: Checkpoint) -> str:
+    """Return the SHA-256 of the weights, the whitening and the settings: vectors of equal digests can be compared."""
+    paths = [checkpoint.folder / name for name in (WEIGHTS, WHITENING)]
+    files = [digest(path) if path.is_file() else "" for path in paths]
+    settings = to_dict(checkpoint.recipe)
+    wanted = {key: settings[key] for key in ("model", "preparation") if key in settings}
+    return hashlib.sha256(json.dumps([files, wanted], sort_keys=True).encode()).hexdigest()
 
 
 def _write(

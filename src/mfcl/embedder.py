@@ -12,7 +12,7 @@ from jaxtyping import Float32, Float64
 from mfcl.audio import Preparation, Sound, heard, prepare, read_prepared
 from mfcl.audio.arrays import Sounds, listed, mono_samples, whole_rate
 from mfcl.audio.windows import bounded, check_window, window_samples, window_starts
-from mfcl.checkpoint import Checkpoint, load_checkpoint
+from mfcl.checkpoint import Checkpoint, load_checkpoint, model_digest
 from mfcl.core.console import printable
 from mfcl.core.console import progress as progress_bar
 from mfcl.core.keywords import also_called
@@ -111,7 +111,7 @@ def embed(
         starts, ends = (np.array([repr(round(float(place[side]), 6)) for place in places]) for side in (1, 2))
         ids = np.array([f"{name}@{start}" for name, start in zip(ids, starts, strict=True)])
         labels |= {"start": starts, "end": ends}
-    found = Embeddings(np.concatenate(vectors), ids, labels, bounds, manifest.splits[chosen])
+    found = Embeddings(np.concatenate(vectors), ids, labels, bounds, manifest.splits[chosen], model_digest(loaded))
     return _wanted(found, loaded, part, whiten=whiten)
 
 

@@ -18,6 +18,8 @@ from mfcl.embeddings.whitening import Whitening, fit_centring, fit_whitening
 from mfcl.errors import MeasureError, one_of, shown
 
 FILE_VERSION = 1
+WHITENED = " whitened"
+"""End of the name of a model whose embeddings were whitened; see `Embeddings.model`."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -39,6 +41,8 @@ class Embeddings:
     """Part name (see `Part`) -> its columns: the first, and the one after the last."""
     splits: Shaped[np.ndarray, " _"]
     """Split of each item: "train", "valid", "test", or "" for none."""
+    model: str = ""
+    """Digest of the model that made the vectors, followed by `WHITENED` if it whitened them; "" if it is not known."""
 
     def __post_init__(self) -> None:
         if self.vectors.ndim != 2:
@@ -129,7 +133,7 @@ class Embeddings:
         columns = [self.part(part) for part in wanted]
         edges = np.cumsum([0, *(column.shape[1] for column in columns)]).tolist()
         parts = dict(zip(wanted, itertools.pairwise(edges), strict=True))
-        return Embeddings(np.concatenate(columns, axis=1), self.ids, self.labels, parts, self.splits)
+        return Embeddings(np.concatenate(columns, axis=1), self.ids, self.labels, parts, self.splits, self.model)
 
     def whitenings(self) -> dict[str, Whitening]:
         """Fit a PCA whitening of each part on the train split; of projections, only the mean.
@@ -163,7 +167,8 @@ class Embeddings:
             columns.append(by[name](self.vectors[:, start:stop]))
         edges = np.cumsum([0, *(column.shape[1] for column in columns)]).tolist()
         parts = dict(zip(self.parts, itertools.pairwise(edges), strict=False))
-        return Embeddings(np.concatenate(columns, axis=1), self.ids, self.labels, parts, self.splits)
+        model = f"{self.model}{WHITENED}" if self.model else ""
+        return Embeddings(np.concatenate(columns, axis=1), self.ids, self.labels, parts, self.splits, model)
 
     @cached_property
     def whitened(self) -> Float32[np.ndarray, "items _"]:
@@ -176,21 +181,23 @@ class Embeddings:
     def select(self, indices: Int64[np.ndarray, " chosen"]) -> "Embeddings":
         """Return the items at `indices`, in that order."""
         labels = {name: column[indices] for name, column in self.labels.items()}
-        return Embeddings(self.vectors[indices], self.ids[indices], labels, self.parts, self.splits[indices])
+        return Embeddings(
+            self.vectors[indices], self.ids[indices], labels, self.parts, self.splits[indices], self.model
+        )
 
     def scaled(self) -> "Embeddings":
         """Return the same items with each part scaled to length 1, so that all parts weigh equally in a cosine."""
         vectors = self.vectors.copy()
         for start, stop in self._bounds().values():
             vectors[:, start:stop] = unit_rows(vectors[:, start:stop], np.float32)
-        return Embeddings(vectors, self.ids, self.labels, self.parts, self.splits)
+        return Embeddings(vectors, self.ids, self.labels, self.parts, self.splits, self.model)
 
     def save(self, path: str | Path) -> None:
         """Write a NumPy archive (`.npz`) atomically, without pickled objects."""
         path = Path(path)
         names = list(self.labels)
         parts = {name: list(ends) for name, ends in self.parts.items()}
-        about = {"version": FILE_VERSION, "labels": names, "parts": parts}
+        about = {"version": FILE_VERSION, "labels": names, "parts": parts, "model": self.model}
         arrays = {f"label_{place}": self.labels[name].astype(np.str_) for place, name in enumerate(names)}
         arrays |= {"ids": self.ids.astype(np.str_), "splits": self.splits.astype(np.str_)}
         arrays["about"] = np.array(json.dumps(about))
@@ -216,7 +223,8 @@ class Embeddings:
         vectors, ids, splits = (
             np.concatenate([getattr(item, name) for item in embeddings]) for name in ("vectors", "ids", "splits")
         )
-        return Embeddings(vectors, ids, labels, embeddings[0].parts, splits)
+        models = {item.model for item in embeddings}
+        return Embeddings(vectors, ids, labels, embeddings[0].parts, splits, models.pop() if len(models) == 1 else "")
 
 
 def load_embeddings(path: str | Path) -> Embeddings:
@@ -271,4 +279,7 @@ def _built(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Embedd
     if not all(len(ends) == 2 and all(type(end) is int for end in ends) for ends in parts.values()):
         raise ValueError(f"the parts are {shown(parts)}, wanted first and last columns")
     columns = {name: (ends[0], ends[1]) for name, ends in parts.items()}
-    return Embeddings(vectors.astype(np.float32, copy=False), arrays["ids"], labels, columns, arrays["splits"])
+    model = about.get("model", "")  # older files do not name it
+    if not isinstance(model, str):
+        raise ValueError(f"the model is {shown(model)}, wanted a digest")
+    return Embeddings(vectors.astype(np.float32, copy=False), arrays["ids"], labels, columns, arrays["splits"], model)

@@ -16,7 +16,7 @@ from mfcl.data.labels import few_labels
 from mfcl.embeddings.linalg import check_measurable
 from mfcl.errors import MeasureError
 from mfcl.evaluation.linear_probe import Labelled, check_splits
-from mfcl.evaluation.logistic import LinearClassifier, fit_classifiers
+from mfcl.labelling.logistic import LinearClassifier, fit_classifiers
 
 SHARES = (0.1, 0.01, 1.0)
 """L2 strengths to try, as multiples of the mean squared length of a standardised vector; ties go to the earlier."""

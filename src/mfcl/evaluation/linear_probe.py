@@ -9,8 +9,8 @@ from jaxtyping import Bool, Float, Shaped
 
 from mfcl.embeddings.linalg import check_measurable
 from mfcl.errors import MeasureError
-from mfcl.evaluation.logistic import LinearClassifier, fit_classifiers
 from mfcl.evaluation.metrics import accuracy
+from mfcl.labelling.logistic import LinearClassifier, fit_classifiers
 
 STRENGTHS = (0.1, 1.0, 10.0, 100.0, 1000.0, 10_000.0)
 

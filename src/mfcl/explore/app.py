@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 import threading
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -132,33 +132,32 @@ class _Routes:
         return _packed(about, codes=codes.astype(np.int32), held=book.held(column).astype(np.uint8))
 
     def guesses(self, request: Request) -> Response:
-        column, wanted = _asked(request, "column"), request.query_params.get("part", "")
-        if not all(self._session.nearby.ready(part) for part in self._session.parts):
+        column = _asked(request, "column")
+        if not self._session.assistant.ready:
             return JSONResponse({"waiting": "the nearest clips are being looked for"}, 202)
         version = self._session.book.version
-        found = self._session.assistant.guesses(column, wanted)
+        found = self._session.assistant.guesses(column)
         if found is None:
             return JSONResponse({"waiting": "label at least two classes"}, 202)
-        about = {"values": list(found.classes), "part": found.part, "version": version}
+        self._session.choose(column)
+        about = {"values": list(found.classes), "way": found.way, "version": version}
         return _packed(about, codes=found.codes.astype(np.int32), confidence=found.confidence)
 
     def suggestions(self, request: Request) -> Response:
-        if not all(self._session.nearby.ready(part) for part in self._session.parts):
+        if not self._session.assistant.ready:
             return JSONResponse({"waiting": "the nearest clips are being looked for"}, 202)
         clips = self._session.assistant.suggestions(
             _asked(request, "column"),
             request.query_params.get("order", "useful"),
             _whole(request, "count", 20, 1, 500),
-            wanted=request.query_params.get("part", ""),
             label=request.query_params.get("label", ""),
         )
         return JSONResponse({"clips": clips})
 
     def estimate(self, request: Request) -> Response:
-        if not all(self._session.nearby.ready(part) for part in self._session.parts):
+        if not self._session.assistant.ready:
             return JSONResponse({"waiting": "the nearest clips are being looked for"}, 202)
-        column, wanted = _asked(request, "column"), request.query_params.get("part", "")
-        return JSONResponse(asdict(self._session.assistant.estimate(column, wanted)))
+        return JSONResponse(asdict(self._session.assistant.estimate(_asked(request, "column"))))
 
     def findings(self, request: Request) -> Response:
         kind, part = _asked(request, "kind"), _asked(request, "part")
@@ -176,7 +175,7 @@ class _Routes:
     def export(self, request: Request) -> Response:
         session, kind, column = self._session, request.path_params["kind"], _asked(request, "column")
         spread = request.query_params.get("spread") == "1"
-        guesses = session.assistant.guesses(column, request.query_params.get("part", "")) if spread else None
+        guesses = session.assistant.guesses(column) if spread else None
         rows = exports.labelled(session.book, column, guesses)
         if kind == "csv":
             if session.collection.recordings:
@@ -266,15 +265,16 @@ class _Routes:
                 f"search: the model gives {vector.shape[-1]} values, a clip has {session.collection.embeddings.dim}; "
                 "start with the run that embedded them"
             )
+        given = session.collection.embeddings
+        names = np.array(["the file"])
+        one = replace(given, vectors=vector, ids=names, labels={}, splits=np.array([""]))
         found: dict[str, Any] = {"near": {}, "guess": None}
         for part in session.parts:
-            places, distances = session.spaces.nearest(part, session.spaces.whiten(part, vector), 12)
+            places, distances = session.spaces.nearest(part, session.spaces.features(part, one), 12)
             found["near"][part] = {"clips": places, "distances": [round(one, 4) for one in distances]}
-        guesses = session.assistant.guesses(column) if column in session.book.columns else None
-        if guesses is not None:
-            near = found["near"][guesses.part]
-            label, share = session.assistant.read(guesses, near["clips"], near["distances"])
-            found["guess"] = {"label": label, "confidence": round(share, 3), "part": guesses.part}
+        read = session.assistant.read(column, one) if column in session.book.columns else None
+        if read is not None:
+            found["guess"] = {"label": read[0], "confidence": round(read[1], 3)}
         return found
 
     def _turned(self, step: Any) -> Response:

@@ -9,9 +9,8 @@ from jaxtyping import Bool, Float32, Float64, Int64, Shaped
 from mfcl.embeddings.nearest import top_k
 from mfcl.embeddings.projection import principal
 from mfcl.evaluation.knn import deal
-from mfcl.evaluation.logistic import fit_classifiers
-from mfcl.explore.nearby import Nearby
 from mfcl.explore.spaces import Spaces
+from mfcl.labelling.logistic import fit_classifiers
 
 MOST = 60
 """Most findings of a kind."""
@@ -54,9 +53,9 @@ class Finding:
         return asdict(self)
 
 
-def outliers(nearby: Nearby, part: str) -> list[Finding]:
+def outliers(spaces: Spaces, part: str) -> list[Finding]:
     """Return the clips that are furthest from their fifth nearest clip, the furthest first."""
-    distances = _distances(nearby, part)
+    distances = _distances(spaces, part)
     rank = min(5, distances.shape[1]) - 1
     if rank < 0:
         return []
@@ -72,10 +71,10 @@ def outliers(nearby: Nearby, part: str) -> list[Finding]:
     ]  # fmt: skip
 
 
-def duplicates(nearby: Nearby, part: str) -> list[Finding]:
+def duplicates(spaces: Spaces, part: str) -> list[Finding]:
     """Return pairs of clips that are nearly the same, the nearest first."""
-    places, _ = nearby.table(part)
-    distances = _distances(nearby, part)
+    places, _ = spaces.prepared.table(spaces.kind(part))
+    distances = _distances(spaces, part)
     if not distances.shape[1]:
         return []
     others = _others(places)
@@ -170,9 +169,9 @@ def _others(places: Int64[np.ndarray, "items near"]) -> Int64[np.ndarray, "items
     return others
 
 
-def _distances(nearby: Nearby, part: str) -> Float32[np.ndarray, "items others"]:
+def _distances(spaces: Spaces, part: str) -> Float32[np.ndarray, "items others"]:
     """Return the distances, one minus the cosine, to the other nearest clips."""
-    places, angles = nearby.table(part)
+    places, angles = spaces.prepared.table(spaces.kind(part))
     angles = angles[_kept(places)].reshape(len(places), -1)
     distances: Float32[np.ndarray, "items others"] = (1 - np.cos(angles)).astype(np.float32)
     return distances

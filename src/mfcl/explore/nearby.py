@@ -1,64 +1,78 @@
-"""The nearest clips of every clip, kept on disk, and the graph that labels spread over."""
+"""Features and graphs of a collection, made once; the nearest clips of every clip are kept on disk."""
 
 import threading
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32, Int64
 from scipy import sparse
 
+from mfcl import labelling
 from mfcl.core.files import replacing
 from mfcl.embeddings.alignment.ties import EDGES, graph
+from mfcl.embeddings.table import Embeddings
 from mfcl.embeddings.vector_graph import nearest_by_angle
-from mfcl.explore.spaces import Spaces
+
+Table = tuple[Int64[np.ndarray, "items _"], Float32[np.ndarray, "items _"]]
 
 
-class Nearby:
-    """Tables of nearest clips, one a part.
+class Prepared(labelling.Collection):
+    """A collection to label, whose graphs come from tables of nearest clips on disk.
 
     Args:
-        spaces: The vectors.
+        embeddings: Embeddings of all clips.
+        file: Kind of features -> the file of its table.
     """
 
-    def __init__(self, spaces: Spaces) -> None:
-        self._spaces = spaces
-        self._tables: dict[str, tuple[Int64[np.ndarray, "items _"], Float32[np.ndarray, "items _"]]] = {}
-        self._graphs: dict[str, sparse.csr_matrix] = {}
-        self._lock = threading.Lock()
+    def __init__(self, embeddings: Embeddings, file: Callable[[str], Path]) -> None:
+        super().__init__(embeddings)
+        self._file = file
+        self._tables: dict[str, Table] = {}
+        self._own: dict[str, sparse.csr_matrix] = {}
+        self._locks = {one.name: threading.RLock() for one in self.features}
 
-    def ready(self, part: str) -> bool:
-        """Return whether a part's table is in memory."""
-        return part in self._tables
+    @property
+    def kinds(self) -> list[str]:
+        """Kinds of features, the one first from which guesses come while little is known."""
+        return [way.features for way in self.ways if way.graph]
 
-    def table(self, part: str) -> tuple[Int64[np.ndarray, "items _"], Float32[np.ndarray, "items _"]]:
+    def matrix(self, kind: str) -> Float32[np.ndarray, "items features"]:
+        """Return the features of all clips; made once, whatever the number of threads that ask."""
+        with self._locks[kind]:
+            return super().matrix(kind)
+
+    def ready(self, kind: str) -> bool:
+        """Return whether a kind's graph is in memory."""
+        return kind in self._own
+
+    def table(self, kind: str) -> Table:
         """Return each clip's nearest clips and the angles to them in radians, nearest first; itself is among them."""
-        with self._lock:
-            if part not in self._tables:
-                self._tables[part] = self._read(part) or self._made(part)
-            return self._tables[part]
+        with self._locks[kind]:
+            if kind not in self._tables:
+                self._tables[kind] = self._read(kind) or self._made(kind)
+            return self._tables[kind]
 
-    def graph(self, part: str) -> sparse.csr_matrix:
-        """Return the graph of nearest clips; see `mfcl.embeddings.alignment.graph`."""
-        places, angles = self.table(part)
-        with self._lock:
-            if part not in self._graphs:
-                self._graphs[part] = graph(places, angles)
-            return self._graphs[part]
+    def graph(self, name: str) -> sparse.csr_matrix:
+        """Return the graph of nearest clips by one kind of features."""
+        with self._locks[name]:
+            if name not in self._own:
+                self._own[name] = graph(*self.table(name))
+            return self._own[name]
 
-    def _made(self, part: str) -> tuple[Int64[np.ndarray, "items _"], Float32[np.ndarray, "items _"]]:
-        vectors = self._spaces.vectors(part)
-        places, angles = nearest_by_angle(vectors, vectors, EDGES + 1)
-        path = self._spaces.map_file(part).with_suffix(".near.npz")
+    def _made(self, kind: str) -> Table:
+        features = self.matrix(kind)
+        places, angles = nearest_by_angle(features, features, EDGES + 1)
+        path = self._file(kind)
         with replacing(path) as temporary, temporary.open("wb") as file:
             np.savez(file, places=places.astype(np.int32), angles=angles)
         return places, angles
 
-    def _read(self, part: str) -> tuple[Int64[np.ndarray, "items _"], Float32[np.ndarray, "items _"]] | None:
-        path = self._spaces.map_file(part).with_suffix(".near.npz")
+    def _read(self, kind: str) -> Table | None:
         try:
-            with np.load(path, allow_pickle=False) as kept:
+            with np.load(self._file(kind), allow_pickle=False) as kept:
                 places, angles = kept["places"].astype(np.int64), kept["angles"].astype(np.float32)
         except (OSError, ValueError, KeyError, EOFError):
             return None
-        items = self._spaces.count
-        whole = places.shape == angles.shape == (items, min(EDGES + 1, items))
-        return (places, angles) if whole and places.size and 0 <= places.min() <= places.max() < items else None
+        whole = places.shape == angles.shape == (len(self), min(EDGES + 1, len(self)))
+        return (places, angles) if whole and 0 <= places.min() <= places.max() < len(self) else None

@@ -16,7 +16,6 @@ from mfcl.explore.assistant import Assistant
 from mfcl.explore.background import Background, place
 from mfcl.explore.collection import Collection
 from mfcl.explore.labels import LABEL, Cell, LabelBook, LabelsError, check_line, counts
-from mfcl.explore.nearby import Nearby
 from mfcl.explore.sounds import Sounds
 from mfcl.explore.spaces import Spaces
 
@@ -43,21 +42,30 @@ class Session:
             labels or collection.folder / LABELS, collection.embeddings.ids.tolist(), who=who or _me()
         )
         self.spaces = Spaces(collection)
-        self.nearby = Nearby(self.spaces)
         self.sounds = Sounds(collection.recordings)
         self.parts = list(collection.parts)
-        self.assistant = Assistant(self.spaces, self.nearby, self.book, self.parts)
+        self.assistant = Assistant(self.spaces, self.book)
         self.maps, self.work = Background(), Background()
         self._found: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
         self._lock = threading.Lock()
 
     def prepare(self) -> None:
-        """Begin what every page needs: maps in one thread, tables of neighbours in the other."""
+        """Begin what every page needs: maps in one thread, graphs of the nearest clips in the other."""
         for part in self.parts:
             if self.spaces.map(part) is None:
                 self.maps.start(f"map of {part}", _bind(place, self.spaces, part, self.maps))
-        for part in self.parts:
-            self.work.start(f"neighbours in {part}", _bind(self.nearby.graph, part))
+
+        def graphs() -> None:
+            for kind in self.spaces.prepared.kinds:
+                self.spaces.prepared.graph(kind)
+
+        self.work.start("nearest clips", graphs)
+
+    def choose(self, column: str) -> None:
+        """Choose the best way to spread a column's labels in the background, if enough of them are new."""
+        known = self.assistant.unchosen(column)
+        if known:
+            self.work.start(f"best guesses of {column} by {known} labels", _bind(self.assistant.choose, column))
 
     def close(self) -> None:
         """Stop what works in the background and close the labels."""
@@ -87,7 +95,7 @@ class Session:
             "waiting": [*self.maps.waiting, *self.work.waiting],
             "failed": [*self.maps.failed.values(), *self.work.failed.values()],
             "maps": {part: "t-SNE" if self.spaces.map(part) is not None else "PCA" for part in self.parts},
-            "neighbours": {part: self.nearby.ready(part) for part in self.parts},
+            "ways": self.assistant.ways,
         }
 
     def check_part(self, part: str) -> str:
@@ -158,7 +166,7 @@ class Session:
             if values is not None:
                 found = findings.doubtful(self.spaces, part, values)
             else:
-                found = (findings.outliers if kind == "outliers" else findings.duplicates)(self.nearby, part)
+                found = (findings.outliers if kind == "outliers" else findings.duplicates)(self.spaces, part)
             with self._lock:
                 self._found = {one: rows for one, rows in self._found.items() if one[:3] != key[:3]}
                 self._found[key] = [one.row() for one in found]

@@ -3,7 +3,6 @@
 import hashlib
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,12 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
 from mfcl.core.files import replacing
-from mfcl.embeddings.linalg import unit_rows
 from mfcl.embeddings.nearest import top_k
 from mfcl.embeddings.projection import drawn, principal
 from mfcl.embeddings.table import Embeddings
-from mfcl.embeddings.whitening import Whitening
-from mfcl.errors import MeasureError
 from mfcl.explore.collection import Collection
+from mfcl.explore.nearby import Prepared
+from mfcl.labelling.features import ALL
 
 PLACED = 20_000
 """Most clips that t-SNE places; of more, as many are drawn and the others put among their nearest drawn ones."""
@@ -46,15 +44,20 @@ class Spaces:
         """Number of clips."""
         return len(self._collection)
 
-    def vectors(self, part: str) -> Float32[np.ndarray, "items _"]:
-        """Return the whitened vectors of a part, each of length 1."""
-        found: Float32[np.ndarray, "items _"] = self._once("vectors", part, self._vectors)
+    @property
+    def prepared(self) -> Prepared:
+        """The collection with its features and graphs, as the engine of labelling sees it."""
+        found: Prepared = self._once("prepared", "", lambda _: Prepared(self._collection.embeddings, self._table_file))
         return found
 
-    def whitenings(self, part: str) -> dict[str, Whitening]:
-        """Return the whitening of each column range of a part, to place new clips by."""
-        found: dict[str, Whitening] = self._once("whitening", part, self._whitenings)
-        return found
+    def vectors(self, part: str) -> Float32[np.ndarray, "items _"]:
+        """Return the features of a part: its columns whitened, for comparison by the cosine."""
+        return self.prepared.matrix(self.kind(part))
+
+    def kind(self, part: str) -> str:
+        """Return the kind of features that a part's map shows: all of them where the part tells nothing."""
+        kinds = [one.name for one in self.prepared.features]
+        return part if part in kinds else ALL
 
     def neighbours(self, part: str, clip: int, k: int) -> tuple[list[int], list[float]]:
         """Return the nearest other clips and their distances, one minus the cosine, nearest first."""
@@ -73,14 +76,9 @@ class Spaces:
         ][:k]
         return [place for place, _ in pairs], [distance for _, distance in pairs]
 
-    def whiten(self, part: str, vectors: Float32[np.ndarray, "items _"]) -> Float32[np.ndarray, "items _"]:
-        """Whiten vectors of all parts, such as those of a new clip, as this part's clips were."""
-        given = self._collection.embeddings
-        names = np.full(len(vectors), "")
-        whole = Embeddings(vectors, names, {}, given.parts, names)
-        wanted = self._collection.parts[part]
-        chosen = whole.only(wanted) if wanted else whole
-        return unit_rows(chosen.whiten(self.whitenings(part)).vectors, np.float32)
+    def features(self, part: str, embeddings: Embeddings) -> Float32[np.ndarray, "items _"]:
+        """Return the features of other clips, such as a dropped file, as this part's clips have them."""
+        return self.prepared.kind(self.kind(part))(embeddings)
 
     def principal(self, part: str) -> Float32[np.ndarray, "items 2"]:
         """Return the first two principal components, within a square from -1 to 1."""
@@ -131,16 +129,8 @@ class Spaces:
         """Return the clips that t-SNE places."""
         return drawn(len(self._collection), PLACED)
 
-    def _vectors(self, part: str) -> Float32[np.ndarray, "items _"]:
-        return unit_rows(self._collection.part(part).whiten(self.whitenings(part)).vectors, np.float32)
-
-    def _whitenings(self, part: str) -> dict[str, Whitening]:
-        chosen = self._collection.part(part)
-        if (chosen.splits == "train").sum() < 2:
-            chosen = replace(chosen, splits=np.full(len(chosen), "train"))
-        if len(chosen) < 2:
-            raise MeasureError(f"explorer: wanted two clips or more to compare, got {len(chosen)}; give more")
-        return chosen.whitenings()
+    def _table_file(self, kind: str) -> Path:
+        return self._collection.folder / f"nearest-{kind}-{self._digest('')}.npz"
 
     def _clusters(self, part: str) -> Int64[np.ndarray, " items"]:
         from sklearn.cluster import KMeans  # slow to import
@@ -158,7 +148,7 @@ class Spaces:
 
     def _digest(self, part: str) -> str:
         def work(name: str) -> str:
-            chosen = self._collection.part(name)
+            chosen = self._collection.part(name) if name else self._collection.embeddings
             digest = hashlib.sha256(np.ascontiguousarray(chosen.vectors).tobytes())
             digest.update("\n".join(self._collection.embeddings.ids.tolist()).encode("utf-8", "backslashreplace"))
             return digest.hexdigest()[:16]

@@ -1,7 +1,5 @@
 """Turn recordings into voice vectors with a trained model; the only file here that loads torch."""
 
-import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,7 @@ from jaxtyping import Int64
 from mfcl.audio import Sound, heard, prepare
 from mfcl.audio.arrays import mono_samples, whole_rate
 from mfcl.audio.windows import check_window
-from mfcl.checkpoint import WEIGHTS, WHITENING
+from mfcl.checkpoint import model_digest
 from mfcl.data.decoding import LeftOut, recording_windows, whole_recordings
 from mfcl.data.manifest import Manifest
 from mfcl.embedder import Embedder, load
@@ -20,8 +18,6 @@ from mfcl.embeddings.parts import Part, matching
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import AudioError, GalleryError
 from mfcl.models.inference import Listed, embed_clips, part_bounds
-from mfcl.models.weights_file import digest
-from mfcl.recipe import to_dict
 from mfcl.voices.sound import Heard, HeardWindows, amount_of_sound, joined
 
 
@@ -48,7 +44,7 @@ class ModelListener:
         if not self.model.whitening:
             raise GalleryError(f"{folder}: no whitening was learned with this model; train it with this version")
         self.folder = str(folder.resolve())
-        self.digest = _digest(self.model)
+        self.digest = model_digest(self.model.checkpoint)
         names = part_bounds(self.model.model, "both")
         self.part = "voices" if "speaker" in {Part.parse(name).role for name in names} else ""
         used = matching(names, self.part) if self.part else names
@@ -117,14 +113,6 @@ class ModelListener:
         chosen = (table.only(self.part) if self.part else table).whiten(self.model.whitening)
         amounts = np.array([amount_of_sound(clip, rate) for clip in clips])
         return Heard(chosen.vectors, amounts[:, 0], amounts[:, 1], tuple(name for name, _ in sounds))
-
-
-def _digest(model: Embedder) -> str:
-    """Return the SHA-256 of the weights, the whitening and the recipe."""
-    files = [digest(model.folder / name) for name in (WEIGHTS, WHITENING)]
-    settings = to_dict(model.recipe)
-    wanted = {key: settings[key] for key in ("model", "preparation") if key in settings}
-    return hashlib.sha256(json.dumps([files, wanted], sort_keys=True).encode()).hexdigest()
 
 
 def _first(left_out: LeftOut) -> str:

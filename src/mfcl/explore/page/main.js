@@ -138,7 +138,7 @@ async function watch() {
       const status = await get("/api/status");
       lost = false;
       for (const map of maps) if (map.method !== status.maps[map.part]) await readMap(map);
-      const near = JSON.stringify(status.neighbours);
+      const near = JSON.stringify([status.ways, status.waiting.includes("nearest clips")]);
       if (version !== null && (status.version > version || near !== state.near)) { await readLabels(); await readGuesses(); }
       [version, state.near] = [Math.max(version ?? 0, status.version), near];
       for (const line of status.failed) if (!state.failed?.includes(line)) toast(line, true);

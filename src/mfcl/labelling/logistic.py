@@ -69,10 +69,38 @@ def fit_classifiers(
     fitted = {}
     for strength in sorted(strengths)[::-1]:  # strongest first: its solution is nearest to the zero start
         penalty = np.append(np.full(rows.shape[1] - 1, strength), 0.0)[:, None]  # 0 for the bias
-        weights = minimise(Problem(rows, narrow, truth, penalty), weights)
+        weights = minimise(Problem(rows, narrow, truth, penalty, np.ones((len(x), 1))), weights)
         turned_back = turned.back(weights[:-1]) / deviation[:, None]
         fitted[strength] = LinearClassifier(turned_back, weights[-1] - mean @ turned_back, classes)
     return fitted
+
+
+def fit_shares(
+    features: Float[np.ndarray, "items dim"],
+    shares: Float64[np.ndarray, "items classes"],
+    counts: Float64[np.ndarray, " items"],
+    *,
+    strength: int | float,
+) -> tuple[Float64[np.ndarray, "dim classes"], Float64[np.ndarray, " classes"]]:
+    """Fit a multinomial logistic regression on class shares in place of labels; return weights and bias.
+
+    Args:
+        features: Vectors to fit on, used as they are.
+        shares: Share of each class for each item; each row sums to 1.
+        counts: Weight of each item in the loss, 0 or more.
+        strength: Positive L2 strength; see `fit_classifiers`. The bias counts as a weight of a feature that is 1.
+
+    Raises:
+        MeasureError: the strength is not positive, or no item has a weight.
+    """
+    if strength <= 0 or not counts.sum() > 0:
+        raise MeasureError(f"classifier: wanted a positive L2 strength and weights, got {strength} and {counts.sum()}")
+    turned = turn(features.astype(np.float64))
+    rows = np.hstack([turned.coordinates, np.ones((len(features), 1))])
+    penalty = np.full((rows.shape[1], 1), float(strength))
+    start = np.zeros((rows.shape[1], shares.shape[1]))
+    weights = minimise(Problem(rows, rows.astype(np.float32), shares, penalty, counts[:, None]), start)
+    return turned.back(weights[:-1]), weights[-1]
 
 
 @dataclass(frozen=True)
@@ -105,15 +133,17 @@ def turn(features: Float64[np.ndarray, "items dim"]) -> Turned:
 
 @dataclass(frozen=True)
 class Problem:
-    """The loss to minimise: the sum of the cross-entropies plus half the penalty times the squared weights."""
+    """The loss to minimise: the weighted sum of the cross-entropies plus half the penalty times the squared weights."""
 
     rows: Float64[np.ndarray, "items columns"]
     """Coordinates, and a last column of ones for the bias."""
     narrow: Float32[np.ndarray, "items columns"]
     """`rows` in single precision, for curvatures: they only shape the step, whose loss is computed exactly."""
     truth: Float64[np.ndarray, "items classes"]
-    """One-hot labels."""
+    """One-hot labels, or shares of the classes that sum to 1."""
     penalty: Float64[np.ndarray, "columns 1"]
+    counts: Float64[np.ndarray, "items 1"]
+    """Weight of each item."""
 
     def loss(
         self, weights: Float64[np.ndarray, "columns classes"]
@@ -123,7 +153,8 @@ class Problem:
         scores -= scores.max(axis=1, keepdims=True)
         chances = np.exp(scores)
         sums = chances.sum(axis=1, keepdims=True)
-        loss = np.log(sums).sum() - (scores * self.truth).sum() + 0.5 * (self.penalty * weights**2).sum()
+        entropies = self.counts * (np.log(sums) - (scores * self.truth).sum(axis=1, keepdims=True))
+        loss = entropies.sum() + 0.5 * (self.penalty * weights**2).sum()
         return float(loss), chances / sums
 
 
@@ -133,9 +164,10 @@ def minimise(
     """Return the weights of the lowest loss, by Newton's method with backtracking line search."""
     loss, chances = problem.loss(weights)
     for _ in range(NEWTON_STEPS):
-        gradient = ((chances - problem.truth).T @ problem.rows).T + problem.penalty * weights
+        gradient = ((problem.counts * (chances - problem.truth)).T @ problem.rows).T + problem.penalty * weights
         narrow = chances.astype(np.float32)
-        curvature = (problem.narrow**2).T @ (narrow * (1 - narrow)) + problem.penalty
+        counts = problem.counts.astype(np.float32)
+        curvature = (problem.narrow**2).T @ (counts * narrow * (1 - narrow)) + problem.penalty
         curvature = np.maximum(curvature, 1e-6)
         reach = float((gradient**2 / curvature).sum())  # about twice the possible decrease of the loss
         if reach <= TOLERANCE * loss:
@@ -160,13 +192,13 @@ def newton_step(
     error: float,
 ) -> Float64[np.ndarray, "columns classes"]:
     """Return the Newton step by conjugate gradients, to the relative error `error`."""
-    step = np.zeros_like(gradient)
+    step, counts = np.zeros_like(gradient), problem.counts.astype(np.float32)
     residual, scaled = -gradient, -gradient / curvature
     direction, left = scaled, float((-gradient * scaled).sum())
     goal = error**2 * left
     for _ in range(GRADIENT_STEPS):
         change = problem.narrow @ direction.astype(np.float32)
-        change = chances * (change - (chances * change).sum(axis=1, keepdims=True))
+        change = counts * chances * (change - (chances * change).sum(axis=1, keepdims=True))
         product = (change.T @ problem.narrow).T + problem.penalty * direction
         bend = float((direction * product).sum())
         if left <= goal or bend <= 0:

@@ -1,0 +1,136 @@
+"""Choose, by cross-validation over the given labels alone, by which graph they are spread."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Bool, Int64, Shaped
+
+from mfcl.core.random import generator
+from mfcl.labelling.propagate import Spread
+
+FEWEST = 10
+"""Fewest labels that can be hidden and read again for a choice; with fewer the first way is taken."""
+FOLDS = 5
+MOST_FOLDS = 40
+VALUES = 200_000
+"""Recordings times folds: small collections have more folds, which hide fewer labels at once."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to spread labels.
+
+    Attributes:
+        name: Its name.
+        graph: Name of its graph; "" if the labels are not spread by a graph.
+        features: Kind of features that the classifier reads.
+    """
+
+    name: str
+    graph: str
+    features: str
+
+
+@dataclass(frozen=True)
+class Checked:
+    """How well a way reads given labels that were hidden from it.
+
+    Attributes:
+        way: Name of the way.
+        right: Labels that it read right.
+        count: Labels that were hidden.
+        rights: Whether each hidden label was read right.
+    """
+
+    way: str
+    right: int
+    count: int
+    rights: tuple[bool, ...]
+
+    @property
+    def share(self) -> float:
+        """Share that was read right, 0 to 1."""
+        return self.right / self.count
+
+
+@runtime_checkable
+class Spreads(Protocol):
+    """What the choice needs of a collection."""
+
+    @property
+    def ways(self) -> Sequence[Way]:
+        """All ways."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def spread_sets(self, way: Way, sets: Shaped[np.ndarray, "sets items"]) -> list[Spread]:
+        """Spread several sets of labels."""
+        ...
+
+
+def checked_ways(collection: Spreads, labels: Shaped[np.ndarray, " items"], *, seed: int) -> tuple[Checked, ...]:
+    """Hide given labels in turn, and count for each way how many it reads right from the others.
+
+    Only labels of classes with two or more are hidden: another's class would be gone.
+    """
+    fold = folds_of(labels, seed=seed, most=VALUES // max(1, len(collection)))
+    if fold is None:
+        return ()
+    sets = hidden_sets(labels, fold)
+    found = []
+    for way in collection.ways:
+        spreads = collection.spread_sets(way, sets)
+        rights = np.zeros(len(labels), dtype=np.bool_)
+        for part, spread in enumerate(spreads):
+            inside = fold == part
+            rights[inside] = spread.labels[inside] == labels[inside]
+        hidden = rights[fold >= 0]
+        found.append(Checked(way.name, int(hidden.sum()), len(hidden), tuple(hidden.tolist())))
+    return tuple(found)
+
+
+def chosen_way(ways: Sequence[Way], checked: Sequence[Checked]) -> Way:
+    """Return the way that read most labels right, if it is clearly better than all ways before it.
+
+    It is clearly better if it alone is right for more labels than chance would give: more by one standard error of the
+    difference, which is the root of the labels that only one of both reads right.
+    """
+    best = 0
+    for place in range(1, len(checked)):
+        better = np.array(checked[place].rights, dtype=np.int64)
+        worse = np.array(checked[best].rights, dtype=np.int64)
+        gain, differ = int((better - worse).sum()), int((better != worse).sum())
+        if gain > np.sqrt(differ):
+            best = place
+    return ways[best]
+
+
+def folds_of(
+    labels: Shaped[np.ndarray, " items"], *, seed: int, most: int = MOST_FOLDS
+) -> Int64[np.ndarray, " items"] | None:
+    """Return the fold in which each label is hidden, -1 for none; None if too few can be hidden.
+
+    Each class is dealt evenly, so that every fold leaves labels of every class.
+    """
+    _, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    several: Bool[np.ndarray, " items"] = (labels != "") & (counts[codes] >= 2)
+    places = np.flatnonzero(several)
+    if len(places) < FEWEST:
+        return None
+    count = int(min(len(places), max(FOLDS, min(most, MOST_FOLDS))))
+    shuffled = generator(seed, "label folds").permutation(places)
+    ordered = shuffled[np.argsort(codes[shuffled], kind="stable")]
+    fold = np.full(len(labels), -1, dtype=np.int64)
+    fold[ordered] = np.arange(len(ordered)) % count
+    return fold
+
+
+def hidden_sets(
+    labels: Shaped[np.ndarray, " items"], fold: Int64[np.ndarray, " items"]
+) -> Shaped[np.ndarray, "sets items"]:
+    """Return the labels that are left when each fold is hidden."""
+    parts = np.arange(int(fold.max()) + 1)
+    return np.where(fold[None] == parts[:, None], "", labels[None])

@@ -1,0 +1,123 @@
+"""Features for labelling: chosen parts of embeddings, whitened by the recordings at hand."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Float32
+
+from mfcl.embeddings.linalg import check_measurable
+from mfcl.embeddings.parts import Part
+from mfcl.embeddings.table import Embeddings
+from mfcl.embeddings.whitening import Whitening, fit_centring, fit_whitening
+from mfcl.errors import MeasureError
+
+ALL = "all"
+WORDS = "words"
+VOICES = "voices"
+SPREAD_AT_LEAST = 1e-6
+"""Standard deviation below which a part is the same for all recordings: one that the model did not learn is 0."""
+ROWS_AT_ONCE = 8192
+
+Vectors = Embeddings | Float[np.ndarray, "items dim"]
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """Parts of an embedding, each whitened and of length 1, side by side.
+
+    Attributes:
+        name: `words`, `voices` or `all`.
+        whitenings: Of each part; "" stands for a matrix without parts.
+    """
+
+    name: str
+    whitenings: Mapping[str, Whitening]
+
+    @property
+    def dim(self) -> int:
+        """Number of features."""
+        return sum(one.directions.shape[1] for one in self.whitenings.values())
+
+    def __call__(self, vectors: Vectors) -> Float32[np.ndarray, "items features"]:
+        """Return the features of some recordings.
+
+        Raises:
+            MeasureError: a part is missing or has another size, or a vector is not finite.
+        """
+        table = as_embeddings(vectors)
+        check_measurable(table.vectors, np.ones(len(table)), what="labelling")
+        found = np.empty((len(table), self.dim), dtype=np.float32)
+        edges = np.cumsum([0, *(one.directions.shape[1] for one in self.whitenings.values())])
+        for (name, whitening), (start, stop) in zip(self.whitenings.items(), itertools.pairwise(edges), strict=True):
+            part = table.part(name) if name else table.vectors
+            for first in range(0, len(table), ROWS_AT_ONCE):
+                found[first : first + ROWS_AT_ONCE, start:stop] = whitening(part[first : first + ROWS_AT_ONCE])
+        return found
+
+
+def fit_features(vectors: Vectors) -> list[Features]:
+    """Return the features that labels may be read from: of the words' parts, of all parts, of the voices' parts.
+
+    Embeddings without such parts, or a matrix, have only one kind, `all`. A part that is the same for all recordings is
+    left out. Projections are only centred, as elsewhere.
+
+    Args:
+        vectors: Embeddings of the recordings, two or more.
+
+    Raises:
+        MeasureError: there are fewer than two, a vector is not finite, or all vectors are equal.
+    """
+    table = as_embeddings(vectors)
+    check_measurable(table.vectors, np.ones(len(table)), what="labelling")
+    if len(table) < 2:
+        raise MeasureError(f"labelling: wanted 2 recordings or more, got {len(table)}; give more")
+    fitted: dict[str, Whitening] = {}
+    for name in table.parts or ("",):
+        part = table.part(name) if name else table.vectors
+        if float(part.std(axis=0).max()) > SPREAD_AT_LEAST:
+            fitted[name] = (fit_centring if Part.parse(name).stage == "projection" else fit_whitening)(part)
+    if not fitted:
+        raise MeasureError("labelling: wanted vectors that differ, but all are equal; embed with another model")
+    roles = {name: Part.parse(name).role for name in fitted}
+    kinds = {
+        WORDS: [name for name, role in roles.items() if role == "content"],
+        ALL: list(fitted),
+        VOICES: [name for name, role in roles.items() if role == "speaker"],
+    }
+    if not (kinds[WORDS] and kinds[VOICES]):
+        kinds = {ALL: list(fitted)}
+    return [Features(kind, {name: fitted[name] for name in names}) for kind, names in kinds.items()]
+
+
+def ordered_kinds(features: Sequence[Features], *, aligned: bool) -> list[str]:
+    """Return the kinds of features, the one first that is likely to tell classes apart best.
+
+    Words' parts come first where recordings can be told apart by alignment, as words and calls are; of scenes and
+    textures, all parts together tell more. A model has landmarks only if alignment told its training recordings apart.
+
+    Args:
+        features: All kinds.
+        aligned: A graph by alignment is given.
+    """
+    names = [one.name for one in features]
+    landmarks = any(Part.parse(part).stage == "landmarks" for one in features for part in one.whitenings)
+    return names if aligned or landmarks else sorted(names, key=lambda name: name != ALL)
+
+
+def as_embeddings(vectors: Vectors) -> Embeddings:
+    """Return a matrix as embeddings without parts or model; embeddings as they are.
+
+    Raises:
+        MeasureError: neither embeddings nor a matrix.
+    """
+    if isinstance(vectors, Embeddings):
+        return vectors
+    matrix = np.asarray(vectors)
+    if matrix.ndim != 2 or matrix.dtype.kind not in "fiu":
+        raise MeasureError(
+            f"labelling: wanted embeddings or a matrix (recordings, values), got {matrix.dtype} of shape {matrix.shape}"
+        )
+    names = np.array([str(place) for place in range(len(matrix))], dtype=np.str_)
+    return Embeddings(matrix.astype(np.float32), names, {}, {}, np.full(len(matrix), ""))
