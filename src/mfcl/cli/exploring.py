@@ -2,8 +2,11 @@
 
 import argparse
 import sys
+import webbrowser
+from typing import Any
 
 from mfcl.cli import options
+from mfcl.core.files import check_file_place
 from mfcl.errors import MfclError
 
 
@@ -22,6 +25,9 @@ def add_commands(command: options.Command) -> None:
     explore.add_argument("--host", default="127.0.0.1", help="address to listen at; others need --allow-remote")
     explore.add_argument("--allow-remote", action="store_true", help="let other computers reach the page")
     explore.add_argument("--open", action="store_true", help="open the page in a browser")
+    explore.add_argument("--export", type=options.path, metavar="DIR", help="write a site that needs no server")
+    explore.add_argument("--parquet", type=options.path, metavar="FILE", help="write a table for embedding-atlas")
+    explore.add_argument("--with-audio", action="store_true", help="put the sound into --export and --parquet too")
     options.quiet(explore)
 
 
@@ -37,17 +43,10 @@ def _explore(given: argparse.Namespace) -> None:
         raise MfclError(
             f"{error.name} is not installed, and `mfcl explore` needs it; install it with pip install 'mfcl[explore]'"
         ) from None
-    from mfcl.explore.collection import open_collection
-    from mfcl.explore.session import Session
-
-    bound = bound_socket(given.host, given.port)
-    with bound:
-        collection = open_collection(
-            given.place, audio=given.audio, data_root=given.data_root, model=given.model, progress=not given.quiet
-        )
-        for note in collection.notes:
-            print(f"note: {note}", file=sys.stderr)
-        session = Session(collection, labels=given.labels, who=given.who)
+    if given.export or given.parquet:
+        return _write(given)
+    with bound_socket(given.host, given.port) as bound:
+        session = _opened(given)
         try:
             port, token = bound.getsockname()[1], new_token()
             app = Guard(make_app(session), token=token, host=given.host, port=port)
@@ -55,14 +54,46 @@ def _explore(given: argparse.Namespace) -> None:
             address = f"http://{name}:{port}/?token={token}"
 
             def ready() -> None:
-                print(f"{collection.name}: {len(collection)} clips; labels are kept in {session.book.path}")
+                about = session.collection
+                print(f"{about.name}: {len(about)} clips; labels are kept in {session.book.path}")
                 print(f"open {address}\nCtrl-C stops", flush=True)
                 session.prepare()
                 if given.open:
-                    import webbrowser
-
                     webbrowser.open(address)
 
             serve(app, bound, ready=ready)
         finally:
             session.close()
+
+
+def _opened(given: argparse.Namespace) -> Any:
+    from mfcl.explore.collection import open_collection
+    from mfcl.explore.session import Session
+
+    collection = open_collection(
+        given.place, audio=given.audio, data_root=given.data_root, model=given.model, progress=not given.quiet
+    )
+    for note in collection.notes:
+        print(f"note: {note}", file=sys.stderr)
+    return Session(collection, labels=given.labels, who=given.who)
+
+
+def _write(given: argparse.Namespace) -> None:
+    from mfcl.explore.parquet import write_parquet
+    from mfcl.explore.site import write_site
+
+    if given.parquet:
+        check_file_place(given.parquet)
+    session = _opened(given)
+    try:
+        if given.export:
+            heard, silent = write_site(session, given.export, audio=given.with_audio, shown=not given.quiet)
+            sound = (
+                f", {heard} with sound" + (f", {silent} cannot be read" if silent else "") if given.with_audio else ""
+            )
+            print(f"{given.export / 'index.html'}: {len(session.collection)} clips{sound}; open it in a browser")
+        if given.parquet:
+            write_parquet(session, given.parquet, audio=given.with_audio)
+            print(f"{given.parquet}: {len(session.collection)} rows")
+    finally:
+        session.close()
