@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float64, Int64
 
 from mfcl.errors import AudioError
 
@@ -36,6 +36,19 @@ def window_starts(samples: int, size: int, step: int) -> Int64[np.ndarray, " win
     """
     starts = np.arange(0, max(1, samples - size + 1), step, dtype=np.int64)
     return np.append(starts, samples - size) if starts[-1] + size < samples else starts
+
+
+def window_edges(
+    starts: Float64[np.ndarray, " windows"], ends: Float64[np.ndarray, " windows"]
+) -> Float64[np.ndarray, " edges"]:
+    """Return the times between which each window's answer holds: half-way between the middles of neighbours.
+
+    Example:
+        >>> window_edges(np.array([0.0, 1.0, 2.0]), np.array([2.0, 3.0, 4.0])).tolist()
+        [0.0, 1.5, 2.5, 4.0]
+    """
+    middles = (starts + ends) / 2
+    return np.concatenate([starts[:1], (middles[1:] + middles[:-1]) / 2, ends[-1:]])
 
 
 def window_samples(window: int | float, hop: int | float, sample_rate: int) -> tuple[int, int]:

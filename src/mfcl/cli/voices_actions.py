@@ -101,6 +101,7 @@ def identify(given: argparse.Namespace) -> None:
 
 def _turns(gallery: Any, given: argparse.Namespace, form: str) -> str:
     from mfcl.core.console import table
+    from mfcl.data.annotations import written
     from mfcl.voices import turns
 
     hop = given.window / 4 if given.hop is None else given.hop
@@ -109,9 +110,7 @@ def _turns(gallery: Any, given: argparse.Namespace, form: str) -> str:
     if form == "json":
         return json.dumps([_plain(one) for one in found], indent=2, ensure_ascii=False)
     if form in ("rttm", "audacity"):
-        if form == "audacity" and len({turn.source for turn in found}) > 1:
-            raise MfclError("audacity: a label track is for one recording; give one file")
-        return (turns.rttm if form == "rttm" else turns.audacity)(found).rstrip("\n")
+        return written(found, form).rstrip("\n")
     return table(turn_rows(found), ["file", "from, s", "to, s", "who", "score"])
 
 

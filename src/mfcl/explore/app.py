@@ -174,6 +174,9 @@ class _Routes:
 
     def export(self, request: Request) -> Response:
         session, kind, column = self._session, request.path_params["kind"], _asked(request, "column")
+        if kind == "classifier":
+            content = exports.classifier_zip(session.assistant.fitted(column).classifier)
+            return _download(content, f"{column}-classifier.zip", "application/zip")
         spread = request.query_params.get("spread") == "1"
         guesses = session.assistant.guesses(column) if spread else None
         rows = exports.labelled(session.book, column, guesses)

@@ -1,10 +1,13 @@
 """Labels as files: a list of recordings (CSV), and Audacity's and Raven's tables of labels in long recordings."""
 
+import csv
 import io
 import re
+import tempfile
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -15,6 +18,7 @@ from mfcl.errors import AudioError, MfclError
 from mfcl.explore.assistant import Guesses
 from mfcl.explore.collection import Collection
 from mfcl.explore.labels import LabelBook
+from mfcl.labelling import LabelClassifier, save_classifier
 
 HOW, SHARE = "_how", "_confidence"
 """Endings of the columns that say how a label came and how sure a guess is."""
@@ -78,8 +82,6 @@ def manifest_csv(collection: Collection, column: str, rows: Sequence[Labelled], 
 
 def ids_csv(collection: Collection, column: str, rows: Sequence[Labelled]) -> bytes:
     """Return ids and labels alone, for clips whose recordings are not known."""
-    import csv
-
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(["id", column, column + HOW, column + SHARE])
@@ -110,6 +112,16 @@ def raven_zip(collection: Collection, column: str, rows: Sequence[Labelled]) -> 
         ]
         tables[name] = "\n".join([head + re.sub(r"[\t\r\n]", " ", column), *lines]) + "\n"
     return _zipped(tables, ".selections.txt")
+
+
+def classifier_zip(classifier: LabelClassifier) -> bytes:
+    """Return a classifier's folder as a zip archive, for `mfcl classify --classifier` once it is unpacked."""
+    made = io.BytesIO()
+    with tempfile.TemporaryDirectory(prefix="mfcl-") as folder, zipfile.ZipFile(made, "w") as archive:
+        save_classifier(classifier, folder)
+        for path in sorted(Path(folder).iterdir()):
+            archive.write(path, f"classifier/{path.name}")
+    return made.getvalue()
 
 
 def _recording(collection: Collection, clip: int) -> Recording:

@@ -2,8 +2,10 @@
 
 from mfcl.labelling.choosing import Checked, Way
 from mfcl.labelling.classifier import UNKNOWN, LabelClassifier, Predictions
+from mfcl.labelling.classifier_file import load_classifier, save_classifier
 from mfcl.labelling.collection import Collection, Fitted, fit_classifier
 from mfcl.labelling.estimate import Estimate, draw_held_out, estimate
+from mfcl.labelling.events import EventSettings, find_events
 from mfcl.labelling.propagate import Spread, propagate, propagate_each
 from mfcl.labelling.suggest import suggest
 
@@ -12,6 +14,7 @@ __all__ = [
     "Checked",
     "Collection",
     "Estimate",
+    "EventSettings",
     "Fitted",
     "LabelClassifier",
     "Predictions",
@@ -19,8 +22,11 @@ __all__ = [
     "Way",
     "draw_held_out",
     "estimate",
+    "find_events",
     "fit_classifier",
+    "load_classifier",
     "propagate",
     "propagate_each",
+    "save_classifier",
     "suggest",
 ]

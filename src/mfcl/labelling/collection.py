@@ -147,8 +147,8 @@ class Collection:
         classes = len(np.unique(known[known != ""]))
         if classes < 2:
             raise MeasureError(
-                f"classifier: wanted labels of 2 or more classes, got {classes}; label more, or mark recordings of none "
-                "of them `unknown`"
+                f"classifier: wanted labels of 2 or more classes, got {classes}; label more, or mark recordings of "
+                "none of them `unknown`"
             )
         found = () if way is not None else self.check(known, seed=seed)
         chosen = chosen_way(self.ways, found) if way is None else self.way(way)

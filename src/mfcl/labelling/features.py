@@ -95,15 +95,19 @@ def ordered_kinds(features: Sequence[Features], *, aligned: bool) -> list[str]:
     """Return the kinds of features, the one first that is likely to tell classes apart best.
 
     Words' parts come first where recordings can be told apart by alignment, as words and calls are; of scenes and
-    textures, all parts together tell more. A model has landmarks only if alignment told its training recordings apart.
+    textures, all parts together tell more.
 
     Args:
         features: All kinds.
         aligned: A graph by alignment is given.
     """
     names = [one.name for one in features]
-    landmarks = any(Part.parse(part).stage == "landmarks" for one in features for part in one.whitenings)
-    return names if aligned or landmarks else sorted(names, key=lambda name: name != ALL)
+    return names if aligned or has_landmarks(features) else sorted(names, key=lambda name: name != ALL)
+
+
+def has_landmarks(features: Sequence[Features]) -> bool:
+    """Return whether the model of these features has landmarks: alignment told its training recordings apart."""
+    return any(Part.parse(part).stage == "landmarks" for one in features for part in one.whitenings)
 
 
 def as_embeddings(vectors: Vectors) -> Embeddings:

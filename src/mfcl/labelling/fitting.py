@@ -66,7 +66,8 @@ def fitted_classifier(
         seed: Seed of draws and folds.
     """
     features = collection.matrix(way.features)
-    weights, bias = weights_of(features, labels, spread, alone=not way.graph, seed=seed)
+    exact = weights_of(features, labels, spread, alone=not way.graph, seed=seed)
+    weights, bias = (one.astype(np.float32).astype(np.float64) for one in exact)  # as they are saved
     sharpness, notes = _sharpness(collection, way, labels, spread, seed=seed)
     centres = centres_of(features, labels, spread)
     farthest = farthest_of(distances_to(features, centres), labels, spread)

@@ -107,7 +107,7 @@ def _label(name: str, drawn: Sequence[MapPicture], number: Mapping[str, int], pa
                 found[number[clip]] = value
     tested = {value for value, side in zip(found, part, strict=True) if side == 0}
     # the test part's values first: what the page shows of it looks the same with and without the other clips
-    values = sorted(set(found), key=lambda value: (value not in tested, _natural(value)))
+    values = sorted(set(found), key=lambda value: (value not in tested, natural(value)))
     places = {value: place for place, value in enumerate(values)}
     return {
         "name": shortened(name),
@@ -116,20 +116,28 @@ def _label(name: str, drawn: Sequence[MapPicture], number: Mapping[str, int], pa
     }
 
 
-def _natural(text: str) -> list[tuple[int, int, str]]:
+def natural(text: str) -> list[tuple[int, int, str]]:
     """Return what sorts `2` before `10`."""
     parts = re.findall(r"[0-9]{1,18}|[^0-9]+", text)
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
 
 
 def _map(one: MapPicture, number: Mapping[str, int]) -> dict[str, Any]:
-    """Return one map's places, of equal scale in both directions and in the middle."""
+    """Return one map's places."""
     kept = [place for place, name in enumerate(one.ids) if name in number]
-    x, y = ([float(axis[place]) for place in kept] for axis in (one.x, one.y))
+    across, up = on_grid(*([float(axis[place]) for place in kept] for axis in (one.x, one.y)))
+    name = shortened(wording.name(one.representation))
+    return {"name": name, "seed": one.seed, "of": [number[one.ids[place]] for place in kept], "x": across, "y": up}
+
+
+def on_grid(x: Sequence[float], y: Sequence[float]) -> tuple[list[int], list[int]]:
+    """Return places on the grid, of equal scale in both directions and in the middle.
+
+    Example:
+        >>> on_grid([0.0, 2.0], [0.0, 1.0])
+        ([0, 1000], [750, 250])
+    """
     width = max(max(x) - min(x), max(y) - min(y)) or 1.0
     middle_x, middle_y = (max(x) + min(x)) / 2, (max(y) + min(y)) / 2
     across = [round(GRID * (0.5 + (value - middle_x) / width)) for value in x]
-    up = [round(GRID * (0.5 - (value - middle_y) / width)) for value in y]
-    clips = [number[one.ids[place]] for place in kept]
-    name = shortened(wording.name(one.representation))
-    return {"name": name, "seed": one.seed, "of": clips, "x": across, "y": up}
+    return across, [round(GRID * (0.5 - (value - middle_y) / width)) for value in y]

@@ -78,7 +78,7 @@ def render(study: Study, *, with_audio: bool = False, data_root: Path | None = N
         maps["sounds"] = {place: sounds.addresses[name] for place, name in enumerate(ids) if name in sounds.addresses}
         notes += [f"Sound: {sounds.note}."] if sounds.note else []
     method = study.pictures.method
-    return _template().render(
+    return template("page.html").render(
         about=study.about, version=mfcl.__version__, title=facts.title(study), facts=facts.first(study),
         headline=text.headline(study), tally=text.tally(study), tiles=tiles(study.summaries), maps=maps,
         map_json=in_script(maps) if maps else None, audio=bool(maps and maps["sounds"]), sections=sections(study),
@@ -86,7 +86,7 @@ def render(study: Study, *, with_audio: bool = False, data_root: Path | None = N
         method_drawings=(method_picture(method, 1040, "wide"), method_picture(method, 348, "narrow")) if method else (),
         crops=facts.crop_words(method) if method else "", notes=notes, foremost=_foremost(notes), letters=LETTERS,
         origin=facts.origin(study.about), interval=facts.interval_words(study), terms=glossary.terms(),
-        shapes=SHAPES, source=_source, bound=_bound, told=told,
+        shapes=SHAPES, source=source, bound=_bound, told=told,
     )  # fmt: skip
 
 
@@ -109,13 +109,14 @@ def in_script(value: Any) -> Markup:
 
 
 @functools.cache
-def _template() -> jinja2.Template:
+def template(name: str) -> jinja2.Template:
+    """Return a template of the package."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("mfcl.report", "template"), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["short"] = shortened
-    return environment.get_template("page.html")
+    return environment.get_template(name)
 
 
 def _bound(text: str) -> str:
@@ -142,7 +143,7 @@ def told(text: str) -> Markup:
     return Markup(TERMS.sub(mark, str(escape(_bound(text)))))  # noqa: S704  # escaped before terms are marked
 
 
-def _source(name: str) -> Markup:
+def source(name: str) -> Markup:
     """Return a style sheet or script of the page."""
     loader = jinja2.PackageLoader("mfcl.report", "template")
     return Markup(loader.get_source(jinja2.Environment(autoescape=True), name)[0])  # noqa: S704  # the package's own file

@@ -1,13 +1,11 @@
-"""Who speaks when: windows' scores smoothed to turns, and their formats."""
+"""Who speaks when: windows' scores smoothed to turns."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
 
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from mfcl.core.console import printable
+from mfcl.audio.windows import window_edges
 from mfcl.voices.decisions import UNKNOWN
 
 PAUSE_DB = 25.0
@@ -73,7 +71,7 @@ def turns(
         float(best[window]) if place == len(followed) else float(scores[window, followed[place]])
         for window, place in enumerate(path.tolist())
     ]
-    edges = _edges(starts, ends)
+    edges = window_edges(starts, ends)
     found: list[Turn] = []
     inside: list[float] = []
     for window in np.flatnonzero(speaks).tolist():
@@ -111,35 +109,6 @@ def best_path(states: Float64[np.ndarray, "windows states"], switch: int | float
     return path
 
 
-def rttm(found: Sequence[Turn]) -> str:
-    """Return turns in NIST's Rich Transcription Time Marked format.
-
-    Example:
-        >>> print(rttm([Turn("talk one.wav", 0.5, 2.0, "Ada L", 4.0)]), end="")
-        SPEAKER talk_one 1 0.500 1.500 <NA> <NA> Ada_L <NA> <NA>
-    """
-    return "".join(
-        f"SPEAKER {_word(PurePath(turn.source).stem)} 1 {turn.start:.3f} {turn.end - turn.start:.3f} "
-        f"<NA> <NA> {_word(turn.name)} <NA> <NA>\n"
-        for turn in found
-    )
-
-
-def audacity(found: Sequence[Turn]) -> str:
-    r"""Return turns as a label track of Audacity: start, end and name with tabs.
-
-    Example:
-        >>> audacity([Turn("a.wav", 0.5, 2.0, "Ada", 4.0)])
-        '0.500000\t2.000000\tAda\n'
-    """
-    return "".join(f"{turn.start:.6f}\t{turn.end:.6f}\t{printable(turn.name)}\n" for turn in found)
-
-
-def _word(text: str) -> str:
-    """Return a text without spaces, as RTTM wants its fields."""
-    return "_".join(printable(text).split()) or "_"
-
-
 def _followed(scores: Float64[np.ndarray, "windows voices"], threshold: int | float) -> Int64[np.ndarray, " followed"]:
     """Return the voices that are the best of some window and reach the threshold, the most frequent ones."""
     if not scores.shape[1]:
@@ -148,11 +117,3 @@ def _followed(scores: Float64[np.ndarray, "windows voices"], threshold: int | fl
     reached = best[scores[np.arange(len(scores)), best] >= threshold]
     voices, counts = np.unique(reached, return_counts=True)
     return np.asarray(voices[np.argsort(-counts, kind="stable")][:MOST_NAMES], dtype=np.int64)
-
-
-def _edges(
-    starts: Float64[np.ndarray, " windows"], ends: Float64[np.ndarray, " windows"]
-) -> Float64[np.ndarray, " edges"]:
-    """Return the times between which each window's answer holds: half-way between the middles of neighbours."""
-    middles = (starts + ends) / 2
-    return np.concatenate([starts[:1], (middles[1:] + middles[:-1]) / 2, ends[-1:]])

@@ -6,6 +6,7 @@ import { on, state } from "./state.js";
 
 const FILES = [
   ["csv", "List of recordings (CSV)", "read by every mfcl command, and by a spreadsheet"],
+  ["classifier", "Classifier (zip)", "a folder for mfcl classify, fitted on your labels and their spread"],
   ["audacity", "Audacity label tracks (zip)", "a text file for each recording"],
   ["raven", "Raven selection tables (zip)", "a table for each recording"],
 ];

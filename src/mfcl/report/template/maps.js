@@ -199,7 +199,14 @@
     for (const panel of panels) if ("follow" in panel.dataset) draw(panel, Number(choice.value), every);
     if (clips) document.getElementById("alone").hidden = !every || data.maps[Number(choice.value)].of.some((clip) => data.part[clip]);
   };
+  const labels = document.getElementById("label"); // one map, and a choice of its colours
+  const recolour = () => {
+    for (const panel of panels) [panel.dataset.label, panel.every] = [labels.value, undefined];
+    follow();
+  };
   choice.addEventListener("change", follow);
+  labels?.addEventListener("change", recolour);
   clips?.addEventListener("change", follow);
-  follow(); // a browser that goes back keeps the choice, not the map
+  if (labels) recolour();
+  else follow(); // a browser that goes back keeps the choice, not the map
 })();

@@ -1,0 +1,116 @@
+"""Fit a classifier on recordings of which few have labels."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Shaped
+from scipy import sparse
+
+from mfcl.classification.sources import Data, check_same_model, is_embeddings, manifest_of, vectors_of
+from mfcl.data.dataset import guessed_labels
+from mfcl.data.label_table import Labels, read_labels
+from mfcl.data.store import open_store
+from mfcl.embedder import Embedder, load
+from mfcl.embeddings.table import Embeddings
+from mfcl.errors import MfclError, one_of
+from mfcl.labelling import Fitted, fit_classifier
+from mfcl.labelling.collection import ALIGNMENT
+from mfcl.training.neighbour_search import compare
+
+
+@dataclass(frozen=True, eq=False)
+class FittedOn:
+    """A classifier with the recordings that it was fitted on.
+
+    Attributes:
+        fitted: The classifier and what is known of the recordings.
+        embeddings: Of all recordings.
+        labels: The given labels.
+        notes: What a person should know.
+    """
+
+    fitted: Fitted
+    embeddings: Embeddings
+    labels: Labels
+    notes: tuple[str, ...]
+
+
+def fit_on(
+    model: Embedder | str | Path,
+    data: Data,
+    labels: str | Path | Shaped[np.ndarray, " _"] | None = None,
+    *,
+    label: str | None = None,
+    align: bool = False,
+    data_root: Path | None = None,
+    device: str = "auto",
+    seed: int = 0,
+    progress: bool = True,
+) -> FittedOn:
+    """Fit a classifier on recordings of which few have labels.
+
+    Args:
+        model: A trained model, or its folder.
+        data: All recordings, labelled or not: a folder, a manifest, or embeddings by this model.
+        labels: A CSV of labels (see `mfcl.data.label_table.read_labels`) or a label per recording; default: the
+            column `label` of the data.
+        label: The column of the labels; default: one with a usual name.
+        align: Compare the recordings' sound by alignment, too, for one more graph to spread labels over. The time
+            grows with the square of their number up to 4,000.
+        data_root: For a manifest: the folder of the recordings, if they were moved.
+        device: `auto`, `cpu`, `cuda`, ...
+        seed: Seed of folds and draws.
+        progress: Show a progress bar.
+
+    Raises:
+        MfclError: recordings or labels cannot be used; see `Collection.fit`.
+    """
+    loaded = model if isinstance(model, Embedder) else load(model, device=device)
+    files: dict[str, Path] = {}
+    if not is_embeddings(data):
+        data = manifest_of(data, data_root)
+        files = {one.id: one.path for one in data}
+    embeddings = vectors_of(data, loaded, progress=progress)
+    check_same_model(embeddings, loaded)
+    given = _labels(embeddings, labels, label, files)
+    graphs, notes = _alignment(data, embeddings, loaded, seed=seed) if align else ({}, ())
+    fitted = fit_classifier(embeddings, given.values, graph=graphs, seed=seed)
+    about = {**fitted.classifier.about, "label": given.name, "model_folder": str(loaded.folder.resolve())}
+    fitted = replace(fitted, classifier=replace(fitted.classifier, about=about))
+    return FittedOn(fitted, embeddings, given, (*given.notes, *notes, *fitted.notes))
+
+
+def _labels(
+    embeddings: Embeddings,
+    labels: str | Path | Shaped[np.ndarray, " _"] | None,
+    label: str | None,
+    files: Mapping[str, Path],
+) -> Labels:
+    if isinstance(labels, str | Path):
+        return read_labels(Path(labels), embeddings.ids.tolist(), files=files, label=label)
+    if labels is not None:
+        return Labels(labels, label or "label")
+    names = list(embeddings.labels)
+    name = label or guessed_labels(names, None, None)[0]
+    if name is None or name not in names:
+        wanted = one_of("label", name, names) if name else f"its labels are {', '.join(names) or 'none'}"
+        raise MfclError(f"classify: no labels: {wanted}; give a CSV (--labels) or name a column (--label)")
+    return Labels(embeddings.label(name), name)
+
+
+def _alignment(
+    data: Data, embeddings: Embeddings, model: Embedder, *, seed: int
+) -> tuple[dict[str, sparse.csr_matrix], tuple[str, ...]]:
+    """Return the graph of recordings by alignment; none where alignment tells nothing about them."""
+    if is_embeddings(data):
+        raise MfclError("align: wanted recordings to compare, got embeddings; give the recordings, or leave it out")
+    manifest = manifest_of(data)
+    places = {name: place for place, name in enumerate(manifest.ids.tolist())}
+    heard = manifest.select(np.array([places[name] for name in embeddings.ids.tolist()]))
+    found = compare(open_store(heard, model.recipe.preparation, progress=False), seed=seed)
+    if not found.tells:
+        share = found.near / found.typical
+        return {}, (f"alignment tells nothing here (nearest at {share:.2f} of the usual distance), so it is not used",)
+    return {ALIGNMENT: found.graph()}, ()

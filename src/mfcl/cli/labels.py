@@ -1,0 +1,71 @@
+"""The commands about labels: classify, similar, map."""
+
+from mfcl.cli import labels_actions as actions
+from mfcl.cli import options
+
+
+def add_commands(command: options.Command) -> None:
+    """Add the commands of this file."""
+    classify = command(
+        "classify", actions.classify, "fit a classifier on few labels (--fit), or say what recordings are"
+    )
+    classify.epilog = (
+        "To fit: mfcl classify MODEL DATA --labels labels.csv --fit FOLDER. To use it: mfcl classify FOLDER DATA --out "
+        "FILE.csv, with --window for events in long recordings."
+    )
+    classify.add_argument("what", type=options.path, metavar="MODEL|CLASSIFIER", help="a model to fit, or a classifier")
+    classify.add_argument("data", type=options.path, help="a file, a folder, a manifest, or an .npz file of mfcl embed")
+    classify.add_argument("--out", type=options.path, help="file for the answers; --format says which")
+    classify.add_argument("--model", type=options.path, help="the classifier's model, if it was moved")
+    classify.add_argument(
+        "--least", type=float, default=0.0, metavar="P", help="probability below which a recording is unknown"
+    )
+    options.data_root(classify)
+    fit = classify.add_argument_group("fit")
+    fit.add_argument("--fit", type=options.path, metavar="FOLDER", help="write the classifier here")
+    fit.add_argument("--labels", type=options.path, metavar="CSV", help="columns id or path, and a label; few rows do")
+    fit.add_argument("--label", help="column of the labels; one with a usual name if left out")
+    fit.add_argument("--align", action="store_true", help="also compare the sound by alignment; takes minutes")
+    options.seed(fit)
+    windows = classify.add_argument_group("windows and events")
+    windows.add_argument("--window", type=float, metavar="SECONDS", help="classify windows of this length")
+    windows.add_argument("--hop", type=float, metavar="SECONDS", help="step between windows; half a window")
+    windows.add_argument(
+        "--format", choices=("csv", "json", "raven", "audacity", "rttm"),
+        help="of --out; the answers, or with --events (and for raven, audacity and rttm) events",
+    )  # fmt: skip
+    windows.add_argument("--events", action="store_true", help="merge windows to events")
+    for name, text in (
+        ("begin", "probability from which an event begins (0.5)"),
+        ("go-on", "probability down to which it goes on (0.6 of begin)"),
+        ("shortest", "seconds that an event must last (0)"),
+        ("longest", "seconds after which it is cut (never)"),
+        ("gap", "seconds of lower probability that it bridges (0)"),
+    ):
+        windows.add_argument(
+            f"--{name}", nargs="+", default=[], metavar="X", help=f"{text}; one number, or CLASS=number"
+        )
+    options.machine(classify)
+    options.quiet(classify)
+
+    similar = command("similar", actions.similar, "find the recordings most similar to a clip")
+    similar.add_argument(
+        "what", type=options.path, metavar="MODEL|EMBEDDINGS", help="a model, or an .npz of mfcl embed"
+    )
+    similar.add_argument("clip", help="a file, or the id of one of the recordings")
+    similar.add_argument("--in", dest="data", type=options.path, metavar="DATA", help="the recordings to search in")
+    similar.add_argument("--model", type=options.path, help="for embeddings: their model, to hear a file with")
+    similar.add_argument("--count", type=options.number(1, 10_000), default=10, help="recordings to show")
+    similar.add_argument("--part", choices=("words", "voices", "all"), help="compare by this part")
+    similar.add_argument(
+        "--align", choices=("auto", "yes", "no"), default="auto", help="order the nearest by alignment of their sound"
+    )
+    similar.add_argument("--json", action="store_true", help="print JSON")
+    options.data_root(similar)
+    options.machine(similar)
+
+    drawn = command("map", actions.map_page, "draw all clips of an .npz file on a page that needs no server")
+    drawn.add_argument("embeddings", type=options.path, help="an .npz file of mfcl embed")
+    drawn.add_argument("--out", type=options.path, required=True, metavar="HTML", help="the page")
+    drawn.add_argument("--part", choices=("words", "voices", "all"), help="draw only this part; all kinds if left out")
+    options.seed(drawn)

@@ -1,0 +1,239 @@
+"""What `mfcl classify`, `mfcl similar` and `mfcl map` do and print."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from mfcl.core.console import printable
+from mfcl.core.files import check_file_place, check_folder_place, write_text
+from mfcl.errors import MfclError
+
+MERGED = ("raven", "audacity", "rttm")
+"""Formats that hold events only."""
+MERGING = ("begin", "go_on", "shortest", "longest", "gap")
+
+
+def classify(given: argparse.Namespace) -> None:
+    """Fit a classifier, or apply one."""
+    from mfcl.core.machine import use_machine
+    from mfcl.labelling.classifier_file import is_classifier
+
+    fits = not is_classifier(given.what)
+    asked = [name for name in ("fit", "labels", "label") if getattr(given, name) is not None]
+    if not fits and (asked or given.align):
+        raise MfclError(f"{given.what}: this is a classifier already; give a model to fit another one (--fit)")
+    if fits and given.fit is None:
+        raise MfclError(
+            f"{given.what}: not a classifier; give one, or write one with this model: --labels CSV --fit FOLDER"
+        )
+    events = given.events or given.format in MERGED
+    if given.window is None and (given.hop is not None or events) and given.data.suffix != ".npz":
+        raise MfclError("--hop, --events, raven, audacity and rttm are for windows; give --window SECONDS too")
+    if any(getattr(given, name) for name in MERGING) and not events:
+        raise MfclError("--begin, --go-on, --shortest, --longest and --gap are for events; give --events too")
+    if given.out is not None:
+        check_file_place(given.out)
+    use_machine(given.threads)
+    if fits:
+        _fit(given)
+    else:
+        _apply(given, given.what, events)
+
+
+def _fit(given: argparse.Namespace) -> None:
+    from mfcl.classification import Answers, fit_on
+    from mfcl.labelling import save_classifier
+
+    check_folder_place(given.fit)
+    if given.window is not None:
+        raise MfclError("--window is for a classifier; fit one on whole recordings, then give it long ones")
+    found = fit_on(
+        given.what, given.data, given.labels, label=given.label, align=given.align, data_root=given.data_root,
+        device=given.device, seed=given.seed, progress=not given.quiet,
+    )  # fmt: skip
+    fitted, labels = found.fitted, found.labels
+    save_classifier(fitted.classifier, given.fit)
+    for note in found.notes:
+        print(f"note: {printable(note)}", file=sys.stderr)
+    print(_fitted_text(fitted, labels))
+    print(f"{given.fit}: written")
+    if given.out is not None:
+        import numpy as np
+
+        predicted = fitted.classifier.predict(found.embeddings, least=given.least)
+        answers = Answers(found.embeddings.ids, np.full(len(found.embeddings), ""), predicted)
+        _write_rows(given, [answers])
+
+
+def _fitted_text(fitted: Any, labels: Any) -> str:
+    from mfcl.core.console import table
+
+    known = labels.values[labels.values != ""]
+    rows = [
+        (printable(str(name)), int((known == name).sum()), int((fitted.spread.labels == name).sum()))
+        for name in fitted.classifier.classes
+    ]
+    lines = [table(rows, [labels.name, "labelled", "spread to"]), ""]
+    if fitted.checked:
+        right = ", ".join(f"{one.way} {one.right}/{one.count}" for one in fitted.checked)
+        lines.append(f"given labels that were hidden and read from the others: {right}")
+    else:
+        lines.append("too few labels of one class to tell which graph is better; the first is taken")
+    lines.append(f"spread by: {fitted.way}")
+    lines.append("chosen labels do not tell how accurate it is: label some drawn at random, see mfcl.estimate")
+    return "\n".join(lines)
+
+
+def _apply(given: argparse.Namespace, folder: Path, events: bool) -> None:
+    from mfcl.classification import classify as answer
+    from mfcl.classification import classify_windows
+    from mfcl.labelling import load_classifier
+
+    made = load_classifier(folder)
+    settings = _settings(given, made.classes.tolist()) if events else {}
+    shared = {"model": given.model, "least": given.least, "data_root": given.data_root, "device": given.device}
+    if given.window is None:
+        found = [answer(made, given.data, **shared)]
+    else:
+        found = list(classify_windows(made, given.data, window=given.window, hop=given.hop, **shared))
+    if not events:
+        _write_rows(given, found)
+        return
+    from mfcl.data.annotations import written
+
+    merged = [event for answers in found for event in _events(answers, settings)]
+    text = written(merged, given.format or "csv")
+    if given.out is None:
+        print(text, end="")
+    else:
+        write_text(given.out, text)
+        print(f"{given.out}: {len(merged)} events in {len({event.source for event in merged})} recordings")
+
+
+def _events(answers: Any, settings: Any) -> list[Any]:
+    """Return the events of the windows of one or several recordings."""
+    import numpy as np
+
+    from mfcl.audio.windows import window_edges
+    from mfcl.labelling import UNKNOWN, find_events
+
+    if answers.starts is None:
+        raise MfclError("--events: wanted windows, got whole recordings; embed them with `mfcl embed --window`")
+    sources = np.array([
+        path or name.rpartition("@")[0]
+        for name, path in zip(answers.ids.tolist(), answers.paths.tolist(), strict=True)
+    ])  # fmt: skip
+    chances = np.where((answers.predictions.labels == UNKNOWN)[:, None], 0.0, answers.predictions.probabilities)
+    kept = answers.predictions.classes != UNKNOWN
+    found = []
+    for source in dict.fromkeys(sources.tolist()):
+        own = np.flatnonzero(sources == source)
+        edges = window_edges(answers.starts[own], answers.ends[own])
+        found += find_events(source, edges, chances[own][:, kept], answers.predictions.classes[kept].tolist(), settings)
+    return found
+
+
+def _settings(given: argparse.Namespace, classes: list[str]) -> dict[str, Any]:
+    """Return the settings of each class's events; a number alone is for the classes that are not named."""
+    from mfcl.errors import one_of
+    from mfcl.labelling import EventSettings
+
+    values: dict[str, dict[str, float]] = {name: {} for name in classes}
+    for option in MERGING:
+        flag = f"--{option.replace('_', '-')}"
+        words = [word.rpartition("=") for word in getattr(given, option)]
+        for name, _, text in sorted(words, key=lambda word: word[0] != ""):
+            try:
+                number = float(text)
+            except ValueError:
+                raise MfclError(f"{flag}: wanted a number, or CLASS=number, got {text!r}") from None
+            if name and name not in values:
+                raise MfclError(f"{flag}: {one_of('class', name, classes)}")
+            for one in [name] if name else classes:
+                values[one][option] = number
+    return {name: EventSettings(**own) for name, own in values.items()}
+
+
+def _write_rows(given: argparse.Namespace, found: list[Any]) -> None:
+    """Write or print the answers for recordings or windows."""
+    from collections import Counter
+
+    from mfcl.core.console import table
+
+    rows = [row for answers in found for row in _rows(answers)]
+    counts = Counter(row["class"] for row in rows)
+    if given.out is not None:
+        write_text(given.out, _json(rows) if given.format == "json" else _csv(rows))
+        print(table(sorted((printable(name), count) for name, count in counts.items()), ["class", "recordings"]))
+        print(f"\n{given.out}: {len(rows)} rows")
+    else:
+        print(_json(rows) if given.format == "json" else _csv(rows), end="")
+
+
+def _rows(answers: Any) -> list[dict[str, Any]]:
+    made = answers.predictions
+    columns: dict[str, list[Any]] = {"id": answers.ids.tolist()}
+    if any(answers.paths.tolist()):
+        columns["path"] = answers.paths.tolist()
+    if answers.starts is not None:
+        columns |= {"start": answers.starts.round(6).tolist(), "end": answers.ends.round(6).tolist()}
+    columns |= {
+        "class": made.labels.tolist(),
+        "probability": made.confidence.round(4).tolist(),
+        "likeliest": made.likeliest.tolist(),
+        "distance": made.distances.round(4).tolist(),
+    }
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _csv(rows: list[dict[str, Any]]) -> str:
+    import csv
+    import io
+
+    lines = io.StringIO()
+    writer = csv.DictWriter(lines, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return lines.getvalue()
+
+
+def _json(rows: list[dict[str, Any]]) -> str:
+    return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
+
+
+def similar(given: argparse.Namespace) -> None:
+    """Find similar recordings."""
+    import dataclasses
+
+    from mfcl.classification import similar as find
+    from mfcl.core.console import table
+    from mfcl.core.machine import use_machine
+
+    use_machine(given.threads)
+    found = find(
+        given.what, given.clip, data=given.data, model=given.model, count=given.count, part=given.part,
+        align={"auto": None, "yes": True, "no": False}[given.align], data_root=given.data_root, device=given.device,
+    )  # fmt: skip
+    if given.json:
+        print(json.dumps([dataclasses.asdict(one) for one in found], indent=2, ensure_ascii=False))
+        return
+    rows = [
+        (
+            printable(one.id), f"{one.distance:.3f}", "-" if one.aligned is None else f"{one.aligned:.3f}",
+            printable(", ".join(f"{name} {value}" for name, value in one.labels.items())),
+        )
+        for one in found
+    ]  # fmt: skip
+    print(table(rows, ["recording", "distance", "aligned", "labels"]))
+
+
+def map_page(given: argparse.Namespace) -> None:
+    """Draw embeddings as a page."""
+    from mfcl.embeddings.table import load_embeddings
+    from mfcl.report.clip_map import write_map
+
+    check_file_place(given.out)
+    count = write_map(load_embeddings(given.embeddings), given.out, part=given.part, seed=given.seed)
+    print(f"{given.out}: a map of {count} clips")

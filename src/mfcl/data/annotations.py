@@ -1,0 +1,177 @@
+"""Write labelled stretches of recordings: CSV, JSON, Raven selection tables, Audacity label tracks, RTTM."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Protocol, runtime_checkable
+
+from mfcl.core.console import printable
+from mfcl.data.manifest import number_text
+from mfcl.errors import MfclError, one_of
+
+RAVEN_COLUMNS = (
+    *("Selection", "View", "Channel", "Begin Time (s)", "End Time (s)"),
+    *("Begin Path", "Begin File", "Annotation", "Score"),
+)
+
+
+@dataclass(frozen=True)
+class Event:
+    """A stretch of a recording with a label."""
+
+    source: str
+    """The recording, such as the path of its file."""
+    start: float
+    """Seconds from the recording's beginning."""
+    end: float
+    """Seconds from the recording's beginning."""
+    name: str
+    """Its label."""
+    score: float
+    """How sure the label is."""
+
+
+@runtime_checkable
+class Timed(Protocol):
+    """What the writers need of an event; `Event` and `mfcl.voices.Turn` have it."""
+
+    @property
+    def source(self) -> str:
+        """The recording."""
+        ...
+
+    @property
+    def start(self) -> float:
+        """Seconds."""
+        ...
+
+    @property
+    def end(self) -> float:
+        """Seconds."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """The label."""
+        ...
+
+    @property
+    def score(self) -> float:
+        """How sure it is."""
+        ...
+
+
+def rttm(found: Sequence[Timed]) -> str:
+    """Return events in NIST's Rich Transcription Time Marked format.
+
+    Example:
+        >>> print(rttm([Event("talk one.wav", 0.5, 2.0, "Ada L", 4.0)]), end="")
+        SPEAKER talk_one 1 0.500 1.500 <NA> <NA> Ada_L <NA> <NA>
+    """
+    return "".join(
+        f"SPEAKER {_word(PurePath(one.source).stem)} 1 {one.start:.3f} {one.end - one.start:.3f} "
+        f"<NA> <NA> {_word(one.name)} <NA> <NA>\n"
+        for one in found
+    )
+
+
+def audacity(found: Sequence[Timed]) -> str:
+    r"""Return the events of one recording as a label track of Audacity: start, end and name with tabs.
+
+    Example:
+        >>> audacity([Event("a.wav", 0.5, 2.0, "Ada", 4.0)])
+        '0.500000\t2.000000\tAda\n'
+
+    Raises:
+        MfclError: the events are of several recordings.
+    """
+    _of_one(found, "audacity: a label track")
+    return "".join(f"{one.start:.6f}\t{one.end:.6f}\t{printable(one.name)}\n" for one in found)
+
+
+def raven(found: Sequence[Timed]) -> str:
+    r"""Return the events of one recording as a selection table of Raven, which `mfcl scan` reads, too.
+
+    Raises:
+        MfclError: the events are of several recordings.
+
+    Example:
+        >>> print(raven([Event("day/a.wav", 0.5, 2.0, "wren", 0.9)]).splitlines()[1].replace("\t", " "))
+        1 Spectrogram 1 1 0.500000 2.000000 day/a.wav a.wav wren 0.9000
+    """
+    _of_one(found, "raven: a selection table")
+    lines = ["\t".join(RAVEN_COLUMNS)]
+    lines += [
+        "\t".join(
+            (
+                str(place), "Spectrogram 1", "1", f"{one.start:.6f}", f"{one.end:.6f}", printable(one.source),
+                printable(PurePath(one.source).name), printable(one.name), f"{one.score:.4f}",
+            )
+        )
+        for place, one in enumerate(found, 1)
+    ]  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def events_csv(found: Sequence[Timed]) -> str:
+    r"""Return events as a CSV that is a manifest: path, start, end, label, score.
+
+    Example:
+        >>> events_csv([Event("a.wav", 0.5, 2.0, "wren", 0.9)])
+        'path,start,end,label,score\na.wav,0.5,2.0,wren,0.9000\n'
+    """
+    lines = io.StringIO()
+    writer = csv.writer(lines, lineterminator="\n")
+    writer.writerow(("path", "start", "end", "label", "score"))
+    writer.writerows(
+        (one.source, number_text(round(one.start, 6)), number_text(round(one.end, 6)), one.name, f"{one.score:.4f}")
+        for one in found
+    )
+    return lines.getvalue()
+
+
+def events_json(found: Sequence[Timed]) -> str:
+    """Return events as a JSON list of objects with source, start, end, name and score."""
+    rows = [
+        {
+            "source": one.source, "start": round(one.start, 6), "end": round(one.end, 6), "name": one.name,
+            "score": round(one.score, 6),
+        }
+        for one in found
+    ]  # fmt: skip
+    return json.dumps(rows, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+WRITERS: Mapping[str, Callable[[Sequence[Timed]], str]] = {
+    "csv": events_csv,
+    "json": events_json,
+    "raven": raven,
+    "audacity": audacity,
+    "rttm": rttm,
+}
+"""Format -> what writes it."""
+
+
+def written(found: Sequence[Timed], format: str) -> str:
+    """Return events in a format of `WRITERS`.
+
+    Raises:
+        MfclError: there is no such format, or it is for one recording and there are several.
+    """
+    if format not in WRITERS:
+        raise MfclError(one_of("format of events", format, WRITERS))
+    return WRITERS[format](found)
+
+
+def _of_one(found: Sequence[Timed], what: str) -> None:
+    sources = {one.source for one in found}
+    if len(sources) > 1:
+        raise MfclError(f"{what} is for one recording, got events of {len(sources)}; give one file, or write csv")
+
+
+def _word(text: str) -> str:
+    """Return a text without spaces, as RTTM wants its fields."""
+    return "_".join(printable(text).split()) or "_"

@@ -1,0 +1,105 @@
+"""Read a table of labels, and find the recordings that its rows name."""
+
+import csv
+import io
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Shaped
+
+from mfcl.data.columns import NAMES
+from mfcl.data.dataset import guessed_labels
+from mfcl.data.manifest import RESERVED
+from mfcl.errors import ManifestError, one_of, shown
+
+DELIMITERS = ",;\t"
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """Labels of recordings.
+
+    Attributes:
+        values: A label for each recording, "" where it is unknown.
+        name: Name of the column that they come from.
+        notes: What a person should know.
+    """
+
+    values: Shaped[np.ndarray, " items"]
+    name: str
+    notes: tuple[str, ...] = ()
+
+
+def read_labels(
+    path: Path, ids: Sequence[str], *, files: Mapping[str, Path] | None = None, label: str | None = None
+) -> Labels:
+    """Read the labels of recordings from a CSV with a column `id` or `path` and one for the label.
+
+    A row names the recording of the same id, or that of the same file; paths are relative to the CSV's folder. Empty
+    labels are unknown ones. Columns are separated by commas, tabs or semicolons.
+
+    Args:
+        path: The CSV.
+        ids: Ids of the recordings.
+        files: Id -> file, where the files are known.
+        label: The column of the labels; default: one with a usual name, or the only one.
+
+    Raises:
+        ManifestError: the file cannot be read, a column is missing, no row names a recording, or two rows give one
+            recording different labels.
+    """
+    header, rows = _rows(path)
+    key = next((name for name in ("id", *NAMES["path"]) if name in header), None)
+    if key is None:
+        raise ManifestError(f"{path}: wanted a column `id` or `path`, got the columns {', '.join(header) or 'none'}")
+    others = [name for name in header if name not in RESERVED and name not in NAMES["path"]]
+    if label is not None and label not in others:
+        raise ManifestError(f"{path}: {one_of('label', label, others)}")
+    name = label or guessed_labels(others, None, None)[0]
+    if name is None:
+        raise ManifestError(
+            f"{path}: wanted one column of labels, got {', '.join(others) or 'none'}; name it (--label)"
+        )
+    places = {one: place for place, one in enumerate(ids)}
+    by_file = {os.path.normpath(file.absolute()): places[one] for one, file in (files or {}).items() if one in places}
+    values, unseen, first = [""] * len(ids), 0, ""
+    for line, row in rows:
+        given, value = row.get(key, ""), row.get(name, "")
+        place = places.get(given, by_file.get(os.path.normpath(path.absolute().parent / given)) if given else None)
+        if place is None:
+            unseen, first = unseen + 1, first or given
+        elif value and values[place] not in ("", value):
+            raise ManifestError(
+                f"{path}, line {line}: {shown(given)} is labelled {shown(value)}, but {shown(values[place])} above; "
+                "keep one of them"
+            )
+        else:
+            values[place] = value or values[place]
+    if not any(values):
+        raise ManifestError(
+            f"{path}: none of its rows labels one of the {len(ids)} recordings, such as {shown(str(ids[0]))}; it names "
+            f"recordings such as {shown(first)}"
+        )
+    note = f"{path}: {unseen} rows name no recording, the first {shown(first)}"
+    return Labels(np.array(values, dtype=np.str_), name, (note,) if unseen else ())
+
+
+def _rows(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+        line = text.partition("\n")[0]
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=max(DELIMITERS, key=line.count))
+        header = [name.strip() for name in next(reader, [])]
+        rows = [
+            (reader.line_num, dict(zip(header, (cell.strip() for cell in row), strict=False))) for row in reader if row
+        ]
+    except OSError as error:
+        raise ManifestError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ManifestError(f"{path}: not a CSV in UTF-8 ({error}); save the table as CSV") from error
+    if len(set(header)) < len(header):
+        raise ManifestError(f"{path}: two columns have the same name; rename one")
+    return header, rows
