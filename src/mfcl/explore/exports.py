@@ -115,7 +115,7 @@ def raven_zip(collection: Collection, column: str, rows: Sequence[Labelled]) -> 
 
 
 def classifier_zip(classifier: LabelClassifier) -> bytes:
-    """Return a classifier's folder as a zip archive, for `mfcl classify --classifier` once it is unpacked."""
+    """Return a classifier's folder as a zip archive, for `mfcl classify` once it is unpacked."""
     made = io.BytesIO()
     with tempfile.TemporaryDirectory(prefix="mfcl-") as folder, zipfile.ZipFile(made, "w") as archive:
         save_classifier(classifier, folder)

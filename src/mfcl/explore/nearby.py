@@ -8,16 +8,17 @@ import numpy as np
 from jaxtyping import Float32, Int64
 from scipy import sparse
 
-from mfcl import labelling
+
 from mfcl.core.files import replacing
 from mfcl.embeddings.alignment.ties import EDGES, graph
 from mfcl.embeddings.table import Embeddings
 from mfcl.embeddings.vector_graph import nearest_by_angle
+from mfcl.labelling import Collection as Labelled
 
 Table = tuple[Int64[np.ndarray, "items _"], Float32[np.ndarray, "items _"]]
 
 
-class Prepared(labelling.Collection):
+class Prepared(Labelled):
     """A collection to label, whose graphs come from tables of nearest clips on disk.
 
     Args:
