@@ -29,7 +29,7 @@ OWN = """
 import { makePoints } from "/points.js";
 import { palette } from "/palette.js";
 window.measure = async (count) => {
-  %s
+  @PREPARE@
   const canvas = document.querySelector("canvas");
   const gl = () => canvas.getContext("webgl2").readPixels(0, 0, 1, 1, 6408, 5121, new Uint8Array(4));  // waits for it
   let start = performance.now();
@@ -37,26 +37,26 @@ window.measure = async (count) => {
   const view = { scale: 350, x: 400, y: 400, width: 800, height: 800, ratio: 1, dot: 4 };
   points.setColours(palette());
   points.setPlaces(places);
-  points.setLooks(Uint8Array.from({ length: 2 * count }, (_, at) => (at %% 2 ? 0 : classes[at >> 1])));
+  points.setLooks(Uint8Array.from({ length: 2 * count }, (_, at) => (at % 2 ? 0 : classes[at >> 1])));
   points.draw(view);
   gl();
   const first = performance.now() - start;
   start = performance.now();
-  for (let frame = 0; frame < %d; frame++) { view.x += 2; points.draw(view); gl(); }
-  const pan = (performance.now() - start) / %d;
+  for (let frame = 0; frame < @FRAMES@; frame++) { view.x += 2; points.draw(view); gl(); }
+  const pan = (performance.now() - start) / @FRAMES@;
   start = performance.now();
-  points.setLooks(Uint8Array.from({ length: 2 * count }, (_, at) => (at %% 2 ? 0 : 9 - classes[at >> 1])));
+  points.setLooks(Uint8Array.from({ length: 2 * count }, (_, at) => (at % 2 ? 0 : 9 - classes[at >> 1])));
   points.draw(view);
   gl();
   return { first, pan, recolour: performance.now() - start };
 };
 window.loaded = true;
-""" % (PREPARE, FRAMES, FRAMES)
+""".replace("@PREPARE@", PREPARE).replace("@FRAMES@", str(FRAMES))
 PLOTLY = """
 window.measure = async (count) => {
-  %s
+  @PREPARE@
   const box = document.querySelector("div");
-  const x = places.filter((_, at) => at %% 2 === 0), y = places.filter((_, at) => at %% 2);
+  const x = places.filter((_, at) => at % 2 === 0), y = places.filter((_, at) => at % 2);
   const marker = (sign) => ({ size: 4, color: classes.map((one) => sign * one) });
   let start = performance.now();
   await Plotly.newPlot(box, [{ type: "scattergl", mode: "markers", x, y, marker: marker(1) }],
@@ -64,18 +64,18 @@ window.measure = async (count) => {
   await next();
   const first = performance.now() - start;
   start = performance.now();
-  for (let frame = 0; frame < %d; frame++) {
+  for (let frame = 0; frame < @FRAMES@; frame++) {
     await Plotly.relayout(box, { "xaxis.range": [-1 + frame / 200, 1 + frame / 200] });
     await next();
   }
-  const pan = (performance.now() - start) / %d;
+  const pan = (performance.now() - start) / @FRAMES@;
   start = performance.now();
   await Plotly.restyle(box, { marker: [marker(-1)] });
   await next();
   return { first, pan, recolour: performance.now() - start };
 };
 window.loaded = true;
-""" % (PREPARE, FRAMES, FRAMES)
+""".replace("@PREPARE@", PREPARE).replace("@FRAMES@", str(FRAMES))
 
 
 def main() -> None:

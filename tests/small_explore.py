@@ -12,14 +12,19 @@ import numpy as np
 import soundfile
 
 from mfcl.embeddings.table import Embeddings
+from mfcl.explore.collection import open_collection
+from mfcl.explore.spaces import Spaces
 from tests.sounds import tone
 
 PITCHES = {"low": 300.0, "middle": 900.0, "high": 2700.0}
 PER_PITCH = 16
 
 
-def write_collection(folder: Path, *, hostile: bool = False) -> Path:
-    """Write sounds, `manifest.csv` and `clips.npz`; the first two clips are the same, the last one's `wrong` lies."""
+def write_collection(folder: Path, *, hostile: bool = False, mapped: bool = True) -> Path:
+    """Write sounds, `manifest.csv` and `clips.npz`; the first two clips are the same, the last one's `wrong` lies.
+
+    Its maps are kept as if they had been worked out, unless `mapped` is false.
+    """
     (folder / "sounds").mkdir(parents=True)
     rng = np.random.default_rng(0)
     names, pitches, makers, vectors = [], [], [], []
@@ -51,6 +56,9 @@ def write_collection(folder: Path, *, hostile: bool = False) -> Path:
         np.full(len(names), "train"),
     )
     made.save(folder / "clips.npz")
+    spaces = Spaces(open_collection(folder / "clips.npz"))
+    for part in ("words", "voices") if mapped else ():
+        spaces.keep_map(part, np.arange(len(names)), spaces.principal(part))
     return folder / "clips.npz"
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import concurrent.futures
 import io
+import itertools
 import json
 import signal
 import socket
@@ -26,7 +27,8 @@ from mfcl.core.files import write_text
 from mfcl.embeddings.table import Embeddings, load_embeddings
 from mfcl.errors import AudioError, MfclError
 from mfcl.explore import app as routes
-from mfcl.explore import hearing, serving as server
+from mfcl.explore import hearing
+from mfcl.explore import serving as server
 from mfcl.explore.app import make_app
 from mfcl.explore.collection import open_collection
 from mfcl.explore.exports import audacity_zip, labelled, raven_zip
@@ -127,8 +129,8 @@ def test_the_token_opens_the_door_once_and_then_a_cookie_does(session):
 
 @pytest.mark.parametrize(
     "host",
-    ["evil.example", "evil.example:8450", "127.0.0.1:9999", "127.0.0.1", "127.0.0.1:8450@evil.example", "", "[::1", "a b",
-     "127.0.0.1:8450.evil.example", "10.0.0.1:8450", "localhost.evil.example:8450"],
+    ["evil.example", "evil.example:8450", "127.0.0.1:9999", "127.0.0.1", "127.0.0.1:8450@evil.example", "", "[::1",
+     "a b", "127.0.0.1:8450.evil.example", "10.0.0.1:8450", "localhost.evil.example:8450"],
 )  # fmt: skip
 def test_other_names_of_this_computer_are_refused(client, host):
     assert client.get("/api/about", headers={"host": host}).status_code == 421
@@ -206,10 +208,12 @@ def test_what_is_too_large_or_malformed_is_refused(client, session):
             yield bytes(2**20)
 
     assert client.post("/api/steps", content=endless(), headers=WRITES).status_code == 413  # no length was promised
-    bodies = [b"", b"[]", b"{", b"\xff", b'{"cells": 1}', b"[" * 100_000, b'{"column":"a","how":"picked","cells":[[0]]}',
-              b'{"column":1,"how":"picked","cells":[]}', b'{"column":"a","how":"picked","cells":[["0","label","x"]]}',
-              b'{"column":"a","how":"picked","cells":[[0,"label",7]]}', b'{"column":"path","how":"picked","cells":[[0,"label","x"]]}',
-              b'{"column":"a\\nb","how":"picked","cells":[[0,"label","x"]]}', b'{"column":"a","how":"picked","cells":[[0.5,"label","x"]]}']  # fmt: skip
+    step = '{"column":%s,"how":"picked","cells":[%s]}'
+    steps = [
+        ('"a"', "[0]"), ("1", ""), ('"a"', '["0","label","x"]'), ('"a"', '[0,"label",7]'), ('"a"', '[0.5,"label","x"]'),
+        ('"path"', '[0,"label","x"]'), ('"a\\nb"', '[0,"label","x"]'), ('"a"', '[0,"label","x\\ty"]'),
+    ]  # fmt: skip
+    bodies = [b"", b"[]", b"{", b"\xff", b'{"cells": 1}', b"[" * 100_000, *((step % one).encode() for one in steps)]
     for body in bodies:
         answer = client.post("/api/steps", content=body, headers=WRITES)
         assert answer.status_code == 400, body
@@ -450,17 +454,8 @@ def test_a_moved_folder_is_told_and_the_map_is_there(folder, tmp_path):
 
 def test_a_table_for_embedding_atlas(folder, tmp_path):
     table = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
-    place = tmp_path / "clips.npz"
-    load_embeddings(folder / "clips.npz").save(place)
-    words = [
-        "--audio",
-        str(folder / "manifest.csv"),
-        "--parquet",
-        str(tmp_path / "t.parquet"),
-        "--with-audio",
-        "--quiet",
-    ]
-    assert main(["explore", str(place), *words]) == 0
+    words = ["--audio", str(folder / "manifest.csv"), "--labels", str(tmp_path / "l.db"), "--quiet", "--with-audio"]
+    assert main(["explore", str(folder / "clips.npz"), *words, "--parquet", str(tmp_path / "t.parquet")]) == 0
     rows = table.read_table(tmp_path / "t.parquet").to_pylist()
     assert len(rows) == COUNT
     assert rows[0]["neighbors"]["ids"][0] == 1
@@ -510,9 +505,9 @@ def many(base: str, cookies: dict[str, str], pid: int) -> None:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096 if Path("/proc").is_dir() else 0
 
     with concurrent.futures.ThreadPoolExecutor(50) as pool:
-        assert set(sum(pool.map(one, range(50)), [])) == {200}
+        assert set(itertools.chain(*pool.map(one, range(50)))) == {200}
         before = resident()
-        assert set(sum(pool.map(one, range(50)), [])) == {200}
+        assert set(itertools.chain(*pool.map(one, range(50)))) == {200}
         assert resident() - before < 64 * 2**20
 
 

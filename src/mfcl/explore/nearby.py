@@ -8,7 +8,6 @@ import numpy as np
 from jaxtyping import Float32, Int64
 from scipy import sparse
 
-
 from mfcl.core.files import replacing
 from mfcl.embeddings.alignment.ties import EDGES, graph
 from mfcl.embeddings.table import Embeddings

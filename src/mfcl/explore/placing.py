@@ -15,7 +15,7 @@ from mfcl.embeddings.projection import project_2d
 def main() -> None:
     """Read vectors from the first path, and write their places to the second."""
     given, made = Path(sys.argv[1]), Path(sys.argv[2])
-    os.nice(10)
+    os.nice(5)
     placed = project_2d(np.load(given, allow_pickle=False), seed=0)
     with made.open("wb") as file:
         np.save(file, placed)

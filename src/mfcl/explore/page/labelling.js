@@ -12,12 +12,17 @@ export async function chooseColumn(name) {
   await readGuesses();
 }
 
+let [pending, missed] = [0, false];
+
 export async function readLabels() {
   if (!state.column) {
     [state.classes, state.codes, state.held] = [[], new Int32Array(count()).fill(-1), new Uint8Array(count())];
     return restyle();
   }
-  const found = await arrays("/api/labels", { column: state.column });
+  const { column } = state;
+  const found = await arrays("/api/labels", { column });
+  if (column !== state.column) return;
+  if (pending) { missed = true; return; }  // what is on its way to the disk must not vanish from the page meanwhile
   const names = found.values.filter((name) => name !== "").sort(natural);
   // labels keep their keys while the page is open: new ones come last
   state.classes = [...new Set([...(state.keysOf === state.column ? state.classes : []), ...names])];
@@ -66,10 +71,12 @@ async function step(how, cells) {
   const before = cells.map(([clip]) => [clip, state.codes[clip]]);
   for (const [clip, kind, value] of cells) {
     if (kind === "label") state.codes[clip] = value === "" ? -1 : classNumber(value);
+    if (kind === "rejected") state.rejected[clip] = JSON.parse(value);
     if (kind === "note") { if (value) state.notes[clip] = value; else delete state.notes[clip]; }
   }
   restyle();
   emit("labels");
+  pending++;
   try {
     const saved = await post("/api/steps", { column: state.column, how, cells });
     state.about.own = saved.own;
@@ -82,6 +89,9 @@ async function step(how, cells) {
     emit("labels");
     toast(`Not saved: ${error.message}`, true);
     return false;
+  } finally {
+    pending--;
+    if (missed && !pending) { missed = false; readLabels().catch((error) => toast(error.message, true)); }
   }
 }
 
@@ -117,7 +127,6 @@ export async function reject() {
   if (!guess) return;
   const clip = state.current;
   const names = [...new Set([...(state.rejected[clip] ?? []), guess])];
-  state.rejected[clip] = names;
   advance();
   await step("rejected", [[clip, "rejected", JSON.stringify(names)]]);
 }

@@ -8,6 +8,7 @@ import { count, emit, guessOf, labelOf, nameOf, on, setCurrent, setSelection, st
 const REACH = 14;  // pixels from which a clip is hit
 const MARGIN = 18;
 const CELLS = 96;
+const [NEAR, TOGETHER] = [0.3, 0.4];  // a value is named on the map if so many of its clips are so near their middle
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
 export function makeMap(part) {
@@ -39,7 +40,7 @@ export function makeMap(part) {
     }
     if (fitted) fit();
     else { view.x += (width - oldWidth) / 2; view.y += (height - oldHeight) / 2; }
-    redraw();
+    draw();  // at once: a new size has emptied the canvas
   }
 
   function fit() {
@@ -116,7 +117,11 @@ export function makeMap(part) {
       }
     }
     const middle = (values) => values.sort((a, b) => a - b)[values.length >> 1];
-    names = [...wanted.values()].filter((one) => one.x.length).map((one) => ({ text: one.text, x: middle(one.x), y: middle(one.y) }));
+    names = [...wanted.values()].filter((one) => one.x.length).map((one) => {
+      const [x, y] = [middle([...one.x]), middle([...one.y])];
+      const near = one.x.filter((value, at) => Math.hypot(value - x, one.y[at] - y) < NEAR).length;
+      return { text: one.text, x, y, together: near / one.x.length };
+    }).filter((one) => one.together > TOGETHER);
   }
 
   function drawNames(brush, ink, card) {
