@@ -43,7 +43,7 @@ def classify(
     data: Data,
     *,
     model: Embedder | str | Path | None = None,
-    least: float = 0.0,
+    least: int | float = 0.0,
     data_root: Path | None = None,
     device: str = "auto",
     left_out: LeftOut | None = None,
@@ -89,7 +89,7 @@ def classify_windows(
     window: int | float,
     hop: int | float | None = None,
     model: Embedder | str | Path | None = None,
-    least: float = 0.0,
+    least: int | float = 0.0,
     data_root: Path | None = None,
     device: str = "auto",
     left_out: LeftOut | None = None,
@@ -152,7 +152,7 @@ class _Hearing:
 
     classifier: LabelClassifier
     model: Embedder
-    least: float
+    least: int | float
 
     def __call__(self, pieces: list[Piece]) -> Predictions:
         clips = Listed([piece.samples for piece in pieces])

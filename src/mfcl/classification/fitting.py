@@ -15,7 +15,7 @@ from mfcl.data.store import open_store
 from mfcl.embedder import Embedder, load
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MfclError, one_of
-from mfcl.labelling import Fitted, fit_classifier
+from mfcl.labelling import Collection, Fitted, draw_held_out, fit_classifier
 from mfcl.labelling.collection import ALIGNMENT
 from mfcl.training.neighbour_search import compare
 
@@ -67,6 +67,59 @@ def fit_on(
     Raises:
         MfclError: recordings or labels cannot be used; see `Collection.fit`.
     """
+    loaded, data, embeddings, files = _embedded(model, data, data_root, device, progress=progress)
+    given = _labels(embeddings, labels, label, files)
+    graphs, notes = _alignment(data, embeddings, loaded, seed=seed) if align else ({}, ())
+    fitted = fit_classifier(embeddings, given.values, graph=graphs, seed=seed)
+    about = {**fitted.classifier.about, "label": given.name, "model_folder": str(loaded.folder.resolve())}
+    fitted = replace(fitted, classifier=replace(fitted.classifier, about=about))
+    return FittedOn(fitted, embeddings, given, (*given.notes, *notes, *fitted.notes))
+
+
+def clips_to_label(
+    model: Embedder | str | Path,
+    data: Data,
+    count: int,
+    *,
+    at_random: bool = False,
+    labels: str | Path | None = None,
+    label: str | None = None,
+    data_root: Path | None = None,
+    device: str = "auto",
+    seed: int = 0,
+    progress: bool = True,
+) -> list[str]:
+    """Return the ids of the recordings that are worth labelling next, or of a random draw to hold out.
+
+    Args:
+        model: See `fit_on`.
+        data: See `fit_on`.
+        count: Recordings to return.
+        at_random: Draw recordings without a label at random, for an honest estimate.
+        labels: A CSV of the labels that are known so far.
+        label: Their column.
+        data_root: See `fit_on`.
+        device: `auto`, `cpu`, `cuda`, ...
+        seed: Seed of the draw.
+        progress: Show a progress bar.
+
+    Raises:
+        MfclError: there are not so many recordings without a label; see `fit_on`.
+    """
+    _, _, embeddings, files = _embedded(model, data, data_root, device, progress=progress)
+    known = None if labels is None else _labels(embeddings, labels, label, files).values
+    if at_random:
+        blank = np.full(len(embeddings), "")
+        places = draw_held_out(blank if known is None else known, count, seed=seed)
+    else:
+        places = Collection(embeddings).suggest(count, known, seed=seed)
+    return [str(name) for name in embeddings.ids[places]]
+
+
+def _embedded(
+    model: Embedder | str | Path, data: Data, data_root: Path | None, device: str, *, progress: bool
+) -> tuple[Embedder, Data, Embeddings, dict[str, Path]]:
+    """Return the model, the recordings, their embeddings and their files."""
     loaded = model if isinstance(model, Embedder) else load(model, device=device)
     files: dict[str, Path] = {}
     if not is_embeddings(data):
@@ -74,12 +127,7 @@ def fit_on(
         files = {one.id: one.path for one in data}
     embeddings = vectors_of(data, loaded, progress=progress)
     check_same_model(embeddings, loaded)
-    given = _labels(embeddings, labels, label, files)
-    graphs, notes = _alignment(data, embeddings, loaded, seed=seed) if align else ({}, ())
-    fitted = fit_classifier(embeddings, given.values, graph=graphs, seed=seed)
-    about = {**fitted.classifier.about, "label": given.name, "model_folder": str(loaded.folder.resolve())}
-    fitted = replace(fitted, classifier=replace(fitted.classifier, about=about))
-    return FittedOn(fitted, embeddings, given, (*given.notes, *notes, *fitted.notes))
+    return loaded, data, embeddings, files
 
 
 def _labels(

@@ -20,12 +20,24 @@ def add_commands(command: options.Command) -> None:
     classify.add_argument(
         "--least", type=float, default=0.0, metavar="P", help="probability below which a recording is unknown"
     )
+    classify.add_argument(
+        "--check", type=options.path, metavar="CSV", help="true labels of clips drawn at random: how accurate it is"
+    )
     options.data_root(classify)
     fit = classify.add_argument_group("fit")
     fit.add_argument("--fit", type=options.path, metavar="FOLDER", help="write the classifier here")
     fit.add_argument("--labels", type=options.path, metavar="CSV", help="columns id or path, and a label; few rows do")
     fit.add_argument("--label", help="column of the labels; one with a usual name if left out")
     fit.add_argument("--align", action="store_true", help="also compare the sound by alignment; takes minutes")
+    fit.add_argument(
+        "--suggest", type=options.number(1, 100_000), metavar="N", help="write N clips worth labelling next to --out"
+    )
+    fit.add_argument(
+        "--draw",
+        type=options.number(1, 100_000),
+        metavar="N",
+        help="write N clips drawn at random for --check to --out",
+    )
     options.seed(fit)
     windows = classify.add_argument_group("windows and events")
     windows.add_argument("--window", type=float, metavar="SECONDS", help="classify windows of this length")

@@ -16,30 +16,55 @@ MERGING = ("begin", "go_on", "shortest", "longest", "gap")
 
 
 def classify(given: argparse.Namespace) -> None:
-    """Fit a classifier, or apply one."""
+    """Fit a classifier, apply one, or list clips to label."""
     from mfcl.core.machine import use_machine
     from mfcl.labelling.classifier_file import is_classifier
 
-    fits = not is_classifier(given.what)
-    asked = [name for name in ("fit", "labels", "label") if getattr(given, name) is not None]
-    if not fits and (asked or given.align):
+    fits, events = not is_classifier(given.what), given.events or given.format in MERGED
+    _check_options(given, fits=fits, events=events)
+    if given.out is not None:
+        check_file_place(given.out)
+    use_machine(given.threads)
+    if given.suggest or given.draw:
+        _list_clips(given)
+    elif fits:
+        _fit(given)
+    else:
+        _apply(given, given.what, events)
+
+
+def _check_options(given: argparse.Namespace, *, fits: bool, events: bool) -> None:
+    """Refuse options that do not go together."""
+    asked = [name for name in ("fit", "labels", "label", "suggest", "draw") if getattr(given, name) is not None]
+    lists = given.suggest is not None or given.draw is not None
+    if not fits and ([name for name in asked if not (name == "label" and given.check)] or given.align):
         raise MfclError(f"{given.what}: this is a classifier already; give a model to fit another one (--fit)")
-    if fits and given.fit is None:
+    if lists and (given.out is None or given.fit is not None or (given.suggest and given.draw)):
+        raise MfclError("--suggest and --draw write a list of clips: give --out CSV, one of the two, and no --fit")
+    if fits and given.fit is None and not lists:
         raise MfclError(
             f"{given.what}: not a classifier; give one, or write one with this model: --labels CSV --fit FOLDER"
         )
-    events = given.events or given.format in MERGED
+    if fits and (given.window is not None or given.check is not None):
+        raise MfclError("--window and --check are for a classifier: fit one, then give its folder")
     if given.window is None and (given.hop is not None or events) and given.data.suffix != ".npz":
         raise MfclError("--hop, --events, raven, audacity and rttm are for windows; give --window SECONDS too")
     if any(getattr(given, name) for name in MERGING) and not events:
         raise MfclError("--begin, --go-on, --shortest, --longest and --gap are for events; give --events too")
-    if given.out is not None:
-        check_file_place(given.out)
-    use_machine(given.threads)
-    if fits:
-        _fit(given)
-    else:
-        _apply(given, given.what, events)
+    if given.check is not None and (given.window is not None or events):
+        raise MfclError("--check is for whole recordings; leave --window and --events out")
+
+
+def _list_clips(given: argparse.Namespace) -> None:
+    """Write the clips that are worth labelling, or a random draw, as a CSV with an empty column for the label."""
+    from mfcl.classification import clips_to_label
+
+    found = clips_to_label(
+        given.what, given.data, given.suggest or given.draw, at_random=given.draw is not None, labels=given.labels,
+        label=given.label, data_root=given.data_root, device=given.device, seed=given.seed, progress=not given.quiet,
+    )  # fmt: skip
+    write_text(given.out, _csv([{"id": one, "label": ""} for one in found]))
+    print(f"{given.out}: {len(found)} clips; fill the column `label`, and give it as --labels or --check")
 
 
 def _fit(given: argparse.Namespace) -> None:
@@ -47,8 +72,6 @@ def _fit(given: argparse.Namespace) -> None:
     from mfcl.labelling import save_classifier
 
     check_folder_place(given.fit)
-    if given.window is not None:
-        raise MfclError("--window is for a classifier; fit one on whole recordings, then give it long ones")
     found = fit_on(
         given.what, given.data, given.labels, label=given.label, align=given.align, data_root=given.data_root,
         device=given.device, seed=given.seed, progress=not given.quiet,
@@ -98,8 +121,11 @@ def _apply(given: argparse.Namespace, folder: Path, events: bool) -> None:
         found = [answer(made, given.data, **shared)]
     else:
         found = list(classify_windows(made, given.data, window=given.window, hop=given.hop, **shared))
+    if given.check is not None:
+        _print_estimate(given, found[0])
     if not events:
-        _write_rows(given, found)
+        if given.check is None or given.out is not None:
+            _write_rows(given, found)
         return
     from mfcl.data.annotations import written
 
@@ -110,6 +136,22 @@ def _apply(given: argparse.Namespace, folder: Path, events: bool) -> None:
     else:
         write_text(given.out, text)
         print(f"{given.out}: {len(merged)} events in {len({event.source for event in merged})} recordings")
+
+
+def _print_estimate(given: argparse.Namespace, answers: Any) -> None:
+    """Say how accurate the answers are on held-out recordings, and what narrower intervals would take."""
+    from mfcl.data.label_table import read_labels
+    from mfcl.labelling import estimate
+
+    files = {name: Path(path) for name, path in zip(answers.ids.tolist(), answers.paths.tolist(), strict=True) if path}
+    truth = read_labels(given.check, answers.ids.tolist(), files=files, label=given.label)
+    for note in truth.notes:
+        print(f"note: {printable(note)}", file=sys.stderr)
+    found = estimate(answers.predictions.labels, truth.values)
+    print(f"accuracy: {found} (95 % interval, for recordings drawn at random)")
+    unknown = int((answers.predictions.labels[truth.values != ""] == "unknown").sum())
+    print(f"{unknown} of them were answered by unknown, which counts as wrong")
+    print(f"for an interval of 10 points: {found.more_for(0.1)} more labels; of 5 points: {found.more_for(0.05)}")
 
 
 def _events(answers: Any, settings: Any) -> list[Any]:

@@ -117,19 +117,20 @@ def raven(found: Sequence[Timed]) -> str:
 
 
 def events_csv(found: Sequence[Timed]) -> str:
-    r"""Return events as a CSV that is a manifest: path, start, end, label, score.
+    r"""Return events as a CSV that is a manifest: id, path, start, end, label, score.
 
     Example:
         >>> events_csv([Event("a.wav", 0.5, 2.0, "wren", 0.9)])
-        'path,start,end,label,score\na.wav,0.5,2.0,wren,0.9000\n'
+        'id,path,start,end,label,score\na.wav#0.5-2.0 wren,a.wav,0.5,2.0,wren,0.9000\n'
     """
     lines = io.StringIO()
     writer = csv.writer(lines, lineterminator="\n")
-    writer.writerow(("path", "start", "end", "label", "score"))
-    writer.writerows(
-        (one.source, number_text(round(one.start, 6)), number_text(round(one.end, 6)), one.name, f"{one.score:.4f}")
-        for one in found
-    )
+    writer.writerow(("id", "path", "start", "end", "label", "score"))
+    for one in found:
+        start, end = (number_text(round(time, 6)) for time in (one.start, one.end))
+        # events of two classes may begin and end together, and a manifest's ids differ
+        name = f"{one.source}#{start}-{end} {one.name}"
+        writer.writerow((name, one.source, start, end, one.name, f"{one.score:.4f}"))
     return lines.getvalue()
 
 

@@ -69,7 +69,9 @@ class LabelClassifier:
     model: str = ""
     about: Mapping[str, Any] = field(default_factory=dict)
 
-    def predict(self, vectors: Vectors, *, least: float = 0.0, farthest: float | None = None) -> Predictions:
+    def predict(
+        self, vectors: Vectors, *, least: int | float = 0.0, farthest: int | float | None = None
+    ) -> Predictions:
         """Return the classes of recordings.
 
         A recording is `unknown` if it is farther from every class than `farthest`, if no class is as likely as

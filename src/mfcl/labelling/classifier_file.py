@@ -76,20 +76,14 @@ def load_classifier(folder: str | Path) -> LabelClassifier:
         raise MeasureError(f"{place}: wanted a classifier, found no {SETTINGS}; write one with `mfcl classify --fit`")
     content = _settings(place / SETTINGS)
     arrays = _arrays(place / WEIGHTS, content["digest"])
-    try:
-        whitenings = {
-            part: Whitening(arrays[f"{number}.mean"], arrays[f"{number}.directions"])
-            for number, part in enumerate(content["parts"])
-        }
-        made = LabelClassifier(
-            np.array(content["classes"], dtype=np.str_), Features(content["features"], whitenings),
-            arrays["weights"].astype(np.float64), arrays["bias"].astype(np.float64), float(content["sharpness"]),
-            arrays["centres"], float(content["farthest"]), content["model"], content["about"],
-        )  # fmt: skip
-    except KeyError as error:
-        raise MeasureError(f"{place / WEIGHTS}: wanted {error.args[0]!r}, it is missing; {DAMAGED}") from None
-    _check_shapes(place / WEIGHTS, made)
-    return made
+    whitenings = _whitenings(place / WEIGHTS, content["parts"], arrays)
+    features = Features(content["features"], whitenings)
+    _check_shapes(place / WEIGHTS, arrays, features.dim, len(content["classes"]))
+    return LabelClassifier(
+        np.array(content["classes"], dtype=np.str_), features, arrays["weights"].astype(np.float64),
+        arrays["bias"].astype(np.float64), float(content["sharpness"]), arrays["centres"], float(content["farthest"]),
+        content["model"], content["about"],
+    )  # fmt: skip
 
 
 def _settings(path: Path) -> dict[str, Any]:
@@ -125,15 +119,26 @@ def _arrays(path: Path, digest: str) -> dict[str, np.ndarray]:
     return found
 
 
-def _check_shapes(path: Path, made: LabelClassifier) -> None:
-    """Refuse arrays that do not fit one another."""
-    pairs = [(one.mean.shape, one.directions.shape) for one in made.features.whitenings.values()]
-    fits = all(len(mean) == 1 and len(turned) == 2 and mean[0] == turned[0] for mean, turned in pairs)
-    count = len(made.classes)
-    wanted = ((made.features.dim if fits else -1, count), (count,), (count, made.features.dim if fits else -1))
-    got = (made.weights.shape, made.bias.shape, made.centres.shape)
-    if not fits or got != wanted:
-        raise MeasureError(f"{path}: wanted weights, bias and centres of shapes {wanted}, got {got}; {DAMAGED}")
+def _whitenings(path: Path, parts: list[str], arrays: Mapping[str, np.ndarray]) -> dict[str, Whitening]:
+    made = {}
+    for number, part in enumerate(parts):
+        mean, directions = (arrays.get(f"{number}.{name}", np.zeros(0)) for name in ("mean", "directions"))
+        if mean.ndim != 1 or directions.ndim != 2 or len(mean) != len(directions):
+            raise MeasureError(
+                f"{path}: wanted mean and directions of the part {part!r}, of shapes (dim,) and (dim, kept), got "
+                f"{mean.shape} and {directions.shape}; {DAMAGED}"
+            )
+        made[part] = Whitening(mean, directions)
+    return made
+
+
+def _check_shapes(path: Path, arrays: Mapping[str, np.ndarray], dim: int, count: int) -> None:
+    """Refuse arrays that are missing or do not fit the features and the classes."""
+    wanted = {"weights": (dim, count), "bias": (count,), "centres": (count, dim)}
+    for name, shape in wanted.items():
+        found = arrays[name].shape if name in arrays else "nothing"
+        if found != shape:
+            raise MeasureError(f"{path}: wanted {name} of shape {shape}, got {found}; {DAMAGED}")
 
 
 def _digest(path: Path) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
-from jaxtyping import Float, Float32, Int64, Shaped
+from jaxtyping import Float32, Int64, Shaped
 from scipy import sparse
 
 from mfcl.embeddings.alignment.ties import as_graph
@@ -24,7 +24,7 @@ ALIGNMENT = "alignment"
 ALONE = "labels alone"
 """Name of the way that uses no graph."""
 
-Graph: TypeAlias = sparse.spmatrix | sparse.sparray | Float[np.ndarray, "_ _"]
+Graph: TypeAlias = sparse.spmatrix | sparse.sparray | Shaped[np.ndarray, "..."]
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,11 +29,11 @@ class EventSettings:
         MeasureError: a value is out of range, or `go_on` is above `begin`.
     """
 
-    begin: float = 0.5
-    go_on: float | None = None
-    shortest: float = 0.0
-    longest: float = 0.0
-    gap: float = 0.0
+    begin: int | float = 0.5
+    go_on: int | float | None = None
+    shortest: int | float = 0.0
+    longest: int | float = 0.0
+    gap: int | float = 0.0
 
     def __post_init__(self) -> None:
         check_number("begin", self.begin, 0, 1, error=MeasureError)
@@ -45,7 +45,7 @@ class EventSettings:
             raise MeasureError(f"events: longest {self.longest:g} s is below shortest {self.shortest:g} s; raise it")
 
     @property
-    def low(self) -> float:
+    def low(self) -> int | float:
         """Probability down to which an event goes on."""
         return 0.6 * self.begin if self.go_on is None else self.go_on
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float32, Shaped
 
 from mfcl.embeddings.linalg import check_measurable
 from mfcl.embeddings.parts import Part
@@ -20,7 +20,7 @@ SPREAD_AT_LEAST = 1e-6
 """Standard deviation below which a part is the same for all recordings: one that the model did not learn is 0."""
 ROWS_AT_ONCE = 8192
 
-Vectors = Embeddings | Float[np.ndarray, "items dim"]
+Vectors = Embeddings | Shaped[np.ndarray, "..."]
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from mfcl.classification.sources import Data, check_same_model, is_embeddings, manifest_of, opened, vectors_of
+from mfcl.core.random import generator
 from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest import Manifest
 from mfcl.data.store import open_store
@@ -22,6 +23,8 @@ from mfcl.training.neighbour_search import sound_frames
 
 CANDIDATES = 60
 """Recordings nearest by embeddings that are aligned with the clip."""
+USUAL = 40
+"""Recordings drawn at random that are aligned with it, for the unit of distances."""
 MOST_FOUND = 10_000
 
 
@@ -57,8 +60,9 @@ def similar(
 ) -> list[Similar]:
     """Return the recordings nearest to a clip, nearest first.
 
-    Embeddings are whitened by the recordings that are searched. Where the sound is at hand, and the model was found to
-    be trained on recordings that alignment tells apart, the nearest 60 are ordered by alignment.
+    Embeddings are whitened by the recordings that are searched. Where the sound is at hand and the model has no
+    landmarks, the nearest 60 are ordered by that distance and the one by alignment together, each in units of its
+    median; landmarks have alignment in the embedding already.
 
     Args:
         source: Embeddings of the recordings (or their `.npz` file), or a model.
@@ -67,7 +71,7 @@ def similar(
         model: For embeddings: their model, to embed a file with.
         count: Recordings to return.
         part: `words`, `voices` or `all`; default: what is likely to tell recordings apart.
-        align: Order by alignment; default: where it tells more.
+        align: Order by alignment, too; default: for a model without landmarks, where the sound is at hand.
         data_root: For a manifest: the folder of the recordings, if they were moved.
         device: `auto`, `cpu`, `cuda`, ...
         progress: Show a progress bar.
@@ -94,15 +98,20 @@ def similar(
     others = np.flatnonzero(table.ids != str(clip))
     if not len(others):
         raise MeasureError("similar: wanted other recordings to search in, got none")
-    ranks, cosines = top_k(chosen(query), chosen(table.select(others)), min(max(count, CANDIDATES), len(others)))
-    places, distances, aligned = others[ranks[0]], np.maximum(1 - cosines[0], 0), None
-    if align or (align is None and recordings is not None and hearing is not None and has_landmarks(kinds)):
+    ranks, cosines = top_k(chosen(query), chosen(table.select(others)), len(others))
+    near, far = others[ranks[0]], np.maximum(1 - cosines[0], 0)
+    kept = min(max(count, CANDIDATES), len(near))
+    places, distances, aligned = near[:kept], far[:kept], None
+    aligns = recordings is not None and hearing is not None and not has_landmarks(kinds) if align is None else align
+    if aligns:
         if recordings is None or hearing is None:
             raise MfclError("similar: wanted the recordings and the model to align with; give --in and --model")
-        if chosen.name != "voices" or align:
-            found = _aligned(clip if not len(own) else None, table, own, places, recordings, hearing.recipe)
-            order = np.argsort(found, kind="stable")
-            places, distances, aligned = places[order], distances[order], found[order]
+        drawn = generator(0, "similar").permutation(near)[:USUAL]
+        every = np.concatenate([places, drawn])
+        found = _aligned(clip if not len(own) else None, table, own, every, recordings, hearing.recipe)
+        units = (max(float(np.median(far)), 1e-9), max(float(np.median(found[kept:])), 1e-9))
+        order = np.argsort(distances / units[0] + found[:kept] / units[1], kind="stable")
+        places, distances, aligned = places[order], distances[order], found[:kept][order]
     return [
         Similar(
             str(table.ids[place]), float(distances[rank]), None if aligned is None else float(aligned[rank]),
@@ -162,8 +171,10 @@ def _aligned(
     missing = next((name for name in names if name not in known), None)
     if missing is not None:
         raise MfclError(f"similar: {missing!r} has embeddings, but is not among the recordings (--in); give the same")
-    chosen = open_store(recordings.select([known[name] for name in names]), recipe.preparation, progress=False)
+    different = list(dict.fromkeys(names))  # a recording may be both near and drawn
+    chosen = open_store(recordings.select([known[name] for name in different]), recipe.preparation, progress=False)
     asked = recordings.select([known[str(table.ids[own[0]])]]) if clip is None else open_manifest(clip)
     query = open_store(asked, recipe.preparation, progress=False)
-    table_ = alignment.distances(sound_frames(query), sound_frames(chosen))
-    return np.asarray(table_[0], dtype=np.float64)
+    found = alignment.distances(sound_frames(query), sound_frames(chosen))[0]
+    column = {name: place for place, name in enumerate(chosen.manifest.ids.tolist())}
+    return np.array([found[column[name]] for name in names], dtype=np.float64)

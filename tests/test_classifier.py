@@ -1,0 +1,332 @@
+"""Classifiers from few labels: what they learn, when they answer `unknown`, and what they refuse."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import mfcl
+from mfcl.embeddings.table import Embeddings, load_embeddings
+from mfcl.embeddings.vector_graph import vector_graph
+from mfcl.errors import MeasureError, MfclError
+from mfcl.labelling import (
+    UNKNOWN,
+    Collection,
+    draw_held_out,
+    estimate,
+    fit_classifier,
+    load_classifier,
+    save_classifier,
+)
+from mfcl.labelling.choosing import Checked, Way, chosen_way, folds_of, hidden_sets
+from mfcl.labelling.estimate import wilson
+from mfcl.labelling.logistic import fit_classifiers, fit_shares
+from tests.small_labels import CLASSES, embeddings, few
+
+
+@pytest.fixture(scope="module")
+def here():
+    return embeddings()
+
+
+@pytest.fixture(scope="module")
+def fitted(here):
+    return fit_classifier(here, few(here.label("species"), 2))
+
+
+def test_two_labels_a_class_name_the_clips_of_other_recordings(fitted):
+    others = embeddings(seed=1)
+    found = fitted.classifier.predict(others)
+    assert (found.labels == others.label("species")).mean() > 0.9
+    assert found.probabilities.sum(axis=1) == pytest.approx(1)
+    assert found.classes.tolist() == list(CLASSES)
+
+
+def test_a_sound_unlike_every_class_is_unknown_and_the_distance_says_why(fitted):
+    strange = embeddings(classes=("frog", "bat"), seed=2)
+    found = fitted.classifier.predict(strange)
+    assert (found.labels == UNKNOWN).mean() > 0.9
+    assert set(found.likeliest) <= set(CLASSES)
+    known = fitted.classifier.predict(embeddings(seed=3))
+    assert np.median(found.distances) > 1.3 * np.median(known.distances)
+    assert (fitted.classifier.predict(strange, farthest=2.0).labels != UNKNOWN).all()
+    assert (fitted.classifier.predict(embeddings(seed=3), least=1.0).labels == UNKNOWN).all()
+
+
+def test_the_threshold_leaves_the_stated_share_of_the_collection(fitted, here):
+    refused = fitted.classifier.predict(here).labels == UNKNOWN
+    weights = np.where(few(here.label("species"), 2) != "", 1.0, fitted.spread.margins)
+    assert 0 < (weights * refused).sum() <= 0.02 * weights.sum()
+
+
+def test_unknown_can_be_a_label(here):
+    truth = np.where(here.label("species") == "wren", UNKNOWN, here.label("species"))
+    made = fit_classifier(here, few(truth, 2)).classifier
+    others = embeddings(seed=1)
+    found = made.predict(others).labels
+    assert (found[others.label("species") == "wren"] == UNKNOWN).mean() > 0.9
+
+
+def test_a_classifier_does_not_depend_on_the_other_recordings_that_are_asked_about(fitted):
+    others = embeddings(seed=4)
+    whole, alone = fitted.classifier.predict(others), fitted.classifier.predict(others.select(np.array([7])))
+    assert alone.probabilities[0] == pytest.approx(whole.probabilities[7], abs=1e-6)
+    assert alone.distances[0] == pytest.approx(whole.distances[7], abs=1e-6)
+
+
+def test_the_part_that_tells_the_labels_is_chosen_by_the_labels_alone(here):
+    collection = Collection(here)
+    assert [way.name for way in collection.ways] == ["all", "words", "voices", "labels alone"]
+    by_voice = few(here.label("speaker"), 4)
+    right = {one.way: one.share for one in collection.check(by_voice)}
+    assert right["voices"] > 0.9 > right["words"] + 0.3
+    assert collection.fit(by_voice).spread.labels.tolist() == here.label("speaker").tolist()
+
+
+def test_too_few_labels_choose_nothing(here):
+    assert Collection(here).check(few(here.label("species"), 2)) == ()
+
+
+def test_a_given_graph_comes_first(here):
+    collection = Collection(here, graph=vector_graph(here.part("mel words")))
+    assert [way.name for way in collection.ways] == ["alignment", "words", "all", "voices", "labels alone"]
+    assert collection.fit(few(here.label("species"), 1)).way == "alignment"
+
+
+def test_a_landmark_part_says_that_alignment_tells(here):
+    parts = {"mel words landmarks": (0, 16), "mel voices": (16, 32)}
+    assert Collection(dataclasses.replace(here, parts=parts)).ways[0].name == "words"
+    silent = here.vectors.copy()
+    silent[:, :16] = 0
+    assert [way.name for way in Collection(dataclasses.replace(here, parts=parts, vectors=silent)).ways] == [
+        "all", "labels alone",
+    ]  # fmt: skip
+
+
+def test_a_matrix_and_none_for_unknown_labels_will_do(here):
+    labels = np.array([one or None for one in few(here.label("species"), 3)], dtype=object)
+    made = fit_classifier(here.part("mel words"), labels).classifier
+    assert made.model == ""
+    assert (made.predict(here.part("mel words")).likeliest == here.label("species")).mean() > 0.95
+
+
+def test_probabilities_are_calibrated_by_hidden_labels_or_said_not_to_be(here):
+    truth = here.label("species")
+    assert any("not calibrated" in note for note in fit_classifier(here, few(truth, 2)).notes)
+    noisy = embeddings(each=60, noise=3.0)
+    wrong = np.random.default_rng(0).permutation(few(noisy.label("species"), 20))
+    doubtful = fit_classifier(noisy, wrong)  # labels that mean nothing
+    assert not doubtful.notes
+    sure = fit_classifier(here, few(truth, 15))
+    assert doubtful.classifier.predict(noisy).confidence.mean() < 0.6 < sure.classifier.predict(here).confidence.mean()
+
+
+def test_a_saved_classifier_answers_the_same(fitted, tmp_path):
+    save_classifier(fitted.classifier, tmp_path / "made")
+    again, others = load_classifier(tmp_path / "made"), embeddings(seed=5)
+    for name in ("labels", "likeliest", "probabilities", "distances"):
+        assert np.array_equal(getattr(again.predict(others), name), getattr(fitted.classifier.predict(others), name))
+    assert again.about["way"] == fitted.way
+    assert again.model == fitted.classifier.model
+
+
+def test_labelling_loads_no_torch():
+    code = "import sys, mfcl; mfcl.fit_classifier, mfcl.load_classifier; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_embeddings_of_another_model_are_refused_in_one_line(fitted):
+    other = embeddings(model="cd" * 32)
+    with pytest.raises(MeasureError, match="bound to the model abababababab, but these embeddings are of cdcd") as said:
+        fitted.classifier.predict(other)
+    assert "\n" not in str(said.value)
+    with pytest.raises(MeasureError, match="do not name theirs"):
+        fitted.classifier.predict(dataclasses.replace(other, model=""))
+    with pytest.raises(MeasureError, match="abababababab whitened"):
+        fitted.classifier.predict(dataclasses.replace(other, model=f"{'ab' * 32} whitened"))
+    on_words = Collection(embeddings()).fit(few(embeddings().label("species"), 2), way="words").classifier
+    with pytest.raises(MeasureError, match="wanted embeddings with the part 'mel words' of 16 values, got 0"):
+        on_words.predict(embeddings(roles=False))
+
+
+def test_the_model_travels_with_the_embeddings(tmp_path, here):
+    here.save(tmp_path / "e.npz")
+    again = load_embeddings(tmp_path / "e.npz")
+    assert again.model == here.model == again.select(np.arange(3)).model == again.only("mel").model
+    assert again.scaled().model == here.model
+    by = dataclasses.replace(here, splits=np.full(len(here), "train"))
+    assert by.whiten(by.whitenings()).model == f"{here.model} whitened"
+    assert Embeddings.concatenate([here, here]).model == here.model
+    assert Embeddings.concatenate([here, dataclasses.replace(here, model="")]).model == ""
+
+
+@pytest.mark.parametrize(
+    ("harm", "message"),
+    [
+        (lambda folder: (folder / "classifier.json").unlink(), "found no classifier.json"),
+        (lambda folder: (folder / "classifier.safetensors").unlink(), "cannot read it"),
+        (lambda folder: (folder / "classifier.safetensors").write_bytes(b"x" * 99), "not those that were written"),
+        (lambda folder: changed(folder, format=9), "format 1, got 9"),
+        (lambda folder: changed(folder, classes=["a", "a"]), "different names as 'classes'"),
+        (lambda folder: changed(folder, classes=["a", "b"]), r"wanted weights of shape \(32, 2\), got \(32, 3\)"),
+        (
+            lambda folder: changed(folder, parts=["mel words", "more", "mel voices"]),
+            "mean and directions of the part 'mel voices'",
+        ),
+        (lambda folder: changed(folder, sharpness=-1), "a sharpness above 0"),
+        (lambda folder: changed(folder, model=3), "wanted the entry 'model'"),
+    ],
+)
+def test_a_damaged_classifier_is_one_line(fitted, tmp_path, harm, message):
+    save_classifier(fitted.classifier, tmp_path / "made")
+    harm(tmp_path / "made")
+    with pytest.raises(MfclError, match=message) as said:
+        load_classifier(tmp_path / "made")
+    assert "\n" not in str(said.value)
+
+
+def changed(folder, **entries):
+    path = folder / "classifier.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **entries}))
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (lambda truth: np.full(len(truth), ""), "2 or more classes, got 0"),
+        (lambda truth: np.where(truth == "dog", "dog", ""), "2 or more classes, got 1"),
+        (lambda truth: truth[:-1], "one label per recording, for 90"),
+        (lambda truth: np.zeros(len(truth)), "wanted texts"),
+        (lambda truth: np.array([1.5] * len(truth), dtype=object), "wanted texts"),
+    ],
+)
+def test_labels_that_cannot_be_used_are_one_line(here, labels, message):
+    with pytest.raises(MeasureError, match=message):
+        fit_classifier(here, labels(here.label("species")))
+
+
+def test_other_faults_are_one_line(here):
+    with pytest.raises(MeasureError, match="no way is called 'word'; use one of"):
+        Collection(here).fit(few(here.label("species"), 1), way="word")
+    with pytest.raises(MeasureError, match="wanted one of the same 90 recordings, got one of 3"):
+        Collection(here, graph=np.ones((3, 3), dtype=np.float32))
+    with pytest.raises(MeasureError, match="all are equal"):
+        Collection(np.ones((5, 3)))
+    with pytest.raises(MeasureError, match="wanted 2 recordings or more"):
+        Collection(np.ones((1, 3)))
+    with pytest.raises(MeasureError, match="embeddings or a matrix"):
+        Collection(np.array(["a", "b"]))
+
+
+def test_a_later_way_is_taken_only_if_it_is_clearly_better():
+    ways = [Way(name, name, "all") for name in ("first", "second")]
+
+    def checked(way, rights):
+        return Checked(way, sum(rights), len(rights), tuple(rights))
+
+    half, all_right = [True, False] * 8, [True] * 16
+    assert chosen_way(ways, [checked("first", half), checked("second", all_right)]).name == "second"
+    one_more = [True, True, *half[2:]]
+    assert chosen_way(ways, [checked("first", half), checked("second", one_more)]).name == "first"
+    assert chosen_way(ways, []).name == "first"
+
+
+@given(st.lists(st.sampled_from(["", "a", "b", "c"]), min_size=1, max_size=80), st.integers(0, 50))
+@settings(max_examples=60, deadline=None)
+def test_folds_hide_labels_of_classes_with_several_and_leave_each_class_one(labels, most):
+    known = np.array(labels)
+    fold = folds_of(known, seed=1, most=most)
+    counts = {name: labels.count(name) for name in "abc"}
+    hidden = sum(count for count in counts.values() if count >= 2)
+    if fold is None:
+        assert hidden < 10
+        return
+    assert (fold >= 0).sum() == hidden
+    for part, left in enumerate(hidden_sets(known, fold)):
+        assert (left[fold == part] == "").all()
+        assert set(left) - {""} == set(known) - {""}
+
+
+def test_shares_that_are_certain_give_the_classifier_of_labels():
+    draw = np.random.default_rng(0)
+    x, y = draw.standard_normal((60, 5)), np.repeat(["a", "b", "c"], 20)
+    x[:20, 0] += 2
+    x[20:40, 1] += 2
+    shares = (y[:, None] == np.array(["a", "b", "c"])).astype(np.float64)
+    counts = np.ones(60)
+    weights, bias = fit_shares(x, shares, counts, strength=1.0)
+    chances = np.exp(x @ weights + bias)
+    chances /= chances.sum(axis=1, keepdims=True)
+    slope = x.T @ (chances - shares) + weights  # of the loss, which is 0 at its lowest
+    assert np.abs(slope).max() < 1e-3
+    twice, _ = fit_shares(np.concatenate([x, x]), np.concatenate([shares, shares]), np.full(120, 0.5), strength=1.0)
+    assert np.abs(twice - weights).max() < 1e-3
+    plain = fit_classifiers(x, y, standard=x, strengths=[1.0])[1.0]
+    assert (plain.predict(x) == np.array(["a", "b", "c"])[chances.argmax(axis=1)]).mean() > 0.95
+    with pytest.raises(MeasureError, match="positive L2 strength"):
+        fit_shares(x, shares, counts, strength=0)
+
+
+@given(st.integers(1, 400), st.data(), st.floats(0.5, 0.99))
+@settings(max_examples=80, deadline=None)
+def test_an_interval_holds_the_accuracy_and_more_labels_narrow_it(count, data, level):
+    right = data.draw(st.integers(0, count))
+    low, high = wilson(right, count, level=level)
+    assert 0 <= low <= right / count <= high <= 1
+    found = estimate(np.array(["a"] * count), np.array(["a"] * right + ["b"] * (count - right)), level=level)
+    assert (found.right, found.count) == (right, count)
+    more = found.more_for(0.1)
+    total = count + more
+    narrow = wilson(found.accuracy * total, total, level=level)
+    assert narrow[1] - narrow[0] <= 0.1 + 1e-9
+    if more > 1:
+        wide = wilson(found.accuracy * (total - 1), total - 1, level=level)
+        assert wide[1] - wide[0] > 0.1 - 1e-9
+
+
+def test_an_interval_is_as_often_right_as_it_says():
+    draw = np.random.default_rng(0)
+    inside = []
+    for _ in range(2000):
+        low, high = wilson(int(draw.binomial(30, 0.85)), 30)
+        inside.append(low <= 0.85 <= high)
+    assert 0.92 < np.mean(inside) < 0.98
+
+
+def test_an_estimate_leaves_out_what_is_not_known_and_counts_unknown_as_wrong():
+    found = estimate(np.array(["a", "b", UNKNOWN, "a"]), np.array(["a", "a", "a", None], dtype=object))
+    assert (found.right, found.count) == (1, 3)
+    with pytest.raises(MeasureError, match="none is known"):
+        estimate(np.array(["a"]), np.array([""]))
+    with pytest.raises(MeasureError, match="one predicted and one true label"):
+        estimate(np.array(["a"]), np.array(["a", "b"]))
+    with pytest.raises(MeasureError, match="width: wanted a number from"):
+        found.more_for(0)
+
+
+def test_held_out_recordings_are_unlabelled_and_a_larger_draw_goes_on():
+    labels = np.array(["a", "", "", "b", *[""] * 20])
+    first, more = draw_held_out(labels, 5, seed=3), draw_held_out(labels, 12, seed=3)
+    assert (labels[more] == "").all()
+    assert len(set(more.tolist())) == 12
+    assert more[:5].tolist() == first.tolist()
+    with pytest.raises(MeasureError, match="from 1 to 22"):
+        draw_held_out(labels, 23)
+
+
+def test_the_public_names_are_there():
+    for name in (
+        "Collection",
+        "LabelClassifier",
+        "estimate",
+        "fit_classifier",
+        "load_classifier",
+        "classify",
+        "similar",
+    ):
+        assert callable(getattr(mfcl, name)), name

@@ -1,0 +1,283 @@
+"""`mfcl classify`, `mfcl similar` and `mfcl map` from sound to files, and what they say when something is wrong."""
+
+import csv
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+import mfcl
+from mfcl import cli
+from mfcl.checkpoint import model_digest
+from mfcl.data.manifest_csv import read_manifest
+from mfcl.embeddings.table import load_embeddings
+from mfcl.labelling import UNKNOWN
+from tests.recipes import tiny_recipe
+from tests.sounds import word, write_corpus
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A corpus, two tiny models, embeddings of it, labels of a few of its clips, and a classifier."""
+    folder = tmp_path_factory.mktemp("desk")
+    corpus = write_corpus(folder / "corpus", speakers=12, digits=3, takes=2)
+    for seed in (0, 1):
+        mfcl.train(
+            corpus, folder / f"run{seed}", recipe=tiny_recipe(folder), overrides=["model.voices=statistics"],
+            seed=seed, cache=folder / "cache", progress=False,
+        )  # fmt: skip
+    run("embed", folder / "run0", corpus, "--out", folder / "e.npz", "--quiet")
+    rows = [
+        (f"data/{voice:02d}/{digit}_{voice:02d}_0.wav", f"word {digit}") for voice in (1, 5, 9) for digit in range(3)
+    ]
+    write_rows(folder / "labels.csv", ("path", "word"), [(f"corpus/{path}", name) for path, name in rows])
+    write_rows(folder / "ids.csv", ("id", "word"), rows)
+    run("classify", folder / "run0", corpus, "--labels", folder / "labels.csv", "--fit", folder / "made", "--quiet")
+    return folder
+
+
+def write_rows(path, header, rows):
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header, *rows])
+
+
+def rows_of(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def run(*words):
+    assert cli.main([str(one) for one in words]) == 0
+
+
+def refused(capsys, *words):
+    capsys.readouterr()
+    assert cli.main([str(one) for one in words]) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("mfcl: ")]
+    return line
+
+
+def test_a_folder_becomes_a_csv_of_classes(desk, tmp_path, capsys):
+    run("classify", desk / "made", desk / "corpus", "--out", tmp_path / "found.csv")
+    found = rows_of(tmp_path / "found.csv")
+    assert len(found) == 72
+    assert {one["class"] for one in found} <= {"word 0", "word 1", "word 2", UNKNOWN}
+    right = [one["likeliest"] == f"word {Path(one['path']).name[0]}" for one in found]
+    assert np.mean(right) > 0.6  # a model of seconds; guessing has a third
+    assert all(0 < float(one["probability"]) <= 1 for one in found)
+    assert "72 rows" in capsys.readouterr().out
+
+
+def test_embeddings_and_recordings_have_one_answer(desk, tmp_path):
+    run("classify", desk / "made", desk / "corpus", "--out", tmp_path / "sound.csv")
+    run("classify", desk / "made", desk / "e.npz", "--out", tmp_path / "vectors.csv")
+    sound, vectors = rows_of(tmp_path / "sound.csv"), rows_of(tmp_path / "vectors.csv")
+    assert [one["id"] for one in sound] == [one["id"] for one in vectors]
+    assert [one["likeliest"] for one in sound] == [one["likeliest"] for one in vectors]
+    for one, other in zip(sound, vectors, strict=True):
+        assert float(one["probability"]) == pytest.approx(float(other["probability"]), abs=2e-3)
+
+
+def test_labels_by_id_on_embeddings_fit_the_same_classifier(desk, tmp_path, capsys):
+    run("classify", desk / "run0", desk / "e.npz", "--labels", desk / "ids.csv", "--fit", tmp_path / "made")
+    said = capsys.readouterr().out
+    assert "labelled" in said
+    assert "spread by" in said
+    one, other = (json.loads((folder / "classifier.json").read_text()) for folder in (desk / "made", tmp_path / "made"))
+    assert one["model"] == other["model"] == model_digest(mfcl.load_checkpoint(desk / "run0"))
+    assert one["farthest"] == pytest.approx(other["farthest"], abs=1e-3)
+
+
+def test_one_file_prints_its_class(desk, capsys):
+    capsys.readouterr()
+    run("classify", desk / "made", desk / "corpus" / "data" / "03" / "1_03_1.wav", "--format", "json")
+    (one,) = json.loads(capsys.readouterr().out)
+    assert one["id"] == "1_03_1.wav"
+
+
+@pytest.fixture(scope="module")
+def long(desk):
+    """Four seconds in which word 1 is said at 1.0 and 2.5 s, in silence."""
+    samples = np.zeros(64_000, dtype=np.float32)
+    for start in (16_000, 40_000):
+        samples[start : start + 4800] = word(3, 1)[:4800]
+    soundfile.write(desk / "long.wav", samples, 16_000)
+    return desk / "long.wav"
+
+
+def test_windows_have_times_and_each_is_what_it_is_alone(desk, long, tmp_path):
+    run("classify", desk / "made", long, "--window", "0.3", "--hop", "0.1", "--out", tmp_path / "windows.csv")
+    found = rows_of(tmp_path / "windows.csv")
+    assert [float(one["start"]) for one in found] == pytest.approx(np.arange(38) * 0.1)
+    assert all(float(one["end"]) - float(one["start"]) == pytest.approx(0.3) for one in found)
+    alone = mfcl.load(desk / "run0").encode_windows(long, window=0.3, hop=0.1)
+    table = load_embeddings(desk / "e.npz")
+    made = mfcl.load_classifier(desk / "made")
+    own = made.predict(
+        mfcl.Embeddings(alone.vectors, np.arange(38).astype(str), {}, table.parts, np.full(38, ""), table.model)
+    )
+    assert [one["likeliest"] for one in found] == own.likeliest.tolist()
+
+
+def test_windows_of_several_recordings_are_those_of_each_alone(desk, tmp_path):
+    made = mfcl.load_classifier(desk / "made")
+    folder = tmp_path / "some"
+    (folder).mkdir()
+    for name in ("0_01_0.wav", "1_01_0.wav", "2_01_1.wav"):
+        shutil.copy(desk / "corpus" / "data" / "01" / name, folder)
+    together = list(mfcl.classify_windows(made, folder, window=0.1, hop=0.05))
+    assert [one.ids[0] for one in together] == ["0_01_0.wav", "1_01_0.wav", "2_01_1.wav"]
+    for one in together:
+        (alone,) = mfcl.classify_windows(made, folder / one.ids[0], window=0.1, hop=0.05)
+        assert np.array_equal(alone.starts, one.starts)
+        assert alone.predictions.probabilities == pytest.approx(one.predictions.probabilities, abs=1e-5)
+
+
+@pytest.mark.parametrize("format", ["csv", "json", "raven", "audacity", "rttm"])
+def test_windows_become_events_in_every_format(desk, long, tmp_path, format, capsys):
+    out = tmp_path / "events.txt"
+    run(
+        "classify", desk / "made", long, "--window", "0.3", "--hop", "0.1", "--events", "--format", format,
+        "--begin", "1", "word 1=0.2", "--go-on", "0.1", "--gap", "0.2", "--out", out,
+    )  # fmt: skip
+    assert re.search(r"\d+ events in \d recordings", capsys.readouterr().out)
+    if format in ("csv", "raven"):
+        found = read_manifest(out)
+        assert all(0 <= one.start < one.end <= 4 for one in found)
+    else:
+        assert out.read_text()
+
+
+def test_clips_to_label_are_listed_and_drawn_clips_say_how_accurate_it_is(desk, tmp_path, capsys):
+    for option, name in (("--suggest", "next.csv"), ("--draw", "drawn.csv")):
+        run(
+            "classify",
+            desk / "run0",
+            desk / "e.npz",
+            "--labels",
+            desk / "ids.csv",
+            option,
+            "20",
+            "--out",
+            tmp_path / name,
+        )
+    known = {one["id"] for one in rows_of(desk / "ids.csv")}
+    for name in ("next.csv", "drawn.csv"):
+        listed = [one["id"] for one in rows_of(tmp_path / name)]
+        assert len(set(listed)) == 20
+        assert not known & set(listed)
+    truth = [(one["id"], f"word {Path(one['id']).name[0]}") for one in rows_of(tmp_path / "drawn.csv")]
+    write_rows(tmp_path / "drawn.csv", ("id", "label"), truth)
+    capsys.readouterr()
+    run("classify", desk / "made", desk / "e.npz", "--check", tmp_path / "drawn.csv")
+    assert re.search(r"accuracy: \d+ % \[\d+, \d+\] of 20 held-out labels", capsys.readouterr().out)
+
+
+def test_the_nearest_recording_to_a_copy_is_the_recording(desk, tmp_path, capsys):
+    copy = tmp_path / "copy.wav"
+    shutil.copy(desk / "corpus" / "data" / "04" / "2_04_1.wav", copy)
+    capsys.readouterr()
+    for source in ([desk / "run0"], [desk / "e.npz", "--model", desk / "run0"]):
+        run("similar", *source, copy, "--count", "3", "--json")
+        found = json.loads(capsys.readouterr().out)
+        assert len(found) == 3
+        assert found[0]["id"] == "data/04/2_04_1.wav"
+        assert found[0]["distance"] == pytest.approx(0, abs=1e-3)
+        assert found[0]["labels"]["speaker"] == "04"
+    run("similar", desk / "e.npz", "data/04/2_04_1.wav", "--part", "voices")
+    said = capsys.readouterr().out
+    assert "data/04/2_04_1.wav" not in said
+    assert len(said.splitlines()) == 12
+
+
+def test_alignment_orders_the_nearest(desk, tmp_path):
+    copy = tmp_path / "copy.wav"
+    shutil.copy(desk / "corpus" / "data" / "04" / "2_04_1.wav", copy)
+    found = mfcl.similar(desk / "run0", copy, data=desk / "corpus")  # this model has no landmarks
+    assert found[0].id == "data/04/2_04_1.wav"
+    assert found[0].aligned == pytest.approx(0, abs=1e-5)
+    assert all(one.aligned > 0 for one in found[1:])
+    plain = mfcl.similar(desk / "run0", copy, data=desk / "corpus", align=False)
+    assert plain[0].aligned is None
+    assert [one.distance for one in plain] == sorted(one.distance for one in plain)
+    assert {one.id for one in found} != {one.id for one in plain} or found[1].id != plain[1].id
+
+
+def test_refusals_are_one_line(desk, long, tmp_path, capsys):
+    made, corpus = desk / "made", desk / "corpus"
+    other = refused(capsys, "classify", made, corpus, "--model", desk / "run1")
+    assert "bound to the model" in other
+    run("embed", desk / "run1", corpus, "--out", tmp_path / "other.npz", "--quiet")
+    assert "embeddings of two models cannot be compared" in refused(capsys, "classify", made, tmp_path / "other.npz")
+    told = refused(
+        capsys, "classify", desk / "run0", tmp_path / "other.npz", "--labels", desk / "ids.csv", "--fit", tmp_path / "f"
+    )
+    assert "wanted ones of the model" in told
+    assert "not a classifier" in refused(capsys, "classify", desk / "run0", corpus)
+    assert "a classifier already" in refused(capsys, "classify", made, corpus, "--fit", tmp_path / "f")
+    assert "--window SECONDS too" in refused(capsys, "classify", made, long, "--events")
+    assert "for events" in refused(capsys, "classify", made, long, "--window", "1", "--begin", "0.4")
+    wrong = refused(capsys, "classify", made, long, "--window", "1", "--events", "--begin", "wrod 1=0.4")
+    assert "no class is called 'wrod 1'" in wrong
+    assert "wanted a number" in refused(capsys, "classify", made, long, "--window", "1", "--events", "--gap", "x")
+    assert "got whole recordings" in refused(capsys, "classify", made, desk / "e.npz", "--events")
+    assert "0.001 seconds or more" in refused(capsys, "classify", made, long, "--window", "0")
+    assert "neither a file nor the id" in refused(capsys, "similar", desk / "e.npz", "nobody.wav")
+    assert "give --model" in refused(capsys, "similar", desk / "e.npz", long)
+    assert "one of the two" in refused(
+        capsys, "classify", desk / "run0", corpus, "--suggest", "3", "--draw", "3", "--out", tmp_path / "x"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name,word\na,b\n", "wanted a column `id` or `path`"),
+        ("id,word,kind\na,b,c\n", "wanted one column of labels, got word, kind"),
+        ("id\na\n", "wanted one column of labels, got none"),
+        ("id,word\nnobody.wav,b\n", "none of its rows labels one of the 72 recordings"),
+        (
+            "id,word\ndata/01/0_01_0.wav,a\ndata/01/0_01_0.wav,b\n",
+            "line 3: 'data/01/0_01_0.wav' is labelled 'b', but 'a'",
+        ),
+        ("id,word\ndata/01/0_01_0.wav,a\n", "2 or more classes, got 1"),
+    ],
+)
+def test_tables_of_labels_that_cannot_be_used_are_one_line(desk, tmp_path, capsys, text, message):
+    (tmp_path / "labels.csv").write_text(text)
+    line = refused(
+        capsys,
+        "classify",
+        desk / "run0",
+        desk / "e.npz",
+        "--labels",
+        tmp_path / "labels.csv",
+        "--fit",
+        tmp_path / "made",
+    )
+    assert message in line
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_row_that_names_no_recording_is_said(desk, tmp_path, capsys):
+    text = (desk / "ids.csv").read_text() + "nobody.wav,word 1\n"
+    (tmp_path / "labels.csv").write_text(text)
+    run("classify", desk / "run0", desk / "e.npz", "--labels", tmp_path / "labels.csv", "--fit", tmp_path / "made")
+    assert "1 rows name no recording, the first 'nobody.wav'" in capsys.readouterr().err
+
+
+def test_a_map_is_one_page_that_loads_nothing(desk, tmp_path, capsys):
+    run("map", desk / "e.npz", "--out", tmp_path / "map.html")
+    page = (tmp_path / "map.html").read_text()
+    assert "a map of 72 clips" in capsys.readouterr().out
+    data = json.loads(re.search(r'id="map-data">(.*?)</script>', page, re.DOTALL)[1])
+    assert len(data["clips"]) == 72
+    assert {"digit", "speaker"} <= {one["name"] for one in data["labels"]}
+    assert len(data["maps"]) == 3
+    assert all(0 <= place <= 1000 for one in data["maps"] for axis in "xy" for place in one[axis])
+    assert not re.findall(r'(?:src|href)="(?!data:|#)', page)
+    assert "http" not in re.sub(r"http://www.w3.org/2000/svg", "", page)
