@@ -36,11 +36,11 @@ def write_collection(folder: Path, *, hostile: bool = False, mapped: bool = True
                 name = f"{pitch} <img src=x onerror=alert(1)> \"'&.wav"
             soundfile.write(folder / "sounds" / name, tone(0.6, hertz * (1 + 0.02 * maker), 8000), 8000)
             own = [6.0 * (number == other) for other in range(3)] + [6.0 * (maker == other) for other in range(4)]
-            vectors.append(np.array(own) + 0.35 * rng.standard_normal(7))
+            vectors.append(np.array(own) + 0.05 * rng.standard_normal(7))
             names.append(f"sounds/{name}")
             pitches.append(pitch)
             makers.append(f"maker {maker}")
-    vectors[1] = vectors[0] + 1e-4
+    vectors[1] = vectors[0]
     wrong = [*pitches[:-1], "low"]
     columns = {"pitch": pitches, "maker": makers, "wrong": wrong}
     lines = ["path,id,split,pitch,maker,wrong"]

@@ -38,6 +38,7 @@ def bound_socket(host: str, port: int) -> socket.socket:
     try:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind((host, port))
+        found.listen(128)  # whoever opens the address before the page is ready waits for it
     except (OSError, OverflowError) as error:
         found.close()
         if getattr(error, "errno", None) == errno.EADDRINUSE:
