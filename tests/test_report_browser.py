@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from mfcl.report import make_report
+from mfcl.report.clip_map import write_map
 from tests.report_data import COMMAND, write_study
+from tests.small_labels import embeddings
 from tests.test_report import split_map
 from tests.test_report_size import many
 
@@ -312,3 +314,17 @@ def test_print_has_whole_tables_and_no_buttons(browser: Any, address: str, tmp_p
         assert page.locator("tbody tr:visible").count() == page.locator("tbody tr").count()
         page.pdf(path=tmp_path / "report.pdf", format="A4")
         assert (tmp_path / "report.pdf").stat().st_size > 50_000
+
+
+def test_a_map_of_any_clips_is_coloured_by_any_label_and_names_a_clip(browser: Any, tmp_path: Path) -> None:
+    write_map(embeddings(each=12), tmp_path / "map.html")
+    for width, scheme in SCREENS:
+        with Watched(browser, (tmp_path / "map.html").as_uri(), width, scheme) as page:
+            assert page.locator(".field path").count() == 36
+            assert page.locator(".keys button").all_inner_texts() == ["dog", "owl", "wren"]
+            page.select_option("#label", label="speaker")
+            assert page.locator(".keys button").count() == 5
+            page.locator(".panel svg").first.focus()
+            page.keyboard.press("ArrowRight")
+            assert ".wav" in page.locator(".tip").inner_text()
+            assert page.evaluate("document.documentElement.scrollWidth") <= width

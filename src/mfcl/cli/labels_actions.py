@@ -105,7 +105,7 @@ def _fitted_text(fitted: Any, labels: Any) -> str:
     else:
         lines.append("too few labels of one class to tell which graph is better; the first is taken")
     lines.append(f"spread by: {fitted.way}")
-    lines.append("chosen labels do not tell how accurate it is: label some drawn at random, see mfcl.estimate")
+    lines.append("chosen labels do not tell how accurate it is: label some that --draw lists, and give them to --check")
     return "\n".join(lines)
 
 
@@ -141,7 +141,7 @@ def _apply(given: argparse.Namespace, folder: Path, events: bool) -> None:
 def _print_estimate(given: argparse.Namespace, answers: Any) -> None:
     """Say how accurate the answers are on held-out recordings, and what narrower intervals would take."""
     from mfcl.data.label_table import read_labels
-    from mfcl.labelling import estimate
+    from mfcl.labelling import UNKNOWN, estimate
 
     files = {name: Path(path) for name, path in zip(answers.ids.tolist(), answers.paths.tolist(), strict=True) if path}
     truth = read_labels(given.check, answers.ids.tolist(), files=files, label=given.label)
@@ -149,8 +149,9 @@ def _print_estimate(given: argparse.Namespace, answers: Any) -> None:
         print(f"note: {printable(note)}", file=sys.stderr)
     found = estimate(answers.predictions.labels, truth.values)
     print(f"accuracy: {found} (95 % interval, for recordings drawn at random)")
-    unknown = int((answers.predictions.labels[truth.values != ""] == "unknown").sum())
-    print(f"{unknown} of them were answered by unknown, which counts as wrong")
+    answered = (truth.values != "") & (answers.predictions.labels != UNKNOWN)
+    right = int((answers.predictions.labels == truth.values)[answered].sum())
+    print(f"{int(answered.sum())} of them got a class, {right} the right one; `unknown` counts as wrong above")
     print(f"for an interval of 10 points: {found.more_for(0.1)} more labels; of 5 points: {found.more_for(0.05)}")
 
 
