@@ -7,6 +7,7 @@ import { count, emit, guessOf, labelOf, nameOf, on, setCurrent, setSelection, st
 
 const REACH = 14;  // pixels from which a clip is hit
 const MARGIN = 18;
+const EDGE = 8;  // a clip nearer to the edge is brought to the middle; less than the margin of the whole map
 const CELLS = 96;
 const [NEAR, TOGETHER] = [0.3, 0.4];  // a value is named on the map if so many of its clips are so near their middle
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
@@ -287,7 +288,7 @@ export function makeMap(part) {
 
   on("current", (clip, { centre }) => {
     const [x, y] = clip >= 0 && places.length ? [across(clip), down(clip)] : [0, 0];
-    if (clip >= 0 && places.length && (centre || x < 0 || y < 0 || x > view.width || y > view.height) && !(x > 20 && y > 20 && x < view.width - 20 && y < view.height - 20)) {
+    if (clip >= 0 && places.length && (centre || x < 0 || y < 0 || x > view.width || y > view.height) && !(x > EDGE && y > EDGE && x < view.width - EDGE && y < view.height - EDGE)) {
       view.x += view.width / 2 - x;
       view.y += view.height / 2 - y;
       fitted = false;
