@@ -1,0 +1,1 @@
+"""The explorer: a local web page to see, hear and label a collection of recordings. Without torch."""

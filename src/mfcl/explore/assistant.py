@@ -1,0 +1,247 @@
+"""What helps to label: guesses for all clips from a few labels, what to label next, and how good the guesses are."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int64, Shaped
+
+from mfcl.core.random import generator
+from mfcl.embeddings.table import Embeddings
+from mfcl.errors import MeasureError
+from mfcl.explore.labels import LabelBook
+from mfcl.explore.spaces import Spaces
+from mfcl.labelling import Fitted, Way, draw_held_out, estimate, suggest
+
+CANDIDATES = 1500
+"""Most unlabelled clips among which the most useful are looked for: the time grows with their square."""
+WIDTH = 0.1
+"""Width of the interval that is aimed at: 5 points to either side."""
+FIRST = 138
+"""Held-out labels that it takes at 90 %, which is told before anything is known."""
+GROWTH = 1.25
+"""Growth of the number of labels after which the best way to spread them is chosen again."""
+
+
+@dataclass(frozen=True, eq=False)
+class Guesses:
+    """A guess for every clip.
+
+    Attributes:
+        classes: The labels.
+        codes: Class number of each clip; -1 where no label reaches it.
+        confidence: Share of that class in the clip's scores, 0 to 1.
+        way: How the labels were spread.
+    """
+
+    classes: tuple[str, ...]
+    codes: Int64[np.ndarray, " items"]
+    confidence: Float32[np.ndarray, " items"]
+    way: str
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """How good the guesses are, by the held-out set.
+
+    Attributes:
+        drawn: Clips of the held-out set.
+        labelled: Those of them that are labelled.
+        right: Those whose guess is right.
+        accuracy: Share of them; None while none is labelled or nothing can be guessed.
+        low: Lower end of the 95 % interval.
+        high: Upper end.
+        more: Further held-out labels after which the interval is about 5 points to either side.
+    """
+
+    drawn: int
+    labelled: int
+    right: int
+    accuracy: float | None
+    low: float
+    high: float
+    more: int
+
+
+class Assistant:
+    """Guesses and suggestions of a collection; everything is worked out from the label book's present state.
+
+    Args:
+        spaces: The vectors.
+        book: The labels.
+    """
+
+    def __init__(self, spaces: Spaces, book: LabelBook) -> None:
+        self._spaces, self._book = spaces, book
+        self._kept: dict[tuple[Any, ...], Any] = {}
+        self._ways: dict[str, tuple[int, str]] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def ways(self) -> dict[str, str]:
+        """Column -> the way that was chosen for it."""
+        with self._lock:
+            return {column: name for column, (_, name) in self._ways.items()}
+
+    @property
+    def ready(self) -> bool:
+        """Whether the graph of the first way is in memory."""
+        prepared = self._spaces.prepared
+        return prepared.ready(prepared.kinds[0])
+
+    def way(self, column: str) -> Way:
+        """Return the way in which a column's labels are spread; the first until another was found to be better."""
+        prepared = self._spaces.prepared
+        return prepared.way(self._ways[column][1]) if column in self._ways else prepared.ways[0]
+
+    def unchosen(self, column: str) -> int:
+        """Return the number of labels from which a column's way should be chosen anew; 0 for not now."""
+        known = int((self.fitting(column) != "").sum())
+        return known if known >= GROWTH * self._ways.get(column, (0, ""))[0] and known else 0
+
+    def choose(self, column: str) -> None:
+        """Choose the way that reads a column's labels best, by hiding some of them; takes seconds."""
+        labels = self.fitting(column)
+        known = int((labels != "").sum())
+        name = self._spaces.prepared.choose(labels).name
+        with self._lock:
+            if name != self.way(column).name:  # what is kept was guessed in another way
+                self._kept = {key: value for key, value in self._kept.items() if key[1] != column}
+            self._ways[column] = (known, name)
+
+    def guesses(self, column: str) -> Guesses | None:
+        """Return guesses from the labels outside of the held-out set; None while fewer than two classes are known."""
+        version, labels = self._book.version, self.fitting(column)
+        if len(np.unique(labels[labels != ""])) < 2:
+            return None
+        found: Guesses = self._once(("guesses", column, version), lambda: self._guess(column, labels))
+        return found
+
+    def fitted(self, column: str) -> Fitted:
+        """Return a classifier fitted on the spread labels.
+
+        Raises:
+            MeasureError: fewer than two classes are labelled.
+        """
+        labels, way = self.fitting(column), self.way(column)
+        found: Fitted = self._once(
+            ("fitted", column, self._book.version), lambda: self._spaces.prepared.fit(labels, way=way.name)
+        )
+        return found
+
+    def read(self, column: str, embeddings: Embeddings) -> tuple[str, float] | None:
+        """Return the class of a new clip, or `unknown`, and the probability of its likeliest class."""
+        try:
+            classifier = self.fitted(column).classifier
+        except MeasureError:
+            return None
+        found = classifier.predict(embeddings)
+        return str(found.labels[0]), float(found.confidence[0])
+
+    def suggestions(self, column: str, order: str, count: int, *, label: str = "") -> list[int]:
+        """Return unlabelled clips to look at.
+
+        Args:
+            column: The label column.
+            order: `useful`: what adds most; `sure` or `unsure`: by the confidence of the guess; `held`: those of the
+                held-out set that have no label.
+            count: Most clips to return.
+            label: Only clips that are guessed to have this label.
+        """
+        labels, held = self._book.labels(column), self._book.held(column)
+        if order == "held":
+            return [int(clip) for clip in np.flatnonzero(held & (labels == ""))[:count]]
+        free = (labels == "") & ~held
+        guesses = None if order == "useful" else self.guesses(column)
+        if guesses is None:
+            return self._useful(column, free, count)
+        if label:
+            wanted = guesses.classes.index(label) if label in guesses.classes else -2
+            free &= guesses.codes == wanted
+        clips = np.flatnonzero(free & (guesses.codes >= 0))
+        confidence = guesses.confidence[clips]
+        ranked = clips[np.argsort(-confidence if order == "sure" else confidence, kind="stable")]
+        return [int(clip) for clip in (ranked if label or order != "sure" else _dealt(ranked, guesses.codes))[:count]]
+
+    def draw_held_out(self, column: str, count: int) -> list[int]:
+        """Return clips for the held-out set: drawn at random from those without a label."""
+        taken = np.where(self._book.held(column), "held out", self._book.labels(column))
+        free = int((taken == "").sum())
+        if not free:
+            return []
+        drawn = draw_held_out(taken, min(count, free), seed=self._book.version)
+        return [int(clip) for clip in np.sort(drawn)]
+
+    def estimate(self, column: str) -> HeldOut:
+        """Return how many guesses of the held-out set are right, with a 95 % interval; see `mfcl.estimate`."""
+        held, labels = self._book.held(column), self._book.labels(column)
+        told = np.flatnonzero(held & (labels != ""))
+        guesses = self.guesses(column) if len(told) else None
+        if guesses is None:
+            return HeldOut(int(held.sum()), len(told), 0, None, 0.0, 1.0, FIRST)
+        names = np.array([*guesses.classes, ""])  # code -1 is no label
+        found = estimate(names[guesses.codes[told]], labels[told])
+        return HeldOut(
+            int(held.sum()), found.count, found.right, found.accuracy, found.low, found.high, found.more_for(WIDTH)
+        )  # fmt: skip
+
+    def fitting(self, column: str) -> Shaped[np.ndarray, " items"]:
+        """Return the labels to learn from: those outside of the held-out set."""
+        return np.where(self._book.held(column), "", self._book.labels(column))
+
+    def _guess(self, column: str, labels: Shaped[np.ndarray, " items"]) -> Guesses:
+        way = self.way(column)
+        spread = self._spaces.prepared.spread_sets(way, labels[None])[0]
+        scores = spread.scores.copy()
+        names = {str(name): at for at, name in enumerate(spread.classes)}
+        for clip, wrong in self._book.rejected(column).items():
+            scores[clip, [names[one] for one in wrong if one in names]] = 0
+        sums = scores.sum(axis=1)
+        codes = np.where(sums > 0, scores.argmax(axis=1), -1)
+        best = scores.max(axis=1) / np.where(sums > 0, sums, 1)
+        known = np.flatnonzero(labels != "")
+        codes[known] = [names[str(name)] for name in labels[known]]
+        best[known] = 1
+        return Guesses(tuple(names), codes.astype(np.int64), best.astype(np.float32), way.name)
+
+    def _useful(self, column: str, free: Bool[np.ndarray, " items"], count: int) -> list[int]:
+        """Return what adds most, looked for among a draw of the clips."""
+        clips = np.flatnonzero(free)
+        if not len(clips):
+            return []
+        way, labels = self.way(column), self.fitting(column)
+        drawn = generator(0, "useful", column).permutation(clips)[:CANDIDATES]
+        some = np.sort(np.concatenate([drawn, np.flatnonzero(labels != "")]))
+        count = min(count, len(drawn))
+        ties = self._spaces.prepared.graph(way.graph or way.features)
+
+        def work() -> list[int]:
+            if len(some) < 2:
+                return [int(clip) for clip in drawn[:count]]
+            known = labels[some]
+            found = suggest(ties[some][:, some], count, known=known if (known != "").any() else None)
+            return [int(some[at]) for at in found]
+
+        suggested: list[int] = self._once(("useful", column, count, self._book.version), work)
+        return suggested
+
+    def _once(self, key: tuple[Any, ...], work: Callable[[], Any]) -> Any:
+        with self._lock:
+            if key not in self._kept:
+                made = work()
+                self._kept = {one: value for one, value in self._kept.items() if one[:2] != key[:2]}
+                self._kept[key] = made
+            return self._kept[key]
+
+
+def _dealt(ranked: Int64[np.ndarray, " some"], codes: Int64[np.ndarray, " items"]) -> list[int]:
+    """Return clips of all classes in turn, each class in its order, so that no class comes first with all its clips."""
+    turn: dict[int, int] = {}
+    keys: list[tuple[int, int, int]] = []
+    for clip in ranked.tolist():
+        code = int(codes[clip])
+        turn[code] = turn.get(code, -1) + 1
+        keys.append((turn[code], len(keys), clip))
+    return [clip for _, _, clip in sorted(keys)]

@@ -1,0 +1,212 @@
+"""What is explored: embeddings, the recordings they are of, and the folder that keeps what a person adds."""
+
+import hashlib
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Shaped
+
+from mfcl.core.files import is_there
+from mfcl.data.layouts import open_manifest
+from mfcl.data.manifest import Manifest, Recording
+from mfcl.data.manifest_csv import read_manifest
+from mfcl.embeddings.table import Embeddings, load_embeddings
+from mfcl.errors import ManifestError, MfclError
+
+TIMES = ("start", "end")
+"""Columns of embedded windows: seconds, not labels."""
+MOST_CLIPS = 200_000
+"""Most clips of a page."""
+FOLDER = "explore"
+"""Name of the folder in a run or a study that keeps maps and labels."""
+PREFERRED = ("pre-trained", "supervised", "untrained")
+"""Embeddings of a study, the first to be shown first."""
+
+
+@dataclass(frozen=True, eq=False)
+class Collection:
+    """Everything that the page shows, before anybody has labelled.
+
+    Attributes:
+        name: A name for the page's title.
+        embeddings: One vector per clip.
+        recordings: Clip number -> recording to play; clips without one are left out.
+        folder: Where maps and labels are kept; made when something is written.
+        model: Folder of the model that embedded the clips; None if it is unknown.
+        notes: What a person should know, such as recordings that were moved.
+    """
+
+    name: str
+    embeddings: Embeddings
+    recordings: Mapping[int, Recording]
+    folder: Path
+    model: Path | None = None
+    notes: tuple[str, ...] = field(default=())
+
+    def __len__(self) -> int:
+        return len(self.embeddings)
+
+    @property
+    def columns(self) -> dict[str, Shaped[np.ndarray, " items"]]:
+        """The labels that came with the clips; the split is one of them."""
+        found = {name: values for name, values in self.embeddings.labels.items() if name not in TIMES}
+        if (self.embeddings.splits != "").any() and "split" not in found:
+            found["split"] = self.embeddings.splits
+        return found
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """Name of a map -> the part of the embeddings that it shows; "" for all of it."""
+        roles = {part.role for part in self.embeddings.sizes}
+        return {"words": "words", "voices": "voices"} if roles >= {"content", "speaker"} else {"all": ""}
+
+    def part(self, name: str) -> Embeddings:
+        """Return the embeddings of one map."""
+        wanted = self.parts[name]
+        return self.embeddings.only(wanted) if wanted else self.embeddings
+
+    def times(self, clip: int) -> tuple[float | None, float | None]:
+        """Return where a clip begins and ends in its file, in seconds."""
+        one = self.recordings.get(clip)
+        return (None, None) if one is None else (one.start, one.end)
+
+
+def open_collection(
+    place: Path,
+    *,
+    audio: Path | None = None,
+    data_root: Path | None = None,
+    folder: Path | None = None,
+    model: Path | None = None,
+    progress: bool = True,
+) -> Collection:
+    """Open a study's folder, a run's folder or an `.npz` file of `mfcl embed`.
+
+    A run is embedded first, in a process of its own, and the result is kept; a study has its embeddings already.
+
+    Args:
+        place: What to open.
+        audio: The recordings: for a run those to embed instead of its own, else where to find what was embedded.
+        data_root: Folder where a manifest's recordings are now, if they were moved.
+        folder: Where to keep maps and labels; by default a folder in or beside `place`.
+        model: The model of an `.npz` file.
+        progress: Whether embedding shows its progress.
+
+    Raises:
+        MfclError: nothing there that can be explored, or too much of it.
+    """
+    if place.is_file():
+        embeddings = load_embeddings(place)
+        found = _explored(place.stem, embeddings, audio, data_root, folder or place.with_suffix(".explore"), model)
+    elif (place / "study.json").is_file() or list(place.glob("embeddings/*.npz")):
+        path = _of_study(place)
+        run = place / "runs" / path.stem
+        own = run if model is None and is_there(run) else model
+        listed = audio if audio is not None else _manifest_of(place)
+        found = _explored(place.name, load_embeddings(path), listed, data_root, folder or place / FOLDER, own)
+    elif (place / "model").is_dir() or (place / "config.json").is_file():
+        found = _of_run(place, audio, data_root, folder or place / FOLDER, progress=progress)
+    else:
+        raise MfclError(
+            f"{place}: wanted a study, a run or an .npz file of `mfcl embed`, "
+            f"{'it is none of them' if is_there(place) else 'there is nothing there'}; give one of them"
+        )
+    if len(found) > MOST_CLIPS:
+        raise MfclError(f"{place}: {len(found)} clips, the page shows at most {MOST_CLIPS}; embed fewer recordings")
+    return found
+
+
+def _of_study(place: Path) -> Path:
+    """Return the embeddings of a study to explore: those of its pre-trained model, if it has one."""
+    files = sorted(path for path in place.glob("embeddings/*.npz") if not path.stem.endswith(".neighbours"))
+    for name in PREFERRED:
+        for path in files:
+            if path.stem.startswith(f"{name}-seed"):
+                return path
+    if not files:
+        raise MfclError(f"{place}: a study without embeddings yet; wait until its model is trained")
+    return files[0]
+
+
+def _manifest_of(place: Path) -> Path | None:
+    return place / "manifest.csv" if (place / "manifest.csv").is_file() else None
+
+
+def _of_run(place: Path, audio: Path | None, data_root: Path | None, folder: Path, *, progress: bool) -> Collection:
+    """Embed a run's own recordings, or others, with its model; what was embedded before is used again."""
+    listed = audio if audio is not None else _manifest_of(place)
+    if listed is None:
+        raise MfclError(f"{place}: a model without a list of recordings; give recordings with --audio")
+    manifest = open_manifest(listed, data_root=data_root)
+    kept = hashlib.sha256(f"{Path(listed).absolute()}".encode()).hexdigest()[:8]
+    folder = folder if audio is None else folder / f"{manifest.root.name}-{kept}"
+    made = folder / f"embeddings-{manifest.files_key('explore')[:12]}.npz"
+    if not made.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        words = [sys.executable, "-m", "mfcl", "embed", str(place), str(listed), "--out", str(made)]
+        words += ["--data-root", str(data_root)] if data_root else []
+        words += [] if progress else ["--quiet"]
+        done = subprocess.run(words, stdout=subprocess.DEVNULL, check=False)
+        if done.returncode:
+            raise MfclError(f"{listed}: could not be embedded with {place}; see the line above")
+    return _matched(place.name, load_embeddings(made), manifest, folder, place, ())
+
+
+def _explored(
+    name: str, embeddings: Embeddings, audio: Path | None, data_root: Path | None, folder: Path, model: Path | None
+) -> Collection:
+    if audio is None:
+        note = "No sound: name the recordings with --audio."
+        return Collection(name, embeddings, {}, folder, model, (note,))
+    try:
+        manifest = (
+            read_manifest(audio, data_root=data_root)
+            if audio.suffix == ".csv"
+            else open_manifest(audio, data_root=data_root)
+        )
+    except ManifestError as error:
+        if not is_there(audio):
+            raise
+        return Collection(name, embeddings, {}, folder, model, (f"No sound: {error}",))
+    return _matched(name, embeddings, manifest, folder, model, manifest.notes)
+
+
+def _matched(
+    name: str, embeddings: Embeddings, manifest: Manifest, folder: Path, model: Path | None, notes: tuple[str, ...]
+) -> Collection:
+    """Find each clip's recording by its id; a window's id is that of its recording, `@` and its start."""
+    known = {recording.id: recording for recording in manifest}
+    windows = all(name in embeddings.labels for name in TIMES)
+    found: dict[int, Recording] = {}
+    for clip, given in enumerate(embeddings.ids.tolist()):
+        one = known.get(given)
+        if one is None and windows:
+            one = _window(known.get(given.rpartition("@")[0]), embeddings, clip)
+        if one is not None:
+            found[clip] = one
+    if not found:
+        example = str(embeddings.ids[0]) if len(embeddings) else ""
+        raise MfclError(
+            f"{manifest.root}: none of its {len(manifest)} recordings is among the {len(embeddings)} clips, such as "
+            f"{example!r}; give the recordings that were embedded"
+        )
+    gone = len({one.path for one in found.values() if not is_there(one.path)})
+    told = [*notes]
+    if len(found) < len(embeddings):
+        told.append(f"{len(embeddings) - len(found)} of {len(embeddings)} clips have no recording and stay silent.")
+    if gone:
+        told.append(f"{gone} recordings are not where they were; if they were moved, give their folder (--data-root).")
+    return Collection(name, embeddings, found, folder, model, tuple(told))
+
+
+def _window(recording: Recording | None, embeddings: Embeddings, clip: int) -> Recording | None:
+    """Return a window of a recording, with times in its file."""
+    if recording is None:
+        return None
+    first, last = (float(embeddings.labels[side][clip]) + (recording.start or 0.0) for side in TIMES)
+    labels = {name: str(values[clip]) for name, values in embeddings.labels.items() if name not in TIMES}
+    return Recording(str(embeddings.ids[clip]), recording.path, first, last, labels, recording.split)

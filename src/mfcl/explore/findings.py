@@ -1,0 +1,184 @@
+"""What a person should look at: outliers, near-duplicates, and labels that are likely wrong, each with the reason."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float32, Float64, Int64, Shaped
+
+from mfcl.embeddings.nearest import top_k
+from mfcl.embeddings.projection import principal
+from mfcl.evaluation.knn import deal
+from mfcl.explore.spaces import Spaces
+from mfcl.labelling.logistic import fit_classifiers
+
+MOST = 60
+"""Most findings of a kind."""
+NEAREST = 10
+"""Nearest labelled clips that vote on a label."""
+FOLDS = 5
+LEAST = 3
+"""Fewest clips of a label that is checked."""
+AXES = 48
+"""Principal components that the classifier sees."""
+SHARE = 0.1
+"""Its L2 strength, as a share of the squared length of a standardised vector."""
+MOST_LABELLED = 20_000
+OUTLYING = 4.0
+"""Deviations above the middle from which a clip is an outlier; the deviation is that of the middle half."""
+DUPLICATE = 0.15
+"""Share of the usual distance to the nearest clip below which two clips are nearly the same."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something to look at.
+
+    Attributes:
+        clip: The clip.
+        other: The clip that it resembles; -1 for none.
+        given: Its label; "" where none is doubted.
+        better: The label that it seems to have.
+        reason: One sentence.
+    """
+
+    clip: int
+    other: int
+    given: str
+    better: str
+    reason: str
+
+    def row(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        return asdict(self)
+
+
+def outliers(spaces: Spaces, part: str) -> list[Finding]:
+    """Return the clips that are furthest from their fifth nearest clip, the furthest first."""
+    distances = _distances(spaces, part)
+    rank = min(5, distances.shape[1]) - 1
+    if rank < 0:
+        return []
+    reach = np.log(distances[:, rank] + 1e-6)  # distances spread by factors
+    low, middle, high = np.quantile(reach, [0.25, 0.5, 0.75])
+    scores = (reach - middle) / max(float(high - low) / 1.349, 1e-9)
+    found = [int(clip) for clip in np.argsort(-scores, kind="stable")[:MOST] if scores[clip] > OUTLYING]
+    usual = float(np.exp(middle))
+    return [
+        Finding(clip, -1, "", "", f"far from all others: its 5th nearest clip is at {distances[clip, rank]:.2f}, "
+                f"that of most clips at about {usual:.2f}")
+        for clip in found
+    ]  # fmt: skip
+
+
+def duplicates(spaces: Spaces, part: str) -> list[Finding]:
+    """Return pairs of clips that are nearly the same, the nearest first."""
+    places, _ = spaces.prepared.table(spaces.kind(part))
+    distances = _distances(spaces, part)
+    if not distances.shape[1]:
+        return []
+    others = _others(places)
+    usual = float(np.median(distances[:, 0]))
+    rows, columns = np.nonzero(distances < DUPLICATE * usual)
+    pairs = {
+        (min(int(a), int(b)), max(int(a), int(b))): float(distances[a, c])
+        for a, c, b in zip(rows, columns, others[rows, columns], strict=True)
+    }
+    nearest = sorted(pairs.items(), key=lambda pair: (pair[1], pair[0]))[:MOST]
+    return [
+        Finding(a, b, "", "", f"nearly the same: {distance:.3f} apart; most clips are {usual:.2f} from their nearest")
+        for (a, b), distance in nearest
+    ]
+
+
+def doubtful(spaces: Spaces, part: str, labels: Shaped[np.ndarray, " items"], *, seed: int = 0) -> list[Finding]:
+    """Return labels against which both the nearest clips and a classifier that did not see the clip speak.
+
+    A label is doubted if most of the ten nearest labelled clips have another, and a classifier fitted on other clips is
+    surer of that other label than it is of the clips that have it, on average.
+
+    Source: Northcutt et al., "Confident learning", JAIR 70, 2021, section 3, for the thresholds.
+    """
+    known = np.flatnonzero(labels != "")
+    names, counts = np.unique(labels[known], return_counts=True)
+    kept = names[counts >= LEAST]
+    known = known[np.isin(labels[known], kept)]
+    if len(kept) < 2:
+        return []
+    if len(known) > MOST_LABELLED:
+        known = np.sort(np.random.default_rng(seed).permutation(known)[:MOST_LABELLED])
+    vectors, given = spaces.vectors(part)[known], labels[known]
+    classes, codes = np.unique(given, return_inverse=True)
+    if len(classes) < 2:
+        return []
+    shares = _held_out_shares(vectors, codes, seed)
+    own = shares[np.arange(len(known)), codes]
+    sure = np.array([own[codes == code].mean() for code in range(len(classes))])
+    confident = np.where(shares >= sure, shares, 0.0)
+    confident[np.arange(len(known)), codes] = 0
+    better = confident.argmax(axis=1)
+    votes = _votes(vectors, codes, len(classes))
+    asked = votes.sum(axis=1)
+    voted = votes.argmax(axis=1)
+    doubted = (confident.max(axis=1) > own) & (voted == better) & (votes.max(axis=1) > asked / 2)
+    margins = shares[np.arange(len(known)), better] - own
+    order = [at for at in np.argsort(-margins, kind="stable") if doubted[at]][:MOST]
+    return [
+        Finding(
+            int(known[at]), -1, str(given[at]), str(classes[better[at]]),
+            f"{int(votes[at, better[at]])} of its {int(asked[at])} nearest labelled clips are "
+            f"{str(classes[better[at]])!r}, and a classifier that did not see it is {shares[at, better[at]]:.0%} sure",
+        )
+        for at in order
+    ]  # fmt: skip
+
+
+def _votes(
+    vectors: Float32[np.ndarray, "known _"], codes: Int64[np.ndarray, " known"], classes: int
+) -> Float64[np.ndarray, "known {classes}"]:
+    places, _ = top_k(vectors, vectors, min(NEAREST + 1, len(vectors)))
+    votes = np.zeros((len(vectors), classes))
+    rows = np.broadcast_to(np.arange(len(vectors))[:, None], places.shape)
+    other = places != rows
+    np.add.at(votes, (rows[other], codes[places[other]]), 1)
+    return votes
+
+
+def _held_out_shares(
+    vectors: Float32[np.ndarray, "known _"], codes: Int64[np.ndarray, " known"], seed: int
+) -> Float64[np.ndarray, "known classes"]:
+    """Return class probabilities of each clip by logistic regressions that were fitted without it."""
+    points = principal(vectors.astype(np.float64), AXES)
+    folds = deal(codes.astype(str), FOLDS, seed=seed)
+    shares = np.zeros((len(codes), int(codes.max()) + 1))
+    for fold in range(FOLDS):
+        out = folds == fold
+        if not out.any() or len(np.unique(codes[~out])) < 2:
+            continue
+        strength = SHARE * points.shape[1]
+        fitted = fit_classifiers(points[~out], codes[~out], standard=points, strengths=[strength])[strength]
+        scores = points[out] @ fitted.weights + fitted.bias
+        scores = np.exp(scores - scores.max(axis=1, keepdims=True))
+        shares[np.ix_(out, fitted.classes.astype(np.int64))] = scores / scores.sum(axis=1, keepdims=True)
+    return shares
+
+
+def _others(places: Int64[np.ndarray, "items near"]) -> Int64[np.ndarray, "items others"]:
+    """Return each row without the clip itself, or without its last where it is not among them."""
+    others: Int64[np.ndarray, "items others"] = places[_kept(places)].reshape(len(places), -1)
+    return others
+
+
+def _distances(spaces: Spaces, part: str) -> Float32[np.ndarray, "items others"]:
+    """Return the distances, one minus the cosine, to the other nearest clips."""
+    places, angles = spaces.prepared.table(spaces.kind(part))
+    angles = angles[_kept(places)].reshape(len(places), -1)
+    distances: Float32[np.ndarray, "items others"] = (1 - np.cos(angles)).astype(np.float32)
+    return distances
+
+
+def _kept(places: Int64[np.ndarray, "items near"]) -> Bool[np.ndarray, "items near"]:
+    own: Bool[np.ndarray, "items near"] = places == np.arange(len(places))[:, None]
+    missing = ~own.any(axis=1)
+    own[missing, -1] = True
+    return ~own

@@ -1,0 +1,67 @@
+// What the server is asked. Arrays come packed: a header of JSON, then the numbers (see packing.py).
+
+const KINDS = { float32: Float32Array, int32: Int32Array, int16: Int16Array, uint8: Uint8Array, int8: Int8Array };
+
+export const writable = true;
+
+async function checked(answer) {
+  if (answer.ok) return answer;
+  let text = answer.statusText || `status ${answer.status}`;
+  try {
+    const said = await answer.text();
+    text = said.startsWith("{") ? JSON.parse(said).error : said.trim() || text;
+  } catch { /* the status is all there is */ }
+  throw new Error(text);
+}
+
+async function ask(path, options) {
+  let answer;
+  try {
+    answer = await fetch(path, options);
+  } catch {
+    throw new Error("The server does not answer: is mfcl explore still running? Labels that were shown as saved are.");
+  }
+  return checked(answer);
+}
+
+function address(path, query) {
+  const text = new URLSearchParams(Object.entries(query ?? {}).filter(([, value]) => value !== undefined)).toString();
+  return text ? `${path}?${text}` : path;
+}
+
+export function unpack(buffer) {
+  const size = new DataView(buffer).getUint32(0, true);
+  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, size)));
+  const arrays = {};
+  for (const [name, { kind, shape, at }] of Object.entries(header.arrays)) {
+    const count = shape.reduce((one, other) => one * other, 1);
+    arrays[name] = new KINDS[kind](buffer, 4 + size + at, count);
+    arrays[name].shape = shape;
+  }
+  return { ...header.about, ...arrays };
+}
+
+export async function get(path, query) {
+  const answer = await ask(address(path, query));
+  return answer.json();
+}
+
+// arrays, or { waiting } while they are worked out
+export async function arrays(path, query) {
+  const answer = await ask(address(path, query));
+  return answer.status === 202 ? answer.json() : unpack(await answer.arrayBuffer());
+}
+
+export async function post(path, body) {
+  const answer = await ask(path, { method: "POST", headers: { "x-mfcl": "1" }, body: JSON.stringify(body ?? {}) });
+  return answer.json();
+}
+
+export async function send(path, query, bytes) {
+  const answer = await ask(address(path, query), { method: "POST", headers: { "x-mfcl": "1" }, body: bytes });
+  return answer.json();
+}
+
+export const soundOf = (clip) => `/api/clips/${clip}/sound`;
+export const pictureOf = (clip) => arrays(`/api/clips/${clip}/picture`);
+export const downloadOf = (kind, query) => address(`/api/export/${kind}`, query);

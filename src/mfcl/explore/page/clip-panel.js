@@ -1,0 +1,83 @@
+// The clip that is chosen: its labels, a note, and its nearest clips in each part with their distances.
+
+import { get } from "./api.js";
+import { fill, h, percent, toast } from "./dom.js";
+import { note } from "./labelling.js";
+import { guessOf, labelOf, nameOf, on, setCurrent, setSelection, state } from "./state.js";
+
+const SHOWN = 12;
+const panel = h("section", { class: "panel", id: "panel-clip", role: "tabpanel", "aria-label": "Clip" });
+let asked = -1;
+
+export function makeClipPanel() {
+  for (const name of ["current", "labels", "guesses", "shown"]) on(name, draw);
+  draw();
+  return panel;
+}
+
+function facts(clip) {
+  const rows = [];
+  if (state.column && labelOf(clip)) rows.push([state.column, labelOf(clip)]);
+  const guess = guessOf(clip);
+  if (guess && !labelOf(clip)) rows.push([`${state.column}, guessed`, `${guess.label}, ${percent(guess.confidence)} sure`]);
+  for (const [key, column] of Object.entries(state.columns)) {
+    const [kind, name] = key.split("\u0000");
+    if (kind === "column" && column.codes[clip] >= 0) rows.push([name, column.values[column.codes[clip]]]);
+  }
+  return rows;
+}
+
+function draw() {
+  if (panel.hidden) return;
+  const clip = state.current;
+  if (panel.contains(document.activeElement) && document.activeElement.matches("textarea") && asked === clip) return;
+  if (clip < 0) {
+    asked = -1;
+    fill(panel, h("p", { class: "soft", text: "Click a clip on the map, or move with the arrow keys: it plays, and stands here with its nearest clips." }));
+    return;
+  }
+  const text = h("textarea", { rows: 2, maxlength: 2000, placeholder: "Note", "aria-label": "Note on this clip" });
+  text.value = state.notes[clip] ?? "";
+  text.addEventListener("change", () => note(clip, text.value.trim()));
+  fill(panel,
+    h("h2", { class: "name", text: nameOf(clip) }),
+    h("dl", {}, facts(clip).flatMap(([name, value]) => [h("dt", { text: name }), h("dd", { text: value })])),
+    state.about.writable === false ? (state.notes[clip] ? h("p", { text: state.notes[clip] }) : null) : text,
+    ...state.about.parts.map((part) => h("div", { class: "near", "data-part": part }, h("h3", { text: state.about.parts.length > 1 ? `Nearest in ${part}` : "Nearest" }), h("ol", {}))));
+  asked = clip;
+  for (const part of state.about.parts) findNear(clip, part);
+}
+
+const kept = new Map();
+
+async function findNear(clip, part) {
+  const key = `${clip} ${part}`;
+  try {
+    if (!kept.has(key)) {
+      if (kept.size > 500) kept.clear();
+      kept.set(key, await get(`/api/clips/${clip}/near`, { part, count: SHOWN }));
+    }
+  } catch (error) {
+    if (asked === clip) toast(error.message, true);
+    return;
+  }
+  if (asked !== clip) return;
+  const box = panel.querySelector(`.near[data-part="${CSS.escape(part)}"]`);
+  const found = kept.get(key);
+  if (!box) return;
+  fill(box.querySelector("ol"), ...nearRows(found));
+  if (!box.querySelector("h3 button")) {
+    box.querySelector("h3").append(" ", h("button", { class: "small", text: "Select these", onclick: () => setSelection(found.clips) }));
+  }
+}
+
+export function nearRows(found) {
+  const most = Math.max(...found.distances, 1e-6);
+  return found.clips.map((clip, at) => {
+    const label = labelOf(clip) || guessOf(clip)?.label || "";
+    const line = h("i");
+    line.style.width = `${Math.round((100 * found.distances[at]) / most)}%`;
+    return h("li", {}, h("button", { class: "to", "data-clip": clip, onclick: () => setCurrent(clip, { centre: true }) },
+      h("span", { text: nameOf(clip) }), h("em", { text: label }), h("small", { text: found.distances[at].toFixed(3) })), line);
+  });
+}

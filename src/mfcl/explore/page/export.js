@@ -1,0 +1,60 @@
+// Files to take away, and the list of keys.
+
+import { downloadOf } from "./api.js";
+import { byId, fill, h, toast } from "./dom.js";
+import { on, state } from "./state.js";
+
+const FILES = [
+  ["csv", "List of recordings (CSV)", "read by every mfcl command, and by a spreadsheet"],
+  ["classifier", "Classifier (zip)", "a folder for mfcl classify, fitted on your labels and their spread"],
+  ["audacity", "Audacity label tracks (zip)", "a text file for each recording"],
+  ["raven", "Raven selection tables (zip)", "a table for each recording"],
+];
+const KEYS = [
+  ["Arrow keys", "next clip in that direction, and play it"], ["Space", "play or stop"], ["1 to 9", "give a label"],
+  ["0", "take the label off"], ["Enter", "accept the guess"], ["X", "reject the guess"], ["S, B", "skip, back"],
+  ["Ctrl+Z, Ctrl+Y", "undo, redo"], ["L, or Shift and drag", "lasso"], ["Esc", "clear the selection"], ["M", "map or list"],
+  ["F", "filter"], ["N", "another label"], ["?", "this list"],
+];
+
+export function makeDialogs() {
+  byId("export").addEventListener("click", exporting);
+  byId("help").addEventListener("click", helping);
+  on("help", helping);
+  byId("dialog").addEventListener("click", (event) => { if (event.target === byId("dialog")) byId("dialog").close(); });
+}
+
+function open(title, ...content) {
+  const dialog = byId("dialog");
+  if (dialog.open) dialog.close();
+  fill(dialog, h("form", { method: "dialog", class: "head" }, h("h2", { id: "dialog-title", text: title }), h("button", { text: "Close", "aria-label": "Close" })), ...content);
+  dialog.showModal();
+}
+
+function exporting() {
+  if (!state.column) return toast("First make a column and label some clips.");
+  const spread = h("input", { type: "checkbox", id: "spread" });
+  open(`Export ${state.column}`,
+    h("label", { class: "field" }, spread, " with guesses for the clips without a label"),
+    h("ul", { class: "files" }, FILES.map(([kind, name, told]) => h("li", {},
+      h("button", { "data-kind": kind, onclick: () => save(kind, spread.checked), text: name }), h("small", { text: told })))),
+    h("p", { class: "soft", text: `Every step is in ${state.about.labels}` }));
+}
+
+async function save(kind, spread) {
+  const address = downloadOf(kind, { column: state.column, spread: spread ? 1 : undefined });
+  try {
+    const answer = await fetch(address);
+    if (!answer.ok) throw new Error((await answer.json()).error);
+    const name = /filename="([^"]+)"/.exec(answer.headers.get("content-disposition"))?.[1] ?? "labels";
+    const link = h("a", { href: URL.createObjectURL(await answer.blob()), download: name });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  } catch (error) {
+    toast(error.message, true);
+  }
+}
+
+function helping() {
+  open("Keys", h("dl", { class: "keylist" }, KEYS.flatMap(([key, text]) => [h("dt", {}, h("kbd", { text: key })), h("dd", { text })])));
+}

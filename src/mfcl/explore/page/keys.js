@@ -1,0 +1,47 @@
+// Everything by the keyboard.
+
+import { byId, typing } from "./dom.js";
+import { accept, advance, give, queued, reject, turn } from "./labelling.js";
+import { stepList } from "./list.js";
+import { toggle } from "./player.js";
+import { emit, setSelection, state } from "./state.js";
+
+export function makeKeys(maps, flip) {
+  document.addEventListener("keydown", (event) => {
+    const { key } = event;
+    const command = event.ctrlKey || event.metaKey;
+    if (byId("dialog").open) return;
+    if (key === "Escape") {
+      if (typing()) return document.activeElement.blur();
+      return setSelection([]);
+    }
+    if (typing() || (event.altKey && !command)) return;
+    if (command) {
+      const again = key === "y" || (key.toLowerCase() === "z" && event.shiftKey);
+      if (!again && key !== "z") return;
+      event.preventDefault();
+      if (state.about.writable !== false) turn(again ? "redo" : "undo");
+      return;
+    }
+    const pressed = document.activeElement?.matches("button, a, [role=tab], summary");
+    if (key.startsWith("Arrow")) {
+      if (document.activeElement?.matches("[role=tab]")) return;
+      if (!byId("list").hidden) stepList(key);
+      else maps.find((map) => map.figure.contains(document.activeElement) && !map.figure.hidden)?.step(key) ?? maps.find((map) => !map.figure.hidden)?.step(key);
+    } else if (key === " " && !pressed) toggle();
+    else if (key === "?") emit("help");
+    else if (key === "m") flip();
+    else if (key === "l") emit("lasso");
+    else if (key === "f") byId("filter").focus();
+    else if (state.about.writable === false) return;
+    else if (/^[1-9]$/.test(key) && state.classes[key - 1] !== undefined) give(state.classes[key - 1]);
+    else if (key === "0") give("");
+    else if (key === "Enter" && queued() && !pressed) accept();
+    else if (key === "x" && queued()) reject();
+    else if (key === "s" && queued()) advance();
+    else if (key === "b" && queued()) advance(-1);
+    else if (key === "n") { emit("tab", "label"); byId("new-label")?.focus(); }
+    else return;
+    event.preventDefault();
+  });
+}

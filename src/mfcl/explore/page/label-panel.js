@@ -1,0 +1,152 @@
+// The panel where labels are given: the column, its labels with their keys, the clips to look at, and the estimate.
+
+import { post } from "./api.js";
+import { fill, h, percent, toast } from "./dom.js";
+import { accept, advance, chooseColumn, classNumber, drawHeldOut, fillQueue, give, queued, reject, suggestion, targets } from "./labelling.js";
+import { lookOf, palette, swatch } from "./palette.js";
+import { count, emit, labelOf, nameOf, on, restyle, setSelection, state } from "./state.js";
+
+const ORDERS = [
+  ["useful", "What to label next", "the clips that tell most about the others"],
+  ["sure", "Accept guesses", "the surest guesses of each label, one by one"],
+  ["unsure", "Unsure guesses", "clips between two labels"],
+];
+const HELD_OUT = 20;
+const panel = h("section", { class: "panel", id: "panel-label", role: "tabpanel", "aria-label": "Label" });
+const column = h("div", { class: "block" });
+const labels = h("div", { class: "block" });
+const next = h("div", { class: "block queue" });
+const estimate = h("div", { class: "block estimate" });
+
+export function makeLabelPanel() {
+  panel.append(column, labels, next, estimate);
+  for (const name of ["column", "labels", "guesses", "selection", "current", "queue", "theme", "saved", "shown"]) on(name, draw);
+  on("needs-column", () => { emit("tab", "label"); panel.querySelector("input")?.focus(); });
+  draw();
+  return panel;
+}
+
+let waiting = false;
+function draw() {
+  if (waiting) return;
+  waiting = true;
+  requestAnimationFrame(() => {
+    waiting = false;
+    if (panel.hidden) return;
+    drawColumn();
+    drawLabels();
+    drawQueue();
+    drawEstimate();
+  });
+}
+
+function drawColumn() {
+  if (column.contains(document.activeElement) && document.activeElement.matches("input")) return;
+  const own = state.about.own.map((one) => one.name);
+  if (!own.includes(state.column) && state.column) own.push(state.column);
+  if (own.length && state.column) {
+    const select = h("select", { id: "column", onchange: () => (select.value === "\u0000" ? newColumn() : chooseColumn(select.value)) },
+      own.map((name) => h("option", { value: name, text: name, selected: name === state.column })), h("option", { value: "\u0000", text: "New column…" }));
+    fill(column, h("label", { class: "field" }, "Column ", select));
+  } else newColumn();
+}
+
+function newColumn() {
+  const name = h("input", { id: "new-column", placeholder: "What do the labels say? For example: species", maxlength: 100, autocomplete: "off", "aria-label": "Name of the new column" });
+  const from = h("select", { "aria-label": "Begin with" }, h("option", { value: "", text: "no labels" }),
+    state.about.columns.map((one) => h("option", { value: one.name, text: `the labels of ${one.name}` })));
+  const form = h("form", { class: "new" }, h("b", { text: "A column for your labels" }), name,
+    state.about.columns.length ? h("label", { class: "field" }, "Begin with ", from) : null, h("button", { class: "strong", text: "Make" }));
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const wanted = name.value.trim();
+    if (!wanted) return name.focus();
+    name.blur();
+    try {
+      if (from.value) await post("/api/begin", { column: wanted, from: from.value });
+      else await post("/api/check", { column: wanted });
+      await chooseColumn(wanted);
+      emit("columns");
+    } catch (error) { toast(error.message, true); name.focus(); }
+  });
+  fill(column, form);
+}
+
+function drawLabels() {
+  if (!state.column) return fill(labels);
+  const typing = labels.contains(document.activeElement) && document.activeElement.matches("input") && document.activeElement.value;
+  if (typing) return;
+  const counts = new Map();
+  for (const code of state.codes) if (code >= 0) counts.set(code, (counts.get(code) ?? 0) + 1);
+  const colours = palette();
+  const clips = targets();
+  const given = clips.length === 1 ? labelOf(clips[0]) : "";
+  const told = clips.length > 1 ? `${clips.length} selected clips` : clips.length ? nameOf(clips[0]) : "no clip yet";
+  const keys = state.classes.map((name, at) => h("button", {
+    class: "label", "aria-pressed": String(name === given), "aria-keyshortcuts": at < 9 ? String(at + 1) : null, onclick: () => give(name),
+  }, h("kbd", { text: at < 9 ? at + 1 : "" }), swatch(lookOf(at), colours), h("span", { text: name }), h("small", { text: counts.get(at) ?? 0 })));
+  const added = h("input", { id: "new-label", placeholder: state.classes.length ? "Another label" : "First label", maxlength: 100, autocomplete: "off", "aria-label": "New label; Enter gives it" });
+  const form = h("form", { class: "new row" }, added, h("button", { text: "Add" }));
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const name = added.value.trim();
+    if (!name) return;
+    added.value = "";
+    added.blur();
+    classNumber(name);
+    if (targets().length) give(name);
+    else { restyle(); draw(); }
+  });
+  fill(labels,
+    h("p", { class: "target" }, "Label ", h("b", { text: told }), clips.length > 1 ? h("button", { class: "small", text: "Clear", onclick: () => setSelection([]) }) : null),
+    h("div", { class: "labels" }, keys), form,
+    given || clips.length > 1 ? h("button", { class: "small", "aria-keyshortcuts": "0", text: "Take the label off (0)", onclick: () => give("") }) : null);
+}
+
+function drawQueue() {
+  if (!state.column) return fill(next);
+  const { clips, at, order } = state.queue;
+  const kinds = ORDERS.map(([name, text, told]) => h("button", {
+    class: order === name ? "on" : null, title: told, disabled: name !== "useful" && !state.guesses,
+    onclick: () => fillQueue(name).catch((error) => toast(error.message, true)), text }));
+  fill(next, h("h2", { text: "One by one" }), h("div", { class: "row" }, kinds));
+  if (!clips.length) return;
+  const here = queued();
+  const guess = here ? suggestion(state.current) : "";
+  const sure = guess ? percent(state.guesses.confidence[state.current]) : "";
+  next.append(h("div", { class: "card" },
+    h("p", {}, h("small", { text: `${at + 1} of ${clips.length}${order === "held" ? ", held-out set: say what you hear" : ""}` })),
+    h("p", { class: "guess" }, guess ? [h("b", { text: guess }), h("small", { text: ` guessed, ${sure} sure` })] : h("small", { text: here && labelOf(state.current) ? `labelled ${labelOf(state.current)}` : "Give a label with 1 to 9, or type a new one." })),
+    h("div", { class: "row" },
+      h("button", { class: "strong", disabled: !guess, onclick: accept, "aria-keyshortcuts": "Enter" }, "Accept ", h("kbd", { text: "Enter" })),
+      h("button", { disabled: !guess, onclick: reject, "aria-keyshortcuts": "X" }, "Reject ", h("kbd", { text: "X" })),
+      h("button", { onclick: () => advance(), "aria-keyshortcuts": "S" }, "Skip ", h("kbd", { text: "S" })),
+      h("button", { onclick: () => advance(-1), "aria-keyshortcuts": "B" }, "Back ", h("kbd", { text: "B" })))));
+}
+
+function drawEstimate() {
+  if (!state.column) return fill(estimate);
+  const found = state.estimate;
+  const given = state.codes.reduce((sum, code, clip) => sum + (code >= 0 && !state.held[clip] ? 1 : 0), 0);
+  const parts = [h("h2", { text: "How good are the guesses?" })];
+  if (found?.accuracy !== null && found?.accuracy !== undefined) {
+    parts.push(
+      h("p", { class: "big" }, h("b", { text: percent(found.accuracy) }), h("span", { text: ` right, likely ${percent(found.low)} to ${percent(found.high)}` })),
+      bar(found),
+      h("p", { class: "soft", text: `${found.right} of ${found.labelled} clips that were drawn at random and held out, from ${given} labels.${found.more ? ` About ${found.more} more held-out labels would make the range 5 points to either side.` : ""}` }));
+  } else {
+    parts.push(h("p", { class: "soft", text: state.guesses ? "Chosen clips are no fair sample. Label a few that are drawn at random; they are held out from the guesses." : `${given} labels so far. Guesses begin with the second label.` }));
+  }
+  const left = found ? found.drawn - found.labelled : 0;
+  parts.push(h("button", { id: "held-out", disabled: count() < 4, onclick: () => (left ? fillQueue("held") : drawHeldOut(HELD_OUT)),
+    text: left ? `Label the ${left} that are left` : found?.drawn ? `Draw ${HELD_OUT} more` : `Draw ${HELD_OUT} clips` }));
+  fill(estimate, ...parts);
+}
+
+function bar({ accuracy, low, high }) {
+  const made = h("div", { class: "bar", "aria-hidden": "true" }, h("i"), h("b"));
+  made.firstChild.style.left = `${100 * low}%`;
+  made.firstChild.style.width = `${100 * (high - low)}%`;
+  made.lastChild.style.left = `${100 * accuracy}%`;
+  return made;
+}

@@ -1,0 +1,97 @@
+// The same clips as a table, of which only the rows in sight exist.
+
+import { byId, fill, h, natural, percent } from "./dom.js";
+import { count, guessOf, labelOf, nameOf, on, setCurrent, setSelection, state, valueOf } from "./state.js";
+
+const ROW = 30;
+const COLUMNS = [
+  { name: "clip", of: nameOf },
+  { name: "label", of: labelOf },
+  { name: "guess", of: (clip) => guessOf(clip)?.label ?? "" },
+  { name: "sure", of: (clip) => { const guess = guessOf(clip); return guess ? percent(guess.confidence) : ""; }, by: (clip) => guessOf(clip)?.confidence ?? -1 },
+  { name: "colour", title: () => state.colour.split("\u0000").filter(Boolean).at(-1), of: valueOf },
+];
+
+const body = h("div", { class: "rows" });
+const scroller = h("div", { class: "scroller", role: "grid", tabindex: 0, "aria-label": "Clips" });
+let [order, sorted, falling] = [[], "", false];
+
+export function makeList() {
+  const head = h("div", { class: "row head", role: "row" }, COLUMNS.map((column) =>
+    h("span", { role: "columnheader" }, h("button", { text: column.name, onclick: () => sort(column.name) }))));
+  scroller.append(head, body);
+  byId("list").append(scroller);
+  scroller.addEventListener("scroll", draw);
+  new ResizeObserver(draw).observe(scroller);
+  on("looks", refresh);
+  on("selection", draw);
+  on("current", (clip, { play }) => { if (!byId("list").hidden && play !== undefined) reveal(clip); draw(); });
+}
+
+function sort(name) {
+  falling = sorted === name ? !falling : false;
+  sorted = name;
+  refresh();
+}
+
+export function refresh() {
+  if (byId("list").hidden) return;
+  order = [];
+  for (let clip = 0; clip < count(); clip++) if (state.visible[clip]) order.push(clip);
+  const column = COLUMNS.find((one) => one.name === sorted);
+  if (column) {
+    const sign = falling ? -1 : 1;
+    const keys = new Map(order.map((clip) => [clip, (column.by ?? column.of)(clip)]));
+    order.sort((a, b) => sign * (column.by ? keys.get(a) - keys.get(b) : natural(keys.get(a), keys.get(b))) || a - b);
+  }
+  scroller.querySelectorAll("[role=columnheader]").forEach((one, at) => {
+    one.setAttribute("aria-sort", COLUMNS[at].name !== sorted ? "none" : falling ? "descending" : "ascending");
+    one.firstChild.textContent = COLUMNS[at].title?.() ?? COLUMNS[at].name;
+  });
+  scroller.setAttribute("aria-rowcount", order.length + 1);
+  body.style.height = `${order.length * ROW}px`;
+  draw();
+}
+
+function draw() {
+  if (byId("list").hidden) return;
+  const first = Math.max(0, Math.floor(scroller.scrollTop / ROW) - 5);
+  const last = Math.min(order.length, first + Math.ceil(scroller.clientHeight / ROW) + 12);
+  fill(body, ...order.slice(first, last).map((clip, at) => {
+    const row = h("div", {
+      class: `row${clip === state.current ? " current" : ""}${state.selection.has(clip) ? " chosen" : ""}`, role: "row",
+      "aria-rowindex": first + at + 2, "aria-selected": clip === state.current, "data-clip": clip,
+      onclick: (event) => choose(clip, event),
+    }, COLUMNS.map((column) => h("span", { role: "gridcell", text: column.of(clip), title: column.name === "clip" ? nameOf(clip) : null })));
+    row.style.top = `${(first + at) * ROW}px`;
+    return row;
+  }));
+}
+
+function choose(clip, event) {
+  if (event.ctrlKey || event.metaKey) {
+    const some = new Set(state.selection);
+    if (!some.delete(clip)) some.add(clip);
+    setSelection(some);
+  } else if (event.shiftKey && state.current >= 0) {
+    const [from, to] = [order.indexOf(state.current), order.indexOf(clip)].sort((a, b) => a - b);
+    if (from >= 0) setSelection(order.slice(from, to + 1));
+    return;
+  }
+  setCurrent(clip);
+}
+
+function reveal(clip) {
+  const at = order.indexOf(clip);
+  if (at < 0) return;
+  const top = at * ROW;
+  if (top < scroller.scrollTop) scroller.scrollTop = top;
+  if (top + 2 * ROW > scroller.scrollTop + scroller.clientHeight) scroller.scrollTop = top + 2 * ROW - scroller.clientHeight;
+}
+
+export function stepList(key) {
+  const by = { ArrowUp: -1, ArrowDown: 1, ArrowLeft: -1, ArrowRight: 1 }[key];
+  const at = order.indexOf(state.current);
+  const next = order[Math.max(0, Math.min(order.length - 1, at < 0 ? 0 : at + by))];
+  if (next !== undefined) setCurrent(next);
+}

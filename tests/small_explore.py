@@ -1,0 +1,81 @@
+"""A small collection to explore: tones of three pitches by four makers, their vectors, and a server of its own."""
+
+import contextlib
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from mfcl.embeddings.table import Embeddings
+from mfcl.explore.collection import open_collection
+from mfcl.explore.spaces import Spaces
+from tests.sounds import tone
+
+PITCHES = {"low": 300.0, "middle": 900.0, "high": 2700.0}
+PER_PITCH = 16
+
+
+def write_collection(folder: Path, *, hostile: bool = False, mapped: bool = True) -> Path:
+    """Write sounds, `manifest.csv` and `clips.npz`; the first two clips are the same, the last one's `wrong` lies.
+
+    Its maps are kept as if they had been worked out, unless `mapped` is false.
+    """
+    (folder / "sounds").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    names, pitches, makers, vectors = [], [], [], []
+    for number, (pitch, hertz) in enumerate(PITCHES.items()):
+        for take in range(PER_PITCH):
+            maker = take % 4
+            name = f"{pitch}-{take:02d}.wav"
+            if hostile and not take:
+                name = f"{pitch} <img src=x onerror=alert(1)> \"'&.wav"
+            soundfile.write(folder / "sounds" / name, tone(0.6, hertz * (1 + 0.02 * maker), 8000), 8000)
+            own = [6.0 * (number == other) for other in range(3)] + [6.0 * (maker == other) for other in range(4)]
+            vectors.append(np.array(own) + 0.05 * rng.standard_normal(7))
+            names.append(f"sounds/{name}")
+            pitches.append(pitch)
+            makers.append(f"maker {maker}")
+    vectors[1] = vectors[0]
+    wrong = [*pitches[:-1], "low"]
+    columns = {"pitch": pitches, "maker": makers, "wrong": wrong}
+    lines = ["path,id,split,pitch,maker,wrong"]
+    quoted = [f'"{name.replace(chr(34), 2 * chr(34))}"' for name in names]
+    for row, name in enumerate(quoted):
+        lines.append(f"{name},{name},train,{pitches[row]},{makers[row]},{wrong[row]}")
+    (folder / "manifest.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    made = Embeddings(
+        np.array(vectors, dtype=np.float32),
+        np.array(names),
+        {name: np.array(values) for name, values in columns.items()},
+        {"mel words": (0, 3), "mel voices": (3, 7)},
+        np.full(len(names), "train"),
+    )
+    made.save(folder / "clips.npz")
+    spaces = Spaces(open_collection(folder / "clips.npz"))
+    for part in ("words", "voices") if mapped else ():
+        spaces.keep_map(part, np.arange(len(names)), spaces.principal(part))
+    return folder / "clips.npz"
+
+
+@contextlib.contextmanager
+def serving(place: Path, *options: str) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
+    """A server in a process of its own, and the address that it prints."""
+    words = [sys.executable, "-m", "mfcl", "explore", str(place), "--port", "0", *options]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        try:
+            assert process.stdout is not None
+            said, began = "", time.monotonic()
+            while "Ctrl-C" not in said and time.monotonic() - began < 120:
+                line = process.stdout.readline()
+                assert line or process.poll() is None, said
+                said += line
+            found = re.search(r"http://\S+", said)
+            assert found, said
+            yield found[0], process
+        finally:
+            process.kill()

@@ -1,0 +1,334 @@
+"""The explorer in a real browser: everything that a person does on the page, and nothing that the console minds."""
+
+import csv
+import io
+import shutil
+import sqlite3
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.small_explore import PER_PITCH, serving, write_collection
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH (apt-get install chromium)"),
+    pytest.mark.slow,
+]
+ARGUMENTS = [
+    "--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
+    "--autoplay-policy=no-user-gesture-required", "--mute-audio",
+]  # fmt: skip
+COUNT = 3 * PER_PITCH
+STATE = "async () => { const { state } = await import('/page/state.js'); return (%s); }"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as running:
+        started = running.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found = tmp_path_factory.mktemp("explore")
+    write_collection(found)
+    return found
+
+
+@pytest.fixture(scope="module")
+def address(folder: Path) -> Iterator[str]:
+    with serving(folder / "clips.npz", "--audio", str(folder / "manifest.csv")) as (found, _):
+        yield found
+
+
+def until(page: Any, expression: str) -> None:
+    """Wait for an expression to hold; `state` is the page's. Playwright's own way is refused by the content policy."""
+    page.evaluate(
+        "async () => { const state = window.EXPLORER ? null : (await import('/page/state.js')).state;"
+        f" for (const began = Date.now(); !({expression}); await new Promise((done) => setTimeout(done, 30)))"
+        f" if (Date.now() - began > 60000) throw new Error('waited in vain for ' + {expression!r}); }}"
+    )
+
+
+class Page:
+    """A page that is open, and everything that it should not do."""
+
+    def __init__(self, browser: Any, address: str, width: int = 1280, scheme: str = "light") -> None:
+        size = {"width": width, "height": 800}
+        self.context = browser.new_context(viewport=size, color_scheme=scheme, reduced_motion="reduce")
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(60_000)
+        self.wrong: list[str] = []
+        self.page.on("console", lambda message: self.wrong.append(message.text))
+        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        self.page.goto(address)
+        self.page.wait_for_selector("body.ready")
+        until(self.page, "!(document.body.dataset.waiting ?? 'nearest').includes('nearest')")
+
+    def __enter__(self) -> "Page":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.context.close()
+
+    def state(self, expression: str) -> Any:
+        return self.page.evaluate(STATE % expression)
+
+    def wait_for(self, expression: str) -> None:
+        until(self.page, expression)
+
+    def tab(self, name: str) -> None:
+        self.page.click(f"#tab-{name}")
+
+    def column(self, name: str) -> None:
+        self.tab("label")
+        if self.page.locator("#column").count():
+            self.page.select_option("#column", label="New column…")
+        self.page.fill("#new-column", name)
+        self.page.press("#new-column", "Enter")
+        self.wait_for(f"state.column === {name!r}")
+
+    def label(self, clip: int, text: str) -> None:
+        self.page.evaluate("async (clip) => (await import('/page/state.js')).setCurrent(clip, { play: false })", clip)
+        self.page.fill("#new-label", text)
+        self.page.press("#new-label", "Enter")
+        self.wait_for(f"state.classes[state.codes[{clip}]] === {text!r}")
+
+
+def test_a_person_sees_hears_and_finds_clips(browser, address):
+    with Page(browser, address) as own:
+        page = own.page
+        assert page.text_content("#tally") == f"{COUNT} clips"
+        assert page.locator(".map").count() == 2  # words and voices
+        assert page.locator(".map .method").all_text_contents() == ["t-SNE", "t-SNE"]
+        page.keyboard.press("ArrowRight")  # the first clip, which plays
+        until(page, "document.getElementById('audio').currentTime > 0.02")
+        assert own.state("state.current") >= 0
+        until(page, "document.querySelector('.time').textContent.endsWith('of 0.60 s')")
+        # a place on the map where a clip lies: hover, then click
+        box = page.locator(".map[data-part=words] .over").bounding_box()
+        at = page.evaluate(
+            "async () => { const { arrays } = await import('/page/api.js');"
+            " const { places } = await arrays('/api/maps/words'); return [places[10], places[11]]; }"
+        )
+        scale = min(box["width"], box["height"]) / 2 - 18
+        x, y = box["x"] + box["width"] / 2 + at[0] * scale, box["y"] + box["height"] / 2 - at[1] * scale
+        page.mouse.move(x, y)
+        tip = page.locator(".map[data-part=words] .tip")
+        assert tip.is_visible()
+        assert "low" in tip.text_content()
+        page.mouse.click(x, y)
+        assert own.state("state.ids[state.current]").startswith("sounds/low")
+        own.tab("clip")
+        page.wait_for_selector(".near[data-part=voices] li")
+        near = page.locator(".near[data-part=words] li").all_text_contents()
+        assert len(near) == 12
+        assert all("low" in text for text in near)
+        page.select_option("#colour", label="maker")
+        assert page.locator("#legend button").count() == 4
+        page.locator("#legend button").first.click()
+        assert page.text_content("#tally") == f"{COUNT // 4} of {COUNT} clips"
+        page.locator("#legend button").first.click()
+        page.fill("#filter", "pitch=high")
+        assert page.text_content("#tally") == f"{PER_PITCH} of {COUNT} clips"
+        page.click("#view-list")
+        assert page.locator("#list .rows .row").first.text_content().startswith("sounds/high-00")
+        before = own.state("state.current")
+        page.keyboard.press("Escape")
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("ArrowDown")
+        assert own.state("state.current") != before
+        assert own.wrong == []
+
+
+def test_labels_from_a_lasso_to_a_classifier(browser, address, folder):
+    with Page(browser, address) as own:
+        page = own.page
+        own.column("pitch heard")
+        own.label(0, "low")
+        own.label(PER_PITCH, "middle")
+        own.label(2 * PER_PITCH, "high")
+        own.wait_for("state.guesses && state.guesses.values.length === 3")
+        right = own.state(
+            "state.guesses.codes.reduce((sum, code, clip) =>"
+            " sum + (state.ids[clip].includes(state.guesses.values[code]) ? 1 : 0), 0)"
+        )
+        assert right == COUNT  # three labels are enough for tones
+        # accept one guess, reject another
+        page.get_by_role("button", name="Accept guesses").click()
+        own.wait_for("state.queue.clips.length > 0")
+        first = own.state("state.current")
+        page.keyboard.press("Enter")
+        own.wait_for(f"state.codes[{first}] >= 0")
+        second = own.state("state.current")
+        assert second != first
+        page.keyboard.press("x")
+        own.wait_for(f"(state.rejected[{second}] ?? []).length === 1")
+        own.wait_for(f"state.guesses.values[state.guesses.codes[{second}]] !== state.rejected[{second}][0]")
+        # undo both, and redo the one
+        page.keyboard.press("Control+z")
+        own.wait_for(f"!state.rejected[{second}]")
+        page.keyboard.press("Control+z")
+        own.wait_for(f"state.codes[{first}] < 0")
+        page.keyboard.press("Control+y")
+        own.wait_for(f"state.codes[{first}] >= 0")
+        # a lasso around everything, a label by its key, and undo
+        box = page.locator(".map[data-part=words] .over").bounding_box()
+        page.keyboard.press("Escape")
+        page.keyboard.press("l")
+        corners = [(4, 4), (box["width"] - 4, 4), (box["width"] - 4, box["height"] - 4), (4, box["height"] - 4)]
+        page.mouse.move(box["x"] + 4, box["y"] + 4)
+        page.mouse.down()
+        for dx, dy in [*corners, corners[0]]:
+            page.mouse.move(box["x"] + dx, box["y"] + dy, steps=3)
+        page.mouse.up()
+        own.wait_for(f"state.selection.size === {COUNT}")
+        page.keyboard.press("1")
+        own.wait_for("state.codes.every((code) => code === 0)")
+        page.keyboard.press("Control+z")
+        own.wait_for("state.codes.filter((code) => code >= 0).length === 4")
+        page.keyboard.press("Escape")
+        # the honest figure: held-out clips are labelled blind
+        page.click("#held-out")
+        own.wait_for("state.queue.order === 'held' && state.queue.clips.length === 20")
+        for _ in range(6):
+            clip = own.state("state.current")
+            until(page, "document.querySelector('.card small').textContent.includes('held-out set')")
+            until(page, "!document.querySelector('.guess b')")  # no guess is shown for them
+            name = next(one for one in ("low", "middle", "high") if one in own.state("state.ids[state.current]"))
+            page.keyboard.press(str(own.state(f"state.classes.indexOf({name!r})") + 1))
+            own.wait_for(f"state.codes[{clip}] >= 0")
+        own.wait_for("state.estimate && state.estimate.labelled === 6")
+        page.wait_for_selector(".estimate .big")
+        assert "100 %" in page.text_content(".estimate .big")
+        # files to take away
+        page.click("#export")
+        files = {}
+        for kind in ("csv", "audacity", "raven", "classifier"):
+            with page.expect_download() as saved:
+                page.click(f"[data-kind={kind}]")
+            files[kind] = Path(saved.value.path()).read_bytes()
+        rows = list(csv.DictReader(io.StringIO(files["csv"].decode())))
+        assert len(rows) == 10
+        assert all(row["pitch heard"] == row["pitch"] and Path(row["path"]).is_file() for row in rows)
+        names = zipfile.ZipFile(io.BytesIO(files["classifier"])).namelist()
+        assert names == ["classifier/classifier.json", "classifier/classifier.safetensors"]
+        tracks = zipfile.ZipFile(io.BytesIO(files["audacity"]))
+        assert tracks.read(tracks.namelist()[0]).decode() == "0.000000\t0.600000\tlow\n"
+        page.keyboard.press("Escape")
+        # a note, and that everything is on disk already
+        own.tab("clip")
+        page.fill("textarea", "a bird behind it")
+        page.locator("textarea").blur()
+        own.wait_for("Object.keys(state.notes).length === 1")
+        page.wait_for_timeout(300)
+        with sqlite3.connect(f"file:{folder}/clips.explore/labels.db?mode=ro", uri=True) as book:
+            told = dict(book.execute("SELECT how, count(*) FROM steps GROUP BY how").fetchall())
+        book.close()
+        assert told["accepted"] == told["rejected"] == told["lassoed"] == told["drawn"] == told["noted"] == 1
+        assert told["picked"] == 9
+        assert (told["undone"], told["redone"]) == (3, 1)
+        assert own.wrong == []
+    with Page(browser, address) as again:  # a closed tab loses nothing
+        assert again.state("state.codes.filter((code) => code >= 0).length") == 10
+        assert again.state("state.column") == "pitch heard"
+
+
+def test_what_should_be_checked_comes_with_its_reason(browser, address):
+    with Page(browser, address) as own:
+        own.tab("check")
+        own.page.wait_for_selector(".findings li")
+        found = own.page.locator(".findings li").first.text_content()
+        assert "low-00" in found
+        assert "low-01" in found
+        own.page.get_by_role("button", name="Doubtful labels").click()
+        own.page.select_option("[aria-label='Labels of']", "wrong")
+        own.page.wait_for_selector(".findings s")
+        doubted = own.page.locator(".findings li").all_text_contents()
+        assert len(doubted) == 1
+        assert "high-15" in doubted[0]
+        assert "low → high" in doubted[0]
+        own.page.get_by_role("button", name="Outliers").click()
+        until(own.page, "!document.querySelector('#panel-check > .soft').textContent.startsWith('Looking')")
+        assert own.wrong == []
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1600, "dark")])
+def test_nothing_is_cut_off_on_any_screen(browser, address, width, scheme):
+    with Page(browser, address, width, scheme) as own:
+        assert own.page.evaluate("document.documentElement.scrollWidth") <= width
+        dark = own.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(18, 21, 25)"
+        assert dark == (scheme == "dark")
+        for name in ("label", "clip", "check", "search"):
+            own.tab(name)
+            wide = own.page.evaluate(
+                "[...document.querySelectorAll('button, select, input')].filter((one) => one.getClientRects().length"
+                " && !one.closest('.unseen, #maps') && !one.matches('.unseen')"
+                " && one.getBoundingClientRect().right > innerWidth + 1).map((one) => one.textContent)"
+            )
+            assert wide == [], name
+        unnamed = own.page.evaluate(
+            "[...document.querySelectorAll('button, select, input, textarea, canvas.over')].filter((one) => !("
+            "one.textContent.trim() || one.getAttribute('aria-label') || one.labels?.length))"
+            ".map((one) => one.outerHTML)"
+        )
+        assert unnamed == []
+        assert own.wrong == []
+
+
+def test_hostile_names_are_text(browser, tmp_path):
+    write_collection(tmp_path, hostile=True)
+    with (
+        serving(tmp_path / "clips.npz", "--audio", str(tmp_path / "manifest.csv")) as (address, _),
+        Page(browser, address) as own,
+    ):
+        own.column("a <b>column</b>")
+        own.label(0, "<script>alert(1)</script>")
+        own.label(1, "'; DROP TABLE steps; --")
+        own.tab("clip")
+        own.page.wait_for_selector(".near li")
+        own.page.click("#view-list")
+        assert own.page.locator("#list img, #list script, .panel img, .panel script").count() == 0
+        assert "<img src=x onerror=alert(1)>" in own.page.text_content("#panel-clip")
+        assert own.wrong == []
+
+
+def test_a_dropped_file_finds_its_place(browser, address, tmp_path):
+    """The page's part alone: the server has no model here, and says so."""
+    with Page(browser, address) as own:
+        own.page.evaluate(
+            "() => { const data = new DataTransfer(); data.items.add(new File([new Uint8Array(10)], 'a.wav'));"
+            " window.dispatchEvent(new DragEvent('drop', { dataTransfer: data })); }"
+        )
+        own.page.wait_for_selector(".found .bad")
+        assert "model of these embeddings is not known" in own.page.text_content(".found .bad")
+        assert [text for text in own.wrong if "400" not in text] == []  # the browser itself tells of the status
+
+
+def test_a_site_needs_no_server(browser, folder, tmp_path):
+    from mfcl.cli import main
+
+    words = [str(folder / "clips.npz"), "--audio", str(folder / "manifest.csv"), "--labels", str(tmp_path / "l.db")]
+    assert main(["explore", *words, "--export", str(tmp_path / "site"), "--with-audio", "--quiet"]) == 0
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page, wrong = context.new_page(), []
+    page.on("console", lambda message: wrong.append(message.text))
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.goto((tmp_path / "site" / "index.html").as_uri())
+    page.wait_for_selector("body.ready")
+    assert page.locator(".map .method").all_text_contents() == ["t-SNE", "t-SNE"]
+    assert page.locator("#legend button").count() == 3
+    page.keyboard.press("ArrowRight")
+    page.wait_for_selector(".near li")
+    until(page, "document.getElementById('audio').currentTime > 0.02")
+    until(page, "document.querySelector('.time').textContent.endsWith('of 0.60 s')")
+    assert not page.locator("#export").is_visible()
+    assert wrong == []
+    context.close()

@@ -1,0 +1,194 @@
+"""Labels on disk: undo and redo, what a killed process leaves, a full disk."""
+
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mfcl.explore.labels import HELD, LABEL, NOTE, REJECTED, Cell, LabelBook, LabelsError
+
+IDS = [f"clip{number}.wav" for number in range(6)]
+
+
+def opened(path: Path, ids=IDS) -> LabelBook:
+    return LabelBook(path, ids, who="ada")
+
+
+def state(book: LabelBook):
+    return {
+        column: (book.labels(column).tolist(), book.held(column).tolist(), book.rejected(column))
+        for column in ("digit", "sex")
+    } | {"notes": book.notes()}
+
+
+def quick_folder(tmp_path_factory) -> Path:
+    """A folder in memory where there is one: this test is of undo and redo, not of the disk."""
+    if Path("/dev/shm").is_dir():
+        return Path(tempfile.mkdtemp(dir="/dev/shm"))
+    return tmp_path_factory.mktemp("labels")
+
+
+CELLS = st.one_of(
+    st.tuples(st.integers(0, 5), st.just(LABEL), st.sampled_from(["", "one", "two", "drei"])),
+    st.tuples(st.integers(0, 5), st.just(NOTE), st.sampled_from(["", "odd\nnoise"])),
+    st.tuples(st.integers(0, 5), st.just(REJECTED), st.sampled_from(["", '["one"]'])),
+    st.tuples(st.integers(0, 5), st.just(HELD), st.sampled_from(["", "1"])),
+).map(lambda given: Cell(*given))
+ACTIONS = st.lists(
+    st.one_of(
+        st.tuples(st.sampled_from(["digit", "sex"]), st.lists(CELLS, min_size=1, max_size=4)),
+        st.sampled_from(["undo", "redo"]),
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(actions=ACTIONS)
+def test_undo_and_redo_are_those_of_an_editor_and_the_file_tells_the_same(tmp_path_factory, actions):
+    path = quick_folder(tmp_path_factory) / "labels.db"
+    book = opened(path)
+    states, at = [state(book)], 0  # what an editor with a list of states would do
+    for action in actions:
+        if action == "undo":
+            assert (book.undo() is None) == (at == 0)
+            at = max(0, at - 1)
+        elif action == "redo":
+            assert (book.redo() is None) == (at == len(states) - 1)
+            at = min(len(states) - 1, at + 1)
+        else:
+            before = book.version
+            if book.step(action[0], "picked", action[1]) > before:
+                states = [*states[: at + 1], state(book)]
+                at += 1
+        assert state(book) == states[at]
+    version, history = book.version, book.history()
+    book.close()
+    again = opened(path)
+    assert (state(again), again.version, again.history()) == (states[at], version, history)
+    assert (again.undo() is None) == (at == 0)
+    assert state(again) == states[max(0, at - 1)]
+    again.close()
+    shutil.rmtree(path.parent)
+
+
+def test_a_step_says_who_when_and_how(tmp_path):
+    book = opened(tmp_path / "labels.db")
+    book.step("digit", "lassoed", [Cell(0, LABEL, "one"), Cell(2, LABEL, "one")])
+    book.step("digit", "accepted", [Cell(2, LABEL, "two")])
+    one, two = book.history()[::-1]
+    assert (one.who, one.how, one.clips, one.value, one.undone) == ("ada", "lassoed", 2, "one", False)
+    assert {clip: how for clip, (_, _, how) in book.given("digit").items()} == {0: "lassoed", 2: "accepted"}
+    book.undo()
+    assert book.history()[0].undone
+    assert {clip: how for clip, (_, _, how) in book.given("digit").items()} == {0: "lassoed", 2: "lassoed"}
+    assert two.at >= one.at >= "2024"
+    book.close()
+
+
+def test_labels_find_their_clips_by_id_and_wait_for_those_that_are_gone(tmp_path):
+    path = tmp_path / "labels.db"
+    book = opened(path)
+    book.step("digit", "picked", [Cell(0, LABEL, "one"), Cell(3, LABEL, "two")])
+    book.close()
+    fewer = opened(path, [IDS[3], "new.wav"])
+    assert fewer.labels("digit").tolist() == ["two", ""]
+    fewer.step("digit", "picked", [Cell(1, LABEL, "one")])
+    fewer.close()
+    whole = opened(path, [*IDS, "new.wav"])
+    assert whole.labels("digit").tolist() == ["one", "", "", "two", "", "", "one"]
+    whole.close()
+
+
+@pytest.mark.parametrize(
+    ("column", "how", "cell", "said"),
+    [
+        ("digit", "picked", Cell(6, LABEL, "one"), "clip from 0 to 5"),
+        ("digit", "picked", Cell(-1, LABEL, "one"), "clip from 0 to 5"),
+        ("digit", "picked", Cell(True, LABEL, "one"), "clip from 0 to 5"),
+        ("digit", "picked", Cell(0, LABEL, "a\tb"), "one line"),
+        ("digit", "picked", Cell(0, LABEL, " a"), "one line"),
+        ("digit", "picked", Cell(0, LABEL, "x" * 101), "at most 100"),
+        ("digit", "guessed", Cell(0, LABEL, "a"), "way to label"),
+        ("a\nb", "picked", Cell(0, LABEL, "a"), "column"),
+        ("digit", "picked", Cell(0, REJECTED, "{}"), "list of labels"),
+        ("digit", "picked", Cell(0, "path", "a"), "kind of cell"),
+        ("digit", "picked", Cell(0, HELD, "2"), "1 or nothing"),
+    ],
+)
+def test_what_cannot_be_kept_changes_nothing(tmp_path, column, how, cell, said):
+    book = opened(tmp_path / "labels.db")
+    with pytest.raises(LabelsError, match=said):
+        book.step(column, how, [Cell(0, LABEL, "good"), cell])
+    assert book.version == 0
+    assert book.labels("digit").tolist() == [""] * 6
+    book.close()
+
+
+def test_a_second_server_and_another_database_are_refused_in_one_line(tmp_path):
+    path = tmp_path / "labels.db"
+    book = opened(path)
+    with pytest.raises(LabelsError, match="another `mfcl explore`"):
+        opened(path)
+    book.close()
+    opened(path).close()
+    (tmp_path / "text.db").write_text("not a database at all, but some text\n" * 50)
+    with pytest.raises(LabelsError, match="not a database"):
+        opened(tmp_path / "text.db")
+    with sqlite3.connect(tmp_path / "other.db") as other:
+        other.execute("CREATE TABLE things (name TEXT)")
+    other.close()
+    with pytest.raises(LabelsError, match="another database"):
+        opened(tmp_path / "other.db")
+
+
+def test_a_full_disk_loses_nothing_but_the_step(tmp_path):
+    book = opened(tmp_path / "labels.db")
+    book.step("digit", "picked", [Cell(0, LABEL, "one")])
+    pages = book._connection.execute("PRAGMA page_count").fetchone()[0]
+    book._connection.execute(f"PRAGMA max_page_count = {pages}")  # SQLite then says what it says of a full disk
+    with pytest.raises(LabelsError, match="disk is full; free some space"):
+        book.step("digit", "noted", [Cell(clip, NOTE, "x" * 2000) for clip in range(6)])
+    assert (book.version, book.notes(), book.labels("digit")[0]) == (1, {}, "one")
+    book._connection.execute("PRAGMA max_page_count = 100000")
+    assert book.step("digit", "picked", [Cell(1, LABEL, "two")]) == 2
+    book.close()
+
+
+WRITER = """
+import sys
+import tempfile
+from pathlib import Path
+from mfcl.explore.labels import Cell, LabelBook, LABEL
+book = LabelBook(Path(sys.argv[1]), [f"clip{n}.wav" for n in range(6)], who="ada")
+while True:
+    number = book.version
+    book.step("digit", "picked", [Cell(number % 6, LABEL, f"value {number}")])
+    print(number, flush=True)
+"""
+
+
+def test_what_was_acknowledged_survives_being_killed(tmp_path):
+    path, draws, said = tmp_path / "labels.db", random.Random(0), []
+    for _ in range(4):
+        with subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True) as writer:
+            assert writer.stdout is not None
+            for _ in range(draws.randint(1, 40)):
+                said.append(int(writer.stdout.readline()))
+            os.kill(writer.pid, signal.SIGKILL)
+            said += [int(line) for line in writer.stdout.read().splitlines()]
+    assert said == sorted(set(said))
+    book = opened(path)
+    assert book.version >= said[-1] + 1
+    values = {step.value for step in book.history(10**6)}
+    assert {f"value {number}" for number in said} <= values
+    book.close()

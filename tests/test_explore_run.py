@@ -1,0 +1,60 @@
+"""A run is embedded once to be explored, and a dropped sound finds its place among its clips."""
+
+import asyncio
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+import soundfile
+
+from mfcl.checkpoint import save_checkpoint
+from mfcl.explore.app import make_app
+from mfcl.explore.collection import open_collection
+from mfcl.explore.guard import Guard
+from mfcl.explore.labels import LABEL, Cell
+from mfcl.explore.session import Session
+from mfcl.models.pair import make_model
+from tests.small_explore import PER_PITCH, write_collection
+from tests.small_run import tiny
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_run_is_embedded_once_and_a_dropped_sound_finds_its_place(tmp_path: Path) -> None:
+    write_collection(tmp_path, mapped=False)
+    run = tmp_path / "run"
+    recipe = tiny()
+    save_checkpoint(make_model(recipe.model, seed=0), recipe, run / "model")
+    found = open_collection(run, audio=tmp_path / "manifest.csv", progress=False)
+    assert len(found) == len(found.recordings) == 3 * PER_PITCH
+    assert found.model == run
+    made = list(run.glob("explore/*/embeddings-*.npz"))
+    assert len(made) == 1
+    before = made[0].stat().st_mtime_ns
+    again = open_collection(run, audio=tmp_path / "manifest.csv", progress=False)
+    assert made[0].stat().st_mtime_ns == before
+    assert np.array_equal(again.embeddings.vectors, found.embeddings.vectors)
+
+    session = Session(found, who="ada")
+    for clip, name in ((1, "low"), (PER_PITCH + 1, "middle"), (2 * PER_PITCH + 1, "high")):
+        session.book.step("pitch heard", "picked", [Cell(clip, LABEL, name)])
+    guarded = Guard(make_app(session), token="secret", host="127.0.0.1", port=8450)
+    samples, rate = soundfile.read(tmp_path / "sounds" / "high-03.wav", dtype="float32")
+    soundfile.write(tmp_path / "dropped.flac", samples, rate)
+
+    async def search() -> httpx.Response:
+        transport, headers = httpx.ASGITransport(guarded), {"x-mfcl": "1"}
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://127.0.0.1:8450", cookies={guarded.cookie: "secret"}
+        ) as own:
+            content = (tmp_path / "dropped.flac").read_bytes()
+            return await own.post("/api/search?column=pitch+heard", content=content, headers=headers)
+
+    answer = asyncio.run(search())
+    session.close()
+    assert answer.status_code == 200, answer.text
+    near = answer.json()["near"]["all"]
+    assert near["clips"][0] == 2 * PER_PITCH + 3  # itself
+    assert near["distances"][0] < 1e-3
+    assert answer.json()["guess"]["label"] in ("low", "middle", "high", "unknown")

@@ -1,0 +1,528 @@
+"""The explorer's server: who may ask, what it answers, and that it lasts."""
+
+import asyncio
+import concurrent.futures
+import io
+import itertools
+import json
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+import soundfile
+import uvicorn
+
+from mfcl.cli import main
+from mfcl.core.files import write_text
+from mfcl.embeddings.table import Embeddings, load_embeddings
+from mfcl.errors import AudioError, MfclError
+from mfcl.explore import app as routes
+from mfcl.explore import hearing
+from mfcl.explore import serving as server
+from mfcl.explore.app import make_app
+from mfcl.explore.collection import open_collection
+from mfcl.explore.exports import audacity_zip, labelled, raven_zip
+from mfcl.explore.guard import MOST_BODY, Guard
+from mfcl.explore.labels import LABEL, Cell
+from mfcl.explore.session import Session
+from tests.small_explore import PER_PITCH, serving, write_collection
+from tests.sounds import tone
+
+TOKEN = "a-token-of-this-test"
+HOST = "127.0.0.1:8450"
+WRITES = {"x-mfcl": "1"}
+COUNT = 3 * PER_PITCH
+
+
+class Client:
+    """Asks an application as a browser would, without a socket."""
+
+    def __init__(self, app, *, base_url=f"http://{HOST}", cookies=None) -> None:
+        self._app, self._base, self._cookies = app, base_url, cookies or {}
+
+    def get(self, path, **given) -> httpx.Response:
+        return self._ask("GET", path, **given)
+
+    def post(self, path, **given) -> httpx.Response:
+        return self._ask("POST", path, **given)
+
+    def _ask(self, method, path, *, content=None, **given) -> httpx.Response:
+        async def pieces():
+            for piece in content:
+                yield piece
+
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(self._app)
+            async with httpx.AsyncClient(transport=transport, base_url=self._base, cookies=self._cookies) as own:
+                plain = content is None or isinstance(content, bytes | str) or hasattr(content, "__aiter__")
+                body = content if plain else pieces()
+                answer = await own.request(method, path, content=body, **given)
+                self._cookies = dict(own.cookies)
+                return answer
+
+        return asyncio.run(ask())
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found = tmp_path_factory.mktemp("explore")
+    write_collection(found)
+    return found
+
+
+@pytest.fixture(scope="module")
+def session(folder: Path) -> Iterator[Session]:
+    made = Session(open_collection(folder / "clips.npz", audio=folder / "manifest.csv"), who="ada")
+    for kind in made.spaces.prepared.kinds:
+        made.spaces.prepared.graph(kind)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def client(session: Session) -> Client:
+    guarded = Guard(make_app(session), token=TOKEN, host="127.0.0.1", port=8450)
+    return Client(guarded, cookies={guarded.cookie: TOKEN})
+
+
+def unpacked(content: bytes) -> tuple[dict, dict[str, np.ndarray]]:
+    """What `packing.packed` packed."""
+    size = struct.unpack("<I", content[:4])[0]
+    header = json.loads(content[4 : 4 + size])
+    arrays = {}
+    for name, one in header["arrays"].items():
+        start = 4 + size + one["at"]
+        kind = np.dtype(one["kind"])
+        end = start + kind.itemsize * int(np.prod(one["shape"]))
+        arrays[name] = np.frombuffer(content[start:end], kind).reshape(one["shape"])
+    return header["about"], arrays
+
+
+# ---- who may ask
+
+
+def test_the_token_opens_the_door_once_and_then_a_cookie_does(session):
+    guarded = Guard(make_app(session), token=TOKEN, host="127.0.0.1", port=8450)
+    stranger = Client(guarded)
+    assert stranger.get("/").status_code == 403
+    assert stranger.get("/api/about").status_code == 403
+    assert stranger.get(f"/api/about?token={TOKEN}").status_code == 403  # only the page's own address takes it
+    wrong = [stranger.get("/", params={"token": one}).status_code for one in ("x", TOKEN + "x", TOKEN[:-1], "é")]
+    assert wrong == [403] * 4
+    answer = stranger.get("/", params={"token": TOKEN})
+    assert answer.status_code == 303
+    assert answer.headers["location"] == "/"  # the token does not stay in the address
+    cookie = answer.headers["set-cookie"].lower()
+    assert all(word in cookie for word in ("httponly", "samesite=strict", "mfcl-8450="))
+    assert stranger.get("/").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "evil.example:8450", "127.0.0.1:9999", "127.0.0.1", "127.0.0.1:8450@evil.example", "", "[::1",
+     "a b", "127.0.0.1:8450.evil.example", "10.0.0.1:8450", "localhost.evil.example:8450"],
+)  # fmt: skip
+def test_other_names_of_this_computer_are_refused(client, host):
+    assert client.get("/api/about", headers={"host": host}).status_code == 421
+
+
+@pytest.mark.parametrize("host", ["localhost:8450", "LOCALHOST:8450", "[::1]:8450", "127.0.0.1:8450"])
+def test_own_names_are_taken(client, host):
+    assert client.get("/api/about", headers={"host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"origin": "http://evil.example"}, {"origin": "null"}, {"origin": f"https://{HOST}"}, {"origin": "http://127.0.0.1:1"},
+     {"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-site"}],
+)  # fmt: skip
+def test_requests_of_other_pages_are_refused(client, headers):
+    assert client.get("/api/about", headers=headers).status_code == 403
+    assert client.post("/api/undo", headers={**headers, **WRITES}).status_code == 403
+
+
+def test_a_form_of_another_page_changes_nothing(client, session):
+    before = session.book.version
+    assert client.post("/api/undo").status_code == 403  # without the header that forms cannot send
+    assert client.post("/api/undo", headers={"origin": f"http://{HOST}"}).status_code == 403
+    assert client.get("/api/undo", headers=WRITES).status_code == 405
+    assert session.book.version == before
+
+
+def test_every_answer_forbids_what_the_page_does_not_need(client):
+    for path in ("/", "/page/main.js", "/api/about", "/api/clips/0/sound", "/nothing"):
+        headers = client.get(path).headers
+        policy = headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["cross-origin-resource-policy"] == "same-origin"
+        assert headers["cache-control"] == "no-store"
+        assert "access-control-allow-origin" not in headers
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/page/../app.py", "/page/..%2fapp.py", "/page/%2e%2e/app.py", "/page/....//app.py", "/page//etc/passwd",
+     "/page/%2fetc%2fpasswd", "/page/app.py", "/api/clips/..%2f..%2fetc%2fpasswd/sound", "/api/clips/-1/sound",
+     "/api/clips/1e3/sound", "/api/clips/99999999999999999999/sound", "/api/clips/48/sound", "/api/maps/..%2fx",
+     "/api/export/..%2fx?column=pitch"],
+)  # fmt: skip
+def test_no_path_leads_out(client, path):
+    answer = client.get(path)
+    assert answer.status_code in (400, 404)
+    assert b"import" not in answer.content
+
+
+def test_a_page_for_others_says_so(session):
+    with pytest.raises(MfclError, match="add --allow-remote"):
+        server.check_host("0.0.0.0", allow_remote=False)
+    guarded = Guard(make_app(session), token=TOKEN, host="0.0.0.0", port=8450)
+    cookies = {guarded.cookie: TOKEN}
+    neighbour = Client(guarded, base_url="http://192.168.7.7:8450", cookies=cookies)
+    assert neighbour.get("/api/about").status_code == 200
+    assert neighbour.get("/api/about", headers={"host": "rebound.example:8450"}).status_code == 421
+
+
+# ---- what is sent
+
+
+def test_what_is_too_large_or_malformed_is_refused(client, session):
+    before = session.book.version
+    large = {"content-length": str(MOST_BODY + 1), **WRITES}
+    assert client.post("/api/search", content=b"x", headers=large).status_code == 413
+    assert client.post("/api/search", content=b"x", headers={"content-length": "1e3", **WRITES}).status_code == 413
+
+    def endless():
+        for _ in range(MOST_BODY // 2**20 + 2):
+            yield bytes(2**20)
+
+    assert client.post("/api/steps", content=endless(), headers=WRITES).status_code == 413  # no length was promised
+    step = '{"column":%s,"how":"picked","cells":[%s]}'
+    steps = [
+        ('"a"', "[0]"), ("1", ""), ('"a"', '["0","label","x"]'), ('"a"', '[0,"label",7]'), ('"a"', '[0.5,"label","x"]'),
+        ('"path"', '[0,"label","x"]'), ('"a\\nb"', '[0,"label","x"]'), ('"a"', '[0,"label","x\\ty"]'),
+    ]  # fmt: skip
+    bodies = [b"", b"[]", b"{", b"\xff", b'{"cells": 1}', b"[" * 100_000, *((step % one).encode() for one in steps)]
+    for body in bodies:
+        answer = client.post("/api/steps", content=body, headers=WRITES)
+        assert answer.status_code == 400, body
+        assert answer.json()["error"]
+    assert session.book.version == before
+
+
+def test_a_body_that_never_ends_is_given_up(client, monkeypatch):
+    monkeypatch.setattr(routes, "BODY_SECONDS", 0.05)
+
+    class Slow:
+        """A body of which a byte comes now and then."""
+
+        def __aiter__(self):
+            return self
+
+        async def __anext__(self) -> bytes:
+            await asyncio.sleep(0.2)
+            return b" "
+
+    answer = client.post("/api/steps", content=Slow(), headers=WRITES)
+    assert answer.status_code == 400
+    assert "took more than" in answer.json()["error"]
+
+
+def test_a_client_that_never_ends_its_head_is_hung_up_on(session, monkeypatch):
+    monkeypatch.setattr(server, "HEADER_SECONDS", 0.3)
+    bound = server.bound_socket("127.0.0.1", 0)
+    port = bound.getsockname()[1]
+    guarded = Guard(make_app(session), token=TOKEN, host="127.0.0.1", port=port)
+    config = uvicorn.Config(guarded, http=server.patient_protocol(), lifespan="off", log_level="error")
+    running = uvicorn.Server(config)
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [bound]}, daemon=True)
+    thread.start()
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as slow:
+        slow.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1")
+        began = time.monotonic()
+        assert slow.recv(100) == b""  # hung up
+        assert time.monotonic() - began < 15
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as kept:  # an answered connection is kept for more
+        for _ in range(2):
+            kept.sendall(f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+            assert kept.recv(4096).startswith(b"HTTP/1.1 403")
+    running.should_exit = True
+    thread.join(timeout=20)
+    bound.close()
+
+
+def flac_bomb(seconds: int) -> bytes:
+    """Hours of silence in little space."""
+    made = io.BytesIO()
+    with soundfile.SoundFile(made, "w", 8000, 1, format="FLAC") as file:
+        for _ in range(seconds // 60):
+            file.write(np.zeros(8000 * 60, dtype=np.float32))
+    return made.getvalue()
+
+
+@pytest.mark.parametrize("content", [b"", b"RIFF" + bytes(100), b"not a sound", bytes(10_000), b"fLaC" + b"\xff" * 500])
+def test_malformed_sounds_are_refused_in_one_line(content, tmp_path):
+    with pytest.raises(MfclError, match="cannot be heard") as said:
+        hearing.hear(tmp_path, content)
+    assert "\n" not in str(said.value)
+    assert "/tmp" not in str(said.value).replace(str(tmp_path), "")
+
+
+def test_only_the_beginning_of_a_bomb_is_decoded(tmp_path, monkeypatch):
+    bomb = flac_bomb(1200)
+    assert len(bomb) < 2 * 2**20
+    heard = []
+    monkeypatch.setattr(hearing, "_limit", lambda: None)
+    monkeypatch.setattr(sys, "argv", ["hearing", str(tmp_path / "none"), str(tmp_path / "bomb"), str(tmp_path / "out")])
+    (tmp_path / "bomb").write_bytes(bomb)
+    whole = hearing.read_audio
+    monkeypatch.setattr(hearing, "read_audio", lambda *given, **kept: heard.append(whole(*given, **kept)) or heard[-1])
+    assert hearing.main() == 2  # there is no model
+    assert len(heard[0][0]) == hearing.LONGEST * 8000
+
+
+def test_a_file_that_takes_too_long_is_ended(tmp_path):
+    with pytest.raises(MfclError, match="took more than 0 s"):
+        hearing.hear(tmp_path, b"x", seconds=0.01)
+
+
+# ---- what is answered
+
+
+def test_sound_comes_by_byte_ranges(client):
+    whole = client.get("/api/clips/3/sound")
+    samples, rate = soundfile.read(io.BytesIO(whole.content))
+    assert (rate, len(samples)) == (8000, 4800)
+    some = client.get("/api/clips/3/sound", headers={"range": "bytes=100-199"})
+    assert (some.status_code, some.content) == (206, whole.content[100:200])
+    assert some.headers["content-range"] == f"bytes 100-199/{len(whole.content)}"
+    assert client.get("/api/clips/3/sound", headers={"range": "bytes=-50"}).content == whole.content[-50:]
+    assert client.get("/api/clips/3/sound", headers={"range": "bytes=9000-"}).content == whole.content[9000:]
+    past = client.get("/api/clips/3/sound", headers={"range": f"bytes={len(whole.content)}-"})
+    assert (past.status_code, past.headers["content-range"]) == (416, f"bytes */{len(whole.content)}")
+    for odd in ("bytes=5-1,7-9", "bytes=-", "lines=1-2", "bytes=" + 40 * "9" + "-", "bytes=a-b"):
+        assert client.get("/api/clips/3/sound", headers={"range": odd}).status_code == 200
+
+
+def test_a_picture_shows_the_pitch(client):
+    rows = []
+    for clip in (0, PER_PITCH, 2 * PER_PITCH):
+        about, arrays = unpacked(client.get(f"/api/clips/{clip}/picture").content)
+        assert about["seconds"] == pytest.approx(0.6)
+        assert arrays["outline"].shape[0] == 2
+        rows.append(int(arrays["shades"].astype(float).mean(axis=1).argmax()))
+    assert rows == sorted(rows)
+    assert rows[0] < rows[2]
+
+
+def test_maps_columns_and_neighbours(client):
+    about = client.get("/api/about").json()
+    assert (about["count"], about["parts"], about["sound"]) == (COUNT, ["words", "voices"], COUNT)
+    _, places = unpacked(client.get("/api/maps/words").content)
+    assert places["places"].shape == (COUNT, 2)
+    assert np.abs(places["places"]).max() <= 1.000001
+    told, codes = unpacked(client.get("/api/columns", params={"name": "pitch"}).content)
+    assert [told["values"][code] for code in codes["codes"][[0, -1]]] == ["low", "high"]
+    near = client.get("/api/clips/0/near", params={"part": "words", "count": 5}).json()
+    assert near["clips"][0] == 1  # its near-duplicate
+    assert near["distances"] == sorted(near["distances"])
+    assert all(clip < PER_PITCH for clip in near["clips"])
+    for query in ({"part": "tune"}, {}, {"part": "words", "count": "0"}, {"part": "words", "count": "1e9"}):
+        assert client.get("/api/clips/0/near", params=query).status_code == 400
+
+
+def test_labels_guesses_and_an_honest_estimate(client, session):
+    def post(path, **body):
+        return client.post(path, content=json.dumps(body), headers=WRITES)
+
+    assert client.get("/api/guesses", params={"column": "heard"}).status_code == 202
+    cells = [[clip, "label", name] for clip, name in ((2, "low"), (20, "middle"), (40, "high"))]
+    assert post("/api/steps", column="heard", how="picked", cells=cells).status_code == 200
+    began = time.monotonic()
+    told, guessed = unpacked(client.get("/api/guesses", params={"column": "heard"}).content)
+    assert time.monotonic() - began < 5
+    truth = session.column("pitch")
+    assert [told["values"][code] for code in guessed["codes"]] == truth.tolist()
+    assert guessed["confidence"][2] == 1
+    found = client.get("/api/suggestions", params={"column": "heard", "order": "sure", "count": 6}).json()["clips"]
+    assert sorted(truth[found].tolist()) == ["high"] * 2 + ["low"] * 2 + ["middle"] * 2
+    assert not set(found) & {2, 20, 40}
+    useful = client.get("/api/suggestions", params={"column": "heard", "order": "useful", "count": 4}).json()["clips"]
+    assert len(set(useful)) == 4
+    assert post("/api/held-out", column="heard", count=10).status_code == 200
+    held = client.get("/api/suggestions", params={"column": "heard", "order": "held"}).json()["clips"]
+    assert len(held) == 10
+    lies = {held[0]: "low" if truth[held[0]] != "low" else "high"}
+    cells = [[clip, "label", lies.get(clip, str(truth[clip]))] for clip in held]
+    post("/api/steps", column="heard", how="picked", cells=cells)
+    estimate = client.get("/api/estimate", params={"column": "heard"}).json()
+    assert (estimate["labelled"], estimate["right"]) == (10, 9)  # held-out labels, the lie too, are not learned from
+    assert estimate["low"] == pytest.approx(0.596, abs=1e-3)
+    assert estimate["high"] == pytest.approx(0.982, abs=1e-3)
+    assert estimate["more"] > 100
+
+
+def test_a_rejected_guess_does_not_come_again(session):
+    book, helper = session.book, session.assistant
+    book.step("again", "picked", [Cell(2, LABEL, "low"), Cell(20, LABEL, "middle")])
+    before = helper.guesses("again")
+    clip = helper.suggestions("again", "sure", 1)[0]
+    wrong = before.classes[before.codes[clip]]
+    book.step("again", "rejected", [Cell(clip, "rejected", json.dumps([wrong]))])
+    after = helper.guesses("again")
+    assert after.classes[after.codes[clip]] != wrong
+    assert clip not in helper.suggestions("again", "sure", COUNT, label=wrong)
+
+
+def test_exports_say_when_and_where(session, folder):
+    book = session.book
+    book.step("call", "picked", [Cell(0, LABEL, "low call"), Cell(47, LABEL, "high call")])
+    rows = labelled(book, "call", None)
+    tracks = zipfile.ZipFile(io.BytesIO(audacity_zip(session.collection, rows)))
+    assert [tracks.read(name).decode() for name in tracks.namelist()] == [
+        "0.000000\t0.600000\tlow call\n", "0.000000\t0.600000\thigh call\n",
+    ]  # fmt: skip
+    tables = zipfile.ZipFile(io.BytesIO(raven_zip(session.collection, "call", rows)))
+    lines = tables.read(tables.namelist()[0]).decode().splitlines()
+    assert dict(zip(lines[0].split("\t"), lines[1].split("\t"), strict=True))["High Freq (Hz)"] == "4000.0"
+    everything = labelled(book, "call", session.assistant.guesses("call"))
+    assert len(everything) == COUNT
+    assert {one.how for one in everything} == {"picked", "spread"}
+
+
+# ---- how it begins, lasts and ends
+
+
+def test_windows_play_their_own_part_of_a_recording(tmp_path):
+    soundfile.write(tmp_path / "long.wav", np.concatenate([tone(1.0, 300, 8000), tone(1.0, 2000, 8000)]), 8000)
+    ids = np.array(["long.wav@0.0", "long.wav@1.0"])
+    labels = {"start": np.array(["0.0", "1.0"]), "end": np.array(["1.0", "2.0"])}
+    Embeddings(np.eye(2, dtype=np.float32), ids, labels, {}, np.full(2, "")).save(tmp_path / "windows.npz")
+    found = open_collection(tmp_path / "windows.npz", audio=tmp_path / "long.wav")
+    assert [(one.start, one.end) for one in found.recordings.values()] == [(0.0, 1.0), (1.0, 2.0)]
+    assert "start" not in found.columns
+
+
+def test_what_cannot_be_opened_is_told_in_one_line(folder, tmp_path, capsys, monkeypatch):
+    def said(*words: str) -> str:
+        assert main(["explore", *words, "--port", "0"]) == 2
+        line = capsys.readouterr().err.strip()
+        assert "\n" not in line
+        return line
+
+    assert "nothing there" in said(str(tmp_path / "none"))
+    assert "it is none of them" in said(str(tmp_path))
+    write_text(tmp_path / "no.npz", "no")
+    assert "not a valid embeddings file" in said(str(tmp_path / "no.npz"))
+    other = tmp_path / "other.wav"
+    soundfile.write(other, tone(), 16000)
+    assert "none of its 1 recordings" in said(str(folder / "clips.npz"), "--audio", str(other))
+    assert "add --allow-remote" in said(str(folder / "clips.npz"), "--host", "0.0.0.0")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        assert main(["explore", str(folder / "clips.npz"), "--port", port]) == 2
+        assert f"port {port} is in use" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "starlette", None)
+    for name in [
+        one for one in sys.modules if one.startswith(("starlette.", "mfcl.explore.app", "mfcl.explore.guard"))
+    ]:
+        monkeypatch.delitem(sys.modules, name)
+    assert "pip install 'mfcl[explore]'" in said(str(folder / "clips.npz"))
+
+
+def test_a_moved_folder_is_told_and_the_map_is_there(folder, tmp_path):
+    moved = tmp_path / "manifest.csv"
+    moved.write_text((folder / "manifest.csv").read_text())
+    found = open_collection(folder / "clips.npz", audio=moved)
+    assert (len(found), len(found.recordings)) == (COUNT, 0)
+    assert "No sound" in found.notes[0]
+    assert len(open_collection(folder / "clips.npz", audio=moved, data_root=folder).recordings) == COUNT
+
+
+def test_a_table_for_embedding_atlas(folder, tmp_path):
+    table = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
+    words = ["--audio", str(folder / "manifest.csv"), "--labels", str(tmp_path / "l.db"), "--quiet", "--with-audio"]
+    assert main(["explore", str(folder / "clips.npz"), *words, "--parquet", str(tmp_path / "t.parquet")]) == 0
+    rows = table.read_table(tmp_path / "t.parquet").to_pylist()
+    assert len(rows) == COUNT
+    assert rows[0]["neighbors"]["ids"][0] == 1
+    assert rows[0]["neighbors"]["distances"] == sorted(rows[0]["neighbors"]["distances"])
+    assert rows[5]["pitch"] == "low"
+    assert rows[0]["audio"]["bytes"][:4] == b"RIFF"
+    assert {"x", "y", "x_voices", "y_voices"} <= rows[0].keys()
+
+
+def test_many_at_once_and_killed_at_any_moment(folder, tmp_path):
+    """50 clients, steady memory, and no label lost of those that the server said were saved."""
+    place = tmp_path / "clips.npz"
+    load_embeddings(folder / "clips.npz").save(place)
+    saved: dict[int, str] = {}
+    for turn in range(3):
+        with serving(place, "--audio", str(folder / "manifest.csv")) as (address, process):
+            base = address.split("/?")[0]
+            with httpx.Client(base_url=base, follow_redirects=True, timeout=60) as own:
+                assert own.get("/", params={"token": address.split("token=")[1]}).status_code == 200
+                if turn == 0:
+                    many(base, dict(own.cookies), process.pid)
+                for number in range(8):
+                    clip, name = (8 * turn + number) % COUNT, f"value {turn} {number}"
+                    body = {"column": "kept", "how": "picked", "cells": [[clip, "label", name]]}
+                    answer = own.post("/api/steps", content=json.dumps(body), headers=WRITES)
+                    assert answer.status_code == 200
+                    saved[clip] = name
+                if turn == 2:
+                    found, codes = unpacked(own.get("/api/labels", params={"column": "kept"}).content)
+                    assert {clip: found["values"][codes["codes"][clip]] for clip in saved} == saved
+                    process.send_signal(signal.SIGINT)  # Ctrl-C: a clean end
+                    assert process.wait(timeout=60) == 0
+                    assert "Traceback" not in process.stdout.read()
+                else:
+                    process.kill()
+
+
+def many(base: str, cookies: dict[str, str], pid: int) -> None:
+    """50 clients at once, each with all that a page asks for; the memory stays what it was after the first of them."""
+    paths = ["/api/status", "/api/maps/words", "/api/clips/{}/sound", "/api/clips/{}/picture", "/api/ids"]
+
+    def one(client: int) -> list[int]:
+        with httpx.Client(base_url=base, cookies=cookies, timeout=120) as own:
+            return [own.get(path.format(client % COUNT)).status_code for path in paths * 2]
+
+    def resident() -> int:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096 if Path("/proc").is_dir() else 0
+
+    with concurrent.futures.ThreadPoolExecutor(50) as pool:
+        assert set(itertools.chain(*pool.map(one, range(50)))) == {200}
+        before = resident()
+        assert set(itertools.chain(*pool.map(one, range(50)))) == {200}
+        assert resident() - before < 64 * 2**20
+
+
+def test_nothing_of_torch_is_loaded():
+    code = (
+        "import sys; import mfcl.explore.app, mfcl.explore.session, mfcl.explore.site, mfcl.explore.serving;"
+        "assert 'torch' not in sys.modules"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_clip_without_a_recording_is_silent(folder):
+    found = open_collection(folder / "clips.npz", folder=folder / "elsewhere")
+    made = Session(found, labels=folder / "silent.db")
+    with pytest.raises(AudioError, match="name the recordings"):
+        made.sounds.wav(0)
+    assert made.about()["sound"] == 0
+    made.close()
