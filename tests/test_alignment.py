@@ -135,14 +135,16 @@ def test_memory_is_bounded_however_long_or_many_the_clips(
     clips = [clip(length, seed) for seed in range(count)]
     given = sum(one.nbytes for one in clips)
     distances(clips[:2], clips, cells=2**13, workers=1)  # what a first call imports is no part of it
-    gc.collect()
-    tracemalloc.start()
-    try:
-        distances(clips[:2], clips, cells=2**13, workers=1)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert peak - given < 2**19 < 4 * length * length * count / 7  # the costs of one query to all clips
+    peaks = []
+    for _ in range(3):  # what other threads of the suite allocate meanwhile only adds
+        gc.collect()
+        tracemalloc.start()
+        try:
+            distances(clips[:2], clips, cells=2**13, workers=1)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+    assert min(peaks) - given < 2**19 < 4 * length * length * count / 7  # the costs of one query to all clips
 
 
 def test_distances_are_symmetric_without_rounding_too(monkeypatch: pytest.MonkeyPatch) -> None:
