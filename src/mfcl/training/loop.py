@@ -17,6 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 from mfcl.core.console import Shown
 from mfcl.core.console import progress as progress_bar
 from mfcl.core.distributed import barrier, is_main, processes, start
+from mfcl.core.memory import HELD, give_back
 from mfcl.errors import TrainingError
 from mfcl.recipe import Recipe, TrainSettings, to_dict
 from mfcl.training.batch_schedule import Plan, ahead
@@ -141,6 +142,7 @@ def fit(
                 if ema is not None:
                     ema.update(step)
                 done.step = step + 1
+                give_back(above=HELD)
                 bar.update()
                 staged = done.step in ends
                 if staged or done.step % LOG_STEPS == 0:

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -24,7 +24,7 @@ from mfcl.models.heads import Neck, make_heads
 from mfcl.models.inference import embed_store
 from mfcl.models.losses import TERMS, ContrastiveLoss, Related, chance_loss
 from mfcl.models.pair import FormatEncoder, MultiFormatModel, without
-from mfcl.models.pooling import halves
+from mfcl.models.pooling import Side
 from mfcl.recipe import Recipe
 from mfcl.training.landmark_choice import can_align, choose_landmarks
 from mfcl.training.neighbour_search import Compared, compare
@@ -222,9 +222,9 @@ class Pretrain(Task):
     def _speaker_loss(self, *views: Mapping[str, Frames]) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         """Return the loss of the speaker part: the first half of each crop with its second half."""
         losses, figures = [], {}
-        halved = [{format: halves(frames) for format, frames in view.items()} for view in views]
-        sides = [{format: both[side] for format, both in view.items()} for view in halved for side in (0, 1)]
-        projected = self._projected("speaker", *sides)
+        sides: tuple[Side, Side] = ("first", "second")
+        halves = [(view, side) for view in views for side in sides]
+        projected = self._projected("speaker", *(view for view, _ in halves), sides=[side for _, side in halves])
         for early, late in zip(projected[::2], projected[1::2], strict=True):
             for format, other in zip(early, reversed(late), strict=True):  # across formats, where there are two
                 loss, figures = self.loss({format: early[format]}, {other: late[other]})
@@ -263,8 +263,10 @@ class Pretrain(Task):
         """Return a part of a format's embedding before the neck; an only part has no role."""
         return Part(format, role) if len(getattr(self.model, format).roles) > 1 else Part(format)
 
-    def _projected(self, role: Role, *views: Mapping[str, Frames]) -> list[dict[str, Float[Tensor, "batch out"]]]:
-        """Return the projections of one part of the embeddings: for each view, by format.
+    def _projected(
+        self, role: Role, *views: Mapping[str, Frames], sides: Sequence[Side | None] = ()
+    ) -> list[dict[str, Float[Tensor, "batch out"]]]:
+        """Return the projections of one part of the embeddings: for each view, by format; of its half in `sides`.
 
         A head runs once on all views of its format, which is faster than once for each.
         """
@@ -274,7 +276,9 @@ class Pretrain(Task):
             neck = encoder.neck if role == "content" else None
             head = self.heads[str(self._part(format, role))] if neck is None else neck.project
             places = [place for place, view in enumerate(views) if format in view]
-            pooled = torch.cat([encoder.pooling(role)(views[place][format]) for place in places])
+            pooled = torch.cat(
+                [encoder.pooling(role)(views[place][format], sides[place] if sides else None) for place in places]
+            )
             for place, projected in zip(places, head(pooled).chunk(len(places)), strict=True):
                 found[place][format] = projected
         return found
