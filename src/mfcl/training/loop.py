@@ -142,7 +142,6 @@ def fit(
                 if ema is not None:
                     ema.update(step)
                 done.step = step + 1
-                give_back(above=HELD)
                 bar.update()
                 staged = done.step in ends
                 if staged or done.step % LOG_STEPS == 0:
@@ -210,7 +209,9 @@ def learn(
         group["lr"] = rate * group.get("share", 1.0)
     optimiser.zero_grad()
     loss, figures = runner(batch)
+    give_back(above=HELD)
     loss.backward()
+    give_back(above=HELD)
     weights = [weight for group in optimiser.param_groups for weight in group["params"]]
     norm = nn.utils.clip_grad_norm_(weights, clip or math.inf)
     optimiser.step()

@@ -12,6 +12,7 @@ from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
 from mfcl.core.distributed import broadcast, gather, is_main
+from mfcl.core.memory import HELD, give_back
 from mfcl.data.store import Store
 from mfcl.embeddings.diffusion import powered_cosine_graph
 from mfcl.embeddings.linalg import unit_rows
@@ -163,6 +164,7 @@ class Pretrain(Task):
             projected = self._projections_of(store)
             vectors = np.concatenate([unit_rows(projected[format], np.float32) for format in self.formats], axis=1)
         hood.renew(self.compared.graph(vectors))
+        give_back()
         return []
 
     def _projections_of(self, store: Store) -> dict[str, Float32[np.ndarray, "items _"]]:
@@ -285,7 +287,9 @@ class Pretrain(Task):
 
     def _frames(self, format: str, represented: Represented) -> Frames:
         """Return the frames of a format's encoder."""
-        return self.frames(getattr(self.model, format), format, *represented)
+        frames = self.frames(getattr(self.model, format), format, *represented)
+        give_back(above=HELD)
+        return frames
 
     def _wave(self, batch: Crops, view: str) -> Represented:
         """Return the first or second crops as waveforms."""
