@@ -89,13 +89,13 @@ class BatchNorm(nn.BatchNorm2d):
                 if not known:
                     known.append(self._given_statistics(grid.detach(), lengths))
                 return known[0](grid, grid)
-            running = [self.get_buffer(name) for name in ("running_mean", "running_var")]
+            mean, variance = self.get_buffer("running_mean"), self.get_buffer("running_var")
             if known:
-                running = [value.clone() for value in running]
+                mean, variance = mean.clone(), variance.clone()
             else:
                 known.append(torch.add)
                 self.get_buffer("num_batches_tracked").add_(1)
-            return functional.batch_norm(grid, *running, self.weight, self.bias, True, MOMENTUM, self.eps)
+            return functional.batch_norm(grid, mean, variance, self.weight, self.bias, True, MOMENTUM, self.eps)
 
         if made_by is None:
             silenced(given)
