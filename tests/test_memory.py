@@ -13,20 +13,20 @@ from mfcl.models.encoders.base import recomputed
 
 GAPS = """
 import numpy as np
-from mfcl.core.memory import give_back, keep_blocks, resident_bytes
+from mfcl.core.memory import give_back, keep_blocks, held_bytes
 keep_blocks()
 blocks = [np.ones(1 << 15) for _ in range(400)]  # 256 KiB each
 del blocks[::2]
-before = resident_bytes()
+before = held_bytes()
 give_back(above=1 << 40)
-unchanged = resident_bytes()
+unchanged = held_bytes()
 give_back()
-print(before, unchanged, resident_bytes(), sum(len(block) for block in blocks))
+print(before, unchanged, held_bytes(), sum(len(block) for block in blocks))
 """
 
 
 def test_gaps_between_blocks_go_back_to_the_system_only_above_a_limit() -> None:
-    if not memory.resident_bytes() or memory._glibc() is None:
+    if not memory.held_bytes() or memory._glibc() is None:
         pytest.skip("another system or C library gives memory back by itself")
     done = subprocess.run([sys.executable, "-c", GAPS], check=True, capture_output=True, text=True)
     before, unchanged, after, _ = map(int, done.stdout.split())

@@ -8,8 +8,8 @@ from pathlib import Path
 
 LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 """Files with the memory limit of a container (cgroup v2 and v1)."""
-HELD = 768 << 20
-"""Bytes up to which a process keeps what it has freed, as that is quicker."""
+HELD = 640 << 20
+"""Bytes, beside mapped files, up to which a process keeps what it has freed, as that is quicker."""
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # constants of glibc's malloc.h
 KEPT = 2**30
 """Blocks below this size (bytes) are kept when they are freed."""
@@ -28,11 +28,12 @@ def memory_bytes() -> int:
     return min(limit for limit in found if limit > 0)
 
 
-def resident_bytes() -> int:
-    """Return the bytes of this process in memory; 0 where the system does not tell."""
+def held_bytes() -> int:
+    """Return the bytes of this process in memory, without mapped files; 0 where the system does not tell."""
     try:
-        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError, IndexError, AttributeError):
+        resident, shared = Path("/proc/self/statm").read_text(encoding="ascii").split()[1:3]
+        return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, AttributeError):
         return 0
 
 
@@ -54,7 +55,7 @@ def give_back(*, above: int = 0) -> None:
     library = _glibc()
     if library is None:
         return
-    held = resident_bytes()
+    held = held_bytes()
     if held > above:
         library.malloc_trim(0)
         if held > HELD:

@@ -126,10 +126,10 @@ def embed_clips(
                 long = clips.lengths[items] > longest
                 share = np.array([stop - start for _, start, stop in windows], dtype=np.float64)[long]
                 np.add.at(totals, np.searchsorted(several, items[long]), made[long] * share[:, None])
-                give_back(above=HELD)
                 bar.update(sum(start == 0 for _, start, _ in windows))
     finally:
         model.train(was_training)
+    give_back(above=HELD)
     vectors[several] = totals / clips.lengths[several][:, None]
     return vectors
 
