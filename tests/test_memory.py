@@ -24,6 +24,19 @@ give_back()
 print(before, unchanged, held_bytes(), sum(len(block) for block in blocks))
 """
 
+OUTLINE = """
+import sys
+from mfcl.models.pair import outline
+from mfcl.recipe import load_recipe
+made = outline(load_recipe("default").model)
+print("torch._dynamo" in sys.modules, next(made.mel.parameters()).is_meta)
+"""
+
+
+def test_an_outline_of_a_model_does_not_load_torchs_compiler() -> None:
+    done = subprocess.run([sys.executable, "-c", OUTLINE], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["False", "True"]
+
 
 def test_gaps_between_blocks_go_back_to_the_system_only_above_a_limit() -> None:
     if not memory.held_bytes() or memory._glibc() is None:
