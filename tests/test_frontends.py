@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mfcl.errors import RecipeError
+from mfcl.models import frontends
 from mfcl.models.frontends import LogMel, MelSettings, Waveform, mel_filterbank
 
 CHOICES = [
@@ -144,3 +145,18 @@ def test_settings_that_are_no_spectrogram_are_refused(wrong: dict[str, float], s
 def test_bands_beyond_half_the_sample_rate_are_refused() -> None:
     with pytest.raises(RecipeError, match=r"to 9000 Hz do not fit below half the sample rate \(8000 Hz\)"):
         mel_filterbank(MelSettings(high_hz=9000.0), 16000)
+
+
+def test_log_mels_of_many_clips_are_made_in_blocks_and_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    front = LogMel(MelSettings(), 16000)
+    wave, lengths = torch.randn(7, 4000, generator=torch.Generator().manual_seed(0)), torch.full((7,), 3000)
+    whole, _ = front.log_power(wave, lengths)
+    monkeypatch.setattr(frontends, "SAMPLES_AT_ONCE", 8001)  # two clips
+    sizes: list[int] = []
+    rfft = torch.fft.rfft
+    monkeypatch.setattr(torch.fft, "rfft", lambda pieces: (sizes.append(len(pieces)), rfft(pieces))[1])
+    blocks, frames = front.log_power(wave, lengths)
+    torch.testing.assert_close(blocks, whole, rtol=1e-5, atol=1e-5)
+    assert sizes == [2, 2, 2, 1]
+    assert frames is not None
+    assert frames.tolist() == [1 + 3000 // 160] * 7

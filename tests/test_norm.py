@@ -12,7 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from mfcl.core import distributed
 from mfcl.models.encoders.base import silence_
-from mfcl.models.encoders.norm import BatchNorm, GroupNorm, make_norm
+from mfcl.models.encoders.norm import BatchNorm, GroupNorm, make_norm, normed
 
 CHANNELS, BANDS, WIDTH = 8, 3, 11
 
@@ -165,3 +165,46 @@ def test_two_processes_normalise_as_one(tmp_path: Path) -> None:
         for name, value in report.items():
             reference = wanted[name][number * 2 :][:2] if name == "input" else wanted[name]
             assert (value - reference).abs().max() <= 1e-4 * reference.abs().max(), name
+
+
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize("by_convolution", [False, True])
+def test_a_norm_made_again_in_the_backward_pass_changes_nothing(padded: bool, by_convolution: bool) -> None:
+    lengths = torch.tensor([5, WIDTH, 7]) if padded else None
+    convolution = nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1)
+    found = []
+    for again in (False, True):
+        norm = moved(BatchNorm(CHANNELS)).train()
+        x = silence_(noise(3, CHANNELS, BANDS, WIDTH), lengths).requires_grad_()
+        convolution.zero_grad()
+        if not again:
+            y = norm(convolution(x), lengths).relu()
+        elif by_convolution:
+            y = normed(norm, x, lengths, torch.relu_, made_by=convolution)
+        else:
+            y = normed(norm, convolution(x), lengths, torch.relu_)
+        (y * noise(*y.shape, seed=1)).sum().backward()
+        weights = (norm.weight, norm.bias, *convolution.parameters(), x)
+        found.append([y, *(weight.grad.clone() for weight in weights), *norm.buffers()])
+    for plain, made_again in zip(*found, strict=True):
+        torch.testing.assert_close(made_again, plain, rtol=1e-5, atol=1e-5)
+    assert int(norm.num_batches_tracked) == 1
+
+
+def test_of_a_normalised_grid_that_is_made_again_only_the_input_is_kept() -> None:
+    kept: dict[int, int] = {}
+
+    def pack(value: torch.Tensor) -> torch.Tensor:
+        kept[value.untyped_storage().data_ptr()] = value.untyped_storage().nbytes()
+        return value
+
+    norm, x = BatchNorm(CHANNELS).train(), noise(4, CHANNELS, BANDS, 100).requires_grad_()
+    sizes = []
+    for make in (lambda: norm(x).relu(), lambda: normed(norm, x, None, torch.relu_)):
+        kept.clear()
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda value: value):
+            y = make()
+        sizes.append(sum(kept.values()))
+        y.sum().backward()
+    assert sizes[0] >= 2 * x.nbytes  # the input, and what the rectifier keeps
+    assert sizes[1] < 1.1 * x.nbytes

@@ -111,3 +111,19 @@ def test_halves_share_no_frame_and_leave_none_out(lengths: list[int], more: int)
         assert before + after == own if length > 1 else before == after == own
         assert length == 1 or 0 <= len(after) - len(before) <= 1
         assert all(not part.values[row, part.lengths[row] :].any() for part in (early, late))
+
+
+@pytest.mark.parametrize("side", ["first", "second"])
+def test_a_half_pooled_is_that_half_and_its_gradient(side: str) -> None:
+    values, lengths = torch.randn(3, 7, 4, generator=torch.Generator().manual_seed(0)), torch.tensor([7, 2, 5])
+    values = values * (torch.arange(7) < lengths[:, None])[:, :, None]
+    gradients = []
+    for alone in (False, True):
+        given = values.clone().requires_grad_()
+        frames = Frames(given, lengths)
+        pooling = Pooling("statistics", 4)
+        pooled = pooling(frames, side) if alone else pooling(halves(frames)[side == "second"])
+        pooled.square().sum().backward()
+        gradients.append((pooled, given.grad))
+    assert torch.equal(gradients[0][0], gradients[1][0])
+    assert torch.equal(gradients[0][1], gradients[1][1])

@@ -1,7 +1,5 @@
 """Threads and memory allocation of this process, and a stopwatch."""
 
-import contextlib
-import ctypes
 import functools
 import os
 import re
@@ -11,10 +9,9 @@ from collections.abc import Callable
 import torch
 
 from mfcl.core.limits import MOST_THREADS
+from mfcl.core.memory import keep_blocks
 from mfcl.core.parallel import core_count
 from mfcl.errors import check_number
-
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # constants of glibc's malloc.h
 
 
 def set_threads(threads: int | None) -> None:
@@ -42,10 +39,7 @@ def use_machine(threads: int | None) -> int:
     asked = allowed if threads is None else threads
     set_threads(asked)
     survive_fork()
-    with contextlib.suppress(OSError, AttributeError):  # a C library other than glibc
-        library = ctypes.CDLL("libc.so.6")
-        for setting in (M_MMAP_THRESHOLD, M_TRIM_THRESHOLD):
-            library.mallopt(setting, 2**30)
+    keep_blocks()
     return asked
 
 

@@ -1,11 +1,20 @@
-"""Memory that this process may use."""
+"""Memory that this process may use, and giving back what it has freed."""
 
 import contextlib
+import ctypes
+import functools
 import os
 from pathlib import Path
 
 LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 """Files with the memory limit of a container (cgroup v2 and v1)."""
+HELD = 640 << 20
+"""Bytes, beside mapped files, up to which a process keeps what it has freed, as that is quicker."""
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # constants of glibc's malloc.h
+KEPT = 2**30
+"""Blocks below this size (bytes) are kept when they are freed."""
+RETURNED = 2**22
+"""Blocks from this size on go back to the system in a process that holds more than `HELD`."""
 
 
 def memory_bytes() -> int:
@@ -17,3 +26,46 @@ def memory_bytes() -> int:
         with contextlib.suppress(OSError, ValueError):  # no container, or "max"
             found.append(int(path.read_text(encoding="ascii")))
     return min(limit for limit in found if limit > 0)
+
+
+def held_bytes() -> int:
+    """Return the bytes of this process in memory, without mapped files; 0 where the system does not tell."""
+    try:
+        resident, shared = Path("/proc/self/statm").read_text(encoding="ascii").split()[1:3]
+        return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, AttributeError):
+        return 0
+
+
+def keep_blocks() -> None:
+    """Keep large freed blocks in this process; see `docs/decisions/0006-keep-large-blocks.md`."""
+    if (library := _glibc()) is not None:
+        library.mallopt(M_MMAP_THRESHOLD, KEPT)
+        library.mallopt(M_TRIM_THRESHOLD, KEPT)
+
+
+def give_back(*, above: int = 0) -> None:
+    """Return freed memory to the system, if this process holds more than `above` bytes.
+
+    Blocks of many sizes leave gaps when they are freed, which glibc keeps. In a work of varying sizes they are not
+    reused as a whole, so that a process would come to hold twice what it needs. One that holds more than `HELD` also
+    returns blocks of `RETURNED` bytes and more as soon as they are freed, from then on; see
+    `docs/decisions/0023-memory-of-a-training.md`. Where the C library is another one, nothing is done.
+    """
+    library = _glibc()
+    if library is None:
+        return
+    held = held_bytes()
+    if held > above:
+        library.malloc_trim(0)
+        if held > HELD:
+            library.mallopt(M_MMAP_THRESHOLD, RETURNED)
+
+
+@functools.cache
+def _glibc() -> ctypes.CDLL | None:
+    with contextlib.suppress(OSError, AttributeError):
+        library = ctypes.CDLL("libc.so.6")
+        if library.malloc_trim and library.mallopt:
+            return library
+    return None

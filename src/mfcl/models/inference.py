@@ -13,6 +13,7 @@ from mfcl.audio import Sound
 from mfcl.audio.arrays import padded
 from mfcl.core.console import progress as progress_bar
 from mfcl.core.limits import MOST_BATCH
+from mfcl.core.memory import HELD, give_back
 from mfcl.data.store.interfaces import IndexedClips, StoredClips
 from mfcl.embeddings.parts import FORMATS, formats_of
 from mfcl.embeddings.table import Embeddings
@@ -22,8 +23,8 @@ from mfcl.models.pair import FormatEncoder, MultiFormatModel
 Format = Literal["wave", "mel", "both"]
 LONGEST_SECONDS = 10.0
 """A longer recording is split into windows of at most this length, to bound memory."""
-MOST_SAMPLES = 5 << 20
-"""Most samples in a batch, padding included (64 clips of 5 seconds at 16 kHz), to bound memory."""
+MOST_SAMPLES = 1 << 20
+"""Most samples in a batch, padding included (64 clips of a second at 16 kHz), to bound memory."""
 Samples = Float32[np.ndarray, " _"]
 
 
@@ -102,14 +103,16 @@ def embed_clips(
     check_number("batch", batch, 1, MOST_BATCH, whole=True)
     wanted = formats_of(format)
     dim = sum(model.dims[name] for name in wanted)
-    totals = np.zeros((len(clips.lengths), dim), dtype=np.float64)
-    weights = np.zeros(len(clips.lengths), dtype=np.float64)
+    longest = int(LONGEST_SECONDS * sample_rate)
+    vectors = np.empty((len(clips.lengths), dim), dtype=np.float32)
+    several = np.flatnonzero(clips.lengths > longest)  # clips of more than one window, whose vectors are averaged
+    totals = np.zeros((len(several), dim), dtype=np.float64)
     was_training = model.training
     model.eval()
     device = next(model.parameters()).device
     try:
-        plan = list(_plan(clips.lengths, int(LONGEST_SECONDS * sample_rate), batch))
-        bar = progress_bar(total=len(weights), what="embedding", unit="clips", shown=progress)
+        plan = list(_plan(clips.lengths, longest, batch))
+        bar = progress_bar(total=len(vectors), what="embedding", unit="clips", shown=progress)
         with bar:
             for windows in plan:
                 wave, lengths = _stack([clips.piece(item, start, stop) for item, start, stop in windows])
@@ -117,15 +120,18 @@ def embed_clips(
                     getattr(model, name)(wave.to(device), None if lengths is None else lengths.to(device)).float()
                     for name in wanted
                 ]
-                vectors = torch.cat(output, dim=1).cpu().numpy()
+                made = torch.cat(output, dim=1).cpu().numpy()
                 items = np.array([item for item, _, _ in windows])
-                share = np.array([stop - start for _, start, stop in windows], dtype=np.float64)
-                np.add.at(totals, items, vectors * share[:, None])
-                np.add.at(weights, items, share)
+                vectors[items] = made
+                long = clips.lengths[items] > longest
+                share = np.array([stop - start for _, start, stop in windows], dtype=np.float64)[long]
+                np.add.at(totals, np.searchsorted(several, items[long]), made[long] * share[:, None])
                 bar.update(sum(start == 0 for _, start, _ in windows))
     finally:
         model.train(was_training)
-    return (totals / weights[:, None]).astype(np.float32)
+    give_back(above=HELD)
+    vectors[several] = totals / clips.lengths[several][:, None]
+    return vectors
 
 
 @torch.inference_mode()

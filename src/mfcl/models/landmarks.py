@@ -17,8 +17,8 @@ from mfcl.core.settings import bounded, check_settings
 from mfcl.embeddings import alignment
 from mfcl.models.encoders.base import Frames, lengths_of, within
 
-CELLS_AT_ONCE = 2**23
-"""Frame-pair costs held at once: 32 MiB."""
+CELLS_AT_ONCE = 2**21
+"""Frame-pair costs held at once, but those of one clip: 8 MiB, twice."""
 BANDS = 30
 """Bands that are aligned; of more, neighbouring ones are averaged."""
 SHORTEST = 1e-6
@@ -164,7 +164,7 @@ def dtw(
     count, width, _ = marks.shape
     lanes = batch * count
     cosines = clips.reshape(batch * height, -1) @ marks.reshape(count * width, -1).T
-    apart = 1 - cosines.reshape(batch, height, count, width).permute(1, 3, 0, 2)
+    apart = cosines.neg_().add_(1).reshape(batch, height, count, width).permute(1, 3, 0, 2)
     costs = apart.reshape(height, width, lanes).contiguous()
     rows = lengths.repeat_interleave(count)
     last = rows + ends.repeat(batch)  # the diagonal on which each pair's path ends

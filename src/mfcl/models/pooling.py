@@ -4,15 +4,18 @@ Words depend on the order of sounds, so a pooling for content should keep it. A 
 """
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from mfcl.errors import RecipeError, one_of
-from mfcl.models.encoders.base import Frames, lengths_of, within
+from mfcl.models.encoders.base import Frames, lengths_of, recomputed, within
 
 Embedding = Float[Tensor, "batch dim"]
+Side = Literal["first", "second"]
+"""Half of a clip."""
 LEAST_VARIANCE = 0.01
 """Added to a feature's variance over a clip before `course` standardises it, so that one that hardly moves stays so."""
 
@@ -99,10 +102,21 @@ class Pooling(nn.Module):
         if name == "panns":
             self.fc1 = nn.Linear(features, features)
 
-    def forward(self, frames: Frames) -> Embedding:
-        """Return the embeddings, in float32 even if the frames are bf16."""
+    def forward(self, frames: Frames, side: Side | None = None) -> Embedding:
+        """Return the embeddings, in float32 even if the frames are bf16.
+
+        Args:
+            frames: Frames of each clip, of which alone memory is kept for the backward pass.
+            side: Pool this half of each clip; None: all of it.
+        """
+        pool = POOLINGS[self.name][0]
+
+        def pooled_values(values: Tensor) -> Tensor:
+            given = Frames(values.float(), frames.lengths)
+            return pool(given if side is None else half(given, side))
+
         with torch.autocast(frames.values.device.type, enabled=False):
-            pooled = POOLINGS[self.name][0](Frames(frames.values.float(), frames.lengths))
+            pooled = recomputed(pooled_values, frames.values)
             return self.fc1(pooled).relu() if self.name == "panns" else pooled
 
 
@@ -124,18 +138,24 @@ def segment_weights(frames: Frames, segments: int) -> Float[Tensor, "batch segme
 
 
 def halves(frames: Frames) -> tuple[Frames, Frames]:
-    """Split the frames of each clip into a first and a second half; a single frame is both.
+    """Split the frames of each clip into a first and a second half; see `half`."""
+    return half(frames, "first"), half(frames, "second")
+
+
+def half(frames: Frames, side: Side) -> Frames:
+    """Return the first or the second half of the frames of each clip; a single frame is both.
 
     clip     | a  b  c  d  e | .  .     first  | a  b | .  .  .  .  .
                                         second | c  d  e | .  .  .  .
     """
     width, lengths = frames.values.shape[1], lengths_of(frames)
     before = (lengths // 2).clamp(min=1)
+    if side == "first":
+        return Frames(frames.values * within(before, width)[:, :, None], before)
     after = (lengths - before).clamp(min=1)
-    early = frames.values * within(before, width)[:, :, None]
     moved = torch.arange(width, device=before.device) + (lengths - after)[:, None]  # (batch, width)
     late = frames.values.gather(1, moved.clamp(max=width - 1)[:, :, None].expand_as(frames.values))
-    return Frames(early, before), Frames(late * within(after, width)[:, :, None], after)
+    return Frames(late * within(after, width)[:, :, None], after)
 
 
 def _own(frames: Frames, values: Float[Tensor, "batch frames features"]) -> Float[Tensor, "batch frames features"]:

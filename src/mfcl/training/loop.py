@@ -17,6 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 from mfcl.core.console import Shown
 from mfcl.core.console import progress as progress_bar
 from mfcl.core.distributed import barrier, is_main, processes, start
+from mfcl.core.memory import HELD, give_back
 from mfcl.errors import TrainingError
 from mfcl.recipe import Recipe, TrainSettings, to_dict
 from mfcl.training.batch_schedule import Plan, ahead
@@ -208,7 +209,9 @@ def learn(
         group["lr"] = rate * group.get("share", 1.0)
     optimiser.zero_grad()
     loss, figures = runner(batch)
+    give_back(above=HELD)
     loss.backward()
+    give_back(above=HELD)
     weights = [weight for group in optimiser.param_groups for weight in group["params"]]
     norm = nn.utils.clip_grad_norm_(weights, clip or math.inf)
     optimiser.step()

@@ -7,12 +7,14 @@ padding, so a clip gives the same frames alone and in a padded batch. Norms set 
 """
 
 import abc
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 Grid = Float[Tensor, "batch channels bands frames"]
 NewGrid = Float[Tensor, "batch new_channels new_bands new_frames"]
@@ -130,6 +132,18 @@ def silence_(grid: Grid, lengths: Lengths) -> Grid:
     return grid if lengths is None else grid.mul_(within(lengths, grid.shape[3]).to(grid.dtype)[:, None, None])
 
 
+def recomputed(function: Callable[..., Tensor], *inputs: Tensor | None) -> Tensor:
+    """Return `function(*inputs)`; for the backward pass only the inputs are kept, and the rest is computed again.
+
+    For cheap operations on large grids: what autograd would keep of these is most of a step's memory. The result and
+    its gradient are the same. The function must be without random draws and without any other effect.
+    """
+    if not torch.is_grad_enabled():
+        return function(*inputs)
+    made: Tensor = checkpoint(function, *inputs, use_reentrant=False, preserve_rng_state=False)
+    return made
+
+
 def at_least(grid: Grid, lengths: Lengths, frames: int) -> tuple[NewGrid, Lengths]:
     """Pad clips with zeros to at least `frames` frames; these zeros count as part of the clip."""
     missing = frames - grid.shape[3]
@@ -195,7 +209,8 @@ def initialise(module: nn.Module) -> None:
     Source: He et al., "Delving deep into rectifiers", arXiv:1502.01852, equation 10.
     """
     for layer in module.modules():
-        if isinstance(layer, nn.Conv1d | nn.Conv2d):
+        # an outline has no values; torch would load its compiler (80 MB) to draw them
+        if isinstance(layer, nn.Conv1d | nn.Conv2d) and not layer.weight.is_meta:
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)

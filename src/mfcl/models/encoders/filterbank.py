@@ -17,6 +17,7 @@ from mfcl.models.encoders.base import (
     WaveEncoder,
     channels_last,
     initialise,
+    recomputed,
     whole_windows,
 )
 from mfcl.models.encoders.norm import NormName, make_norm
@@ -107,9 +108,13 @@ class Filterbank1d(WaveEncoder):
         before = (KERNEL - HOP) // 2
         padded = functional.pad(wave, (before, KERNEL - HOP - before))
         pieces = padded.unfold(1, KERNEL, HOP)  # (batch, frames, KERNEL)
-        cosines, sines = (pieces @ filters.T).float().chunk(2, dim=-1)
-        power = torch.log(cosines.square() + sines.square() + FLOOR)
+        power = recomputed(_log_power, recomputed(torch.matmul, pieces, filters.T))
         return channels_last(power.transpose(1, 2)[:, :, None]), None if lengths is None else lengths // HOP
+
+
+def _log_power(answers: Float[Tensor, "batch frames doubled_filters"]) -> Float[Tensor, "batch frames filters"]:
+    cosines, sines = answers.float().chunk(2, dim=-1)
+    return torch.log(cosines.square() + sines.square() + FLOOR)
 
 
 def filter_edges(filters: int) -> Float64[np.ndarray, " {filters}+2"]:
@@ -124,8 +129,14 @@ ALIGNED = slice(*(int(place) for place in np.searchsorted(filter_edges(FILTERS)[
 def gabor_filters(filters: int, kernel: int) -> Float[Tensor, "{2*filters} {kernel}"]:
     """Return the cosines, then the sines, of Gabor filters: centres evenly spaced in mel, bandwidths of mel bands.
 
-    A filter's power at its centre frequency is a quarter of the squared amplitude.
+    A filter's power at its centre frequency is a quarter of the squared amplitude. They are made on the processor, even
+    in an outline of a model: on the meta device torch would load its compiler for them (80 MB).
     """
+    with torch.device("cpu"):
+        return _gabor_filters(filters, kernel)
+
+
+def _gabor_filters(filters: int, kernel: int) -> Float[Tensor, "{2*filters} {kernel}"]:
     edges = torch.tensor(filter_edges(filters)) / RATE  # cycles a sample
     centres, widths = edges[1:-1, None], (edges[2:] - edges[:-2])[:, None] / 2
     time = torch.arange(kernel, dtype=torch.float64) - (kernel - 1) / 2

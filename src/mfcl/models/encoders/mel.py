@@ -18,7 +18,7 @@ from mfcl.models.encoders.base import (
     silence_,
     windows,
 )
-from mfcl.models.encoders.norm import NormName, make_norm
+from mfcl.models.encoders.norm import NormName, make_norm, normed
 
 
 class MelCnn(MelEncoder):
@@ -54,8 +54,12 @@ class MelCnn(MelEncoder):
             lengths: Frames of each clip; None if there is no padding.
         """
         lengths = windows(lengths, 3, 2, padding=1)
-        grid = self.norm0(channels_last(self.conv0(mel[:, None])), lengths).relu_()
-        grid, lengths = pool(self.norm1(self.conv1(grid), lengths).relu_(), lengths, 2, bands=2)
+        grid = normed(
+            self.norm0, mel[:, None], lengths, lambda normalised: self.conv1(normalised.relu_()),
+            made_by=lambda given: channels_last(self.conv0(given)),
+        )  # fmt: skip
+        grid = normed(self.norm1, grid, lengths, lambda normalised: pool(normalised.relu_(), None, 2, bands=2)[0])
+        lengths = None if lengths is None else -(-lengths // 2)
         grid = (grid + self.norm2(self.conv2(grid), lengths)).relu_()
         return Frames(grid.permute(0, 3, 1, 2).flatten(2), lengths)  # (batch, frames, channels x bands)
 

@@ -1,6 +1,7 @@
 """Normalisation layers that leave padding out of their statistics and set it to zero."""
 
 import math
+from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
@@ -10,7 +11,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from mfcl.core.distributed import all_reduce_sum, processes
-from mfcl.models.encoders.base import Grid, Lengths, silence_, within
+from mfcl.models.encoders.base import Grid, Lengths, NewGrid, recomputed, silence_, within
 
 NormName = Literal["batch", "group", "instance"]
 GROUPS = 32
@@ -32,6 +33,29 @@ def make_norm(name: NormName, channels: int) -> "BatchNorm | GroupNorm":
     )
 
 
+def normed(
+    norm: "BatchNorm | GroupNorm",
+    given: Grid,
+    lengths: Lengths,
+    then: Callable[[Tensor], Tensor],
+    *,
+    made_by: Callable[[Tensor], Tensor] | None = None,
+) -> NewGrid:
+    """Return `then(norm(grid, lengths))`; for the backward pass the normalised grid is not kept, but made again.
+
+    Args:
+        norm: The norm.
+        given: The grid to normalise, the output of a convolution; its padding is set to zero in place.
+        lengths: Frames of each clip.
+        then: Applied to the normalised grid, which it may change in place.
+        made_by: A quick convolution that makes the grid from `given`, to be done again, too; None: it is `given`.
+    """
+    if isinstance(norm, BatchNorm) and norm.training:
+        return norm.learning(given, lengths, then, made_by)
+    made: NewGrid = then(norm(given if made_by is None else made_by(given), lengths))
+    return made
+
+
 class BatchNorm(nn.BatchNorm2d):
     """`nn.BatchNorm2d`, with the same keys, whose statistics leave out padding and include all processes.
 
@@ -40,25 +64,66 @@ class BatchNorm(nn.BatchNorm2d):
 
     def forward(self, grid: Grid, lengths: Lengths = None) -> Grid:
         """Return the normalised grid; padding is zero."""
-        if self.training and (lengths is not None or processes() > 1):
-            return self._over_own_frames(grid, lengths)
-        return silence_(super().forward(grid), lengths)
-
-    def _over_own_frames(self, grid: Grid, lengths: Lengths) -> Grid:
-        mask = None if lengths is None else within(lengths, grid.shape[3]).to(grid.dtype)[:, None, None]
-        with torch.no_grad():
-            own = grid if mask is None else grid * mask
-            mean, variance, count = _statistics(own, lengths)
-            unbiased = variance * (count / (count - 1).clamp(min=1))
-            for name, value in (("running_mean", mean), ("running_var", unbiased)):
-                # `.data`, as autograd refuses in-place changes to a buffer that torch's own norm used in this step
-                running = self.get_buffer(name).data
-                running.lerp_(value.to(running.dtype), MOMENTUM)
-            self.get_buffer("num_batches_tracked").add_(1)
-        normalised: Tensor = _Normalise.apply(  # type: ignore[no-untyped-call]
-            grid, own, mask, self.weight, self.bias, mean.to(self.weight), variance.to(self.weight), count, self.eps
-        )
+        if not (self.training and (lengths is not None or processes() > 1)):
+            return silence_(super().forward(grid), lengths)
+        own = grid if lengths is None else grid * _mask(grid, lengths)
+        normalised: Tensor = self._given_statistics(own.detach(), lengths)(grid, own)
         return normalised
+
+    def learning(
+        self,
+        given: Grid,
+        lengths: Lengths,
+        then: Callable[[Tensor], Tensor],
+        made_by: Callable[[Tensor], Tensor] | None,
+    ) -> NewGrid:
+        """Return what `normed` does, in training."""
+        known: list[Callable[[Tensor, Tensor], Tensor]] = []  # statistics count once, not again in the backward pass
+
+        def silenced(grid: Tensor) -> Tensor:
+            with torch.no_grad():  # the norm's own gradient leaves the padding out
+                return silence_(grid, lengths)
+
+        def normalised(grid: Tensor) -> Tensor:
+            if lengths is not None or processes() > 1:
+                if not known:
+                    known.append(self._given_statistics(grid.detach(), lengths))
+                return known[0](grid, grid)
+            mean, variance = self.get_buffer("running_mean"), self.get_buffer("running_var")
+            if known:
+                mean, variance = mean.clone(), variance.clone()
+            else:
+                known.append(torch.add)
+                self.get_buffer("num_batches_tracked").add_(1)
+            return functional.batch_norm(grid, mean, variance, self.weight, self.bias, True, MOMENTUM, self.eps)
+
+        if made_by is None:
+            silenced(given)
+            again: NewGrid = recomputed(lambda grid: then(normalised(grid)), given)
+        else:
+            again = recomputed(lambda kept: then(normalised(silenced(made_by(kept)))), given)
+        return again
+
+    @torch.no_grad()
+    def _given_statistics(self, own: Grid, lengths: Lengths) -> Callable[[Tensor, Tensor], Tensor]:
+        """Count a grid, whose padding is zero, in the running statistics; return the norm by its statistics."""
+        mean, variance, count = _statistics(own, lengths)
+        unbiased = variance * (count / (count - 1).clamp(min=1))
+        for name, value in (("running_mean", mean), ("running_var", unbiased)):
+            # `.data`, as autograd refuses in-place changes to a buffer that torch's own norm used in this step
+            running = self.get_buffer(name).data
+            running.lerp_(value.to(running.dtype), MOMENTUM)
+        self.get_buffer("num_batches_tracked").add_(1)
+        mask = None if lengths is None else _mask(own, lengths)
+        known = (mean.to(self.weight), variance.to(self.weight), count)
+
+        def normalise(grid: Tensor, own: Tensor) -> Tensor:
+            made: Tensor = _Normalise.apply(  # type: ignore[no-untyped-call]
+                grid, own, mask, self.weight, self.bias, *known, self.eps
+            )
+            return made
+
+        return normalise
 
 
 class GroupNorm(nn.GroupNorm):
@@ -153,6 +218,10 @@ class _Normalise(torch.autograd.Function):
         # in place: reading and writing grids takes most of a norm's time
         through = direct.sub_(_column(constant, own)).addcmul_(own, _column(slope, own), value=-1)
         return through if mask is None else through.mul_(mask), None, None, of_weight, of_bias, None, None, None, None
+
+
+def _mask(grid: Grid, lengths: Int64[Tensor, " batch"]) -> Float[Tensor, "batch 1 1 frames"]:
+    return within(lengths, grid.shape[3]).to(grid.dtype)[:, None, None]
 
 
 def _column(values: Float[Tensor, " channels"], grid: Grid) -> Float[Tensor, "channels 1 1"]:

@@ -17,6 +17,7 @@ from mfcl.models.encoders.base import (
     at_least,
     channels_last,
     initialise,
+    recomputed,
     silence_,
     whole_windows,
     windows,
@@ -50,7 +51,7 @@ class Block(nn.Module):
         inner, inner_lengths = grid, lengths
         if self.size > 1:
             inner_lengths = windows(lengths, self.size, self.size)
-            inner = silence_(functional.max_pool2d(grid, (1, self.size)), inner_lengths)
+            inner = silence_(recomputed(self._highest, grid), inner_lengths)
         inner = self.bn1(self.conv1(inner), inner_lengths).relu_()
         inner = self.bn2(self.conv2(inner), inner_lengths)
         shortcut = grid
@@ -60,6 +61,10 @@ class Block(nn.Module):
                 shortcut = layer(shortcut)
             shortcut = norm(shortcut, inner_lengths)
         return (inner + shortcut).relu_(), inner_lengths
+
+    def _highest(self, grid: Grid) -> NewGrid:
+        """Return the maximum of every `size` frames; its indices take more memory than the grid."""
+        return functional.max_pool2d(grid, (1, self.size))
 
 
 class Res1dNet(WaveEncoder):

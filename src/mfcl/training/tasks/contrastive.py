@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
 from mfcl.core.distributed import broadcast, gather, is_main
+from mfcl.core.memory import HELD, give_back
 from mfcl.data.store import Store
 from mfcl.embeddings.diffusion import powered_cosine_graph
 from mfcl.embeddings.linalg import unit_rows
@@ -23,7 +24,7 @@ from mfcl.models.heads import Neck, make_heads
 from mfcl.models.inference import embed_store
 from mfcl.models.losses import TERMS, ContrastiveLoss, Related, chance_loss
 from mfcl.models.pair import FormatEncoder, MultiFormatModel, without
-from mfcl.models.pooling import halves
+from mfcl.models.pooling import Side
 from mfcl.recipe import Recipe
 from mfcl.training.landmark_choice import can_align, choose_landmarks
 from mfcl.training.neighbour_search import Compared, compare
@@ -185,6 +186,7 @@ class Pretrain(Task):
             projected = self._projections_of(store)
             vectors = np.concatenate([unit_rows(projected[format], np.float32) for format in self.formats], axis=1)
         hood.renew(self.compared.graph(vectors))
+        give_back()
         return []
 
     def _projections_of(self, store: Store) -> dict[str, Float32[np.ndarray, "items _"]]:
@@ -252,9 +254,9 @@ class Pretrain(Task):
             views: The first crops' frames by format, and the second crops'.
         """
         losses, figures = [], {}
-        halved = [{format: halves(frames) for format, frames in view.items()} for view in views]
-        sides = [{format: both[side] for format, both in view.items()} for view in halved for side in (0, 1)]
-        projected = self._projected("speaker", *sides)
+        sides: tuple[Side, Side] = ("first", "second")
+        halves = [(view, side) for view in views for side in sides]
+        projected = self._projected("speaker", *(view for view, _ in halves), sides=[side for _, side in halves])
         of = (batch.recordings, batch.others)
         for early, late, recordings in zip(projected[::2], projected[1::2], of, strict=True):
             related = self._relations(self.voices_alike, recordings, recordings)
@@ -272,8 +274,10 @@ class Pretrain(Task):
         weight = self.recipe.loss.voices if self.recipe.model.voices is not None else 0.0
         return (content + weight * speaker) / (1 + weight)
 
-    def _projected(self, role: Role, *views: Mapping[str, Frames]) -> list[dict[str, Float[Tensor, "batch out"]]]:
-        """Return the projections of one part of the embeddings: for each view, by format.
+    def _projected(
+        self, role: Role, *views: Mapping[str, Frames], sides: Sequence[Side | None] = ()
+    ) -> list[dict[str, Float[Tensor, "batch out"]]]:
+        """Return the projections of one part of the embeddings: for each view, by format; of its half in `sides`.
 
         A head runs once on all views of its format, which is faster than once for each.
         """
@@ -283,14 +287,18 @@ class Pretrain(Task):
             neck = encoder.neck if role == "content" else None
             head = self.heads[str(part_of(self.model, format, role))] if neck is None else neck.project
             places = [place for place, view in enumerate(views) if format in view]
-            pooled = torch.cat([encoder.pooling(role)(views[place][format]) for place in places])
+            pooled = torch.cat(
+                [encoder.pooling(role)(views[place][format], sides[place] if sides else None) for place in places]
+            )
             for place, projected in zip(places, head(pooled).chunk(len(places)), strict=True):
                 found[place][format] = projected
         return found
 
     def _frames(self, format: str, represented: Represented) -> Frames:
         """Return the frames of a format's encoder."""
-        return self.frames(getattr(self.model, format), format, *represented)
+        frames = self.frames(getattr(self.model, format), format, *represented)
+        give_back(above=HELD)
+        return frames
 
     def _wave(self, batch: Crops, view: str) -> Represented:
         """Return the first or second crops as waveforms."""

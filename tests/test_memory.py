@@ -1,0 +1,80 @@
+"""What a process has freed goes back to the system, and what it makes on the way is bounded."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from mfcl.core import memory
+from mfcl.models import inference
+from mfcl.models.encoders.base import recomputed
+
+GAPS = """
+import numpy as np
+from mfcl.core.memory import give_back, keep_blocks, held_bytes
+keep_blocks()
+blocks = [np.ones(1 << 15) for _ in range(400)]  # 256 KiB each
+del blocks[::2]
+before = held_bytes()
+give_back(above=1 << 40)
+unchanged = held_bytes()
+give_back()
+print(before, unchanged, held_bytes(), sum(len(block) for block in blocks))
+"""
+
+OUTLINE = """
+import sys
+from mfcl.models.pair import outline
+from mfcl.recipe import load_recipe
+made = outline(load_recipe("default").model)
+print("torch._dynamo" in sys.modules, next(made.mel.parameters()).is_meta)
+"""
+
+
+def test_an_outline_of_a_model_does_not_load_torchs_compiler() -> None:
+    done = subprocess.run([sys.executable, "-c", OUTLINE], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["False", "True"]
+
+
+def test_gaps_between_blocks_go_back_to_the_system_only_above_a_limit() -> None:
+    if not memory.held_bytes() or memory._glibc() is None:
+        pytest.skip("another system or C library gives memory back by itself")
+    done = subprocess.run([sys.executable, "-c", GAPS], check=True, capture_output=True, text=True)
+    before, unchanged, after, _ = map(int, done.stdout.split())
+    assert abs(before - unchanged) < 8 << 20
+    assert before - after > 30 << 20  # of 50 MiB that were freed
+
+
+def test_where_the_c_library_is_another_one_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_glibc", lambda: None)
+    memory.keep_blocks()
+    memory.give_back()
+
+
+def test_what_is_computed_again_has_the_same_gradient_and_keeps_its_input_alone() -> None:
+    kept: list[int] = []
+    x = torch.linspace(0.1, 2, 50, requires_grad=True)
+
+    def curve(value: torch.Tensor) -> torch.Tensor:
+        return value.square().exp().log1p().sqrt()
+
+    found = []
+    for apply in (curve, lambda value: recomputed(curve, value)):
+        kept.clear()
+        with torch.autograd.graph.saved_tensors_hooks(lambda value: (kept.append(value.nbytes), value)[1], lambda v: v):
+            y = apply(x)
+        found.append((torch.autograd.grad(y.sum(), x)[0], sum(kept)))
+    assert torch.equal(found[0][0], found[1][0])
+    assert found[0][1] >= 4 * x.nbytes > found[1][1]
+
+
+def test_a_batch_to_embed_is_bounded_by_its_samples() -> None:
+    lengths = np.array([16000] * 10 + [160_000] * 40 + [900_000])
+    plan = list(inference._plan(lengths, 160_000, 64))
+    windows = sorted(window for batch in plan for window in batch)
+    assert [item for item, _, _ in windows] == [*range(50), *[50] * 6]
+    for batch in plan:
+        longest = max(stop - start for _, start, stop in batch)
+        assert len(batch) == 1 or len(batch) * longest <= inference.MOST_SAMPLES <= 2**20
