@@ -583,7 +583,7 @@ def test_beckers_protocol_is_five_rotations_each_with_test_speakers_of_its_own(
     assert set().union(*(speakers for _, speakers in tested)) == set(range(1, 61))
     assert len(fingerprints) == 5  # nothing of one rotation is taken for another's
     lines = [line.split() for line in capsys.readouterr().err.splitlines() if line.startswith("labels")]
-    assert lines[0][-4:-2] == ["35", "0"]  # steps: 4 controls and 3 kinds of encoders, five times; done: none
+    assert lines[0][-4:-2] == ["40", "0"]  # steps: 5 controls and 3 kinds of encoders, five times; done: none
 
 
 def test_beckers_protocol_on_other_speakers_is_refused(corpus: Path, tmp_path: Path) -> None:
