@@ -143,7 +143,7 @@ def test_what_is_done_takes_no_time(workspace, recipe):
     assert found[0].done  # as it is the same question
     assert seconds_left(found, RATES) < before
     lines = {line.split()[0]: line.split() for line in plan_table(found, RATES).splitlines() if line.strip()}
-    assert lines["labels"][-4:-2] == ["8", "1"]  # four controls, untrained, pre-trained, supervised, BC-ResNet
+    assert lines["labels"][-4:-2] == ["9", "1"]  # five controls, untrained, pre-trained, supervised, BC-ResNet
     assert lines["all"][1:3] == [str(len(found)), "1"]
 
 
