@@ -121,9 +121,9 @@ class Trial:
         whole, projected, loss_of = self.task.frames, self.task._projected, self.task.loss.forward
 
         def timed(what: str, work: Callable[..., Any]) -> Callable[..., Any]:
-            def run(*given: Any) -> Any:
+            def run(*given: Any, **named: Any) -> Any:
                 start = time.perf_counter()
-                made = work(*given)
+                made = work(*given, **named)
                 wait(self.device)
                 spent[what] += time.perf_counter() - start
                 return made
