@@ -16,9 +16,10 @@ from mfcl.models.losses import TERMS
 from mfcl.models.pair import make_model
 from mfcl.recipe import Recipe, load_recipe
 from mfcl.training.batch_schedule import Plan
-from mfcl.training.loop import learn, seen
-from mfcl.training.optim import make_optimiser
+from mfcl.training.loop import learner, seen
+from mfcl.training.optim import make_optimiser, set_rate
 from mfcl.training.precision import settle
+from mfcl.training.resident import resident
 from mfcl.training.tasks.contrastive import Pretrain
 
 RECIPES = ("default", "quick", "reference")
@@ -77,7 +78,10 @@ class Trial:
         self.task.to(device).train()
         self.task.prepare()
         self.task.begin(0, 1)
+        self.task.clips = resident(store, device)
         self.optimiser = make_optimiser(self.task, recipe.train)
+        set_rate(self.optimiser, 1e-4)
+        self.learned = learner(self.task, self.task, self.optimiser, clip=recipe.train.clip, where=device)
         self.plan = Plan(store.lengths, recipe.train.batch, 1000, 0)
         self.batch = min(recipe.train.batch, len(store))
         self.steps = STEPS.get(recipe.name, MORE)
@@ -92,7 +96,7 @@ class Trial:
         """Do a few steps, as the training loop does: the next batch is made while one is learned from."""
         steps = range(self.done, self.done + self.steps)
         for _, batch in seen(self.task, self.plan, steps, self.device):
-            learn(self.task, batch, self.optimiser, rate=1e-4, clip=self.recipe.train.clip)
+            self.learned(batch)
         wait(self.device)
         self.done += self.steps
 

@@ -11,7 +11,16 @@ from torch import Tensor
 
 from mfcl.core.settings import written
 from mfcl.errors import RecipeError
-from mfcl.views.augment import AugmentSettings, MelAugment, WaveAugment, augment_mel, augment_wave, wave_for_mel
+from mfcl.views.augment import (
+    AugmentSettings,
+    MelAugment,
+    WaveAugment,
+    augment_mel,
+    augment_wave,
+    mel_draws,
+    wave_for_mel,
+)
+from mfcl.views.random_draws import Numbers
 
 RATE, HOP_SECONDS, BANDS = 1000, 0.01, 24
 STILL_WAVE = WaveAugment(0.0, 0.0, 0.0, 10.0, 40.0, 0.0, 0.0)
@@ -39,6 +48,14 @@ def mels(lengths: list[int], padding: int = 0, seed: int = 0) -> Tensor:
 def on_wave(wave: Tensor, lengths: list[int] | None, asked: AugmentSettings, **kind: object) -> Tensor:
     known = {"seed": 0, "epoch": 0, "recordings": np.arange(len(wave))} | kind
     return augment_wave(wave, None if lengths is None else torch.tensor(lengths), asked, RATE, **known)
+
+
+def for_mel(
+    wave: Tensor, lengths: list[int] | None, asked: AugmentSettings, *, view: str = "first", **kind: object
+) -> Tensor:
+    numbers = Numbers(**({"seed": 0, "epoch": 0, "recordings": np.arange(len(wave))} | kind))
+    draw = mel_draws(numbers, view, wave.device)
+    return wave_for_mel(wave, None if lengths is None else torch.tensor(lengths), asked, RATE, draw)
 
 
 def on_mel(mel: Tensor, lengths: list[int] | None, asked: AugmentSettings, **kind: object) -> Tensor:
@@ -285,24 +302,23 @@ def test_wrong_settings_are_refused_in_one_line(make: type, wrong: dict[str, obj
 def test_noise_for_log_mels_is_as_loud_as_said_and_each_recordings_own(setting: str, noisy: int) -> None:
     asked = AugmentSettings(setting, wave=replace(STILL_WAVE, noise_snr_db_low=20.0, noise_snr_db_high=20.0),
                             mel=replace(STILL_MEL, noise_probability=1.0))  # fmt: skip
-    clips, lengths = waves([4000, 3000]), torch.tensor([4000, 3000])
-    known = {"seed": 0, "epoch": 0, "view": "first"}
-    found = wave_for_mel(clips, lengths, asked, RATE, recordings=np.arange(2), **known)
+    clips, lengths = waves([4000, 3000]), [4000, 3000]
+    found = for_mel(clips, lengths, asked)
     assert (found is clips) == (not noisy)
     if noisy:
         noise = (found - clips)[:, :3000].square().mean(dim=1) / clips[:, :3000].square().mean(dim=1)
         assert torch.allclose(10 * noise.log10(), torch.tensor(-20.0), atol=0.5)
         assert not found[1, 3000:].any()
-        alone = wave_for_mel(clips[1:], lengths[1:], asked, RATE, recordings=np.array([1]), **known)
+        alone = for_mel(clips[1:], lengths[1:], asked, recordings=np.array([1]))
         assert torch.equal(alone[0], found[1])
-        second = wave_for_mel(clips, lengths, asked, RATE, recordings=np.arange(2), **known | {"view": "second"})
+        second = for_mel(clips, lengths, asked, view="second")
         assert not torch.equal(second, found)
 
 
 def test_noise_for_log_mels_comes_as_often_as_said() -> None:
     asked = mel_only(noise_probability=0.3)
     clips = waves([200] * 500)
-    found = wave_for_mel(clips, None, asked, RATE, seed=0, epoch=0, recordings=np.arange(500))
+    found = for_mel(clips, None, asked)
     assert 110 < int((found != clips).any(dim=1).sum()) < 190
     with pytest.raises(RecipeError, match=r"augment\.mel\.noise_probability: wanted a number from 0 to 1"):
         MelAugment(noise_probability=1.2)
@@ -314,11 +330,6 @@ FAR = AugmentSettings(
     wave=replace(STILL_WAVE, filter_db=12.0, reverb_probability=0.6, noise_probability=0.6, noise_slope_db=6.0),
     mel=FAR_MEL,
 )
-
-
-def for_mel(wave: Tensor, lengths: list[int] | None, asked: AugmentSettings, **kind: object) -> Tensor:
-    known = {"seed": 0, "epoch": 0, "recordings": np.arange(len(wave))} | kind
-    return wave_for_mel(wave, None if lengths is None else torch.tensor(lengths), asked, RATE, **known)
 
 
 @pytest.mark.parametrize("change", [on_wave, for_mel])

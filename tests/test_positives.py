@@ -34,7 +34,7 @@ def test_relations_are_those_of_the_lists_both_ways():
     found.renew(powered_cosine_graph(vectors(200)))
     near = found.near.numpy()
     recordings = np.array([5, 17, near[5, 0], near[17, 2], near[5, 7], 99, 5])  # one is there twice
-    related = found.relations(recordings)
+    related = found.relations(torch.from_numpy(recordings))
     for table, depth in ((related.same, 3), (related.ambiguous, 8)):
         for one, left in enumerate(recordings):
             for other, right in enumerate(recordings):
@@ -49,7 +49,7 @@ def test_relations_are_those_of_the_lists_both_ways():
 def test_before_they_are_looked_for_each_recording_has_itself_alone():
     found = made()
     assert (found.partners(np.arange(200), 0) == np.arange(200)).all()
-    related = found.relations(np.array([3, 8, 3]))
+    related = found.relations(torch.tensor([3, 8, 3]))
     expected = torch.tensor([[1, 0, 1], [0, 1, 0], [1, 0, 1]], dtype=torch.bool)
     assert torch.equal(related.same, expected)
     assert torch.equal(related.ambiguous, expected)
@@ -67,7 +67,7 @@ def test_of_very_many_recordings_some_are_compared_and_the_others_are_alone(monk
     assert (drawn[found.members] != found.members).all()
     assert np.isin(drawn, found.members)[found.members].all()
     some = np.concatenate([outside[:3], found.members[:2], found.members[found.near[0, :1].numpy()]])
-    related = found.relations(some)
+    related = found.relations(torch.from_numpy(some))
     assert torch.equal(related.same[:3, :3], torch.eye(3, dtype=torch.bool))
     assert not related.ambiguous[:3, 3:].any()
     assert related.same[3, 5]

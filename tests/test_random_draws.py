@@ -1,11 +1,13 @@
 import numpy as np
+import pytest
 import torch
 
-from mfcl.views.random_draws import Draws, cells, known
+from mfcl.errors import TrainingError
+from mfcl.views.random_draws import Draws, Numbers, cells, known
 
 
 def draws(recordings: np.ndarray, *, seed: int = 0, stream: str = "test", epoch: int = 0) -> Draws:
-    return Draws(seed, stream, epoch, recordings, torch.device("cpu"))
+    return Draws(Numbers(seed, epoch, recordings), stream, torch.device("cpu"))
 
 
 def test_a_clips_draws_do_not_depend_on_its_batch() -> None:
@@ -33,9 +35,22 @@ def test_numbers_fill_their_range() -> None:
     whole = many.whole("b", torch.full((4000,), 3))
     assert (torch.bincount(whole) > 900).all()
     assert len(torch.bincount(whole)) == 4
-    assert abs(len(many.chosen("c", 0.25)) - 1000) < 100
-    assert len(many.chosen("c", 0.0)) == 0
-    assert len(many.chosen("c", 1.0)) == 4000
+    assert abs(int((many.share("c") < 0.25).sum()) - 1000) < 100
+    assert many.share("c").min() > 0
+    assert many.share("c").max() < 1
+
+
+def test_numbers_drawn_before_are_the_same() -> None:
+    fresh = draws(np.arange(9), epoch=3)
+    names = [f"test: {name}" for name in ("a", "b")]
+    table = fresh.numbers.table(names, torch.device("cpu"))
+    again = Draws(table, "test", torch.device("cpu"))
+    for name in ("a", "b"):
+        assert torch.equal(again.even(name, -1.0, 2.0), fresh.even(name, -1.0, 2.0))
+        assert torch.equal(again.keys(name), fresh.keys(name))
+        assert torch.equal(table.rows(slice(2, 5)).uniform(f"test: {name}"), fresh.share(name)[2:5])
+    with pytest.raises(TrainingError, match="no numbers were drawn for 'test: c'"):
+        again.even("c", 0.0, 1.0)
 
 
 def test_pieces_lie_inside_and_are_at_most_half() -> None:

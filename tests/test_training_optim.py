@@ -9,7 +9,7 @@ from torch import nn
 
 from mfcl.recipe import TrainSettings
 from mfcl.training.loop import learn
-from mfcl.training.optim import Ema, learning_rate, make_optimiser
+from mfcl.training.optim import Ema, learning_rate, make_optimiser, set_rate
 from mfcl.training.precision import settle
 
 
@@ -118,7 +118,10 @@ def test_a_share_of_the_rate_is_for_the_weights_that_it_names():
         def forward(self, batch):
             return self.module["linear"](self.module["encoder"](batch)).square().mean(), {}
 
-    learn(Sum(), torch.ones(3, 2), optimiser, rate=0.5, clip=0.0)
+    set_rate(optimiser, 0.5)
+    before = module["linear"].weight.detach().clone()
+    learn(Sum(), torch.ones(3, 2), optimiser=optimiser, clip=0.0)
+    assert not torch.equal(module["linear"].weight, before)
     assert [group["lr"] for group in optimiser.param_groups] == [
         0.5 * group["share"] for group in optimiser.param_groups
     ]

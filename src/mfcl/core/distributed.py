@@ -79,7 +79,9 @@ def stop() -> None:
 def broadcast(values: Shaped[Tensor, "*shape"]) -> None:
     """Overwrite `values` in every process with the main process's; a single process does nothing."""
     if _running():
-        dist.broadcast(values, src=0)
+        received = values.clone()
+        dist.broadcast(received, src=0)
+        values.copy_(received)  # unlike the broadcast, this counts as a change of the tensor
 
 
 def gather(rows: Shaped[Tensor, "items ..."]) -> Shaped[Tensor, "all_items ..."]:

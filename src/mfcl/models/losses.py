@@ -217,14 +217,14 @@ class ContrastiveLoss(nn.Module):
             place = math.log(settings.temperature / settings.lowest) / math.log(settings.highest / settings.lowest)
             self.place = nn.Parameter(torch.tensor(math.log(place / (1 - place))))
 
-    def temperature(self) -> Float[Tensor, ""]:
-        """Return the present temperature: fixed, or learned and strictly between its bounds.
+    def temperature(self, device: torch.device | None = None) -> Float[Tensor, ""]:
+        """Return the present temperature on a device: fixed, or learned and strictly between its bounds.
 
         A sigmoid on a logarithmic scale keeps it there; unlike a clamp it has a gradient everywhere.
         """
         settings = self.settings
         if not settings.learned:
-            return torch.tensor(settings.temperature)
+            return torch.full((), settings.temperature, device=device)
         return settings.lowest * (settings.highest / settings.lowest) ** torch.sigmoid(self.place)
 
     def forward(
@@ -247,7 +247,7 @@ class ContrastiveLoss(nn.Module):
         """
         ones, others = ({name: gather(side[name]) for name in sorted(side)} for side in (first, second))
         one, other = ones[max(ones)], others[min(others)]  # waveform and log-mel, if both are there
-        temperature = self.temperature().to(one.device)
+        temperature = self.temperature(one.device)
         if related is None:
             pairs = itertools.product(ones.values(), others.values())
             loss = torch.stack([nt_xent(a, b, temperature) for a, b in pairs]).mean()

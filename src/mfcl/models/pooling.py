@@ -29,8 +29,8 @@ def _mean(frames: Frames) -> Embedding:
 def _highest(frames: Frames) -> Embedding:
     if frames.lengths is None:
         return frames.values.amax(dim=1)
-    own = within(frames.lengths, frames.values.shape[1])[:, :, None] > 0
-    return torch.where(own, frames.values, -torch.inf).amax(dim=1)
+    padding = within(frames.lengths, frames.values.shape[1])[:, :, None] == 0
+    return frames.values.masked_fill(padding, -torch.inf).amax(dim=1)
 
 
 def _mean_max(frames: Frames) -> Embedding:

@@ -1,6 +1,7 @@
 """The training loop: reproducible, resumable, and with the same result for one process or several."""
 
 import contextlib
+import functools
 import itertools
 import math
 import time
@@ -21,9 +22,11 @@ from mfcl.core.memory import HELD, give_back
 from mfcl.errors import TrainingError
 from mfcl.recipe import Recipe, TrainSettings, to_dict
 from mfcl.training.batch_schedule import Plan, ahead
+from mfcl.training.graphs import Recorded, on_gpu, streams_of
 from mfcl.training.metrics import Watch, collapse
-from mfcl.training.optim import Ema, learning_rate, make_optimiser
+from mfcl.training.optim import Ema, learning_rate, make_optimiser, set_rate
 from mfcl.training.precision import settle
+from mfcl.training.resident import Resident, resident
 from mfcl.training.resume_state import Progress, load_state, save_state
 from mfcl.training.run_log import Journal, describe_machine
 from mfcl.training.signals import Interrupted, Stopping
@@ -129,6 +132,8 @@ def fit(
             if processes() > 1
             else task
         )
+        task.clips = resident(task.store, where)
+        learned = learner(task, runner, optimiser, clip=settings.clip, where=where, say=journal.say)
         watch = Watch(done, lambda step, name, value: _fault(task, plan, step, name, value))
         ends, warned, saved = frozenset(plan.stage_ends), set[str](), time.monotonic()
         bar = progress_bar(
@@ -138,7 +143,8 @@ def fit(
         with bar, contextlib.closing(batches):
             for step, batch in batches:
                 rate = learning_rate(step, steps, settings)
-                watch.add(step, learn(runner, batch, optimiser, rate=rate, clip=settings.clip))
+                set_rate(optimiser, rate)
+                watch.add(step, learned(batch))
                 if ema is not None:
                     ema.update(step)
                 done.step = step + 1
@@ -185,37 +191,66 @@ def _batches(
 
 
 def seen(task: Task, plan: Plan, steps: range, where: torch.device) -> Generator[tuple[int, Any], None, None]:
-    """Yield each step with its encoder inputs.
+    """Yield each step with its encoder inputs; on a GPU with its crops and random numbers, as tensors there.
 
-    On CPU a thread makes them during the previous step, as it does the crops. On a GPU they are made in the step
-    itself: the GPU would run them in sequence anyway.
+    On CPU a thread makes them during the previous step. On a GPU the step itself makes the inputs: it would run both in
+    sequence anyway. Crops are cut there, too; while the processor asks for them, the GPU is busy with the step before.
     """
-    beside = where.type == "cpu"
 
-    def make(step: int) -> Any:
-        batch = task.batch(plan.recordings(step), plan.epoch(step))
-        return task.see(batch) if beside else batch
+    def cut(step: int) -> Any:
+        return task.batch(plan.recordings(step), plan.epoch(step))
 
-    with contextlib.closing(ahead(make, steps)) as made:
-        for step, batch in made:
-            yield step, batch if beside else task.see(batch)
+    if where.type != "cuda":
+        beside = where.type == "cpu"
+        with contextlib.closing(ahead((lambda step: task.see(cut(step))) if beside else cut, steps)) as made:
+            for step, batch in made:
+                yield step, batch if beside else task.see(batch)
+        return
+    streams: tuple[str, ...] | None = None
+    with contextlib.closing(_cut_there(cut, steps) if isinstance(task.clips, Resident) else ahead(cut, steps)) as made:
+        for step, crops in made:
+            streams = streams_of(task.see, crops) if streams is None else streams
+            yield step, on_gpu(crops, streams, where)
 
 
-def learn(
-    runner: nn.Module, batch: Any, optimiser: torch.optim.Optimizer, *, rate: float, clip: float
-) -> dict[str, Tensor]:
+def _cut_there(cut: Callable[[int], Any], steps: range) -> Generator[tuple[int, Any], None, None]:
+    for step in steps:
+        yield step, cut(step)
+
+
+def learner(
+    task: Task,
+    runner: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    *,
+    clip: float,
+    where: torch.device,
+    say: Callable[[str], None] = print,
+) -> Callable[[Any], dict[str, Tensor]]:
+    """Return what does a step on what `seen` yields; on a GPU that a single process uses, steps are recorded."""
+    once = functools.partial(learn, runner, optimiser=optimiser, clip=clip)
+    if where.type != "cuda":
+        return once
+
+    def from_crops(crops: Any) -> dict[str, Tensor]:
+        return once(task.see(crops))
+
+    return Recorded(from_crops, task, optimiser, say=say) if runner is task else from_crops
+
+
+def learn(runner: nn.Module, batch: Any, *, optimiser: torch.optim.Optimizer, clip: float) -> dict[str, Tensor]:
     """Do one optimiser step on a batch and return the loss, the gradient norm and the task's figures, on the device."""
-    for group in optimiser.param_groups:
-        group["lr"] = rate * group.get("share", 1.0)
     optimiser.zero_grad()
     loss, figures = runner(batch)
-    give_back(above=HELD)
+    if not loss.is_cuda:
+        give_back(above=HELD)
     loss.backward()
-    give_back(above=HELD)
+    if not loss.is_cuda:
+        give_back(above=HELD)
     weights = [weight for group in optimiser.param_groups for weight in group["params"]]
     norm = nn.utils.clip_grad_norm_(weights, clip or math.inf)
     optimiser.step()
-    return {"loss": loss, "gradient_norm": norm, **figures}
+    return {"loss": loss.detach(), "gradient_norm": norm, **figures}
 
 
 def _end_stage(

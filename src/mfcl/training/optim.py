@@ -59,6 +59,16 @@ def learning_rate(step: int, steps: int, settings: TrainSettings) -> float:
     return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rising) / max(steps - rising, 1)))
 
 
+def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    """Set the learning rate of a step, in each group its share of it."""
+    for group in optimiser.param_groups:
+        own = rate * group.get("share", 1.0)
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(own)
+        else:
+            group["lr"] = own
+
+
 class Ema:
     """Exponential moving average of a module's weights and buffers.
 

@@ -31,6 +31,7 @@ class Neighbourhood(nn.Module):
     """
 
     near: Int64[Tensor, "members kept"]
+    _members: Int64[Tensor, " members"]
 
     def __init__(self, recordings: int, *, positives: int, ambiguous: int, seed: int) -> None:
         super().__init__()
@@ -40,6 +41,8 @@ class Neighbourhood(nn.Module):
         kept = min(ambiguous, len(self.members) // AMBIGUOUS_SHARE)
         own = torch.arange(len(self.members))[:, None]
         self.register_buffer("near", own.repeat(1, kept))  # before `renew`, each is its own neighbour
+        self.register_buffer("_members", torch.from_numpy(self.members), persistent=False)
+        self._read: tuple[int, Int64[np.ndarray, "members kept"]] | None = None
 
     def renew(self, graph: sparse.csr_matrix) -> None:
         """Find the nearest neighbours of all members again, from a graph of them; see `alike`."""
@@ -52,23 +55,32 @@ class Neighbourhood(nn.Module):
         place, known = self._places(recordings)
         draw = uniforms(self.seed, "partner", epoch, recordings, 1)[:, 0]
         choice = np.minimum((draw * self.positives).astype(np.int64), self.positives - 1)
-        drawn = self.members[self.near.cpu().numpy()[place, choice]]
+        drawn = self.members[self._near_here()[place, choice]]
         return np.where(known, drawn, recordings)
 
-    def relations(self, recordings: Int64[np.ndarray, " items"]) -> Related:
-        """Return the positive pairs among recordings, and the pairs never used as negatives; duplicates are allowed."""
-        place, known = self._places(recordings)
-        near = self.near.cpu().numpy()[place[known]]
-        items, kept = near.shape
-        order = np.broadcast_to(np.arange(kept, 0, -1, dtype=np.int32), near.shape)  # the nearest has the highest value
-        edges = np.arange(0, items * kept + 1, kept)
-        listed = sparse.csr_matrix((order.ravel(), near.ravel(), edges), shape=(items, len(self.members)))
-        found = np.zeros((len(recordings), len(recordings)), dtype=np.int32)
-        found[np.ix_(known, known)] = listed[:, place[known]].toarray()
-        found = np.maximum(found, found.T)
+    def relations(self, recordings: Int64[Tensor, " items"]) -> Related:
+        """Return the positive pairs among recordings, and the pairs never used as negatives; duplicates are allowed.
+
+        All of it is done where `recordings` and this module are, without waiting for a GPU.
+        """
+        place = torch.searchsorted(self._members, recordings).clamp(max=len(self._members) - 1)
+        known = self._members[place] == recordings
+        own, both = self.near[place], known[:, None] & known
         itself = recordings[:, None] == recordings
-        same = (found > kept - self.positives) | itself
-        return Related(torch.from_numpy(same), torch.from_numpy((found > 0) | itself))
+        related = []
+        for neighbours in (own[:, : self.positives], own):
+            listed = torch.zeros((len(recordings), len(self._members)), dtype=torch.bool, device=recordings.device)
+            found = listed.scatter_(1, neighbours, True)[:, place] & both
+            related.append(found | found.T | itself)
+        return Related(*related)
+
+    def _near_here(self) -> Int64[np.ndarray, "members kept"]:
+        """Return `near` on the processor; from a GPU it is read once after each change."""
+        if self.near.device.type == "cpu":
+            return self.near.numpy()
+        if self._read is None or self._read[0] != self.near._version:
+            self._read = (self.near._version, self.near.cpu().numpy())
+        return self._read[1]
 
     def _places(
         self, recordings: Int64[np.ndarray, " items"]

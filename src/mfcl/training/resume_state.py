@@ -189,7 +189,7 @@ def _restore(tensors: Mapping[str, Tensor], task: nn.Module, optimiser: torch.op
         weight = weights[int(place)]
         if value.shape == weight.shape and key != "step":  # in the weight's memory layout, for identical rounding
             value = torch.empty_like(weight.detach()).copy_(value)
-        optimiser.state[weight][key] = value
+        optimiser.state[weight][key] = value.to(weight.device)
 
 
 def _weights(optimiser: torch.optim.Optimizer) -> list[Tensor]:

@@ -4,135 +4,22 @@ What is drawn for a clip depends on (seed, epoch, recording, view) alone, not on
 """
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from mfcl.core.settings import bounded, check_settings, later
-from mfcl.errors import RecipeError, one_of
 from mfcl.views import transforms as effects
-from mfcl.views.random_draws import Draws, cells, known
+from mfcl.views.augment_settings import AugmentSettings, MelAugment, WaveAugment
+from mfcl.views.random_draws import Draws, Numbers, Table, cells, known
 from mfcl.views.responses import OCTAVES, channel_responses, room_responses
 
-SETTINGS = ("none", "wave", "mel", "both")
+__all__ = ["AugmentSettings", "MelAugment", "WaveAugment", "augment_mel", "augment_wave"]
+
 GAP_SECONDS = (0.001, 0.01)
 """Shortest and longest time from the direct sound to a room's decay: a detour of 0.3 to 3.4 metres."""
-
-
-@dataclass(frozen=True)
-class WaveAugment:
-    """Strength of the waveform augmentations; 0 turns one off.
-
-    Their order: speed, shift, fades, reverberation, filter, noise, mask, gain.
-    """
-
-    shift_seconds: float = bounded(0.02, 0.0, 3600.0)
-    """Largest shift in time, earlier or later; at most half of the clip."""
-    fade_seconds: float = bounded(0.1, 0.0, 3600.0)
-    """Longest fade-in and fade-out, drawn separately; each at most half of the clip."""
-    noise_probability: float = bounded(0.5, 0.0, 1.0)
-    """Probability of adding noise, white unless `noise_slope_db` is set."""
-    noise_snr_db_low: float = bounded(10.0, -100.0, 200.0)
-    """Lowest signal-to-noise ratio of the added noise, in dB."""
-    noise_snr_db_high: float = bounded(40.0, -100.0, 200.0)
-    """Highest signal-to-noise ratio of the added noise, in dB."""
-    mask_seconds: float = bounded(0.1, 0.0, 3600.0)
-    """Longest stretch set to zero; at most half of the clip."""
-    gain_db: float = bounded(6.0, 0.0, 120.0)
-    """Largest gain, up or down."""
-    speed: float = later(0.0, 0.0, 0.5)
-    """Largest change of speed, as a share: pitch, formants and tempo change together, as with another voice."""
-    noise_slope_db: float = later(0.0, 0.0, 12.0)
-    """Steepest fall of the added noise's power, in dB per octave, drawn from 0: 3 is pink, 6 brown; 0: white alone."""
-    filter_db: float = later(0.0, 0.0, 60.0)
-    """Largest gain of a random filter, up or down, at frequencies an octave apart, as of another microphone; the level
-    of the clip stays."""
-    reverb_probability: float = later(0.0, 0.0, 1.0)
-    """Probability of reverberation, as of another room; the level and the length of the clip stay."""
-    reverb_seconds_low: float = later(0.1, 0.01, 10.0)
-    """Shortest reverberation time: the energy of the room's response falls by 60 dB in it."""
-    reverb_seconds_high: float = later(0.6, 0.01, 10.0)
-    """Longest reverberation time."""
-    reverb_ratio_db_low: float = later(0.0, -60.0, 60.0)
-    """Lowest ratio of direct to reverberant energy, in dB."""
-    reverb_ratio_db_high: float = later(15.0, -60.0, 60.0)
-    """Highest ratio of direct to reverberant energy, in dB."""
-
-    def __post_init__(self) -> None:
-        check_settings(self, "augment.wave")
-        for name in ("noise_snr_db", "reverb_seconds", "reverb_ratio_db"):
-            _check_range("augment.wave", self, f"{name}_low", f"{name}_high")
-
-
-@dataclass(frozen=True)
-class MelAugment:
-    """Strength of the log-mel augmentations; 0 turns one off.
-
-    Their order: reverberation, filter and noise before the log-mel; then mixing, resize-crop, fader, masks.
-    """
-
-    noise_probability: float = bounded(0.0, 0.0, 1.0)
-    """Probability of adding noise to the waveform before its log-mel; SNR range and slope of `augment.wave`."""
-    mix: float = bounded(0.2, 0.0, 0.999)
-    """Largest share of the power that is mixed in from another recording; 0 turns mixing off."""
-    resize_probability: float = bounded(0.5, 0.0, 1.0)
-    """Probability of a random resize-crop: a window of the spectrogram is stretched to full size."""
-    resize_bands_low: float = bounded(0.9, 0.01, 100.0)
-    """Smallest height of the window, as a share of the bands."""
-    resize_bands_high: float = bounded(1.1, 0.01, 100.0)
-    """Largest height; above 1 the spectrogram shrinks and its margin is filled with the training data's mean."""
-    resize_time_low: float = bounded(0.8, 0.01, 100.0)
-    """Smallest width of the window, as a share of the clip."""
-    resize_time_high: float = bounded(1.2, 0.01, 100.0)
-    """Largest width of the window, as a share of the clip."""
-    fader_db: float = bounded(4.0, 0.0, 120.0)
-    """Largest gain, up or down, at the start and at the end of the clip; linear in dB between; 0 turns it off."""
-    mask_bands: int = bounded(15, 0, 1024)
-    """Most adjacent mel bands masked; at most half of them."""
-    mask_seconds: float = bounded(0.1, 0.0, 3600.0)
-    """Longest stretch of time masked; at most half of the clip."""
-    filter_db: float = later(0.0, 0.0, 60.0)
-    """Largest gain of a random filter on the waveform before its log-mel; see `augment.wave.filter_db`."""
-    reverb_probability: float = later(0.0, 0.0, 1.0)
-    """Probability of reverberation of the waveform before its log-mel; times and ratios of `augment.wave`."""
-
-    def __post_init__(self) -> None:
-        check_settings(self, "augment.mel")
-        _check_range("augment.mel", self, "resize_bands_low", "resize_bands_high")
-        _check_range("augment.mel", self, "resize_time_low", "resize_time_high")
-
-
-@dataclass(frozen=True)
-class AugmentSettings:
-    """Which formats are augmented, and how strongly."""
-
-    setting: str = "none"
-    """Formats to augment: "none", "wave", "mel" or "both"."""
-    wave: WaveAugment = field(default_factory=WaveAugment)
-    mel: MelAugment = field(default_factory=MelAugment)
-
-    def __post_init__(self) -> None:
-        check_settings(self, "augment")
-        if self.setting not in SETTINGS:
-            raise RecipeError(f"augment.setting: {one_of('setting', self.setting, SETTINGS)}")
-
-    @property
-    def changes_wave(self) -> bool:
-        """Tell whether waveforms are augmented."""
-        return self.setting in ("wave", "both")
-
-    @property
-    def changes_mel(self) -> bool:
-        """Tell whether log-mels are augmented."""
-        return self.setting in ("mel", "both")
-
-    @property
-    def needs_partner(self) -> bool:
-        """Tell whether other recordings are mixed into the log-mels."""
-        return self.changes_mel and self.mel.mix > 0
 
 
 def augment_wave(
@@ -160,11 +47,22 @@ def augment_wave(
 
     Source: fade and time mask are the best pair for waveforms in Al-Tahan and Mohsenzadeh, "CLAR", arXiv:2010.09542.
     """
+    return changed_wave(
+        wave, lengths, settings, sample_rate, wave_draws(Numbers(seed, epoch, recordings), view, wave.device)
+    )
+
+
+def changed_wave(
+    wave: Float[Tensor, "batch samples"],
+    lengths: Int64[Tensor, " batch"] | None,
+    settings: AugmentSettings,
+    sample_rate: int,
+    draw: Draws,
+) -> Float[Tensor, "batch samples"]:
+    """Return what `augment_wave` does, with random numbers from `wave_draws`."""
     if not settings.changes_wave:
         return wave
-    chosen = settings.wave
-    draw = Draws(seed, f"augment wave {view}", epoch, recordings, wave.device)
-    lengths = known(wave, lengths)
+    chosen, lengths = settings.wave, known(wave, lengths)
     half = lengths // 2
     if chosen.speed:
         factor = torch.exp(draw.even("speed", -1.0, 1.0) * math.log1p(chosen.speed))
@@ -188,19 +86,14 @@ def wave_for_mel(
     lengths: Int64[Tensor, " batch"] | None,
     settings: AugmentSettings,
     sample_rate: int,
-    *,
-    seed: int,
-    epoch: int,
-    recordings: Int64[np.ndarray, " batch"],
-    view: str = "second",
+    draw: Draws,
 ) -> Float[Tensor, "batch samples"]:
     """Return the waveforms that become log-mels, some with reverberation, a filter and noise.
 
-    See `augment_wave` for the arguments.
+    See `augment_wave` for the arguments, and `mel_draws`.
     """
     if not settings.changes_mel:
         return wave
-    draw = Draws(seed, f"augment mel {view}", epoch, recordings, wave.device)
     return _elsewhere(wave, known(wave, lengths), settings.mel, settings.wave, draw, sample_rate)
 
 
@@ -233,11 +126,28 @@ def augment_mel(
         recordings: The recordings' indices in the training data.
         view: Which crop of the recording this is, "first" or "second"; the two draw separately.
     """
+    draw = mel_draws(Numbers(seed, epoch, recordings), view, mel.device)
+    return changed_mel(
+        mel, lengths, settings, draw, hop_seconds=hop_seconds, fill=fill, partner=partner,
+        partner_lengths=partner_lengths,
+    )  # fmt: skip
+
+
+def changed_mel(
+    mel: Float[Tensor, "batch bands frames"],
+    lengths: Int64[Tensor, " batch"] | None,
+    settings: AugmentSettings,
+    draw: Draws,
+    *,
+    hop_seconds: float,
+    fill: Float[Tensor, " bands"],
+    partner: Float[Tensor, "batch bands other_frames"] | None = None,
+    partner_lengths: Int64[Tensor, " batch"] | None = None,
+) -> Float[Tensor, "batch bands frames"]:
+    """Return what `augment_mel` does, with random numbers from `mel_draws`."""
     if not settings.changes_mel:
         return mel
-    chosen, changed = settings.mel, mel
-    draw = Draws(seed, f"augment mel {view}", epoch, recordings, mel.device)
-    lengths = known(mel, lengths)
+    chosen, changed, lengths = settings.mel, mel, known(mel, lengths)
     if chosen.mix and partner is not None:
         ratio = draw.even("mix", 0.0, chosen.mix)
         changed = effects.mixed(changed, partner, known(partner, partner_lengths), ratio)
@@ -254,6 +164,16 @@ def augment_mel(
     return torch.where(padding[:, None, :], mel, changed)
 
 
+def wave_draws(numbers: Numbers | Table, view: str, device: torch.device) -> Draws:
+    """Return the random numbers of a view's waveforms."""
+    return Draws(numbers, f"augment wave {view}", device)
+
+
+def mel_draws(numbers: Numbers | Table, view: str, device: torch.device) -> Draws:
+    """Return the random numbers of a view's log-mels."""
+    return Draws(numbers, f"augment mel {view}", device)
+
+
 def _elsewhere(
     wave: Float[Tensor, "batch samples"],
     lengths: Int64[Tensor, " batch"],
@@ -264,24 +184,43 @@ def _elsewhere(
 ) -> Float[Tensor, "batch samples"]:
     """Return clips as if recorded elsewhere: in another room, by another microphone, in noise."""
     if strength.reverb_probability:
-        rows = draw.chosen("reverb", strength.reverb_probability)
-        rooms = _rooms(rows, kinds, draw, sample_rate, wave.shape[1])
-        wave = wave.index_copy(0, rows, effects.convolved(wave[rows], lengths[rows], rooms))
+
+        def in_a_room(wave: Tensor, rows: Rows) -> Tensor:
+            rooms = _rooms(rows, kinds, draw, sample_rate, wave.shape[1])
+            return effects.convolved(wave[rows], lengths[rows], rooms)
+
+        wave = _changed(wave, draw.share("reverb") < strength.reverb_probability, in_a_room)
     if strength.filter_db:
         bound = strength.filter_db
         gains_db = [draw.even(f"filter {octave}", -bound, bound) for octave in range(OCTAVES + 1)]
         wave = effects.convolved(wave, lengths, channel_responses(torch.stack(gains_db, dim=1)))
     if strength.noise_probability:
-        rows, keys = draw.chosen("noise", strength.noise_probability), draw.keys("noise key")
-        snr_db = draw.even("snr", kinds.noise_snr_db_low, kinds.noise_snr_db_high)
-        colours = _colours(kinds, draw)[rows] if kinds.noise_slope_db else None
-        wave = wave.index_copy(0, rows, effects.noisy(wave[rows], lengths[rows], snr_db[rows], keys[rows], colours))
+        keys, snr_db = draw.keys("noise key"), draw.even("snr", kinds.noise_snr_db_low, kinds.noise_snr_db_high)
+
+        def in_noise(wave: Tensor, rows: Rows) -> Tensor:
+            colours = _colours(kinds, draw)[rows] if kinds.noise_slope_db else None
+            return effects.noisy(wave[rows], lengths[rows], snr_db[rows], keys[rows], colours)
+
+        wave = _changed(wave, draw.share("noise") < strength.noise_probability, in_noise)
     return wave
 
 
-def _rooms(
-    rows: Int64[Tensor, " rows"], kinds: WaveAugment, draw: Draws, sample_rate: int, width: int
-) -> Float[Tensor, "rows taps"]:
+Rows = Int64[Tensor, " rows"] | slice
+"""Some rows of a batch, or all."""
+
+
+def _changed(
+    wave: Float[Tensor, "batch samples"], chosen: Bool[Tensor, " batch"], change: Callable[[Tensor, Rows], Tensor]
+) -> Float[Tensor, "batch samples"]:
+    """Change the chosen rows. A GPU changes all and keeps the chosen: it need not be asked how many they are."""
+    chosen = chosen.to(wave.device)
+    if wave.is_cuda:
+        return torch.where(chosen[:, None], change(wave, slice(None)), wave)
+    rows = torch.nonzero(chosen)[:, 0]
+    return wave.index_copy(0, rows, change(wave, rows))
+
+
+def _rooms(rows: Rows, kinds: WaveAugment, draw: Draws, sample_rate: int, width: int) -> Float[Tensor, "rows taps"]:
     longest = round((GAP_SECONDS[1] + kinds.reverb_seconds_high) * sample_rate)
     return room_responses(
         draw.keys("reverb key")[rows],
@@ -317,9 +256,3 @@ def _resized(
     return effects.resized(
         mel, lengths, fill, band_start=edges[0], band_scale=edges[1], frame_start=edges[2], frame_scale=edges[3]
     )
-
-
-def _check_range(where: str, settings: WaveAugment | MelAugment, low: str, high: str) -> None:
-    values = getattr(settings, low), getattr(settings, high)
-    if values[0] > values[1]:
-        raise RecipeError(f"{where}.{low} {values[0]} must not be above {where}.{high} {values[1]}")

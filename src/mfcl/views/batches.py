@@ -17,6 +17,10 @@ POOL = 4
 """Batches drawn together, then sorted by length: more would pad less, but repeat the same batch mates."""
 
 
+Indices = Int64[np.ndarray, " batch"] | Int64[Tensor, " batch"]
+"""Indices of recordings: an array, or on a GPU a tensor."""
+
+
 @runtime_checkable
 class ClipStore(Protocol):
     """Interface of a store of decoded audio."""
@@ -34,8 +38,8 @@ class ClipStore(Protocol):
         indices: Int64[np.ndarray, " batch"],
         starts: Int64[np.ndarray, " batch"],
         counts: Int64[np.ndarray, " batch"],
-    ) -> Float32[np.ndarray, "batch samples"]:
-        """Return one piece of each recording, zero-padded at its end."""
+    ) -> Float32[np.ndarray, "batch samples"] | Float32[Tensor, "batch samples"]:
+        """Return one piece of each recording, zero-padded at its end; rows may be longer than the longest piece."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +55,9 @@ class ClipBatch:
 class Views:
     """Two crops for each recording of a batch."""
 
-    recordings: Int64[np.ndarray, " batch"]
+    recordings: Indices
     """Indices in the store."""
-    others: Int64[np.ndarray, " batch"]
+    others: Indices
     """Indices of the recordings that the second crops come from: the same ones, or nearest neighbours of them."""
     first: ClipBatch
     """The first crops; waveforms under the loss term "inter"."""
@@ -264,6 +268,6 @@ def _cut(
     starts: Int64[np.ndarray, " batch"],
     counts: Int64[np.ndarray, " batch"],
 ) -> ClipBatch:
-    wave = torch.from_numpy(store.gather(indices, starts, counts))
-    full = bool((counts == counts[0]).all())
+    wave = torch.as_tensor(store.gather(indices, starts, counts))
+    full = bool((counts == wave.shape[1]).all())
     return ClipBatch(wave, None if full else torch.from_numpy(np.ascontiguousarray(counts)))

@@ -1,5 +1,7 @@
 """Random numbers for augmentation, as tensors on the batch's device; each depends on its recording only."""
 
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,32 +10,81 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from mfcl.core.random import uniforms
+from mfcl.errors import TrainingError
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Uniform random numbers of the recordings of a batch; see `mfcl.core.random.uniforms`."""
+
+    seed: int
+    epoch: int
+    recordings: Int64[np.ndarray, " batch"]
+    """The recordings' indices in the training data."""
+    heard: list[str] | None = None
+    """If given, the names of the streams that are asked for are added to it."""
+
+    def uniform(self, stream: str) -> Float64[Tensor, " batch"]:
+        """Return a number between 0 and 1 for each recording."""
+        if self.heard is not None and stream not in self.heard:
+            self.heard.append(stream)
+        return torch.from_numpy(uniforms(self.seed, stream, self.epoch, self.recordings, 1)[:, 0])
+
+    def rows(self, some: slice) -> "Numbers":
+        """Return the numbers of some recordings."""
+        return dataclasses.replace(self, recordings=self.recordings[some])
+
+    def table(self, streams: Sequence[str], device: torch.device) -> "Table":
+        """Return the numbers of known streams, on a device."""
+        drawn = [uniforms(self.seed, stream, self.epoch, self.recordings, 1)[:, 0] for stream in streams]
+        values = np.stack(drawn) if drawn else np.zeros((0, len(self.recordings)))
+        return Table("\n".join(streams), torch.from_numpy(values).to(device, non_blocking=True))
+
+
+@dataclass(frozen=True)
+class Table:
+    """Numbers that were drawn before, for known streams: no work is left for the processor."""
+
+    streams: str
+    """Names of the streams, a line each."""
+    values: Float64[Tensor, "streams batch"]
+
+    def uniform(self, stream: str) -> Float64[Tensor, " batch"]:
+        """Return what `Numbers.uniform` does.
+
+        Raises:
+            TrainingError: the stream is not in the table.
+        """
+        names = self.streams.split("\n")
+        if stream not in names:
+            raise TrainingError(f"no numbers were drawn for {stream!r}; the augmentation changed after its first batch")
+        return self.values[names.index(stream)]
+
+    def rows(self, some: slice) -> "Table":
+        """Return the numbers of some recordings."""
+        return Table(self.streams, self.values[:, some])
 
 
 @dataclass(frozen=True)
 class Draws:
-    """The random numbers of a batch.
+    """The random numbers of a batch for one purpose.
 
     Each name has its own random stream: turning one augmentation off does not change the others. Drawing a name twice
     gives the same numbers.
     """
 
-    seed: int
+    numbers: Numbers | Table
     stream: str
     """Prefix of the names of the random streams."""
-    epoch: int
-    recordings: Int64[np.ndarray, " batch"]
-    """The recordings' indices in the training data."""
     device: torch.device
 
-    def share(self, name: str) -> Float64[np.ndarray, " batch"]:
-        """Draw uniformly from 0 to 1."""
-        return uniforms(self.seed, f"{self.stream}: {name}", self.epoch, self.recordings, 1)[:, 0]
+    def share(self, name: str) -> Float64[Tensor, " batch"]:
+        """Draw uniformly from 0 to 1; on the processor, unless the numbers were drawn before."""
+        return self.numbers.uniform(f"{self.stream}: {name}")
 
     def even(self, name: str, low: float, high: float) -> Float[Tensor, " batch"]:
         """Draw uniformly from `low` to `high`."""
-        drawn = low + (high - low) * self.share(name)
-        return torch.from_numpy(drawn.astype(np.float32)).to(self.device)
+        return (low + (high - low) * self.share(name)).float().to(self.device)
 
     def whole(self, name: str, highest: Int64[Tensor, " batch"]) -> Int64[Tensor, " batch"]:
         """Draw a uniform whole number from 0 to each clip's `highest`."""
@@ -49,13 +100,9 @@ class Draws:
         counts = self.whole(name, torch.minimum(lengths // 2, cells(longest, lengths)))
         return self.whole(f"{name}, place", lengths - counts), counts
 
-    def chosen(self, name: str, probability: float) -> Int64[Tensor, " some"]:
-        """Choose each clip with `probability` and return the rows of the chosen ones."""
-        return torch.from_numpy(np.flatnonzero(self.share(name) < probability)).to(self.device)
-
     def keys(self, name: str) -> Int64[Tensor, " batch"]:
         """Draw a whole number for each clip, as the key of its noise (see `transforms.white_noise`)."""
-        return torch.from_numpy((self.share(name) * 2.0**52).astype(np.int64)).to(self.device)
+        return (self.share(name) * 2.0**52).long().to(self.device)
 
 
 def cells(amount: float, like: Int64[Tensor, " batch"]) -> Int64[Tensor, " batch"]:

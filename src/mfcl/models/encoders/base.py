@@ -136,9 +136,10 @@ def recomputed(function: Callable[..., Tensor], *inputs: Tensor | None) -> Tenso
     """Return `function(*inputs)`; for the backward pass only the inputs are kept, and the rest is computed again.
 
     For cheap operations on large grids: what autograd would keep of these is most of a step's memory. The result and
-    its gradient are the same. The function must be without random draws and without any other effect.
+    its gradient are the same. The function must be without random draws and without any other effect. On a GPU, which
+    has memory enough and spends a step's time on starting operations, nothing is computed again.
     """
-    if not torch.is_grad_enabled():
+    if not torch.is_grad_enabled() or any(given is not None and given.is_cuda for given in inputs):
         return function(*inputs)
     made: Tensor = checkpoint(function, *inputs, use_reentrant=False, preserve_rng_state=False)
     return made

@@ -178,7 +178,7 @@ def _statistics(
     mean, variance = torch.ops.aten.batch_norm_update_stats(grid, None, None, 0.0)
     mean, variance = mean.double(), variance.double()  # a difference of squares needs double precision
     everything = grid.numel() // grid.shape[1]
-    own = mean.new_tensor(everything) if lengths is None else lengths.sum().double() * grid.shape[2]
+    own = torch.full_like(mean[0], everything) if lengths is None else lengths.sum().double() * grid.shape[2]
     sums = torch.stack([mean * everything, (variance + mean.square()) * everything, own.expand_as(mean)])
     total, squares, count = all_reduce_sum(sums)
     mean = total / count
@@ -207,12 +207,13 @@ class _Normalise(torch.autograd.Function):
     def backward(context: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         own, mask, weight, mean, variance, count = context.saved_tensors
         gradient = gradients[0] if mask is None else gradients[0] * mask
+        inverse = (variance + context.epsilon).rsqrt()
+        # mean and inverse stand twice: on a processor torch reads the first two, on a GPU the others
         direct, of_weight, of_bias = torch.ops.aten.native_batch_norm_backward(
-            gradient, own, weight, mean, variance, None, None, False, context.epsilon, (True, True, True)
+            gradient, own, weight, mean, variance, mean, inverse, False, context.epsilon, (True, True, True)
         )
         # the gradient through mean and variance: for each channel, linear in the input (constant + slope x input)
         means = all_reduce_sum(torch.stack([of_bias, of_weight])) / count.float()
-        inverse = (variance + context.epsilon).rsqrt()
         slope = weight * inverse.square() * means[1]
         constant = weight * inverse * means[0] - slope * mean
         # in place: reading and writing grids takes most of a norm's time

@@ -16,6 +16,7 @@ from mfcl.models.encoders import Frames
 from mfcl.models.pair import FormatEncoder
 from mfcl.recipe import TrainSettings
 from mfcl.training.budget import Budget, budget
+from mfcl.views.batches import ClipStore
 
 
 class Task(nn.Module, abc.ABC):
@@ -23,6 +24,7 @@ class Task(nn.Module, abc.ABC):
 
     Attributes:
         store: The audio of the training recordings only.
+        clips: Where crops are cut from: the store, or a copy of its samples on the device.
         seed: Of crops and augmentations.
         chance_loss: The loss of a model whose outputs carry no information.
         precision: The precision of each format's encoder, "fp32" or "bf16".
@@ -33,6 +35,7 @@ class Task(nn.Module, abc.ABC):
     def __init__(self, store: Store, *, seed: int) -> None:
         super().__init__()
         self.store, self.seed = store, seed
+        self.clips: ClipStore = store
         self.precision: Mapping[str, str] = {"wave": "fp32", "mel": "fp32"}
 
     @property

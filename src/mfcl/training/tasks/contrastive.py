@@ -36,22 +36,24 @@ from mfcl.training.tasks.inputs import Represented, mel_inputs, partner_inputs, 
 from mfcl.training.vector_search import content_vectors, part_of, picture_vectors, voice_vectors
 from mfcl.views.batches import ClipBatch, Views, make_views
 from mfcl.views.crops import mean_seconds
+from mfcl.views.random_draws import Numbers, Table
 
 
 @dataclass(frozen=True)
 class Crops:
-    """A batch of pre-training: two crops of each recording, and their epoch."""
+    """A batch of pre-training: two crops of each recording."""
 
     views: Views
-    epoch: int
+    numbers: Numbers | Table
+    """Of the augmentation."""
 
 
 @dataclass(frozen=True)
 class Seen:
     """The encoder inputs of a batch of pre-training: augmented, and in their formats."""
 
-    recordings: Int64[np.ndarray, " batch"]
-    others: Int64[np.ndarray, " batch"]
+    recordings: Int64[Tensor, " batch"]
+    others: Int64[Tensor, " batch"]
     """The recordings of the second crops; see `Views`."""
     first: Mapping[str, Represented]
     """Encoder inputs of the first crops, by format."""
@@ -198,10 +200,10 @@ class Pretrain(Task):
         """Return two crops for each recording, and a crop of another recording if the recipe mixes log-mels."""
         others = indices if self.neighbourhood is None else self.neighbourhood.partners(indices, epoch)
         views = make_views(
-            self.store, indices, self.recipe.crops,
+            self.clips, indices, self.recipe.crops,
             seed=self.seed, epoch=epoch, others=others, partners=self.recipe.augment.needs_partner,
         )  # fmt: skip
-        return Crops(views, epoch)
+        return Crops(views, Numbers(self.seed, epoch, indices))
 
     @torch.no_grad()
     def see(self, batch: Crops) -> Seen:
@@ -214,7 +216,10 @@ class Pretrain(Task):
             {format: make[format](batch, view) for format in formats}
             for view, formats in zip(("first", "second"), TERMS[self.recipe.loss.terms], strict=True)
         )
-        return Seen(batch.views.recordings, batch.views.others, first, second)
+        recordings, others = (
+            torch.as_tensor(of, device=self._device()) for of in (batch.views.recordings, batch.views.others)
+        )
+        return Seen(recordings, others, first, second)
 
     def forward(self, batch: Seen) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         """Return the contrastive loss over all processes' crops, and top-1, temperature and spread."""
@@ -237,14 +242,9 @@ class Pretrain(Task):
         """Return the projections of the content part of embeddings, by format."""
         return projections(embeddings, self.heads, self.recipe.model.neck)
 
-    def _relations(self, hood: Neighbourhood | None, *of: Int64[np.ndarray, " batch"]) -> Related | None:
+    def _relations(self, hood: Neighbourhood | None, *of: Int64[Tensor, " batch"]) -> Related | None:
         """Return the positive pairs among recordings of all processes: of first views, then of second views."""
-        if hood is None:
-            return None
-        device = self._device()
-        sides = (gather(torch.from_numpy(side).to(device)) for side in of)
-        related = hood.relations(torch.cat(list(sides)).cpu().numpy())
-        return Related(related.same.to(device), related.ambiguous.to(device))
+        return None if hood is None else hood.relations(torch.cat([gather(side) for side in of]))
 
     def _speaker_loss(self, batch: Seen, *views: Mapping[str, Frames]) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         """Return the loss of the speaker part: the first half of each crop with its second half.
@@ -297,22 +297,22 @@ class Pretrain(Task):
     def _frames(self, format: str, represented: Represented) -> Frames:
         """Return the frames of a format's encoder."""
         frames = self.frames(getattr(self.model, format), format, *represented)
-        give_back(above=HELD)
+        if not frames.values.is_cuda:
+            give_back(above=HELD)
         return frames
 
     def _wave(self, batch: Crops, view: str) -> Represented:
         """Return the first or second crops as waveforms."""
         return wave_inputs(
-            self.model.wave, self._clips(batch, view), self.recipe.augment, self.store.sample_rate,
-            seed=self.seed, epoch=batch.epoch, recordings=batch.views.recordings, view=view,
+            self.model.wave, self._clips(batch, view), self.recipe.augment, self.store.sample_rate, batch.numbers,
+            view=view,
         )  # fmt: skip
 
     def _mel(self, batch: Crops, view: str, partner: Represented | None) -> Represented:
         """Return the first or second crops as log-mels."""
         return mel_inputs(
-            self.model.mel, self._clips(batch, view), self.recipe.augment, partner=partner,
-            seed=self.seed, epoch=batch.epoch, recordings=batch.views.recordings, view=view,
-        )  # fmt: skip
+            self.model.mel, self._clips(batch, view), self.recipe.augment, batch.numbers, view=view, partner=partner
+        )
 
     def _partner(self, batch: Crops) -> Represented | None:
         """Return the log-mels that are mixed into both crops; None if nothing is mixed."""

@@ -1,20 +1,21 @@
 """Encoder inputs of crops in training: augmented waveforms, and augmented log-mels."""
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
 from mfcl.models.frontends import LogMel
 from mfcl.models.pair import FormatEncoder
-from mfcl.views.augment import AugmentSettings, augment_mel, augment_wave, wave_for_mel
+from mfcl.views.augment import AugmentSettings, changed_mel, changed_wave, mel_draws, wave_draws, wave_for_mel
 from mfcl.views.batches import ClipBatch
+from mfcl.views.random_draws import Numbers, Table
 
-SAMPLES_AT_ONCE = 2**18
-"""Samples augmented at once, but at least one clip: what is made on the way is ten times as large."""
+SAMPLES_AT_ONCE = {"cpu": 2**18, "cuda": 2**24}
+"""Samples augmented at once, but at least one clip: what is made on the way is ten times as large. A GPU, where
+starting operations is what takes time, is given more."""
 Represented = tuple[Float[Tensor, "batch ..."], Int64[Tensor, " batch"] | None]
 """Encoder inputs of one format, and their lengths in samples or frames; None: no padding."""
 
@@ -24,19 +25,16 @@ def wave_inputs(
     clips: ClipBatch,
     augment: AugmentSettings,
     sample_rate: int,
+    numbers: Numbers | Table,
     *,
-    seed: int,
-    epoch: int,
-    recordings: Int64[np.ndarray, " batch"],
     view: str,
 ) -> Represented:
     """Return augmented waveforms after the front end; see `mfcl.views.augment.augment_wave`."""
 
     def made(some: slice) -> Represented:
         wave, lengths = _rows(clips, some)
-        wave = augment_wave(
-            wave, lengths, augment, sample_rate, seed=seed, epoch=epoch, recordings=recordings[some], view=view
-        )
+        draw = wave_draws(numbers.rows(some), view, wave.device)
+        wave = changed_wave(wave, lengths, augment, sample_rate, draw)
         represented: Represented = encoder.front(wave, lengths)
         return represented
 
@@ -47,10 +45,8 @@ def mel_inputs(
     encoder: FormatEncoder,
     clips: ClipBatch,
     augment: AugmentSettings,
+    numbers: Numbers | Table,
     *,
-    seed: int,
-    epoch: int,
-    recordings: Int64[np.ndarray, " batch"],
     view: str,
     partner: Represented | None = None,
 ) -> Represented:
@@ -60,9 +56,7 @@ def mel_inputs(
         encoder: Gives the front end.
         clips: The crops.
         augment: Which augmentations, and how strong.
-        seed: The run's seed.
-        epoch: The epoch, from 0.
-        recordings: The recordings' indices in the training data.
+        numbers: Random numbers of the recordings.
         view: Which crop of the recording this is, "first" or "second"; the two draw separately.
         partner: Log-mels to mix in, from `partner_inputs`; None mixes nothing.
     """
@@ -70,15 +64,14 @@ def mel_inputs(
     other, other_lengths = partner or (None, None)
 
     def made(some: slice) -> Represented:
-        draws: dict[str, Any] = {"seed": seed, "epoch": epoch, "recordings": recordings[some], "view": view}
+        draw = mel_draws(numbers.rows(some), view, clips.wave.device)
         wave, samples = _rows(clips, some)
-        wave = wave_for_mel(wave, samples, augment, encoder.sample_rate, **draws)
+        wave = wave_for_mel(wave, samples, augment, encoder.sample_rate, draw)
         mel, lengths = front.log_power(wave, samples)
-        mel = augment_mel(
-            mel, lengths, augment, hop_seconds=front.hop_seconds, fill=front.mean,
+        mel = changed_mel(
+            mel, lengths, augment, draw, hop_seconds=front.hop_seconds, fill=front.mean,
             partner=None if other is None else other[some],
             partner_lengths=None if other_lengths is None else other_lengths[some],
-            **draws,
         )  # fmt: skip
         return front.normalise(mel, lengths), lengths
 
@@ -94,7 +87,8 @@ def partner_inputs(encoder: FormatEncoder, clips: ClipBatch) -> Represented:
 def _in_blocks(clips: ClipBatch, made: Callable[[slice], Represented]) -> Represented:
     """Return what `made` makes of all clips, a few rows at a time."""
     rows, width = clips.wave.shape
-    at_once = max(1, SAMPLES_AT_ONCE // max(width, 1))
+    most = SAMPLES_AT_ONCE.get(clips.wave.device.type, SAMPLES_AT_ONCE["cpu"])
+    at_once = max(1, most // max(width, 1))
     starts = range(0, max(rows, 1), at_once)
     values, lengths = zip(*(made(slice(start, start + at_once)) for start in starts), strict=True)
     return torch.cat(values), None if clips.lengths is None else torch.cat(lengths)

@@ -21,6 +21,7 @@ from mfcl.training.tasks.contrastive import Crops, Pretrain, Seen
 from mfcl.training.tasks.inputs import Represented
 from mfcl.training.tasks.supervised import both_formats, content_part, content_size, likeliest, linear_of
 from mfcl.views.batches import make_views
+from mfcl.views.random_draws import Numbers
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,12 @@ class Joint(Pretrain):
         beside = indices[::2]
         draw = uniforms(self.seed, "labelled", epoch, beside, 1)[:, 0]
         chosen = self.labelled[np.minimum((draw * len(self.labelled)).astype(np.int64), len(self.labelled) - 1)]
-        views = make_views(self.store, chosen, self.recipe.crops, seed=self.seed, epoch=epoch)
-        return Both(super().batch(indices, epoch), Crops(views, epoch), torch.from_numpy(self.targets[chosen]))
+        views = make_views(self.clips, chosen, self.recipe.crops, seed=self.seed, epoch=epoch)
+        return Both(
+            super().batch(indices, epoch),
+            Crops(views, Numbers(self.seed, epoch, chosen)),
+            torch.from_numpy(self.targets[chosen]),
+        )
 
     @torch.no_grad()
     def see(self, batch: Both) -> BothSeen:  # type: ignore[override]
@@ -90,12 +95,16 @@ class Joint(Pretrain):
             "wave": lambda: self._wave(batch.labelled, "first"),
             "mel": lambda: self._mel(batch.labelled, "second", None),
         }
-        return BothSeen(super().see(batch.crops), {format: make[format]() for format in self.formats}, batch.targets)
+        return BothSeen(
+            super().see(batch.crops),
+            {format: make[format]() for format in self.formats},
+            batch.targets.to(self._device()),
+        )
 
     def forward(self, batch: BothSeen) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:  # type: ignore[override]
         """Return the sum of both losses over all processes, and the contrastive figures with `labels_top1`."""
         loss, figures = super().forward(batch.crops)
-        targets = batch.targets.to(self._device())
+        targets = batch.targets
         frames = {format: self._frames(format, represented) for format, represented in batch.labelled.items()}
         logits = self._logits(frames)
         label_loss = torch.stack([functional.cross_entropy(own, targets) for own in logits]).mean()

@@ -24,6 +24,7 @@ from mfcl.training.tasks.base import Task
 from mfcl.training.tasks.inputs import Represented, mel_inputs, partner_inputs, wave_inputs
 from mfcl.views.batches import ClipBatch, Views, make_views
 from mfcl.views.crops import CropSettings
+from mfcl.views.random_draws import Numbers, Table
 
 Settings = TypeVar("Settings", bound=TrainSettings)
 LEAST_STEPS = 200
@@ -38,7 +39,8 @@ class Labelled:
 
     views: Views
     """Of which the first crops are used."""
-    epoch: int
+    numbers: Numbers | Table
+    """Of the augmentation."""
     targets: Int64[Tensor, " batch"]
 
 
@@ -109,28 +111,27 @@ class Classify(Task):
     def batch(self, indices: Int64[np.ndarray, " batch"], epoch: int) -> Labelled:
         """Return a crop of each recording, and of another recording if the recipe mixes log-mels."""
         partners = self.format == "mel" and self.recipe.augment.needs_partner
-        views = make_views(self.store, indices, self.crops, seed=self.seed, epoch=epoch, partners=partners)
-        return Labelled(views, epoch, torch.from_numpy(self.targets[indices]))
+        views = make_views(self.clips, indices, self.crops, seed=self.seed, epoch=epoch, partners=partners)
+        return Labelled(views, Numbers(self.seed, epoch, indices), torch.from_numpy(self.targets[indices]))
 
     @torch.no_grad()
     def see(self, batch: Labelled) -> LabelledSeen:
         """Make the augmented encoder inputs of the crops, without trained weights."""
         clips, augment = ClipBatch(*on_device(batch.views.first, self._device())), self.recipe.augment
-        draws: dict[str, Any] = {
-            "seed": self.seed, "epoch": batch.epoch, "recordings": batch.views.recordings, "view": "first",
-        }  # fmt: skip
+        targets = batch.targets.to(self._device())
         if self.format == "wave":
-            return LabelledSeen(
-                wave_inputs(self.encoder, clips, augment, self.store.sample_rate, **draws), batch.targets
-            )
+            rate = self.store.sample_rate
+            inputs = wave_inputs(self.encoder, clips, augment, rate, batch.numbers, view="first")
+            return LabelledSeen(inputs, targets)
         partner = None
         if batch.views.partner is not None:
             partner = partner_inputs(self.encoder, ClipBatch(*on_device(batch.views.partner, self._device())))
-        return LabelledSeen(mel_inputs(self.encoder, clips, augment, partner=partner, **draws), batch.targets)
+        inputs = mel_inputs(self.encoder, clips, augment, batch.numbers, view="first", partner=partner)
+        return LabelledSeen(inputs, targets)
 
     def forward(self, batch: LabelledSeen) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         """Return the cross-entropy over the recordings of all processes, and the top-1 accuracy."""
-        targets = batch.targets.to(self._device())
+        targets = batch.targets
         frames = self.frames(self.encoder, self.format, *batch.inputs)
         logits = self.linear(self.content(self.encoder, frames))
         hits = (logits.detach().argmax(dim=1) == targets).float().mean()
