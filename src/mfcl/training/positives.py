@@ -55,20 +55,35 @@ class Neighbourhood(nn.Module):
         drawn = self.members[self.near.cpu().numpy()[place, choice]]
         return np.where(known, drawn, recordings)
 
-    def relations(self, recordings: Int64[np.ndarray, " items"]) -> Related:
-        """Return the positive pairs among recordings, and the pairs never used as negatives; duplicates are allowed."""
-        place, known = self._places(recordings)
-        near = self.near.cpu().numpy()[place[known]]
-        items, kept = near.shape
-        order = np.broadcast_to(np.arange(kept, 0, -1, dtype=np.int32), near.shape)  # the nearest has the highest value
-        edges = np.arange(0, items * kept + 1, kept)
-        listed = sparse.csr_matrix((order.ravel(), near.ravel(), edges), shape=(items, len(self.members)))
-        found = np.zeros((len(recordings), len(recordings)), dtype=np.int32)
-        found[np.ix_(known, known)] = listed[:, place[known]].toarray()
-        found = np.maximum(found, found.T)
-        itself = recordings[:, None] == recordings
-        same = (found > kept - self.positives) | itself
+    def relations(
+        self, recordings: Int64[np.ndarray, " items"], *, own: Int64[np.ndarray, " rows"] | None = None
+    ) -> Related:
+        """Return the positive pairs among recordings, and the pairs never used as negatives; duplicates are allowed.
+
+        Args:
+            recordings: The recordings of a batch.
+            own: Return only the rows of the recordings at these places; default: of all.
+        """
+        rows = recordings if own is None else recordings[own]
+        there, back = self._listed(rows, recordings), self._listed(recordings, rows)
+        found = np.maximum(there.toarray(), back.T.toarray())
+        itself = rows[:, None] == recordings
+        same = (found > self.near.shape[1] - self.positives) | itself
         return Related(torch.from_numpy(same), torch.from_numpy((found > 0) | itself))
+
+    def _listed(
+        self, recordings: Int64[np.ndarray, " rows"], others: Int64[np.ndarray, " columns"]
+    ) -> sparse.csr_matrix:
+        """Return a matrix (recordings, others) of who is in whose list: the nearest has the highest value."""
+        place, known = self._places(recordings)
+        other, other_known = self._places(others)
+        nobody, no_place = len(self.members), len(self.members) + 1  # columns beyond those of the members
+        near = np.where(known[:, None], self.near.cpu().numpy()[place], nobody)
+        rows, kept = near.shape
+        order = np.broadcast_to(np.arange(kept, 0, -1, dtype=np.int32), near.shape)
+        edges = np.arange(0, rows * kept + 1, kept) if kept else np.zeros(rows + 1, dtype=np.int64)
+        listed = sparse.csr_matrix((order.ravel(), near.ravel(), edges), shape=(rows, no_place + 1))
+        return listed[:, np.where(other_known, other, no_place)]
 
     def _places(
         self, recordings: Int64[np.ndarray, " items"]

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
-from mfcl.core.distributed import broadcast, gather, is_main
+from mfcl.core.distributed import broadcast, gather, is_main, own_rows
 from mfcl.core.memory import HELD, give_back
 from mfcl.data.store import Store
 from mfcl.embeddings.diffusion import powered_cosine_graph
@@ -238,12 +238,14 @@ class Pretrain(Task):
         return projections(embeddings, self.heads, self.recipe.model.neck)
 
     def _relations(self, hood: Neighbourhood | None, *of: Int64[np.ndarray, " batch"]) -> Related | None:
-        """Return the positive pairs among recordings of all processes: of first views, then of second views."""
+        """Return the positive pairs of this process's recordings with those of all: first views, then second views."""
         if hood is None:
             return None
-        device = self._device()
-        sides = (gather(torch.from_numpy(side).to(device)) for side in of)
-        related = hood.relations(torch.cat(list(sides)).cpu().numpy())
+        device, mine = self._device(), own_rows(len(of[0]))
+        sides = [gather(torch.from_numpy(side).to(device)) for side in of]
+        places = np.arange(sum(map(len, sides))).reshape(len(sides), -1)
+        own = None if mine is None else places[:, mine].ravel()
+        related = hood.relations(torch.cat(sides).cpu().numpy(), own=own)
         return Related(related.same.to(device), related.ambiguous.to(device))
 
     def _speaker_loss(self, batch: Seen, *views: Mapping[str, Frames]) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
