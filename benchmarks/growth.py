@@ -34,8 +34,11 @@ def measure(*, tiny: bool = False) -> dict[str, Any]:
             recordings = write_recordings(Path(folder) / str(size), size, seconds=0.2)
             for work in list(WORKS)[:2] if tiny else WORKS:
                 found.setdefault(work, {})[size] = _alone(work, recordings, size)
-        batches = {size: _alone(LOSS, Path(folder), size) for size in (BATCHES[:1] if tiny else BATCHES)}
-    return {"works": found, "loss": batches}
+        batches, shares = (
+            {size: _alone(work, Path(folder), size) for size in (BATCHES[:1] if tiny else BATCHES)}
+            for work in (LOSS, SHARE)
+        )
+    return {"works": found, "loss": batches, "share": shares}
 
 
 def _alone(work: str, recordings: Path, size: int) -> dict[str, float]:
@@ -47,7 +50,7 @@ def _alone(work: str, recordings: Path, size: int) -> dict[str, float]:
 
 def child(work: str, recordings: Path, size: int) -> dict[str, float]:
     """Do one work; return its seconds and the process's peak memory in MB."""
-    ready = {**WORKS, LOSS: _loss}[work](recordings, size)
+    ready = {**WORKS, LOSS: _loss, SHARE: _share}[work](recordings, size)
     start = time.perf_counter()
     ready()
     return {"seconds": time.perf_counter() - start, "peak_mb": peak_mb()}
@@ -74,10 +77,14 @@ def _steps(recordings: Path, size: int) -> Work:
     return trial.some_steps
 
 
-def _loss(_: Path, size: int) -> Work:
+def _share(recordings: Path, size: int) -> Work:
+    return _loss(recordings, size, slice(0, size // PROCESSES))
+
+
+def _loss(_: Path, size: int, own: slice | None = None) -> Work:
     def both_ways() -> None:
         views = torch.randn(2, size, 128).requires_grad_()
-        nt_xent(views[0], views[1], 0.1).backward()
+        nt_xent(views[0], views[1], 0.1, own=own).backward()
 
     both_ways()  # a process's first product takes longer
     return both_ways
@@ -86,6 +93,8 @@ def _loss(_: Path, size: int) -> Work:
 WORKS = {"scan and store": _open, "embedding": _embedding, "neighbours": _neighbours, "pre-training steps": _steps}
 """Name -> what gets it ready and returns what is timed; each grows with the recordings."""
 LOSS = "loss forward and backward"
+PROCESSES = 8
+SHARE = f"loss forward and backward, the rows of one of {PROCESSES} processes"
 
 
 def peak_mb() -> float:
@@ -104,7 +113,7 @@ def rows(found: dict[str, Any]) -> list[tuple[str, str]]:
             f"growth, {work}, by {of}",
             "; ".join(f"{n}: {1000 * one['seconds']:.0f} ms, {one['peak_mb']:.0f} MB" for n, one in sizes.items()),
         )
-        for of, works in (("recordings", found["works"]), ("batch", {LOSS: found["loss"]}))
+        for of, works in (("recordings", found["works"]), ("batch", {LOSS: found["loss"], SHARE: found["share"]}))
         for work, sizes in works.items()
     ]
 

@@ -3,15 +3,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from mfcl.core import distributed
+from mfcl.embeddings.diffusion import powered_cosine_graph
 from mfcl.errors import TrainingError
 from mfcl.models.losses import ContrastiveLoss, LossSettings
+from mfcl.training.positives import Neighbourhood
 
 ITEMS, SAMPLES = 8, 12
+RECORDINGS = np.array([3, 11, 3, 40, 57, 98, 120, 199])
 
 WORKER = """
 import sys
@@ -20,7 +24,8 @@ import torch
 from torch.nn.parallel import DistributedDataParallel
 from mfcl.core import distributed
 sys.path.insert(0, sys.argv[1])
-from test_distributed import Pair, batch, ITEMS
+from test_distributed import ITEMS, Pair, batch, neighbourhood
+from test_losses import Largest
 folder = Path(sys.argv[2])
 assert distributed.start("cpu", meeting=(folder / "meeting").as_uri()) == torch.device("cpu")
 number, count = distributed.rank(), distributed.processes()
@@ -28,12 +33,18 @@ share = slice(number * ITEMS // count, (number + 1) * ITEMS // count)
 model = DistributedDataParallel(Pair())
 loss = model(*(part[share] for part in batch()))
 loss.backward()
+hood = neighbourhood()
+near = DistributedDataParallel(Pair())
+with Largest() as largest:
+    near_loss = near(*(part[share] for part in batch()), hood)
+    near_loss.backward()
 rows = torch.full((2, 1), float(number))
 x = torch.tensor([1.0 + number], requires_grad=True)
 y = distributed.all_reduce_sum(x)
 (y * (3.0 + number)).sum().backward()
 torch.save({
     "loss": loss.detach(), "gradients": [p.grad for p in model.parameters()], "gathered": distributed.gather(rows),
+    "near_loss": near_loss.detach(), "near_gradients": [p.grad for p in near.parameters()], "largest": largest.values,
     "y": y.detach(), "x": x.grad, "count": count, "main": distributed.is_main(),
 }, folder / f"{number}.pt")
 distributed.barrier()
@@ -51,13 +62,27 @@ class Pair(nn.Module):
             self.wave, self.mel = nn.Linear(SAMPLES, 5), nn.Linear(SAMPLES, 5, bias=False)
         self.loss = ContrastiveLoss(LossSettings(terms="inter+intra", learned=True))
 
-    def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    def forward(self, a: torch.Tensor, b: torch.Tensor, hood: Neighbourhood | None = None) -> torch.Tensor:
         views = [{"wave": self.wave(x), "mel": self.centred(self.mel(x))} for x in (a, b)]
-        loss: torch.Tensor = self.loss(*views)[0]
+        related = None
+        if hood is not None:
+            first, second = RECORDINGS, RECORDINGS[::-1].copy()
+            mine = distributed.own_rows(len(a))
+            places = torch.arange(2 * ITEMS).reshape(2, ITEMS)
+            own = None if mine is None else places[:, mine].flatten()
+            related = hood.relations(torch.from_numpy(np.concatenate([first, second])), own=own)
+        loss: torch.Tensor = self.loss(*views, related)[0]
         return loss
 
     def centred(self, x: torch.Tensor) -> torch.Tensor:
         return x - distributed.all_reduce_sum(x.sum(dim=0)) / ITEMS
+
+
+def neighbourhood() -> Neighbourhood:
+    made = Neighbourhood(200, positives=5, ambiguous=20, seed=0)
+    vectors = np.random.default_rng(2).standard_normal((200, 6)).astype(np.float32)
+    made.renew(powered_cosine_graph(vectors))
+    return made
 
 
 def batch() -> tuple[torch.Tensor, torch.Tensor]:
@@ -89,6 +114,26 @@ def test_two_processes_give_one_processs_loss_and_gradients(reports: list[dict[s
         for gradient, reference in zip(report["gradients"], wanted, strict=True):
             assert float(gradient.norm() / reference.norm()) == pytest.approx(1, abs=1e-5)
             assert torch.allclose(gradient, reference, rtol=1e-4, atol=1e-7)
+
+
+def test_with_neighbours_as_positives_two_processes_give_one_processs_gradients(
+    reports: list[dict[str, object]],
+) -> None:
+    alone = Pair()
+    loss = alone(*batch(), neighbourhood())
+    loss.backward()
+    assert float(neighbourhood().relations(torch.from_numpy(RECORDINGS)).same.sum()) > ITEMS
+    wanted = [parameter.grad for parameter in alone.parameters()]
+    for report in reports:
+        assert torch.allclose(report["near_loss"], loss, rtol=1e-6)
+        for gradient, reference in zip(report["near_gradients"], wanted, strict=True):
+            assert float(gradient.norm() / reference.norm()) == pytest.approx(1, abs=1e-5)
+            assert torch.allclose(gradient, reference, rtol=1e-4, atol=1e-7)
+
+
+def test_each_process_holds_the_rows_of_its_own_views_only(reports: list[dict[str, object]]) -> None:
+    views = 4 * ITEMS  # two crops in two formats
+    assert [report["largest"] for report in reports] == [views // 2 * views] * 2
 
 
 def test_gather_brings_all_rows_in_the_order_of_ranks(reports: list[dict[str, object]]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from mfcl import cli
 
 ROOT = Path(__file__).parents[1]
-DOCS = ("use-elsewhere.md",)
+DOCS = ("use-elsewhere.md", "scale.md")
 
 
 @pytest.mark.parametrize("name", DOCS)

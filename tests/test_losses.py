@@ -5,12 +5,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from mfcl.errors import RecipeError
 from mfcl.models.losses import (
     TERMS,
     ContrastiveLoss,
     LossSettings,
+    OwnRows,
     Related,
     chance_loss,
     many_positives,
@@ -249,3 +251,68 @@ def test_all_views_of_related_recordings_attract_each_other(terms: str, views: i
 def test_neighbours_that_cannot_be_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(RecipeError, match=r"loss\.neighbours"):
         LossSettings(**wrong)  # type: ignore[arg-type]
+
+
+def shares(items: int, count: int) -> list[slice]:
+    return [slice(items * share // count, items * (share + 1) // count) for share in range(count)]
+
+
+@pytest.mark.parametrize("count", [2, 3, 6])
+def test_the_mean_over_shares_of_rows_is_the_whole_loss_and_its_gradient(count: int) -> None:
+    a, b = (drawn(6, 4, seed).requires_grad_() for seed in (0, 1))
+    whole = nt_xent(a, b, 0.2)
+    parts = torch.stack([nt_xent(a, b, 0.2, own=own) for own in shares(6, count)])
+    assert torch.allclose(parts.mean(), whole, rtol=1e-6)
+    wanted, found = torch.autograd.grad(whole, (a, b)), torch.autograd.grad(parts.mean(), (a, b))
+    for left, right in zip(found, wanted, strict=True):
+        assert torch.allclose(left, right, atol=1e-7)
+    hits = torch.stack([top1_accuracy(a, a + 0.8 * b, own=own) for own in shares(6, count)])
+    assert float(hits.mean()) == pytest.approx(float(top1_accuracy(a, a + 0.8 * b)))
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_shares_of_rows_with_many_positives_are_the_whole_loss(count: int) -> None:
+    views, of = drawn(16, 5, 3).requires_grad_(), torch.arange(8).repeat(2)
+    relation = related(8, [(0, 5), (2, 3)], [(1, 4), (6, 7)])
+    whole = many_positives(views, relation, of, 0.3)
+    found = []
+    for own in shares(8, count):
+        rows = Related(relation.same[own], relation.ambiguous[own])
+        places = torch.arange(16).reshape(2, 8)[:, own]
+        mine = OwnRows(places.flatten(), torch.arange(places.shape[1]).repeat(2))
+        found.append(many_positives(views, rows, of, 0.3, own=mine))
+    mean = torch.stack(found).mean()
+    assert torch.allclose(mean, whole, rtol=1e-6)
+    left, right = (torch.autograd.grad(loss, views)[0] for loss in (mean, whole))
+    assert torch.allclose(left, right, atol=1e-7)
+
+
+class Largest(TorchDispatchMode):
+    """Keeps the number of values of the largest tensor that is made, indices aside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.values = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        made = function(*args, **(kwargs or {}))
+        for one in made if isinstance(made, tuple | list) else (made,):
+            if isinstance(one, Tensor) and one.dtype != torch.int64:
+                self.values = max(self.values, one.numel())
+        return made
+
+
+@pytest.mark.parametrize("own", [4, 8, 16])
+def test_memory_of_a_share_grows_with_its_rows_not_with_the_square_of_all(own: int) -> None:
+    items, dim = 64, 8
+    a, b = (drawn(items, dim, seed).requires_grad_() for seed in (0, 1))
+    with Largest() as largest:
+        nt_xent(a, b, 0.1, own=slice(0, own)).backward()
+        top1_accuracy(a, b, own=slice(0, own))
+    assert largest.values == max(2 * own * 2 * items, 2 * items * dim)
+    views, of = torch.cat([a, b]), torch.arange(items).repeat(2)
+    relation = Related(torch.eye(items, dtype=torch.bool)[:own], torch.eye(items, dtype=torch.bool)[:own])
+    mine = OwnRows(torch.arange(items).repeat(2).reshape(2, -1)[:, :own].flatten(), torch.arange(own).repeat(2))
+    with Largest() as largest:
+        many_positives(views, relation, of, 0.1, own=mine).backward()
+    assert largest.values == max(2 * own * 2 * items, 2 * items * dim)

@@ -46,6 +46,19 @@ def test_relations_are_those_of_the_lists_both_ways():
     assert not related.same[0, 5]
 
 
+def test_rows_of_some_recordings_are_those_of_all():
+    found = made(1000, positives=5, ambiguous=20)
+    found.renew(powered_cosine_graph(vectors(len(found.members))))
+    recordings = np.concatenate([np.random.default_rng(0).permutation(1000)[:60], found.members[found.near[3, :4]]])
+    recordings = torch.from_numpy(recordings)
+    whole, own = found.relations(recordings), torch.tensor([60, 3, 17, 61, 0])
+    some = found.relations(recordings, own=own)
+    assert torch.equal(some.same, whole.same[own])
+    assert torch.equal(some.ambiguous, whole.ambiguous[own])
+    assert whole.same.sum() > len(recordings)
+    assert torch.equal(whole.same, whole.same.T)
+
+
 def test_before_they_are_looked_for_each_recording_has_itself_alone():
     found = made()
     assert (found.partners(np.arange(200), 0) == np.arange(200)).all()

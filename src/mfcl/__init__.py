@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mfcl.data.manifest import Manifest, Recording
     from mfcl.data.scanning import scan
     from mfcl.embedder import Embedder, embed, load
+    from mfcl.embedding_parts import embed_parts
     from mfcl.embeddings.table import Embeddings, load_embeddings
     from mfcl.errors import MfclError
     from mfcl.exporting import export_onnx
@@ -56,6 +57,7 @@ _MODULES = {
     "compare": "studies.comparing",
     "draw_held_out": "labelling",
     "embed": "embedder",
+    "embed_parts": "embedding_parts",
     "estimate": "labelling",
     "fit_classifier": "labelling",
     "fit_on": "classification",
@@ -97,6 +99,7 @@ __all__ = [
     "compare",
     "draw_held_out",
     "embed",
+    "embed_parts",
     "estimate",
     "export_onnx",
     "fit_classifier",

@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -75,44 +76,90 @@ def embed(
     Raises:
         MfclError: no recording could be embedded, or (`strict`) a file could not be read.
     """
-    step = _step(window, hop)
-    loaded = _checkpoint(model)
-    bounds = part_bounds(loaded.model, format)
+    asked = Asked(format, part, whiten, window, hop_seconds(window, hop), batch)
+    loaded = checkpoint_of(model)
+    part_bounds(loaded.model, format)  # refuses an unknown format before anything is read
     manifest = data if isinstance(data, Manifest) else _manifest(data, data_root)
     for note in manifest.notes:
         print(f"note: {printable(note)}", file=sys.stderr)  # noqa: T201
     if not (isinstance(model, Embedder) and device == "auto"):  # an Embedder stays on the device it was loaded to
         loaded.model.to(pick_device(device))
-    preparation, left_out = loaded.recipe.preparation, LeftOut(strict)
-    chunks = (
-        whole_recordings(manifest, preparation, left_out)
-        if window is None
-        else recording_windows(manifest, preparation, left_out, window=window, hop=step)
-    )
-    vectors: list[Float32[np.ndarray, "items dim"]] = []
-    places: list[tuple[int, float, float]] = []  # for each vector: recording index, start and end in seconds
+    left_out = LeftOut(strict)
     with progress_bar(total=len(manifest), what="embedding", unit="clips", shown=progress) as bar:
-        for pieces in chunks:
-            clips = Listed([piece.samples for piece in pieces])
-            vectors.append(embed_clips(loaded.model, clips, preparation.sample_rate, format=format, batch=batch))
-            for piece in pieces:
-                end = piece.start + len(piece.samples) / preparation.sample_rate
-                places.append((piece.recording, piece.start, end))
-            bar.update(pieces[-1].recording + 1 - bar.n)
-            del pieces, clips  # freed before the next chunk is decoded, so that only one is in memory
-        bar.update(len(manifest) - bar.n)  # skipped recordings at the end yield no chunk
+        found = embed_recordings(loaded, manifest, left_out, asked, bar=bar)
     left_out.write(None if failures is None else Path(failures))
-    if not vectors:
+    if not len(found):
         first = left_out.reasons[0][1] if left_out.reasons else "none"
         raise AudioError(f"{manifest.root}: no recording could be read; the first: {first}")
+    return found
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of embeddings; see `embed`."""
+
+    format: Format = "both"
+    part: str | None = None
+    whiten: bool = False
+    window: int | float | None = None
+    hop: int | float = 0.0
+    batch: int = 64
+
+
+def embed_recordings(
+    loaded: Checkpoint,
+    manifest: Manifest,
+    left_out: LeftOut,
+    asked: Asked,
+    *,
+    bar: Any,
+    label_names: Sequence[str] | None = None,
+    digest: str | None = None,
+) -> Embeddings:
+    """Embed the recordings of a manifest on the model's device; there may be none that can be read.
+
+    Args:
+        loaded: The model.
+        manifest: The recordings.
+        left_out: Collects recordings that cannot be read.
+        asked: What to embed them as.
+        bar: Progress bar that counts recordings.
+        label_names: Labels of the result; default: those of the recordings.
+        digest: The model's digest; default: it is computed from its files.
+    """
+    preparation = loaded.recipe.preparation
+    chunks = (
+        whole_recordings(manifest, preparation, left_out)
+        if asked.window is None
+        else recording_windows(manifest, preparation, left_out, window=asked.window, hop=asked.hop)
+    )
+    format, bounds = asked.format, part_bounds(loaded.model, asked.format)
+    vectors = [np.zeros((0, max(stop for _, stop in bounds.values())), dtype=np.float32)]
+    places: list[tuple[int, float, float]] = []  # for each vector: recording index, start and end in seconds
+    counted = 0
+    for pieces in chunks:
+        clips = Listed([piece.samples for piece in pieces])
+        vectors.append(embed_clips(loaded.model, clips, preparation.sample_rate, format=format, batch=asked.batch))
+        for piece in pieces:
+            end = piece.start + len(piece.samples) / preparation.sample_rate
+            places.append((piece.recording, piece.start, end))
+        bar.update(pieces[-1].recording + 1 - counted)
+        counted = pieces[-1].recording + 1
+        del pieces, clips  # freed before the next chunk is decoded, so that only one is in memory
+    bar.update(len(manifest) - counted)  # skipped recordings at the end yield no chunk
     chosen = np.array([recording for recording, _, _ in places], dtype=np.int64)
-    ids, labels = manifest.ids[chosen], {name: manifest.column(name)[chosen] for name in manifest.label_names}
-    if window is not None:
-        starts, ends = (np.array([repr(round(float(place[side]), 6)) for place in places]) for side in (1, 2))
-        ids = np.array([f"{name}@{start}" for name, start in zip(ids, starts, strict=True)])
+    names = manifest.label_names if label_names is None else label_names
+    labels = {name: np.array([one.label(name) for one in manifest])[chosen] for name in names}
+    ids = manifest.ids[chosen]
+    if asked.window is not None:
+        starts, ends = (
+            np.array([repr(round(float(place[side]), 6)) for place in places], dtype=np.str_) for side in (1, 2)
+        )
+        ids = np.array([f"{name}@{start}" for name, start in zip(ids, starts, strict=True)], dtype=np.str_)
         labels |= {"start": starts, "end": ends}
-    found = Embeddings(np.concatenate(vectors), ids, labels, bounds, manifest.splits[chosen], model_digest(loaded))
-    return _wanted(found, loaded, part, whiten=whiten)
+    digest = model_digest(loaded) if digest is None else digest
+    found = Embeddings(np.concatenate(vectors), ids, labels, bounds, manifest.splits[chosen], digest)
+    return _wanted(found, loaded, asked.part, whiten=asked.whiten)
 
 
 class Windows(NamedTuple):
@@ -249,7 +296,7 @@ class Embedder:
         Example:
             ``vectors, starts, ends = model.encode_windows("dawn.flac", window=3.0)``
         """
-        rate, step = self._rate(sample_rate), _step(window, hop)
+        rate, step = self._rate(sample_rate), hop_seconds(window, hop)
         whole = self._prepared(sound, "array", rate, self.recipe.preparation.uncut)
         size, stride = window_samples(window, step, self.sample_rate)
         first = window_starts(len(whole), size, stride)
@@ -308,7 +355,8 @@ def load(folder: str | Path, *, device: str = "auto") -> Embedder:
     return Embedder(load_checkpoint(Path(folder)), device=device)
 
 
-def _checkpoint(given: Checkpoint | Embedder | str | Path) -> Checkpoint:
+def checkpoint_of(given: Checkpoint | Embedder | str | Path) -> Checkpoint:
+    """Return a model that is loaded, or load it from its folder."""
     if isinstance(given, Embedder):
         return given.checkpoint
     return given if isinstance(given, Checkpoint) else load_checkpoint(Path(given))
@@ -325,7 +373,7 @@ def _manifest(data: str | Path | Sequence[str | Path] | np.ndarray, data_root: P
     return Manifest(tuple(Recording(str(file), Path(file)) for file in files), Path())
 
 
-def _step(window: int | float | None, hop: int | float | None) -> int | float:
+def hop_seconds(window: int | float | None, hop: int | float | None) -> int | float:
     """Check window and hop, and return the hop in seconds: by default half a window."""
     if window is None:
         if hop is not None:

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float64, Int64, Shaped
 
 from mfcl.audio.windows import check_window
-from mfcl.classification.sources import Data, is_embeddings, manifest_of, model_of, opened
+from mfcl.classification.sources import Data, is_embeddings, manifest_of, model_of, opened_in_blocks
 from mfcl.data.decoding import LeftOut, Piece, recording_windows, whole_recordings
 from mfcl.data.manifest import Manifest
 from mfcl.embedder import Embedder
@@ -52,7 +52,8 @@ def classify(
 
     Args:
         classifier: A classifier, or its folder.
-        data: Recordings or embeddings: a file, a folder, a manifest, or an `.npz` file of `mfcl embed`.
+        data: Recordings or embeddings: a file, a folder, a manifest, or an `.npz` file or a folder of parts
+            of `mfcl embed`.
         model: The classifier's model; default: where it was when the classifier was fitted.
         least: Least probability of an answer; below it a recording is `unknown`.
         data_root: For a manifest: the folder of the recordings, if they were moved.
@@ -64,10 +65,8 @@ def classify(
     """
     made = _loaded(classifier)
     if is_embeddings(data):
-        table = opened(data)
-        starts, ends = (_seconds(table, name) for name in ("start", "end"))
-        found = made.predict(table, least=least)
-        return Answers(table.ids, np.full(len(table), ""), found, starts, ends)
+        answers = [_told(made, table, least) for table in opened_in_blocks(data)]
+        return answers[0] if len(answers) == 1 else _together(answers)
     hearing, skipped = _Hearing(made, model_of(made, model, device), least), left_out or LeftOut()
     manifest = manifest_of(data, data_root)
     some, places = [], []
@@ -80,6 +79,23 @@ def classify(
         raise _none_read(manifest, skipped)
     chosen = np.array(places, dtype=np.int64)
     return Answers(manifest.ids[chosen], _paths(manifest)[chosen], _joined(some))
+
+
+def _told(made: LabelClassifier, table: Embeddings, least: int | float) -> Answers:
+    starts, ends = (_seconds(table, name) for name in ("start", "end"))
+    return Answers(table.ids, np.full(len(table), ""), made.predict(table, least=least), starts, ends)
+
+
+def _together(answers: list[Answers]) -> Answers:
+    """Join the answers for blocks of embeddings."""
+    if not answers:
+        raise MeasureError("embeddings: wanted one vector or more, got none")
+    starts, ends = (
+        None if any(side is None for side in sides) else np.concatenate([side for side in sides if side is not None])
+        for sides in ([one.starts for one in answers], [one.ends for one in answers])
+    )
+    ids, paths = (np.concatenate([getattr(one, name) for one in answers]) for name in ("ids", "paths"))
+    return Answers(ids, paths, _joined([one.predictions for one in answers]), starts, ends)
 
 
 def classify_windows(

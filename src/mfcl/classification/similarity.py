@@ -6,17 +6,25 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from mfcl.classification.sources import Data, check_same_model, is_embeddings, manifest_of, opened, vectors_of
+from mfcl.classification.sources import (
+    Data,
+    check_same_model,
+    is_embeddings,
+    manifest_of,
+    opened_in_blocks,
+    vectors_of,
+)
 from mfcl.core.random import generator
 from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest import Manifest
 from mfcl.data.store import open_store
 from mfcl.embedder import Embedder, load
 from mfcl.embeddings import alignment
+from mfcl.embeddings.blocks import Blocks
 from mfcl.embeddings.nearest import top_k
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError, MfclError, check_number, one_of
-from mfcl.labelling.features import fit_features, has_landmarks, ordered_kinds
+from mfcl.labelling.features import Features, fit_features_of_blocks, has_landmarks, ordered_kinds
 from mfcl.models.inference import part_bounds
 from mfcl.recipe import Recipe
 from mfcl.training.neighbour_search import sound_frames
@@ -65,7 +73,7 @@ def similar(
     median; landmarks have alignment in the embedding already.
 
     Args:
-        source: Embeddings of the recordings (or their `.npz` file), or a model.
+        source: Embeddings of the recordings (or their `.npz` file or folder of parts), or a model.
         clip: A file, or the id of one of the recordings, which is then left out.
         data: The recordings; default for a model: those that it was trained on.
         model: For embeddings: their model, to embed a file with.
@@ -83,23 +91,21 @@ def similar(
     hearing = _model(source, model, device)
     recordings = _recordings(source, data, hearing, data_root)
     if isinstance(source, Embeddings) or (isinstance(source, str | Path) and is_embeddings(source)):
-        table = opened(source)
+        blocks = opened_in_blocks(source)
     elif recordings is None:
         raise MfclError("similar: wanted recordings to search in; name them (--in)")
     else:
-        table = vectors_of(recordings, hearing, progress=progress)
-    kinds = fit_features(table)
+        blocks = opened_in_blocks(vectors_of(recordings, hearing, progress=progress))
+    kinds = fit_features_of_blocks(blocks)
     names = ordered_kinds(kinds, aligned=False)
     if part is not None and part not in names:
         raise MeasureError(f"similar: {one_of('part', part, names)}")
     chosen = next(one for one in kinds if one.name == (part or names[0]))
-    own = np.flatnonzero(table.ids == str(clip))
-    query = table.select(own[:1]) if len(own) else _embedded(clip, table, hearing)
-    others = np.flatnonzero(table.ids != str(clip))
-    if not len(others):
+    own = _places_of(str(clip), blocks)
+    query = blocks.select(own[:1]) if len(own) else _embedded(clip, blocks, hearing)
+    near, far = _ranked(chosen, query, blocks, own)
+    if not len(near):
         raise MeasureError("similar: wanted other recordings to search in, got none")
-    ranks, cosines = top_k(chosen(query), chosen(table.select(others)), len(others))
-    near, far = others[ranks[0]], np.maximum(1 - cosines[0], 0)
     kept = min(max(count, CANDIDATES), len(near))
     places, distances, aligned = near[:kept], far[:kept], None
     aligns = recordings is not None and hearing is not None and not has_landmarks(kinds) if align is None else align
@@ -107,17 +113,18 @@ def similar(
         if recordings is None or hearing is None:
             raise MfclError("similar: wanted the recordings and the model to align with; give --in and --model")
         drawn = generator(0, "similar").permutation(near)[:USUAL]
-        every = np.concatenate([places, drawn])
-        found = _aligned(clip if not len(own) else None, table, own, every, recordings, hearing.recipe)
+        every = blocks.select(np.concatenate([places, drawn])).ids.tolist()
+        found = _aligned(clip, str(query.ids[0]) if len(own) else None, every, recordings, hearing.recipe)
         units = (max(float(np.median(far)), 1e-9), max(float(np.median(found[kept:])), 1e-9))
         order = np.argsort(distances / units[0] + found[:kept] / units[1], kind="stable")
         places, distances, aligned = places[order], distances[order], found[:kept][order]
+    table = blocks.select(places[:count])
     return [
         Similar(
-            str(table.ids[place]), float(distances[rank]), None if aligned is None else float(aligned[rank]),
-            {name: str(column[place]) for name, column in table.labels.items() if column[place]},
+            str(table.ids[rank]), float(distances[rank]), None if aligned is None else float(aligned[rank]),
+            {name: str(column[rank]) for name, column in table.labels.items() if column[rank]},
         )
-        for rank, place in enumerate(places[:count].tolist())
+        for rank in range(len(table))
     ]  # fmt: skip
 
 
@@ -144,10 +151,35 @@ def _recordings(source: object, data: Data | None, hearing: Embedder | None, dat
     return manifest_of(listed, data_root)
 
 
-def _embedded(clip: str | Path, table: Embeddings, hearing: Embedder | None) -> Embeddings:
+def _places_of(name: str, blocks: Blocks) -> Int64[np.ndarray, " places"]:
+    """Return the places of the items with an id."""
+    found, start = [], 0
+    for block in blocks:
+        found.append(np.flatnonzero(block.ids == name) + start)
+        start += len(block)
+    return np.concatenate(found)
+
+
+def _ranked(
+    features: Features, query: Embeddings, blocks: Blocks, own: Int64[np.ndarray, " _"]
+) -> tuple[Int64[np.ndarray, " others"], Float64[np.ndarray, " others"]]:
+    """Return the places of all items but `own`, nearest first, and their distances; 16 bytes for each are kept."""
+    asked, near = features(query), []
+    for block in blocks:
+        ranks, cosines = top_k(asked, features(block), len(block))
+        near.append(np.empty(len(block), dtype=np.float64))
+        near[-1][ranks[0]] = cosines[0]
+    cosine = np.concatenate(near)
+    others = np.setdiff1d(np.arange(len(cosine)), own)
+    order = others[np.argsort(-cosine[others], kind="stable")]
+    return order, np.maximum(1 - cosine[order], 0)
+
+
+def _embedded(clip: str | Path, blocks: Blocks, hearing: Embedder | None) -> Embeddings:
     """Return the embedding of a file by the model of the embeddings."""
+    table = next(iter(blocks))
     if not Path(clip).is_file():
-        raise MfclError(f"{clip}: neither a file nor the id of one of the {len(table)} recordings, such as "
+        raise MfclError(f"{clip}: neither a file nor the id of one of the {len(blocks)} recordings, such as "
                         f"{table.ids[0]}")  # fmt: skip
     if hearing is None:
         raise MfclError(f"{clip}: wanted the model of the embeddings to hear it with; give --model")
@@ -158,22 +190,24 @@ def _embedded(clip: str | Path, table: Embeddings, hearing: Embedder | None) -> 
 
 
 def _aligned(
-    clip: str | Path | None,
-    table: Embeddings,
-    own: Int64[np.ndarray, " _"],
-    places: Int64[np.ndarray, " near"],
-    recordings: Manifest,
-    recipe: Recipe,
+    clip: str | Path, own: str | None, names: list[str], recordings: Manifest, recipe: Recipe
 ) -> Float64[np.ndarray, " near"]:
-    """Return the distances of the clip to the recordings at `places` by alignment."""
+    """Return the distances of a clip to recordings by alignment.
+
+    Args:
+        clip: The file of the clip, unless it is one of the recordings.
+        own: Its id, if it is one of the recordings.
+        names: Ids of the recordings to compare with.
+        recordings: All recordings.
+        recipe: How to prepare them.
+    """
     known = {name: place for place, name in enumerate(recordings.ids.tolist())}
-    names = [str(name) for name in table.ids[places]]
     missing = next((name for name in names if name not in known), None)
     if missing is not None:
         raise MfclError(f"similar: {missing!r} has embeddings, but is not among the recordings (--in); give the same")
     different = list(dict.fromkeys(names))  # a recording may be both near and drawn
     chosen = open_store(recordings.select([known[name] for name in different]), recipe.preparation, progress=False)
-    asked = recordings.select([known[str(table.ids[own[0]])]]) if clip is None else open_manifest(clip)
+    asked = open_manifest(clip) if own is None else recordings.select([known[own]])
     query = open_store(asked, recipe.preparation, progress=False)
     found = alignment.distances(sound_frames(query), sound_frames(chosen))[0]
     column = {name: place for place, name in enumerate(chosen.manifest.ids.tolist())}

@@ -8,6 +8,8 @@ from mfcl.checkpoint import model_digest
 from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest import Manifest
 from mfcl.embedder import Embedder, embed, load
+from mfcl.embeddings.blocks import Blocks, open_blocks
+from mfcl.embeddings.part_files import is_part_folder
 from mfcl.embeddings.table import Embeddings, load_embeddings
 from mfcl.errors import MeasureError, MfclError
 from mfcl.labelling import LabelClassifier
@@ -17,8 +19,10 @@ Data: TypeAlias = str | Path | Manifest | Embeddings | Sequence[str | Path]
 
 
 def is_embeddings(data: Data) -> bool:
-    """Return whether data are embeddings, or a file of them."""
-    return isinstance(data, Embeddings) or (isinstance(data, str | Path) and Path(data).suffix == ".npz")
+    """Return whether data are embeddings, a file of them, or a folder of parts."""
+    if not isinstance(data, str | Path):
+        return isinstance(data, Embeddings)
+    return Path(data).suffix == ".npz" or is_part_folder(data)
 
 
 def opened(data: Data) -> Embeddings:
@@ -27,6 +31,13 @@ def opened(data: Data) -> Embeddings:
         return data
     if isinstance(data, str | Path):
         return load_embeddings(data)
+    raise MeasureError(f"wanted embeddings or their file, got {type(data).__name__}")
+
+
+def opened_in_blocks(data: Data) -> Blocks:
+    """Return embeddings to be read block by block: the parts of a folder, or a table or file as one block."""
+    if isinstance(data, Embeddings | str | Path):
+        return open_blocks(data)
     raise MeasureError(f"wanted embeddings or their file, got {type(data).__name__}")
 
 

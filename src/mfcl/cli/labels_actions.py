@@ -8,6 +8,7 @@ from typing import Any
 
 from mfcl.core.console import printable
 from mfcl.core.files import check_file_place, check_folder_place, write_text
+from mfcl.embeddings.part_files import is_part_folder
 from mfcl.errors import MfclError
 
 MERGED = ("raven", "audacity", "rttm")
@@ -47,7 +48,8 @@ def _check_options(given: argparse.Namespace, *, fits: bool, events: bool) -> No
         )
     if fits and (given.window is not None or given.check is not None):
         raise MfclError("--window and --check are for a classifier: fit one, then give its folder")
-    if given.window is None and (given.hop is not None or events) and given.data.suffix != ".npz":
+    embedded = given.data.suffix == ".npz" or is_part_folder(given.data)
+    if given.window is None and (given.hop is not None or events) and not embedded:
         raise MfclError("--hop, --events, raven, audacity and rttm are for windows; give --window SECONDS too")
     if any(getattr(given, name) for name in MERGING) and not events:
         raise MfclError("--begin, --go-on, --shortest, --longest and --gap are for events; give --events too")

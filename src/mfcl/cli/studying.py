@@ -45,7 +45,8 @@ def add_commands(command: options.Command) -> None:
     )  # fmt: skip
     study.add_argument(
         "--also", action="append", metavar="NAME=FILE",
-        help="measure embeddings made elsewhere too: .npz, .npy, .csv, .parquet; a column id or path, then values",
+        help="measure embeddings made elsewhere too: .npz, .npy, .csv, .parquet or parts; a column id or path, then "
+        "values",
     )  # fmt: skip
     study.add_argument("--dry-run", action="store_true", help="print the plan with its time, and do nothing")
     options.data(study)
@@ -64,8 +65,8 @@ def add_commands(command: options.Command) -> None:
         "runs",
         type=options.path,
         nargs="+",
-        help="run folders, .npz or .parquet files, or controls (mfcc, logmel, hydra, spectrum, untrained, alignment); "
-        "differences are to the first",
+        help="run folders, .npz or .parquet files or folders of parts, or controls (mfcc, logmel, hydra, spectrum, "
+        "untrained, alignment); differences are to the first",
     )
     compare.add_argument("--part", default="", help="of files, one format or part alone: wave, mel, words, voices")
     compare.add_argument("--data", type=options.path, help="recordings to measure on, instead of the first run's own")
@@ -124,13 +125,14 @@ def _report(given: argparse.Namespace) -> None:
 def _compare(given: argparse.Namespace) -> None:
     from mfcl.core.files import write_json
     from mfcl.core.machine import use_machine
+    from mfcl.embeddings.part_files import is_part_folder
     from mfcl.studies.comparing import compare, compare_files, compare_tables, is_control
 
     if given.out:
         check_file_place(given.out)
     use_machine(given.threads)
     models = [run for run in given.runs if not is_control(run)]
-    if models and all(run.suffix in (".npz", ".parquet") for run in models):
+    if models and all(run.suffix in (".npz", ".parquet") or is_part_folder(run) for run in models):
         found = compare_files(
             given.runs, label=given.label, speaker=given.speaker, part=given.part, seed=given.seed, data=given.data,
             cache=given.cache, data_root=given.data_root, progress=not given.quiet,

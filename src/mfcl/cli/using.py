@@ -5,7 +5,7 @@ import sys
 
 from mfcl.cli import options
 from mfcl.core.files import check_file_place, is_stream
-from mfcl.core.limits import MOST_BATCH
+from mfcl.core.limits import MOST_BATCH, MOST_PARTS
 from mfcl.errors import MfclError
 
 
@@ -18,11 +18,19 @@ def add_commands(command: options.Command) -> None:
         "--out",
         type=options.path,
         required=True,
-        help=".npz or .parquet file; bad files are named in OUT.failures.csv beside it",
+        help=".npz or .parquet file; bad files are named in OUT.failures.csv beside it. With --parts: a folder",
     )
+    parts = embed.add_argument_group("in parts", "for lists of any size; parts that are there are kept")
+    parts.add_argument(
+        "--parts", type=options.number(1, MOST_PARTS), metavar="N", help="write N part files into the folder --out"
+    )
+    parts.add_argument(
+        "--share", type=_share, metavar="I/N", help="make only every N-th part, beginning with the I-th (1 to N)"
+    )
+    parts.add_argument("--parquet", action="store_true", help="write .parquet part files instead of .npz")
     embed.add_argument("--format", choices=("wave", "mel", "both"), default="both")
     embed.add_argument(
-        "--part", choices=("words", "voices", "content", "speaker"),
+        "--part", type=_part, choices=("words", "voices", "content", "speaker"),
         help="one part of the embedding alone; content and speaker are other names of words and voices",
     )  # fmt: skip
     embed.add_argument("--window", type=float, metavar="SECONDS", help="embed windows of this length: one row each")
@@ -35,14 +43,17 @@ def add_commands(command: options.Command) -> None:
     options.quiet(embed)
 
     probe = command("probe", _probe, "measure labels and speakers in embeddings that have a split")
-    probe.add_argument("embeddings", type=options.path, help="an .npz or .parquet file of mfcl embed")
+    probe.add_argument("embeddings", type=options.path, help="an .npz or .parquet file, or parts, of mfcl embed")
     probe.add_argument("--label", help="label to predict; if left out, one with a usual name, or the only one")
     probe.add_argument("--speaker", help="label that names the speaker; if left out, one with a usual name")
     options.seed(probe)
 
     info = command("info", _info, "describe a model, an embeddings file or a recipe")
     info.add_argument(
-        "path", type=options.path, nargs="?", help="a run folder, a checkpoint folder, an .npz or a .parquet file"
+        "path",
+        type=options.path,
+        nargs="?",
+        help="a run folder, a checkpoint folder, an .npz or a .parquet file, or parts",
     )
     info.add_argument(
         "--recipe", nargs="?", const="default", metavar="NAME",
@@ -53,7 +64,15 @@ def add_commands(command: options.Command) -> None:
 def _embed(given: argparse.Namespace) -> None:
     from mfcl.core.machine import use_machine
     from mfcl.embedder import embed
+    from mfcl.embeddings.part_files import is_part_folder
 
+    if given.parts is not None:
+        _embed_parts(given)
+        return
+    if given.share is not None or given.parquet:
+        raise MfclError("--share and --parquet are about part files; give their number, too (--parts)")
+    if is_part_folder(given.out):
+        raise MfclError(f"{given.out}: it holds part files; give their number to go on (--parts), or another --out")
     check_file_place(given.out)
     name = f"{given.out.name.removesuffix('.npz').removesuffix('.parquet')}.failures.csv"
     failures = None if is_stream(given.out) else given.out.with_name(name)
@@ -66,6 +85,35 @@ def _embed(given: argparse.Namespace) -> None:
     found.save(given.out)
     rows = "recordings" if given.window is None else "windows"
     print(f"{given.out}: {found.vectors.shape[0]} {rows} x {found.vectors.shape[1]} values")
+
+
+def _embed_parts(given: argparse.Namespace) -> None:
+    from mfcl.core.machine import use_machine
+    from mfcl.embedding_parts import embed_parts
+
+    use_machine(given.threads)
+    done = embed_parts(
+        given.model, given.data, given.out, parts=given.parts, share=given.share or (1, 1), parquet=given.parquet,
+        format=given.format, part=given.part, whiten=given.whiten, batch=given.batch, window=given.window,
+        hop=given.hop, strict=given.strict, data_root=given.data_root, device=given.device, progress=not given.quiet,
+    )  # fmt: skip
+    left = f"{done.missing} are missing" if done.missing else f"all {done.parts} are there"
+    print(f"{done.folder}: {done.items} recordings in {done.parts} parts: {done.made} made, {done.kept} kept; {left}")
+
+
+def _part(text: str) -> str:
+    """Read the name of a part of an embedding for the parser."""
+    if "/" in text:
+        raise argparse.ArgumentTypeError(f"wanted words or voices; a share of part files is --share {text}")
+    return text
+
+
+def _share(text: str) -> tuple[int, int]:
+    """Read a share for the parser, such as 3/8: the third of eight."""
+    number, _, shares = text.partition("/")
+    if not (number.isdecimal() and shares.isdecimal() and 1 <= int(number) <= int(shares) <= MOST_PARTS):
+        raise argparse.ArgumentTypeError(f"wanted I/N, such as 3/8 for the third of eight shares, got {text!r}")
+    return int(number), int(shares)
 
 
 def _probe(given: argparse.Namespace) -> None:
@@ -119,13 +167,16 @@ def _info(given: argparse.Namespace) -> None:
 
         print(table(schema(load_recipe(given.recipe)), ["key", "type", "value", "bounds", "what it means"]))
         return
-    if given.path.suffix in (".npz", ".parquet"):
-        from mfcl.embeddings.table import load_embeddings
+    from mfcl.embeddings.part_files import is_part_folder
 
-        found = load_embeddings(given.path)
+    if given.path.suffix in (".npz", ".parquet") or is_part_folder(given.path):
+        from mfcl.embeddings.blocks import open_blocks
+
+        blocks = open_blocks(given.path)
+        count, found = len(blocks), next(iter(blocks), None) or blocks.whole()
         parts = ", ".join(f"{part} {size}" for part, size in found.sizes.items())
         rows = [
-            ("recordings", len(found)),
+            ("recordings", count),
             ("values", found.dim),
             ("parts", parts),
             ("labels", ", ".join(found.labels)),

@@ -1,8 +1,9 @@
 """Training in several processes: ranks, and differentiable gather and sum.
 
-Convention: every process computes the whole loss over the rows of all processes. The backward pass of `gather` and
-`all_reduce_sum` adds up the gradients of these equal losses. DistributedDataParallel then takes the mean over
-processes. The two factors cancel, so the gradient equals that of a single process.
+Convention: every process has the whole loss, the same number in each: the sum over processes (`all_reduce_sum`) of the
+terms of their own rows, which may depend on the rows of all (`gather`). The backward pass of both adds up the gradients
+of these equal losses. DistributedDataParallel then takes the mean over processes. The two factors cancel, so the
+gradient equals that of a single process.
 """
 
 import os
@@ -97,6 +98,15 @@ def gather(rows: Shaped[Tensor, "items ..."]) -> Shaped[Tensor, "all_items ..."]
         return rows
     gathered: Tensor = _Gather.apply(rows)  # type: ignore[no-untyped-call]
     return gathered
+
+
+def own_rows(items: int) -> slice | None:
+    """Return where this process's rows are among those that `gather` brings together; None for a single process.
+
+    Args:
+        items: Rows that each process gives.
+    """
+    return slice(rank() * items, (rank() + 1) * items) if processes() > 1 else None
 
 
 def all_reduce_sum(values: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:

@@ -8,3 +8,5 @@ MOST_PER_CLASS = 1_000_000
 """Labelled items per class."""
 MOST_SEEDS = 1000
 """Repetitions of a study, each with its own seed."""
+MOST_PARTS = 1_000_000
+"""Part files of embeddings."""

@@ -1,11 +1,13 @@
 """Read and write manifests as CSV files; read Raven selection tables."""
 
+import contextlib
 import csv
 import io
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +18,8 @@ from mfcl.data.relocation import relocated
 from mfcl.errors import ManifestError, one_of
 
 DELIMITERS = (",", "\t", ";")
+FIRST = 2**16
+"""Characters of a manifest by which its kind and its delimiter are known."""
 AUDACITY = re.compile(r"\d+[.,]\d+\t\d+[.,]\d+(\t|$)")
 """First line of an Audacity label file: a start, an end and a text."""
 
@@ -35,37 +39,57 @@ def read_manifest(csv_path: Path, *, data_root: Path | None = None) -> Manifest:
     Raises:
         ManifestError: no such file, or a row that cannot be used; the message names the line.
     """
+    with opened_rows(csv_path) as (table, rows):
+        read = tuple(table.recording(row, where) for where, row in rows if any(row))
+    if not read:
+        raise ManifestError(f"{csv_path}: a header, but no recording below it; add one per line")
+    table.check(csv_path)
+    manifest = Manifest(read, table.root, f"the manifest {csv_path.name}", table.notes())
+    if data_root is not None:
+        return relocated(manifest, data_root)
+    if not any(is_there(recording.path) for recording in read):
+        raise no_file_of(csv_path, len(read), read[0])
+    return manifest
+
+
+@contextlib.contextmanager
+def opened_rows(csv_path: Path) -> Iterator[tuple["Table", Iterator[tuple[str, list[str]]]]]:
+    """Open a manifest, and give the reader of its rows, and each row with its place in the file, one at a time.
+
+    Raises:
+        ManifestError: see `read_manifest`.
+    """
     try:
-        text = csv_path.read_bytes().decode("utf-8-sig")
+        with csv_path.open(newline="", encoding="utf-8-sig") as file:
+            begin = file.read(FIRST)
+            if AUDACITY.match(begin):
+                raise ManifestError(
+                    f"{csv_path}: this looks like an Audacity label file, which does not name its audio file; "
+                    "give a table with the columns path, start, end and label"
+                )
+            file.seek(0)
+            rows = csv.reader(file, strict=True, delimiter=_delimiter(begin))
+            try:
+                header = [name.strip() for name in next(rows, [])]
+                root = Path(os.path.abspath(csv_path)).parent  # noqa: PTH100  # unlike resolve, it keeps the names given
+                table = Table(read_columns(header, csv_path), header, root)
+                yield table, ((f"{csv_path}, line {rows.line_num}", row) for row in rows)
+            except csv.Error as error:
+                raise ManifestError(
+                    f"{csv_path}, line {rows.line_num}: not a CSV ({error}); save the table as CSV"
+                ) from error
     except OSError as error:
         raise ManifestError(f"{csv_path}: cannot be read ({error.strerror}); check the path") from error
     except UnicodeDecodeError as error:
         raise ManifestError(f"{csv_path}: not UTF-8 text ({error.reason}); save the table as CSV in UTF-8") from error
-    if AUDACITY.match(text):
-        raise ManifestError(
-            f"{csv_path}: this looks like an Audacity label file, which does not name its audio file; "
-            "give a table with the columns path, start, end and label"
-        )
-    rows = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=_delimiter(text))
-    root = Path(os.path.abspath(csv_path)).parent  # noqa: PTH100  # unlike resolve, it keeps the names given
-    try:
-        header = [name.strip() for name in next(rows, [])]
-        table = _Table(read_columns(header, csv_path), header, root)
-        read = tuple(table.recording(row, f"{csv_path}, line {rows.line_num}") for row in rows if any(row))
-    except csv.Error as error:
-        raise ManifestError(f"{csv_path}, line {rows.line_num}: not a CSV ({error}); save the table as CSV") from error
-    if not read:
-        raise ManifestError(f"{csv_path}: a header, but no recording below it; add one per line")
-    table.check(csv_path)
-    manifest = Manifest(read, root, f"the manifest {csv_path.name}", table.notes())
-    if data_root is not None:
-        return relocated(manifest, data_root)
-    if not any(is_there(recording.path) for recording in read):
-        raise ManifestError(
-            f"{csv_path}: none of its {len(read)} files exists, such as {read[0].path}; "
-            "paths are relative to the CSV's folder; if the recordings were moved, give their folder (data_root)"
-        )
-    return manifest
+
+
+def no_file_of(csv_path: Path, count: int, first: Recording) -> ManifestError:
+    """Return the error of a manifest none of whose files exists."""
+    return ManifestError(
+        f"{csv_path}: none of its {count} files exists, such as {first.path}; "
+        "paths are relative to the CSV's folder; if the recordings were moved, give their folder (data_root)"
+    )
 
 
 def write_manifest(manifest: Manifest, csv_path: Path, *, relative: bool = False) -> None:
@@ -152,16 +176,24 @@ def _delimiter(text: str) -> str:
 
 
 @dataclass
-class _Table:
+class Table:
     """Reader of the rows of a table; collects notes about them."""
 
     columns: Columns
     header: Sequence[str]
     root: Path
-    stripped: list[tuple[str, str]] = field(default_factory=list)
+    stripped: int = 0
+    first_stripped: tuple[str, str] = ("", "")
     files: set[str] = field(default_factory=set)
+    """Files of a Raven table."""
+
+    @cached_property
+    def raven(self) -> bool:
+        """Whether it is a Raven selection table."""
+        return is_raven(self.header)
 
     def recording(self, cells: list[str], where: str) -> Recording:
+        """Return the recording of a row; `where` names the row in messages."""
         if len(cells) > len(self.header):
             raise ManifestError(
                 f"{where}: {len(cells)} cells under {len(self.header)} columns; put quotes around a text with commas"
@@ -184,7 +216,7 @@ class _Table:
 
     def check(self, where: object) -> None:
         """Raise an error if times of a Raven table continue from file to file: they give no time within a file."""
-        if is_raven(self.header) and len(self.files) > 1 and "offset" not in self.columns.places:
+        if self.raven and len(self.files) > 1 and "offset" not in self.columns.places:
             raise ManifestError(
                 f"{where}: a Raven selection table of {len(self.files)} files needs 'File Offset (s)', the times "
                 "within each file; add that column in Raven and save it again"
@@ -194,8 +226,8 @@ class _Table:
         """Return notes about the table, for the user."""
         if not self.stripped:
             return ()
-        name, value = self.stripped[0]
-        return (f"leading or trailing spaces of {len(self.stripped)} cells are ignored, such as {value!r} in {name!r}",)
+        name, value = self.first_stripped
+        return (f"leading or trailing spaces of {self.stripped} cells are ignored, such as {value!r} in {name!r}",)
 
     def _path(self, row: Mapping[str, str], where: str) -> tuple[Path, Path]:
         """Return a path as written in the table, joined to the CSV's folder, and the same path without `..`."""
@@ -208,7 +240,8 @@ class _Table:
         found = places[0]
         if len(places) > 1:
             found = next((both for both in places if is_there(both[1])), found)
-        self.files.add(str(found[1]))
+        if self.raven:
+            self.files.add(str(found[1]))
         return found
 
     def _kept(self, given: str, name: str) -> str:
@@ -234,7 +267,8 @@ class _Table:
     def _strip(self, value: str, name: str) -> str:
         plain = value.strip()  # also strips tabs, line ends and non-breaking spaces
         if plain != value:
-            self.stripped.append((name, value))
+            self.first_stripped = self.first_stripped if self.stripped else (name, value)
+            self.stripped += 1
         return plain
 
 

@@ -1,6 +1,7 @@
 """Read embeddings that other programs wrote: NumPy archives and arrays, CSV, Parquet."""
 
 import csv
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ import numpy as np
 from jaxtyping import Float32
 
 from mfcl.core.extras import need
+from mfcl.embeddings.blocks import open_blocks
 from mfcl.embeddings.npz_file import FAULTS, read_npz
+from mfcl.embeddings.part_files import is_part_folder
 from mfcl.errors import MeasureError, shown
 
 NAMES = ("id", "ids", "path", "paths", "file", "filename")
@@ -33,17 +36,24 @@ class Foreign:
     names: list[str] | None
 
 
-def read_foreign(path: Path) -> Foreign:
+def read_foreign(path: Path, *, wanted: Collection[str] | None = None) -> Foreign:
     """Read vectors from a file, without running code from it; its suffix is its kind.
 
     - `.npz`: an array `vectors` or `embeddings` (items, dim), and `ids` or `paths`; or one array alone.
     - `.npy`: one array (items, dim).
     - `.csv`: a header; a column `id` or `path`, then values. Without such a column rows are in the manifest's order.
     - `.parquet` (extra `parquet`): as CSV, or with a column `embedding` of lists.
+    - A folder of parts (`mfcl embed --parts`), one of which is in memory at a time.
+
+    Args:
+        path: The file or folder.
+        wanted: Of a folder of parts, read only vectors with these ids; default: all.
 
     Raises:
         MeasureError: the file is missing, of another kind, damaged, or a value is not a finite number.
     """
+    if is_part_folder(path):
+        return _parts(path, wanted)
     readers = {".npz": _npz, ".npy": _npy, ".csv": _csv, ".parquet": _parquet}
     if path.suffix.lower() not in readers:
         raise MeasureError(f"{path}: wanted embeddings as {', '.join(readers)}, got {path.suffix!r}; convert it")
@@ -64,6 +74,19 @@ def read_foreign(path: Path) -> Foreign:
     if len(bad):
         raise MeasureError(f"{path}: {len(bad)} vectors hold NaN or infinity, the first is row {bad[0] + 1}; mend them")
     return Foreign(rows, None if found[1] is None else [str(name) for name in found[1]])
+
+
+def _parts(path: Path, wanted: Collection[str] | None) -> Foreign:
+    vectors, names, seen = [], [], ""
+    for block in open_blocks(path):
+        ids = block.ids.tolist()
+        seen = seen or ids[0]
+        kept = [place for place, name in enumerate(ids) if wanted is None or name in wanted]
+        vectors.append(block.vectors[np.array(kept, dtype=np.int64)])
+        names += [ids[place] for place in kept]
+    if not names:
+        raise MeasureError(f"{path}: wanted vectors of these recordings, it has none; its ids are like {shown(seen)}")
+    return Foreign(np.concatenate(vectors), names)
 
 
 def _npz(path: Path) -> tuple[Any, list[str] | None]:

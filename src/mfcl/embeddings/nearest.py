@@ -1,5 +1,7 @@
 """Exact nearest-neighbour search by cosine, in bounded memory, with the same order of ties on every machine."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Int64
 
@@ -55,6 +57,40 @@ def top_k(
     parts = (queries[start : start + block] for start in range(0, len(queries), block))
     found = [_search(unit_rows(part), gallery, lengths, single, scale, k) for part in parts]
     return np.concatenate([places for places, _ in found]), np.concatenate([cosines for _, cosines in found])
+
+
+def top_k_of_blocks(
+    queries: Float[np.ndarray, "queries _"], blocks: Iterable[Float[np.ndarray, "_ _"]], k: int
+) -> tuple[Int64[np.ndarray, "queries {k}"], Float64[np.ndarray, "queries {k}"]]:
+    """Return what `top_k` finds in all blocks put together, with one of them in memory at a time.
+
+    Args:
+        queries: Vectors to search for.
+        blocks: Vectors to search in, in order; indices count through all of them.
+        k: Neighbours to return, at most the number of all vectors.
+
+    Raises:
+        MeasureError: see `top_k`.
+
+    Example:
+        >>> blocks = (np.array([[0.0, 1.0]]), np.array([[2.0, 0.0], [1.0, 1.0]]))
+        >>> top_k_of_blocks(np.array([[1.0, 0.0]]), blocks, 2)[0].tolist()
+        [[1, 2]]
+    """
+    if k < 1:
+        raise MeasureError(f"neighbours: wanted k of 1 or more, got {k}")
+    places = np.zeros((len(queries), 0), dtype=np.int64)
+    cosines, start = np.zeros((len(queries), 0), dtype=np.float64), 0
+    for block in blocks:
+        found, near = top_k(queries, block, min(k, len(block)))
+        places = np.concatenate([places, found + start], axis=1)
+        cosines = np.concatenate([cosines, near], axis=1)
+        order = np.argsort(-cosines, axis=1, kind="stable")[:, :k]  # of equal ones the earlier block comes first
+        places, cosines = np.take_along_axis(places, order, axis=1), np.take_along_axis(cosines, order, axis=1)
+        start += len(block)
+    if k > start:
+        raise MeasureError(f"neighbours: wanted k from 1 to {start} (the gallery's size), got {k}")
+    return places, cosines
 
 
 def _search(

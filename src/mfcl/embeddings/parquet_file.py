@@ -71,10 +71,31 @@ def read_parquet(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     about: dict[str, Any] = json.loads(table.schema.metadata[ABOUT])
     names = _columns(about["labels"])
     column = table[VECTOR].combine_chunks()
-    vectors = np.asarray(column.flatten(), dtype=np.float32).reshape(len(column), -1)
+    vectors = np.asarray(column.flatten(), dtype=np.float32).reshape(len(column), column.type.list_size)
     arrays = {"vectors": vectors, "ids": _text(table, ID), "splits": _text(table, SPLIT)}
     arrays |= {f"label_{place}": _text(table, names[name]) for place, name in enumerate(about["labels"])}
     return arrays, about
+
+
+def read_about_parquet(path: Path) -> dict[str, Any]:
+    """Return the facts in a table of `write_parquet`, without its rows.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is damaged, or another program's.
+        MissingExtraError: pyarrow is not installed.
+    """
+    parquet = need("pyarrow.parquet", EXTRA)
+    if not path.is_file():
+        raise FileNotFoundError(path)
+    try:
+        metadata = parquet.read_schema(path).metadata or {}
+    except Exception as error:  # pyarrow raises its own exceptions and some of Python's
+        raise ValueError(str(error).splitlines()[0] if str(error) else type(error).__name__) from error
+    if ABOUT not in metadata:
+        raise ValueError("it was not written by mfcl")
+    about: dict[str, Any] = json.loads(metadata[ABOUT])
+    return about
 
 
 def _columns(labels: Iterable[str]) -> dict[str, str]:

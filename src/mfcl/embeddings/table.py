@@ -14,6 +14,7 @@ from jaxtyping import Float32, Int64, Shaped
 from mfcl.embeddings.linalg import unit_rows
 from mfcl.embeddings.npz_file import FAULTS, read_npz, write_npz
 from mfcl.embeddings.parquet_file import PARQUET, read_parquet, write_parquet
+from mfcl.embeddings.part_files import is_part_folder
 from mfcl.embeddings.parts import Part, matching
 from mfcl.embeddings.whitening import Whitening, fit_centring, fit_whitening
 from mfcl.errors import MeasureError, one_of, shown
@@ -193,8 +194,12 @@ class Embeddings:
             vectors[:, start:stop] = unit_rows(vectors[:, start:stop], np.float32)
         return Embeddings(vectors, self.ids, self.labels, self.parts, self.splits, self.model)
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path, *, receipt: Mapping[str, Any] | None = None) -> None:
         """Write a NumPy archive (`.npz`) atomically, without pickled objects; a name in `.parquet` makes that file.
+
+        Args:
+            path: The file.
+            receipt: Facts about how the vectors were made, in plain values, kept in the file.
 
         Raises:
             MissingExtraError: for Parquet, pyarrow is not installed.
@@ -203,6 +208,7 @@ class Embeddings:
         names = list(self.labels)
         parts = {name: list(ends) for name, ends in self.parts.items()}
         about = {"version": FILE_VERSION, "labels": names, "parts": parts, "model": self.model}
+        about |= {} if receipt is None else {"receipt": dict(receipt)}
         if path.suffix.lower() == PARQUET:
             write_parquet(path, self.vectors, self.ids, self.splits, self.labels, about)
             return
@@ -236,12 +242,23 @@ class Embeddings:
 
 
 def load_embeddings(path: str | Path) -> Embeddings:
-    """Read a file that `Embeddings.save` wrote (`.npz` or `.parquet`), without running code from it.
+    """Read a file that `Embeddings.save` wrote, or a folder of parts, without running code from it.
+
+    Args:
+        path: An `.npz` or `.parquet` file, or the folder of `mfcl embed --parts`; see `mfcl.embeddings.blocks` for
+            reading the latter part by part.
 
     Raises:
-        MeasureError: the file is missing, damaged, of another kind or version, or a vector is not finite.
+        MeasureError: the file is missing, damaged, of another kind or version, or a vector is not finite; or a part is
+            missing or of another model.
     """
-    path = Path(path)
+    from mfcl.embeddings.blocks import open_blocks  # it reads its parts by the function below
+
+    return open_blocks(Path(path)).whole() if is_part_folder(path) else read_embeddings(Path(path))[0]
+
+
+def read_embeddings(path: Path) -> tuple[Embeddings, dict[str, Any]]:
+    """Read one file, and the facts in it; see `load_embeddings`."""
     try:
         if path.suffix.lower() == PARQUET:
             arrays, about = read_parquet(path)
@@ -268,7 +285,7 @@ def load_embeddings(path: str | Path) -> Embeddings:
             f"{path}: {int((~finite).sum())} vectors hold NaN or infinity, the first that of {first}; "
             "leave these recordings out, or embed them with another model"
         )
-    return found
+    return found, about
 
 
 def _built(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Embeddings:

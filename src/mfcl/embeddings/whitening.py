@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int64
 
 from mfcl.core.random import generator
 from mfcl.embeddings.linalg import PrincipalAxes, unit_rows
@@ -65,7 +65,7 @@ def fit_whitening(vectors: Float32[np.ndarray, "items dim"]) -> Whitening:
     if len(vectors) < 2:
         raise MeasureError(f"wanted 2 or more training recordings to whiten by, got {len(vectors)}")
     if len(vectors) > MOST_ITEMS:
-        vectors = vectors[np.sort(generator(0, "whitening").permutation(len(vectors))[:MOST_ITEMS])]
+        vectors = vectors[drawn_items(len(vectors))]
     exact = vectors.astype(np.float64)
     mean = exact.mean(axis=0)
     deviation = np.maximum(exact.std(axis=0), 1e-6 * max(1e-6, float(exact.std())))
@@ -79,6 +79,11 @@ def fit_whitening(vectors: Float32[np.ndarray, "items dim"]) -> Whitening:
     turn = turn * np.sign(turn[np.abs(turn).argmax(axis=0), np.arange(kept)])  # fix the arbitrary sign of each
     weights = 1 / np.sqrt(axes.squares[:kept] + FLOOR * whole)
     return Whitening(mean.astype(np.float32), (turn * weights / deviation[:, None]).astype(np.float32))
+
+
+def drawn_items(count: int) -> Int64[np.ndarray, " drawn"]:
+    """Return which of more than `MOST_ITEMS` items a whitening is fitted on, ascending."""
+    return np.sort(generator(0, "whitening").permutation(count)[:MOST_ITEMS])
 
 
 def fit_centring(vectors: Float32[np.ndarray, "items dim"]) -> Whitening:

@@ -14,6 +14,7 @@ from mfcl.core.files import is_there
 from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest import Manifest, Recording
 from mfcl.data.manifest_csv import read_manifest
+from mfcl.embeddings.part_files import is_part_folder, open_part_files
 from mfcl.embeddings.table import Embeddings, load_embeddings
 from mfcl.errors import ManifestError, MfclError
 
@@ -84,7 +85,7 @@ def open_collection(
     model: Path | None = None,
     progress: bool = True,
 ) -> Collection:
-    """Open a study's folder, a run's folder or an `.npz` file of `mfcl embed`.
+    """Open a study's folder, a run's folder, or an `.npz` file or a folder of parts of `mfcl embed`.
 
     A run is embedded first, in a process of its own, and the result is kept; a study has its embeddings already.
 
@@ -99,7 +100,9 @@ def open_collection(
     Raises:
         MfclError: nothing there that can be explored, or too much of it.
     """
-    if place.is_file():
+    if place.is_file() or is_part_folder(place):
+        count = open_part_files(place).receipt.items if is_part_folder(place) else 0
+        _check_size(place, count)  # before they are read
         embeddings = load_embeddings(place)
         found = _explored(place.stem, embeddings, audio, data_root, folder or place.with_suffix(".explore"), model)
     elif (place / "study.json").is_file() or list(place.glob("embeddings/*.npz")):
@@ -112,12 +115,16 @@ def open_collection(
         found = _of_run(place, audio, data_root, folder or place / FOLDER, progress=progress)
     else:
         raise MfclError(
-            f"{place}: wanted a study, a run or an .npz file of `mfcl embed`, "
+            f"{place}: wanted a study, a run, or an .npz file or parts of `mfcl embed`, "
             f"{'it is none of them' if is_there(place) else 'there is nothing there'}; give one of them"
         )
-    if len(found) > MOST_CLIPS:
-        raise MfclError(f"{place}: {len(found)} clips, the page shows at most {MOST_CLIPS}; embed fewer recordings")
+    _check_size(place, len(found))
     return found
+
+
+def _check_size(place: Path, clips: int) -> None:
+    if clips > MOST_CLIPS:
+        raise MfclError(f"{place}: {clips} clips, the page shows at most {MOST_CLIPS}; embed fewer recordings")
 
 
 def _of_study(place: Path) -> Path:

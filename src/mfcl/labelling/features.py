@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Shaped
 
+from mfcl.embeddings.blocks import Blocks
 from mfcl.embeddings.linalg import check_measurable
 from mfcl.embeddings.parts import Part
 from mfcl.embeddings.table import Embeddings
-from mfcl.embeddings.whitening import Whitening, fit_centring, fit_whitening
+from mfcl.embeddings.whitening import MOST_ITEMS, Whitening, drawn_items, fit_centring, fit_whitening
 from mfcl.errors import MeasureError
 
 ALL = "all"
@@ -91,6 +92,39 @@ def fit_features(vectors: Vectors) -> list[Features]:
     return [Features(kind, {name: fitted[name] for name in names}) for kind, names in kinds.items()]
 
 
+def fit_features_of_blocks(blocks: Blocks) -> list[Features]:
+    """Return the features of embeddings that are read block by block: those of `fit_features` for all of them.
+
+    As there, at most `MOST_ITEMS` recordings, the same ones, are whitened by; projections are centred by all.
+
+    Args:
+        blocks: Two recordings or more.
+
+    Raises:
+        MeasureError: see `fit_features`; or only recordings that are not whitened by differ.
+    """
+    count = len(blocks)
+    if count <= MOST_ITEMS:
+        return fit_features(blocks.whole())
+    found = fit_features(blocks.select(drawn_items(count)))
+    if any(Part.parse(name).stage == "projection" for one in found for name in one.whitenings):
+        total = np.zeros(next(iter(blocks)).dim)
+        for block in blocks:
+            total += block.vectors.sum(axis=0, dtype=np.float64)
+        mean = as_embeddings((total / count)[None].astype(np.float32), like=next(iter(blocks)))
+        found = [
+            Features(
+                one.name,
+                {
+                    name: fit_centring(mean.part(name)) if Part.parse(name).stage == "projection" else whitening
+                    for name, whitening in one.whitenings.items()
+                },
+            )
+            for one in found
+        ]
+    return found
+
+
 def ordered_kinds(features: Sequence[Features], *, aligned: bool) -> list[str]:
     """Return the kinds of features, the one first that is likely to tell classes apart best.
 
@@ -110,8 +144,8 @@ def has_landmarks(features: Sequence[Features]) -> bool:
     return any(Part.parse(part).stage == "landmarks" for one in features for part in one.whitenings)
 
 
-def as_embeddings(vectors: Vectors) -> Embeddings:
-    """Return a matrix as embeddings without parts or model; embeddings as they are.
+def as_embeddings(vectors: Vectors, *, like: Embeddings | None = None) -> Embeddings:
+    """Return a matrix as embeddings without model, with the parts of `like` or none; embeddings as they are.
 
     Raises:
         MeasureError: neither embeddings nor a matrix.
@@ -124,4 +158,5 @@ def as_embeddings(vectors: Vectors) -> Embeddings:
             f"labelling: wanted embeddings or a matrix (recordings, values), got {matrix.dtype} of shape {matrix.shape}"
         )
     names = np.array([str(place) for place in range(len(matrix))], dtype=np.str_)
-    return Embeddings(matrix.astype(np.float32), names, {}, {}, np.full(len(matrix), ""))
+    parts = {} if like is None else like.parts
+    return Embeddings(matrix.astype(np.float32), names, {}, parts, np.full(len(matrix), ""))

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mfcl.core.distributed import gather
+from mfcl.core.distributed import all_reduce_sum, gather, own_rows, processes
 from mfcl.core.settings import bounded, check_settings, later
 from mfcl.errors import RecipeError, TrainingError, one_of
 
@@ -75,7 +75,11 @@ class LossSettings:
 
 
 def nt_xent(
-    a: Float[Tensor, "items dim"], b: Float[Tensor, "items dim"], temperature: float | Float[Tensor, ""]
+    a: Float[Tensor, "items dim"],
+    b: Float[Tensor, "items dim"],
+    temperature: float | Float[Tensor, ""],
+    *,
+    own: slice | None = None,
 ) -> Float[Tensor, ""]:
     """Return the normalised temperature-scaled cross-entropy of two views of the same items.
 
@@ -87,15 +91,19 @@ def nt_xent(
         a: The first views; they are scaled to unit norm.
         b: The second views.
         temperature: Above 0; cosine similarities are divided by it.
+        own: Take the mean over the views of these items only, among all others; memory grows with their number. The
+            mean over shares of equal size is the loss.
 
     Source: Chen et al., "A simple framework for contrastive learning of visual representations",
         arXiv:2002.05709, equation 1.
     """
     items = a.shape[0]
     views = functional.normalize(torch.cat([a, b]).float(), dim=1)  # (2 items, dim)
-    logits = views @ views.T / temperature
-    itself = torch.eye(2 * items, dtype=torch.bool, device=logits.device)
-    partners = torch.arange(2 * items, device=logits.device).roll(items)  # i <-> i + items
+    columns = torch.arange(2 * items, device=views.device)
+    rows = columns if own is None else torch.cat([columns[:items][own], columns[items:][own]])
+    logits = (views if own is None else views[rows]) @ views.T / temperature  # (2 own, 2 items)
+    itself = rows[:, None] == columns
+    partners = (rows + items) % (2 * items)  # i <-> i + items
     return functional.cross_entropy(logits.masked_fill(itself, -math.inf), partners)
 
 
@@ -142,12 +150,25 @@ class NTXentLoss(nn.Module):
 
 @dataclass(frozen=True)
 class Related:
-    """Positive pairs, and pairs that are no negatives, among the recordings of a batch; both matrices are symmetric."""
+    """Positive pairs, and pairs that are no negatives, among the recordings of a batch.
 
-    same: Bool[Tensor, "items items"]
-    """Positive pairs; true on the diagonal."""
-    ambiguous: Bool[Tensor, "items items"]
+    Both matrices are symmetric; of several processes each has the rows of its own recordings.
+    """
+
+    same: Bool[Tensor, "own items"]
+    """Positive pairs; true where both are one recording."""
+    ambiguous: Bool[Tensor, "own items"]
     """Pairs never used as negatives; those in `same` are positives nevertheless."""
+
+
+@dataclass(frozen=True)
+class OwnRows:
+    """The views whose terms of the loss a process computes."""
+
+    views: Int64[Tensor, " rows"]
+    """Their places among all views."""
+    of: Int64[Tensor, " rows"]
+    """The row of each in `Related`."""
 
 
 def many_positives(
@@ -155,6 +176,8 @@ def many_positives(
     related: Related,
     of: Int64[Tensor, " views"],
     temperature: float | Float[Tensor, ""],
+    *,
+    own: OwnRows | None = None,
 ) -> Float[Tensor, ""]:
     """Return NT-Xent of views with several positives each: the mean over the positives, outside the logarithm.
 
@@ -163,18 +186,22 @@ def many_positives(
     Args:
         views: Scaled to unit norm here.
         related: Relations between items; a view's positives are all other views of its positive items.
-        of: The item of each view.
+        of: The item of each view, as a column of `related`.
         temperature: Above 0; cosine similarities are divided by it.
+        own: Take the mean over these views only, among all others; by default over all, and `of` is their row, too.
 
     Source: Khosla et al., "Supervised contrastive learning", arXiv:2004.11362, equation 2, with neighbours in place of
         labels; Huynh et al., "Boosting contrastive self-supervised learning with false negative cancellation",
         arXiv:2011.11765 (possible false negatives are left out).
     """
     units = functional.normalize(views.float(), dim=1)
-    itself = torch.eye(len(units), dtype=torch.bool, device=units.device)
-    positive = related.same[of][:, of] & ~itself
-    left_out = (related.ambiguous[of][:, of] | itself) & ~positive
-    logits = (units @ units.T / temperature).masked_fill(left_out, -math.inf)
+    columns = torch.arange(len(units), device=units.device)
+    rows, rows_of = (columns, of) if own is None else (own.views, own.of)
+    itself = rows[:, None] == columns
+    positive = related.same[rows_of][:, of] & ~itself
+    left_out = (related.ambiguous[rows_of][:, of] | itself) & ~positive
+    mine = units if own is None else units[rows]
+    logits = (mine @ units.T / temperature).masked_fill(left_out, -math.inf)
     misses = (logits.logsumexp(dim=1, keepdim=True) - logits).masked_fill(~positive, 0.0)
     return (misses.sum(dim=1) / positive.sum(dim=1)).mean()
 
@@ -191,23 +218,38 @@ def chance_loss(items: int) -> float:
     return math.log(max(2 * items - 1, 1))
 
 
-def top1_accuracy(a: Float[Tensor, "items dim"], b: Float[Tensor, "items dim"]) -> Float[Tensor, ""]:
+def top1_accuracy(
+    a: Float[Tensor, "items dim"], b: Float[Tensor, "items dim"], *, own: slice | None = None
+) -> Float[Tensor, ""]:
     """Return the share of rows whose nearest row of the other matrix is the same item, from 0 to 1.
 
     It is the mean of both directions; chance is 1 / items. A tie is a miss, so collapsed projections score 0.
+
+    Args:
+        a: One matrix.
+        b: The other matrix.
+        own: Take the mean over these items only, among all others.
     """
     with torch.no_grad():
-        cosines = functional.normalize(a.float(), dim=1) @ functional.normalize(b.float(), dim=1).T
-        own = cosines.diagonal()
-        others = cosines.masked_fill(torch.eye(len(a), dtype=torch.bool, device=a.device), -math.inf)
-        hits = torch.stack([own > others.amax(dim=1), own > others.amax(dim=0)])
-        return hits.float().mean()
+        one, other = functional.normalize(a.float(), dim=1), functional.normalize(b.float(), dim=1)
+        columns = torch.arange(len(a), device=a.device)
+        rows = columns if own is None else columns[own]
+        there = one[rows] @ other.T  # (own, items)
+        back = there.T if own is None else other[rows] @ one.T
+        itself = rows[:, None] == columns
+        hits = [
+            cosines.gather(1, rows[:, None])[:, 0] > cosines.masked_fill(itself, -math.inf).amax(dim=1)
+            for cosines in (there, back)
+        ]
+        return torch.stack(hits).float().mean()
 
 
 class ContrastiveLoss(nn.Module):
     """The contrastive loss of a batch, with its temperature.
 
-    Each process gives its own rows and computes the loss over the rows of all (see `mfcl.core.distributed`).
+    Each process gives its own rows and computes their terms, with the rows of all processes as negatives; the sum over
+    processes is the loss (see `mfcl.core.distributed`). So time and memory of the loss grow with the batch of a process
+    times the batch of all, not with the square of the latter.
     """
 
     def __init__(self, settings: LossSettings) -> None:
@@ -239,24 +281,38 @@ class ContrastiveLoss(nn.Module):
             first: Projections of the first crops, by the formats in `TERMS`.
             second: Projections of the second crops.
             related: Relations between the recordings of the crops: first crops of all processes, then second crops.
-                All views of related recordings are positives. None: the two crops of a recording are a positive pair,
-                for each pair of formats.
+                All views of related recordings are positives. Its rows are of this process's first crops, then of its
+                second crops. None: the two crops of a recording are a positive pair, for each pair of formats.
 
         Source: Wang and van den Oord, "Multi-format contrastive learning of audio representations", arXiv:2103.06508;
             here the terms are averaged, not summed, so that `chance_loss` is the same for all `terms`.
         """
+        mine = own_rows(len(next(iter(first.values()))))
         ones, others = ({name: gather(side[name]) for name in sorted(side)} for side in (first, second))
         one, other = ones[max(ones)], others[min(others)]  # waveform and log-mel, if both are there
         temperature = self.temperature(one.device)
         if related is None:
             pairs = itertools.product(ones.values(), others.values())
-            loss = torch.stack([nt_xent(a, b, temperature) for a, b in pairs]).mean()
+            loss = torch.stack([nt_xent(a, b, temperature, own=mine) for a, b in pairs]).mean()
         else:
             items = torch.arange(2 * len(one), device=one.device).reshape(2, -1)
             of = torch.cat([items[side] for side, views in enumerate((ones, others)) for _ in views])
-            loss = many_positives(torch.cat([*ones.values(), *others.values()]), related, of, temperature)
-        watched = {"top1": top1_accuracy(one, other), "temperature": temperature.detach(), "spread": spread(one, other)}
-        return loss, watched
+            views, own = torch.cat([*ones.values(), *others.values()]), None
+            if mine is not None:
+                places = torch.arange(len(views), device=one.device).reshape(-1, len(one))[:, mine]
+                sides = torch.arange(2 * places.shape[1], device=one.device).reshape(2, -1)
+                own = OwnRows(
+                    places.flatten(),
+                    torch.cat([sides[side] for side, some in enumerate((ones, others)) for _ in some]),
+                )
+            loss = many_positives(views, related, of, temperature, own=own)
+        top1 = top1_accuracy(one, other, own=mine)
+        watched = {
+            "top1": all_reduce_sum(top1) / processes(),
+            "temperature": temperature.detach(),
+            "spread": spread(one, other),
+        }
+        return all_reduce_sum(loss) / processes(), watched
 
 
 def spread(*views: Float[Tensor, "_ dim"]) -> Float[Tensor, ""]:

@@ -81,7 +81,7 @@ def open_elsewhere(also: Also | Sequence[str], manifest: Manifest) -> dict[str, 
         if callable(given):
             found[name] = Elsewhere(name, _digest_of(given), function=given)
             continue
-        foreign = read_foreign(Path(given))
+        foreign = read_foreign(Path(given), wanted={key for one in manifest for key in _keys(one, manifest.root)})
         vectors = matched(foreign, manifest, str(given))
         found[name] = Elsewhere(name, hashlib.sha256(vectors.tobytes()).hexdigest(), vectors)
     return found

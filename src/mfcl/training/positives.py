@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from jaxtyping import Int64
+from jaxtyping import Bool, Int64
 from scipy import sparse
 from torch import Tensor, nn
 
@@ -58,21 +58,42 @@ class Neighbourhood(nn.Module):
         drawn = self.members[self._near_here()[place, choice]]
         return np.where(known, drawn, recordings)
 
-    def relations(self, recordings: Int64[Tensor, " items"]) -> Related:
+    def relations(self, recordings: Int64[Tensor, " items"], *, own: Int64[Tensor, " rows"] | None = None) -> Related:
         """Return the positive pairs among recordings, and the pairs never used as negatives; duplicates are allowed.
 
         All of it is done where `recordings` and this module are, without waiting for a GPU.
+
+        Args:
+            recordings: The recordings of a batch.
+            own: Return only the rows of the recordings at these places; default: of all.
         """
-        place = torch.searchsorted(self._members, recordings).clamp(max=len(self._members) - 1)
-        known = self._members[place] == recordings
-        own, both = self.near[place], known[:, None] & known
-        itself = recordings[:, None] == recordings
+        rows = recordings if own is None else recordings[own]
+        itself = rows[:, None] == recordings
         related = []
-        for neighbours in (own[:, : self.positives], own):
-            listed = torch.zeros((len(recordings), len(self._members)), dtype=torch.bool, device=recordings.device)
-            found = listed.scatter_(1, neighbours, True)[:, place] & both
-            related.append(found | found.T | itself)
+        for depth in (self.positives, self.near.shape[1]):
+            there, back = self._listed(rows, recordings, depth), self._listed(recordings, rows, depth)
+            related.append(there | back.T | itself)
         return Related(*related)
+
+    def _listed(
+        self, recordings: Int64[Tensor, " rows"], others: Int64[Tensor, " columns"], depth: int
+    ) -> Bool[Tensor, "rows columns"]:
+        """Return which of the others are among the `depth` nearest neighbours of each recording."""
+        (row, row_known), (column, column_known) = self._found(recordings), self._found(others)
+        # each member's column, one of them if it is there twice; the last is for members that are not there
+        last = len(others)
+        columns = torch.full((len(self._members) + 1,), last, device=row.device)
+        places = torch.where(column_known, column, len(self._members))
+        columns.scatter_(0, places, torch.arange(last, device=row.device))
+        columns[-1:].fill_(last)
+        listed = torch.zeros((len(row), last + 1), dtype=torch.bool, device=row.device)
+        listed.scatter_(1, columns[self.near[row, :depth]], True)
+        return listed[:, columns[column]] & row_known[:, None] & column_known
+
+    def _found(self, recordings: Int64[Tensor, " items"]) -> tuple[Int64[Tensor, " items"], Bool[Tensor, " items"]]:
+        """Return what `_places` does, on a device."""
+        place = torch.searchsorted(self._members, recordings).clamp(max=len(self._members) - 1)
+        return place, self._members[place] == recordings
 
     def _near_here(self) -> Int64[np.ndarray, "members kept"]:
         """Return `near` on the processor; from a GPU it is read once after each change."""

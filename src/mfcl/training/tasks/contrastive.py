@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
-from mfcl.core.distributed import broadcast, gather, is_main
+from mfcl.core.distributed import broadcast, gather, is_main, own_rows
 from mfcl.core.memory import HELD, give_back
 from mfcl.data.store import Store
 from mfcl.embeddings.diffusion import powered_cosine_graph
@@ -243,8 +243,12 @@ class Pretrain(Task):
         return projections(embeddings, self.heads, self.recipe.model.neck)
 
     def _relations(self, hood: Neighbourhood | None, *of: Int64[Tensor, " batch"]) -> Related | None:
-        """Return the positive pairs among recordings of all processes: of first views, then of second views."""
-        return None if hood is None else hood.relations(torch.cat([gather(side) for side in of]))
+        """Return the positive pairs of this process's recordings with those of all: first views, then second views."""
+        if hood is None:
+            return None
+        mine, sides = own_rows(len(of[0])), [gather(side) for side in of]
+        places = torch.arange(sum(map(len, sides)), device=of[0].device).reshape(len(sides), -1)
+        return hood.relations(torch.cat(sides), own=None if mine is None else places[:, mine].flatten())
 
     def _speaker_loss(self, batch: Seen, *views: Mapping[str, Frames]) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         """Return the loss of the speaker part: the first half of each crop with its second half.

@@ -1,0 +1,150 @@
+"""A list of recordings cut into parts, of which one is in memory at a time."""
+
+import hashlib
+import itertools
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mfcl.core.files import is_there
+from mfcl.data.layouts import open_manifest
+from mfcl.data.manifest import Manifest, Recording
+from mfcl.data.manifest_csv import no_file_of, opened_rows
+from mfcl.errors import ManifestError
+
+STREAMED = (".csv", ".tsv")
+"""Suffixes of lists that are read row by row; all others are read as a whole."""
+
+
+@dataclass(frozen=True)
+class ListedParts:
+    """A list of recordings, in order, and its parts of nearly equal size.
+
+    Attributes:
+        source: A CSV that is read row by row each time, or recordings in memory.
+        root: Folder to which ids are relative.
+        count: Number of recordings.
+        digest: Hash of ids, segments, labels and splits, in their order; paths and sound do not count.
+        label_names: Names of all labels, the same for all parts.
+        notes: Warnings about how it was read.
+    """
+
+    source: Path | Manifest
+    root: Path
+    count: int
+    digest: str
+    label_names: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def limits(self, part: int, of: int) -> tuple[int, int]:
+        """Return the number of a part's first recording, and of the one after its last."""
+        return self.count * part // of, self.count * (part + 1) // of
+
+    def parts(self, chosen: Iterable[int], of: int) -> Iterator[tuple[int, Manifest]]:
+        """Yield some parts with their numbers, in ascending order.
+
+        Raises:
+            ManifestError: the CSV changed since it was opened.
+        """
+        wanted = sorted(set(chosen))
+        if isinstance(self.source, Manifest):
+            for part in wanted:
+                first, end = self.limits(part, of)
+                yield part, Manifest(self.source.recordings[first:end], self.root)
+            return
+        rows = _recordings(self.source, [self.limits(part, of) for part in wanted])
+        for part in wanted:
+            first, end = self.limits(part, of)
+            some = tuple(itertools.islice(rows, end - first))
+            if len(some) < end - first:
+                raise ManifestError(f"{self.source}: it became shorter while it was read; run the same command again")
+            yield part, Manifest(some, self.root)
+
+
+def list_parts(data: str | Path | Manifest, *, data_root: Path | None = None) -> ListedParts:
+    """Open a list of recordings to be worked on in parts; a CSV is never held as a whole.
+
+    Args:
+        data: A manifest, its path, a folder or an audio file.
+        data_root: For a manifest: folder of the recordings, if they were moved; the list is then held as a whole.
+
+    Raises:
+        ManifestError: see `open_manifest`.
+    """
+    streamed = isinstance(data, str | Path) and Path(data).suffix.lower() in STREAMED and Path(data).is_file()
+    if streamed and data_root is None:
+        return _surveyed(Path(str(data)))
+    manifest = data if isinstance(data, Manifest) else open_manifest(Path(data), data_root=data_root)
+    seen = _Survey()
+    for recording in manifest:
+        seen.add(recording)
+    return ListedParts(
+        manifest, manifest.root, len(manifest), seen.digest.hexdigest()[:32], tuple(seen.labels), manifest.notes
+    )
+
+
+class _Survey:
+    """What is to be known of all recordings: 8 bytes for each are kept."""
+
+    def __init__(self) -> None:
+        self.digest, self.labels, self.ids, self.found = hashlib.sha256(), dict[str, None](), array("q"), False
+
+    def add(self, recording: Recording) -> None:
+        labels = sorted(recording.labels.items())
+        line = (recording.id, recording.start, recording.end, labels, recording.split)
+        self.digest.update(repr(line).encode("utf-8", "backslashreplace"))
+        self.labels |= dict.fromkeys(recording.labels)
+        name = hashlib.blake2b(recording.id.encode("utf-8", "backslashreplace"), digest_size=8).digest()
+        self.ids.append(int.from_bytes(name, "little", signed=True))
+        self.found = self.found or is_there(recording.path)
+
+    def twice(self) -> int | None:
+        """Return the number of a recording whose id another one before has, or None."""
+        values = np.frombuffer(self.ids, dtype=np.int64)
+        order = np.argsort(values, kind="stable")
+        equal = np.flatnonzero(values[order][1:] == values[order][:-1])
+        return int(order[1:][equal].min()) if len(equal) else None
+
+
+def _surveyed(csv_path: Path) -> ListedParts:
+    seen, first = _Survey(), None
+    with opened_rows(csv_path) as (table, rows):
+        for where, row in rows:
+            if any(row):
+                recording = table.recording(row, where)
+                first = first or recording
+                seen.add(recording)
+    if first is None:
+        raise ManifestError(f"{csv_path}: a header, but no recording below it; add one per line")
+    table.check(csv_path)
+    if not seen.found:
+        raise no_file_of(csv_path, len(seen.ids), first)
+    place = seen.twice()
+    if place is not None:
+        name = next(_recordings(csv_path, [(place, place + 1)])).id
+        raise ManifestError(
+            f"{csv_path}: several recordings have the id {name!r}; give each a unique one in the column `id`"
+        )
+    return ListedParts(
+        csv_path, table.root, len(seen.ids), seen.digest.hexdigest()[:32], tuple(seen.labels), table.notes()
+    )
+
+
+def _recordings(csv_path: Path, ranges: list[tuple[int, int]]) -> Iterator[Recording]:
+    """Yield the recordings of ascending ranges of rows; other rows are passed over unread."""
+    with opened_rows(csv_path) as (table, rows):
+        filled: Iterator[Any] = (one for one in rows if any(one[1]))
+        at = 0
+        for first, end in ranges:
+            for _ in range(first - at):
+                next(filled, None)
+            for _ in range(end - first):
+                found = next(filled, None)
+                if found is None:
+                    return
+                yield table.recording(found[1], found[0])
+            at = end

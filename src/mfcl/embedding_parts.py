@@ -1,0 +1,210 @@
+"""Embed a list of recordings of any size in part files, which any number of processes and machines may share."""
+
+import hashlib
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import mfcl
+from mfcl.checkpoint import Checkpoint, model_digest
+from mfcl.core.console import printable
+from mfcl.core.console import progress as progress_bar
+from mfcl.core.extras import need
+from mfcl.core.files import check_folder_place, is_there
+from mfcl.core.limits import MOST_PARTS
+from mfcl.data.decoding import LeftOut
+from mfcl.data.manifest import Manifest
+from mfcl.data.manifest_blocks import list_parts
+from mfcl.embedder import Asked, Embedder, checkpoint_of, embed_recordings, hop_seconds
+from mfcl.embeddings.parquet_file import EXTRA, PARQUET
+from mfcl.embeddings.part_files import AGAIN, PartFiles, Receipt, begin_parts
+from mfcl.embeddings.parts import matching
+from mfcl.errors import AudioError, CheckpointError, MeasureError, check_number
+from mfcl.models.inference import Format, part_bounds, pick_device
+
+FAILURES = "failures.csv"
+"""File in a folder of parts that names the recordings of all parts that could not be read."""
+
+
+@dataclass(frozen=True)
+class PartsMade:
+    """What a call did.
+
+    Attributes:
+        folder: The folder of parts.
+        parts: Number of parts of the whole list.
+        made: Parts that this call wrote.
+        kept: Parts of its share that were there before.
+        missing: Parts, of any share, that are still missing.
+        items: Recordings of the whole list.
+    """
+
+    folder: Path
+    parts: int
+    made: int
+    kept: int
+    missing: int
+    items: int
+
+
+def embed_parts(
+    model: Embedder | Checkpoint | str | Path,
+    data: str | Path | Manifest,
+    out: str | Path,
+    *,
+    parts: int,
+    share: tuple[int, int] = (1, 1),
+    parquet: bool = False,
+    format: Format = "both",
+    part: str | None = None,
+    whiten: bool = False,
+    window: int | float | None = None,
+    hop: int | float | None = None,
+    batch: int = 64,
+    strict: bool = False,
+    data_root: Path | None = None,
+    device: str = "auto",
+    progress: bool = True,
+) -> PartsMade:
+    """Embed recordings into a folder of part files; parts that are there already are kept, so a killed call goes on.
+
+    A part is written once, whole, with the recordings that could not be read and a receipt: model, list of recordings,
+    settings, versions. The parts hold in their order what one call of `mfcl.embed` returns, to the last bit where the
+    batches are the same. Read them by `mfcl.load_embeddings`, or one at a time by `mfcl.embeddings.blocks.open_blocks`.
+    Memory grows with the recordings of a part, and by 8 bytes for each of a CSV, not with the whole list.
+
+    Args:
+        model: A trained model, or the folder of a model or a run.
+        data: The recordings: best a CSV, which is read row by row; also a folder, an audio file or a `Manifest`.
+        out: The folder of parts, the same for all shares.
+        parts: Number of part files; each should hold some hundreds or thousands of recordings.
+        share: Make only parts i, i + n, i + 2n, ... for the share (i, n), i from 1 to n.
+        parquet: Write `.parquet` (extra `parquet`) in place of `.npz`.
+        format: See `mfcl.embed`, as the following.
+        part: One part of the embedding, `words` or `voices`.
+        whiten: Whether to whiten.
+        window: Window length in seconds.
+        hop: Step between windows in seconds.
+        batch: Recordings per forward pass.
+        strict: Raise an error at the first unreadable file.
+        data_root: For a manifest: the folder that holds the recordings now, if they were moved.
+        device: `auto`, `cpu`, `cuda`, ...
+        progress: Show a progress bar.
+
+    Raises:
+        MfclError: the folder holds parts of something else, a part in it is damaged or none of its files exists, or
+            (`strict`) a file could not be read.
+    """
+    folder, number, shares = Path(out), *share
+    check_number("share", shares, 1, MOST_PARTS, whole=True, error=MeasureError)
+    check_number("share", number, 1, shares, whole=True, error=MeasureError)
+    check_number("parts", parts, 1, MOST_PARTS, whole=True, error=MeasureError)
+    if parquet:
+        need("pyarrow.parquet", EXTRA)
+    asked = Asked(format, part, whiten, window, hop_seconds(window, hop), batch)
+    loaded = checkpoint_of(model)
+    _check(loaded, asked)
+    check_folder_place(folder)
+    listed = list_parts(data, data_root=data_root)
+    for note in listed.notes:
+        print(f"note: {printable(note)}", file=sys.stderr)  # noqa: T201
+    if parts > listed.count:
+        raise MeasureError(f"parts: wanted at most one for each of the {listed.count} recordings, got {parts}")
+    settings = {name: value for name, value in asdict(asked).items() if name != "batch"}
+    suffix = PARQUET if parquet else ".npz"
+    files = begin_parts(folder, Receipt(parts, listed.count, listed.digest, model_digest(loaded), suffix, settings))
+    if not (isinstance(model, Embedder) and device == "auto"):  # an Embedder stays on the device it was loaded to
+        loaded.model.to(pick_device(device))
+    own, made = range(number - 1, parts, shares), 0
+    work = _Work(files, loaded, asked, listed.label_names, LeftOut(strict))
+    total = sum(end - first for first, end in (listed.limits(one, parts) for one in own))
+    with progress_bar(total=total, what="embedding", unit="clips", shown=progress) as bar:
+        for one, manifest in listed.parts(own, parts):
+            made += work.make(one, manifest, bar)
+    missing = len(files.missing())
+    if missing:
+        work.left_out.write(None)
+    else:
+        _all_left_out(files).write(folder / FAILURES)
+    return PartsMade(folder, parts, made, len(own) - made, missing, listed.count)
+
+
+def _check(loaded: Checkpoint, asked: Asked) -> None:
+    """Refuse what the model cannot give before anything is written."""
+    bounds = part_bounds(loaded.model, asked.format)
+    if asked.part is not None:
+        matching(bounds, asked.part)
+    if asked.whiten and not loaded.whitening:
+        raise CheckpointError(f"{loaded.folder}: no whitening was learned with this model; set whiten=False")
+
+
+@dataclass(frozen=True)
+class _Work:
+    """Makes parts, one after another."""
+
+    files: PartFiles
+    loaded: Checkpoint
+    asked: Asked
+    label_names: tuple[str, ...]
+    left_out: LeftOut
+
+    def make(self, part: int, manifest: Manifest, bar: Any) -> bool:
+        """Embed one part and write its file, or check the one that is there; return whether it was made."""
+        path, sizes = self.files.path(part), _sizes(manifest)
+        if path.is_file():
+            if self.files.read_receipt(part).get("sizes") != sizes:
+                raise MeasureError(
+                    f"{path}: some of its recordings changed since it was made; delete it and {AGAIN}, or choose "
+                    "another folder"
+                )
+            bar.update(len(manifest))
+            return False
+        own, model = LeftOut(self.left_out.strict), self.files.receipt.model
+        found = embed_recordings(
+            self.loaded, manifest, own, self.asked, bar=bar, label_names=self.label_names, digest=model
+        )
+        if not len(found) and not any(is_there(recording.path) for recording in manifest):
+            raise AudioError(
+                f"{path.name}: none of its {len(manifest)} files exists, such as {manifest.recordings[0].path}; is the "
+                f"storage there? {AGAIN} when it is"
+            )
+        found.save(path, receipt=self._receipt(part, len(manifest), sizes, own))
+        self.left_out.reasons += own.reasons
+        self.left_out.notices += own.notices
+        return True
+
+    def _receipt(self, part: int, recordings: int, sizes: str, left_out: LeftOut) -> dict[str, Any]:
+        kinds = (("failure", left_out.reasons), ("notice", left_out.notices))
+        return {
+            **asdict(self.files.receipt),
+            "part": part,
+            "recordings": recordings,
+            "sizes": sizes,
+            "failures": [[name, text, kind] for kind, some in kinds for name, text in some],
+            "versions": {"mfcl": mfcl.__version__, "torch": torch.__version__, "numpy": np.__version__},
+        }
+
+
+def _sizes(manifest: Manifest) -> str:
+    """Return a digest of the sizes of the recordings' files in bytes; -1 for one that is not there."""
+    known: dict[str, int] = {}
+    for recording in manifest:
+        place = str(recording.path)
+        if place not in known:
+            known[place] = recording.path.stat().st_size if is_there(recording.path) else -1
+    sizes: Sequence[int] = [known[str(recording.path)] for recording in manifest]
+    return hashlib.sha256(repr(sizes).encode()).hexdigest()[:16]
+
+
+def _all_left_out(files: PartFiles) -> LeftOut:
+    """Return the recordings of all parts that could not be read, or have problems."""
+    found = LeftOut()
+    for part in range(files.receipt.parts):
+        for name, text, kind in files.read_receipt(part)["failures"]:
+            (found.reasons if kind == "failure" else found.notices).append((name, text))
+    return found
