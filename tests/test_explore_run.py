@@ -10,9 +10,9 @@ import soundfile
 
 from mfcl.checkpoint import save_checkpoint
 from mfcl.explore.app import make_app
+from mfcl.explore.cells import LABEL, Cell
 from mfcl.explore.collection import open_collection
 from mfcl.explore.guard import Guard
-from mfcl.explore.labels import LABEL, Cell
 from mfcl.explore.session import Session
 from mfcl.models.pair import make_model
 from tests.small_explore import PER_PITCH, write_collection

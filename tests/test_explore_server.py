@@ -30,10 +30,10 @@ from mfcl.explore import app as routes
 from mfcl.explore import hearing
 from mfcl.explore import serving as server
 from mfcl.explore.app import make_app
+from mfcl.explore.cells import LABEL, Cell
 from mfcl.explore.collection import open_collection
 from mfcl.explore.exports import audacity_zip, labelled, raven_zip
 from mfcl.explore.guard import MOST_BODY, Guard
-from mfcl.explore.labels import LABEL, Cell
 from mfcl.explore.session import Session
 from tests.small_explore import PER_PITCH, serving, write_collection
 from tests.sounds import tone

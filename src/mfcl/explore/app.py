@@ -18,8 +18,8 @@ from starlette.routing import Route
 from mfcl.core.console import printable
 from mfcl.errors import AudioError, MfclError, shown
 from mfcl.explore import exports, hearing
+from mfcl.explore.cells import Cell, LabelsError
 from mfcl.explore.guard import TooLarge
-from mfcl.explore.labels import Cell, LabelsError
 from mfcl.explore.packing import packed
 from mfcl.explore.session import Session
 

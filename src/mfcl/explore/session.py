@@ -14,8 +14,9 @@ from mfcl.errors import MfclError, one_of
 from mfcl.explore import findings
 from mfcl.explore.assistant import Assistant
 from mfcl.explore.background import Background, place
+from mfcl.explore.cells import LABEL, Cell, LabelsError, check_line
 from mfcl.explore.collection import Collection
-from mfcl.explore.labels import LABEL, Cell, LabelBook, LabelsError, check_line, counts
+from mfcl.explore.labels import LabelBook, counts
 from mfcl.explore.sounds import Sounds
 from mfcl.explore.spaces import Spaces
 
