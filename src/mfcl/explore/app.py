@@ -49,6 +49,7 @@ def make_app(session: Session) -> Starlette:
         Route("/api/clips/{clip:int}/sound", own.sound),
         Route("/api/clips/{clip:int}/picture", own.picture),
         Route("/api/clips/{clip:int}/near", own.near),
+        Route("/api/clips/{clip:int}/voice", own.voice),
         Route("/api/labels", own.labels),
         Route("/api/guesses", own.guesses),
         Route("/api/suggestions", own.suggestions),
@@ -121,6 +122,18 @@ class _Routes:
         count = _whole(request, "count", 12, 1, MOST_NEAREST)
         places, distances = self._session.spaces.neighbours(part, clip, count)
         return JSONResponse({"clips": places, "distances": [round(one, 4) for one in distances]})
+
+    def voice(self, request: Request) -> Response:
+        clip, voices = self._clip(request), self._session.voices
+        if voices is None:
+            raise MfclError("voice: there is no gallery; start with --gallery FILE")
+        found = voices.of_clip(clip)
+        if found is None:
+            failed = [line for line in self._session.work.failed.values() if line.startswith("voices of the clips")]
+            if failed:
+                raise MfclError(failed[-1])
+            return JSONResponse({"waiting": "the clips' voices are being worked out"}, 202)
+        return JSONResponse({"voice": found})
 
     def labels(self, request: Request) -> Response:
         book, column = self._session.book, _asked(request, "column")
@@ -254,10 +267,13 @@ class _Routes:
             if not self._hearing.acquire(blocking=False):
                 raise hearing.BusyError("search: another file is being heard; try again in a moment")
             try:
-                vector = hearing.hear(model, content)
+                heard = hearing.hear(model, content, voice=session.voices is not None)
             finally:
                 self._hearing.release()
-            return self._nearest(vector, column)
+            found = self._nearest(heard.vector, column)
+            if session.voices is not None and heard.voice is not None:
+                found["voice"] = session.voices.of_file(heard.voice, heard.digest)
+            return found
 
         return JSONResponse(await run_in_threadpool(work))
 
@@ -271,7 +287,7 @@ class _Routes:
         given = session.collection.embeddings
         names = np.array(["the file"])
         one = replace(given, vectors=vector, ids=names, labels={}, splits=np.array([""]))
-        found: dict[str, Any] = {"near": {}, "guess": None}
+        found: dict[str, Any] = {"near": {}, "guess": None, "voice": None}
         for part in session.parts:
             places, distances = session.spaces.nearest(part, session.spaces.features(part, one), 12)
             found["near"][part] = {"clips": places, "distances": [round(one, 4) for one in distances]}
