@@ -1,18 +1,25 @@
 """A small collection to explore: tones of three pitches by four makers, their vectors, and a server of its own."""
 
+import asyncio
 import contextlib
+import json
 import re
+import struct
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import numpy as np
 import soundfile
 
 from mfcl.embeddings.table import WHITENED, Embeddings, load_embeddings
+from mfcl.explore.app import make_app
 from mfcl.explore.collection import open_collection
+from mfcl.explore.guard import Guard
+from mfcl.explore.session import Session
 from mfcl.explore.spaces import Spaces
 from mfcl.voices import Gallery, Heard
 from tests.small_voices import SmallListener
@@ -20,6 +27,9 @@ from tests.sounds import tone
 
 PITCHES = {"low": 300.0, "middle": 900.0, "high": 2700.0}
 PER_PITCH = 16
+TOKEN = "a-token-of-this-test"
+HOST = "127.0.0.1:8450"
+WRITES = {"x-mfcl": "1"}
 MODEL = "a" * 64 + WHITENED
 
 
@@ -89,6 +99,53 @@ def write_gallery(folder: Path, *, makers: tuple[int, ...] = (0, 1), digest: str
 def _heard(vectors: np.ndarray, name: str) -> Heard:
     count = len(vectors)
     return Heard(vectors, np.ones(count), np.full(count, -25.0), tuple(f"{name} {at}" for at in range(count)))
+
+
+class Client:
+    """Asks an application as a browser would, without a socket."""
+
+    def __init__(self, app, *, base_url=f"http://{HOST}", cookies=None) -> None:
+        self._app, self._base, self._cookies = app, base_url, cookies or {}
+
+    def get(self, path, **given) -> httpx.Response:
+        return self._ask("GET", path, **given)
+
+    def post(self, path, **given) -> httpx.Response:
+        return self._ask("POST", path, **given)
+
+    def _ask(self, method, path, *, content=None, **given) -> httpx.Response:
+        async def pieces():
+            for piece in content:
+                yield piece
+
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(self._app)
+            async with httpx.AsyncClient(transport=transport, base_url=self._base, cookies=self._cookies) as own:
+                plain = content is None or isinstance(content, bytes | str) or hasattr(content, "__aiter__")
+                body = content if plain else pieces()
+                answer = await own.request(method, path, content=body, **given)
+                self._cookies = dict(own.cookies)
+                return answer
+
+        return asyncio.run(ask())
+
+
+def asked_by(session: Session) -> Client:
+    guarded = Guard(make_app(session), token=TOKEN, host="127.0.0.1", port=8450)
+    return Client(guarded, cookies={guarded.cookie: TOKEN})
+
+
+def unpacked(content: bytes) -> tuple[dict, dict[str, np.ndarray]]:
+    """What `packing.packed` packed."""
+    size = struct.unpack("<I", content[:4])[0]
+    header = json.loads(content[4 : 4 + size])
+    arrays = {}
+    for name, one in header["arrays"].items():
+        start = 4 + size + one["at"]
+        kind = np.dtype(one["kind"])
+        end = start + kind.itemsize * int(np.prod(one["shape"]))
+        arrays[name] = np.frombuffer(content[start:end], kind).reshape(one["shape"])
+    return header["about"], arrays
 
 
 @contextlib.contextmanager

@@ -7,7 +7,6 @@ import itertools
 import json
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import threading
@@ -35,43 +34,10 @@ from mfcl.explore.collection import open_collection
 from mfcl.explore.exports import audacity_zip, labelled, raven_zip
 from mfcl.explore.guard import MOST_BODY, Guard
 from mfcl.explore.session import Session
-from mfcl.voices import Gallery, Heard
-from tests.small_explore import PER_PITCH, MakerListener, serving, write_collection, write_gallery
+from tests.small_explore import HOST, PER_PITCH, TOKEN, WRITES, Client, asked_by, serving, unpacked, write_collection
 from tests.sounds import tone
 
-TOKEN = "a-token-of-this-test"
-HOST = "127.0.0.1:8450"
-WRITES = {"x-mfcl": "1"}
 COUNT = 3 * PER_PITCH
-
-
-class Client:
-    """Asks an application as a browser would, without a socket."""
-
-    def __init__(self, app, *, base_url=f"http://{HOST}", cookies=None) -> None:
-        self._app, self._base, self._cookies = app, base_url, cookies or {}
-
-    def get(self, path, **given) -> httpx.Response:
-        return self._ask("GET", path, **given)
-
-    def post(self, path, **given) -> httpx.Response:
-        return self._ask("POST", path, **given)
-
-    def _ask(self, method, path, *, content=None, **given) -> httpx.Response:
-        async def pieces():
-            for piece in content:
-                yield piece
-
-        async def ask() -> httpx.Response:
-            transport = httpx.ASGITransport(self._app)
-            async with httpx.AsyncClient(transport=transport, base_url=self._base, cookies=self._cookies) as own:
-                plain = content is None or isinstance(content, bytes | str) or hasattr(content, "__aiter__")
-                body = content if plain else pieces()
-                answer = await own.request(method, path, content=body, **given)
-                self._cookies = dict(own.cookies)
-                return answer
-
-        return asyncio.run(ask())
 
 
 @pytest.fixture(scope="module")
@@ -92,21 +58,7 @@ def session(folder: Path) -> Iterator[Session]:
 
 @pytest.fixture
 def client(session: Session) -> Client:
-    guarded = Guard(make_app(session), token=TOKEN, host="127.0.0.1", port=8450)
-    return Client(guarded, cookies={guarded.cookie: TOKEN})
-
-
-def unpacked(content: bytes) -> tuple[dict, dict[str, np.ndarray]]:
-    """What `packing.packed` packed."""
-    size = struct.unpack("<I", content[:4])[0]
-    header = json.loads(content[4 : 4 + size])
-    arrays = {}
-    for name, one in header["arrays"].items():
-        start = 4 + size + one["at"]
-        kind = np.dtype(one["kind"])
-        end = start + kind.itemsize * int(np.prod(one["shape"]))
-        arrays[name] = np.frombuffer(content[start:end], kind).reshape(one["shape"])
-    return header["about"], arrays
+    return asked_by(session)
 
 
 # ---- who may ask
@@ -312,100 +264,6 @@ def test_a_file_that_takes_too_long_is_ended(tmp_path):
         hearing.hear(tmp_path, b"x", seconds=0.01)
 
 
-# ---- whose voice it is
-
-
-def asked_by(session: Session) -> Client:
-    guarded = Guard(make_app(session), token=TOKEN, host="127.0.0.1", port=8450)
-    return Client(guarded, cookies={guarded.cookie: TOKEN})
-
-
-def test_a_clip_has_the_voice_that_the_gallery_says_or_unknown_with_the_reason(tmp_path):
-    place = write_collection(tmp_path)
-    gallery = write_gallery(tmp_path)
-    collection = open_collection(place, audio=tmp_path / "manifest.csv", model=tmp_path)
-    session = Session(collection, gallery=str(gallery), who="ada")
-    client = asked_by(session)
-    about = client.get("/api/about").json()
-    assert about["gallery"] == {"name": str(gallery), "voices": 2}
-    assert any("not calibrated" in note for note in about["notes"])
-    answers = [client.get(f"/api/clips/{clip}/voice").json()["voice"] for clip in (0, 1, 2, 3)]
-    assert [one["name"] for one in answers] == [
-        "maker 0",
-        "maker 0",
-        "unknown",
-        "unknown",
-    ]  # the first two are the same
-    assert [one["reason"] for one in answers] == ["", "", "below threshold", "below threshold"]
-    assert answers[0]["score"] > 0.9
-    assert answers[0]["margin"] > 0.7
-    assert [one["voice"] for one in answers[0]["near"]] == ["maker 0"] * 3
-    with Gallery.open(gallery, model=MakerListener()) as other:  # another program enrols while the page is open
-        vectors = collection.embeddings.only("voices").vectors[6:7]
-        other.enrol("maker 2", Heard(vectors, np.ones(1), np.full(1, -25.0), ("new",)))
-    assert client.get("/api/clips/2/voice").json()["voice"]["best"] == "maker 2"
-    assert client.get(f"/api/clips/{COUNT}/voice").status_code == 400
-    session.close()
-
-
-def test_a_dropped_file_has_a_voice_too_and_the_model_is_checked_again(tmp_path, monkeypatch):
-    place, gallery = write_collection(tmp_path), write_gallery(tmp_path)
-    session = Session(open_collection(place, model=tmp_path), gallery=str(gallery), who="ada")
-    client, vectors = asked_by(session), session.collection.embeddings.vectors
-    voices = session.collection.embeddings.only("voices").vectors
-    given = {"digest": "a" * 64}
-
-    def hear(model, content, *, voice):
-        assert voice
-        heard = Heard(voices[:1], np.ones(1), np.full(1, -25.0), ("the file",))
-        return hearing.Dropped(vectors[:1], heard, given["digest"])
-
-    monkeypatch.setattr(hearing, "hear", hear)
-    answer = client.post("/api/search", content=b"sound", headers=WRITES).json()
-    assert answer["voice"]["name"] == "maker 0"
-    assert answer["near"]["words"]["clips"][0] in (0, 1)
-    given["digest"] = "c" * 64
-    refused = client.post("/api/search", content=b"sound", headers=WRITES)
-    assert (refused.status_code, "bound to the model aaaaaaaaaaaa" in refused.text) == (400, True)
-    session.close()
-
-
-def test_without_a_gallery_nobody_has_a_voice(client):
-    assert client.get("/api/about").json()["gallery"] is None
-    answer = client.get("/api/clips/0/voice")
-    assert (answer.status_code, "--gallery" in answer.text) == (400, True)
-
-
-@pytest.mark.parametrize(
-    ("model", "digest", "said"),
-    [
-        ("b" * 64, "a" * 64, "bound to the model aaaaaaaaaaaa .* embedded by bbbbbbbbbbbb; embeddings of two models"),
-        ("", "a" * 64, "do not say which model made them"),
-        ("a" * 64, "a" * 64, "it is not there any more; give it by --model"),
-    ],
-)
-def test_another_models_gallery_is_refused_in_one_line(tmp_path, capsys, model, digest, said):
-    place, gallery = write_collection(tmp_path, model=model, mapped=False), write_gallery(tmp_path, digest=digest)
-    with pytest.raises(MfclError, match=said):
-        Session(open_collection(place), gallery=str(gallery))
-    words = ["explore", str(place), "--gallery", str(gallery), "--port", "0"]
-    assert main(words) == 2
-    errors = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("note:")]
-    assert len(errors) == 1
-    assert main([*words, "--export", str(tmp_path / "site")]) == 2
-    assert "leave one of the two out" in capsys.readouterr().err
-
-
-def test_no_gallery_and_a_damaged_one_are_one_line(tmp_path):
-    collection = open_collection(write_collection(tmp_path, mapped=False))
-    with pytest.raises(MfclError, match="there is no gallery"):
-        Session(collection, gallery=str(tmp_path / "none.db"))
-    (tmp_path / "team.db").write_bytes(bytes(5000))
-    with pytest.raises(MfclError, match="not a database"):
-        Session(collection, gallery=str(tmp_path / "team.db"))
-    Session(collection, who="ada").close()  # the labels were not left open
-
-
 # ---- what is answered
 
 
@@ -574,32 +432,18 @@ def test_a_table_for_embedding_atlas(folder, tmp_path):
     assert {"x", "y", "x_voices", "y_voices"} <= rows[0].keys()
 
 
-def test_many_at_once_and_killed_at_any_moment(folder, tmp_path):
-    """50 clients, steady memory, and no label lost of those that the server said were saved."""
+def test_many_at_once_and_a_clean_end(folder, tmp_path):
+    """50 clients, steady memory, and an end by Ctrl-C; what is killed instead is in test_explore_kills."""
     place = tmp_path / "clips.npz"
     load_embeddings(folder / "clips.npz").save(place)
-    saved: dict[int, str] = {}
-    for turn in range(3):
-        with serving(place, "--audio", str(folder / "manifest.csv")) as (address, process):
-            base = address.split("/?")[0]
-            with httpx.Client(base_url=base, follow_redirects=True, timeout=60) as own:
-                assert own.get("/", params={"token": address.split("token=")[1]}).status_code == 200
-                if turn == 0:
-                    many(base, dict(own.cookies), process.pid)
-                for number in range(8):
-                    clip, name = (8 * turn + number) % COUNT, f"value {turn} {number}"
-                    body = {"column": "kept", "how": "picked", "cells": [[clip, "label", name]]}
-                    answer = own.post("/api/steps", content=json.dumps(body), headers=WRITES)
-                    assert answer.status_code == 200
-                    saved[clip] = name
-                if turn == 2:
-                    found, codes = unpacked(own.get("/api/labels", params={"column": "kept"}).content)
-                    assert {clip: found["values"][codes["codes"][clip]] for clip in saved} == saved
-                    process.send_signal(signal.SIGINT)  # Ctrl-C: a clean end
-                    assert process.wait(timeout=60) == 0
-                    assert "Traceback" not in process.stdout.read()
-                else:
-                    process.kill()
+    with serving(place, "--audio", str(folder / "manifest.csv")) as (address, process):
+        base = address.split("/?")[0]
+        with httpx.Client(base_url=base, follow_redirects=True, timeout=60) as own:
+            assert own.get("/", params={"token": address.split("token=")[1]}).status_code == 200
+            many(base, dict(own.cookies), process.pid)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=60) == 0
+            assert "Traceback" not in process.stdout.read()
 
 
 def many(base: str, cookies: dict[str, str], pid: int) -> None:
