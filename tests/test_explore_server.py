@@ -25,7 +25,7 @@ from mfcl.cli import main
 from mfcl.core.files import write_text
 from mfcl.embeddings.table import Embeddings, load_embeddings
 from mfcl.errors import AudioError, MfclError
-from mfcl.explore import app as routes
+from mfcl.explore import messages
 from mfcl.explore import hearing
 from mfcl.explore import serving as server
 from mfcl.explore.app import make_app
@@ -175,7 +175,7 @@ def test_what_is_too_large_or_malformed_is_refused(client, session):
 
 
 def test_a_body_that_never_ends_is_given_up(client, monkeypatch):
-    monkeypatch.setattr(routes, "BODY_SECONDS", 0.05)
+    monkeypatch.setattr(messages, "BODY_SECONDS", 0.05)
 
     class Slow:
         """A body of which a byte comes now and then."""
