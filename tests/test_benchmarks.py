@@ -23,6 +23,7 @@ KEYS = {
     "memory": {"peaks"},
     "starts": {"seconds"},
     "voices": {"seconds_a_query", "enrolments_a_second"},
+    "explore": {"start", "label", "load", "memory_mb"},
     "accuracy": {"said"},
 }
 

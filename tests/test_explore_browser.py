@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.small_explore import PER_PITCH, serving, write_collection
+from tests.small_explore import PER_PITCH, serving, write_collection, write_gallery
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -310,6 +310,34 @@ def test_a_dropped_file_finds_its_place(browser, address, tmp_path):
         own.page.wait_for_selector(".found .bad")
         assert "model of these embeddings is not known" in own.page.text_content(".found .bad")
         assert [text for text in own.wrong if "400" not in text] == []  # the browser itself tells of the status
+
+
+def test_a_clip_and_a_dropped_file_say_whose_voice_they_have(browser, tmp_path):
+    """Of a dropped file the page's part alone: what the server answers is given."""
+    write_collection(tmp_path)
+    gallery = write_gallery(tmp_path)
+    words = ["--audio", str(tmp_path / "manifest.csv"), "--model", str(tmp_path), "--gallery", str(gallery)]
+    with serving(tmp_path / "clips.npz", *words) as (address, _), Page(browser, address) as own:
+        assert "not calibrated" in own.page.text_content("#notes")
+        own.tab("clip")
+        for clip, said in ((0, "maker 0 voice (score 1"), (2, "unknown voice: below threshold (nearest maker ")):
+            own.page.evaluate(
+                "async (clip) => (await import('/page/state.js')).setCurrent(clip, { play: false })", clip
+            )
+            until(own.page, f"document.querySelector('.whose .voice')?.textContent.startsWith({said!r})")
+        near = {"clips": [1, 2], "distances": [0.1, 0.2]}
+        voice = {"name": "unknown", "reason": "margin too small", "best": "<b>Ada</b>", "score": 3.1, "margin": 0.2}
+        answer = {"near": {"words": near, "voices": near}, "guess": None, "voice": voice}
+        own.page.route("**/api/search*", lambda route: route.fulfill(json=answer))
+        own.page.evaluate(
+            "() => { const data = new DataTransfer(); data.items.add(new File([new Uint8Array(10)], 'a.wav'));"
+            " window.dispatchEvent(new DragEvent('drop', { dataTransfer: data })); }"
+        )
+        own.page.wait_for_selector(".found .voice")
+        assert own.page.text_content(".found .voice") == (
+            "unknown voice: margin too small (nearest <b>Ada</b>, score 3.1, 0.2 more than the next voice)"
+        )
+        assert own.wrong == []
 
 
 def test_a_site_needs_no_server(browser, folder, tmp_path):

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mfcl.explore.labels import HELD, LABEL, NOTE, REJECTED, Cell, LabelBook, LabelsError
+from mfcl.explore.cells import HELD, LABEL, NOTE, REJECTED, Cell, LabelsError
+from mfcl.explore.labels import LabelBook
 
 IDS = [f"clip{number}.wav" for number in range(6)]
 
@@ -147,19 +148,43 @@ def test_a_second_server_and_another_database_are_refused_in_one_line(tmp_path):
     with sqlite3.connect(tmp_path / "other.db") as other:
         other.execute("CREATE TABLE things (name TEXT)")
     other.close()
+    before = (tmp_path / "other.db").read_bytes()
     with pytest.raises(LabelsError, match="another database"):
         opened(tmp_path / "other.db")
+    assert (tmp_path / "other.db").read_bytes() == before
+
+
+def test_a_newer_and_a_cut_file_of_labels_are_one_line_each(tmp_path):
+    path = tmp_path / "labels.db"
+    book = opened(path)
+    for clip in range(6):
+        book.step("digit", "noted", [Cell(clip, NOTE, "x" * 2000)])
+    book.close()
+    with sqlite3.connect(path) as newer:
+        newer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    newer.close()
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(LabelsError, match="damaged or cut short; restore it from a copy") as caught:
+        opened(path).history()
+    assert len(str(caught.value).splitlines()) == 1
+    path.write_bytes(whole)
+    with sqlite3.connect(path) as newer:
+        newer.execute("PRAGMA user_version = 9")
+    newer.close()
+    with pytest.raises(LabelsError, match="labels of version 1, got another database"):
+        opened(path)
 
 
 def test_a_full_disk_loses_nothing_but_the_step(tmp_path):
     book = opened(tmp_path / "labels.db")
     book.step("digit", "picked", [Cell(0, LABEL, "one")])
-    pages = book._connection.execute("PRAGMA page_count").fetchone()[0]
-    book._connection.execute(f"PRAGMA max_page_count = {pages}")  # SQLite then says what it says of a full disk
+    pages = book._file._database.rows("PRAGMA page_count")[0][0]
+    book._file._database.rows(f"PRAGMA max_page_count = {pages}")  # SQLite then says what it says of a full disk
     with pytest.raises(LabelsError, match="disk is full; free some space"):
         book.step("digit", "noted", [Cell(clip, NOTE, "x" * 2000) for clip in range(6)])
     assert (book.version, book.notes(), book.labels("digit")[0]) == (1, {}, "one")
-    book._connection.execute("PRAGMA max_page_count = 100000")
+    book._file._database.rows("PRAGMA max_page_count = 100000")
     assert book.step("digit", "picked", [Cell(1, LABEL, "two")]) == 2
     book.close()
 
@@ -168,7 +193,8 @@ WRITER = """
 import sys
 import tempfile
 from pathlib import Path
-from mfcl.explore.labels import Cell, LabelBook, LABEL
+from mfcl.explore.cells import Cell, LABEL
+from mfcl.explore.labels import LabelBook
 book = LabelBook(Path(sys.argv[1]), [f"clip{n}.wav" for n in range(6)], who="ada")
 while True:
     number = book.version

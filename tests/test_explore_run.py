@@ -9,12 +9,15 @@ import pytest
 import soundfile
 
 from mfcl.checkpoint import save_checkpoint
+from mfcl.embeddings.whitening import Whitening
 from mfcl.explore.app import make_app
+from mfcl.explore.cells import LABEL, Cell
 from mfcl.explore.collection import open_collection
 from mfcl.explore.guard import Guard
-from mfcl.explore.labels import LABEL, Cell
 from mfcl.explore.session import Session
+from mfcl.models.inference import part_bounds
 from mfcl.models.pair import make_model
+from mfcl.voices import Gallery
 from tests.small_explore import PER_PITCH, write_collection
 from tests.small_run import tiny
 
@@ -25,7 +28,12 @@ def test_a_run_is_embedded_once_and_a_dropped_sound_finds_its_place(tmp_path: Pa
     write_collection(tmp_path, mapped=False)
     run = tmp_path / "run"
     recipe = tiny()
-    save_checkpoint(make_model(recipe.model, seed=0), recipe, run / "model")
+    model = make_model(recipe.model, seed=0)
+    whitenings = {
+        part: Whitening(np.zeros(stop - start, np.float32), np.eye(stop - start, dtype=np.float32))
+        for part, (start, stop) in part_bounds(model, "both").items()
+    }
+    save_checkpoint(model, recipe, run / "model", whitening=whitenings)
     found = open_collection(run, audio=tmp_path / "manifest.csv", progress=False)
     assert len(found) == len(found.recordings) == 3 * PER_PITCH
     assert found.model == run
@@ -36,7 +44,23 @@ def test_a_run_is_embedded_once_and_a_dropped_sound_finds_its_place(tmp_path: Pa
     assert made[0].stat().st_mtime_ns == before
     assert np.array_equal(again.embeddings.vectors, found.embeddings.vectors)
 
-    session = Session(found, who="ada")
+    sounds = tmp_path / "sounds"
+    gallery = Gallery.create(tmp_path / "team.db", run, cohort=sounds, nearest=0)
+    gallery.enrol("low", [sounds / f"low-{take:02d}.wav" for take in (2, 3, 4)])
+    gallery.enrol("high", [sounds / f"high-{take:02d}.wav" for take in (4, 5, 6)])
+    session = Session(found, who="ada", gallery=str(tmp_path / "team.db"))
+    assert session.voices is not None
+    assert session.voices.of_clip(0) is None  # not worked out yet
+    session.voices.prepare(session.work)
+    told = [session.voices.of_clip(2 * PER_PITCH + clip) for clip in range(5)]
+    same = gallery.identify([sounds / f"high-{clip:02d}.wav" for clip in range(5)])
+    gallery.close()
+    assert [one and one["name"] for one in told] == [one.name for one in same]
+    assert [one and one["reason"] for one in told] == [one.reason for one in same]
+    assert [one and one["score"] for one in told] == pytest.approx([one.score for one in same], abs=0.011)
+    assert {one.best for one in same} == {"high"}
+    kept = list(run.glob("explore/*/voices-*.npy"))
+    assert len(kept) == 1
     for clip, name in ((1, "low"), (PER_PITCH + 1, "middle"), (2 * PER_PITCH + 1, "high")):
         session.book.step("pitch heard", "picked", [Cell(clip, LABEL, name)])
     guarded = Guard(make_app(session), token="secret", host="127.0.0.1", port=8450)
@@ -57,4 +81,6 @@ def test_a_run_is_embedded_once_and_a_dropped_sound_finds_its_place(tmp_path: Pa
     near = answer.json()["near"]["all"]
     assert near["clips"][0] == 2 * PER_PITCH + 3  # itself
     assert near["distances"][0] < 1e-3
+    assert answer.json()["voice"]["score"] == pytest.approx(same[3].score, abs=0.011)
+    assert answer.json()["voice"]["best"] == "high"
     assert answer.json()["guess"]["label"] in ("low", "middle", "high", "unknown")

@@ -7,7 +7,6 @@ import itertools
 import json
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import threading
@@ -26,51 +25,19 @@ from mfcl.cli import main
 from mfcl.core.files import write_text
 from mfcl.embeddings.table import Embeddings, load_embeddings
 from mfcl.errors import AudioError, MfclError
-from mfcl.explore import app as routes
+from mfcl.explore import messages
 from mfcl.explore import hearing
 from mfcl.explore import serving as server
 from mfcl.explore.app import make_app
+from mfcl.explore.cells import LABEL, Cell
 from mfcl.explore.collection import open_collection
 from mfcl.explore.exports import audacity_zip, labelled, raven_zip
 from mfcl.explore.guard import MOST_BODY, Guard
-from mfcl.explore.labels import LABEL, Cell
 from mfcl.explore.session import Session
-from tests.small_explore import PER_PITCH, serving, write_collection
+from tests.small_explore import HOST, PER_PITCH, TOKEN, WRITES, Client, asked_by, serving, unpacked, write_collection
 from tests.sounds import tone
 
-TOKEN = "a-token-of-this-test"
-HOST = "127.0.0.1:8450"
-WRITES = {"x-mfcl": "1"}
 COUNT = 3 * PER_PITCH
-
-
-class Client:
-    """Asks an application as a browser would, without a socket."""
-
-    def __init__(self, app, *, base_url=f"http://{HOST}", cookies=None) -> None:
-        self._app, self._base, self._cookies = app, base_url, cookies or {}
-
-    def get(self, path, **given) -> httpx.Response:
-        return self._ask("GET", path, **given)
-
-    def post(self, path, **given) -> httpx.Response:
-        return self._ask("POST", path, **given)
-
-    def _ask(self, method, path, *, content=None, **given) -> httpx.Response:
-        async def pieces():
-            for piece in content:
-                yield piece
-
-        async def ask() -> httpx.Response:
-            transport = httpx.ASGITransport(self._app)
-            async with httpx.AsyncClient(transport=transport, base_url=self._base, cookies=self._cookies) as own:
-                plain = content is None or isinstance(content, bytes | str) or hasattr(content, "__aiter__")
-                body = content if plain else pieces()
-                answer = await own.request(method, path, content=body, **given)
-                self._cookies = dict(own.cookies)
-                return answer
-
-        return asyncio.run(ask())
 
 
 @pytest.fixture(scope="module")
@@ -91,21 +58,7 @@ def session(folder: Path) -> Iterator[Session]:
 
 @pytest.fixture
 def client(session: Session) -> Client:
-    guarded = Guard(make_app(session), token=TOKEN, host="127.0.0.1", port=8450)
-    return Client(guarded, cookies={guarded.cookie: TOKEN})
-
-
-def unpacked(content: bytes) -> tuple[dict, dict[str, np.ndarray]]:
-    """What `packing.packed` packed."""
-    size = struct.unpack("<I", content[:4])[0]
-    header = json.loads(content[4 : 4 + size])
-    arrays = {}
-    for name, one in header["arrays"].items():
-        start = 4 + size + one["at"]
-        kind = np.dtype(one["kind"])
-        end = start + kind.itemsize * int(np.prod(one["shape"]))
-        arrays[name] = np.frombuffer(content[start:end], kind).reshape(one["shape"])
-    return header["about"], arrays
+    return asked_by(session)
 
 
 # ---- who may ask
@@ -222,7 +175,7 @@ def test_what_is_too_large_or_malformed_is_refused(client, session):
 
 
 def test_a_body_that_never_ends_is_given_up(client, monkeypatch):
-    monkeypatch.setattr(routes, "BODY_SECONDS", 0.05)
+    monkeypatch.setattr(messages, "BODY_SECONDS", 0.05)
 
     class Slow:
         """A body of which a byte comes now and then."""
@@ -479,32 +432,18 @@ def test_a_table_for_embedding_atlas(folder, tmp_path):
     assert {"x", "y", "x_voices", "y_voices"} <= rows[0].keys()
 
 
-def test_many_at_once_and_killed_at_any_moment(folder, tmp_path):
-    """50 clients, steady memory, and no label lost of those that the server said were saved."""
+def test_many_at_once_and_a_clean_end(folder, tmp_path):
+    """50 clients, steady memory, and an end by Ctrl-C; what is killed instead is in test_explore_kills."""
     place = tmp_path / "clips.npz"
     load_embeddings(folder / "clips.npz").save(place)
-    saved: dict[int, str] = {}
-    for turn in range(3):
-        with serving(place, "--audio", str(folder / "manifest.csv")) as (address, process):
-            base = address.split("/?")[0]
-            with httpx.Client(base_url=base, follow_redirects=True, timeout=60) as own:
-                assert own.get("/", params={"token": address.split("token=")[1]}).status_code == 200
-                if turn == 0:
-                    many(base, dict(own.cookies), process.pid)
-                for number in range(8):
-                    clip, name = (8 * turn + number) % COUNT, f"value {turn} {number}"
-                    body = {"column": "kept", "how": "picked", "cells": [[clip, "label", name]]}
-                    answer = own.post("/api/steps", content=json.dumps(body), headers=WRITES)
-                    assert answer.status_code == 200
-                    saved[clip] = name
-                if turn == 2:
-                    found, codes = unpacked(own.get("/api/labels", params={"column": "kept"}).content)
-                    assert {clip: found["values"][codes["codes"][clip]] for clip in saved} == saved
-                    process.send_signal(signal.SIGINT)  # Ctrl-C: a clean end
-                    assert process.wait(timeout=60) == 0
-                    assert "Traceback" not in process.stdout.read()
-                else:
-                    process.kill()
+    with serving(place, "--audio", str(folder / "manifest.csv")) as (address, process):
+        base = address.split("/?")[0]
+        with httpx.Client(base_url=base, follow_redirects=True, timeout=60) as own:
+            assert own.get("/", params={"token": address.split("token=")[1]}).status_code == 200
+            many(base, dict(own.cookies), process.pid)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=60) == 0
+            assert "Traceback" not in process.stdout.read()
 
 
 def many(base: str, cookies: dict[str, str], pid: int) -> None:

@@ -20,6 +20,9 @@ def add_commands(command: options.Command) -> None:
     explore.add_argument(
         "--labels", type=options.path, metavar="FILE", help="file of the labels; by default in the run"
     )
+    explore.add_argument(
+        "--gallery", metavar="FILE", help="a gallery of voices of the same model, to say whose voice a clip or file has"
+    )
     explore.add_argument("--who", help="name that is kept with each label; by default the account's")
     explore.add_argument("--port", type=options.number(0, 65_535), default=8450, help="0: any free one")
     explore.add_argument("--host", default="127.0.0.1", help="address to listen at; others need --allow-remote")
@@ -44,6 +47,8 @@ def _explore(given: argparse.Namespace) -> None:
             f"{error.name} is not installed, and `mfcl explore` needs it; install it with pip install 'mfcl[explore]'"
         ) from None
     if given.export or given.parquet:
+        if given.gallery:
+            raise MfclError("--gallery is for the page; sites and tables hold no voices: leave one of the two out")
         return _write(given)
     with bound_socket(given.host, given.port) as bound:
         session = _opened(given)
@@ -75,7 +80,10 @@ def _opened(given: argparse.Namespace) -> Any:
     )
     for note in collection.notes:
         print(f"note: {note}", file=sys.stderr)
-    return Session(collection, labels=given.labels, who=given.who)
+    session = Session(collection, labels=given.labels, who=given.who, gallery=given.gallery)
+    for note in () if session.voices is None else session.voices.notes:
+        print(f"note: {note}", file=sys.stderr)
+    return session
 
 
 def _write(given: argparse.Namespace) -> None:

@@ -1,37 +1,39 @@
-"""The routes of the explorer: JSON, packed arrays, sound by byte ranges, and the files of the page."""
+"""The routes of the explorer: what is answered to each request of the page."""
 
-import asyncio
-import json
-import re
-import threading
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from mfcl.core.console import printable
-from mfcl.errors import AudioError, MfclError, shown
-from mfcl.explore import exports, hearing
+from mfcl.errors import MfclError, shown
+from mfcl.explore import exports
+from mfcl.explore.cells import Cell, LabelsError
 from mfcl.explore.guard import TooLarge
-from mfcl.explore.labels import Cell, LabelsError
-from mfcl.explore.packing import packed
+from mfcl.explore.messages import (
+    asked,
+    body_of,
+    broken,
+    download,
+    json_of,
+    packed_answer,
+    ranged,
+    refused,
+    too_large,
+    whole_number,
+)
+from mfcl.explore.searching import Search
 from mfcl.explore.session import Session
 
 PAGE = Path(__file__).parent / "page"
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-BINARY = "application/octet-stream"
-BODY_SECONDS = 30.0
-"""How long a body may take to arrive."""
-MOST_JSON = 16 * 2**20
-"""Bytes of JSON in one request."""
 MOST_NEAREST = 100
-RANGE = re.compile(r"bytes=(\d{1,15})?-(\d{1,15})?")
 
 
 def make_app(session: Session) -> Starlette:
@@ -49,6 +51,7 @@ def make_app(session: Session) -> Starlette:
         Route("/api/clips/{clip:int}/sound", own.sound),
         Route("/api/clips/{clip:int}/picture", own.picture),
         Route("/api/clips/{clip:int}/near", own.near),
+        Route("/api/clips/{clip:int}/voice", own.voice),
         Route("/api/labels", own.labels),
         Route("/api/guesses", own.guesses),
         Route("/api/suggestions", own.suggestions),
@@ -64,7 +67,7 @@ def make_app(session: Session) -> Starlette:
         Route("/api/redo", own.redo, methods=["POST"]),
         Route("/api/search", own.search, methods=["POST"]),
     ]
-    handlers: Any = {MfclError: _refused, TooLarge: _too_large, OSError: _broken}
+    handlers: Any = {MfclError: refused, TooLarge: too_large, OSError: broken}
     return Starlette(routes=routes, exception_handlers=handlers)
 
 
@@ -74,7 +77,7 @@ class _Routes:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._files = {path.name: path for path in PAGE.iterdir() if path.suffix in TYPES}
-        self._hearing = threading.Lock()
+        self._search = Search(session)
 
     def page(self, request: Request) -> Response:
         path = self._files.get(request.path_params.get("name", "index.html"))
@@ -96,43 +99,57 @@ class _Routes:
         spaces, part = self._session.spaces, self._session.check_part(request.path_params["part"])
         places = spaces.map(part)
         method = "PCA" if places is None else "t-SNE"
-        return _packed({"part": part, "method": method}, places=spaces.principal(part) if places is None else places)
+        return packed_answer(
+            {"part": part, "method": method}, places=spaces.principal(part) if places is None else places
+        )
 
     def clusters(self, request: Request) -> Response:
         part = self._session.check_part(request.path_params["part"])
         codes = self._session.spaces.clusters(part)
         names = [f"cluster {number + 1}" for number in range(int(codes.max()) + 1)]
-        return _packed({"values": names}, codes=codes.astype(np.int32))
+        return packed_answer({"values": names}, codes=codes.astype(np.int32))
 
     def columns(self, request: Request) -> Response:
-        values = self._session.column(_asked(request, "name"))
+        values = self._session.column(asked(request, "name"))
         names, codes = np.unique(values, return_inverse=True)
-        return _packed({"values": names.tolist()}, codes=codes.astype(np.int32))
+        return packed_answer({"values": names.tolist()}, codes=codes.astype(np.int32))
 
     def sound(self, request: Request) -> Response:
-        return _ranged(self._session.sounds.wav(self._clip(request)), request.headers.get("range"))
+        return ranged(self._session.sounds.wav(self._clip(request)), request.headers.get("range"))
 
     def picture(self, request: Request) -> Response:
         seconds, outline, shades = self._session.sounds.picture(self._clip(request))
-        return _packed({"seconds": seconds}, outline=outline, shades=shades)
+        return packed_answer({"seconds": seconds}, outline=outline, shades=shades)
 
     def near(self, request: Request) -> Response:
-        clip, part = self._clip(request), self._session.check_part(_asked(request, "part"))
-        count = _whole(request, "count", 12, 1, MOST_NEAREST)
+        clip, part = self._clip(request), self._session.check_part(asked(request, "part"))
+        count = whole_number(request, "count", 12, 1, MOST_NEAREST)
         places, distances = self._session.spaces.neighbours(part, clip, count)
         return JSONResponse({"clips": places, "distances": [round(one, 4) for one in distances]})
 
+    def voice(self, request: Request) -> Response:
+        clip, voices = self._clip(request), self._session.voices
+        if voices is None:
+            raise MfclError("voice: there is no gallery; start with --gallery FILE")
+        found = voices.of_clip(clip)
+        if found is None:
+            failed = [line for line in self._session.work.failed.values() if line.startswith("voices of the clips")]
+            if failed:
+                raise MfclError(failed[-1])
+            return JSONResponse({"waiting": "the clips' voices are being worked out"}, 202)
+        return JSONResponse({"voice": found})
+
     def labels(self, request: Request) -> Response:
-        book, column = self._session.book, _asked(request, "column")
+        book, column = self._session.book, asked(request, "column")
         names, codes = np.unique(book.labels(column), return_inverse=True)
         about = {
             "values": names.tolist(), "notes": book.notes(), "rejected": book.rejected(column),
             "version": book.version,
         }  # fmt: skip
-        return _packed(about, codes=codes.astype(np.int32), held=book.held(column).astype(np.uint8))
+        return packed_answer(about, codes=codes.astype(np.int32), held=book.held(column).astype(np.uint8))
 
     def guesses(self, request: Request) -> Response:
-        column = _asked(request, "column")
+        column = asked(request, "column")
         if not self._session.assistant.ready:
             return JSONResponse({"waiting": "the nearest clips are being looked for"}, 202)
         version = self._session.book.version
@@ -141,15 +158,15 @@ class _Routes:
             return JSONResponse({"waiting": "label at least two classes"}, 202)
         self._session.choose(column)
         about = {"values": list(found.classes), "way": found.way, "version": version}
-        return _packed(about, codes=found.codes.astype(np.int32), confidence=found.confidence)
+        return packed_answer(about, codes=found.codes.astype(np.int32), confidence=found.confidence)
 
     def suggestions(self, request: Request) -> Response:
         if not self._session.assistant.ready:
             return JSONResponse({"waiting": "the nearest clips are being looked for"}, 202)
         clips = self._session.assistant.suggestions(
-            _asked(request, "column"),
+            asked(request, "column"),
             request.query_params.get("order", "useful"),
-            _whole(request, "count", 20, 1, 500),
+            whole_number(request, "count", 20, 1, 500),
             label=request.query_params.get("label", ""),
         )
         return JSONResponse({"clips": clips})
@@ -157,10 +174,10 @@ class _Routes:
     def estimate(self, request: Request) -> Response:
         if not self._session.assistant.ready:
             return JSONResponse({"waiting": "the nearest clips are being looked for"}, 202)
-        return JSONResponse(asdict(self._session.assistant.estimate(_asked(request, "column"))))
+        return JSONResponse(asdict(self._session.assistant.estimate(asked(request, "column"))))
 
     def findings(self, request: Request) -> Response:
-        kind, part = _asked(request, "kind"), _asked(request, "part")
+        kind, part = asked(request, "kind"), asked(request, "part")
         found = self._session.findings(kind, part, request.query_params.get("column", ""))
         if found is None:
             failed = [line for line in self._session.work.failed.values() if line.startswith(f"{kind} in {part}")]
@@ -173,10 +190,10 @@ class _Routes:
         return JSONResponse({"steps": [asdict(step) for step in self._session.book.history()]})
 
     def export(self, request: Request) -> Response:
-        session, kind, column = self._session, request.path_params["kind"], _asked(request, "column")
+        session, kind, column = self._session, request.path_params["kind"], asked(request, "column")
         if kind == "classifier":
             content = exports.classifier_zip(session.assistant.fitted(column).classifier)
-            return _download(content, f"{column}-classifier.zip", "application/zip")
+            return download(content, f"{column}-classifier.zip", "application/zip")
         spread = request.query_params.get("spread") == "1"
         guesses = session.assistant.guesses(column) if spread else None
         rows = exports.labelled(session.book, column, guesses)
@@ -185,18 +202,16 @@ class _Routes:
                 content = exports.manifest_csv(session.collection, column, rows, spread=spread)
             else:
                 content = exports.ids_csv(session.collection, column, rows)
-            return _download(content, f"{column}.csv", "text/csv; charset=utf-8")
+            return download(content, f"{column}.csv", "text/csv; charset=utf-8")
         if kind == "audacity":
-            return _download(
-                exports.audacity_zip(session.collection, rows), f"{column}-audacity.zip", "application/zip"
-            )
+            return download(exports.audacity_zip(session.collection, rows), f"{column}-audacity.zip", "application/zip")
         if kind == "raven":
             content = exports.raven_zip(session.collection, column, rows)
-            return _download(content, f"{column}-raven.zip", "application/zip")
+            return download(content, f"{column}-raven.zip", "application/zip")
         return Response("Nothing of that name.\n", 404, media_type="text/plain")
 
     async def step(self, request: Request) -> Response:
-        given = await _json(request)
+        given = await json_of(request)
         cells = given.get("cells")
         if not isinstance(cells, list) or not all(isinstance(one, list) and len(one) == 3 for one in cells):
             raise LabelsError("labels: wanted cells, each a clip, a kind and a value")
@@ -207,12 +222,12 @@ class _Routes:
         return JSONResponse({"version": version, "own": await run_in_threadpool(self._session.own_columns)})
 
     async def check(self, request: Request) -> Response:
-        column = (await _json(request)).get("column")
+        column = (await json_of(request)).get("column")
         self._session.check_new(column if isinstance(column, str) else "")
         return JSONResponse({})
 
     async def begin(self, request: Request) -> Response:
-        given = await _json(request)
+        given = await json_of(request)
         column, source = given.get("column"), given.get("from")
         if not isinstance(column, str) or not isinstance(source, str):
             raise LabelsError("labels: wanted a column and the one to begin with")
@@ -220,7 +235,7 @@ class _Routes:
         return JSONResponse({"version": version})
 
     async def draw(self, request: Request) -> Response:
-        given = await _json(request)
+        given = await json_of(request)
         column, count = given.get("column"), given.get("count", 20)
         if not isinstance(column, str) or type(count) is not int or not 1 <= count <= 1000:
             raise LabelsError(f"held-out set: wanted a column and 1 to 1000 clips, got {shown(count)}")
@@ -242,43 +257,9 @@ class _Routes:
         return self._turned(step)
 
     async def search(self, request: Request) -> Response:
-        session = self._session
-        if session.collection.model is None:
-            raise MfclError("search: the model of these embeddings is not known; start with a run, or give --model")
-        content = await _body(request)
-        if not content:
-            raise AudioError("search: wanted an audio file, got nothing")
-        column, model = request.query_params.get("column", ""), session.collection.model
-
-        def work() -> dict[str, Any]:
-            if not self._hearing.acquire(blocking=False):
-                raise hearing.BusyError("search: another file is being heard; try again in a moment")
-            try:
-                vector = hearing.hear(model, content)
-            finally:
-                self._hearing.release()
-            return self._nearest(vector, column)
-
-        return JSONResponse(await run_in_threadpool(work))
-
-    def _nearest(self, vector: np.ndarray, column: str) -> dict[str, Any]:
-        session = self._session
-        if vector.shape != (1, session.collection.embeddings.dim):
-            raise MfclError(
-                f"search: the model gives {vector.shape[-1]} values, a clip has {session.collection.embeddings.dim}; "
-                "start with the run that embedded them"
-            )
-        given = session.collection.embeddings
-        names = np.array(["the file"])
-        one = replace(given, vectors=vector, ids=names, labels={}, splits=np.array([""]))
-        found: dict[str, Any] = {"near": {}, "guess": None}
-        for part in session.parts:
-            places, distances = session.spaces.nearest(part, session.spaces.features(part, one), 12)
-            found["near"][part] = {"clips": places, "distances": [round(one, 4) for one in distances]}
-        read = session.assistant.read(column, one) if column in session.book.columns else None
-        if read is not None:
-            found["guess"] = {"label": read[0], "confidence": round(read[1], 3)}
-        return found
+        content = await body_of(request)
+        column = request.query_params.get("column", "")
+        return JSONResponse(await run_in_threadpool(self._search.by_sound, content, column))
 
     def _turned(self, step: Any) -> Response:
         own = self._session.own_columns()
@@ -290,77 +271,3 @@ class _Routes:
         if not 0 <= clip < len(self._session.collection):
             raise MfclError(f"clip: wanted a number below {len(self._session.collection)}, got {shown(clip)}")
         return int(clip)
-
-
-def _asked(request: Request, name: str) -> str:
-    value = request.query_params.get(name)
-    if not value:
-        raise MfclError(f"request: wanted {name!r}")
-    return value
-
-
-def _whole(request: Request, name: str, usual: int, low: int, high: int) -> int:
-    text = request.query_params.get(name, str(usual))
-    if not (text.isascii() and text.isdecimal() and len(text) < 10 and low <= int(text) <= high):
-        raise MfclError(f"{name}: wanted a whole number from {low} to {high}, got {shown(text)}")
-    return int(text)
-
-
-async def _body(request: Request) -> bytes:
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            return await request.body()
-    except TimeoutError:
-        raise MfclError(f"request: it took more than {BODY_SECONDS:.0f} s to arrive") from None
-    except ClientDisconnect:
-        raise MfclError("request: it was broken off") from None
-
-
-async def _json(request: Request) -> dict[str, Any]:
-    content = await _body(request)
-    try:
-        given = json.loads(content) if len(content) <= MOST_JSON else None
-    except (ValueError, RecursionError):
-        given = None
-    if not isinstance(given, dict):
-        raise LabelsError(f"request: wanted a JSON object of at most {MOST_JSON >> 20} MiB")
-    return given
-
-
-def _packed(about: dict[str, Any], **arrays: np.ndarray) -> Response:
-    return Response(packed(about, **arrays), media_type=BINARY)
-
-
-def _ranged(content: bytes, asked: str | None) -> Response:
-    """Return all of a file, or the byte range that was asked for."""
-    headers = {"accept-ranges": "bytes"}
-    found = RANGE.fullmatch(asked.strip()) if asked else None
-    if found is None or not (found[1] or found[2]):
-        return Response(content, media_type="audio/wav", headers=headers)
-    if found[1]:
-        first, last = int(found[1]), min(int(found[2] or len(content)), len(content) - 1)
-    else:
-        first, last = max(0, len(content) - int(found[2])), len(content) - 1
-    if first > last:
-        return Response(status_code=416, headers={**headers, "content-range": f"bytes */{len(content)}"})
-    headers["content-range"] = f"bytes {first}-{last}/{len(content)}"
-    return Response(content[first : last + 1], 206, media_type="audio/wav", headers=headers)
-
-
-def _download(content: bytes, name: str, media: str) -> Response:
-    safe = re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".") or "labels"
-    return Response(content, media_type=media, headers={"content-disposition": f'attachment; filename="{safe}"'})
-
-
-def _refused(request: Request, error: Exception) -> Response:
-    text = str(error)
-    status = 507 if "disk" in text and isinstance(error, LabelsError) else 400
-    return JSONResponse({"error": printable(text, 500)}, 503 if isinstance(error, hearing.BusyError) else status)
-
-
-def _too_large(request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": "Too large; send a shorter file."}, 413)
-
-
-def _broken(request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": printable(f"{getattr(error, 'strerror', None) or error}", 300)}, 500)

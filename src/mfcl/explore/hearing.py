@@ -1,19 +1,23 @@
 """Embed one file that was dropped on the page, in a process of its own with limits on time and memory.
 
-python -m mfcl.explore.hearing MODEL FILE OUT: the vector goes to OUT, or one line to standard error.
+python -m mfcl.explore.hearing MODEL FILE OUT [voice]: the vector goes to OUT, with `voice` what a gallery needs too; or
+one line goes to standard error.
 """
 
 import contextlib
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
 
 from mfcl.audio.io import read_audio
 from mfcl.errors import MfclError
+from mfcl.voices.sound import Heard
 
 LONGEST = 60.0
 """Seconds of a dropped file that are heard."""
@@ -29,16 +33,45 @@ class BusyError(MfclError):
     """Another file is being heard."""
 
 
-def hear(model: Path, content: bytes, *, seconds: float = WALL_SECONDS) -> Float32[np.ndarray, "1 dim"]:
-    """Return the vector of a file's bytes.
+@dataclass(frozen=True, eq=False)
+class Dropped:
+    """What was heard of a file.
+
+    Attributes:
+        vector: Its embedding.
+        voice: What a gallery needs of it; None if that was not asked for.
+        digest: The model's, with `voice`.
+    """
+
+    vector: Float32[np.ndarray, "1 dim"]
+    voice: Heard | None = None
+    digest: str = ""
+
+
+def hear(model: Path, content: bytes, *, voice: bool = False, seconds: float = WALL_SECONDS) -> Dropped:
+    """Return what is heard of a file's bytes.
+
+    Args:
+        model: Folder of the model.
+        content: The file.
+        voice: Hear it as a gallery of voices does, too.
+        seconds: How long that may take.
 
     Raises:
         MfclError: it is no sound, or takes too long.
     """
     with tempfile.TemporaryDirectory(prefix="mfcl-") as folder:
-        given, made = Path(folder) / "dropped", Path(folder) / "vector.npy"
+        given, made = Path(folder) / "dropped", Path(folder) / "heard.npz"
         given.write_bytes(content)
-        words = [sys.executable, "-m", "mfcl.explore.hearing", str(model), str(given), str(made)]
+        words = [
+            sys.executable,
+            "-m",
+            "mfcl.explore.hearing",
+            str(model),
+            str(given),
+            str(made),
+            *(["voice"] if voice else []),
+        ]
         try:
             done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False)
         except subprocess.TimeoutExpired:
@@ -47,8 +80,11 @@ def hear(model: Path, content: bytes, *, seconds: float = WALL_SECONDS) -> Float
             said = done.stderr.decode("utf-8", "replace").strip().splitlines()
             line = said[-1] if done.returncode == 2 and said else "it needed too much time or memory, or is damaged"
             raise MfclError(f"the file cannot be heard: {line.replace(str(given), 'the file')}")
-        vector: Float32[np.ndarray, "1 dim"] = np.load(made, allow_pickle=False)
-        return vector
+        with np.load(made, allow_pickle=False) as found:
+            if not voice:
+                return Dropped(found["vector"])
+            heard = Heard(found["voice"], found["seconds"], found["levels"], ("the file",))
+            return Dropped(found["vector"], heard, str(found["digest"]))
 
 
 def main() -> int:
@@ -59,12 +95,19 @@ def main() -> int:
         samples, rate = read_audio(given, end=LONGEST)  # decoded before torch is loaded: a bad file is refused at once
         from mfcl.embedder import load
 
-        vector = load(model, device="cpu").encode(samples, sample_rate=rate)
+        loaded = load(model, device="cpu")
+        found: dict[str, Any] = {"vector": loaded.encode(samples, sample_rate=rate)}
+        if sys.argv[4:] == ["voice"]:
+            from mfcl.voices.hearing import ModelListener
+
+            listener = ModelListener(loaded)
+            one = listener.arrays([samples], rate)
+            found |= {"voice": one.vectors, "seconds": one.seconds, "levels": one.levels, "digest": listener.digest}
     except MfclError as error:
         sys.stderr.write(f"{error}\n")
         return 2
     with made.open("wb") as file:
-        np.save(file, vector)
+        np.savez(file, **found)
     return 0
 
 

@@ -3,6 +3,7 @@
 import getpass
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,12 @@ from mfcl.errors import MfclError, one_of
 from mfcl.explore import findings
 from mfcl.explore.assistant import Assistant
 from mfcl.explore.background import Background, place
+from mfcl.explore.cells import LABEL, Cell, LabelsError, check_line
 from mfcl.explore.collection import Collection
-from mfcl.explore.labels import LABEL, Cell, LabelBook, LabelsError, check_line, counts
+from mfcl.explore.labels import LabelBook, counts
 from mfcl.explore.sounds import Sounds
 from mfcl.explore.spaces import Spaces
+from mfcl.explore.voices import Voices
 
 LABELS = "labels.db"
 KINDS = ("outliers", "duplicates", "doubtful")
@@ -31,18 +34,24 @@ class Session:
         collection: What is explored.
         labels: The file of the labels; by default in the collection's folder.
         who: Who labels; by default the name of the account.
+        gallery: A gallery of voices of the collection's model: a file, or the address of a PostgreSQL database.
 
     Raises:
-        MfclError: the labels cannot be opened, or the folder cannot be written.
+        MfclError: the labels cannot be opened, the folder cannot be written, or the gallery is of another model.
     """
 
-    def __init__(self, collection: Collection, *, labels: Path | None = None, who: str | None = None) -> None:
+    def __init__(
+        self, collection: Collection, *, labels: Path | None = None, who: str | None = None, gallery: str | None = None
+    ) -> None:
+        self.sounds = Sounds(collection.recordings)
+        self.voices = None if gallery is None else Voices(gallery, collection, self.sounds)
+        if self.voices is not None and collection.model is None:
+            collection = replace(collection, model=self.voices.model)
         self.collection = collection
         self.book = LabelBook(
             labels or collection.folder / LABELS, collection.embeddings.ids.tolist(), who=who or _me()
         )
         self.spaces = Spaces(collection)
-        self.sounds = Sounds(collection.recordings)
         self.parts = list(collection.parts)
         self.assistant = Assistant(self.spaces, self.book)
         self.maps, self.work = Background(), Background()
@@ -60,6 +69,8 @@ class Session:
                 self.spaces.prepared.graph(kind)
 
         self.work.start("nearest clips", graphs)
+        if self.voices is not None and not self.voices.ready:
+            self.work.start("voices of the clips", _bind(self.voices.prepare, self.work))
 
     def choose(self, column: str) -> None:
         """Choose the best way to spread a column's labels in the background, if enough of them are new."""
@@ -76,12 +87,14 @@ class Session:
     def about(self) -> dict[str, Any]:
         """Return what the page shows before anything else."""
         clips = self.collection
+        gallery = None if self.voices is None else {"name": self.voices.name, "voices": self.voices.count()}
+        notes = [*clips.notes, *(() if self.voices is None else self.voices.notes)]
         columns = {name: len(np.unique(values[values != ""])) for name, values in clips.columns.items()}
         return {
-            "name": clips.name, "count": len(clips), "parts": self.parts, "notes": list(clips.notes),
+            "name": clips.name, "count": len(clips), "parts": self.parts, "notes": notes,
             "columns": [{"name": name, "values": count} for name, count in columns.items()],
             "own": self.own_columns(), "sound": len(clips.recordings), "model": clips.model is not None,
-            "labels": str(self.book.path), "notes_of": self.book.notes(),
+            "labels": str(self.book.path), "notes_of": self.book.notes(), "gallery": gallery,
         }  # fmt: skip
 
     def own_columns(self) -> list[dict[str, Any]]:

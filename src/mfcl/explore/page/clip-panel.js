@@ -4,6 +4,7 @@ import { get } from "./api.js";
 import { fill, h, percent, toast } from "./dom.js";
 import { note } from "./labelling.js";
 import { guessOf, labelOf, nameOf, on, setCurrent, setSelection, state } from "./state.js";
+import { voiceLine } from "./voice.js";
 
 const SHOWN = 12;
 const panel = h("section", { class: "panel", id: "panel-clip", role: "tabpanel", "aria-label": "Clip" });
@@ -42,10 +43,24 @@ function draw() {
   fill(panel,
     h("h2", { class: "name", text: nameOf(clip) }),
     h("dl", {}, facts(clip).flatMap(([name, value]) => [h("dt", { text: name }), h("dd", { text: value })])),
+    state.about.gallery ? h("div", { class: "whose" }) : null,
     state.about.writable === false ? (state.notes[clip] ? h("p", { text: state.notes[clip] }) : null) : text,
     ...state.about.parts.map((part) => h("div", { class: "near", "data-part": part }, h("h3", { text: state.about.parts.length > 1 ? `Nearest in ${part}` : "Nearest" }), h("ol", {}))));
   asked = clip;
   for (const part of state.about.parts) findNear(clip, part);
+  if (state.about.gallery) findVoice(clip);
+}
+
+// asked anew each time: another program may have enrolled a voice
+async function findVoice(clip) {
+  const box = panel.querySelector(".whose");
+  try {
+    const found = await get(`/api/clips/${clip}/voice`);
+    if (found.waiting) setTimeout(() => { if (box.isConnected) findVoice(clip); }, 1000);
+    fill(box, found.waiting ? h("p", { class: "soft", text: `Voice: ${found.waiting}.` }) : voiceLine(found.voice));
+  } catch (error) {
+    fill(box, h("p", { class: "bad", text: error.message }));
+  }
 }
 
 const kept = new Map();

@@ -4,6 +4,7 @@ import { send } from "./api.js";
 import { fill, h, percent, toast } from "./dom.js";
 import { nearRows } from "./clip-panel.js";
 import { emit, setSelection, state } from "./state.js";
+import { voiceLine } from "./voice.js";
 
 const MOST = 32 * 2 ** 20;
 const RECORDED = 10;  // seconds at most
@@ -61,6 +62,7 @@ function show(name, answer) {
   fill(found,
     h("h2", { class: "name", text: name }),
     answer.guess ? h("p", { class: "guess" }, h("b", { text: answer.guess.label }), h("small", { text: ` ${state.column}, ${percent(answer.guess.confidence)} sure` })) : "",
+    answer.voice ? voiceLine(answer.voice) : "",
     h("p", { class: "soft", text: "The cross on the map is between its nearest clips." }),
     ...Object.entries(answer.near).map(([part, near]) => h("div", { class: "near" },
       h("h3", {}, state.about.parts.length > 1 ? `Nearest in ${part} ` : "Nearest ", h("button", { class: "small", text: "Select these", onclick: () => setSelection(near.clips) })),

@@ -1,0 +1,138 @@
+"""One SQLite file that people would miss: whole transactions, and one line with advice for every failure."""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mfcl.errors import MfclError
+
+HEADER = b"SQLite format 3\0"
+SETTINGS = ("foreign_keys = ON", "synchronous = FULL", "trusted_schema = OFF", "cell_size_check = ON")
+DAMAGED = "restore it from a copy"
+
+
+def advice_of(change: str) -> dict[str, str]:
+    """Return what to do by a part of SQLite's message.
+
+    Args:
+        change: What one transaction is called, such as `step`.
+    """
+    return {
+        "disk is full": f"free some space; nothing but this {change} is lost",
+        "disk I/O": f"check the disk and its free space; nothing but this {change} is lost",
+        "readonly": "check the permissions of the file and its folder",
+        "unable to open": "check the path and the permissions of the file and its folder",
+        "locked": "another program has it open; close that",
+        "malformed": f"it is damaged or cut short; {DAMAGED}",
+        "not a database": f"it is damaged or another file; {DAMAGED} or give another path",
+    }
+
+
+class SqliteFile:
+    """A connection to a SQLite file; what a transaction wrote is on disk when it ends.
+
+    Args:
+        path: The file; made if it is not there, when something is written.
+        error: Class of all errors.
+        advice: What to do, by a part of SQLite's message; see `advice_of`.
+        wait_seconds: How long a writer waits for another one.
+        settings: Further `PRAGMA` statements than `SETTINGS`, without that word.
+        shared: Whether several threads use it; the caller then lets one at a time.
+
+    Raises:
+        MfclError: the file is no database, is damaged, or cannot be opened.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        error: type[MfclError],
+        advice: Mapping[str, str],
+        wait_seconds: float,
+        settings: Sequence[str] = (),
+        shared: bool = False,
+    ) -> None:
+        self.path = path
+        self._error, self._advice = error, advice
+        with self.said():
+            self._connection = sqlite3.connect(
+                path, timeout=wait_seconds, isolation_level=None, check_same_thread=not shared
+            )
+        try:
+            with self.said():
+                self._check_header()
+                for setting in (*SETTINGS, *settings):
+                    self._connection.execute(f"PRAGMA {setting}")
+        except BaseException:
+            self._connection.close()
+            raise
+
+    @property
+    def name(self) -> str:
+        """The file's path."""
+        return str(self.path)
+
+    def use_log(self) -> None:
+        """Write through a log (WAL): readers go on while one writes, and a kill leaves whole transactions."""
+        self.rows("PRAGMA journal_mode = WAL")
+
+    def tables(self) -> set[str]:
+        """Return the names of all tables."""
+        return {str(name) for (name,) in self.rows("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+    def rows(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run a statement and return its rows, if it has any."""
+        with self.said():
+            return self._connection.execute(statement, values).fetchall()
+
+    def many(self, statement: str, values: Iterable[Sequence[Any]]) -> None:
+        """Run a statement for each row of values."""
+        with self.said():
+            self._connection.executemany(statement, values)
+
+    @contextlib.contextmanager
+    def transaction(self, *, write: bool = True) -> Iterator[None]:
+        """Do everything in the block or nothing; a writer waits for other writers, a reader sees one state."""
+        self.rows("BEGIN IMMEDIATE" if write else "BEGIN")
+        try:
+            yield
+            self.rows("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):  # a full disk may have rolled back already
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+            raise
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self.said():
+            self._connection.close()
+
+    @contextlib.contextmanager
+    def said(self) -> Iterator[None]:
+        """Turn errors of SQLite and of the system into one line with advice."""
+        with path_errors(self.path, self._error):
+            try:
+                yield
+            except sqlite3.Error as error:
+                advice = next((text for part, text in self._advice.items() if part in str(error)), DAMAGED)
+                raise self._error(f"{self.path}: {error}; {advice}") from error
+
+    def _check_header(self) -> None:
+        if self.path.stat().st_size:
+            with self.path.open("rb") as file:
+                if file.read(len(HEADER)) != HEADER:
+                    raise sqlite3.DatabaseError("file is not a database")  # as SQLite says of most, but not of all
+        self._connection.execute("SELECT count(*) FROM sqlite_master").fetchall()  # reads the first page
+
+
+@contextlib.contextmanager
+def path_errors(path: Path, error: type[MfclError]) -> Iterator[None]:
+    """Turn errors of the system about a path into one line."""
+    try:
+        yield
+    except OSError as caught:
+        raise error(f"{path}: {caught.strerror or caught}; check the path and its permissions") from caught

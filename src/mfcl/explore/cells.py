@@ -1,0 +1,82 @@
+"""What a label book holds cell by cell, and the checks of what enters it."""
+
+import json
+import unicodedata
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from mfcl.errors import MfclError, one_of, shown
+
+LABEL, NOTE, REJECTED, HELD = KINDS = ("label", "note", "rejected", "held")
+"""What a cell holds: a label, a note, the labels it is not (a JSON list), or "1" for a place in the held-out set."""
+HOW = ("picked", "lassoed", "accepted", "rejected", "spread", "noted", "drawn", "imported")
+LONGEST = {LABEL: 100, NOTE: 2000, REJECTED: 5000, HELD: 1}
+"""Most characters of a cell."""
+MOST_CELLS = 200_000
+"""Most cells of one step."""
+
+
+class LabelsError(MfclError):
+    """Labels that cannot be kept or read."""
+
+
+class Cell(NamedTuple):
+    """A change of one clip."""
+
+    clip: int
+    kind: str
+    value: str
+
+
+def home(column: str, kind: str) -> str:
+    """Return the column that a cell belongs to: notes belong to none."""
+    return "" if kind == NOTE else column
+
+
+def check_step(column: str, how: str, cells: Sequence[Cell], clips: int) -> None:
+    """Check a step before anything is written.
+
+    Raises:
+        LabelsError: a name is too long or no single line, a clip is not there, or a value cannot be kept.
+    """
+    if how not in HOW:
+        raise LabelsError(f"labels: {one_of('way to label', str(how), HOW)}")
+    if column or any(kind != NOTE for _, kind, _ in cells):  # notes belong to no column
+        check_line("column", column)
+    if len(cells) > MOST_CELLS:
+        raise LabelsError(f"labels: wanted at most {MOST_CELLS} changes in one step, got {len(cells)}")
+    for clip, kind, value in cells:
+        if kind not in KINDS:
+            raise LabelsError(f"labels: {one_of('kind of cell', str(kind), KINDS)}")
+        if not isinstance(clip, int) or isinstance(clip, bool) or not 0 <= clip < clips:
+            raise LabelsError(f"labels: wanted a clip from 0 to {clips - 1}, got {shown(clip)}")
+        if not isinstance(value, str) or len(value) > LONGEST[kind]:
+            raise LabelsError(f"{kind}: wanted at most {LONGEST[kind]} characters, got {shown(value)}")
+        if kind == LABEL and value:
+            check_line(kind, value)
+        if kind == HELD and value not in ("", "1"):
+            raise LabelsError(f"held: wanted 1 or nothing, got {shown(value)}")
+        if kind == REJECTED and value:
+            _check_rejected(value)
+
+
+def check_line(what: str, text: object) -> None:
+    """Check the name of a column or a label: one line of up to 100 letters, without outer spaces.
+
+    Raises:
+        LabelsError: it is not.
+    """
+    plain = isinstance(text, str) and 0 < len(text) <= LONGEST[LABEL] and text == text.strip()
+    if not plain or any(unicodedata.category(one) in ("Cc", "Cs", "Zl", "Zp") for one in str(text)):
+        raise LabelsError(f"{what}: wanted one line of 1 to {LONGEST[LABEL]} letters, got {shown(text)}")
+
+
+def _check_rejected(value: str) -> None:
+    try:
+        names = json.loads(value)
+    except (ValueError, RecursionError):
+        names = None
+    if not isinstance(names, list) or not names:
+        raise LabelsError(f"rejected: wanted a list of labels, got {shown(value)}")
+    for name in names:
+        check_line("label", name)
