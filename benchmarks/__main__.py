@@ -16,6 +16,7 @@ from benchmarks import (
     alignment,
     choices,
     embedding,
+    events,
     gpu,
     growth,
     logmel,
@@ -35,7 +36,7 @@ from mfcl.errors import MfclError, one_of
 ALL = {
     "step": step, "choices": choices, "embedding": embedding, "logmel": logmel, "store": store,
     "neighbours": neighbours, "alignment": alignment, "growth": growth, "memory": memory, "starts": starts,
-    "voices": voices, "gpu": gpu, "accuracy": accuracy,
+    "voices": voices, "events": events, "gpu": gpu, "accuracy": accuracy,
 }  # fmt: skip
 """Name -> what measures it; `accuracy` is done with --data or by name."""
 
