@@ -22,6 +22,7 @@ from benchmarks import (
     logmel,
     memory,
     neighbours,
+    serving,
     starts,
     step,
     store,
@@ -36,7 +37,7 @@ from mfcl.errors import MfclError, one_of
 ALL = {
     "step": step, "choices": choices, "embedding": embedding, "logmel": logmel, "store": store,
     "neighbours": neighbours, "alignment": alignment, "growth": growth, "memory": memory, "starts": starts,
-    "voices": voices, "events": events, "gpu": gpu, "accuracy": accuracy,
+    "voices": voices, "events": events, "serving": serving, "gpu": gpu, "accuracy": accuracy,
 }  # fmt: skip
 """Name -> what measures it; `accuracy` is done with --data or by name."""
 

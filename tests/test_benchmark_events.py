@@ -1,5 +1,6 @@
 """The soundscapes of the benchmark `events` hold the calls that they say, and events are counted as is said."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ def test_calls_lie_where_they_are_said_to_at_the_ratio_that_is_said(tmp_path: Pa
     assert len(samples) == 30 * RATE
     assert len(calls) > 5
     assert {call.name for call in calls} <= set(CALLS)
-    assert all(one.end < two.start for one, two in zip(calls, calls[1:], strict=False))
+    assert all(one.end < two.start for one, two in itertools.pairwise(calls))
     for call in calls:
         first, last = (round(time * RATE) for time in (call.start, call.end))
         piece = 10 * RATE * (first // (10 * RATE))

@@ -24,6 +24,7 @@ KEYS = {
     "starts": {"seconds"},
     "voices": {"seconds_a_query", "enrolments_a_second"},
     "events": {"seconds_of_sound", "labels_a_class", "events"},
+    "serving": {"seconds_of_sound", "clients"},
     "accuracy": {"said"},
 }
 

@@ -1,6 +1,5 @@
 """The routes of the explorer: JSON, packed arrays, sound by byte ranges, and the files of the page."""
 
-import asyncio
 import json
 import re
 import threading
@@ -11,23 +10,21 @@ from typing import Any
 import numpy as np
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from mfcl.core.console import printable
 from mfcl.errors import AudioError, MfclError, shown
 from mfcl.explore import exports, hearing
-from mfcl.explore.guard import TooLarge
 from mfcl.explore.labels import Cell, LabelsError
 from mfcl.explore.packing import packed
 from mfcl.explore.session import Session
+from mfcl.web.requests import HANDLERS, BusyError, body
 
 PAGE = Path(__file__).parent / "page"
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 BINARY = "application/octet-stream"
-BODY_SECONDS = 30.0
-"""How long a body may take to arrive."""
 MOST_JSON = 16 * 2**20
 """Bytes of JSON in one request."""
 MOST_NEAREST = 100
@@ -64,8 +61,7 @@ def make_app(session: Session) -> Starlette:
         Route("/api/redo", own.redo, methods=["POST"]),
         Route("/api/search", own.search, methods=["POST"]),
     ]
-    handlers: Any = {MfclError: _refused, TooLarge: _too_large, OSError: _broken}
-    return Starlette(routes=routes, exception_handlers=handlers)
+    return Starlette(routes=routes, exception_handlers={**HANDLERS, LabelsError: _unkept})
 
 
 class _Routes:
@@ -245,14 +241,14 @@ class _Routes:
         session = self._session
         if session.collection.model is None:
             raise MfclError("search: the model of these embeddings is not known; start with a run, or give --model")
-        content = await _body(request)
+        content = await body(request)
         if not content:
             raise AudioError("search: wanted an audio file, got nothing")
         column, model = request.query_params.get("column", ""), session.collection.model
 
         def work() -> dict[str, Any]:
             if not self._hearing.acquire(blocking=False):
-                raise hearing.BusyError("search: another file is being heard; try again in a moment")
+                raise BusyError("search: another file is being heard; try again in a moment")
             try:
                 vector = hearing.hear(model, content)
             finally:
@@ -306,18 +302,8 @@ def _whole(request: Request, name: str, usual: int, low: int, high: int) -> int:
     return int(text)
 
 
-async def _body(request: Request) -> bytes:
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            return await request.body()
-    except TimeoutError:
-        raise MfclError(f"request: it took more than {BODY_SECONDS:.0f} s to arrive") from None
-    except ClientDisconnect:
-        raise MfclError("request: it was broken off") from None
-
-
 async def _json(request: Request) -> dict[str, Any]:
-    content = await _body(request)
+    content = await body(request)
     try:
         given = json.loads(content) if len(content) <= MOST_JSON else None
     except (ValueError, RecursionError):
@@ -352,15 +338,7 @@ def _download(content: bytes, name: str, media: str) -> Response:
     return Response(content, media_type=media, headers={"content-disposition": f'attachment; filename="{safe}"'})
 
 
-def _refused(request: Request, error: Exception) -> Response:
+def _unkept(request: Request, error: Exception) -> Response:
+    """Answer a label that cannot be kept: 507 where the disk is full."""
     text = str(error)
-    status = 507 if "disk" in text and isinstance(error, LabelsError) else 400
-    return JSONResponse({"error": printable(text, 500)}, 503 if isinstance(error, hearing.BusyError) else status)
-
-
-def _too_large(request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": "Too large; send a shorter file."}, 413)
-
-
-def _broken(request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": printable(f"{getattr(error, 'strerror', None) or error}", 300)}, 500)
+    return JSONResponse({"error": printable(text, 500)}, 507 if "disk" in text else 400)
