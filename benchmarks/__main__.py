@@ -16,12 +16,14 @@ from benchmarks import (
     alignment,
     choices,
     embedding,
+    events,
     explore,
     gpu,
     growth,
     logmel,
     memory,
     neighbours,
+    serving,
     starts,
     step,
     store,
@@ -36,7 +38,7 @@ from mfcl.errors import MfclError, one_of
 ALL = {
     "step": step, "choices": choices, "embedding": embedding, "logmel": logmel, "store": store,
     "neighbours": neighbours, "alignment": alignment, "growth": growth, "memory": memory, "starts": starts,
-    "voices": voices, "explore": explore, "gpu": gpu, "accuracy": accuracy,
+    "voices": voices, "explore": explore, "events": events, "serving": serving, "gpu": gpu, "accuracy": accuracy,
 }  # fmt: skip
 """Name -> what measures it; `accuracy` is done with --data or by name."""
 

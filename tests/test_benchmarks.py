@@ -24,6 +24,8 @@ KEYS = {
     "starts": {"seconds"},
     "voices": {"seconds_a_query", "enrolments_a_second"},
     "explore": {"start", "label", "load", "memory_mb"},
+    "events": {"seconds_of_sound", "labels_a_class", "events"},
+    "serving": {"seconds_of_sound", "clients"},
     "accuracy": {"said"},
 }
 
@@ -45,7 +47,9 @@ def test_each_benchmark_gives_its_figures(name: str, tmp_path: Path, capsys: pyt
     assert found["machine"]["torch"] == torch.__version__
     assert name in found["command"]
     figures = {key: value for key, value in found.items() if key not in ("machine", "seconds_of_measuring")}
-    assert all(math.isfinite(number) and number > 0 for number in numbers(figures))
+    assert all(math.isfinite(number) for number in numbers(figures))
+    # a classifier of four labels may find no call of a class
+    assert all(number > 0 or (name == "events" and number == 0) for number in numbers(figures))
     assert "figure" in capsys.readouterr().out
     assert torch.get_num_threads() == threads
 

@@ -25,15 +25,16 @@ from mfcl.cli import main
 from mfcl.core.files import write_text
 from mfcl.embeddings.table import Embeddings, load_embeddings
 from mfcl.errors import AudioError, MfclError
-from mfcl.explore import messages
 from mfcl.explore import hearing
-from mfcl.explore import serving as server
 from mfcl.explore.app import make_app
 from mfcl.explore.cells import LABEL, Cell
 from mfcl.explore.collection import open_collection
 from mfcl.explore.exports import audacity_zip, labelled, raven_zip
-from mfcl.explore.guard import MOST_BODY, Guard
+from mfcl.explore.guard import Guard
 from mfcl.explore.session import Session
+from mfcl.web import requests
+from mfcl.web import sockets as server
+from mfcl.web.guard import MOST_BODY
 from tests.small_explore import HOST, PER_PITCH, TOKEN, WRITES, Client, asked_by, serving, unpacked, write_collection
 from tests.sounds import tone
 
@@ -139,7 +140,7 @@ def test_no_path_leads_out(client, path):
 
 def test_a_page_for_others_says_so(session):
     with pytest.raises(MfclError, match="add --allow-remote"):
-        server.check_host("0.0.0.0", allow_remote=False)
+        server.check_host("0.0.0.0", allow_remote=False, then="the page")
     guarded = Guard(make_app(session), token=TOKEN, host="0.0.0.0", port=8450)
     cookies = {guarded.cookie: TOKEN}
     neighbour = Client(guarded, base_url="http://192.168.7.7:8450", cookies=cookies)
@@ -175,7 +176,7 @@ def test_what_is_too_large_or_malformed_is_refused(client, session):
 
 
 def test_a_body_that_never_ends_is_given_up(client, monkeypatch):
-    monkeypatch.setattr(messages, "BODY_SECONDS", 0.05)
+    monkeypatch.setattr(requests, "BODY_SECONDS", 0.05)
 
     class Slow:
         """A body of which a byte comes now and then."""
@@ -250,7 +251,7 @@ def test_only_the_beginning_of_a_bomb_is_decoded(tmp_path, monkeypatch):
     bomb = flac_bomb(1200)
     assert len(bomb) < 2 * 2**20
     heard = []
-    monkeypatch.setattr(hearing, "_limit", lambda: None)
+    monkeypatch.setattr(hearing, "limit_process", lambda **_: None)
     monkeypatch.setattr(sys, "argv", ["hearing", str(tmp_path / "none"), str(tmp_path / "bomb"), str(tmp_path / "out")])
     (tmp_path / "bomb").write_bytes(bomb)
     whole = hearing.read_audio
@@ -403,9 +404,7 @@ def test_what_cannot_be_opened_is_told_in_one_line(folder, tmp_path, capsys, mon
         assert main(["explore", str(folder / "clips.npz"), "--port", port]) == 2
         assert f"port {port} is in use" in capsys.readouterr().err
     monkeypatch.setitem(sys.modules, "starlette", None)
-    for name in [
-        one for one in sys.modules if one.startswith(("starlette.", "mfcl.explore.app", "mfcl.explore.guard"))
-    ]:
+    for name in [one for one in sys.modules if one.startswith(("starlette.", "mfcl.explore.app", "mfcl.web.guard"))]:
         monkeypatch.delitem(sys.modules, name)
     assert "pip install 'mfcl[explore]'" in said(str(folder / "clips.npz"))
 
@@ -466,7 +465,7 @@ def many(base: str, cookies: dict[str, str], pid: int) -> None:
 
 def test_nothing_of_torch_is_loaded():
     code = (
-        "import sys; import mfcl.explore.app, mfcl.explore.session, mfcl.explore.site, mfcl.explore.serving;"
+        "import sys; import mfcl.explore.app, mfcl.explore.session, mfcl.explore.site, mfcl.web.sockets;"
         "assert 'torch' not in sys.modules"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

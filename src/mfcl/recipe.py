@@ -131,6 +131,19 @@ class Recipe:
         return load_recipe(dataclasses.replace(self, scenes=()), self.scenes)
 
 
+def at_rate(recipe: Recipe, rate: int) -> Recipe:
+    """Return a recipe for another sample rate in Hz; windows and steps in samples stay, so they get shorter or longer.
+
+    Raises:
+        RecipeError: the rate is out of range, or bands of fixed frequencies do not fit below half of it.
+
+    Example:
+        >>> at_rate(load_recipe("bioacoustics"), 384000).model.sample_rate
+        384000
+    """
+    return load_recipe(recipe, [f"preparation.sample_rate={rate}", f"model.sample_rate={rate}"])
+
+
 def recipe_names() -> tuple[str, ...]:
     """Return the names of the built-in recipes."""
     return tuple(sorted(path.stem for path in _shipped().glob("*.yaml")))
@@ -140,7 +153,7 @@ def load_recipe(name_or_path: str | Path | Recipe, overrides: Sequence[str] = ()
     """Read a built-in recipe or a YAML file, and override single settings.
 
     Args:
-        name_or_path: `default`, `quick`, `reference`, a path that ends in .yaml or .yml, or a `Recipe`.
+        name_or_path: `default`, `quick`, `bioacoustics`, `reference`, a path that ends in .yaml or .yml, or a `Recipe`.
         overrides: Each `key=value` with a dotted key and a YAML value: `train.epochs=5`, `model.wave.pooling=mean`.
             Who names `epochs` gets that many: the recipe's limits of steps are lifted, unless they are named as well.
             A setting that is named has its value for scenes, too.

@@ -66,7 +66,7 @@ def sound_span(power: Float64[np.ndarray, " frames"]) -> Span:
     floor = float(np.percentile(level, FLOOR_PERCENT))
     if floor > -LEAST_RANGE_DB:
         return whole
-    runs = _joined(_runs(level > max(-BELOW_DB, (1 - FLOOR_SHARE) * floor)))
+    runs = joined_runs(active_runs(level > max(-BELOW_DB, (1 - FLOOR_SHARE) * floor)))
     if not len(runs):
         return whole
     first, last = _main(runs, power)
@@ -125,7 +125,7 @@ class FrameSums:
         self._sums.append((frames.sum(axis=1), np.einsum("ij,ij->i", frames, frames)))
 
 
-def _runs(active: Bool[np.ndarray, " frames"]) -> Int64[np.ndarray, "runs 2"]:
+def active_runs(active: Bool[np.ndarray, " frames"]) -> Int64[np.ndarray, "runs 2"]:
     """Return the first frame of each run of active frames and the frame after its last; clicks are left out."""
     changes = np.diff(np.concatenate([[False], active, [False]]).astype(np.int8))
     found = np.flatnonzero(changes).reshape(-1, 2)
@@ -133,7 +133,7 @@ def _runs(active: Bool[np.ndarray, " frames"]) -> Int64[np.ndarray, "runs 2"]:
     return runs
 
 
-def _joined(runs: Int64[np.ndarray, "runs 2"]) -> Int64[np.ndarray, "joined 2"]:
+def joined_runs(runs: Int64[np.ndarray, "runs 2"]) -> Int64[np.ndarray, "joined 2"]:
     """Join runs that are at most `JOINED` frames apart."""
     if not len(runs):
         return runs

@@ -50,6 +50,7 @@ class AudioFile:
         channels: Number of channels.
         frames: Number of frames in the header; None if only decoding gives the exact number.
         notices: Problems found so far; complete when all blocks have been read.
+        seekable: Whether a segment is read without decoding what is before it.
     """
 
     def __init__(self, handle: BinaryIO, container: Container) -> None:
@@ -62,7 +63,7 @@ class AudioFile:
         self.sample_rate, self.channels = int(first.samplerate), int(first.channels)
         self.frames = _promised_frames(first) if len(self._streams) == 1 else None
         self.notices = list(container.notices)
-        self._seekable = len(self._streams) == 1 and not self._mpeg  # seeking in MP3 is not exact
+        self.seekable = len(self._streams) == 1 and not self._mpeg  # seeking in MP3 is not exact
         self._width = {"PCM_S8": 1, "PCM_16": 2, "PCM_24": 3}.get(first.subtype, 0)
 
     def close(self) -> None:
@@ -99,7 +100,7 @@ class AudioFile:
                         f"behind {self.sample_rate} Hz, {self.channels} channels"
                     )
                     continue
-                if skipped and self._seekable:
+                if skipped and self.seekable:
                     with contextlib.suppress(soundfile.LibsndfileError):
                         decoder.seek(skipped)
                         skipped = 0

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mfcl import __version__
-from mfcl.cli import corpora, exploring, labels, sharing, studying, using, voices
+from mfcl.cli import corpora, exploring, labels, serving, sharing, studying, using, voices
 from mfcl.cli.options import OneLineParser
 from mfcl.core.console import printable
 from mfcl.errors import MfclError, advice
@@ -65,7 +65,7 @@ def parser() -> OneLineParser:
         made.set_defaults(run=run)
         return made
 
-    for group in (corpora, studying, using, labels, exploring, sharing, voices):
+    for group in (corpora, studying, using, labels, exploring, sharing, serving, voices):
         group.add_commands(command)
     return top
 

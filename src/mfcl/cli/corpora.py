@@ -1,10 +1,15 @@
 """The commands about corpora: demo, fetch, scan."""
 
 import argparse
+from typing import TYPE_CHECKING
 
 from mfcl.cli import options
+from mfcl.core.console import printable
 from mfcl.core.files import check_file_place, check_folder_place
 from mfcl.errors import MfclError
+
+if TYPE_CHECKING:
+    from mfcl.data.manifest import Manifest
 
 
 def add_commands(command: options.Command) -> None:
@@ -24,6 +29,16 @@ def add_commands(command: options.Command) -> None:
     scan.add_argument("--out", type=options.path, help="manifest CSV of the usable recordings")
     scan.add_argument("--all", action="store_true", help="print every recording with a problem, not only the kinds")
     scan.add_argument("--strict", action="store_true", help="exit with 2 if a recording cannot be used")
+    scan.add_argument(
+        "--segment", type=_segment_length, metavar="SECONDS|onsets",
+        help="split long recordings into windows of this length, or into stretches of sound; --out lists them",
+    )  # fmt: skip
+    scan.add_argument(
+        "--level", type=float, metavar="DB", help="with --segment SECONDS: leave out windows below this level (-90)"
+    )
+    scan.add_argument(
+        "--above", type=float, metavar="DB", help="with --segment onsets: how far sound stands out of its band (6)"
+    )
     options.quiet(scan)
 
 
@@ -42,6 +57,43 @@ def _fetch(given: argparse.Namespace) -> None:
     print(f"{fetch(given.corpus, given.folder)}: complete")
 
 
+def _segment_length(text: str) -> float | str:
+    """Read seconds, or `onsets`, for the parser."""
+    if text == "onsets":
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"wanted seconds of a window, or onsets, got {text!r}") from None
+
+
+def _segmented(given: argparse.Namespace, manifest: "Manifest") -> "Manifest":
+    """Return the segments of recordings, after saying how many there are and what is left out."""
+    import numpy as np
+
+    from mfcl.audio import SILENCE_DB
+    from mfcl.data.segments import ABOVE_DB, segment
+
+    onsets = given.segment == "onsets"
+    level = SILENCE_DB if given.level is None else given.level
+    above = ABOVE_DB if given.above is None else given.above
+    found = segment(manifest, given.segment, level_db=level, above_db=above, progress=not given.quiet)
+    kept = f"{len(found.manifest)} segments of {len(manifest)} recordings, {found.seconds / 3600:.2f} hours"
+    if onsets:
+        print(f"{kept}; {found.left_out / 3600:.2f} hours of background between them")
+    else:
+        low, middle, high = np.nanpercentile(found.levels, (10, 50, 90))
+        print(
+            f"{kept}; {found.left_out:.0f} windows below {level:g} dB left out (levels: a tenth below {low:.0f} dB, "
+            f"half below {middle:.0f} dB, a tenth above {high:.0f} dB)"
+        )
+    for name, reason in found.failures:
+        print(f"left out: {printable(name)}: {printable(reason)}")
+        if given.strict:
+            raise MfclError(f"{name}: {reason}")
+    return found.manifest
+
+
 def _scan(given: argparse.Namespace) -> None:
     from mfcl.data.dataset import guessed_labels
     from mfcl.data.layouts import open_manifest
@@ -51,7 +103,15 @@ def _scan(given: argparse.Namespace) -> None:
 
     if given.out:
         check_file_place(given.out)
+    if given.segment is None and (given.level is not None or given.above is not None):
+        raise MfclError("--level and --above are for segments; give --segment too")
+    if (given.level is not None and given.segment == "onsets") or (
+        given.above is not None and given.segment != "onsets"
+    ):
+        raise MfclError("--level is for --segment SECONDS, --above for --segment onsets")
     manifest = open_manifest(given.data)
+    if given.segment is not None:
+        manifest = _segmented(given, manifest)
     report = scan(manifest, progress=not given.quiet)
     print(report.table())
     if (manifest.splits != "").any() and len(report.failures) < len(manifest):

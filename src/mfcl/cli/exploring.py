@@ -35,13 +35,17 @@ def add_commands(command: options.Command) -> None:
 
 
 def _explore(given: argparse.Namespace) -> None:
-    from mfcl.explore.serving import bound_socket, check_host
+    from mfcl.web.sockets import bound_socket, check_host
 
-    check_host(given.host, allow_remote=given.allow_remote)
+    check_host(
+        given.host, allow_remote=given.allow_remote,
+        then="the page, and whoever has its address hears and labels your recordings",
+    )  # fmt: skip
     try:
         from mfcl.explore.app import make_app
-        from mfcl.explore.guard import Guard, new_token
-        from mfcl.explore.serving import serve
+        from mfcl.explore.guard import Guard
+        from mfcl.web.guard import new_token
+        from mfcl.web.sockets import serve
     except ModuleNotFoundError as error:
         raise MfclError(
             f"{error.name} is not installed, and `mfcl explore` needs it; install it with pip install 'mfcl[explore]'"

@@ -12,6 +12,12 @@ def add_commands(command: options.Command) -> None:
     export.add_argument("model", type=options.path, help="a run folder or a checkpoint folder")
     export.add_argument("--onnx", type=options.path, required=True, metavar="FILE", help="the ONNX file to write")
     export.add_argument(
+        "--classifier",
+        type=options.path,
+        metavar="FOLDER",
+        help="a classifier of this model (mfcl classify --fit): the file gives class probabilities too",
+    )
+    export.add_argument(
         "--int8",
         type=options.path,
         metavar="FILE",
@@ -30,7 +36,7 @@ def _export(given: argparse.Namespace) -> None:
     for place in (given.onnx, given.int8):
         if place is not None:
             check_file_place(place)
-    for one in export_onnx(given.model, given.onnx, int8=given.int8):
+    for one in export_onnx(given.model, given.onnx, classifier=given.classifier, int8=given.int8):
         outputs = ", ".join(f"{name} {size}" for name, size in one.outputs.items())
         print(f"{one.path}: {one.size / 1e6:.1f} MB; {outputs}; differs from torch by {one.difference:.1e} of a vector")
 

@@ -18,7 +18,10 @@ def add_commands(command: options.Command) -> None:
     train = command("train", _train, "pre-train a pair of encoders without labels")
     train.add_argument("data", type=options.path)
     train.add_argument("--out", type=options.path, required=True, help="the run folder")
-    train.add_argument("--recipe", default="default", help="default, quick, reference, or a .yaml file")
+    train.add_argument("--recipe", default="default", help="default, quick, bioacoustics, reference, or a .yaml file")
+    train.add_argument(
+        "--rate", type=_rate, metavar="HZ|keep", help="sample rate of the model; keep: that of most recordings"
+    )
     train.add_argument("--joint", action="store_true", help="learn from the labels too, however few there are")
     train.add_argument(
         "--labels-per-class", type=options.number(0, MOST_PER_CLASS), default=0, metavar="N",
@@ -77,6 +80,11 @@ def add_commands(command: options.Command) -> None:
     options.quiet(compare)
 
 
+def _rate(text: str) -> int | str:
+    """Read a sample rate, or `keep`, for the parser."""
+    return text if text == "keep" else options.number(1000, 384_000)(text)
+
+
 def _train(given: argparse.Namespace) -> None:
     from mfcl.core.distributed import stop
     from mfcl.core.machine import use_machine
@@ -85,8 +93,8 @@ def _train(given: argparse.Namespace) -> None:
     check_folder_place(given.out)
     use_machine(given.threads)
     made = train(
-        given.data, given.out, recipe=given.recipe, overrides=given.set, protocol=given.protocol,
-        split_by=given.split_by, label=given.label, speaker=given.speaker, joint=given.joint,
+        given.data, given.out, recipe=given.recipe, overrides=given.set, rate=given.rate,
+        protocol=given.protocol, split_by=given.split_by, label=given.label, speaker=given.speaker, joint=given.joint,
         labels_per_class=given.labels_per_class, seed=given.seed, resume=given.resume, overwrite=given.overwrite,
         device=given.device, cache=given.cache, strict=given.strict, data_root=given.data_root,
         progress=not given.quiet,

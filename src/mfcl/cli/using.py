@@ -57,7 +57,7 @@ def add_commands(command: options.Command) -> None:
     )
     info.add_argument(
         "--recipe", nargs="?", const="default", metavar="NAME",
-        help="list the settings of a recipe (default, quick, reference or a .yaml file) with bounds and meaning",
+        help="list the settings of a recipe (default, quick, bioacoustics, reference, a .yaml file): bounds, meaning",
     )  # fmt: skip
 
 

@@ -95,6 +95,12 @@ class ScanReport:
         """How much of the usable recordings is sound, and whether they look like isolated events; see `sound_share`."""
         return sound_share((entry.seconds, entry.sound_seconds, entry.runs) for entry in self.entries if entry.usable)
 
+    @property
+    def usual_rate(self) -> int:
+        """The most frequent sample rate of usable recordings in Hz, the higher of two; 0 if there are none."""
+        found = Counter(entry.sample_rate for entry in self.entries if entry.usable)
+        return max(found, key=lambda rate: (found[rate], rate), default=0)
+
     def table(self) -> str:
         """Return a summary table: recordings, hours, durations, sound, rates, channels, labels, splits and problems."""
         good = [entry for entry in self.entries if entry.usable]

@@ -15,21 +15,18 @@ from mfcl.core.console import printable
 from mfcl.errors import MfclError, shown
 from mfcl.explore import exports
 from mfcl.explore.cells import Cell, LabelsError
-from mfcl.explore.guard import TooLarge
 from mfcl.explore.messages import (
     asked,
-    body_of,
-    broken,
     download,
     json_of,
     packed_answer,
     ranged,
-    refused,
-    too_large,
+    unkept,
     whole_number,
 )
 from mfcl.explore.searching import Search
 from mfcl.explore.session import Session
+from mfcl.web.requests import HANDLERS, body
 
 PAGE = Path(__file__).parent / "page"
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -67,8 +64,7 @@ def make_app(session: Session) -> Starlette:
         Route("/api/redo", own.redo, methods=["POST"]),
         Route("/api/search", own.search, methods=["POST"]),
     ]
-    handlers: Any = {MfclError: refused, TooLarge: too_large, OSError: broken}
-    return Starlette(routes=routes, exception_handlers=handlers)
+    return Starlette(routes=routes, exception_handlers={**HANDLERS, LabelsError: unkept})
 
 
 class _Routes:
@@ -257,7 +253,7 @@ class _Routes:
         return self._turned(step)
 
     async def search(self, request: Request) -> Response:
-        content = await body_of(request)
+        content = await body(request)
         column = request.query_params.get("column", "")
         return JSONResponse(await run_in_threadpool(self._search.by_sound, content, column))
 

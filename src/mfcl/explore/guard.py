@@ -1,46 +1,20 @@
-"""Who may ask: the token, the names of this server, requests of other pages, and the size of what is sent."""
+"""Who may ask for the page: whoever has the token of the address that `mfcl explore` printed."""
 
-import hmac
-import ipaddress
-import secrets
-import socket
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.datastructures import Headers
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Scope
 
-MOST_BODY = 32 * 2**20
-"""Bytes of one request."""
-LOCAL = ("127.0.0.1", "localhost", "::1")
-POLICY = "; ".join(
-    [
-        "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' data: blob:",
-        "media-src 'self' blob:", "connect-src 'self'", "base-uri 'none'", "form-action 'none'",
-        "frame-ancestors 'none'",
-    ]
-)  # fmt: skip
-HEADERS = {
-    "content-security-policy": POLICY,
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cross-origin-resource-policy": "same-origin",
-    "cross-origin-opener-policy": "same-origin",
-    "x-frame-options": "DENY",
-    "permissions-policy": "camera=(), geolocation=(), microphone=(self)",
-    "cache-control": "no-store",
-}
+from mfcl.web import guard
+from mfcl.web.guard import said, same
+
 OWN = "x-mfcl"
 """Header that requests that change something must have: other pages cannot send it without being asked for leave."""
 
 
-def new_token() -> str:
-    """Return a random token of 256 bits."""
-    return secrets.token_urlsafe(32)
-
-
-class Guard:
+class Guard(guard.Guard):
     """ASGI middleware that refuses what does not come from this server's own page.
 
     Args:
@@ -51,106 +25,24 @@ class Guard:
     """
 
     def __init__(self, app: ASGIApp, *, token: str, host: str, port: int) -> None:
-        self._app, self._token, self._port = app, token, port
-        self._any_address = host not in LOCAL
-        names = [*LOCAL, *([host, socket.gethostname()] if self._any_address else [])]
-        self._names = frozenset(name.lower() for name in names)
+        super().__init__(app, host=host, port=port)
+        self._token = token
         self.cookie = f"mfcl-{port}"
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or pass it on."""
-        if scope["type"] != "http":
-            if scope["type"] == "lifespan":
-                await self._app(scope, receive, send)
-            return  # no websockets here
-        headers = Headers(scope=scope)
-        refused = self._refused(scope, headers)
-
-        async def marked(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                own = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    own.setdefault(name, value)
-            await send(message)
-
-        if refused is not None:
-            await refused(scope, receive, marked)
-        else:
-            await self._app(scope, _bounded(receive), marked)
-
-    def _refused(self, scope: Scope, headers: Headers) -> Response | None:
-        """Return the answer to a request that is not passed on."""
-        host = headers.get("host", "")
-        if len(headers.getlist("host")) != 1 or not self._is_own(host):
-            return _said(421, "This server does not go by that name; open the address that it printed.")
-        origin = headers.get("origin")
-        if origin is not None and not self._is_own_origin(origin, host):
-            return _said(403, "Requests of other pages are refused.")
-        if headers.get("sec-fetch-site", "none") not in ("none", "same-origin") and scope["path"] != "/":
-            return _said(403, "Requests of other pages are refused.")
+    def permit(self, scope: Scope, headers: Headers) -> Response | None:
+        """Turn the token of the address into a cookie, and refuse requests without it."""
         asked = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("token", [""])[0]
         if scope["path"] == "/" and asked:
-            if not self._matches(asked):
-                return _said(403, "A wrong token; open the address that `mfcl explore` printed.")
+            if not same(asked, self._token):
+                return said(403, "A wrong token; open the address that `mfcl explore` printed.")
             answer = RedirectResponse("/", status_code=303)
             answer.set_cookie(self.cookie, self._token, httponly=True, samesite="strict", path="/")
             return answer
-        if not self._matches(_cookie(headers.get("cookie", ""), self.cookie)):
-            return _said(403, "No token; open the address that `mfcl explore` printed.")
+        if not same(_cookie(headers.get("cookie", ""), self.cookie), self._token):
+            return said(403, "No token; open the address that `mfcl explore` printed.")
         if scope["method"] not in ("GET", "HEAD") and headers.get(OWN) != "1":
-            return _said(403, "Only the page itself may change something.")
-        length = headers.get("content-length", "0")
-        if not (length.isascii() and length.isdecimal() and len(length) < 20) or int(length) > MOST_BODY:
-            return _said(413, f"Wanted at most {MOST_BODY >> 20} MiB; send a shorter file.")
+            return said(403, "Only the page itself may change something.")
         return None
-
-    def _matches(self, given: str) -> bool:
-        return hmac.compare_digest(given.encode("utf-8", "replace"), self._token.encode())
-
-    def _is_own(self, host: str) -> bool:
-        try:
-            parts = urlsplit(f"//{host}")
-            name, port = (parts.hostname or "").lower(), parts.port
-        except ValueError:
-            return False
-        if parts.username is not None or parts.path or parts.query or parts.fragment or (port or 80) != self._port:
-            return False
-        if name in self._names:
-            return True
-        if not self._any_address:
-            return False
-        try:
-            ipaddress.ip_address(name)  # a number cannot be rebound by another's name server
-        except ValueError:
-            return False
-        return True
-
-    def _is_own_origin(self, origin: str, host: str) -> bool:
-        try:
-            parts = urlsplit(origin)
-        except ValueError:
-            return False
-        return parts.scheme == "http" and parts.netloc.lower() == host.lower()
-
-
-class TooLarge(Exception):  # noqa: N818  # an answer, not a fault
-    """More came than the header promised or than is taken."""
-
-
-def _bounded(receive: Receive) -> Receive:
-    """Count what comes, whatever the header said."""
-    seen = 0
-
-    async def counted() -> Message:
-        nonlocal seen
-        message = await receive()
-        if message["type"] == "http.request":
-            seen += len(message.get("body", b""))
-            if seen > MOST_BODY:
-                raise TooLarge
-        return message
-
-    return counted
 
 
 def _cookie(header: str, name: str) -> str:
@@ -159,7 +51,3 @@ def _cookie(header: str, name: str) -> str:
     except CookieError:
         return ""
     return found.value if found is not None else ""
-
-
-def _said(status: int, text: str) -> Response:
-    return PlainTextResponse(text + "\n", status_code=status)

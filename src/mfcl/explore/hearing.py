@@ -4,7 +4,6 @@ python -m mfcl.explore.hearing MODEL FILE OUT [voice]: the vector goes to OUT, w
 one line goes to standard error.
 """
 
-import contextlib
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from mfcl.audio.io import read_audio
+from mfcl.core.processes import limit_process
 from mfcl.errors import MfclError
 from mfcl.voices.sound import Heard
 
@@ -27,10 +27,6 @@ MEMORY = 12 * 2**30
 """Bytes of address space: torch maps far more than it uses."""
 LARGEST_FILE = 64 * 2**20
 """Bytes that the process may write to one file."""
-
-
-class BusyError(MfclError):
-    """Another file is being heard."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +85,7 @@ def hear(model: Path, content: bytes, *, voice: bool = False, seconds: float = W
 
 def main() -> int:
     """Hear a file with the limits set."""
-    _limit()
+    limit_process(cpu_seconds=CPU_SECONDS, memory=MEMORY, largest_file=LARGEST_FILE)
     model, given, made = (Path(word) for word in sys.argv[1:4])
     try:
         samples, rate = read_audio(given, end=LONGEST)  # decoded before torch is loaded: a bad file is refused at once
@@ -109,21 +105,6 @@ def main() -> int:
     with made.open("wb") as file:
         np.savez(file, **found)
     return 0
-
-
-def _limit() -> None:
-    """Bound the process's time, memory and files, where the system can."""
-    with contextlib.suppress(ImportError):  # not on Windows
-        import resource
-
-        for kind, most in (
-            (resource.RLIMIT_CPU, CPU_SECONDS),
-            (resource.RLIMIT_AS, MEMORY),
-            (resource.RLIMIT_FSIZE, LARGEST_FILE),
-            (resource.RLIMIT_CORE, 0),
-        ):
-            with contextlib.suppress(ValueError, OSError):
-                resource.setrlimit(kind, (most, most))
 
 
 if __name__ == "__main__":

@@ -1,23 +1,20 @@
 """What comes in a request and how an answer is made: JSON, packed arrays, files, sound by byte ranges, errors."""
 
-import asyncio
 import json
 import re
 from typing import Any
 
 import numpy as np
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from mfcl.core.console import printable
 from mfcl.errors import MfclError, shown
 from mfcl.explore.cells import LabelsError
-from mfcl.explore.hearing import BusyError
 from mfcl.explore.packing import packed
+from mfcl.web.requests import body
 
 BINARY = "application/octet-stream"
-BODY_SECONDS = 30.0
-"""How long a body may take to arrive."""
 MOST_JSON = 16 * 2**20
 """Bytes of JSON in one request."""
 RANGE = re.compile(r"bytes=(\d{1,15})?-(\d{1,15})?")
@@ -47,28 +44,13 @@ def whole_number(request: Request, name: str, usual: int, low: int, high: int) -
     return int(text)
 
 
-async def body_of(request: Request) -> bytes:
-    """Return all of a request's body.
-
-    Raises:
-        MfclError: it takes too long, or is broken off.
-    """
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            return await request.body()
-    except TimeoutError:
-        raise MfclError(f"request: it took more than {BODY_SECONDS:.0f} s to arrive") from None
-    except ClientDisconnect:
-        raise MfclError("request: it was broken off") from None
-
-
 async def json_of(request: Request) -> dict[str, Any]:
     """Return a request's JSON object.
 
     Raises:
         LabelsError: it is none, or too long.
     """
-    content = await body_of(request)
+    content = await body(request)
     try:
         given = json.loads(content) if len(content) <= MOST_JSON else None
     except (ValueError, RecursionError):
@@ -105,18 +87,7 @@ def download(content: bytes, name: str, media: str) -> Response:
     return Response(content, media_type=media, headers={"content-disposition": f'attachment; filename="{safe}"'})
 
 
-def refused(request: Request, error: Exception) -> Response:
-    """Return the answer to what was asked for wrongly, or cannot be done."""
+def unkept(request: Request, error: Exception) -> Response:
+    """Return the answer where a label cannot be kept: 507 where the disk is full."""
     text = str(error)
-    status = 507 if "disk" in text and isinstance(error, LabelsError) else 400
-    return JSONResponse({"error": printable(text, 500)}, 503 if isinstance(error, BusyError) else status)
-
-
-def too_large(request: Request, error: Exception) -> Response:
-    """Return the answer to a body that is too long."""
-    return JSONResponse({"error": "Too large; send a shorter file."}, 413)
-
-
-def broken(request: Request, error: Exception) -> Response:
-    """Return the answer where the system refused something."""
-    return JSONResponse({"error": printable(f"{getattr(error, 'strerror', None) or error}", 300)}, 500)
+    return JSONResponse({"error": printable(text, 500)}, 507 if "disk" in text else 400)

@@ -9,6 +9,7 @@ import numpy as np
 from mfcl.errors import AudioError, MfclError
 from mfcl.explore import hearing
 from mfcl.explore.session import Session
+from mfcl.web.requests import BusyError
 
 
 class Search:
@@ -34,7 +35,7 @@ class Search:
         if not content:
             raise AudioError("search: wanted an audio file, got nothing")
         if not self._hearing.acquire(blocking=False):
-            raise hearing.BusyError("search: another file is being heard; try again in a moment")
+            raise BusyError("search: another file is being heard; try again in a moment")
         try:
             heard = hearing.hear(session.collection.model, content, voice=session.voices is not None)
         finally:

@@ -22,6 +22,7 @@ from mfcl.models.encoders.filterbank import Filterbank1d
 from mfcl.models.frontends import LogMel
 from mfcl.models.landmarks import aligned_frames
 from mfcl.models.pair import FormatEncoder, MultiFormatModel
+from mfcl.models.pcen import smoothed_by_filter
 
 OPSET = 18
 """Version of the ONNX operators that the file needs; torch's exporter has translations for it."""
@@ -64,6 +65,12 @@ class RealLogMel(LogMel):
         power = self.filterbank[:, self.bins] @ (real.square() + imaginary.square())
         mel = power.clamp(settings.floor, settings.ceiling).log()
         return mel, None if lengths is None else 1 + lengths // settings.hop
+
+    def smoothed(
+        self, power: Float[Tensor, "batch bands frames"], weight: float
+    ) -> Float[Tensor, "batch bands frames"]:
+        """Return what `LogMel.smoothed` returns."""
+        return smoothed_by_filter(power, weight)
 
 
 class ConvolvedFilterbank(Filterbank1d):

@@ -12,7 +12,7 @@ from jaxtyping import Float32
 
 import mfcl
 from mfcl.audio.arrays import padded
-from mfcl.checkpoint import WEIGHTS, Checkpoint, load_checkpoint
+from mfcl.checkpoint import WEIGHTS, Checkpoint, load_checkpoint, model_digest
 from mfcl.core.console import quiet_log
 from mfcl.core.extras import need
 from mfcl.core.files import check_file_place, replacing
@@ -24,6 +24,8 @@ from mfcl.embeddings.table import Embeddings
 from mfcl.errors import ExportError
 from mfcl.exporting.graphs import Classifier, Graph, add_alignment, add_classifier, begin, finish
 from mfcl.exporting.network import OPSET, multiple, network_graph
+from mfcl.labelling.classifier import LabelClassifier, short
+from mfcl.labelling.classifier_file import load_classifier
 from mfcl.models.inference import LONGEST_SECONDS, Listed, embed_clips, part_bounds
 from mfcl.models.pair import FormatEncoder
 from mfcl.models.weights_file import digest
@@ -60,7 +62,7 @@ def export_onnx(
     model: Embedder | Checkpoint | str | Path,
     path: str | Path,
     *,
-    classifier: Classifier | None = None,
+    classifier: Classifier | str | Path | None = None,
     int8: str | Path | None = None,
 ) -> list[Exported]:
     """Write a model as an ONNX file, and compare its answers with torch's.
@@ -72,15 +74,16 @@ def export_onnx(
     Args:
         model: A trained model, or the folder of a model or a run.
         path: Where to write the file.
-        classifier: A linear classifier of the model's embeddings; it adds `probabilities` and `distance`, that to the
-            nearest class.
+        classifier: A linear classifier of the model's embeddings, or the folder of one; it adds `probabilities` and
+            `distance`, that to the nearest class.
         int8: Where to write a second file, in which the weights of large linear layers are 8-bit integers.
 
     Returns:
         The written files: `path`, then `int8`.
 
     Raises:
-        ExportError: torch cannot export the encoders, or the file's answers are not those of torch.
+        ExportError: torch cannot export the encoders, the classifier is of another model, or the file's answers are
+            not those of torch.
         MissingExtraError: packages of the extra `onnx` are not installed.
     """
     for package in ("onnxscript", "onnxruntime", "onnx"):
@@ -90,7 +93,7 @@ def export_onnx(
     if int8 and Path(int8).resolve() == Path(path).resolve():
         raise ExportError(f"{int8}: wanted another file for the 8-bit weights; give two names")
     loaded = _checkpoint(model)
-    made = _model_proto(loaded, classifier)
+    made = _model_proto(loaded, _classifier(loaded, classifier))
     clips = _clips(loaded.recipe.preparation.sample_rate)
     wanted = _wanted(loaded, clips)
     with replacing(Path(path)) as temporary:
@@ -110,6 +113,17 @@ def _checkpoint(model: Embedder | Checkpoint | str | Path) -> Checkpoint:
     if isinstance(model, Embedder):
         return model.checkpoint
     return model if isinstance(model, Checkpoint) else load_checkpoint(Path(model))
+
+
+def _classifier(loaded: Checkpoint, classifier: Classifier | str | Path | None) -> Classifier | None:
+    """Return a classifier, read from its folder, after checking that it is bound to the model."""
+    made = load_classifier(classifier) if isinstance(classifier, str | Path) else classifier
+    if isinstance(made, LabelClassifier) and made.model and made.model != (own := model_digest(loaded)):
+        raise ExportError(
+            f"{classifier if isinstance(classifier, str | Path) else 'classifier'}: bound to the model "
+            f"{short(made.model)}, but {loaded.folder} is {short(own)}; export the model that it was fitted on"
+        )
+    return made
 
 
 def _model_proto(loaded: Checkpoint, classifier: Classifier | None) -> Any:
@@ -190,7 +204,7 @@ def _metadata(loaded: Checkpoint, parts: Mapping[str, int], classifier: Classifi
         facts["whitened_parts"] = json.dumps({name: loaded.whitening[name].directions.shape[1] for name in parts})
     if classifier is not None:
         facts["classes"] = json.dumps([str(name) for name in classifier.classes], ensure_ascii=False)
-        facts["farthest"] = repr(float(classifier.farthest))
+        facts["farthest"] = repr(float(classifier.farthest))  # beyond this distance a sound is `unknown`
     return facts
 
 

@@ -6,7 +6,7 @@ features depend on that clip alone.
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -16,10 +16,11 @@ from torch.nn import functional
 
 from mfcl.audio.log_mel import LOUD_DB
 from mfcl.audio.mel import Scale, mel_edges, mel_triangles
-from mfcl.core.settings import bounded, check_settings
+from mfcl.core.settings import LATER, bounded, check_settings
 from mfcl.embeddings.alignment import aligned_range
 from mfcl.errors import RecipeError
 from mfcl.models.encoders.base import Frames, merged, within
+from mfcl.models.pcen import PcenSettings, compressed, smoothed
 
 BANDS_AT_ONCE = 20
 """Bands per piece of the filterbank: smaller pieces skip more zeros, but make matrix products too small to be fast."""
@@ -57,6 +58,8 @@ class MelSettings:
     """Minimum power in a band; smaller values are set to it before the logarithm."""
     ceiling: float | None = bounded(None, 1e-30, 1e30)
     """Maximum power in a band; larger values are set to it. None: no maximum."""
+    pcen: PcenSettings | None = field(default=None, metadata={LATER: True})
+    """Per-channel energy normalisation in place of the logarithm; {}: with its usual values; None: the logarithm."""
 
     def __post_init__(self) -> None:
         """Refuse settings that do not fit together."""
@@ -116,10 +119,14 @@ class LogMel(nn.Module):
         hop_seconds: Hop between frames in seconds.
         mean: Mean log power of each band over the training data; 0 until `fit_normalisation`.
         deviation: Standard deviation of the log power of each band; 1 until `fit_normalisation`.
+        pcen_mean: With `pcen`: mean of the normalised energies, which are then what is standardised.
+        pcen_deviation: With `pcen`: their standard deviation.
     """
 
     mean: Tensor
     deviation: Tensor
+    pcen_mean: Tensor
+    pcen_deviation: Tensor
     window: Tensor
     filterbank: Tensor
 
@@ -138,6 +145,9 @@ class LogMel(nn.Module):
         self.aligned_bands = aligned_bands(settings, sample_rate)
         self.register_buffer("mean", torch.zeros(settings.bands))
         self.register_buffer("deviation", torch.ones(settings.bands))
+        if settings.pcen is not None:
+            self.register_buffer("pcen_mean", torch.zeros(settings.bands))
+            self.register_buffer("pcen_deviation", torch.ones(settings.bands))
 
     def forward(
         self, wave: Float[Tensor, "batch samples"], lengths: Int64[Tensor, " batch"] | None = None
@@ -192,12 +202,32 @@ class LogMel(nn.Module):
     ) -> Float[Tensor, "batch bands frames"]:
         """Standardise log-mels by the training data's mean and standard deviation; padding becomes zero.
 
+        With `pcen` they are first turned into normalised energies, so that what changes log-mels in training changes
+        what these are made of.
+
         Args:
             mel: Log-mels from `log_power`.
             lengths: Frames of each clip; None if there is no padding.
         """
-        scaled = (mel - self.mean[:, None]) / self.deviation[:, None]
+        if self.settings.pcen is None:
+            scaled = (mel - self.mean[:, None]) / self.deviation[:, None]
+        else:
+            scaled = (self.energies(mel, self.settings.pcen) - self.pcen_mean[:, None]) / self.pcen_deviation[:, None]
         return scaled if lengths is None else scaled * within(lengths, mel.shape[2])[:, None]
+
+    def energies(
+        self, mel: Float[Tensor, "batch bands frames"], settings: PcenSettings
+    ) -> Float[Tensor, "batch bands frames"]:
+        """Return log powers after per-channel energy normalisation; a frame depends on those before it alone."""
+        with torch.autocast(mel.device.type, enabled=False):
+            mel = mel.float()
+            return compressed(mel, self.smoothed(mel.exp(), settings.smoothing(self.hop_seconds)), settings)
+
+    def smoothed(
+        self, power: Float[Tensor, "batch bands frames"], weight: float
+    ) -> Float[Tensor, "batch bands frames"]:
+        """Return powers smoothed over the past; see `mfcl.models.pcen.smoothed`."""
+        return smoothed(power, weight)
 
     def spectrum(self, mel: Float[Tensor, "batch bands frames"], lengths: Int64[Tensor, " batch"] | None) -> Frames:
         """Return the log powers of normalised log-mels, averaged over about 20 ms: what is aligned."""
@@ -231,16 +261,23 @@ class LogMel(nn.Module):
         Args:
             clips: Batches (wave, lengths) as `forward` takes them.
         """
-        total = torch.zeros(3, self.settings.bands, dtype=torch.float64)  # count, sum and sum of squares of frames
+        pcen, bands = self.settings.pcen, self.settings.bands
+        count = 0.0
+        sums = torch.zeros(1 if pcen is None else 2, 2, bands, dtype=torch.float64)  # sum and sum of squares
         for wave, lengths in clips:
             mel, frames = self.log_power(wave, lengths)
             own = torch.ones_like(mel[:, 0]) if frames is None else within(frames, mel.shape[2])
-            mel = mel.double() * own[:, None]
-            moments = (own.double().sum().expand(len(self.mean)), mel.sum((0, 2)), mel.square().sum((0, 2)))
-            total += torch.stack(moments).cpu()
-        count, mean = total[0].clamp(min=1), total[1] / total[0].clamp(min=1)
-        self.mean.copy_(mean)
-        self.deviation.copy_((total[2] / count - mean.square()).clamp(min=QUIETEST**2).sqrt())
+            count += float(own.double().sum())
+            for place, values in enumerate([mel] if pcen is None else [mel, self.energies(mel, pcen)]):
+                exact = values.double() * own[:, None]
+                sums[place] += torch.stack([exact.sum((0, 2)), exact.square().sum((0, 2))]).cpu()
+        mean, square = (sums / max(count, 1)).unbind(1)
+        deviation = (square - mean.square()).clamp(min=QUIETEST**2).sqrt()
+        self.mean.copy_(mean[0])
+        self.deviation.copy_(deviation[0])
+        if pcen is not None:
+            self.pcen_mean.copy_(mean[1])
+            self.pcen_deviation.copy_(deviation[1])
 
 
 class Waveform(nn.Module):

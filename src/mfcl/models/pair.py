@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from mfcl.core.settings import LATER, bounded, check_settings, later
 from mfcl.embeddings.parts import FORMATS, WORDS, Part, Role, Stage
+from mfcl.errors import RecipeError
 from mfcl.models.encoders import EncoderSettings, Frames, make_encoder
 from mfcl.models.encoders.base import Lengths, WaveEncoder, merged
 from mfcl.models.frontends import ALIGNED_SECONDS, LogMel, MelSettings, Waveform, aligned_bands
@@ -39,6 +40,11 @@ class ModelSettings:
 
     def __post_init__(self) -> None:
         check_settings(self, "model")
+        if self.mel_format.pcen is not None and (self.landmarks is not None or self.spectrum):
+            raise RecipeError(
+                "model: landmarks and spectrum are of log-mels, which mel_format.pcen replaces; set landmarks: null "
+                "and spectrum: false, or pcen: null"
+            )
 
 
 class FormatEncoder(nn.Module):

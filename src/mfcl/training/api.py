@@ -4,6 +4,7 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -52,6 +53,7 @@ def train(
     *,
     recipe: str | Path | Recipe = "default",
     overrides: Sequence[str] = (),
+    rate: int | Literal["keep"] | None = None,
     protocol: str | None = None,
     split_by: str | None = None,
     label: str | None = None,
@@ -77,6 +79,8 @@ def train(
         out: The run folder; see `mfcl.training.run_log` for its files.
         recipe: The name of a recipe, its path, or a `Recipe`.
         overrides: Single settings, such as `train.epochs=5`.
+        rate: Sample rate of the model in Hz; `keep`: that of most recordings; None: the recipe's. Windows and steps in
+            samples stay as they are.
         protocol: Name of a corpus's published splits; see `open_data`.
         split_by: Keep recordings with the same value of this label in one split.
         label: Label for the kNN figure of the valid split, and for `joint`.
@@ -105,7 +109,7 @@ def train(
     set_threads(threads)
     chosen = load_recipe(recipe, overrides)
     opened, chosen = open_suited(
-        data, chosen, protocol=protocol, split_by=split_by, label=label, speaker=speaker, seed=seed,
+        data, chosen, rate=rate, protocol=protocol, split_by=split_by, label=label, speaker=speaker, seed=seed,
         cache=cache, strict=strict, data_root=data_root, progress=progress,
     )  # fmt: skip
     made = pretrain(

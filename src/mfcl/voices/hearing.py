@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float32, Int64
 
 from mfcl.audio import Sound, heard, prepare
 from mfcl.audio.arrays import mono_samples, whole_rate
@@ -107,11 +107,19 @@ class ModelListener:
     def _heard(self, sounds: Sequence[tuple[str, Sound]]) -> Heard:
         rate = self.model.sample_rate
         clips = [sound for _, sound in sounds]
-        vectors = embed_clips(self.model.model, Listed(clips), rate)
+        return self.heard_of(embed_clips(self.model.model, Listed(clips), rate), sounds)
+
+    def heard_of(self, vectors: Float32[np.ndarray, "items dim"], sounds: Sequence[tuple[str, Sound]]) -> Heard:
+        """Return what is heard of prepared sounds that are embedded already.
+
+        Args:
+            vectors: Their embeddings by this model, both formats.
+            sounds: A name and the samples of each.
+        """
         names = np.full(len(vectors), "")
         table = Embeddings(vectors, names, {}, part_bounds(self.model.model, "both"), names)
         chosen = (table.only(self.part) if self.part else table).whiten(self.model.whitening)
-        amounts = np.array([amount_of_sound(clip, rate) for clip in clips])
+        amounts = np.array([amount_of_sound(clip, self.model.sample_rate) for _, clip in sounds])
         return Heard(chosen.vectors, amounts[:, 0], amounts[:, 1], tuple(name for name, _ in sounds))
 
 

@@ -1,4 +1,4 @@
-"""Bind a port and serve the page until it is stopped."""
+"""Bind a port and serve an application until it is stopped."""
 
 import asyncio
 import contextlib
@@ -14,16 +14,21 @@ HEADER_SECONDS = 20.0
 STOP_SECONDS = 2
 
 
-def check_host(host: str, *, allow_remote: bool) -> None:
+def check_host(host: str, *, allow_remote: bool, then: str) -> None:
     """Check that an address other than this computer's own was meant.
+
+    Args:
+        host: The address.
+        allow_remote: It was said.
+        then: What it would mean, for the message.
 
     Raises:
         MfclError: it was not said.
     """
     if host not in ("127.0.0.1", "localhost", "::1") and not allow_remote:
         raise MfclError(
-            f"--host {host}: then other computers reach the page, and whoever has its address hears and labels your "
-            "recordings, over a connection that is not encrypted; add --allow-remote if you want that"
+            f"--host {host}: then other computers reach {then}, over a connection that is not encrypted; "
+            "add --allow-remote if you want that"
         )
 
 

@@ -1,0 +1,1 @@
+"""An HTTP endpoint: a file in, its embedding, class and voice out."""
