@@ -53,6 +53,12 @@ class Server:
                 raise RuntimeError(f"{path}: {answer.read()!r}")
             return bytes(answer.read())
 
+    def ready(self) -> bool:
+        """Return whether clips can be suggested and guessed."""
+        asked = urllib.request.Request(f"{self.base}/api/estimate?column=heard", headers={"cookie": self.cookies})
+        with urllib.request.urlopen(asked, timeout=120) as answer:
+            return bool(answer.status == 200)
+
     def waiting(self) -> list[str]:
         """Return what works in the background."""
         return list(json.loads(self.ask("/api/status"))["waiting"])
@@ -69,6 +75,9 @@ def measure(*, rounds: int = 5, tiny: bool = False) -> dict[str, Any]:
         place = _collection(Path(made), count)
         with _serving(place) as server:
             first, began = server.seconds, time.perf_counter()
+            while not server.ready():
+                time.sleep(0.1)
+            guesses = time.perf_counter() - began
             while server.waiting():
                 time.sleep(0.5)
             prepared = time.perf_counter() - began
@@ -80,14 +89,17 @@ def measure(*, rounds: int = 5, tiny: bool = False) -> dict[str, Any]:
             while server.waiting():
                 time.sleep(0.1)
             labelling = _labelled(server, count)
-            asyncio.run(_load(server, clients, requests // 10, count))  # what is kept is there then
+            asyncio.run(_load(server, clients, requests, count))  # what is kept in memory is there then
             before = server.megabytes()
             began = time.perf_counter()
             answers = asyncio.run(_load(server, clients, requests, count))
             whole, after = time.perf_counter() - began, server.megabytes()
     return {
         "clips": count,
-        "start": {"first": first, "prepared": statistics.median(starts), "all prepared after the first": prepared},
+        "start": {
+            "first": first, "prepared": statistics.median(starts), "guesses possible after the first": guesses,
+            "maps ready after the first": prepared,
+        },
         "label": labelling,
         "load": {
             "clients": clients, "requests": len(answers), "requests_a_second": len(answers) / whole,

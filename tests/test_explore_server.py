@@ -306,6 +306,9 @@ def test_maps_columns_and_neighbours(client):
     assert near["clips"][0] == 1  # its near-duplicate
     assert near["distances"] == sorted(near["distances"])
     assert all(clip < PER_PITCH for clip in near["clips"])
+    more = client.get("/api/clips/0/near", params={"part": "words", "count": 40}).json()  # more than are kept
+    assert more["clips"][:5] == near["clips"]
+    assert more["distances"][:5] == pytest.approx(near["distances"], abs=1e-3)
     for query in ({"part": "tune"}, {}, {"part": "words", "count": "0"}, {"part": "words", "count": "1e9"}):
         assert client.get("/api/clips/0/near", params=query).status_code == 400
 

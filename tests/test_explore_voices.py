@@ -51,8 +51,7 @@ def test_a_dropped_file_has_a_voice_too_and_the_model_is_checked_again(tmp_path,
 
     def hear(model, content, *, voice):
         assert voice
-        heard = Heard(voices[:1], np.ones(1), np.full(1, -25.0), ("the file",))
-        return hearing.Dropped(vectors[:1], heard, given["digest"])
+        return hearing.Dropped(vectors[:1], voices[:1], 1.0, -25.0, given["digest"])
 
     monkeypatch.setattr(hearing, "hear", hear)
     answer = client.post("/api/search", content=b"sound", headers=WRITES).json()

@@ -17,7 +17,6 @@ from jaxtyping import Float32
 from mfcl.audio.io import read_audio
 from mfcl.core.processes import limit_process
 from mfcl.errors import MfclError
-from mfcl.voices.sound import Heard
 
 LONGEST = 60.0
 """Seconds of a dropped file that are heard."""
@@ -35,12 +34,16 @@ class Dropped:
 
     Attributes:
         vector: Its embedding.
-        voice: What a gallery needs of it; None if that was not asked for.
-        digest: The model's, with `voice`.
+        voice: Its vector as a gallery has them; None, like what follows, if that was not asked for.
+        seconds: Seconds of sound in it.
+        level: Level of its sound in dB.
+        digest: The model's.
     """
 
     vector: Float32[np.ndarray, "1 dim"]
-    voice: Heard | None = None
+    voice: Float32[np.ndarray, "1 _"] | None = None
+    seconds: float = 0.0
+    level: float = 0.0
     digest: str = ""
 
 
@@ -79,8 +82,8 @@ def hear(model: Path, content: bytes, *, voice: bool = False, seconds: float = W
         with np.load(made, allow_pickle=False) as found:
             if not voice:
                 return Dropped(found["vector"])
-            heard = Heard(found["voice"], found["seconds"], found["levels"], ("the file",))
-            return Dropped(found["vector"], heard, str(found["digest"]))
+            amounts = float(found["seconds"][0]), float(found["levels"][0])
+            return Dropped(found["vector"], found["voice"], *amounts, str(found["digest"]))
 
 
 def main() -> int:

@@ -53,6 +53,10 @@ class Prepared(Labelled):
                 self._tables[kind] = self._read(kind) or self._made(kind)
             return self._tables[kind]
 
+    def made(self, kind: str) -> Table | None:
+        """Return a kind's table if it is in memory."""
+        return self._tables.get(kind)
+
     def graph(self, name: str) -> sparse.csr_matrix:
         """Return the graph of nearest clips by one kind of features."""
         with self._locks[name]:

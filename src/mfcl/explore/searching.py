@@ -41,8 +41,8 @@ class Search:
         finally:
             self._hearing.release()
         found = self._nearest(heard.vector, column)
-        if session.voices is not None and heard.voice is not None:
-            found["voice"] = session.voices.of_file(heard.voice, heard.digest)
+        if session.voices is not None:
+            found["voice"] = session.voices.of_file(heard)
         return found
 
     def _nearest(self, vector: np.ndarray, column: str) -> dict[str, Any]:

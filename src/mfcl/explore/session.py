@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,7 +20,9 @@ from mfcl.explore.collection import Collection
 from mfcl.explore.labels import LabelBook, counts
 from mfcl.explore.sounds import Sounds
 from mfcl.explore.spaces import Spaces
-from mfcl.explore.voices import Voices
+
+if TYPE_CHECKING:
+    from mfcl.explore.voices import Voices
 
 LABELS = "labels.db"
 KINDS = ("outliers", "duplicates", "doubtful")
@@ -44,7 +46,7 @@ class Session:
         self, collection: Collection, *, labels: Path | None = None, who: str | None = None, gallery: str | None = None
     ) -> None:
         self.sounds = Sounds(collection.recordings)
-        self.voices = None if gallery is None else Voices(gallery, collection, self.sounds)
+        self.voices = None if gallery is None else _voices(gallery, collection, self.sounds)
         if self.voices is not None and collection.model is None:
             collection = replace(collection, model=self.voices.model)
         self.collection = collection
@@ -186,6 +188,12 @@ class Session:
 
         self.work.start(f"{kind} in {part}" + (f" by {column}, version {key[3]}" if values is not None else ""), work)
         return None
+
+
+def _voices(gallery: str, collection: Collection, sounds: Sounds) -> "Voices":
+    from mfcl.explore.voices import Voices  # slow to import, and most pages have no gallery
+
+    return Voices(gallery, collection, sounds)
 
 
 def _bind(function: Callable[..., Any], *given: Any) -> Callable[[], Any]:

@@ -61,6 +61,11 @@ class Spaces:
 
     def neighbours(self, part: str, clip: int, k: int) -> tuple[list[int], list[float]]:
         """Return the nearest other clips and their distances, one minus the cosine, nearest first."""
+        table = self.prepared.made(self.kind(part))
+        if table is not None and k < table[0].shape[1]:
+            others = np.flatnonzero(table[0][clip] != clip)[:k]
+            distances = 1 - np.cos(table[1][clip, others].astype(np.float64))
+            return table[0][clip, others].tolist(), distances.tolist()
         return self.nearest(part, self.vectors(part)[clip : clip + 1], k, without=clip)
 
     def nearest(

@@ -19,6 +19,7 @@ from mfcl.embeddings.table import WHITENED
 from mfcl.errors import AudioError, GalleryError
 from mfcl.explore.background import Background
 from mfcl.explore.collection import Collection
+from mfcl.explore.hearing import Dropped
 from mfcl.explore.sounds import Sounds
 from mfcl.voices.answers import identifications
 from mfcl.voices.decisions import LEAST_MARGIN, Identification
@@ -88,32 +89,27 @@ class Voices:
         """
         if self._vectors is None:
             return None
-        seconds, level = self._amount(clip)
-        heard = Heard(self._vectors[clip : clip + 1], np.array([seconds]), np.array([level]), (f"clip {clip}",))
-        return self._told(heard)
+        return self._told(self._vectors[clip : clip + 1], *self._amount(clip))
 
-    def of_file(self, heard: Heard, digest: str) -> dict[str, Any]:
-        """Return whose voice a dropped file has.
-
-        Args:
-            heard: The file, heard by the model's part for voices.
-            digest: The model's.
+    def of_file(self, dropped: Dropped) -> dict[str, Any]:
+        """Return whose voice a dropped file has, which was heard for a gallery.
 
         Raises:
-            GalleryError: that is not the gallery's model any more.
+            GalleryError: the model that heard it is not the gallery's any more.
         """
-        if digest != self.digest:
+        if dropped.voice is None or dropped.digest != self.digest:
             raise GalleryError(
-                f"{self.name}: bound to the model {self.digest[:12]}, but {self.model} is {digest[:12]} now; "
+                f"{self.name}: bound to the model {self.digest[:12]}, but {self.model} is {dropped.digest[:12]} now; "
                 "start again with the gallery's own model"
             )
-        return self._told(heard)
+        return self._told(dropped.voice, dropped.seconds, dropped.level)
 
     def count(self) -> int:
         """Return the number of voices with clips."""
         return len(self._now().profiles)
 
-    def _told(self, heard: Heard) -> dict[str, Any]:
+    def _told(self, vector: Float32[np.ndarray, "1 _"], seconds: float, level: float) -> dict[str, Any]:
+        heard = Heard(vector, np.array([seconds]), np.array([level]), ("",))
         return plain(identifications(self._now(), heard, least_margin=LEAST_MARGIN)[0])
 
     def _now(self) -> Snapshot:

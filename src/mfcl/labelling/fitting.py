@@ -5,7 +5,6 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int64, Shaped
-from scipy.optimize import minimize_scalar
 
 from mfcl.core.random import generator
 from mfcl.embeddings.linalg import check_measurable
@@ -190,6 +189,8 @@ def _sharpness(
         sums = np.log(np.exp(scaled - top[:, None]).sum(axis=1)) + top
         # one further label is taken to be wrong by chance, so that few labels that are all right do not say "surely"
         return float((sums - scaled[np.arange(len(codes)), codes]).sum() + (sums - scaled.mean(axis=1)).mean())
+
+    from scipy.optimize import minimize_scalar  # slow to import
 
     limit = float(np.log(SHARPEST))
     found = minimize_scalar(surprise, bounds=(-limit, limit), method="bounded")
