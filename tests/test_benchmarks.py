@@ -25,6 +25,7 @@ KEYS = {
     "voices": {"seconds_a_query", "enrolments_a_second"},
     "events": {"seconds_of_sound", "labels_a_class", "events"},
     "serving": {"seconds_of_sound", "clients"},
+    "day": {"window_seconds", "lengths"},
     "accuracy": {"said"},
 }
 
