@@ -26,6 +26,7 @@ KEYS = {
     "explore": {"start", "label", "load", "memory_mb"},
     "events": {"seconds_of_sound", "labels_a_class", "events"},
     "serving": {"seconds_of_sound", "clients"},
+    "day": {"window_seconds", "lengths"},
     "accuracy": {"said"},
 }
 

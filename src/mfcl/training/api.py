@@ -40,7 +40,9 @@ from mfcl.training.tasks.base import Task
 from mfcl.training.tasks.contrastive import Pretrain
 from mfcl.training.tasks.joint import Joint
 from mfcl.training.tasks.supervised import Classify, Linear, enough_steps
+from mfcl.training.trackers import Tracker
 from mfcl.training.validation import live_figures
+from mfcl.views.own import OwnAugment
 
 MANIFEST = "manifest.csv"
 """The file of a run that lists its recordings and their splits."""
@@ -60,6 +62,8 @@ def train(
     speaker: str | None = None,
     joint: bool = False,
     labels_per_class: int = 0,
+    augment: OwnAugment | None = None,
+    trackers: Sequence[Tracker] = (),
     seed: int = 0,
     resume: bool = False,
     overwrite: bool = False,
@@ -87,6 +91,12 @@ def train(
         speaker: Speaker label; split by it if neither `protocol` nor `split_by` is given.
         joint: Also train a classifier on the recordings that have a label.
         labels_per_class: With `joint`, use only so many labels of each class; 0 uses all.
+        augment: An augmentation of your own, a function `f(samples, sample_rate)` that returns as many samples; it gets
+            every crop (float32, mono) before the recipe's augmentations, in a thread. Its name stands in `config.yaml`.
+            A run repeats itself, and goes on as if it had not been stopped, only if the function gives the same for the
+            same samples; if it draws, seed the draw by them.
+        trackers: What is told of the run beside `metrics.jsonl`: objects with `begin`, `record` and `end`, such as
+            those of `mfcl.training.trackers` for TensorBoard, Weights & Biases and MLflow.
         seed: Of the split, the weights, the crops and the augmentations.
         resume: Continue the run in `out`; the result is as if it had not been stopped.
         overwrite: Delete the run in `out` and begin again.
@@ -113,8 +123,8 @@ def train(
         cache=cache, strict=strict, data_root=data_root, progress=progress,
     )  # fmt: skip
     made = pretrain(
-        opened, chosen, Path(out), joint=joint, per_class=labels_per_class, seed=seed, resume=resume,
-        overwrite=overwrite, device=device, progress=progress,
+        opened, chosen, Path(out), joint=joint, per_class=labels_per_class, augment=augment, trackers=trackers,
+        seed=seed, resume=resume, overwrite=overwrite, device=device, progress=progress,
     )  # fmt: skip
     return Embedder(made, device=device)
 
@@ -126,6 +136,8 @@ def pretrain(
     *,
     joint: bool = False,
     per_class: int = 0,
+    augment: OwnAugment | None = None,
+    trackers: Sequence[Tracker] = (),
     seed: int,
     resume: bool = False,
     overwrite: bool = False,
@@ -136,16 +148,18 @@ def pretrain(
     store = data.subset("train")
     model = check_memory(recipe, store.lengths, seed=seed, device=device)
     task = (
-        Joint(model, store, known_classes(store, data.label, per_class, seed=seed)[1], recipe, seed=seed)
+        Joint(
+            model, store, known_classes(store, data.label, per_class, seed=seed)[1], recipe, seed=seed, augment=augment
+        )
         if joint
-        else Pretrain(model, store, recipe, seed=seed)
+        else Pretrain(model, store, recipe, seed=seed, augment=augment)
     )
     listed = manifest_bytes(data.manifest, out / MANIFEST, relative=True)  # before training: may refuse file names
     fingerprint = resumed_fingerprint(data.manifest, out) if resume else data.manifest.fingerprint()
     result = fit(
         task, recipe.train, out, recipe=recipe, fingerprint=fingerprint, seed=seed, resume=resume,
         overwrite=overwrite, device=device, validate=live_figures(task, data),
-        cautions=cautions(task.budget(recipe.train), task.count), progress=progress,
+        cautions=cautions(task.budget(recipe.train), task.count), trackers=trackers, progress=progress,
     )  # fmt: skip
     labels_used = f"{len(task.labelled)} labels of {data.label!r}" if isinstance(task, Joint) else "no labels"
     facts = {

@@ -31,6 +31,7 @@ from mfcl.training.resume_state import Progress, load_state, save_state
 from mfcl.training.run_log import Journal, describe_machine
 from mfcl.training.signals import Interrupted, Stopping
 from mfcl.training.tasks.base import Task
+from mfcl.training.trackers import Tracker
 
 LOG_STEPS = 20
 """Steps between two lines of `metrics.jsonl`; each stage ends with a line, too."""
@@ -66,6 +67,7 @@ def fit(
     device: str = "auto",
     validate: Callable[[], dict[str, float]] | None = None,
     cautions: Sequence[str] = (),
+    trackers: Sequence[Tracker] = (),
     checkpoint_seconds: float = 60.0,
     progress: Shown = True,
 ) -> FitResult:
@@ -87,6 +89,7 @@ def fit(
         validate: Called in evaluation mode after each stage (`mfcl.training.budget.Budget`); the figures it returns are
             recorded.
         cautions: Warnings to give when the run begins.
+        trackers: What is told of the run beside its files; see `mfcl.training.trackers`.
         checkpoint_seconds: Seconds between two saved states.
         progress: Show progress; "bar": the bar alone, without a line for each stage. Warnings are always shown.
 
@@ -98,7 +101,7 @@ def fit(
     where = start(device)
     plan = Plan.of(settings, task.store.lengths, task.budget(settings), seed=seed)
     steps = plan.steps  # `budget` refuses too few recordings before anything is written
-    journal = Journal(run, writes=is_main(), shown=progress is True)
+    journal = Journal(run, writes=is_main(), shown=progress is True, trackers=trackers)
     config = {"seed": seed, **task.describe(), "settings": to_dict(settings), "recipe": to_dict(recipe)}
     data = {"fingerprint": fingerprint, "recordings": task.count}
     machine = describe_machine(where, processes())
@@ -113,7 +116,7 @@ def fit(
     task.to(where).train()
     optimiser = make_optimiser(task, settings, task.share)
     ema = Ema(task, settings.ema) if settings.ema else None
-    with Stopping() as stopping, _exact():
+    with Stopping() as stopping, _exact(), journal.tracked(config):
         done = load_state(run, task, optimiser, ema, say=journal.say)
         barrier()
         if done is None:
@@ -132,7 +135,7 @@ def fit(
             if processes() > 1
             else task
         )
-        task.clips = resident(task.store, where)
+        task.clips = resident(task.store, where) if task.cut_there else task.store
         learned = learner(task, runner, optimiser, clip=settings.clip, where=where, say=journal.say)
         watch = Watch(done, lambda step, name, value: _fault(task, plan, step, name, value))
         ends, warned, saved = frozenset(plan.stage_ends), set[str](), time.monotonic()

@@ -1,12 +1,13 @@
 """The readable files of a run folder: settings, data, machine, figures and messages."""
 
+import contextlib
 import json
 import os
 import platform
 import re
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from mfcl.core.files import no_number, read_json, write_json, write_text
 from mfcl.core.yaml_text import read_yaml
 from mfcl.errors import CheckpointError, MfclError, TrainingError, advice, shown
 from mfcl.training.run_folder import ENVIRONMENT, LOG, MARK, METRICS, check_place, clear, marked
+from mfcl.training.trackers import Tracker
 
 WARNING = "warning: "
 """Begins a line of `train.log` that a reader of the results should see; see `read_warnings`."""
@@ -30,10 +32,17 @@ class Journal:
 
     `config.yaml` holds all settings, `data.json` the fingerprint of the data, `environment.json` the machine at the
     start, `metrics.jsonl` the figures and `train.log` the messages. Only the main process writes.
+
+    Args:
+        run: The folder.
+        writes: Whether this is the main process.
+        shown: Whether to show messages.
+        trackers: What else is told of the run.
     """
 
-    def __init__(self, run: Path, *, writes: bool = True, shown: bool = True) -> None:
+    def __init__(self, run: Path, *, writes: bool = True, shown: bool = True, trackers: Sequence[Tracker] = ()) -> None:
         self.run, self.writes, self.shown = run, writes, shown
+        self._trackers = list(trackers) if writes else []
 
     def open(
         self,
@@ -93,12 +102,46 @@ class Journal:
             return {}
         return {key: value for key, value in kept.items() if key != MARK}
 
+    @contextlib.contextmanager
+    def tracked(self, config: Mapping[str, Any]) -> Iterator[None]:
+        """Tell the trackers of the run's beginning, and in the end that it is over or was stopped.
+
+        Raises:
+            MfclError: a tracker cannot begin, or its package is not installed.
+        """
+        begun: list[Tracker] = []
+        try:
+            for tracker in self._trackers:
+                try:
+                    tracker.begin(self.run, config)
+                except MfclError:
+                    raise
+                except Exception as error:
+                    raise TrainingError(f"tracker {_kind(tracker)}: it cannot begin ({_reason(error)})") from error
+                begun.append(tracker)
+            yield
+        finally:
+            for tracker in [one for one in begun if one in self._trackers]:
+                self._told(tracker, tracker.end)
+
+    def _told(self, tracker: Tracker, tell: Callable[[], None]) -> None:
+        """Tell a tracker something; one that fails is left out from then on."""
+        try:
+            tell()
+        except Exception as error:  # of the network, of a full disk, of the tracker's own
+            self._trackers = [one for one in self._trackers if one is not tracker]
+            self.warn(f"tracker {_kind(tracker)}: it failed ({_reason(error)}); {METRICS} goes on without it")
+
     def record(self, entry: Mapping[str, Any]) -> None:
-        """Append a line of figures to `metrics.jsonl`; NaN and infinity become null."""
+        """Append a line of figures to `metrics.jsonl`, NaN and infinity as null; tell the trackers the finite ones."""
         plain = {
             key: None if isinstance(value, float) and not np.isfinite(value) else value for key, value in entry.items()
         }
         self._append(METRICS, json.dumps(plain, ensure_ascii=False))
+        step = int(plain.get("step") or 0)
+        figures = {key: float(value) for key, value in plain.items() if key != "step" and value is not None}
+        for tracker in list(self._trackers):
+            self._told(tracker, lambda own=tracker: own.record(step, figures))  # type: ignore[misc]
 
     def say(self, line: str) -> None:
         """Append a line to `train.log` and show it; a warning is shown even if nothing else is."""
@@ -195,6 +238,14 @@ def describe_machine(device: torch.device, processes: int) -> dict[str, Any]:
             "torch": torch.__version__,
         },
     }
+
+
+def _kind(tracker: Tracker) -> str:
+    return type(tracker).__name__
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
 
 
 def _differences(was: Any, now: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:

@@ -53,6 +53,11 @@ class Task(nn.Module, abc.ABC):
         """Whether some weights get no gradient; distributed training must know."""
         return False
 
+    @property
+    def cut_there(self) -> bool:
+        """Whether crops may be cut on a GPU; else they are arrays until they are sent there."""
+        return True
+
     def share(self, name: str) -> float:
         """Return the learning rate of the parameter of that name, as a share of the rate of each step."""
         return 1.0

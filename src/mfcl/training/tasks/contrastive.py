@@ -36,6 +36,7 @@ from mfcl.training.tasks.inputs import Represented, mel_inputs, partner_inputs, 
 from mfcl.training.vector_search import content_vectors, part_of, picture_vectors, voice_vectors
 from mfcl.views.batches import ClipBatch, Views, make_views
 from mfcl.views.crops import mean_seconds
+from mfcl.views.own import OwnAugment, augment_name, augmented_views
 from mfcl.views.random_draws import Numbers, Table
 
 
@@ -84,9 +85,17 @@ class Pretrain(Task):
     learned_before = False
     """Whether the encoders are already trained; their projections are then used for the first neighbour search."""
 
-    def __init__(self, model: MultiFormatModel, store: Store, recipe: Recipe, *, seed: int) -> None:
+    def __init__(
+        self,
+        model: MultiFormatModel,
+        store: Store,
+        recipe: Recipe,
+        *,
+        seed: int,
+        augment: OwnAugment | None = None,
+    ) -> None:
         super().__init__(store, seed=seed)
-        self.model = model
+        self.model, self.augment = model, augment
         self.heads = make_heads(head_sizes(recipe.model, model.parts), recipe.head, seed=seed)
         self.loss = ContrastiveLoss(recipe.loss)
         self.recipe = recipe
@@ -115,9 +124,17 @@ class Pretrain(Task):
         """Whether one encoder is not trained."""
         return len(self.formats) < len(self.model.dims)
 
+    @property
+    def cut_there(self) -> bool:
+        """Whether crops may be cut on a GPU: not if the user's own augmentation, of arrays, gets them first."""
+        return self.augment is None
+
     def describe(self) -> dict[str, Any]:
-        """Return the task's name."""
-        return {"task": "pretrain"}
+        """Return the task's name, and that of the user's own augmentation."""
+        return {"task": "pretrain", **self._own_name()}
+
+    def _own_name(self) -> dict[str, str]:
+        return {} if self.augment is None else {"augment": augment_name(self.augment)}
 
     def prepare(self) -> None:
         """Fit the normalisation of both formats on the training recordings."""
@@ -203,7 +220,11 @@ class Pretrain(Task):
             self.clips, indices, self.recipe.crops,
             seed=self.seed, epoch=epoch, others=others, partners=self.recipe.augment.needs_partner,
         )  # fmt: skip
-        return Crops(views, Numbers(self.seed, epoch, indices))
+        return Crops(self._augmented(views), Numbers(self.seed, epoch, indices))
+
+    def _augmented(self, views: Views) -> Views:
+        """Return crops after the user's own augmentation, if there is one."""
+        return views if self.augment is None else augmented_views(views, self.augment, self.store.sample_rate)
 
     @torch.no_grad()
     def see(self, batch: Crops) -> Seen:

@@ -21,6 +21,7 @@ from mfcl.training.tasks.contrastive import Crops, Pretrain, Seen
 from mfcl.training.tasks.inputs import Represented
 from mfcl.training.tasks.supervised import both_formats, content_part, content_size, likeliest, linear_of
 from mfcl.views.batches import make_views
+from mfcl.views.own import OwnAugment
 from mfcl.views.random_draws import Numbers
 
 
@@ -54,15 +55,23 @@ class Joint(Pretrain):
         targets: The class of each recording, from 0; -1 if it has no label.
         recipe: The recipe; `loss.labels` weighs the classification loss.
         seed: Of the heads, the crops and the drawn labelled recordings.
+        augment: The user's own augmentation of crops.
 
     Source: Zhai et al., "S4L: Self-supervised semi-supervised learning", arXiv:1905.03670, section 3 (both losses in
         one step).
     """
 
     def __init__(
-        self, model: MultiFormatModel, store: Store, targets: Int64[np.ndarray, " items"], recipe: Recipe, *, seed: int
+        self,
+        model: MultiFormatModel,
+        store: Store,
+        targets: Int64[np.ndarray, " items"],
+        recipe: Recipe,
+        *,
+        seed: int,
+        augment: OwnAugment | None = None,
     ) -> None:
-        super().__init__(model, store, recipe, seed=seed)
+        super().__init__(model, store, recipe, seed=seed, augment=augment)
         self.targets, self.labelled = targets, np.flatnonzero(targets >= 0)
         classes = int(targets.max()) + 1
         with torch.random.fork_rng(devices=[]):
@@ -74,7 +83,12 @@ class Joint(Pretrain):
 
     def describe(self) -> dict[str, Any]:
         """Return the task's name, and the numbers of classes and labelled recordings."""
-        return {"task": "joint", "classes": int(self.targets.max()) + 1, "labelled": len(self.labelled)}
+        return {
+            "task": "joint",
+            "classes": int(self.targets.max()) + 1,
+            "labelled": len(self.labelled),
+            **self._own_name(),
+        }
 
     def batch(self, indices: Int64[np.ndarray, " batch"], epoch: int) -> Both:  # type: ignore[override]
         """Return crops of the recordings, and of labelled ones; every second recording's draw chooses one."""
@@ -82,11 +96,8 @@ class Joint(Pretrain):
         draw = uniforms(self.seed, "labelled", epoch, beside, 1)[:, 0]
         chosen = self.labelled[np.minimum((draw * len(self.labelled)).astype(np.int64), len(self.labelled) - 1)]
         views = make_views(self.clips, chosen, self.recipe.crops, seed=self.seed, epoch=epoch)
-        return Both(
-            super().batch(indices, epoch),
-            Crops(views, Numbers(self.seed, epoch, chosen)),
-            torch.from_numpy(self.targets[chosen]),
-        )
+        labelled = Crops(self._augmented(views), Numbers(self.seed, epoch, chosen))
+        return Both(super().batch(indices, epoch), labelled, torch.from_numpy(self.targets[chosen]))
 
     @torch.no_grad()
     def see(self, batch: Both) -> BothSeen:  # type: ignore[override]
