@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 OUT ?= runs/demo-quick
 
-.PHONY: study test lint types imports unit bench pictures clean
+.PHONY: study test lint types imports unit docs bench pictures clean
 
 study: $(VENV)/installed
 	$(BIN)/mfcl demo demo
@@ -26,6 +26,10 @@ imports: $(VENV)/installed-dev
 unit: $(VENV)/installed-dev
 	$(BIN)/python -m pytest
 
+docs: $(VENV)/installed-dev
+	$(BIN)/python -m sphinx -W --keep-going -q -b html -d build/doctrees docs build/docs
+	@echo build/docs/index.html
+
 bench: $(VENV)/installed-dev
 	$(BIN)/python -m benchmarks --json runs/bench.json
 
@@ -43,7 +47,7 @@ $(VENV)/installed: $(VENV)/bin/python pyproject.toml constraints.txt
 # pip older than 25.1 knows no dependency groups, so it is brought up to date first
 $(VENV)/installed-dev: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --group docs
 	touch $@
 
 clean:
