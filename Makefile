@@ -3,6 +3,8 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 OUT ?= runs/demo-quick
+# processes that share the test files among them; each works with one thread
+TESTERS ?= 2
 
 .PHONY: study test lint types imports unit docs bench pictures clean
 
@@ -24,7 +26,7 @@ imports: $(VENV)/installed-dev
 	$(BIN)/lint-imports
 
 unit: $(VENV)/installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(TESTERS) --dist loadfile
 
 docs: $(VENV)/installed-dev
 	$(BIN)/python -m sphinx -W --keep-going -q -b html -d build/doctrees docs build/docs
