@@ -8,7 +8,7 @@ from mfcl.errors import MeasureError
 from mfcl.evaluation.bootstrap import percentiles, resampled
 from mfcl.evaluation.metrics import equal_error_rate, min_dcf
 from mfcl.evaluation.speaker import Curve, verify, verify_enrolled
-from mfcl.evaluation.speaker.enrolled import enrolled_clips, rank_within
+from mfcl.evaluation.speaker.enrolled import enrolled_clips, half_of_words, rank_within
 from tests.test_speaker_identification import corpus
 
 NOWHERE = np.zeros(16, dtype=np.float32)
@@ -116,6 +116,41 @@ def test_more_clips_enrolled_make_a_better_model() -> None:
     x, speaker, word = corpus(0.6, 0.0, takes=6)
     one, five = (verify_enrolled(x, speaker, word, NOWHERE, clips=clips, seed=0, draws=5) for clips in (1, 5))
     assert five.eer < one.eer < 0.4
+
+
+def test_with_words_apart_no_word_is_enrolled_and_tested() -> None:
+    x, speaker, word = corpus(0.6, 0.3)
+    found = verify_enrolled(x, speaker, word, x.mean(axis=0), clips=2, seed=1, draws=30, enrolments=3, apart=True)
+    rows, who = unit_rows(x.astype(np.float64) - x.mean(axis=0)), np.unique(speaker, return_inverse=True)[1]
+    rates, trials = [], []
+    for draw in range(3):
+        side = half_of_words(word, seed=1, draw=draw)
+        assert not set(word[side]) & set(word[~side])
+        assert len(set(word[side])) == len(set(word)) // 2
+        places = np.flatnonzero(side)[enrolled_clips(who[side], word[side], 2, seed=1, draw=draw)]
+        scores, same = [], []
+        for person in range(who.max() + 1):
+            own = rows[places[who[places] == person]].sum(axis=0)
+            for clip in np.flatnonzero(~side):
+                scores.append(float(own @ rows[clip] / np.linalg.norm(own)))
+                same.append(who[clip] == person)
+        rates.append(equal_error_rate(np.array(scores), np.array(same)))
+        trials.append(len(scores))
+    assert found.eer == pytest.approx(np.mean(rates), abs=3e-3)
+    assert found.trials == round(np.mean(trials))
+    assert found.low <= found.eer <= found.high
+    with pytest.raises(MeasureError, match="clips of half of the words"):
+        verify_enrolled(x, speaker, word, NOWHERE, clips=int((speaker == speaker[0]).sum()) - 1, seed=0, apart=True)
+
+
+def test_with_words_apart_what_is_said_helps_nobody() -> None:
+    x, speaker, word = corpus(0.2, 0.1)  # who speaks is in the words alone: each speaker's own way of each word
+    draw, names = np.random.default_rng(0), sorted(set(zip(speaker.tolist(), word.tolist(), strict=True)))
+    own = {name: draw.standard_normal(x.shape[1]) for name in names}
+    x = np.stack([own[one, two] for one, two in zip(speaker.tolist(), word.tolist(), strict=True)]).astype(np.float32)
+    together = verify_enrolled(x, speaker, word, NOWHERE, clips=5, seed=0, draws=5)
+    apart = verify_enrolled(x, speaker, word, NOWHERE, clips=2, seed=0, draws=5, apart=True)
+    assert together.eer < 0.4 < apart.eer
 
 
 def test_who_has_too_few_clips_is_tried_and_not_enrolled() -> None:

@@ -74,7 +74,8 @@ class Question:
         label: The label column that is predicted, which is the speaker column for speaker tasks; "" if none.
         probe: One of `PROBES`.
         labels_per_class: Training labels per class; None for all.
-        apart: For `IDENTIFY_APART`, the label column whose values differ between enrolled and tested recordings.
+        apart: For `IDENTIFY_APART`, and for `ENROLLED` if it is not "", the label column whose values differ between
+            enrolled and tested recordings.
         enrolled: For `ENROLLED`, recordings enrolled of each speaker.
         classes: Number of tested classes, if some classes have fewer than `labels_per_class` labels; None for all.
         of_classes: Number of all classes, if `classes` is given.

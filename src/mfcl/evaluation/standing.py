@@ -204,6 +204,8 @@ def _matters(question: Question) -> bool:
         return question.condition == NOISE and question.condition_value == NOISE_DB
     if question.metric not in ("accuracy", "eer"):
         return False
+    if question.probe == ENROLLED and question.apart:
+        return False  # a harder form of a question that is counted
     return question.section in ("labels", "voices", "traits")
 
 
@@ -214,7 +216,7 @@ def _rank(question: Question) -> int:
         question.probe == KNN,
         question.section == "robustness" and question.labels_per_class == FEW,
         question.probe == IDENTIFY_APART,
-        question.probe == ENROLLED and question.enrolled == 1,
+        question.probe == ENROLLED and question.enrolled == 1 and not question.apart,
         question.probe == LINEAR and question.section == "labels",
         question.probe == PAIRS,
     )

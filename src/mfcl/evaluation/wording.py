@@ -147,7 +147,8 @@ def reading(question: Question) -> str:
         IDENTIFY: "kNN, half of each enrolled",
         IDENTIFY_APART: f"kNN, {question.apart}s of enrolment and test apart",
         PAIRS: "all pairs of unseen speakers" if question.seen is None else "all pairs of speakers",
-        ENROLLED: f"{question.enrolled} clip{'s' if question.enrolled != 1 else ''} enrolled",
+        ENROLLED: f"{question.enrolled} clip{'s' if question.enrolled != 1 else ''} enrolled"
+        + (f", {question.apart}s of enrolment and test apart" if question.apart else ""),
     }.get(question.probe, "")
 
 

@@ -29,9 +29,9 @@ class EnrolledResult:
     clips: int
     """Clips enrolled of each speaker."""
     models: int
-    """Enrolled speakers: those with more than `clips` clips."""
+    """Enrolled speakers: those with more than `clips` clips; if words are apart, the mean over enrolments."""
     trials: int
-    """Trials per enrolment: every clip that is not enrolled against every enrolled speaker."""
+    """Trials per enrolment: every clip that is not enrolled against every enrolled speaker; likewise."""
     enrolments: int
     """Number of draws of the enrolled clips."""
     resampled: Float64[np.ndarray, " draws"]
@@ -53,6 +53,7 @@ def verify_enrolled(
     draws: int = 1000,
     drawn_by: int | None = None,
     enrolments: int = 5,
+    apart: bool = False,
 ) -> EnrolledResult:
     """Enrol each speaker with a few clips, and score every other clip against every enrolled speaker.
 
@@ -69,9 +70,11 @@ def verify_enrolled(
         draws: Bootstrap draws of speakers, for the interval.
         drawn_by: Seed of the bootstrap; default: `seed`.
         enrolments: Number of draws of the enrolled clips.
+        apart: Enrol clips of one half of the words, drawn anew each time, and test those of the other half.
 
     Raises:
-        MeasureError: no speaker has more than `clips` clips, or vectors or labels cannot be used.
+        MeasureError: no speaker has more than `clips` clips (with `apart`, as many of half of the words), or vectors or
+            labels cannot be used.
     """
     check_speakers(x, speaker)
     check_centre(x, centre)
@@ -83,25 +86,35 @@ def verify_enrolled(
         )
     rows = unit_rows(x.astype(np.float64) - centre)
     drawn = speaker_draws(len(counts), seed=seed if drawn_by is None else drawn_by, draws=draws)
-    rates, costs, together = [], [], np.zeros((2, 1, BINS))
+    rates, costs, together, models, trials = [], [], np.zeros((2, 1, BINS)), [], []
     for enrolment in range(enrolments):
-        enrolled = enrolled_clips(codes, word, clips, seed=seed, draw=enrolment) & (counts > clips)[codes]
-        same, other = trial_counts(rows, codes, enrolled, drawn)
+        side = half_of_words(word, seed=seed, draw=enrolment) if apart else np.ones(len(codes), dtype=bool)
+        enough = np.bincount(codes[side], minlength=len(counts)) >= (clips if apart else clips + 1)
+        enrolled = np.zeros(len(codes), dtype=bool)
+        enrolled[side] = enrolled_clips(codes[side], word[side], clips, seed=seed, draw=enrolment)
+        enrolled &= enough[codes]
+        tested = ~side if apart else ~enrolled
+        if not (enough[codes] & tested).any():
+            raise MeasureError(
+                f"voices: wanted speakers with {clips} clips of half of the words and clips of the other half, got none"
+            )
+        same, other = trial_counts(rows, codes, enrolled, drawn, tested=tested)
+        models.append(int(enough.sum()))
+        trials.append(models[-1] * int(tested.sum()))
         curve, eers = error_curve(same, other)
         rates.append(eers)
         costs.append(lowest_cost(curve.false_accept, curve.false_reject, target=TARGET))
         together += same[:1], other[:1]
     eers = np.mean(rates, axis=0)
     interval = interval_of(eers[1:], len(counts))
-    models = int((counts > clips).sum())
     return EnrolledResult(
         eer=float(eers[0]),
         low=interval.low,
         high=interval.high,
         min_dcf=float(np.mean(costs)),
         clips=clips,
-        models=models,
-        trials=models * (len(x) - models * clips),
+        models=round(float(np.mean(models))),
+        trials=round(float(np.mean(trials))),
         enrolments=enrolments,
         resampled=eers[1:],
         curve=error_curve(*together)[0].thinned(),
@@ -128,6 +141,21 @@ def enrolled_clips(
     return enrolled
 
 
+def half_of_words(word: Shaped[np.ndarray, " items"], *, seed: int, draw: int = 0) -> Bool[np.ndarray, " items"]:
+    """Return which items are of one half of the words, drawn at random; of an odd number the smaller half.
+
+    Example:
+        >>> words = np.array(["one", "two", "one", "two"])
+        >>> side = half_of_words(words, seed=0)
+        >>> bool(side[0] == side[2] and side[1] == side[3] and side[0] != side[1])
+        True
+    """
+    _, codes = np.unique(word, return_inverse=True)
+    chosen = generator(seed, "half of the words", draw).permutation(int(codes.max()) + 1) < (codes.max() + 1) // 2
+    side: Bool[np.ndarray, " items"] = chosen[codes]
+    return side
+
+
 def rank_within(codes: Int64[np.ndarray, " items"]) -> Int64[np.ndarray, " items"]:
     """Return for each item how many earlier items have the same code.
 
@@ -147,17 +175,19 @@ def trial_counts(
     speaker: Int64[np.ndarray, " items"],
     enrolled: Bool[np.ndarray, " items"],
     drawn: Float64[np.ndarray, "draws speakers"],
+    *,
+    tested: Bool[np.ndarray, " items"] | None = None,
 ) -> tuple[Float64[np.ndarray, "draws bins"], Float64[np.ndarray, "draws bins"]]:
     """Return histograms of the cosines of test clips with speaker models, per draw: same and different speakers.
 
     In a draw, a same-speaker trial is weighted by the speaker's count, and a different-speaker trial by the product of
-    both speakers' counts.
+    both speakers' counts. Test clips are those that are not enrolled, or those of `tested`.
     """
-    speakers = drawn.shape[1]
+    speakers, tested = drawn.shape[1], ~enrolled if tested is None else tested
     sums = np.zeros((speakers, rows.shape[1]))
     np.add.at(sums, speaker[enrolled], rows[enrolled])
     models, known = unit_rows(sums), np.unique(speaker[enrolled])
-    order = np.flatnonzero(~enrolled)[np.argsort(speaker[~enrolled], kind="stable")]
+    order = np.flatnonzero(tested)[np.argsort(speaker[tested], kind="stable")]
     trials, counts = rows[order], np.bincount(speaker[order], minlength=speakers)
     own, other = np.zeros((speakers, BINS)), np.zeros((len(drawn), BINS))
     step = max(1, curves.COUNTS_AT_ONCE // (BINS * speakers))  # models at once

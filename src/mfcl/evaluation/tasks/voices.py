@@ -1,5 +1,6 @@
 """Speaker tasks on test speakers: identification and verification."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -74,6 +75,15 @@ def measure_voices(
         found.append(_error_rate(question, result, result.trials, tested))
         cost = replace(question, metric="min_dcf")
         found.append(Result(cost, result.min_dcf, None, None, result.trials, evidence=Evidence(ids, voices)))
+    if label and len(np.unique(words[spoken])) > 1:
+        for clips in (count for count in enrolled if 1 < count < most):
+            with contextlib.suppress(MeasureError):  # too few clips of half of the words: there is no such row
+                result = verify_enrolled(
+                    vectors[spoken], voices[spoken], words[spoken], centre, clips=clips, seed=seed, drawn_by=DRAWN_BY,
+                    apart=True,
+                )  # fmt: skip
+                question = replace(asked, metric="eer", probe=ENROLLED, enrolled=clips, apart=label)
+                found.append(_error_rate(question, result, result.trials, Tested(ids[spoken], voices[spoken])))
     return found
 
 
