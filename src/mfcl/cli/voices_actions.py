@@ -255,7 +255,7 @@ def evaluate(given: argparse.Namespace) -> None:
         if one.seconds is not None:
             where = f"clips of {one.seconds[0]:.2f} to {one.seconds[1]:.2f} s"
         ends = _interval(one.low, one.high)
-        rows.append((name, one.clips, f"{one.voices:g}", where, form(one.value), ends, one.n))
+        rows.append((name, one.clips, f"{one.voices:.1f}".removesuffix(".0"), where, form(one.value), ends, one.n))
     print(table(rows, ["what", "clips enrolled", "voices", "", "value", "95 %", "tested"]))
     print(f"\n{found.people} people, {found.clips} clips; open set at {percent(given.far)} % false alarms")
 
