@@ -59,7 +59,8 @@ def smoothed(power: Float[Tensor, "batch bands frames"], weight: float) -> Float
     frames = power.shape[2]
     padded = functional.pad(power, (0, -frames % CHUNK))
     chunks = padded.reshape(*power.shape[:2], -1, CHUNK)
-    age = torch.arange(CHUNK, dtype=torch.float64)
+    # on a GPU made there: a recorded step cannot wait for the processor; other devices may have no double precision
+    age = torch.arange(CHUNK, dtype=torch.float64, device=power.device if power.is_cuda else None)
     lower = weight * torch.tril((1 - weight) ** (age[:, None] - age).clamp(min=0))
     within = chunks @ lower.T.to(power)
     fading = ((1 - weight) ** (age + 1)).to(power)
