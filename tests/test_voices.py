@@ -28,7 +28,7 @@ def gallery(tmp_path):
 
 
 def noisy(gallery, noise):
-    gallery._listener = SmallListener(noise=noise)
+    gallery._bound._listener = SmallListener(noise=noise)
     return gallery
 
 

@@ -16,8 +16,9 @@ import pytest
 from mfcl.errors import GalleryError
 from mfcl.voices import Gallery
 from mfcl.voices.exchange import export, take_in
+from mfcl.voices.places import is_address
 from mfcl.voices.postgres import PostgresDatabase
-from mfcl.voices.storage import Storage, is_address
+from mfcl.voices.storage import Storage
 from tests.small_voices import SmallListener, clips_of, people, small_gallery
 
 

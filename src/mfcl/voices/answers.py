@@ -1,10 +1,13 @@
-"""Answers about clips: who speaks, and whether a claim holds."""
+"""Answers about clips: who speaks, who speaks when, and whether a claim holds."""
+
+from collections.abc import Iterable
 
 from mfcl.embeddings.linalg import unit_rows
 from mfcl.errors import GalleryError
 from mfcl.voices.decisions import MARGIN, OVERLAP, Identification, Verification, decide, nearest_clips
 from mfcl.voices.snapshot import Snapshot
-from mfcl.voices.sound import Heard
+from mfcl.voices.sound import Heard, HeardWindows
+from mfcl.voices.turns import Turn, turns
 
 
 def identifications(now: Snapshot, heard: Heard, *, least_margin: int | float) -> list[Identification]:
@@ -31,6 +34,20 @@ def identifications(now: Snapshot, heard: Heard, *, least_margin: int | float) -
                 nearest_clips(row, now.profiles, now.sources),
             )
         )  # fmt: skip
+    return found
+
+
+def spoken_turns(
+    now: Snapshot, recordings: Iterable[HeardWindows], *, hop: int | float, switch: int | float
+) -> list[Turn]:
+    """Say who speaks when in each recording; see `turns`."""
+    found, threshold = [], now.threshold().value
+    for one in recordings:
+        kept, scores = now.window_scores(one.heard)
+        names = tuple(now.profiles.names[place] for place in kept)
+        found += turns(
+            one.source, one.starts, one.ends, one.heard.levels, scores, names, threshold, hop=hop, switch=switch
+        )
     return found
 
 

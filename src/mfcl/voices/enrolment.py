@@ -1,4 +1,4 @@
-"""What an enrolment says about its clips."""
+"""What is new in an enrolment, and what it says about its clips."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64
 
+from mfcl.embeddings.linalg import unit_rows
 from mfcl.errors import GalleryError, advice
 from mfcl.voices.agreement import SAME, agreement
 from mfcl.voices.snapshot import Snapshot
@@ -37,6 +38,17 @@ class Enrolment:
     skipped: tuple[str, ...]
     """Files that are enrolled already."""
     warnings: tuple[str, ...]
+
+
+def without_copies(now: Snapshot, name: str, heard: Heard) -> tuple[Heard, tuple[str, ...]]:
+    """Return the clips that a voice does not have yet, and the names of those that it has, or that came twice."""
+    profiles = now.profiles
+    known = profiles.names.index(name) if name in profiles.names else -1
+    old = profiles.vectors[profiles.owners == known]
+    whole = agreement(np.concatenate([old, unit_rows(heard.vectors, np.float32)]), now.scorer.cohort)
+    copies = {second - len(old) for _, second in whole.copies if second >= len(old)}
+    new = heard.select(np.array([place not in copies for place in range(len(heard))]))
+    return new, tuple(heard.sources[place] for place in sorted(copies))
 
 
 def clips_of(heard: Heard, *, keep_audio: bool) -> list[Clip]:

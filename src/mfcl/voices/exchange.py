@@ -11,7 +11,8 @@ from mfcl.embeddings.linalg import unit_rows
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import GalleryError
 from mfcl.voices.agreement import SAME
-from mfcl.voices.storage import Clip, Storage, Voice, is_address
+from mfcl.voices.places import is_address
+from mfcl.voices.storage import Clip, Storage, Voice
 
 
 @dataclass(frozen=True)

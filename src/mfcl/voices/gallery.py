@@ -4,25 +4,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from mfcl.audio.arrays import listed
 from mfcl.data.decoding import LeftOut
 from mfcl.data.manifest import Manifest
-from mfcl.embeddings.linalg import unit_rows
-from mfcl.errors import GalleryError, check_number, one_of
+from mfcl.errors import GalleryError, check_number
 from mfcl.voices import calibrating, evaluating
-from mfcl.voices.agreement import agreement
-from mfcl.voices.answers import identifications, verifications
+from mfcl.voices.answers import identifications, spoken_turns, verifications
+from mfcl.voices.bound import BoundModel, listener_of
 from mfcl.voices.calibration import Calibration
+from mfcl.voices.creating import check_settings, create
 from mfcl.voices.decisions import LEAST_MARGIN, Identification, Verification
-from mfcl.voices.enrolment import Enrolment, clips_of, findings
-from mfcl.voices.material import COHORT_SIZE, cohort_of, held_out_people, manifest_of, training_list
-from mfcl.voices.scoring import TOP, WAY, WAYS, Way
+from mfcl.voices.enrolment import Enrolment, clips_of, findings, without_copies
+from mfcl.voices.material import COHORT_SIZE, held_out_people, manifest_of
+from mfcl.voices.places import check_free
+from mfcl.voices.scoring import TOP, WAY, Way
 from mfcl.voices.snapshot import Snapshot, Threshold, read_snapshot
 from mfcl.voices.sound import Heard, Listener
-from mfcl.voices.storage import Storage, Voice, check_free
-from mfcl.voices.turns import SWITCH, Turn, turns
+from mfcl.voices.storage import Storage, Voice
+from mfcl.voices.turns import SWITCH, Turn
 
 
 class Gallery:
@@ -40,8 +38,8 @@ class Gallery:
     """
 
     def __init__(self, storage: Storage, *, model: Any = None, device: str = "auto") -> None:
-        self._storage, self._model, self._device = storage, model, device
-        self._listener: Listener | None = None
+        self._storage = storage
+        self._bound = BoundModel(storage, model, device)
         self._snapshot: Snapshot | None = None
 
     @classmethod
@@ -71,25 +69,11 @@ class Gallery:
         Raises:
             GalleryError: there is a gallery already, or the model cannot be used.
         """
-        check_number("cohort size", cohort_size, 0, 100_000, whole=True, error=GalleryError)
-        check_number("nearest", nearest, 0, 100_000, whole=True, error=GalleryError)
-        if score not in WAYS:
-            raise GalleryError(one_of("way to score", score, WAYS))
+        check_settings(cohort_size=cohort_size, score=score, nearest=nearest)
         check_free(place)
-        listener, left_out = _listener(model, device), LeftOut()
-        vectors = np.zeros((0, listener.dim), dtype=np.float32)
-        if cohort_size:
-            source = cohort if cohort is not None else training_list(listener.folder)
-            heard = source if isinstance(source, Heard) else cohort_of(source, listener, left_out, size=cohort_size)
-            vectors = unit_rows(heard.vectors, np.float32)
-        about = {
-            "model": listener.folder, "digest": listener.digest, "part": listener.part, "dim": str(listener.dim),
-            "score": score, "nearest": str(nearest),
-        }  # fmt: skip
-        left_out.write(None)
-        made = cls(Storage.create(place, about, vectors), model=listener)
-        made._listener = listener
-        return made
+        listener = listener_of(model, device)
+        made = create(place, listener, cohort=cohort, cohort_size=cohort_size, score=score, nearest=nearest)
+        return cls(made, model=listener)
 
     @classmethod
     def open(cls, place: str | Path, *, model: Any = None, device: str = "auto") -> "Gallery":
@@ -138,17 +122,7 @@ class Gallery:
         Raises:
             GalleryError: it is not the model that the gallery was created with.
         """
-        if self._listener is None:
-            about = self.about
-            found = _listener(about["model"] if self._model is None else self._model, self._device)
-            if found.digest != about["digest"]:
-                raise GalleryError(
-                    f"{self.name}: bound to the model {about['digest'][:12]} (then in {about['model']}), but "
-                    f"{found.folder} is {found.digest[:12]}; embeddings of two models cannot be compared: "
-                    "give its own model (--model), or create a new gallery"
-                )
-            self._listener = found
-        return self._listener
+        return self._bound.listener
 
     def enrol(
         self,
@@ -176,17 +150,11 @@ class Gallery:
         Raises:
             GalleryError: no clip is new, or the gallery cannot be written.
         """
-        heard = self._hear(sounds, sample_rate)
-        before = self._now()
-        known = before.profiles.names.index(name) if name in before.profiles.names else -1
-        old = before.profiles.vectors[before.profiles.owners == known]
-        whole = agreement(np.concatenate([old, unit_rows(heard.vectors, np.float32)]), before.scorer.cohort)
-        copies = {second - len(old) for _, second in whole.copies if second >= len(old)}
-        new = heard.select(np.array([place not in copies for place in range(len(heard))]))
+        heard = self._bound.hear(sounds, sample_rate)
+        new, skipped = without_copies(self._now(), name, heard)
         if not len(new):
             raise GalleryError(f"{self.name}: all {len(heard)} clips are enrolled as {name!r} already; give others")
         self._storage.enrol(name, clips_of(new, keep_audio=keep_audio), consent=consent, note=note)
-        skipped = tuple(heard.sources[place] for place in sorted(copies))
         return findings(name, new, skipped, self._now())
 
     def identify(
@@ -197,7 +165,7 @@ class Gallery:
         least_margin: int | float = LEAST_MARGIN,
     ) -> list[Identification]:
         """Say who speaks in each clip: a name, or `unknown` with the reason."""
-        heard = self._hear(sounds, sample_rate)
+        heard = self._bound.hear(sounds, sample_rate)
         return identifications(self._now(), heard, least_margin=least_margin)
 
     def verify(self, name: str, sounds: Any, *, sample_rate: int | float | None = None) -> list[Verification]:
@@ -207,7 +175,7 @@ class Gallery:
             GalleryError: there is no such voice.
         """
         self._storage.find(name)
-        heard = self._hear(sounds, sample_rate)
+        heard = self._bound.hear(sounds, sample_rate)
         return verifications(self._now(), name, heard)
 
     def turns(
@@ -227,15 +195,9 @@ class Gallery:
             switch: Cost of a change of speaker; 0 takes each window for itself.
         """
         check_number("switch", switch, 0, 1e6, error=GalleryError)
-        now, left_out, found = self._now(), LeftOut(), []
-        threshold = self.threshold().value
-        for recording in self.listener.windows(manifest_of(files), left_out, window=window, hop=hop):
-            kept, scores = now.window_scores(recording.heard)
-            names = tuple(now.profiles.names[place] for place in kept)
-            found += turns(
-                recording.source, recording.starts, recording.ends, recording.heard.levels, scores, names, threshold,
-                hop=hop, switch=switch,
-            )  # fmt: skip
+        left_out = LeftOut()
+        recordings = self.listener.windows(manifest_of(files), left_out, window=window, hop=hop)
+        found = spoken_turns(self._now(), recordings, hop=hop, switch=switch)
         left_out.write(None)
         return found
 
@@ -325,26 +287,8 @@ class Gallery:
         """The rows on disk."""
         return self._storage
 
-    def _hear(self, sounds: Any, sample_rate: int | float | None) -> Heard:
-        if isinstance(sounds, Heard):
-            return sounds
-        if isinstance(sounds, str | Path | Manifest) or all(isinstance(one, str | Path) for one in listed(sounds)):
-            left_out = LeftOut()
-            heard, _ = self.listener.hear(manifest_of(sounds), left_out)
-            left_out.write(None)
-            return heard
-        return self.listener.arrays(listed(sounds), sample_rate)
-
     def _now(self) -> Snapshot:
         """Return the voices in memory, read again if another process has changed them."""
         if self._snapshot is None or self._snapshot.changes != self._storage.changes():
             self._snapshot = read_snapshot(self._storage)
         return self._snapshot
-
-
-def _listener(model: Any, device: str) -> Listener:
-    if isinstance(model, Listener):
-        return model
-    from mfcl.voices.hearing import ModelListener
-
-    return ModelListener(model, device=device)

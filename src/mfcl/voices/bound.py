@@ -1,0 +1,65 @@
+"""The model that a gallery is bound to, and what it hears of files, folders and arrays."""
+
+from pathlib import Path
+from typing import Any
+
+from mfcl.audio.arrays import listed
+from mfcl.data.decoding import LeftOut
+from mfcl.data.manifest import Manifest
+from mfcl.errors import GalleryError
+from mfcl.voices.material import manifest_of
+from mfcl.voices.sound import Heard, Listener
+from mfcl.voices.storage import Storage
+
+
+class BoundModel:
+    """The model of a gallery, loaded when sound is to be heard, not before.
+
+    Args:
+        storage: The gallery's rows, which name the model.
+        model: The model, its folder, or a `Listener`; None: the folder that the gallery was created with.
+        device: Of the model: `auto`, `cpu`, `cuda`, ...
+    """
+
+    def __init__(self, storage: Storage, model: Any, device: str) -> None:
+        self._storage, self._model, self._device = storage, model, device
+        self._listener: Listener | None = None
+
+    @property
+    def listener(self) -> Listener:
+        """The model, loaded on first use.
+
+        Raises:
+            GalleryError: it is not the model that the gallery was created with.
+        """
+        if self._listener is None:
+            about = self._storage.about()
+            found = listener_of(about["model"] if self._model is None else self._model, self._device)
+            if found.digest != about["digest"]:
+                raise GalleryError(
+                    f"{self._storage.name}: bound to the model {about['digest'][:12]} (then in {about['model']}), but "
+                    f"{found.folder} is {found.digest[:12]}; embeddings of two models cannot be compared: "
+                    "give its own model (--model), or create a new gallery"
+                )
+            self._listener = found
+        return self._listener
+
+    def hear(self, sounds: Any, sample_rate: int | float | None) -> Heard:
+        """Return what is heard of files, a folder or arrays; what was heard already stays as it is."""
+        if isinstance(sounds, Heard):
+            return sounds
+        if isinstance(sounds, str | Path | Manifest) or all(isinstance(one, str | Path) for one in listed(sounds)):
+            left_out = LeftOut()
+            heard, _ = self.listener.hear(manifest_of(sounds), left_out)
+            left_out.write(None)
+            return heard
+        return self.listener.arrays(listed(sounds), sample_rate)
+
+
+def listener_of(model: Any, device: str) -> Listener:
+    """Return what hears with a model, its folder, or a `Listener`, which stays as it is."""
+    if isinstance(model, Listener):
+        return model
+    from mfcl.voices.hearing import ModelListener
+
+    return ModelListener(model, device=device)

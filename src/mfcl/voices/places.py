@@ -1,0 +1,36 @@
+"""Where a gallery is: a file, or the address of a PostgreSQL database."""
+
+from pathlib import Path
+
+from mfcl.core.files import is_there
+from mfcl.errors import GalleryError
+from mfcl.voices.database import Database
+from mfcl.voices.postgres import PREFIXES, PostgresDatabase
+from mfcl.voices.sqlite import SqliteDatabase
+
+
+def check_free(place: str | Path) -> None:
+    """Check that a gallery can be made at a place, before any work is done for it.
+
+    Raises:
+        GalleryError: there is a file already.
+    """
+    if not is_address(place) and is_there(Path(place)) and Path(place).is_file() and Path(place).stat().st_size:
+        raise GalleryError(f"{place}: there is a gallery or a file already; give a new path")
+
+
+def connect(place: str | Path, *, new: bool = False) -> Database:
+    """Connect to the database of a gallery: a file, or the address of a PostgreSQL database."""
+    if is_address(place):
+        return PostgresDatabase(str(place))
+    return SqliteDatabase(Path(place), new=new)
+
+
+def is_address(place: str | Path) -> bool:
+    """Return whether a place is the address of a PostgreSQL database.
+
+    Example:
+        >>> is_address("postgresql://host/voices"), is_address("voices.db")
+        (True, False)
+    """
+    return isinstance(place, str) and place.startswith(PREFIXES)
