@@ -33,7 +33,9 @@ def bats(folder: Path, rate: int) -> Path:
 
 def test_the_recipe_is_of_no_speech() -> None:
     recipe = load_recipe("bioacoustics")
-    assert recipe.model.mel_format.pcen == PcenSettings()
+    assert recipe.model.mel_format.pcen is None
+    chosen = load_recipe("bioacoustics", ["model.mel_format.pcen={}"])
+    assert chosen.model.mel_format.pcen == PcenSettings()
     assert (recipe.model.mel_format.low_hz, recipe.model.mel_format.high_hz) == (150.0, None)
     assert recipe.crops.unit == "seconds"
     assert not recipe.preparation.endpoints
@@ -43,10 +45,13 @@ def test_the_recipe_is_of_no_speech() -> None:
         at_rate(recipe, 500_000)
 
 
-@pytest.mark.parametrize("rate", [96_000, 384_000])
-def test_a_model_at_the_recordings_own_rate(rate: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("rate", "more"), [(96_000, ["model.mel_format.pcen={}"]), (384_000, [])])
+def test_a_model_at_the_recordings_own_rate(
+    rate: int, more: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     data, out = bats(tmp_path / "bats", rate), tmp_path / "run"
-    words = ["train", data, "--out", out, "--recipe", "bioacoustics", "--rate", "keep", "--quiet", "--set", *SMALL]
+    words = ["train", data, "--out", out, "--recipe", "bioacoustics", "--rate", "keep", "--quiet"]
+    words += ["--set", *SMALL, *more]
     assert cli.main([str(one) for one in [*words, "--cache", tmp_path / "cache"]]) == 0
     assert f"note: the model takes sound at {rate} Hz" in capsys.readouterr().err
     model = mfcl.load(out)

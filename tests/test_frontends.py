@@ -160,3 +160,15 @@ def test_log_mels_of_many_clips_are_made_in_blocks_and_are_the_same(monkeypatch:
     assert sizes == [2, 2, 2, 1]
     assert frames is not None
     assert frames.tolist() == [1 + 3000 // 160] * 7
+
+
+def test_a_band_that_never_changes_is_not_scaled_up() -> None:
+    front = LogMel(MelSettings(fft=64, window=64, hop=32, bands=40), 16000)  # narrow bands have no bin
+    wave = torch.randn(2, 4000, generator=torch.Generator().manual_seed(0))
+    front.fit_normalisation([(wave, None)])
+    empty = ~front.filterbank.any(dim=1)
+    assert empty.any()
+    assert (front.deviation[empty] == 1).all()
+    assert (front.deviation[~empty] > 0.1).all()
+    moved = front.normalise(front.log_power(wave)[0].roll(1, dims=1), None)  # as a resize in training does
+    assert moved.abs().max() < 30

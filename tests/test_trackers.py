@@ -143,6 +143,7 @@ def test_mlflow_is_told_through_its_api(tmp_path: Path, monkeypatch: pytest.Monk
     assert seen["end"] == ["<mfcl> run"]
 
 
+@pytest.mark.filterwarnings("ignore")  # of the packages that it needs
 def test_tensorboard_itself_reads_the_figures(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard", reason="the package tensorboard is not installed")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -154,6 +155,7 @@ def test_tensorboard_itself_reads_the_figures(tmp_path: Path) -> None:
     assert [(one.step, pytest.approx(one.value, rel=1e-5)) for one in read.Scalars("loss")] == wanted
 
 
+@pytest.mark.filterwarnings("ignore")  # of the packages that it needs
 def test_mlflow_itself_reads_the_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tracking = pytest.importorskip("mlflow.tracking", reason="the package mlflow is not installed")
     folder = run(tmp_path, trackers=[Mlflow()])
@@ -164,6 +166,7 @@ def test_mlflow_itself_reads_the_figures(tmp_path: Path, monkeypatch: pytest.Mon
     assert one.info.status == "FINISHED"
 
 
+@pytest.mark.filterwarnings("ignore")  # of the packages that it needs
 def test_wandb_itself_writes_a_run_offline(tmp_path: Path) -> None:
     pytest.importorskip("wandb", reason="the package wandb is not installed")
     folder = run(tmp_path, trackers=[Wandb()])

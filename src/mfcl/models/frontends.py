@@ -272,7 +272,9 @@ class LogMel(nn.Module):
                 exact = values.double() * own[:, None]
                 sums[place] += torch.stack([exact.sum((0, 2)), exact.square().sum((0, 2))]).cpu()
         mean, square = (sums / max(count, 1)).unbind(1)
-        deviation = (square - mean.square()).clamp(min=QUIETEST**2).sqrt()
+        variance = square - mean.square()
+        # a band that never changes, such as one without a bin, is not scaled up: in training others may move into it
+        deviation = torch.where(variance < QUIETEST**2, 1.0, variance.clamp(min=QUIETEST**2).sqrt())
         self.mean.copy_(mean[0])
         self.deviation.copy_(deviation[0])
         if pcen is not None:
