@@ -16,6 +16,7 @@ from mfcl.embedder import load
 from tests.recipes import tiny_recipe
 from tests.sounds import write_corpus
 
+pytestmark = pytest.mark.slow
 EPOCHS, MANY = 6, 24
 
 
