@@ -21,6 +21,7 @@ KEYS = {
     "alignment": {"seconds", "ratios"},
     "growth": {"works", "loss"},
     "memory": {"peaks"},
+    "parts": {"works", "a_part"},
     "starts": {"seconds"},
     "voices": {"seconds_a_query", "enrolments_a_second"},
     "explore": {"start", "label", "load", "memory_mb"},

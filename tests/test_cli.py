@@ -168,6 +168,17 @@ def test_a_dry_run_says_what_would_be_done_and_leaves_no_folder(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_study_under_torchrun_is_refused_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert cli.main(["study", str(tmp_path), "--out", str(tmp_path / "study")]) == 2
+    told = capsys.readouterr().err
+    assert "study: it is one process" in told
+    assert told.count("\n") == 1
+    assert not (tmp_path / "study").exists()
+
+
 def test_a_study_folder_that_holds_something_else_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

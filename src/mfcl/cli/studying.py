@@ -1,10 +1,12 @@
 """The commands that train and measure: train, study, report, compare."""
 
 import argparse
+import os
 
 from mfcl.cli import options
 from mfcl.core.files import check_file_place, check_folder_place
 from mfcl.core.limits import MOST_PER_CLASS, MOST_SEEDS
+from mfcl.errors import MfclError
 
 STUDIED = (
     *("labels", "voices", "traits", "efficiency", "robustness", "geometry", "maps", "cost"),
@@ -86,21 +88,24 @@ def _rate(text: str) -> int | str:
 
 
 def _train(given: argparse.Namespace) -> None:
-    from mfcl.core.distributed import stop
+    from mfcl.core.distributed import is_main, stop
     from mfcl.core.machine import use_machine
     from mfcl.training.api import train
 
     check_folder_place(given.out)
     use_machine(given.threads)
-    made = train(
-        given.data, given.out, recipe=given.recipe, overrides=given.set, rate=given.rate,
-        protocol=given.protocol, split_by=given.split_by, label=given.label, speaker=given.speaker, joint=given.joint,
-        labels_per_class=given.labels_per_class, seed=given.seed, resume=given.resume, overwrite=given.overwrite,
-        device=given.device, cache=given.cache, strict=given.strict, data_root=given.data_root,
-        progress=not given.quiet,
-    )  # fmt: skip
-    print(f"{made.folder}: a model for `mfcl embed` and `mfcl.load`")
-    stop()  # under torchrun; alone it does nothing
+    try:
+        made = train(
+            given.data, given.out, recipe=given.recipe, overrides=given.set, rate=given.rate, protocol=given.protocol,
+            split_by=given.split_by, label=given.label, speaker=given.speaker, joint=given.joint,
+            labels_per_class=given.labels_per_class, seed=given.seed, resume=given.resume, overwrite=given.overwrite,
+            device=given.device, cache=given.cache, strict=given.strict, data_root=given.data_root,
+            progress=not given.quiet,
+        )  # fmt: skip
+        if is_main():
+            print(f"{made.folder}: a model for `mfcl embed` and `mfcl.load`")
+    finally:
+        stop()  # under torchrun; alone it does nothing
 
 
 def _study(given: argparse.Namespace) -> None:
@@ -108,6 +113,8 @@ def _study(given: argparse.Namespace) -> None:
     from mfcl.studies import study
     from mfcl.studies.closing import closing_screen
 
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        raise MfclError("study: it is one process; train with `mfcl train` under torchrun, then measure with compare")
     check_folder_place(given.out)
     use_machine(given.threads)
     study(

@@ -7,12 +7,14 @@ gradient equals that of a single process.
 """
 
 import os
+import warnings
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from jaxtyping import Float, Shaped
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from mfcl.errors import TrainingError
 
@@ -98,6 +100,21 @@ def gather(rows: Shaped[Tensor, "items ..."]) -> Shaped[Tensor, "all_items ..."]
         return rows
     gathered: Tensor = _Gather.apply(rows)  # type: ignore[no-untyped-call]
     return gathered
+
+
+def averaged(module: nn.Module, *, partial: bool = False) -> nn.Module:
+    """Return a module whose backward pass averages gradients over processes; the module itself for a single process.
+
+    Args:
+        module: Its weights are made those of the first process, its buffers are left alone.
+        partial: Whether some weights get no gradient.
+    """
+    if processes() == 1:
+        return module
+    with warnings.catch_warnings():
+        # newer releases ask for another argument, which does not do the same
+        warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
+        return DistributedDataParallel(module, broadcast_buffers=False, find_unused_parameters=partial)
 
 
 def own_rows(items: int) -> slice | None:

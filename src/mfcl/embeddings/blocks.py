@@ -28,14 +28,16 @@ class Blocks:
 
     def __iter__(self) -> Iterator[Embeddings]:
         """Yield the blocks; each is read when it is asked for, and none is empty."""
-        first: Embeddings | None = None
+        columns: tuple[int, dict[str, tuple[int, int]]] | None = None
         for number in range(self._count):
             found = self._read(number)
-            first = found if first is None else first
-            if found.dim != first.dim or dict(found.parts) != dict(first.parts):
+            own = (found.dim, dict(found.parts))
+            columns = own if columns is None else columns
+            if own != columns:
                 raise MeasureError(f"{self.name}: the vectors of block {number + 1} have other columns than the first")
             if len(found):
                 yield found
+            del found  # before the next is read
 
     @cached_property
     def sizes(self) -> list[int]:

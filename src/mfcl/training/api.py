@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mfcl.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mfcl.core.console import Shown
+from mfcl.core.distributed import barrier, is_main, start
 from mfcl.core.files import replacing
 from mfcl.core.keywords import also_called
 from mfcl.core.limits import MOST_PER_CLASS
@@ -78,6 +79,9 @@ def train(
 
     It trains on the train split. The valid split is only used for figures along the way, the test split not at all.
 
+    Under `torchrun` every process calls this and each gets the model; the first one writes and shows progress. `out`
+    must be one folder for all of them.
+
     Args:
         data: A folder of audio, a corpus or a manifest.
         out: The run folder; see `mfcl.training.run_log` for its files.
@@ -117,6 +121,8 @@ def train(
     check_number("labels_per_class", labels_per_class, 0, MOST_PER_CLASS, whole=True)
     check_place(Path(out), resume=resume, overwrite=overwrite)
     set_threads(threads)
+    start(device)  # the size of a run depends on the number of processes; nobody writes to `out` before all are here
+    progress = progress and is_main()
     chosen = load_recipe(recipe, overrides)
     opened, chosen = open_suited(
         data, chosen, rate=rate, protocol=protocol, split_by=split_by, label=label, speaker=speaker, seed=seed,
@@ -171,11 +177,14 @@ def pretrain(
         "loss": f"{result.loss:.3f} (chance {task.chance_loss:.3f})",
     }
     task.finish()
-    save_checkpoint(model, recipe, out / "model", card=facts, whitening=_whitening(model, task))  # most valuable first
-    with replacing(out / HEADS) as temporary:
-        save_file({name: weight.contiguous().cpu() for name, weight in task.heads.state_dict().items()}, temporary)
-    with replacing(out / MANIFEST) as temporary:
-        temporary.write_bytes(listed)
+    whitening = _whitening(model, task) if is_main() else {}
+    save_checkpoint(model, recipe, out / "model", card=facts, whitening=whitening)  # most valuable first
+    if is_main():
+        with replacing(out / HEADS) as temporary:
+            save_file({name: weight.contiguous().cpu() for name, weight in task.heads.state_dict().items()}, temporary)
+        with replacing(out / MANIFEST) as temporary:
+            temporary.write_bytes(listed)
+    barrier()
     return load_checkpoint(out)
 
 

@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from mfcl.core.console import Shown
 from mfcl.core.console import progress as progress_bar
-from mfcl.core.distributed import barrier, is_main, processes, start
+from mfcl.core.distributed import averaged, barrier, is_main, processes, start
 from mfcl.core.memory import HELD, give_back
 from mfcl.errors import TrainingError
 from mfcl.recipe import Recipe, TrainSettings, to_dict
@@ -130,11 +129,7 @@ def fit(
             journal.warn(caution)
         if done.finished:
             return FitResult(done.step, done.seconds, done.latest.get("loss", math.nan), done.latest)
-        runner = (
-            DistributedDataParallel(task, broadcast_buffers=False, find_unused_parameters=task.partial)
-            if processes() > 1
-            else task
-        )
+        runner = averaged(task, partial=task.partial)
         task.clips = resident(task.store, where) if task.cut_there else task.store
         learned = learner(task, runner, optimiser, clip=settings.clip, where=where, say=journal.say)
         watch = Watch(done, lambda step, name, value: _fault(task, plan, step, name, value))
