@@ -41,15 +41,13 @@ def flow() -> str:
     parts = [
         text(10, 20, "a recording", weight="bold"),
         wave(sound, 10, 30, 540, 56, GREY),
-        *(
-            bracket(x, 92, wide, name)
-            for x, wide, name in ((24, 330, "crop 1"), (206, 330, "crop 2 (with neighbours: of one of them)"))
-        ),
+        bracket(24, 92, 330, "crop 1"),
+        bracket(206, 92, 330, "crop 2 (with neighbours: of one of them)"),
     ]
     for number, (left, first) in enumerate(((10, 0.03), (290, 0.37))):
         crop = sound[round(first * len(sound)) : round((first + 0.6) * len(sound))]
         parts += [
-            arrow(left + 130, 128, left + 130, 148),
+            arrow(left + 130, 133, left + 130, 149),
             text(left, 162, f"crop {number + 1}, augmented, in two formats", name="small"),
             wave(crop, left, 170, 120, 60, BLUE),
             picture_of(crop, left + 140, 170, 120, 60),

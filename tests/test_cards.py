@@ -48,7 +48,5 @@ def test_a_model_without_landmarks_can_be_had_as_the_page_says() -> None:
 
 def test_the_picture_of_the_method_is_what_its_script_draws() -> None:
     kept = (DOCS / "pictures" / "method.svg").read_text(encoding="utf-8")
-    shapes = re.compile(
-        r"<text[^>]*>[^<]*</text>|<rect[^>]*>"
-    )  # sound is drawn by logarithms, whose last digits differ
+    shapes = re.compile(r"<text[^>]*>[^<]*</text>|<rect[^>]*>")  # last digits of drawn sound differ
     assert shapes.findall(picture()) == shapes.findall(kept)

@@ -1,6 +1,5 @@
 """Every command and every line of Python of the start page and the tutorials runs, in order, at a smaller size."""
 
-import glob
 import os
 import re
 import shlex
@@ -100,7 +99,7 @@ class Desk:
         return subprocess.Popen(command, cwd=self.folder, env={**os.environ, "PYTHONPATH": paths})
 
     def smaller(self, words: list[str]) -> list[str]:
-        words = [found for word in words for found in (sorted(glob.glob(word)) or [word])]
+        words = [found for word in words for found in matching(word)]
         if words[0] == "demo":
             return [*words, "--voices", "12", "--takes", "3" if words[1] == "demo" else "2"]
         if words[0] in ("train", "study"):
@@ -108,6 +107,11 @@ class Desk:
         if words[0] == "study":
             words += ["--seeds", "1", *(() if "--only" in words else ("--only", "labels"))]
         return words
+
+
+def matching(word: str) -> list[str]:
+    """Return what a shell makes of a word: the names that it matches, or the word itself."""
+    return sorted(map(str, Path().glob(word))) if set(word) & set("*[") else [word]
 
 
 @pytest.fixture(scope="module")

@@ -39,8 +39,8 @@ LARGEST_DIRECTION = 1e15
 DAMAGED = "copy the checkpoint again"
 
 LIMITS = (
-    "- Made for comparing, searching, mapping and labelling recordings like those that it was trained on; measure it on "
-    "your own before you rely on it.",
+    "- Made for comparing, searching, mapping and labelling recordings like those that it was trained on; measure it "
+    "on your own before you rely on it.",
     "- What it was not trained on (other sources, rooms, devices, rates) it may embed less well, and nothing says so.",
     "- It repeats what its recordings lack: voices, accents and devices that are rare among them are embedded worse.",
 )
