@@ -38,6 +38,7 @@ bench: $(VENV)/installed-dev
 pictures: $(VENV)/installed-dev
 	$(BIN)/python examples/make_pictures.py $(OUT) docs/pictures
 	$(BIN)/python examples/make_explorer_pictures.py $(OUT) docs/pictures --label digit
+	$(BIN)/python examples/make_method_picture.py docs/pictures/method.svg
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -167,7 +167,7 @@ def test_a_full_disk_leaves_the_old_checkpoint_as_it_was(saved, monkeypatch):
 def test_the_card_names_the_facts(saved):
     text = (saved[1] / CARD).read_text()
     assert "| seed | 3 |" in text
-    assert "load_checkpoint" in text
+    assert "mfcl.load(" in text
 
 
 def test_a_model_in_training_mode_is_saved_and_left_in_it(tmp_path):

@@ -38,6 +38,19 @@ LARGEST_DIRECTION = 1e15
 """Largest value in a whitening: directions of small variance have large values."""
 DAMAGED = "copy the checkpoint again"
 
+LIMITS = (
+    "- Made for comparing, searching, mapping and labelling recordings like those that it was trained on; measure it "
+    "on your own before you rely on it.",
+    "- What it was not trained on (other sources, rooms, devices, rates) it may embed less well, and nothing says so.",
+    "- It repeats what its recordings lack: voices, accents and devices that are rare among them are embedded worse.",
+)
+"""What every model card says."""
+VOICEPRINTS = (
+    "- Its part for voices makes voiceprints, which identify people: embed only people who agreed to it. It is no "
+    "security device: a recording that is played back passes as the voice that it is of.",
+)
+"""What the card of a model with a part for voices says, too."""
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -256,10 +269,16 @@ def _card(model: MultiFormatModel, recipe: Recipe, facts: Mapping[str, str]) -> 
             *lines,
             "",
             "```python",
-            "from mfcl.checkpoint import load_checkpoint",
+            "import mfcl",
             "",
-            'model = load_checkpoint("path/to/this/folder").model',
+            'model = mfcl.load("path/to/this/folder")',
+            'vectors = model.encode(["one.wav", "two.wav"])',
             "```",
+            "",
+            "## Use and limits",
+            "",
+            *LIMITS,
+            *(VOICEPRINTS if recipe.model.voices is not None else ()),
             "",
         ]
     )
