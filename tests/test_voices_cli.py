@@ -109,6 +109,19 @@ def test_calibrate_evaluate_verify_and_identify_say_what_to_expect(team, desk, c
     picture = team.with_name("det.svg").read_text()
     assert picture.startswith('<svg xmlns="http://www.w3.org/2000/svg"')
     assert "3 clips enrolled" in picture
+    ids = mfcl.open_manifest(held).ids
+    people = np.array([[Path(one).name[2:4] == f"{number:02d}" for number in range(5, 17)] for one in ids.tolist()])
+    blank = np.full(len(ids), "")
+    mfcl.Embeddings(people.astype(np.float32), ids, {}, {}, blank).save(team.with_name("told.npz"))
+    words = ("--far", "0.1", "--clips", "3", "--also", f"told={team.with_name('told.npz')}")
+    run("evaluate", team, held, *words)
+    lines = [line for line in capsys.readouterr().out.splitlines() if "closed set" in line]
+    assert [line.split("  ")[0] for line in lines] == ["the gallery's model", "told"]
+    assert "100.0" in lines[1]
+    run("evaluate", team, held, *words, "--json")
+    assert {one["value"] for one in json.loads(capsys.readouterr().out)["also"]["told"] if one["what"] == "eer"} == {0}
+    mfcl.Embeddings(people[1:].astype(np.float32), ids[1:], {}, {}, blank[1:]).save(team.with_name("fewer.npz"))
+    assert "have no vector" in refused(capsys, "evaluate", team, held, "--also", f"told={team.with_name('fewer.npz')}")
     run("identify", team, *clips(desk, "01", "2_*.wav"))
     assert "of strangers' clips get a name" in capsys.readouterr().out
     run("verify", team, "voice 01", *clips(desk, "01", "2_*.wav"), *clips(desk, "09", "2_*.wav"), "--json")

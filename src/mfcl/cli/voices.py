@@ -5,6 +5,7 @@ from typing import Any
 
 from mfcl.cli import options
 from mfcl.cli import voices_actions as actions
+from mfcl.cli import voices_evaluating as evaluating
 from mfcl.core.limits import MOST_BATCH
 
 
@@ -91,9 +92,15 @@ def add_commands(command: options.Command) -> None:
     calibrate.add_argument("--quality", action="store_true", help="let scores depend on seconds and level of a clip")
     calibrate.add_argument("--clips", type=options.number(1, MOST_BATCH), help="clips to enrol; as the gallery has")
 
-    evaluate = action("evaluate", actions.evaluate, "measure on held-out recordings of other people")
+    evaluate = action("evaluate", evaluating.evaluate, "measure on held-out recordings of other people")
     _held_out(evaluate)
     evaluate.add_argument("--clips", type=options.number(1, MOST_BATCH), nargs="+", help="clips to enrol: 1 3 5 10")
+    evaluate.add_argument(
+        "--also",
+        action="append",
+        metavar="NAME=FILE",
+        help="embeddings of the same recordings made elsewhere, measured beside",
+    )
     evaluate.add_argument("--det", type=options.path, metavar="SVG", help="draw the DET curves into this file")
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from mfcl.cli.voices_text import (
-    FIGURES,
     calibration_text,
     enrolment_rows,
     expected,
     identification_rows,
+    interval,
     percent,
     plain,
     turn_rows,
@@ -23,7 +23,8 @@ from mfcl.errors import MfclError
 CONSENT = "An embedding of a voice identifies a person: enrol only people who agreed to it. This is no security device."
 
 
-def _opened(given: argparse.Namespace) -> Any:
+def opened(given: argparse.Namespace) -> Any:
+    """Open the gallery that an action is for."""
     from mfcl.voices import Gallery
 
     model = getattr(given, "model", None)
@@ -34,7 +35,8 @@ def _opened(given: argparse.Namespace) -> Any:
     return Gallery.open(given.gallery, model=model, device=getattr(given, "device", "auto"))
 
 
-def _say(notes: Any) -> None:
+def say(notes: Any) -> None:
+    """Print notes to standard error."""
     for note in notes:
         print(f"note: {plain(note)}", file=sys.stderr)
 
@@ -61,7 +63,7 @@ def enrol(given: argparse.Namespace) -> None:
     """Add clips to a voice."""
     from mfcl.core.console import table
 
-    with _opened(given) as gallery:
+    with opened(given) as gallery:
         found = gallery.enrol(
             given.name, given.files, consent=given.consent, note=given.note, keep_audio=given.keep_audio
         )
@@ -79,7 +81,7 @@ def identify(given: argparse.Namespace) -> None:
     from mfcl.core.console import table
 
     form = "json" if given.json else given.format or "table"
-    with _opened(given) as gallery:
+    with opened(given) as gallery:
         threshold = gallery.threshold()
         if given.window is not None:
             text = _turns(gallery, given, form)
@@ -93,7 +95,7 @@ def identify(given: argparse.Namespace) -> None:
                 if form == "json"
                 else table(identification_rows(found), ["file", "who", "why", "score", "margin", "nearest clips"])
             )
-        _say(threshold.notes)
+        say(threshold.notes)
         _write(given.out, text)
         if form == "table" and given.out is None:
             print(f"\n{expected(threshold, len(gallery.voices))}")
@@ -118,10 +120,10 @@ def verify(given: argparse.Namespace) -> None:
     """Say whether a claim holds."""
     from mfcl.core.console import table
 
-    with _opened(given) as gallery:
+    with opened(given) as gallery:
         found = gallery.verify(given.name, given.files)
         threshold = gallery.threshold(size=1)
-        _say(threshold.notes)
+        say(threshold.notes)
         if given.json:
             print(json.dumps([_plain(one) for one in found], indent=2, ensure_ascii=False))
         else:
@@ -131,25 +133,25 @@ def verify(given: argparse.Namespace) -> None:
 
 def remove(given: argparse.Namespace) -> None:
     """Remove voices."""
-    with _opened(given) as gallery:
+    with opened(given) as gallery:
         for name in given.names:
             gallery.storage.find(name)  # all of them or none
         for name in given.names:
             note = gallery.remove(name)
             print(f"{plain(name)}: removed with all embeddings")
-            _say([note] if note else [])
+            say([note] if note else [])
 
 
 def rename(given: argparse.Namespace) -> None:
     """Rename a voice."""
-    with _opened(given) as gallery:
+    with opened(given) as gallery:
         gallery.rename(given.name, given.new)
     print(f"{plain(given.name)}: now {plain(given.new)}")
 
 
 def merge(given: argparse.Namespace) -> None:
     """Merge two voices."""
-    with _opened(given) as gallery:
+    with opened(given) as gallery:
         gallery.merge(given.name, given.other)
         print(
             f"{plain(given.name)}: {gallery.storage.find(given.name).clips} clips, with those of {plain(given.other)}"
@@ -160,7 +162,7 @@ def show(given: argparse.Namespace) -> None:
     """Say who is enrolled."""
     from mfcl.core.console import table
 
-    with _opened(given) as gallery:
+    with opened(given) as gallery:
         voices, about, calibration = gallery.voices, gallery.about, gallery.calibration
     if given.json:
         facts = {key: about[key] for key in ("model", "digest", "part", "schema")}
@@ -181,7 +183,7 @@ def export(given: argparse.Namespace) -> None:
     from mfcl.voices.exchange import export as write
     from mfcl.voices.exchange import write_audio
 
-    with _opened(given) as gallery:
+    with opened(given) as gallery:
         written = write(gallery.storage, given.out, given.voices)
         print(f"{plain(given.out)}: {len(written)} voices")
         if given.audio is not None:
@@ -193,7 +195,7 @@ def take(given: argparse.Namespace) -> None:
     from mfcl.voices.exchange import take_in
     from mfcl.voices.storage import Storage
 
-    with _opened(given) as gallery:
+    with opened(given) as gallery:
         other = Storage.open(given.other)
         try:
             found = take_in(gallery.storage, other)
@@ -206,20 +208,20 @@ def calibrate(given: argparse.Namespace) -> None:
     """Set the thresholds."""
     from mfcl.core.console import table
 
-    with _opened(given) as gallery:
+    with opened(given) as gallery:
         made, notes = gallery.calibrate(
             given.data, far=given.far, speaker=given.speaker, label=given.label, split=given.split, clips=given.clips,
             use_quality=given.quality, seed=given.seed,
         )  # fmt: skip
-        _say(notes)
+        say(notes)
         if given.json:
             print(json.dumps(made.to_json(), indent=2))
             return
         rows = [
             (
-                level.size, f"{level.threshold:.2f}", _interval(level.low, level.high, "{:.2f}"),
-                percent(level.false_alarms), _interval(level.false_alarms_low, level.false_alarms_high),
-                percent(level.misses), _interval(level.misses_low, level.misses_high),
+                level.size, f"{level.threshold:.2f}", interval(level.low, level.high, "{:.2f}"),
+                percent(level.false_alarms), interval(level.false_alarms_low, level.false_alarms_high),
+                percent(level.misses), interval(level.misses_low, level.misses_high),
             )
             for level in made.levels
         ]  # fmt: skip
@@ -227,43 +229,6 @@ def calibrate(given: argparse.Namespace) -> None:
         print(table(rows, heads))
         print(f"\n{calibration_text(made)}")
         print(expected(gallery.threshold(), max(1, len(gallery.voices))))
-
-
-def evaluate(given: argparse.Namespace) -> None:
-    """Measure on held-out people."""
-    from mfcl.core.console import table
-
-    asked = {} if given.clips is None else {"clips": tuple(given.clips)}
-    with _opened(given) as gallery:
-        found = gallery.evaluate(
-            given.data, far=given.far, speaker=given.speaker, label=given.label, split=given.split, seed=given.seed,
-            **asked,
-        )  # fmt: skip
-    if given.det is not None:
-        from mfcl.cli.voices_text import det_curves
-
-        write_text(given.det, det_curves(found))
-    _say(found.notes)
-    if given.json:
-        print(json.dumps({"figures": [vars(one) for one in found.figures], "people": found.people,
-                          "clips": found.clips}, indent=2))  # fmt: skip
-        return
-    rows = []
-    for one in found.figures:
-        name, form = FIGURES[one.what]
-        where = "words apart" if one.apart else ""
-        if one.seconds is not None:
-            where = f"clips of {one.seconds[0]:.2f} to {one.seconds[1]:.2f} s"
-        ends = _interval(one.low, one.high)
-        rows.append((name, one.clips, f"{one.voices:.1f}".removesuffix(".0"), where, form(one.value), ends, one.n))
-    print(table(rows, ["what", "clips enrolled", "voices", "", "value", "95 %", "tested"]))
-    print(f"\n{found.people} people, {found.clips} clips; open set at {percent(given.far)} % false alarms")
-
-
-def _interval(low: float | None, high: float | None, form: str = "") -> str:
-    if low is None or high is None:
-        return "-"
-    return f"[{form.format(low)}, {form.format(high)}]" if form else f"[{percent(low)}, {percent(high)}]"
 
 
 def _plain(one: Any) -> dict[str, Any]:

@@ -154,3 +154,10 @@ def det_curves(found: "Evaluation") -> str:
         "<title>", f"{styles}<title>", 1
     )
     return opened.replace("</svg>", "".join(map(str, legend)) + "</svg>") + "\n"
+
+
+def interval(low: float | None, high: float | None, form: str = "") -> str:
+    """Return the ends of an interval, as percent or in a form; a dash where there is none."""
+    if low is None or high is None:
+        return "-"
+    return f"[{form.format(low)}, {form.format(high)}]" if form else f"[{percent(low)}, {percent(high)}]"

@@ -14,9 +14,11 @@ from mfcl.voices.calibration import Calibration
 from mfcl.voices.creating import check_settings, create
 from mfcl.voices.decisions import LEAST_MARGIN, Identification, Verification
 from mfcl.voices.enrolment import Enrolment, clips_of, findings, without_copies
+from mfcl.voices.held_out import People
 from mfcl.voices.material import COHORT_SIZE, held_out_people, manifest_of
 from mfcl.voices.places import check_free
 from mfcl.voices.scoring import TOP, WAY, Way
+from mfcl.voices.server_search import likely_voices
 from mfcl.voices.snapshot import Snapshot, Threshold, read_snapshot
 from mfcl.voices.sound import Heard, Listener
 from mfcl.voices.storage import Storage, Voice
@@ -166,7 +168,7 @@ class Gallery:
     ) -> list[Identification]:
         """Say who speaks in each clip: a name, or `unknown` with the reason."""
         heard = self._bound.hear(sounds, sample_rate)
-        return identifications(self._now(), heard, least_margin=least_margin)
+        return identifications(self._likely(heard), heard, least_margin=least_margin)
 
     def verify(self, name: str, sounds: Any, *, sample_rate: int | float | None = None) -> list[Verification]:
         """Say for each clip whether it is of the voice it is said to be of.
@@ -176,7 +178,7 @@ class Gallery:
         """
         self._storage.find(name)
         heard = self._bound.hear(sounds, sample_rate)
-        return verifications(self._now(), name, heard)
+        return verifications(self._likely(heard, name), name, heard)
 
     def turns(
         self,
@@ -230,9 +232,7 @@ class Gallery:
         Raises:
             MfclError: there are too few people or clips.
         """
-        left_out = LeftOut()
-        held = held_out_people(data, self.listener, left_out, speaker=speaker, label=label, split=split)
-        left_out.write(None)
+        held = self.held_out(data, speaker=speaker, label=label, split=split)
         now = self._now()
         made, notes = calibrating.calibrate(
             held, now.scorer.cohort, now.profiles, far=far, setting=now.setting, clips=clips, seed=seed,
@@ -243,9 +243,23 @@ class Gallery:
         self._snapshot = None
         return made, notes
 
-    def evaluate(
+    def held_out(
         self,
         data: str | Path | Manifest,
+        *,
+        speaker: str | None = None,
+        label: str | None = None,
+        split: str | None = None,
+    ) -> People:
+        """Return the clips of held-out people, heard by the gallery's model; see `evaluate`."""
+        left_out = LeftOut()
+        held = held_out_people(data, self.listener, left_out, speaker=speaker, label=label, split=split)
+        left_out.write(None)
+        return held
+
+    def evaluate(
+        self,
+        data: str | Path | Manifest | People,
         *,
         far: int | float = 0.01,
         speaker: str | None = None,
@@ -260,9 +274,7 @@ class Gallery:
             MfclError: there are too few people or clips.
         """
         check_number("far", far, 1e-6, 0.5)
-        left_out = LeftOut()
-        held = held_out_people(data, self.listener, left_out, speaker=speaker, label=label, split=split)
-        left_out.write(None)
+        held = data if isinstance(data, People) else self.held_out(data, speaker=speaker, label=label, split=split)
         now = self._now()
         return evaluating.evaluate(
             held,
@@ -286,6 +298,11 @@ class Gallery:
     def storage(self) -> Storage:
         """The rows on disk."""
         return self._storage
+
+    def _likely(self, heard: Heard, *names: str) -> Snapshot:
+        """Return the voices that are likely for some clips, and those named; all of them where none can be left out."""
+        found = likely_voices(self._storage, heard, names)
+        return self._now() if found is None else read_snapshot(self._storage, found)
 
     def _now(self) -> Snapshot:
         """Return the voices in memory, read again if another process has changed them."""

@@ -70,8 +70,9 @@ class PostgresDatabase:
             raise
 
     def forget(self) -> str:
-        """Rewrite the table of clips, so that no deleted row stays in its files."""
-        self.rows("VACUUM FULL mfcl_clips")
+        """Rewrite the tables of clips, so that no deleted row stays in their files."""
+        for table in sorted(self.tables() & {"mfcl_clips", "mfcl_search"}):
+            self.rows(f"VACUUM FULL {table}")
         return "the server's own log, its backups and its replicas may keep removed rows; ask who runs it"
 
     def close(self) -> None:

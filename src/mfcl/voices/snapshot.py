@@ -1,5 +1,6 @@
 """The voices of a gallery in memory: their scores and thresholds."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +42,8 @@ class Snapshot:
     """Source of each clip of the profiles."""
     scorer: Scorer
     calibration: Calibration | None
+    size: int
+    """Voices with clips in the gallery; the profiles are fewer where only the likeliest were read."""
 
     @property
     def profiles(self) -> Profiles:
@@ -96,7 +99,7 @@ class Snapshot:
 
     def threshold(self, size: int | None = None) -> Threshold:
         """Return the threshold for a gallery of this size (default: its own), and what to expect of it."""
-        voices = max(1, len(self.profiles) if size is None else size)
+        voices = max(1, self.size if size is None else size)
         if self.calibration is not None:
             level, beyond = self.calibration.level(voices)
             notes = []
@@ -120,22 +123,27 @@ class Snapshot:
         return Threshold(cohort_threshold(self.scorer), None, (note,))
 
 
-def read_snapshot(storage: Storage) -> Snapshot:
+def read_snapshot(storage: Storage, only: Sequence[str] | None = None) -> Snapshot:
     """Return the voices of a gallery, all of one moment.
+
+    Args:
+        storage: The gallery's rows.
+        only: Names of the voices to read; default: all.
 
     Raises:
         GalleryError: the gallery is damaged, or was calibrated with other settings of scores.
     """
     with storage.database.transaction(write=False):
         about = storage.about()
-        names, owners, vectors, sources = storage.profiles()
+        names, owners, vectors, sources = storage.profiles(only)
         content = storage.calibration()
         way, top = about.get("score", ""), about.get("nearest", "")
         if way not in WAYS or not top.isdecimal():
             raise GalleryError(f"{storage.name}: wanted how to score, got {way!r} and {top!r}; restore it from a copy")
         scorer = Scorer(Profiles.of(tuple(names), owners, vectors), storage.cohort(), way=way, top=int(top))
         calibration = None if content is None else Calibration.from_json(content, where=storage.name)
-        found = Snapshot(storage.name, int(about["changes"]), sources, scorer, calibration)
+        size = len(names) if only is None else storage.size()
+        found = Snapshot(storage.name, int(about["changes"]), sources, scorer, calibration, size)
     if calibration is not None and calibration.setting != found.setting:
         raise GalleryError(
             f"{storage.name}: calibrated for scores by {calibration.setting!r}, these are by {found.setting!r}; "

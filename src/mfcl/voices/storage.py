@@ -145,11 +145,19 @@ class Storage:
             for row, vector in zip(rows, vectors, strict=True)
         ]
 
-    def profiles(self) -> tuple[list[str], Int64[np.ndarray, " clips"], Float32[np.ndarray, "clips dim"], list[str]]:
-        """Return the names of voices with clips, and each clip's voice (index), vector and source, voice by voice."""
+    def profiles(
+        self, only: Sequence[str] | None = None
+    ) -> tuple[list[str], Int64[np.ndarray, " clips"], Float32[np.ndarray, "clips dim"], list[str]]:
+        """Return the names of voices with clips, and each clip's voice (index), vector and source, voice by voice.
+
+        Args:
+            only: Names of the voices to return; default: all.
+        """
+        wanted = "" if only is None else f"WHERE v.name IN ({', '.join('?' * len(only)) or 'NULL'}) "
         rows = self.database.rows(
-            "SELECT v.name, c.vector, c.checksum, c.source FROM mfcl_clips c JOIN mfcl_voices v ON v.id = c.voice "
-            "ORDER BY v.name, c.id"
+            "SELECT v.name, c.vector, c.checksum, c.source FROM mfcl_clips c JOIN mfcl_voices v ON v.id = c.voice "  # noqa: S608
+            f"{wanted}ORDER BY v.name, c.id",
+            only or (),
         )
         names = sorted({str(row[0]) for row in rows})
         places = {name: place for place, name in enumerate(names)}
@@ -157,6 +165,10 @@ class Storage:
         order = np.argsort(owners, kind="stable")  # a database may sort names by another alphabet
         vectors = self._vectors([row[1:3] for row in rows])
         return names, owners[order], vectors[order], [str(rows[place][3]) for place in order.tolist()]
+
+    def size(self) -> int:
+        """Return the number of voices with clips."""
+        return int(self.database.rows("SELECT count(DISTINCT voice) FROM mfcl_clips")[0][0])
 
     def cohort(self) -> Float32[np.ndarray, "items dim"]:
         """Return the cohort's vectors."""
