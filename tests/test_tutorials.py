@@ -40,6 +40,7 @@ LEAVES = {
 """Page -> what is there when it was followed."""
 SMALLER = {
     "minutes = 10": "minutes = 1",
+    "--hop 0.2 ": "--hop 0.4 ",
     "--split valid ": "",  # of twelve voices two are in that part, and five are wanted
 }
 DIGITS = "0123478"
@@ -76,11 +77,11 @@ class Desk:
     def do(self, words: list[str]) -> None:
         """Run one line; one that ends in & goes on until `wait`."""
         if words == ["wait"]:
-            assert [one.wait(timeout=120) for one in self.background] == [0]
+            assert [one.wait(timeout=250) for one in self.background] == [0]
         elif words[0] == "torchrun":
             waits = words[-1] != "&"
             started = self.launched(words[1:] if waits else words[1:-1])
-            assert not waits or started.wait(timeout=120) == 0, words
+            assert not waits or started.wait(timeout=250) == 0, words
             self.background += [] if waits else [started]
         elif words[0] == "mfcl":
             assert cli.main(self.smaller(words[1:])) == 0, words
