@@ -103,7 +103,7 @@ def batch() -> str:
     notes = (
         "each recording: crops 1 and 2,",
         "each as waveform and log-mel;",
-        "the two \u201cseven\u201d are of two voices",
+        "the two sevens are of two voices",
     )
     parts += [text(378, top + 134 + 17 * number, line, name="small") for number, line in enumerate(notes)]
     return "".join([*parts, text(left, top + 16 * cell + 22, "16 views of 4 recordings", name="small")])
