@@ -20,8 +20,8 @@ def augment_name(augment: OwnAugment) -> str:
     """Return a name for the files of a run: of the function, or of the class of an object that can be called.
 
     Example:
-        >>> augment_name(np.negative), augment_name(augment_name)
-        ('numpy.ufunc', 'mfcl.views.own.augment_name')
+        >>> augment_name(augmented_clips)
+        'mfcl.views.own.augmented_clips'
     """
     named: Any = augment if hasattr(augment, "__qualname__") else type(augment)
     return f"{named.__module__}.{named.__qualname__}"
