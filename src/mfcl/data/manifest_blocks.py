@@ -105,9 +105,11 @@ class _Survey:
     def twice(self) -> int | None:
         """Return the number of a recording whose id another one before has, or None."""
         values = np.frombuffer(self.ids, dtype=np.int64)
+        ordered = np.sort(values)
+        if not (ordered[1:] == ordered[:-1]).any():
+            return None
         order = np.argsort(values, kind="stable")
-        equal = np.flatnonzero(values[order][1:] == values[order][:-1])
-        return int(order[1:][equal].min()) if len(equal) else None
+        return int(order[1:][values[order][1:] == values[order][:-1]].min())
 
 
 def _surveyed(csv_path: Path) -> ListedParts:
