@@ -147,6 +147,8 @@ def test_a_reader_who_types_what_the_page_says_gets_what_it_promises(
 def test_every_tutorial_is_followed() -> None:
     pages = {f"tutorials/{path.stem}" for path in (DOCS / "tutorials").glob("*.md")}
     assert pages | {"start"} == set(BEFORE) == set(LEAVES)
+    text = "".join((DOCS / f"{page}.md").read_text(encoding="utf-8") for page in BEFORE)
+    assert [long for long in SMALLER if long not in text] == []
 
 
 def test_the_start_page_says_what_the_readme_says() -> None:
