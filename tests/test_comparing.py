@@ -56,6 +56,33 @@ def test_checkpoints_are_measured_alike_and_beside_the_first(runs: list[Path], t
     assert again == found
 
 
+def test_a_part_of_runs_is_compared_alone_and_one_that_none_has_is_refused(runs: list[Path], tmp_path: Path) -> None:
+    options = {"label": "digit", "cache": tmp_path, "device": "cpu", "progress": False}
+    figures = [
+        [one.result.value for one in compare(runs, **options, **asked)]
+        for asked in ({"part": "wave"}, {"format": "wave"}, {"part": "mel"})
+    ]
+    assert figures[0] == figures[1] != figures[2]
+    with pytest.raises(MeasureError, match="no part is called 'words'; use one of mel, wave"):
+        compare(runs, **options, part="words")
+
+
+def test_labels_are_measured_by_words_and_speakers_by_voices(tmp_path: Path) -> None:
+    plain = vectors(digit=2.0)
+    noise = np.random.default_rng(1).standard_normal(plain.vectors.shape).astype(np.float32)
+    dim = plain.dim
+    parts = {"mel words": (0, dim), "mel voices": (dim, 2 * dim)}
+    both = dataclasses.replace(plain, vectors=np.hstack([plain.vectors, noise]), parts=parts)
+    swapped = dataclasses.replace(both, vectors=np.hstack([noise, plain.vectors]))
+    both.save(tmp_path / "both.npz")
+    swapped.save(tmp_path / "swapped.npz")
+    found = compare_files([tmp_path / "both.npz", tmp_path / "swapped.npz"], label="digit")
+    accuracy = {
+        one.run: one.result.value for one in found if one.result.question.probe == KNN
+    }  # fmt: skip
+    assert accuracy["both.npz"] > 80 > accuracy["swapped.npz"]
+
+
 def test_other_data_can_be_named(runs: list[Path], tmp_path: Path) -> None:
     new = write_corpus(tmp_path / "new", speakers=6, digits=2, takes=4, seconds=0.2)
     found = compare(runs, new, label="digit", cache=tmp_path / "cache", device="cpu", progress=False)

@@ -73,7 +73,11 @@ def add_commands(command: options.Command) -> None:
         help="run folders, .npz or .parquet files or folders of parts, or controls (mfcc, logmel, hydra, spectrum, "
         "untrained, alignment); differences are to the first",
     )
-    compare.add_argument("--part", default="", help="of files, one format or part alone: wave, mel, words, voices")
+    compare.add_argument(
+        "--part",
+        default="",
+        help="one format or part alone (wave, mel, words, voices); left out: words for labels, voices for speakers",
+    )
     compare.add_argument("--data", type=options.path, help="recordings to measure on, instead of the first run's own")
     compare.add_argument("--out", type=options.path, help="JSON file for all figures")
     options.data(compare)
@@ -155,8 +159,8 @@ def _compare(given: argparse.Namespace) -> None:
     else:
         found = compare(
             given.runs, given.data, label=given.label, speaker=given.speaker, protocol=given.protocol,
-            split_by=given.split_by, seed=given.seed, device=given.device, cache=given.cache, strict=given.strict,
-            data_root=given.data_root, progress=not given.quiet,
+            split_by=given.split_by, part=given.part, seed=given.seed, device=given.device, cache=given.cache,
+            strict=given.strict, data_root=given.data_root, progress=not given.quiet,
         )  # fmt: skip
     print(compare_tables(found))
     if given.out:

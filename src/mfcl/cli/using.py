@@ -131,14 +131,12 @@ def _probe(given: argparse.Namespace) -> None:
     for option, name, asked in (("label", label, given.label), ("speaker", speaker, given.speaker)):
         if name and not asked:
             print(f"--{option} {name}: taken, as none was named", file=sys.stderr)
-    parted = {part.role for part in embeddings.sizes} >= {"content", "speaker"}
-    if parted:
+    if embeddings.made_for("words") is not embeddings:
         print("labels are measured by the words' part, speakers by the voices' part", file=sys.stderr)
     found, failed = [], []
     for measure, wanted, part in ((measure_labels, label, "words"), (measure_voices, speaker, "voices")):
-        own = embeddings.only(part) if parted else embeddings
         try:
-            found += measure(own, label, speaker, seed=given.seed) if wanted else []  # type: ignore[arg-type]
+            found += measure(embeddings.made_for(part), label, speaker, seed=given.seed) if wanted else []  # type: ignore[arg-type]
         except MfclError as error:  # the other may still be measured
             failed.append(error)
     if not found:

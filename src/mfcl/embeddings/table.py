@@ -137,6 +137,17 @@ class Embeddings:
         parts = dict(zip(wanted, itertools.pairwise(edges), strict=True))
         return Embeddings(np.concatenate(columns, axis=1), self.ids, self.labels, parts, self.splits, self.model)
 
+    def made_for(self, name: str) -> "Embeddings":
+        """Return the part `words` or `voices` of embeddings that have both, else all of them.
+
+        Example:
+            >>> names, parts = np.array(["a.wav"]), {"mel words": (0, 1), "mel voices": (1, 2)}
+            >>> both = Embeddings(np.array([[7, 8]], np.float32), names, {}, parts, names)
+            >>> both.made_for("voices").parts, both.only("words").made_for("voices").parts
+            ({'mel voices': (0, 1)}, {'mel words': (0, 1)})
+        """
+        return self.only(name) if {part.role for part in self.sizes} >= {"content", "speaker"} else self
+
     def whitenings(self) -> dict[str, Whitening]:
         """Fit a PCA whitening of each part on the train split; of projections, only the mean.
 

@@ -64,6 +64,7 @@ def compare(
     split_by: str | None = None,
     seed: int = 0,
     format: Format = "both",
+    part: str = "",
     device: str = "auto",
     cache: Path | None = None,
     strict: bool = False,
@@ -85,6 +86,8 @@ def compare(
         split_by: For `data`: keep recordings with the same value of this label in one split.
         seed: Seed of the split, the draws and the intervals.
         format: `wave`, `mel`, or `both` side by side.
+        part: A format or part of the embeddings, such as `words`, by which everything is measured; by default labels
+            are measured by the words' part and speakers by the voices' part, where there are both.
         device: `auto`, `cpu`, `cuda`, ...
         cache: Folder for decoded sound.
         strict: Raise an error at the first unreadable file.
@@ -122,7 +125,7 @@ def compare(
             refuse_known(opened.manifest, run, name, data_root=data_root)
             made = embed_store(loaded.model.to(pick_device(device)), opened.store, format=format, progress=progress)
         views.append(made)
-    found = [_measures(view, label, speaker, seed) for view in in_common(views)]
+    found = [_measures(view, label, speaker, seed) for view in in_common(_only(views, part))]
     return paired(dict(zip(names, found, strict=True)))
 
 
@@ -145,7 +148,7 @@ def compare_files(
             which wants a run's recipe; the others are compared with the first.
         label: Label column to predict; default: guessed from common names.
         speaker: Speaker column; default: guessed from common names.
-        part: A format or part of the embeddings, such as `words`; a file without it is evaluated whole.
+        part: As in `compare`; a file without it is evaluated whole.
         seed: Seed of the draws and the intervals.
         data: For controls: the recordings of the first file, which gives their splits.
         cache: For controls: folder for decoded sound.
@@ -179,9 +182,7 @@ def compare_files(
         else control_embeddings(str(file), opened, load_recipe("default"), seed=seed)
         for file in files
     ]
-    held = [any(own.matches(part) for own in view.sizes) for view in whole]
-    views = [view.only(part) if part and has else view for view, has in zip(whole, held, strict=True)]
-    found = [_measures(view, label, speaker, seed) for view in in_common(views)]
+    found = [_measures(view, label, speaker, seed) for view in in_common(_only(whole, part))]
     return paired(dict(zip(names, found, strict=True)))
 
 
@@ -298,8 +299,23 @@ def in_common(views: Sequence[Embeddings]) -> list[Embeddings]:
 
 
 def _measures(view: Embeddings, label: str | None, speaker: str | None, seed: int) -> list[Result]:
-    found = measure_labels(view, label, speaker, seed=seed) if label else []
-    return found + (measure_voices(view, label, speaker, seed=seed) if speaker else [])
+    """Measure labels by the words' part and speakers by the voices' part, where there are both."""
+    found = measure_labels(view.made_for("words"), label, speaker, seed=seed) if label else []
+    return found + (measure_voices(view.made_for("voices"), label, speaker, seed=seed) if speaker else [])
+
+
+def _only(views: Sequence[Embeddings], part: str) -> list[Embeddings]:
+    """Return a part of the embeddings that have it, and the others whole.
+
+    Raises:
+        MeasureError: none has it.
+    """
+    if not part:
+        return list(views)
+    held = [any(own.matches(part) for own in view.sizes) for view in views]
+    if not any(held):
+        return [views[0].only(part), *views[1:]]  # its error says which parts there are
+    return [view.only(part) if has else view for view, has in zip(views, held, strict=True)]
 
 
 def _beside(name: str, result: Result, first: Result | None) -> Compared:
