@@ -23,6 +23,7 @@ SETTINGS = {
         "voices": "statistics",
         "neck": {"layers": 2, "width": 32, "out": 16, "directions": 8},
         "landmarks": {"count": 12, "frames": 20},
+        "spectrum": True,
     },
 }
 

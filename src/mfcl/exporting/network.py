@@ -91,8 +91,8 @@ class Network(nn.Module):
     """The encoders up to what is pooled: one output for each name in `outputs`.
 
     Attributes:
-        outputs: Names: `FORMAT_words`, `FORMAT_voices`, and with landmarks `FORMAT_frames` and `FORMAT_steps`, the
-            frames to align and their number.
+        outputs: Names: `FORMAT_words`, `FORMAT_voices`, with an average spectrum `FORMAT_spectrum`, and with landmarks
+            `FORMAT_frames` and `FORMAT_steps`, the frames to align and their number.
     """
 
     def __init__(self, model: MultiFormatModel) -> None:
@@ -156,6 +156,7 @@ def _names(model: MultiFormatModel) -> str:
 
 def _outputs(format: str, encoder: FormatEncoder) -> list[str]:
     parts = [f"{format}_{word}" for word in encoder.poolings]
+    parts += [f"{format}_spectrum"] if encoder.averaged else []
     return parts if encoder.landmarks is None else [*parts, f"{format}_frames", f"{format}_steps"]
 
 
@@ -165,6 +166,9 @@ def _pooled(encoder: FormatEncoder, rows: Tensor, lengths: Tensor) -> Iterator[T
     for role in encoder.roles:
         pooled = encoder.pooling(role)(frames)
         yield encoder.neck(pooled) if role == "content" and encoder.neck is not None else pooled
+    if encoder.averaged:
+        assert isinstance(encoder.front, LogMel)
+        yield encoder.front.average_spectrum(represented, own)
     if encoder.landmarks is not None:
         yield from aligned_frames(encoder.spectrum(represented, own))
 

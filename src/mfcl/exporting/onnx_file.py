@@ -142,7 +142,7 @@ def _model_proto(loaded: Checkpoint, classifier: Classifier | None) -> Any:
             _align(graph, format, encoder)
         made = [name for name in outputs if name.startswith(format) and not name.endswith(("_frames", "_steps"))]
         if encoder.landmarks is not None:
-            made.insert(1, f"{format}_landmarks")  # content, landmarks, speaker: the order of an embedding
+            made.insert(1, f"{format}_landmarks")  # content, landmarks, speaker, spectrum: an embedding's order
         columns += made
     parts = {name: stop - start for name, (start, stop) in part_bounds(model, "both").items()}
     finish(graph, parts, loaded.whitening, columns)
