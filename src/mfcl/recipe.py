@@ -181,6 +181,8 @@ def load_recipe(name_or_path: str | Path | Recipe, overrides: Sequence[str] = ()
                     values[group].pop(limit, None)
     if isinstance(values.get("scenes"), list) and "scenes" not in named:
         values["scenes"] = [own for own in values["scenes"] if str(own).partition("=")[0] not in named]
+    if overrides:
+        where += f" with {shown(', '.join(overrides))[1:-1]}"  # who is at fault, the file or what replaces its settings
     return from_dict(Recipe, values, where=where)
 
 

@@ -69,7 +69,7 @@ def model_of(classifier: LabelClassifier, model: Embedder | str | Path | None, d
     if classifier.model and digest != classifier.model:
         raise MfclError(
             f"{found.folder}: the classifier is bound to the model {short(classifier.model)}, this is {short(digest)}; "
-            "embeddings of two models cannot be compared: give its own model (--model)"
+            "embeddings of two models cannot be compared: give its own model"
         )
     return found
 
