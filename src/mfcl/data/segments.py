@@ -26,7 +26,10 @@ ABOVE_DB = 6.0
 """How far a stretch of sound stands out of the background, at least."""
 HELD_OUT = 0.1
 """Share of a file's segments for valid, and for test, where there are too few files to split by file."""
-BY_TIME = "fewer than 3 files: each is split by time, the last tenth for test, the tenth before for valid"
+BY_TIME = (
+    "fewer than 3 files: each is split by time, the last tenth for test, the tenth before for valid; one of fewer "
+    "than 3 segments is for train"
+)
 SLOW = 50
 """Segments of a file in which one cannot seek (MP3) from which on a note says that reading them is slow."""
 
