@@ -62,7 +62,8 @@ def test_no_label_that_was_said_to_be_saved_is_lost_by_kills(tmp_path):
     kept = {label for (label,) in book.execute("SELECT after FROM changes WHERE kind = 'label'")}
     book.close()
     print(f"{said} labels said to be saved, {KILLS} kills, {len(kept)} labels kept")
-    assert kept == {cell(number)[2] for number in range(said)}  # one in doubt was given again
+    told = {cell(number)[2] for number in range(said)}
+    assert told <= kept <= told | {cell(said)[2]}  # the last kill may have come after one was saved, before it was said
 
 
 @contextlib.contextmanager
