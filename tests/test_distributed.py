@@ -18,6 +18,7 @@ ITEMS, SAMPLES = 8, 12
 RECORDINGS = np.array([3, 11, 3, 40, 57, 98, 120, 199])
 
 WORKER = """
+import gc
 import sys
 from pathlib import Path
 import torch
@@ -28,25 +29,30 @@ from test_distributed import ITEMS, Pair, batch, neighbourhood
 from test_losses import Largest
 folder = Path(sys.argv[2])
 assert distributed.start("cpu", meeting=(folder / "meeting").as_uri()) == torch.device("cpu")
-number, count = distributed.rank(), distributed.processes()
-share = slice(number * ITEMS // count, (number + 1) * ITEMS // count)
-model = DistributedDataParallel(Pair())
-loss = model(*(part[share] for part in batch()))
-loss.backward()
-hood = neighbourhood()
-near = DistributedDataParallel(Pair())
-with Largest() as largest:
-    near_loss = near(*(part[share] for part in batch()), hood)
-    near_loss.backward()
-rows = torch.full((2, 1), float(number))
-x = torch.tensor([1.0 + number], requires_grad=True)
-y = distributed.all_reduce_sum(x)
-(y * (3.0 + number)).sum().backward()
-torch.save({
-    "loss": loss.detach(), "gradients": [p.grad for p in model.parameters()], "gathered": distributed.gather(rows),
-    "near_loss": near_loss.detach(), "near_gradients": [p.grad for p in near.parameters()], "largest": largest.values,
-    "y": y.detach(), "x": x.grad, "count": count, "main": distributed.is_main(),
-}, folder / f"{number}.pt")
+def work():
+    number, count = distributed.rank(), distributed.processes()
+    share = slice(number * ITEMS // count, (number + 1) * ITEMS // count)
+    model = DistributedDataParallel(Pair())
+    loss = model(*(part[share] for part in batch()))
+    loss.backward()
+    hood = neighbourhood()
+    near = DistributedDataParallel(Pair())
+    with Largest() as largest:
+        near_loss = near(*(part[share] for part in batch()), hood)
+        near_loss.backward()
+    rows = torch.full((2, 1), float(number))
+    x = torch.tensor([1.0 + number], requires_grad=True)
+    y = distributed.all_reduce_sum(x)
+    (y * (3.0 + number)).sum().backward()
+    torch.save({
+        "loss": loss.detach(), "gradients": [p.grad for p in model.parameters()], "gathered": distributed.gather(rows),
+        "near_loss": near_loss.detach(), "near_gradients": [p.grad for p in near.parameters()],
+        "largest": largest.values, "y": y.detach(), "x": x.grad, "count": count, "main": distributed.is_main(),
+    }, folder / f"{number}.pt")
+
+# in a function: a group that a module still refers to cannot be left in order, and ends the process with an abort
+work()
+gc.collect()
 distributed.barrier()
 distributed.stop()
 """
