@@ -1,5 +1,6 @@
 """Who may ask: the names of this server, requests of other pages, and the size of what is sent."""
 
+import abc
 import hmac
 import ipaddress
 import secrets
@@ -42,7 +43,7 @@ def same(given: str, token: str) -> bool:
     return hmac.compare_digest(given.encode("utf-8", "replace"), token.encode())
 
 
-class Guard:
+class Guard(abc.ABC):
     """ASGI middleware that refuses what another page or another name of this computer sends, and what is too large.
 
     Args:
@@ -78,9 +79,9 @@ class Guard:
         else:
             await self._app(scope, _bounded(receive), marked)
 
+    @abc.abstractmethod
     def permit(self, scope: Scope, headers: Headers) -> Response | None:
         """Return an answer to who may not ask, or who asks for something of the guard itself; None: it is passed on."""
-        raise NotImplementedError
 
     def _refused(self, scope: Scope, headers: Headers) -> Response | None:
         """Return the answer to a request that is not passed on."""
