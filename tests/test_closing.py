@@ -157,17 +157,16 @@ def test_it_leads_with_the_clearest_differences_and_what_was_lost():
         apart(NEAR, UNTRAINED, 1.0, -1.0, 3.0),
     ]
     ours = main_results(FOUND)
-    assert standing.clearest(ours, FOUND, gaps) == [
+    assert [one.text for one in standing.clearest(ours, FOUND, gaps)] == [
         "digit, linear probe, 10 labels a class: 90.0 %, better than untrained, both by 10.0 [8.0, 12.0].",
         "digit, linear probe, 10 labels a class, noise at 10 dB: 90.0 %, better than log-mel picture by 30.0 "
         "[10.0, 50.0].",
         "digit, linear probe, all labels: 90.0 %, worse than untrained, both by 4.0 [2.0, 6.0].",
     ]
     assert len(standing.clearest(ours, FOUND, gaps, most=1)) == 1
-    assert standing.not_shown(ours, FOUND, gaps) == [
-        "Not shown, against the same model untrained: digit, 5-NN, no training.",
-    ]
+    assert standing.not_shown(ours, FOUND, gaps) == {"the same model untrained": "digit, 5-NN, no training."}
     lines = closing(FOLDER, FOUND, gaps, ABOUT).splitlines()
+    assert "Not shown, against the same model untrained: digit, 5-NN, no training." in lines
     assert lines[2].startswith("digit, linear probe, 10 labels a class: 90.0 %, better than untrained, both")
 
 

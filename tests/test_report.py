@@ -137,7 +137,7 @@ def test_with_nothing_beside_it_nothing_is_compared() -> None:
     assert compare([figure(OURS, 95.1)], {}).endswith("reach 95.1 %; nothing was measured beside it.")
     assert compare([figure(THEIRS, 95.1)], {}) == ""
     assert "nothing to compare" in headline(study([]))
-    assert tally(study([])) == ""
+    assert tally(study([])) == []
 
 
 def test_equal_figures_are_called_the_same() -> None:
@@ -168,12 +168,23 @@ def test_the_tally_counts_paired_verdicts_alone() -> None:
         own = [figure(OURS, ours, asked=asked), figure(THEIRS, 70.0, asked=asked)]
         found += own
         known.update(paired(own, half=half))
-    text = tally(study(found, known))
-    assert text.startswith(
+    assert tally(study(found, known)) == [
+        "b, 5-NN, no training: 50.0 %, worse than untrained, both by 20.0 [19.0, 21.0].",
         "Of 4 measures against the same model untrained: better in 1, worse in 1, open in 1, 1 without a paired "
-        "interval."
-    )
-    assert tally(study(found)) == "Nothing is called better or worse here: 4 measures have no paired interval."
+        "interval. Not shown: c, 5-NN, no training.",
+        "In brackets stands the 95 % interval of the paired difference.",
+    ]
+    assert tally(study(found)) == ["Nothing is called better or worse here: 4 measures have no paired interval."]
+
+
+def test_the_first_screen_leads_with_the_clearest_difference() -> None:
+    found = [figure(OURS, 91.0), figure(THEIRS, 90.5)]
+    known = paired(found)
+    noisy = Question("robustness", "accuracy", "digit", LINEAR, 10, condition=NOISE, condition_value=10.0)
+    own = [figure(OURS, 84.0, asked=noisy), figure(THEIRS, 60.0, asked=noisy)]
+    asked = study([*found, *own], {**known, **paired(own)})
+    assert headline(asked).startswith("On digit with 10 labels a class (linear probe, noise at 10 dB) the pre-trained")
+    assert headline(study(found, known)).startswith("On digit with 10 labels a class (linear probe) the pre-trained")
 
 
 def curves(label="digit"):

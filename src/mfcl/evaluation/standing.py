@@ -121,46 +121,58 @@ def verdicts(ours: Sequence[Summary], found: Sequence[Summary], differences: Seq
     return [one.sentence for one in counts(ours, found, differences)]
 
 
+@dataclass(frozen=True)
+class Told:
+    """The clearest paired difference of a measure.
+
+    Attributes:
+        question: The measure.
+        verdict: "better", or "worse".
+        clearness: The difference beside the width of its interval.
+        text: The difference in words, against the control that it is told of.
+    """
+
+    question: Question
+    verdict: str
+    clearness: float
+    text: str
+
+
 def clearest(
     ours: Sequence[Summary], found: Sequence[Summary], differences: Sequence[Difference], *, most: int = 3
-) -> list[str]:
-    """Return the clearest paired differences in words, each against the strongest of its controls, by name.
+) -> list[Told]:
+    """Return the clearest paired differences, each against the strongest of its controls, by name.
 
     Clearest is the difference that is largest beside the width of its interval. A measure is told as better only if it
     is better than every rival of `RIVALS` that it is paired with. Where pre-trained encoders are clearly worse
-    anywhere, the clearest of those is the last sentence.
+    anywhere, the clearest of those is the last.
 
     Args:
         ours: Results of `main_results`.
         found: All summaries.
         differences: Paired differences.
-        most: Most sentences.
+        most: Most differences.
     """
-    against: dict[Question, list[tuple[Summary, Summary, Difference | None]]] = {}
+    against: dict[Question, list[Told]] = {}
     for name in RIVALS:
-        for pair in _pairs(ours, found, differences, name):
-            against.setdefault(pair[0].question, []).append(pair)
-    told: dict[str, list[tuple[float, str]]] = {"better": [], "worse": []}
-    for pairs in against.values():
-        known = [
-            (_clearness(apart), apart.verdict, _told(one, rival, apart))
-            for one, rival, apart in pairs
-            if apart and apart.verdict
-        ]
-        better = bool(known) and all(verdict == "better" for _, verdict, _ in known)
-        worse = [one for one in known if one[1] == "worse"]
-        if better:
-            told["better"].append((min(known)[0], min(known)[2]))
-        elif worse:
-            told["worse"].append((max(worse)[0], max(worse)[2]))
-    last = [text for _, text in sorted(told["worse"], reverse=True)[:1]]
-    first = [text for _, text in sorted(told["better"], reverse=True)]
-    return [*first[: most - len(last)], *last]
+        for one, rival, apart in _pairs(ours, found, differences, name):
+            if apart and apart.verdict:
+                told = Told(one.question, apart.verdict, _clearness(apart), _told(one, rival, apart))
+                against.setdefault(one.question, []).append(told)
+    better, worse = [], []
+    for own in against.values():
+        lost = [one for one in own if one.verdict == "worse"]
+        if lost:
+            worse.append(max(lost, key=lambda one: one.clearness))
+        elif all(one.verdict == "better" for one in own):
+            better.append(min(own, key=lambda one: one.clearness))
+    first, last = (sorted(some, key=lambda one: one.clearness, reverse=True) for some in (better, worse))
+    return [*first[: most - len(last[:1])], *last[:1]]
 
 
-def not_shown(ours: Sequence[Summary], found: Sequence[Summary], differences: Sequence[Difference]) -> list[str]:
-    """Return in words which measures show no difference to each rival: their paired intervals include 0."""
-    lines = []
+def not_shown(ours: Sequence[Summary], found: Sequence[Summary], differences: Sequence[Difference]) -> dict[str, str]:
+    """Return for each rival, in words, the measures that show no difference to it: their intervals include 0."""
+    told = {}
     for name in RIVALS:
         names = [
             wording.task(one.question)
@@ -169,8 +181,8 @@ def not_shown(ours: Sequence[Summary], found: Sequence[Summary], differences: Se
         ]
         if names:
             more = f"; and {len(names) - NAMED} more" if len(names) > NAMED else ""
-            lines.append(f"Not shown, against {name}: {'; '.join(names[:NAMED])}{more}.")
-    return lines
+            told[name] = f"{'; '.join(names[:NAMED])}{more}."
+    return told
 
 
 def _pairs(

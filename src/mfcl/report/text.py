@@ -29,6 +29,8 @@ VIEWS: dict[tuple[str, str], str] = {
 }  # fmt: skip
 ERRORS: dict[str, str] = {"eer": "an equal error rate", "min_dcf": "a minDCF"}
 """Metric of errors -> its name in a sentence."""
+FIRST = (*COMPARED, "robustness")
+"""Sections of which the first screen may tell."""
 NO_INTERVAL = "no paired interval"
 Differences = Mapping[Pair, Difference]
 
@@ -145,26 +147,41 @@ def of_section(figures: Iterable[Summary], differences: Differences) -> list[str
 
 
 def headline(study: Study) -> str:
-    """Return the sentence of the first screen: few labels if they were measured, else the first question of all."""
+    """Return the sentence of the first screen: the measure with the clearest paired difference to all its controls.
+
+    Where there is none, it is a measure with few labels, else the first of all.
+    """
+    asked = [told.question for told in _clearest(study) if told.verdict == "better"]
+    groups = {question: own for section in FIRST for question, own in by_question(study.section(section)).items()}
     for section in COMPARED:
-        groups = by_question(study.section(section))
-        few = [question for question in groups if question.labels_per_class is not None]
-        for question in dict.fromkeys([*few, *groups]):
-            text = compare(groups[question], study.differences)
-            if text:
-                return text
-    return "There is nothing to compare yet: no pre-trained encoder has been measured."
+        there = by_question(study.section(section))
+        asked += [question for question in there if question.labels_per_class is not None]
+        asked += there
+    return next(
+        (text for question in asked if (text := compare(groups[question], study.differences))),
+        "There is nothing to compare yet: no pre-trained encoder has been measured.",
+    )
 
 
-def tally(study: Study) -> str:
-    """Count where pre-trained encoders are better, worse or open, as the screen that ends a study does."""
+def tally(study: Study) -> list[str]:
+    """Say where pre-trained encoders are better, worse or open, as the screen that ends a study does: sentences."""
     ours = standing.main_results(study.summaries)
-    judged = standing.verdicts(ours, study.summaries, list(study.differences.values()))
-    if judged:
-        noisy = sum(one.question.condition == NOISE for one in ours)
+    differences = list(study.differences.values())
+    counts = standing.counts(ours, study.summaries, differences)
+    if not counts:
+        unknown = f"{counted(len(ours), 'measure')} {'has' if len(ours) == 1 else 'have'} {NO_INTERVAL}."
+        return [f"Nothing is called better or worse here: {unknown}"] if ours else []
+    told = _clearest(study)
+    said = [one.text for place, one in enumerate(told) if place or one.verdict != "better"]  # but the headline's
+    open_ = standing.not_shown(ours, study.summaries, differences)
+    said += [one.sentence + (f" Not shown: {open_[one.rival]}" if one.rival in open_ else "") for one in counts]
+    noisy = sum(one.question.condition == NOISE for one in ours)
+    if noisy and study.noise:
         many = f"{counted(noisy, 'measure')} of them {'is' if noisy == 1 else 'are'}"
-        matched = f"{many} in white noise, with which the pre-trained encoders were trained too."
-        judged += [matched] if noisy and study.noise else []
-        return " ".join([*judged, "In brackets stands the 95 % interval of the paired difference."])
-    unknown = f"{counted(len(ours), 'measure')} {'has' if len(ours) == 1 else 'have'} {NO_INTERVAL}."
-    return f"Nothing is called better or worse here: {unknown}" if ours else ""
+        said.append(f"{many} in white noise, with which the pre-trained encoders were trained too.")
+    return [*said, "In brackets stands the 95 % interval of the paired difference."]
+
+
+def _clearest(study: Study) -> list[standing.Told]:
+    ours = standing.main_results(study.summaries)
+    return standing.clearest(ours, study.summaries, list(study.differences.values()))

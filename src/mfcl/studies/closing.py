@@ -45,8 +45,10 @@ def closing(folder: Path, found: Sequence[Summary], differences: Sequence[Differ
     lines = [_studied(about)]
     ours = standing.main_results(found)
     if ours:
-        told = standing.clearest(ours, found, differences)
-        lines += ["", *_wrapped(told), *_wrapped(standing.not_shown(ours, found, differences))]
+        told = [one.text for one in standing.clearest(ours, found, differences)]
+        open_ = standing.not_shown(ours, found, differences)
+        told += [f"Not shown, against {rival}: {names}" for rival, names in open_.items()]
+        lines += ["", *_wrapped(told)]
         counts = standing.counts(ours, found, differences)
         if counts:
             rows = [(f"than {one.rival}", one.better, one.worse, one.open, one.unknown) for one in counts]
