@@ -14,7 +14,7 @@ from benchmarks.sounds import open_recordings, write_recordings
 from benchmarks.timing import in_turn
 from mfcl.checkpoint import load_checkpoint, save_checkpoint
 from mfcl.data.store import Store
-from mfcl.embedder import embed
+from mfcl.embedding_lists import embed
 from mfcl.models.inference import Format, embed_store
 from mfcl.models.pair import make_model
 from mfcl.recipe import load_recipe

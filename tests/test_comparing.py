@@ -16,7 +16,8 @@ from mfcl.evaluation import wording
 from mfcl.evaluation.result import ENROLLED, KNN, Question, Result
 from mfcl.evaluation.tasks import measure_labels, measure_voices
 from mfcl.models.pair import make_model
-from mfcl.studies.comparing import Compared, compare, compare_files, compare_tables, in_common, paired, run_names
+from mfcl.studies.comparing import compare, compare_files, in_common, run_names
+from mfcl.studies.paired import Compared, compare_tables, paired
 from tests.small_run import tiny
 from tests.small_study import task
 from tests.sounds import write_corpus

@@ -171,7 +171,8 @@ def test_no_more_than_a_bounded_number_of_samples_is_held_at_a_time(
         steps.append(int(clips.lengths.sum()))
         return embed_clips(network, clips, *rest, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("mfcl.embedder.embed_clips", counted)
+    for module in ("embedder", "embedding_lists"):
+        monkeypatch.setattr(f"mfcl.{module}.embed_clips", counted)
     monkeypatch.setattr("mfcl.audio.windows.MOST_SAMPLES", 20000)
     np.testing.assert_allclose(mfcl.embed(run, corpus, progress=False).vectors, whole, rtol=1e-3, atol=1e-4)
     paths = [corpus / name for name in mfcl.embed(run, corpus, progress=False).ids]

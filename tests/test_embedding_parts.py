@@ -14,7 +14,8 @@ from mfcl.cli import main
 from mfcl.core.extras import need
 from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest_csv import write_manifest
-from mfcl.embedder import Embedder, embed
+from mfcl.embedder import Embedder
+from mfcl.embedding_lists import embed
 from mfcl.embedding_parts import FAILURES, embed_parts
 from mfcl.embeddings.blocks import open_blocks
 from mfcl.embeddings.part_files import RECEIPT, is_part_folder, open_part_files

@@ -14,7 +14,7 @@ from mfcl.models.losses import chance_loss
 from mfcl.models.pair import make_model
 from mfcl.models.pooling import half
 from mfcl.training import Interrupted
-from mfcl.training.tasks import contrastive
+from mfcl.training.tasks import neighbours
 from mfcl.training.tasks.supervised import Classify, both_formats, likeliest
 from mfcl.views.batches import whole_clips
 from tests.small_run import few_are_enough, make_task, open_tiny, run_tiny, send_at, tiny, with_neighbours
@@ -350,7 +350,7 @@ def test_recordings_alike_are_looked_for_evenly_over_the_run_and_as_what_was_lea
     task = make_task(store, recipe)
     task.prepare()
     asked = []
-    monkeypatch.setattr(contrastive, "powered_cosine_graph", lambda vectors: vectors)
+    monkeypatch.setattr(neighbours, "powered_cosine_graph", lambda vectors: vectors)
     task.voices_alike = None
     task.neighbourhood.renew = lambda vectors: asked.append(vectors.shape[1])
     found = []

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from mfcl.data.layouts import open_manifest
     from mfcl.data.manifest import Manifest, Recording
     from mfcl.data.scanning import scan
-    from mfcl.embedder import Embedder, embed, load
+    from mfcl.embedder import Embedder, load
+    from mfcl.embedding_lists import embed
     from mfcl.embedding_parts import embed_parts
     from mfcl.embeddings.table import Embeddings, load_embeddings
     from mfcl.errors import MfclError
@@ -56,7 +57,7 @@ _MODULES = {
     "classify_windows": "classification",
     "compare": "studies.comparing",
     "draw_held_out": "labelling",
-    "embed": "embedder",
+    "embed": "embedding_lists",
     "embed_parts": "embedding_parts",
     "estimate": "labelling",
     "fit_classifier": "labelling",

@@ -1,9 +1,7 @@
-"""Embed sound with a trained model: results in input order, bounded memory, unreadable files reported and skipped."""
+"""A trained model in hand: load it, and embed sounds given as arrays or files."""
 
 import logging
-import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,13 +11,9 @@ from jaxtyping import Float32, Float64
 from mfcl.audio import Preparation, Sound, heard, prepare, read_prepared
 from mfcl.audio.arrays import Sounds, listed, mono_samples, whole_rate
 from mfcl.audio.windows import bounded, check_window, window_samples, window_starts
-from mfcl.checkpoint import Checkpoint, load_checkpoint, model_digest
+from mfcl.checkpoint import Checkpoint, load_checkpoint
 from mfcl.core.console import printable
-from mfcl.core.console import progress as progress_bar
-from mfcl.core.keywords import also_called
-from mfcl.data.decoding import LeftOut, held_samples, recording_windows, whole_recordings
-from mfcl.data.layouts import open_manifest
-from mfcl.data.manifest import Manifest, Recording
+from mfcl.data.decoding import held_samples
 from mfcl.embeddings.linalg import unit_rows
 from mfcl.embeddings.parts import matching
 from mfcl.embeddings.table import Embeddings
@@ -30,136 +24,6 @@ from mfcl.models.pair import MultiFormatModel
 from mfcl.recipe import Recipe
 
 log = logging.getLogger(__name__)
-
-
-@also_called(checkpoint="model", recordings="data")  # argument names of version 0.1
-def embed(
-    model: "Embedder | Checkpoint | str | Path",
-    data: str | Path | Manifest | Sequence[str | Path] | np.ndarray,
-    *,
-    format: Format = "both",
-    part: str | None = None,
-    whiten: bool = False,
-    window: int | float | None = None,
-    hop: int | float | None = None,
-    batch: int = 64,
-    failures: str | Path | None = None,
-    strict: bool = False,
-    data_root: Path | None = None,
-    device: str = "auto",
-    progress: bool = True,
-) -> Embeddings:
-    """Embed every recording of an audio file, a folder, a manifest (its path or a `Manifest`) or a list of files.
-
-    A recording's embedding depends on that recording alone, not on its batch. A file that cannot be read is skipped
-    and reported; the others keep their order.
-
-    With `window`, each window of a recording gets its own vector, with the id `recording@start`. The labels `start` and
-    `end` hold the window's limits in seconds. Memory does not grow with the length of a recording.
-
-    Args:
-        model: A trained model, or the folder of a model or a run.
-        data: The recordings to embed.
-        format: `wave` for the waveform encoder, `mel` for the spectrogram encoder, `both` for both side by side.
-        part: `words` (or `content`), or `voices` (or `speaker`), of a model that has both; default: all.
-        whiten: Apply the PCA whitening fitted on training embeddings, for cosine similarity.
-        window: Window length in seconds; None gives one vector per recording.
-        hop: Step between window starts in seconds; default: half a window.
-        batch: Recordings per forward pass; each takes at most `mfcl.models.inference.LONGEST_SECONDS` at a time.
-        failures: Where to write a CSV (`id,reason,kind`) of skipped files (kind `failure`) and of files with problems
-            (kind `notice`). If there are none, the file of an earlier call is removed.
-        strict: Raise an error at the first unreadable file.
-        data_root: For a manifest: the folder that holds the recordings now, if they were moved.
-        device: `auto`, `cpu`, `cuda`, ...
-        progress: Show a progress bar.
-
-    Raises:
-        MfclError: no recording could be embedded, or (`strict`) a file could not be read.
-    """
-    asked = Asked(format, part, whiten, window, hop_seconds(window, hop), batch)
-    loaded = checkpoint_of(model)
-    part_bounds(loaded.model, format)  # refuses an unknown format before anything is read
-    manifest = data if isinstance(data, Manifest) else _manifest(data, data_root)
-    for note in manifest.notes:
-        print(f"note: {printable(note)}", file=sys.stderr)  # noqa: T201
-    if not (isinstance(model, Embedder) and device == "auto"):  # an Embedder stays on the device it was loaded to
-        loaded.model.to(pick_device(device))
-    left_out = LeftOut(strict)
-    with progress_bar(total=len(manifest), what="embedding", unit="clips", shown=progress) as bar:
-        found = embed_recordings(loaded, manifest, left_out, asked, bar=bar)
-    left_out.write(None if failures is None else Path(failures))
-    if not len(found):
-        first = left_out.reasons[0][1] if left_out.reasons else "none"
-        raise AudioError(f"{manifest.root}: no recording could be read; the first: {first}")
-    return found
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What is asked of embeddings; see `embed`."""
-
-    format: Format = "both"
-    part: str | None = None
-    whiten: bool = False
-    window: int | float | None = None
-    hop: int | float = 0.0
-    batch: int = 64
-
-
-def embed_recordings(
-    loaded: Checkpoint,
-    manifest: Manifest,
-    left_out: LeftOut,
-    asked: Asked,
-    *,
-    bar: Any,
-    label_names: Sequence[str] | None = None,
-    digest: str | None = None,
-) -> Embeddings:
-    """Embed the recordings of a manifest on the model's device; there may be none that can be read.
-
-    Args:
-        loaded: The model.
-        manifest: The recordings.
-        left_out: Collects recordings that cannot be read.
-        asked: What to embed them as.
-        bar: Progress bar that counts recordings.
-        label_names: Labels of the result; default: those of the recordings.
-        digest: The model's digest; default: it is computed from its files.
-    """
-    preparation = loaded.recipe.preparation
-    chunks = (
-        whole_recordings(manifest, preparation, left_out)
-        if asked.window is None
-        else recording_windows(manifest, preparation, left_out, window=asked.window, hop=asked.hop)
-    )
-    format, bounds = asked.format, part_bounds(loaded.model, asked.format)
-    vectors = [np.zeros((0, max(stop for _, stop in bounds.values())), dtype=np.float32)]
-    places: list[tuple[int, float, float]] = []  # for each vector: recording index, start and end in seconds
-    counted = 0
-    for pieces in chunks:
-        clips = Listed([piece.samples for piece in pieces])
-        vectors.append(embed_clips(loaded.model, clips, preparation.sample_rate, format=format, batch=asked.batch))
-        for piece in pieces:
-            end = piece.start + len(piece.samples) / preparation.sample_rate
-            places.append((piece.recording, piece.start, end))
-        bar.update(pieces[-1].recording + 1 - counted)
-        counted = pieces[-1].recording + 1
-        del pieces, clips  # freed before the next chunk is decoded, so that only one is in memory
-    bar.update(len(manifest) - counted)  # skipped recordings at the end yield no chunk
-    chosen = np.array([recording for recording, _, _ in places], dtype=np.int64)
-    names = manifest.label_names if label_names is None else label_names
-    labels = {name: np.array([one.label(name) for one in manifest])[chosen] for name in names}
-    ids = manifest.ids[chosen]
-    if asked.window is not None:
-        starts, ends = (
-            np.array([repr(round(float(place[side]), 6)) for place in places], dtype=np.str_) for side in (1, 2)
-        )
-        ids = np.array([f"{name}@{start}" for name, start in zip(ids, starts, strict=True)], dtype=np.str_)
-        labels |= {"start": starts, "end": ends}
-    digest = model_digest(loaded) if digest is None else digest
-    found = Embeddings(np.concatenate(vectors), ids, labels, bounds, manifest.splits[chosen], digest)
-    return _wanted(found, loaded, asked.part, whiten=asked.whiten)
 
 
 class Windows(NamedTuple):
@@ -347,7 +211,7 @@ class Embedder:
         """Select one part of the vectors and whiten it, as asked."""
         names = np.full(len(vectors), "")
         plain = Embeddings(vectors, names, {}, part_bounds(self.model, format), names)
-        return _wanted(plain, self.checkpoint, part, whiten=whiten).vectors
+        return chosen_part(plain, self.checkpoint, part, whiten=whiten).vectors
 
 
 def load(folder: str | Path, *, device: str = "auto") -> Embedder:
@@ -362,17 +226,6 @@ def checkpoint_of(given: Checkpoint | Embedder | str | Path) -> Checkpoint:
     return given if isinstance(given, Checkpoint) else load_checkpoint(Path(given))
 
 
-def _manifest(data: str | Path | Sequence[str | Path] | np.ndarray, data_root: Path | None) -> Manifest:
-    """Return the manifest of a path, or of a list of files, whose paths become the ids."""
-    if isinstance(data, str | Path):
-        return open_manifest(Path(data), data_root=data_root)
-    files = listed(data)
-    for place, file in enumerate(files):
-        if not isinstance(file, str | Path):
-            raise AudioError(f"data: wanted paths, got {type(file).__name__} as number {place}; encode takes arrays")
-    return Manifest(tuple(Recording(str(file), Path(file)) for file in files), Path())
-
-
 def hop_seconds(window: int | float | None, hop: int | float | None) -> int | float:
     """Check window and hop, and return the hop in seconds: by default half a window."""
     if window is None:
@@ -384,8 +237,12 @@ def hop_seconds(window: int | float | None, hop: int | float | None) -> int | fl
     return step
 
 
-def _wanted(found: Embeddings, checkpoint: Checkpoint, part: str | None, *, whiten: bool) -> Embeddings:
-    """Select one part of the embeddings, or all, and whiten it if asked."""
+def chosen_part(found: Embeddings, checkpoint: Checkpoint, part: str | None, *, whiten: bool) -> Embeddings:
+    """Select one part of the embeddings, or all, and whiten it if asked.
+
+    Raises:
+        MfclError: the embeddings have no such part, or the model no whitening.
+    """
     chosen = found.only(part) if part else found
     if whiten and not checkpoint.whitening:
         raise CheckpointError(f"{checkpoint.folder}: no whitening was learned with this model; set whiten=False")

@@ -20,7 +20,8 @@ from mfcl.core.limits import MOST_PARTS
 from mfcl.data.decoding import LeftOut
 from mfcl.data.manifest import Manifest
 from mfcl.data.manifest_blocks import list_parts
-from mfcl.embedder import Asked, Embedder, checkpoint_of, embed_recordings, hop_seconds
+from mfcl.embedder import Embedder, checkpoint_of, hop_seconds
+from mfcl.embedding_lists import Asked, embed_recordings
 from mfcl.embeddings.parquet_file import EXTRA, PARQUET
 from mfcl.embeddings.part_files import AGAIN, PartFiles, Receipt, begin_parts
 from mfcl.embeddings.parts import matching

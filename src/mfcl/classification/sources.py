@@ -7,7 +7,8 @@ from typing import TypeAlias
 from mfcl.checkpoint import model_digest
 from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest import Manifest
-from mfcl.embedder import Embedder, embed, load
+from mfcl.embedder import Embedder, load
+from mfcl.embedding_lists import embed
 from mfcl.embeddings.blocks import Blocks, open_blocks
 from mfcl.embeddings.part_files import is_part_folder
 from mfcl.embeddings.table import Embeddings, load_embeddings

@@ -145,7 +145,8 @@ def _compare(given: argparse.Namespace) -> None:
     from mfcl.core.files import write_json
     from mfcl.core.machine import use_machine
     from mfcl.embeddings.part_files import is_part_folder
-    from mfcl.studies.comparing import compare, compare_files, compare_tables, is_control
+    from mfcl.studies.comparing import compare, compare_files, is_control
+    from mfcl.studies.paired import compare_tables
 
     if given.out:
         check_file_place(given.out)

@@ -63,7 +63,7 @@ def add_commands(command: options.Command) -> None:
 
 def _embed(given: argparse.Namespace) -> None:
     from mfcl.core.machine import use_machine
-    from mfcl.embedder import embed
+    from mfcl.embedding_lists import embed
     from mfcl.embeddings.part_files import is_part_folder
 
     if given.parts is not None:

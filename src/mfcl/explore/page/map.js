@@ -1,6 +1,8 @@
 // One map: pan, zoom, lasso, hover, click, and the arrow keys to the next clip in a direction.
 
 import { h, percent } from "./dom.js";
+import { drawMarks, namesOf } from "./map-marks.js";
+import { clipAt, gridOf, inside, nextTowards } from "./map-picking.js";
 import { palette } from "./palette.js";
 import { makePoints, pointSize } from "./points.js";
 import { count, emit, guessOf, labelOf, nameOf, on, setCurrent, setSelection, state, valueOf } from "./state.js";
@@ -8,8 +10,6 @@ import { count, emit, guessOf, labelOf, nameOf, on, setCurrent, setSelection, st
 const REACH = 14;  // pixels from which a clip is hit
 const MARGIN = 18;
 const EDGE = 8;  // a clip nearer to the edge is brought to the middle; less than the margin of the whole map
-const CELLS = 96;
-const [NEAR, TOGETHER] = [0.3, 0.4];  // a value is named on the map if so many of its clips are so near their middle
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
 export function makeMap(part) {
@@ -27,7 +27,7 @@ export function makeMap(part) {
     h("figcaption", {}, h("b", { text: part === "all" ? "map" : part }), " ", method, h("span", { class: "keys" }, lassoKey, whole)), box);
   const points = makePoints(gl);
   const view = { scale: 1, x: 0, y: 0, width: 1, height: 1, ratio: 1 };
-  let [places, grid, dirty, hovered, trail, lasso, fitted] = [new Float32Array(), null, false, -1, null, false, true];
+  let [places, grid, names, dirty, hovered, trail, lasso, fitted] = [new Float32Array(), null, [], false, -1, null, false, true];
   const fingers = new Map();
 
   function resize() {
@@ -62,114 +62,10 @@ export function makeMap(part) {
     dirty = false;
     const zoom = view.scale / Math.max(10, Math.min(view.width, view.height) / 2 - MARGIN);
     points.draw({ ...view, dot: Math.min(16, pointSize(count()) * Math.sqrt(Math.min(view.width, view.height) / 560) * zoom ** 0.35) });
-    const brush = over.getContext("2d");
-    const style = getComputedStyle(document.documentElement);
-    const [ink, card] = ["--ink", "--card"].map((name) => style.getPropertyValue(name));
-    brush.setTransform(view.ratio, 0, 0, view.ratio, 0, 0);
-    brush.clearRect(0, 0, view.width, view.height);
-    drawNames(brush, ink, card);
-    if (hovered >= 0 && places.length) ring(brush, hovered, 8, ink, card, 1.5);
-    if (state.current >= 0 && places.length) ring(brush, state.current, 11, ink, card, 2.5);
-    if (state.mark?.places[part]) cross(brush, state.mark.places[part], ink, card);
-    if (trail?.length > 1) {
-      brush.beginPath();
-      trail.forEach(([x, y], at) => (at ? brush.lineTo(x, y) : brush.moveTo(x, y)));
-      brush.closePath();
-      brush.globalAlpha = 0.12;
-      brush.fillStyle = ink;
-      brush.fill();
-      brush.globalAlpha = 1;
-      brush.setLineDash([5, 4]);
-      brush.strokeStyle = ink;
-      brush.stroke();
-      brush.setLineDash([]);
-    }
+    drawMarks(over.getContext("2d"), view, { places, names, hovered, current: state.current, mark: state.mark?.places[part], trail });
   }
 
-  function ring(brush, clip, radius, ink, card, width) {
-    for (const [colour, own] of [[card, width + 2.5], [ink, width]]) {
-      brush.beginPath();
-      brush.arc(across(clip), down(clip), radius, 0, 7);
-      brush.strokeStyle = colour;
-      brush.lineWidth = own;
-      brush.stroke();
-    }
-  }
-
-  function cross(brush, [x, y], ink, card) {
-    const [cx, cy] = [view.x + x * view.scale, view.y - y * view.scale];
-    for (const [colour, width] of [[card, 6], [ink, 3]]) {
-      brush.beginPath();
-      brush.moveTo(cx - 10, cy); brush.lineTo(cx + 10, cy); brush.moveTo(cx, cy - 10); brush.lineTo(cx, cy + 10);
-      [brush.strokeStyle, brush.lineWidth] = [colour, width];
-      brush.stroke();
-    }
-  }
-
-  // a value's name stands in the middle of its clips, where there are not too many names
-  let names = [];
-  function placeNames() {
-    const wanted = new Map(state.legend.filter((one) => !one.plain && one.look < 24).map((one) => [one.look, { text: one.name, x: [], y: [] }]));
-    const step = Math.max(1, Math.floor(count() / 20000));
-    if (wanted.size) {
-      for (let clip = 0; clip < count(); clip += step) {
-        const group = wanted.get(state.looks[2 * clip]);
-        if (group) { group.x.push(places[2 * clip]); group.y.push(places[2 * clip + 1]); }
-      }
-    }
-    const middle = (values) => values.sort((a, b) => a - b)[values.length >> 1];
-    names = [...wanted.values()].filter((one) => one.x.length).map((one) => {
-      const [x, y] = [middle([...one.x]), middle([...one.y])];
-      const near = one.x.filter((value, at) => Math.hypot(value - x, one.y[at] - y) < NEAR).length;
-      return { text: one.text, x, y, together: near / one.x.length };
-    }).filter((one) => one.together > TOGETHER);
-  }
-
-  function drawNames(brush, ink, card) {
-    if (names.length > 24 || !places.length) return;
-    brush.font = "600 13px system-ui, sans-serif";
-    [brush.textAlign, brush.textBaseline, brush.lineJoin] = ["center", "middle", "round"];
-    const taken = [];
-    for (const one of names) {
-      const text = one.text.length > 18 ? `${one.text.slice(0, 17)}…` : one.text;
-      const half = brush.measureText(text).width / 2 + 3;
-      const x = Math.max(half, Math.min(view.width - half, view.x + one.x * view.scale));
-      const y = view.y - one.y * view.scale;
-      if (y < 0 || y > view.height || taken.some(([a, b, c]) => Math.abs(a - x) < half + c && Math.abs(b - y) < 15)) continue;
-      taken.push([x, y, half]);
-      [brush.strokeStyle, brush.lineWidth, brush.fillStyle] = [card, 4, ink];
-      brush.globalAlpha = 0.85;
-      brush.strokeText(text, x, y);
-      brush.globalAlpha = 1;
-      brush.fillText(text, x, y);
-    }
-  }
-
-  function index() {
-    grid = new Map();
-    for (let clip = 0; clip < count(); clip++) {
-      const key = cell(places[2 * clip]) * CELLS + cell(places[2 * clip + 1]);
-      const held = grid.get(key);
-      if (held) held.push(clip); else grid.set(key, [clip]);
-    }
-  }
-  const cell = (value) => Math.max(0, Math.min(CELLS - 1, Math.floor(((value + 1) / 2) * CELLS)));
-
-  function hit(px, py) {
-    if (!grid) return -1;
-    const [x, y, reach] = [(px - view.x) / view.scale, (view.y - py) / view.scale, REACH / view.scale];
-    let [best, least] = [-1, reach * reach];
-    for (let i = cell(x - reach); i <= cell(x + reach); i++) {
-      for (let j = cell(y - reach); j <= cell(y + reach); j++) {
-        for (const clip of grid.get(i * CELLS + j) ?? []) {
-          if (!state.visible[clip]) continue;
-          const far = (places[2 * clip] - x) ** 2 + (places[2 * clip + 1] - y) ** 2;
-          if (far <= least) [best, least] = [clip, far];
-        }
-      }
-    }
-    return best;
-  }
+  const hit = (px, py) => clipAt(grid, places, (px - view.x) / view.scale, (view.y - py) / view.scale, REACH / view.scale);
 
   function hover(clip, px, py) {
     if (clip !== hovered) { hovered = clip; emit("hover", clip); }
@@ -183,18 +79,9 @@ export function makeMap(part) {
     tip.style.top = `${py + 18 + tip.offsetHeight > view.height ? py - tip.offsetHeight - 12 : py + 18}px`;
   }
 
-  function inside(px, py) {
-    let within = false;
-    for (let i = 0, j = trail.length - 1; i < trail.length; j = i++) {
-      const [[xi, yi], [xj, yj]] = [trail[i], trail[j]];
-      if (yi > py !== yj > py && px < ((xj - xi) * (py - yi)) / (yj - yi) + xi) within = !within;
-    }
-    return within;
-  }
-
   function close(add) {
     const found = add ? new Set(state.selection) : new Set();
-    for (let clip = 0; clip < count(); clip++) if (state.visible[clip] && inside(across(clip), down(clip))) found.add(clip);
+    for (let clip = 0; clip < count(); clip++) if (state.visible[clip] && inside(trail, across(clip), down(clip))) found.add(clip);
     setSelection(found);
     emit("lassoed");
   }
@@ -268,22 +155,11 @@ export function makeMap(part) {
     box.classList.toggle("cutting", lasso);
   });
 
-  // the nearest visible clip within 45 degrees of a direction
   function step(key) {
-    const [dx, dy] = ARROWS[key];
     if (!places.length) return;
     const from = state.current >= 0 ? state.current : hit(view.width / 2, view.height / 2);
-    if (from < 0) { const first = state.visible.indexOf(1); if (first >= 0) setCurrent(first); return; }
-    let [best, least] = [-1, Infinity];
-    for (let clip = 0; clip < count(); clip++) {
-      if (!state.visible[clip] || clip === from) continue;
-      const [x, y] = [places[2 * clip] - places[2 * from], places[2 * clip + 1] - places[2 * from + 1]];
-      const [along, side] = [x * dx + y * dy, Math.abs(x * dy) + Math.abs(y * dx)];
-      if (along <= 0 || side > along) continue;
-      const far = along + 2 * side;
-      if (far < least) [best, least] = [clip, far];
-    }
-    if (best >= 0) setCurrent(best);
+    const clip = from < 0 ? state.visible.indexOf(1) : nextTowards(places, from, ARROWS[key]);
+    if (clip >= 0) setCurrent(clip);
   }
 
   on("current", (clip, { centre }) => {
@@ -296,7 +172,7 @@ export function makeMap(part) {
     redraw();
   });
   on("hover", (clip) => { if (clip !== hovered) { hovered = clip; redraw(); } });
-  on("looks", () => { points.setLooks(state.looks); placeNames(); redraw(); });
+  on("looks", () => { points.setLooks(state.looks); names = namesOf(places); redraw(); });
   on("mark", redraw);
   on("theme", () => { points.setColours(palette()); redraw(); });
   points.setColours(palette());
@@ -305,8 +181,8 @@ export function makeMap(part) {
   function settle(next) {
     places = next;
     points.setPlaces(places);
-    index();
-    placeNames();
+    grid = gridOf(places);
+    names = namesOf(places);
     redraw();
   }
 

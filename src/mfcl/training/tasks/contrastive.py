@@ -14,8 +14,6 @@ from torch import Tensor
 from mfcl.core.distributed import broadcast, gather, is_main, own_rows
 from mfcl.core.memory import HELD, give_back
 from mfcl.data.store import Store
-from mfcl.embeddings.diffusion import powered_cosine_graph
-from mfcl.embeddings.linalg import unit_rows
 from mfcl.embeddings.parts import Role
 from mfcl.embeddings.table import Embeddings
 from mfcl.embeddings.whitening import MOST_ITEMS, fit_whitening
@@ -27,13 +25,14 @@ from mfcl.models.pair import FormatEncoder, MultiFormatModel, without
 from mfcl.models.pooling import Side
 from mfcl.recipe import Recipe
 from mfcl.training.landmark_choice import can_align, choose_landmarks
-from mfcl.training.neighbour_search import Compared, compare
+from mfcl.training.neighbour_search import Compared
 from mfcl.training.normalisation import fit_front, on_device
 from mfcl.training.positives import Neighbourhood
 from mfcl.training.projections import head_sizes, projections
 from mfcl.training.tasks.base import Task
 from mfcl.training.tasks.inputs import Represented, mel_inputs, partner_inputs, wave_inputs
-from mfcl.training.vector_search import content_vectors, part_of, picture_vectors, voice_vectors
+from mfcl.training.tasks.neighbours import due, search_aligned, search_content, search_voices
+from mfcl.training.vector_search import part_of
 from mfcl.views.batches import ClipBatch, Views, make_views
 from mfcl.views.crops import mean_seconds
 from mfcl.views.own import OwnAugment, augment_name, augmented_views
@@ -162,8 +161,7 @@ class Pretrain(Task):
         """Search for nearest neighbours, in the stages given by `loss.searches`; return what to log."""
         if self.neighbourhood is None and self.voices_alike is None:
             return []
-        searches = min(self.recipe.loss.searches, stages)
-        if stage not in {search * stages // searches for search in range(searches)}:
+        if not due(stage, stages, searches=self.recipe.loss.searches):
             return []
         said: list[str] = []
         learned = stage > 0 or self.learned_before
@@ -173,45 +171,20 @@ class Pretrain(Task):
             broadcast(self.neighbourhood.near)
         if self.voices_alike is not None:
             if is_main():
-                store = self.store.select(self.voices_alike.members)
-                vectors = voice_vectors(self.model, store, self.formats, learned=learned)
-                self.voices_alike.renew(powered_cosine_graph(vectors))
+                search_voices(self.voices_alike, self.model, self.store, self.formats, learned=learned)
             broadcast(self.voices_alike.near)
         return said
 
     def _search(self, hood: Neighbourhood, *, learned: bool) -> list[str]:
         """Search for recordings that say the same: by vectors or by alignment; return what to log."""
-        store = self.store.select(hood.members)
+        project = self.projections if learned else None
         if self.recipe.loss.alike_by == "alignment":
-            return self._align(hood, store, learned=learned)
-        if learned:
-            projected = self._projections_of(store)
-            own = [unit_rows(projected[format] - projected[format].mean(axis=0)) for format in self.formats]
-            features = [picture_vectors(store), *own]
-        else:
-            features = content_vectors(self.model, store, self.formats)
-        hood.renew(powered_cosine_graph(np.concatenate(features, axis=1, dtype=np.float32)))
+            self.compared, said = search_aligned(
+                hood, self.model, self.store, self.formats, compared=self.compared, project=project, seed=self.seed
+            )
+            return said
+        search_content(hood, self.model, self.store, self.formats, project=project)
         return []
-
-    def _align(self, hood: Neighbourhood, store: Store, *, learned: bool) -> list[str]:
-        """Search by alignment of log-mels, and by the projections once they are trained; return what to log."""
-        first = self.compared is None
-        if self.compared is None:
-            self.compared = compare(store, seed=self.seed)
-        if not self.compared.tells:
-            return [self.compared.silence] if first else []
-        vectors = None
-        if learned:
-            projected = self._projections_of(store)
-            vectors = np.concatenate([unit_rows(projected[format], np.float32) for format in self.formats], axis=1)
-        hood.renew(self.compared.graph(vectors))
-        give_back()
-        return []
-
-    def _projections_of(self, store: Store) -> dict[str, Float32[np.ndarray, "items _"]]:
-        """Return the content projections of recordings with the present weights, by format."""
-        with without(self.model, "landmarks"):
-            return self.projections(embed_store(self.model, store))
 
     def batch(self, indices: Int64[np.ndarray, " batch"], epoch: int) -> Crops:
         """Return two crops for each recording, and a crop of another recording if the recipe mixes log-mels."""
