@@ -11,6 +11,7 @@ from mfcl.training import Interrupted, loop
 from mfcl.training.batch_schedule import Plan
 from mfcl.training.budget import Budget
 from mfcl.training.metrics import cautions, collapse
+from mfcl.training.optim import make_optimiser
 from mfcl.training.resume_state import NAME, PREVIOUS
 from mfcl.training.run_log import read_warnings
 from tests.small_run import few_are_enough, make_task, open_tiny, run_tiny, send_at, tiny, with_neighbours
@@ -82,6 +83,14 @@ def test_the_record_says_what_was_run_and_how_it_went(store, tmp_path):
         "train.log",
     ]
     assert json.loads((run / "environment.json").read_text())["precision"] == {"wave": "fp32", "mel": "fp32"}
+
+
+def test_a_run_that_ended_keeps_no_gradients_and_no_moments(store, tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr(loop, "make_optimiser", lambda *given: made.append(make_optimiser(*given)) or made[0])
+    task, _ = trained(store, tmp_path / "run", recipe=tiny(epochs=1))
+    assert all(weight.grad is None for weight in task.parameters())
+    assert not made[0].state
 
 
 def test_validation_sees_the_averaged_weights_in_evaluation_mode(store, tmp_path):

@@ -175,11 +175,12 @@ def tally(study: Study) -> list[str]:
     said = [one.text for place, one in enumerate(told) if place or one.verdict != "better"]  # but the headline's
     open_ = standing.not_shown(ours, study.summaries, differences)
     said += [one.sentence + (f" Not shown: {open_[one.rival]}" if one.rival in open_ else "") for one in counts]
+    brackets = "In brackets stands the 95 % interval of the paired difference."
     noisy = sum(one.question.condition == NOISE for one in ours)
     if noisy and study.noise:
         many = f"{counted(noisy, 'measure')} of them {'is' if noisy == 1 else 'are'}"
-        said.append(f"{many} in white noise, with which the pre-trained encoders were trained too.")
-    return [*said, "In brackets stands the 95 % interval of the paired difference."]
+        brackets = f"{many} in white noise, with which the pre-trained encoders were trained too. {brackets}"
+    return [*said, brackets]
 
 
 def _clearest(study: Study) -> list[standing.Told]:

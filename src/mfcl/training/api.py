@@ -18,6 +18,7 @@ from mfcl.core.files import replacing
 from mfcl.core.keywords import also_called
 from mfcl.core.limits import MOST_PER_CLASS
 from mfcl.core.machine import set_threads
+from mfcl.core.memory import give_back
 from mfcl.core.random import check_seed
 from mfcl.data.dataset import Data
 from mfcl.data.labels import known_classes
@@ -177,6 +178,7 @@ def pretrain(
         "loss": f"{result.loss:.3f} (chance {task.chance_loss:.3f})",
     }
     task.finish()
+    give_back()  # what chose the landmarks
     whitening = _whitening(model, task) if is_main() else {}
     save_checkpoint(model, recipe, out / "model", card=facts, whitening=whitening)  # most valuable first
     if is_main():

@@ -169,6 +169,9 @@ def fit(
         done.seconds, done.finished = watch.seconds(), True
         _save(journal, run, done, task, optimiser, None)
         barrier()
+        optimiser.zero_grad()  # gradients and moments are three times the weights, and nobody needs them now
+        optimiser.state.clear()
+        give_back()
         return FitResult(done.step, done.seconds, done.latest["loss"], done.latest)
 
 
