@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 
 from tests.small_explore import PER_PITCH, serving, write_collection, write_gallery
 
@@ -310,6 +312,52 @@ def test_a_dropped_file_finds_its_place(browser, address, tmp_path):
         own.page.wait_for_selector(".found .bad")
         assert "model of these embeddings is not known" in own.page.text_content(".found .bad")
         assert [text for text in own.wrong if "400" not in text] == []  # the browser itself tells of the status
+
+
+def test_what_the_microphone_hears_is_searched_as_wav(address, folder, tmp_path):
+    """The page's part alone: Chromium plays a file in place of a microphone, and what the server answers is given."""
+    rate, tone = 48_000, 1_000
+    wave = np.sin(2 * np.pi * tone * np.arange(rate) / rate)
+    soundfile.write(tmp_path / "heard.wav", 0.5 * wave, rate, subtype="PCM_16")
+    ears = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
+    sent: list[bytes] = []
+    near = {"clips": [1, 2], "distances": [0.1, 0.2]}
+
+    def answer(route: Any) -> None:
+        sent.append(route.request.post_data_buffer)
+        route.fulfill(json={"near": {"words": near, "voices": near}, "guess": None, "voice": None})
+
+    with playwright.sync_playwright() as running:
+        hearing = running.chromium.launch(
+            executable_path=CHROMIUM,
+            args=[*ARGUMENTS, *ears, f"--use-file-for-fake-audio-capture={tmp_path / 'heard.wav'}"],
+        )
+        with Page(hearing, address) as own:
+            own.page.route("**/api/search*", answer)
+            own.tab("search")
+            own.page.click("#microphone")
+            until(own.page, "document.querySelector('#microphone').textContent === 'Stop and search'")
+            own.page.wait_for_timeout(1500)
+            own.page.click("#microphone")
+            own.page.wait_for_selector(".found .near li")
+            assert own.page.text_content("#microphone") == "Record"
+            assert own.page.text_content(".found .name") == "microphone"
+            assert own.wrong == []
+        hearing.close()
+    samples, heard_rate = soundfile.read(io.BytesIO(sent[0]))
+    assert samples.ndim == 1
+    assert 0.5 < len(samples) / heard_rate < 10
+    loudest = np.abs(np.fft.rfft(samples)).argmax() * heard_rate / len(samples)
+    assert abs(loudest - tone) < 10
+
+
+def test_without_a_microphone_the_page_says_so(browser, address):
+    with Page(browser, address) as own:
+        own.tab("search")
+        own.page.click("#microphone")
+        until(own.page, "document.body.textContent.includes('No microphone: ')")
+        assert own.page.text_content("#microphone") == "Record"
+        assert own.wrong == []
 
 
 def test_a_clip_and_a_dropped_file_say_whose_voice_they_have(browser, tmp_path):
