@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mfcl.data.layouts import open_manifest
     from mfcl.data.manifest import Manifest, Recording
     from mfcl.data.scanning import scan
+    from mfcl.data.shards.writing import pack
     from mfcl.embedder import Embedder, load
     from mfcl.embedding_lists import embed
     from mfcl.embedding_parts import embed_parts
@@ -71,6 +72,7 @@ _MODULES = {
     "load_recipe": "recipe",
     "make_report": "report",
     "open_manifest": "data",
+    "pack": "data.shards.writing",
     "propagate": "labelling",
     "save_classifier": "labelling",
     "scan": "data.scanning",
@@ -113,6 +115,7 @@ __all__ = [
     "load_recipe",
     "make_report",
     "open_manifest",
+    "pack",
     "propagate",
     "save_classifier",
     "scan",

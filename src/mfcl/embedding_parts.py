@@ -1,8 +1,6 @@
 """Embed a list of recordings of any size in part files, which any number of processes and machines may share."""
 
-import hashlib
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -156,7 +154,7 @@ class _Work:
 
     def make(self, part: int, manifest: Manifest, bar: Any) -> bool:
         """Embed one part and write its file, or check the one that is there; return whether it was made."""
-        path, sizes = self.files.path(part), _sizes(manifest)
+        path, sizes = self.files.path(part), manifest.sizes_digest()
         if path.is_file():
             if self.files.read_receipt(part).get("sizes") != sizes:
                 raise MeasureError(
@@ -189,17 +187,6 @@ class _Work:
             "failures": [[name, text, kind] for kind, some in kinds for name, text in some],
             "versions": {"mfcl": mfcl.__version__, "torch": torch.__version__, "numpy": np.__version__},
         }
-
-
-def _sizes(manifest: Manifest) -> str:
-    """Return a digest of the sizes of the recordings' files in bytes; -1 for one that is not there."""
-    known: dict[str, int] = {}
-    for recording in manifest:
-        place = str(recording.path)
-        if place not in known:
-            known[place] = recording.path.stat().st_size if is_there(recording.path) else -1
-    sizes: Sequence[int] = [known[str(recording.path)] for recording in manifest]
-    return hashlib.sha256(repr(sizes).encode()).hexdigest()[:16]
 
 
 def _all_left_out(files: PartFiles) -> LeftOut:

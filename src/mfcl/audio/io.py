@@ -17,6 +17,7 @@ from jaxtyping import Float32
 from mfcl.audio.containers import Container, Stream, Window, look_at
 from mfcl.audio.quiet import quiet_decoder
 from mfcl.core.files import replacing
+from mfcl.core.spans import open_path, span_of
 from mfcl.errors import AudioError
 
 AUDIO_SUFFIXES = frozenset(
@@ -117,10 +118,10 @@ class AudioFile:
     def _opened(self, stream: Stream | None) -> _Decoder:
         self._handle.seek(0)
         with quiet_decoder(self._mpeg):
-            if stream is None:
+            if stream is None and isinstance(self._handle, io.FileIO):
                 # by file descriptor, so that file names in any encoding open; libsndfile must not close it
                 return _Decoder(self._handle.fileno(), closefd=False)
-            return _Decoder(Window(self._handle, stream))
+            return _Decoder(self._handle if stream is None else Window(self._handle, stream))
 
     def _read(
         self, decoder: _Decoder, most: int, digest: "hashlib._Hash | None"
@@ -146,16 +147,16 @@ def open_audio(path: Path, *, ignore_length: bool = False) -> Iterator[AudioFile
     """Open an audio file; its contents, not its name, decide the format.
 
     Args:
-        path: The file.
+        path: The file; in a pack it names a span of a tar (`mfcl.core.spans`).
         ignore_length: Decode a FLAC file to its end and ignore the number of samples in its header.
 
     Raises:
         AudioError: the file does not exist, may not be read, is a pipe or a device, or holds no audio.
     """
     try:
-        kind = _special(path.stat().st_mode)
+        kind = "" if span_of(path) else _special(path.stat().st_mode)
         # opening a named pipe would wait for a writer
-        handle = None if kind else path.open("rb", buffering=0)
+        handle = None if kind else open_path(path)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise AudioError(f"{path}: cannot be opened ({reason}); check the path") from error

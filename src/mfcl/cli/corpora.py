@@ -1,4 +1,4 @@
-"""The commands about corpora: demo, fetch, scan."""
+"""The commands about corpora: demo, fetch, scan, pack."""
 
 import argparse
 from typing import TYPE_CHECKING
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from mfcl.cli import options
 from mfcl.core.console import printable
 from mfcl.core.files import check_file_place, check_folder_place
+from mfcl.core.limits import MOST_MEGABYTES
 from mfcl.errors import MfclError
 
 if TYPE_CHECKING:
@@ -40,6 +41,40 @@ def add_commands(command: options.Command) -> None:
         "--above", type=float, metavar="DB", help="with --segment onsets: how far sound stands out of its band (6)"
     )
     options.quiet(scan)
+
+    packing = command("pack", _pack, "pack recordings into a few large tars, which training and WebDataset read")
+    packing.add_argument("data", type=options.path, help="a list, a corpus or a folder")
+    packing.add_argument("out", type=options.path, metavar="DIR", help="folder of the pack; a stopped one goes on")
+    packing.add_argument(
+        "--encoding", choices=("flac", "wav"), default="flac",
+        help="flac: samples of 16 or 24 bits as they are; wav: 16 bits, faster to read, twice the size",
+    )  # fmt: skip
+    packing.add_argument(
+        "--shard-megabytes",
+        type=options.number(1, MOST_MEGABYTES),
+        default=256,
+        metavar="N",
+        help="of a tar (256)",
+    )
+    packing.add_argument("--strict", action="store_true", help="stop at the first recording that cannot be read")
+    options.data_root(packing)
+    options.quiet(packing)
+
+
+def _pack(given: argparse.Namespace) -> None:
+    from mfcl.data.shards.writing import pack
+
+    made = pack(
+        given.data, given.out, encoding=given.encoding, shard_megabytes=given.shard_megabytes, strict=given.strict,
+        data_root=given.data_root, progress=not given.quiet,
+    )  # fmt: skip
+    rounded = (
+        f"; {made.rounded} were rounded to {'24' if given.encoding == 'flac' else '16'} bits" if made.rounded else ""
+    )
+    print(
+        f"{given.out}: {made.packed} of {made.items} recordings in {made.shards} shards, {made.bytes / 1e6:.1f} MB: "
+        f"{made.made} made, {made.shards - made.made} kept{rounded}"
+    )
 
 
 def _demo(given: argparse.Namespace) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from mfcl.core.spans import path_there
 from mfcl.errors import MfclError, advice
 
 OWN_TEMPORARY = re.compile(r"\..+\.\d+\.[0-9a-f]{8}\.tmp")
@@ -97,7 +98,7 @@ def check_folder_place(path: Path) -> None:
 
 
 def is_there(path: Path) -> bool:
-    """Tell whether anything is at a path; nothing is at one that the system cannot look up.
+    """Tell whether anything is at a path, or in the tar of a pack; nothing is at one that cannot be looked up.
 
     Unlike `Path.exists`, it raises nothing for a name that is too long or a folder that may not be entered.
 
@@ -105,7 +106,7 @@ def is_there(path: Path) -> bool:
         >>> is_there(Path("/")), is_there(Path("/" + 5000 * "x"))
         (True, False)
     """
-    return os.path.exists(path)  # noqa: PTH110
+    return path_there(path)
 
 
 def is_stream(path: Path) -> bool:

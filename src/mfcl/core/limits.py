@@ -10,3 +10,5 @@ MOST_SEEDS = 1000
 """Repetitions of a study, each with its own seed."""
 MOST_PARTS = 1_000_000
 """Part files of embeddings."""
+MOST_MEGABYTES = 8192
+"""Megabytes of a shard of a pack."""

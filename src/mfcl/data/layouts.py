@@ -13,6 +13,7 @@ from mfcl.audio import AUDIO_SUFFIXES
 from mfcl.core.files import is_there
 from mfcl.data.manifest import Manifest, Recording, readable
 from mfcl.data.manifest_csv import read_manifest
+from mfcl.data.shards.receipt import complete_index, is_pack
 from mfcl.errors import ManifestError
 
 AUDIOMNIST = re.compile(
@@ -33,6 +34,7 @@ def open_manifest(path: Path | str, *, data_root: Path | None = None) -> Manifes
 
     - A `.csv` or `.tsv` file, a text file with tabs, or a folder with a `manifest.csv`: that manifest, in its own
       order.
+    - A pack (`mfcl pack`): the recordings in its tars.
     - A folder whose audio files all have AudioMNIST's layout, `data/<speaker>/<digit>_<speaker>_<take>.wav` or `.flac`
       with numbers for all three: labels `speaker`, `digit`, `take`, and the facts about speakers in
       `audioMNIST_meta.txt`.
@@ -59,6 +61,9 @@ def open_manifest(path: Path | str, *, data_root: Path | None = None) -> Manifes
         if root.suffix.lower() in AUDIO_SUFFIXES:
             return Manifest((Recording(readable(root.name), root),), root.parent, "one file")
         raise ManifestError(f"{given}: neither a CSV nor an audio file ({', '.join(sorted(AUDIO_SUFFIXES))}); give one")
+    if is_pack(root):
+        found = read_manifest(complete_index(given), data_root=data_root)
+        return replace(found, layout=f"a pack of {len(found)} recordings")
     if (root / "manifest.csv").is_file():
         return _listed(read_manifest(given / "manifest.csv", data_root=data_root), root)
     names = _audio_names(root)

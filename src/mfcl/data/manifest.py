@@ -13,7 +13,8 @@ import numpy as np
 from jaxtyping import Bool, Integer, Shaped
 
 from mfcl.core.files import is_there
-from mfcl.errors import ManifestError, one_of
+from mfcl.core.spans import open_path, path_status
+from mfcl.errors import AudioError, ManifestError, one_of
 
 SPLITS = ("train", "valid", "test")
 """Names of the splits."""
@@ -142,11 +143,20 @@ class Manifest:
             place = str(recording.path)  # a faster key than a path
             if place not in found:
                 with contextlib.suppress(OSError, ValueError):
-                    status = recording.path.stat()
-                    found[place] = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+                    found[place] = path_status(recording.path)
             line = (recording.id, recording.start, recording.end, found.get(place))
             digest.update(repr(line).encode("utf-8", "backslashreplace"))
         return digest.hexdigest()[:32]
+
+    def sizes_digest(self) -> str:
+        """Return a digest of the sizes of the recordings' files in bytes; -1 for one that is not there."""
+        known: dict[str, int] = {}
+        for recording in self.recordings:
+            place = str(recording.path)
+            if place not in known:
+                known[place] = path_status(recording.path)[0] if is_there(recording.path) else -1
+        sizes = [known[str(recording.path)] for recording in self.recordings]
+        return hashlib.sha256(repr(sizes).encode()).hexdigest()[:16]
 
     def fingerprint(self) -> str:
         """Return a hash (16 hexadecimal digits) of ids, segments, labels, splits and audio, but not of paths.
@@ -166,7 +176,7 @@ class Manifest:
 
     def fingerprint_of_sizes(self) -> str:
         """Return the fingerprint of version 0.1, in which the audio counts only by its file's size."""
-        return self._fingerprint(lambda recording: recording.path.stat().st_size if is_there(recording.path) else -1)
+        return self._fingerprint(lambda recording: path_status(recording.path)[0] if is_there(recording.path) else -1)
 
     def fingerprint_like(self, known: object, written: float) -> str:
         """Return the fingerprint; that of version 0.1 if `known` equals it and no file is newer than `written`.
@@ -176,7 +186,7 @@ class Manifest:
             written: When `known` was saved, in seconds since the epoch.
         """
         if known == self.fingerprint_of_sizes():
-            changed = (recording.path.stat().st_mtime for recording in self if is_there(recording.path))
+            changed = (path_status(recording.path)[1] / 1e9 for recording in self if is_there(recording.path))
             if max(changed, default=0.0) <= written:
                 return str(known)
         return self.fingerprint()
@@ -192,9 +202,12 @@ class Manifest:
 
 def _file_digest(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
+        digest = hashlib.sha256()
+        with open_path(path) as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+        return digest.hexdigest()
+    except (OSError, AudioError):
         return ""
 
 

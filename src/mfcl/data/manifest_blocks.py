@@ -14,6 +14,7 @@ from mfcl.core.files import is_there
 from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest import Manifest, Recording
 from mfcl.data.manifest_csv import no_file_of, opened_rows
+from mfcl.data.shards.receipt import complete_index, is_pack
 from mfcl.errors import ManifestError
 
 STREAMED = (".csv", ".tsv")
@@ -31,6 +32,7 @@ class ListedParts:
         digest: Hash of ids, segments, labels and splits, in their order; paths and sound do not count.
         label_names: Names of all labels, the same for all parts.
         notes: Warnings about how it was read.
+        loose: Id of the first segment of a file that has no split; an empty string if there is none.
     """
 
     source: Path | Manifest
@@ -39,10 +41,30 @@ class ListedParts:
     digest: str
     label_names: tuple[str, ...]
     notes: tuple[str, ...]
+    loose: str = ""
 
     def limits(self, part: int, of: int) -> tuple[int, int]:
         """Return the number of a part's first recording, and of the one after its last."""
         return self.count * part // of, self.count * (part + 1) // of
+
+    def rows(self, first: int) -> Iterator[Recording]:
+        """Yield the recordings from number `first` on.
+
+        Raises:
+            ManifestError: the CSV changed since it was opened.
+        """
+        if isinstance(self.source, Manifest):
+            yield from self.source.recordings[first:]
+            return
+        count = 0
+        for recording in _recordings(self.source, [(first, self.count)]):
+            yield recording
+            count += 1
+        if count < self.count - first:
+            raise self._shorter()
+
+    def _shorter(self) -> ManifestError:
+        return ManifestError(f"{self.source}: it became shorter while it was read; run the same command again")
 
     def parts(self, chosen: Iterable[int], of: int) -> Iterator[tuple[int, Manifest]]:
         """Yield some parts with their numbers, in ascending order.
@@ -61,7 +83,7 @@ class ListedParts:
             first, end = self.limits(part, of)
             some = tuple(itertools.islice(rows, end - first))
             if len(some) < end - first:
-                raise ManifestError(f"{self.source}: it became shorter while it was read; run the same command again")
+                raise self._shorter()
             yield part, Manifest(some, self.root)
 
 
@@ -75,6 +97,8 @@ def list_parts(data: str | Path | Manifest, *, data_root: Path | None = None) ->
     Raises:
         ManifestError: see `open_manifest`.
     """
+    if isinstance(data, str | Path) and is_pack(Path(data)):
+        data = complete_index(Path(data))
     streamed = isinstance(data, str | Path) and Path(data).suffix.lower() in STREAMED and Path(data).is_file()
     if streamed and data_root is None:
         return _surveyed(Path(str(data)))
@@ -83,8 +107,9 @@ def list_parts(data: str | Path | Manifest, *, data_root: Path | None = None) ->
     for recording in manifest:
         seen.add(recording)
     return ListedParts(
-        manifest, manifest.root, len(manifest), seen.digest.hexdigest()[:32], tuple(seen.labels), manifest.notes
-    )
+        manifest, manifest.root, len(manifest), seen.digest.hexdigest()[:32], tuple(seen.labels), manifest.notes,
+        seen.loose,
+    )  # fmt: skip
 
 
 class _Survey:
@@ -92,6 +117,7 @@ class _Survey:
 
     def __init__(self) -> None:
         self.digest, self.labels, self.ids, self.found = hashlib.sha256(), dict[str, None](), array("q"), False
+        self.loose = ""
 
     def add(self, recording: Recording) -> None:
         labels = sorted(recording.labels.items())
@@ -101,6 +127,8 @@ class _Survey:
         name = hashlib.blake2b(recording.id.encode("utf-8", "backslashreplace"), digest_size=8).digest()
         self.ids.append(int.from_bytes(name, "little", signed=True))
         self.found = self.found or is_there(recording.path)
+        if recording.split is None and not (recording.start is None and recording.end is None):
+            self.loose = self.loose or recording.id
 
     def twice(self) -> int | None:
         """Return the number of a recording whose id another one before has, or None."""
@@ -132,8 +160,9 @@ def _surveyed(csv_path: Path) -> ListedParts:
             f"{csv_path}: several recordings have the id {name!r}; give each a unique one in the column `id`"
         )
     return ListedParts(
-        csv_path, table.root, len(seen.ids), seen.digest.hexdigest()[:32], tuple(seen.labels), table.notes()
-    )
+        csv_path, table.root, len(seen.ids), seen.digest.hexdigest()[:32], tuple(seen.labels), table.notes(),
+        seen.loose,
+    )  # fmt: skip
 
 
 def _recordings(csv_path: Path, ranges: list[tuple[int, int]]) -> Iterator[Recording]:

@@ -115,7 +115,7 @@ def manifest_bytes(manifest: Manifest, csv_path: Path, *, relative: bool = False
     root = Path(os.path.abspath(csv_path)).parent  # noqa: PTH100
     rows = [_written_row(recording, root, relative) for recording in manifest]
     used = [name for name in RESERVED if any(row[name] for row in rows)]
-    _check_labels([*used, *manifest.label_names], manifest.label_names, csv_path)
+    check_labels([*used, *manifest.label_names], manifest.label_names, csv_path)
     lines = [[*used, *manifest.label_names]]
     for row, recording in zip(rows, manifest, strict=True):
         lines.append([row[name] for name in used] + [recording.label(name) for name in manifest.label_names])
@@ -133,7 +133,7 @@ def manifest_bytes(manifest: Manifest, csv_path: Path, *, relative: bool = False
         raise ManifestError(f"{csv_path}: a path or a label is not UTF-8 ({around!a}); rename it") from error
 
 
-def _check_labels(header: Sequence[str], labels: Sequence[str], csv_path: Path) -> None:
+def check_labels(header: Sequence[str], labels: Sequence[str], csv_path: Path) -> None:
     """Raise an error if a label would be read back as another column."""
     for name in labels:
         if name in RESERVED or name != name.strip() or not name:

@@ -11,6 +11,7 @@ from mfcl.core.files import cache_folder
 from mfcl.data.manifest import Manifest
 from mfcl.data.store.build import build_store, decode, locked
 from mfcl.data.store.clips import Store, load
+from mfcl.data.store.packed import is_packed, load_packed, measure
 from mfcl.errors import AudioError, StoreError
 
 __all__ = ["Store", "decode", "open_store"]
@@ -33,6 +34,9 @@ def open_store(
     A store is identified by its files (ids, sizes and times of change) and settings; if one changes, a new store is
     built. Two processes that need the same store build it once. A killed build leaves nothing that is used.
 
+    Recordings of a pack are not copied: they are decoded when they are asked for, with the same result, and the latest
+    are kept in memory (`mfcl.data.store.packed`), unless one is longer than some minutes.
+
     Args:
         manifest: The recordings; those that cannot be decoded are left out and listed in `failures`.
         preparation: How to prepare each recording.
@@ -46,7 +50,13 @@ def open_store(
         AudioError: nothing could be decoded; or, if strict, the first recording that could not.
         StoreError: the cache cannot be written, such as on a full disk.
     """
-    place = cache_folder(cache) / "store" / manifest.files_key((VERSION, preparation, dtype))
+    folder = cache_folder(cache) / "store"
+    if dtype == "int16" and is_packed(manifest):
+        place = folder / manifest.files_key((VERSION, preparation, dtype, "packed"))
+        packed = _open_packed(place, manifest, preparation, workers=workers, progress=progress, strict=strict)
+        if packed is not None:
+            return packed
+    place = folder / manifest.files_key((VERSION, preparation, dtype))
     reload = partial(load, place, manifest, preparation.sample_rate, dtype)
     store = reload()
     if store is None:
@@ -57,6 +67,23 @@ def open_store(
     if store is None:
         raise StoreError(f"{place}: the new store cannot be read; delete it and start again")
     if strict and store.failures:
+        raise AudioError(f"{store.failures[0][0]}: {store.failures[0][1]}")
+    return store
+
+
+def _open_packed(
+    place: Path, manifest: Manifest, preparation: Preparation, *, workers: int | None, progress: bool, strict: bool
+) -> Store | None:
+    """Return a store that decodes a pack's recordings when they are asked for; None if one is too long for that."""
+    store = load_packed(place, manifest, preparation)
+    if store is None:
+        with _writing(place), locked(place):
+            store = load_packed(place, manifest, preparation)
+            if store is None:  # no other process has read them meanwhile
+                if not measure(place, manifest, preparation, workers=workers, shown=progress, strict=strict):
+                    return None
+                store = load_packed(place, manifest, preparation)
+    if store is not None and strict and store.failures:
         raise AudioError(f"{store.failures[0][0]}: {store.failures[0][1]}")
     return store
 

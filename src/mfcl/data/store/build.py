@@ -32,21 +32,22 @@ def decode(recording: Recording, preparation: Preparation) -> Sound:
     return read_prepared(recording.path, preparation, start=recording.start, end=recording.end)[0]
 
 
-def _decoded(recording: Recording, preparation: Preparation, dtype: str) -> "_Clip | AudioError":
+def decoded(recording: Recording, preparation: Preparation, dtype: str) -> "Clip | AudioError":
+    """Return a recording as it is stored, or the reason why it cannot be used."""
     try:
         sound = decode(recording, preparation)
     except AudioError as error:
         return error
     if isinstance(sound, LongSound):
-        return _Clip(len(sound), step_16_bit(sound.peak), sound)
+        return Clip(len(sound), step_16_bit(sound.peak), sound)
     if dtype == "float32":
-        return _Clip(len(sound), np.float32(1), sound)
+        return Clip(len(sound), np.float32(1), sound)
     step = step_16_bit(float(np.abs(sound).max()))
-    return _Clip(len(sound), step, to_16_bit(sound, step))
+    return Clip(len(sound), step, to_16_bit(sound, step))
 
 
 @dataclass(frozen=True, eq=False)
-class _Clip:
+class Clip:
     """A recording to write: its samples as stored, or a `LongSound` that is still to be decoded."""
 
     length: int
@@ -91,7 +92,7 @@ def build_store(
     _sweep(place)
     temporary = place.with_name(f".{place.name}.tmp")
     temporary.mkdir()
-    function = partial(_decoded, preparation=preparation, dtype=dtype)
+    function = partial(decoded, preparation=preparation, dtype=dtype)
     results = in_parallel(function, manifest.recordings, workers=workers, what="Decoding", shown=shown)
     try:
         with contextlib.closing(results):
@@ -108,7 +109,7 @@ def build_store(
 
 
 def _write_clips(
-    path: Path, manifest: Manifest, results: Iterator[_Clip | AudioError], dtype: str, strict: bool
+    path: Path, manifest: Manifest, results: Iterator[Clip | AudioError], dtype: str, strict: bool
 ) -> dict[str, Any]:
     """Write the samples of all recordings one after another; return the arrays of the index."""
     lengths, scales, kept, failures = [], [], [], []

@@ -4,6 +4,7 @@ import mmap
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, Int16, Int64
@@ -15,6 +16,25 @@ LONG = 1 << 22
 AROUND = 1 << 22
 """Bytes on either side of a read that the system may have loaded with it (read-ahead)."""
 Samples = Int16[np.ndarray, " samples"] | Float32[np.ndarray, " samples"]
+
+
+@runtime_checkable
+class LazySamples(Protocol):
+    """Samples of all recordings, one after another, that are decoded when a piece of them is asked for."""
+
+    @property
+    def dtype(self) -> "np.dtype[np.int16]":
+        """Return the type of a sample."""
+
+    @property
+    def itemsize(self) -> int:
+        """Return the bytes of a sample."""
+
+    def __getitem__(self, piece: slice) -> Int16[np.ndarray, " piece"]:
+        """Return consecutive samples."""
+
+    def ready(self, firsts: Int64[np.ndarray, " batch"]) -> None:
+        """Decode at once, in threads, the recordings in which these samples lie."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +49,7 @@ class Store:
     """Hz."""
     failures: tuple[tuple[str, str], ...]
     """Id and reason of recordings that could not be decoded."""
-    samples: Samples
+    samples: Samples | LazySamples
     """Samples of all recordings, one after another."""
     scales: Float32[np.ndarray, " items"]
     """Factor of each recording's samples; quiet recordings thus keep the full 16-bit resolution."""
@@ -63,7 +83,7 @@ class Store:
 
         Pages of a memory-mapped file otherwise stay in this process's memory, for a day of audio all of it.
         """
-        mapped, size = getattr(self.samples.base, "obj", None), self.samples.itemsize
+        mapped, size = getattr(getattr(self.samples, "base", None), "obj", None), self.samples.itemsize
         if isinstance(mapped, mmap.mmap) and hasattr(mapped, "madvise"):
             begin = max(first * size - AROUND, 0) // mmap.PAGESIZE * mmap.PAGESIZE
             mapped.madvise(mmap.MADV_DONTNEED, begin, min(last * size + AROUND, len(mapped)) - begin)
@@ -83,6 +103,8 @@ class Store:
             raise IndexError("a segment reaches beyond its recording")
         rows = np.zeros((len(indices), int(counts.max(initial=0))), dtype=np.float32)
         firsts = self.offsets[indices] + starts
+        if isinstance(self.samples, LazySamples):
+            self.samples.ready(firsts)
         # copying contiguous rows is faster than indexing every sample
         for row, first, count, index in zip(rows, firsts.tolist(), counts.tolist(), indices.tolist(), strict=True):
             row[:count] = self.samples[first : first + count]

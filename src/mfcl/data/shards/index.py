@@ -1,0 +1,35 @@
+"""Write the index of a pack: a manifest, whose paths name spans of tars."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mfcl.core.files import replacing
+from mfcl.core.spans import Span
+from mfcl.data.manifest import Recording
+from mfcl.data.manifest_blocks import ListedParts
+from mfcl.data.shards.receipt import AGAIN, INDEX, Shard, tar_path
+from mfcl.errors import ManifestError
+
+
+def write_index(folder: Path, listed: ListedParts, shards: Sequence[Shard]) -> None:
+    """Write the manifest of the packed recordings, in the list's order."""
+    names = listed.label_names
+    with replacing(folder / INDEX) as temporary, temporary.open("w", newline="", encoding="utf-8") as out:
+        table = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        table.writerow(["path", "id", "split", *names])
+        for recording, span in _packed(folder, listed, shards):
+            place = span.path.relative_to(folder).as_posix()
+            labels = (recording.label(name) for name in names)
+            table.writerow([place, recording.id, recording.split or "", *labels])
+
+
+def _packed(folder: Path, listed: ListedParts, shards: Sequence[Shard]) -> Iterator[tuple[Recording, Span]]:
+    """Yield the recordings that were packed, each with its place."""
+    rows = enumerate(listed.rows(0))
+    for shard in shards:
+        for number, offset, size, name, *_ in shard.members:
+            recording = next((one for at, one in rows if at == number), None)
+            if recording is None:
+                raise ManifestError(f"{listed.root}: the list changed while it was packed; {AGAIN} into a new folder")
+            yield recording, Span(tar_path(folder, shard.number), offset, size, name)
