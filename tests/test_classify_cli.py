@@ -72,6 +72,17 @@ def test_a_folder_becomes_a_csv_of_classes(desk, tmp_path, capsys):
     assert "48 rows" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("options", [[], ["--window", "0.2"]])
+def test_a_file_that_is_no_sound_is_one_line(options, desk, tmp_path, capsys):
+    (tmp_path / "text.wav").write_text("no sound")
+    capsys.readouterr()
+    assert cli.main(["classify", str(desk / "made"), str(tmp_path / "text.wav"), *options]) == 2
+    said = capsys.readouterr()
+    (line,) = said.err.splitlines()
+    assert line.startswith(f"mfcl: {tmp_path / 'text.wav'}: not a readable audio file")
+    assert said.out == ""
+
+
 def test_embeddings_and_recordings_have_one_answer(desk, tmp_path):
     run("classify", desk / "made", desk / "corpus", "--out", tmp_path / "sound.csv")
     run("classify", desk / "made", desk / "e.npz", "--out", tmp_path / "vectors.csv")

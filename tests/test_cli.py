@@ -81,6 +81,19 @@ def test_words_off_the_list_are_one_line(capsys: pytest.CaptureFixture[str]) -> 
         assert len(capsys.readouterr().err.strip().splitlines()) == 1
 
 
+@pytest.mark.parametrize("command", ["scan", "classify", "voices list", "voices", "label"])
+def test_an_unknown_option_names_the_help_that_lists_the_others(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = {"scan": ["x"], "classify": ["x", "y"], "voices list": ["x"]}.get(command, [])
+    with pytest.raises(SystemExit, match="2"):
+        cli.main([*command.split(), *given, "--bogus"])
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    known = command != "label"  # not a command
+    assert line.endswith(f"see mfcl {command} --help" if known else "see mfcl --help")
+    assert ("--bogus" in line) == bool(given)
+
+
 @pytest.mark.parametrize("command", ["scan", "train", "study"])
 def test_a_missing_path_and_an_empty_folder(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = [] if command == "scan" else ["--out", tmp_path / "out"]
@@ -139,6 +152,37 @@ def test_strict_scan_fails_on_the_first_problem_and_a_plain_one_names_it(
     assert "1_02_9.wav" in capsys.readouterr().out
     assert "1_02_9.wav" not in (tmp_path / "good.csv").read_text()
     assert "1_02_9.wav" in refused(capsys, "scan", data, "--quiet", "--strict")
+
+
+@pytest.mark.parametrize("options", [[], ["--out", "list.csv"], ["--all"]])
+def test_a_folder_in_which_nothing_is_sound_is_one_line_after_the_tables(
+    options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    for name in ("a.wav", "b.flac"):
+        (tmp_path / "in" / name).write_text("no sound")
+    assert cli.main(["scan", "in", "--quiet", *options]) == 2
+    said = capsys.readouterr()
+    assert "2 (0 usable)" in said.out
+    assert "b.flac" in said.out
+    (line,) = said.err.splitlines()
+    assert "none of 2 recordings can be used (unreadable: 2; the first: a.wav" in line
+    assert "repair the files" in line
+    assert not (tmp_path / "list.csv").exists()
+
+
+@pytest.mark.parametrize("command", ["train", "study"])
+def test_training_on_nothing_that_is_sound_is_one_line(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.wav", "b.flac"):
+        (tmp_path / name).write_text("no sound")
+    capsys.readouterr()
+    assert cli.main([command, str(tmp_path), "--out", str(tmp_path / "out"), "--quiet"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "none of 2 recordings can be used" in line
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("option", ["--only", "--skip"])
@@ -340,7 +384,9 @@ def test_names_that_the_terminal_cannot_show_are_shown_in_some_way(environment: 
     folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/corp\xffus"))
     data.rename(folder)
     done = run(f"scan {tmp_path}/corp*us --quiet", **environment)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "name not UTF-8: 12; the first" in line  # that of the folder is in the name of every file
     assert "schw" in done.stdout
     done = run(f"scan {tmp_path}/corp*us --quiet --out {tmp_path}/list.csv", **environment)
     assert "Traceback" not in done.stderr

@@ -5,6 +5,7 @@ import re
 import sys
 
 import pytest
+import tqdm.std
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -211,6 +212,38 @@ def test_in_a_log_progress_is_plain_lines_without_carriage_returns(monkeypatch):
     lines = said.splitlines()
     assert all(re.fullmatch(r"embed: \d of 3 clip, .*, .* left", line) for line in lines), lines
     assert "embed: 3 of 3 clip" in lines[-1]
+
+
+def test_the_rate_in_a_log_is_that_since_the_update_before(monkeypatch):
+    screen = watched(monkeypatch, live=False)
+    now = [0.0]
+    monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(tqdm.std, "time", lambda: now[0])
+    with progress(total=6100, what="embed", unit="clip") as bar:
+        for _ in range(6000):  # a hundred clips a second, for a minute
+            now[0] += 0.01
+            bar.update()
+        for _ in range(3):  # then one of two minutes
+            now[0] += 120.0
+            bar.update()
+    lines = screen.getvalue().splitlines()
+    assert re.fullmatch(r"embed: (2999|300\d) of 6100 clip, (99\.\d\d|100\.0\d)clip/s, 00:3\d left", lines[1]), lines
+    assert [line.partition(", ")[2] for line in lines if line.startswith(("embed: 6002", "embed: 6003"))] == [
+        *("120.00s/clip, 3:16:00 left", "120.00s/clip, 3:14:00 left"),
+    ]
+
+
+def test_a_slow_item_after_fast_ones_is_said_when_it_is_done(monkeypatch):
+    screen = watched(monkeypatch, live=False)
+    now = [0.0]
+    monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(tqdm.std, "time", lambda: now[0])
+    bar = iter(progress(range(102), what="embed", unit="clip"))
+    for place in range(102):
+        next(bar)
+        now[0] += 0.5 if place < 100 else 31.0
+    assert list(bar) == []
+    assert screen.getvalue().splitlines()[-1].startswith("embed: 102 of 102 clip, 31.0")
 
 
 def test_on_a_terminal_a_bar_is_gone_when_its_work_is_done(monkeypatch):

@@ -94,6 +94,21 @@ def test_bad_files_are_left_out_and_named(run: Path, tmp_path: Path, capsys: pyt
         mfcl.embed(run, data, strict=True, progress=False)
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_nothing_that_can_be_read_is_said_once_and_written_down(
+    count: int, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in").mkdir()
+    for place in range(count):
+        (tmp_path / "in" / f"{place}.wav").write_text("no sound")
+    said = "^[^;]*0.wav: not a readable audio file" if count == 1 else "none of 3 recordings could be read; the first"
+    with pytest.raises(AudioError, match=said):
+        mfcl.embed(run, tmp_path / "in", failures=tmp_path / "failures.csv", progress=False)
+    assert capsys.readouterr().err == ""
+    with (tmp_path / "failures.csv").open() as file:
+        assert [row["kind"] for row in csv.DictReader(file)] == ["failure"] * count
+
+
 def test_files_with_something_wrong_are_embedded_counted_and_written_down(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -232,7 +232,12 @@ def test_nothing_usable_is_an_error_only_when_it_is_asked_for(tmp_path):
     (tmp_path / "a.wav").write_text("x")
     report = scan(Manifest((Recording("a", Path(tmp_path / "a.wav")),), tmp_path), progress=False)
     assert "1 (0 usable)" in report.table()
-    with pytest.raises(ManifestError, match="no recording is left"):
+    with pytest.raises(ManifestError, match=r"a, the only recording, cannot be used \(unreadable: .*repair"):
+        _ = report.usable
+    (tmp_path / "b.wav").write_text("x")
+    write(tmp_path, "c.wav", 0 * noise())
+    report = scan(open_manifest(tmp_path), progress=False)
+    with pytest.raises(ManifestError, match=r"none of 3 recordings can be used \(unreadable: 2, silent: 1; the first"):
         _ = report.usable
 
 

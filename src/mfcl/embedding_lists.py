@@ -77,10 +77,9 @@ def embed(
     left_out = LeftOut(strict)
     with progress_bar(total=len(manifest), what="embedding", unit="clips", shown=progress) as bar:
         found = embed_recordings(loaded, manifest, left_out, asked, bar=bar)
-    left_out.write(None if failures is None else Path(failures))
+    left_out.write(None if failures is None else Path(failures), said=len(found) > 0)
     if not len(found):
-        first = left_out.reasons[0][1] if left_out.reasons else "none"
-        raise AudioError(f"{manifest.root}: no recording could be read; the first: {first}")
+        raise left_out.none_read(manifest.root)
     return found
 
 

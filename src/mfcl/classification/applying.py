@@ -13,7 +13,7 @@ from mfcl.data.decoding import LeftOut, Piece, recording_windows, whole_recordin
 from mfcl.data.manifest import Manifest
 from mfcl.embedder import Embedder
 from mfcl.embeddings.table import Embeddings
-from mfcl.errors import AudioError, MeasureError, MfclError
+from mfcl.errors import MeasureError
 from mfcl.labelling import LabelClassifier, Predictions
 from mfcl.labelling.classifier_file import load_classifier
 from mfcl.models.inference import Listed, embed_clips, part_bounds
@@ -73,10 +73,10 @@ def classify(
     for pieces in whole_recordings(manifest, hearing.model.recipe.preparation, skipped):
         some.append(hearing(pieces))
         places += [piece.recording for piece in pieces]
+    if not some:
+        raise skipped.none_read(manifest.root)
     if left_out is None:
         skipped.write(None)
-    if not some:
-        raise _none_read(manifest, skipped)
     chosen = np.array(places, dtype=np.int64)
     return Answers(manifest.ids[chosen], _paths(manifest)[chosen], _joined(some))
 
@@ -155,10 +155,10 @@ def classify_windows(
             own, current = np.flatnonzero(owners == place), place
             some = [pieces[one] for one in own.tolist()]
             waiting.append((_some(found, own), [(one.start, one.start + len(one.samples) / rate) for one in some]))
+    if not waiting:
+        raise skipped.none_read(manifest.root)
     if left_out is None:
         skipped.write(None)
-    if not waiting:
-        raise _none_read(manifest, skipped)
     yield collected()
 
 
@@ -210,8 +210,3 @@ def _seconds(table: Embeddings, name: str) -> Float64[np.ndarray, " items"] | No
 
 def _paths(manifest: Manifest) -> Shaped[np.ndarray, " items"]:
     return np.array([str(recording.path) for recording in manifest])
-
-
-def _none_read(manifest: Manifest, left_out: LeftOut) -> MfclError:
-    first = left_out.reasons[0][1] if left_out.reasons else "none"
-    return AudioError(f"{manifest.root}: no recording could be read; the first: {first}")

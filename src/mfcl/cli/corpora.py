@@ -159,6 +159,7 @@ def _scan(given: argparse.Namespace) -> None:
     if report.failures and given.strict:
         name, reason = report.failures[0]
         raise MfclError(f"{name}: {reason}; {len(report.failures)} recordings cannot be used")
+    usable = report.usable  # an error if there is none: after the tables, which say what is wrong with each
     if given.out:
-        write_manifest(report.usable, given.out)
-        print(f"\n{given.out}: {len(report.usable)} usable recordings of {len(report.entries)}")
+        write_manifest(usable, given.out)
+        print(f"\n{given.out}: {len(usable)} usable recordings of {len(report.entries)}")

@@ -19,6 +19,13 @@ class OneLineParser(argparse.ArgumentParser):
         """Print what is wrong and exit with 2."""
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuse unknown options here: a sub-command would hand them to the parser above, whose help lacks its own."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
+
 
 def number(low: int, high: int) -> Callable[[str], int]:
     """Return a reader of whole numbers within bounds for the parser."""

@@ -83,7 +83,7 @@ def progress(
     """
     live = terminal()
     within = live and shown and StepsBar.open is not None
-    kind: type[tqdm[Any]] = _Within if within else tqdm
+    kind: type[tqdm[Any]] = _Within if within else tqdm if live else _Logged
     return kind(
         items,
         total=total,
@@ -95,6 +95,7 @@ def progress(
         dynamic_ncols=live,
         mininterval=0.2 if live else LOG_SECONDS,
         maxinterval=1.0 if live else LOG_SECONDS,
+        miniters=None if live else 1,  # a number that adapts to fast items makes the lines of slow ones late
         leave=False,
         file=None if live else cast(TextIO, _PlainLines()),
         bar_format=WITHIN if within else None if live else PLAIN,
@@ -121,6 +122,31 @@ class _Within(tqdm):  # type: ignore[type-arg]
 
     def clear(self, nolock: bool = False) -> None:
         """Do nothing: it has no line of its own."""
+
+
+class _Logged(tqdm):  # type: ignore[type-arg]
+    """A bar of a log file: its rate is that since the update before, whether or not that one was printed.
+
+    `tqdm` shows a mean over updates in which one slow item counts for little after many fast ones.
+    """
+
+    _mark: tuple[float, float] | None = None
+    _rate: float | None = None
+
+    def display(self, msg: str | None = None, pos: int | None = None) -> bool:  # type: ignore[override]
+        """Print the text, or `msg`, with the rate since the last update that was `LOG_SECONDS` ago."""
+        done, now = float(self.n), time.monotonic()
+        if self._mark is None:
+            self._mark = (done, now)
+        passed = now - self._mark[1]
+        if passed > 0 and passed >= LOG_SECONDS:
+            self._rate, self._mark = (done - self._mark[0]) / passed, (done, now)
+        return bool(super().display(msg, pos))
+
+    @property
+    def format_dict(self) -> Any:
+        """What the text is made of."""
+        return {**super().format_dict, "rate": self._rate}
 
 
 class StepsBar:

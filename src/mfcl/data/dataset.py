@@ -92,16 +92,16 @@ def open_data(
     label = _named(manifest, label, LABEL_NAMES)
     speaker = _named(manifest, speaker, SPEAKER_NAMES)
     report = path if isinstance(path, ScanReport) else scan_once(manifest, cache=cache, progress=progress)
-    if report.failures:
+    if report.failures and strict:
         name, reason = report.failures[0]
-        if strict:
-            raise ManifestError(f"{name}: {reason}; repair or remove it, or set strict to false")
+        raise ManifestError(f"{name}: {reason}; repair or remove it, or set strict to false")
+    usable = report.usable
+    if report.failures:
         print(f"{len(report.failures)} of {len(manifest)} recordings cannot be used and are left out:", file=sys.stderr)  # noqa: T201
         for name, reason in report.failures[:NAMED]:
             print(f"  {printable(name)}: {printable(reason)}", file=sys.stderr)  # noqa: T201
         if len(report.failures) > NAMED:
             print(f"  ... and {len(report.failures) - NAMED} more; mfcl scan --all lists every one", file=sys.stderr)  # noqa: T201
-    usable = report.usable
     protocol = _protocol(usable, protocol, split_by, speaker)
     by = None if split_by == "none" else split_by or speaker
     with_splits = split(usable, protocol, seed=seed, label=by, speaker=speaker or "speaker", digit=label or "digit")

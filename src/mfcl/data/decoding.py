@@ -14,7 +14,7 @@ from mfcl.core.console import printable
 from mfcl.core.files import replacing
 from mfcl.core.parallel import in_parallel
 from mfcl.data.manifest import Manifest, Recording
-from mfcl.errors import MfclError
+from mfcl.errors import AudioError, MfclError
 
 FEW_LONG = 8
 """Most long recordings in a batch: each keeps a file open."""
@@ -51,19 +51,34 @@ class LeftOut:
             raise error
         self.reasons.append((recording.id, str(error)))
 
-    def write(self, path: Path | None) -> None:
+    def none_read(self, root: Path) -> AudioError:
+        """Return the error to raise when no recording could be read, in place of what `write` would print.
+
+        Args:
+            root: The manifest's folder.
+        """
+        if len(self.reasons) == 1:
+            return AudioError(self.reasons[0][1])
+        first = f"; the first: {self.reasons[0][1]}" if self.reasons else ""
+        return AudioError(f"{root}: none of {len(self.reasons)} recordings could be read{first}")
+
+    def write(self, path: Path | None, *, said: bool = True) -> None:
         """Print how many there are and write them as CSV with columns `id`, `reason` and `kind`.
 
         The kind is `failure` or `notice`. If there are none, a file of an earlier call is removed.
+
+        Args:
+            path: The CSV file; None writes none.
+            said: Print them.
         """
         if not self.reasons and not self.notices:
             if path is not None:
                 path.unlink(missing_ok=True)
             return
         where = "" if path is None else f"; all of them in {printable(str(path))}"
-        if self.reasons:
+        if self.reasons and said:
             _say(f"{len(self.reasons)} recordings left out, the first: {printable(self.reasons[0][1])}{where}")
-        if self.notices:
+        if self.notices and said:
             count, first = len({name for name, _ in self.notices}), printable(": ".join(self.notices[0]))
             _say(f"{count} recordings used although they have problems, the first: {first}{where}")
         if path is not None:

@@ -16,7 +16,7 @@ from mfcl.core.files import cache_folder, write_json
 from mfcl.core.parallel import in_parallel
 from mfcl.data.events import SoundShare, sound_share
 from mfcl.data.manifest import Manifest, Recording, is_text, readable
-from mfcl.errors import MfclError
+from mfcl.errors import ManifestError, MfclError
 
 NAMELESS = "name not UTF-8"
 DONE = {
@@ -83,7 +83,18 @@ class ScanReport:
         """
         pairs = zip(self.manifest, self.entries, strict=True)
         kept = tuple(replace(recording, digest=entry.digest) for recording, entry in pairs if entry.usable)
+        if not kept:
+            raise ManifestError(self._none_usable())
         return Manifest(kept, self.manifest.root)
+
+    def _none_usable(self) -> str:
+        kinds = Counter(next(kind for kind in entry.kinds if kind in UNUSABLE) for entry in self.entries)
+        counted = ", ".join(f"{kind}: {kinds[kind]}" for kind in sorted(kinds, key=_severity))
+        name, reason = self.failures[0]
+        one = len(self.entries) == 1
+        found = f"{name}, the only recording, cannot" if one else f"none of {len(self.entries)} recordings can"
+        why = reason if one else f"{counted}; the first: {name}: {reason}"
+        return f"{self.manifest.root}: {found} be used ({why}); repair the files, or name others"
 
     @property
     def failures(self) -> tuple[tuple[str, str], ...]:

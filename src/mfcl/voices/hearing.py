@@ -61,7 +61,7 @@ class ModelListener:
             found.append(self._heard([(manifest.recordings[one.recording].id, one.samples) for one in pieces]))
             places += [piece.recording for piece in pieces]
         if not found:
-            raise AudioError(f"{manifest.root}: no recording could be read; the first: {_first(left_out)}")
+            raise left_out.none_read(manifest.root)
         return joined(found), np.array(places, dtype=np.int64)
 
     def windows(
@@ -84,7 +84,7 @@ class ModelListener:
                 ends = [(piece.start, piece.start + len(piece.samples) / rate) for piece in own]
                 limits.setdefault(place, []).extend(ends)
         if not found:
-            raise AudioError(f"{manifest.root}: no recording could be read; the first: {_first(left_out)}")
+            raise left_out.none_read(manifest.root)
         return [
             HeardWindows(manifest.recordings[place].id, joined(some), *np.array(limits[place], dtype=np.float64).T)
             for place, some in found.items()
@@ -121,7 +121,3 @@ class ModelListener:
         chosen = (table.only(self.part) if self.part else table).whiten(self.model.whitening)
         amounts = np.array([amount_of_sound(clip, self.model.sample_rate) for _, clip in sounds])
         return Heard(chosen.vectors, amounts[:, 0], amounts[:, 1], tuple(name for name, _ in sounds))
-
-
-def _first(left_out: LeftOut) -> str:
-    return left_out.reasons[0][1] if left_out.reasons else "none"
