@@ -3,7 +3,6 @@
 import logging
 import os
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -219,8 +218,11 @@ def test_the_command_says_how_much_the_index_finds_and_what_it_cannot_do(
         assert shown.count("\n") == 1
     with pytest.raises(MfclError, match="wanted a folder of parts or a file"):
         similar(table, clip, approximate=True)
-    monkeypatch.setitem(sys.modules, "usearch", None)
-    monkeypatch.delitem(sys.modules, "usearch.index")
+
+    def gone(name: str) -> None:
+        raise ModuleNotFoundError(name=name.partition(".")[0])
+
+    monkeypatch.setattr("mfcl.core.extras.importlib.import_module", gone)
     assert main(["similar", str(parts), clip, "--approximate"]) == 2
     assert "pip install 'mfcl[ann]'" in capsys.readouterr().err
 
