@@ -1,9 +1,11 @@
 """Find the recordings most similar to a clip, by whitened embeddings, and by alignment where that tells more."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from jaxtyping import Float64, Int64
 
 from mfcl.classification.sources import (
@@ -23,8 +25,10 @@ from mfcl.embeddings import alignment
 from mfcl.embeddings.blocks import Blocks
 from mfcl.embeddings.nearest import top_k
 from mfcl.embeddings.table import Embeddings
+from mfcl.embeddings.vector_index import TRIED, TRIED_FOR
 from mfcl.errors import MeasureError, MfclError, check_number, one_of
 from mfcl.labelling.features import Features, fit_features_of_blocks, has_landmarks, ordered_kinds
+from mfcl.labelling.search_index import open_search_index
 from mfcl.models.inference import part_bounds
 from mfcl.recipe import Recipe
 from mfcl.training.neighbour_search import sound_frames
@@ -62,6 +66,7 @@ def similar(
     count: int = 10,
     part: str | None = None,
     align: bool | None = None,
+    approximate: bool = False,
     data_root: Path | None = None,
     device: str = "auto",
     progress: bool = False,
@@ -80,6 +85,9 @@ def similar(
         count: Recordings to return.
         part: `words`, `voices` or `all`; default: what is likely to tell recordings apart.
         align: Order by alignment, too; default: for a model without landmarks, where the sound is at hand.
+        approximate: Search by an index beside the embeddings, which is made if it is not there or not of them: for a
+            million recordings and more (extra `ann`). A near recording may be missed; distances are exact. Nothing is
+            aligned. See `mfcl.labelling.search_index.open_search_index`.
         data_root: For a manifest: the folder of the recordings, if they were moved.
         device: `auto`, `cpu`, `cuda`, ...
         progress: Show a progress bar.
@@ -88,6 +96,8 @@ def similar(
         MfclError: no such clip, part or model, or embeddings of another model.
     """
     check_number("count", count, 1, MOST_FOUND, whole=True, error=MeasureError)
+    if approximate:
+        return _by_index(source, clip, data, model, count, part, align, device, progress=progress)
     hearing = _model(source, model, device)
     recordings = _recordings(source, data, hearing, data_root)
     if isinstance(source, Embeddings) or (isinstance(source, str | Path) and is_embeddings(source)):
@@ -118,7 +128,11 @@ def similar(
         units = (max(float(np.median(far)), 1e-9), max(float(np.median(found[kept:])), 1e-9))
         order = np.argsort(distances / units[0] + found[:kept] / units[1], kind="stable")
         places, distances, aligned = places[order], distances[order], found[:kept][order]
-    table = blocks.select(places[:count])
+    return _found(blocks.select(places[:count]), distances, aligned)
+
+
+def _found(table: Embeddings, distances: Float64[np.ndarray, " _"], aligned: np.ndarray | None) -> list[Similar]:
+    """Return the recordings of a table with their distances, which may be more than it has rows."""
     return [
         Similar(
             str(table.ids[rank]), float(distances[rank]), None if aligned is None else float(aligned[rank]),
@@ -126,6 +140,30 @@ def similar(
         )
         for rank in range(len(table))
     ]  # fmt: skip
+
+
+def _by_index(
+    source: object, clip: str | Path, data: Data | None, model: Embedder | str | Path | None, count: int,
+    part: str | None, align: bool | None, device: str, *, progress: bool,
+) -> list[Similar]:  # fmt: skip
+    """Return what `similar` finds by the index beside embeddings."""
+    if not (isinstance(source, str | Path) and is_embeddings(source)) or data is not None:
+        raise MfclError("similar: wanted a folder of parts or a file of embeddings for an approximate search, whose "
+                        "index lies beside it; run mfcl embed on the recordings, and name its output")  # fmt: skip
+    if align:
+        raise MfclError("similar: an approximate search orders by embeddings alone; leave out --align or --approximate")
+    index = open_search_index(source, part, threads=torch.get_num_threads(), progress=progress)
+    if progress:
+        tried = f"tried when it was made on {min(TRIED, len(index.ids))} of its own recordings"
+        print(f"approximate: of the nearest {TRIED_FOR} the index finds {index.recall:.1%}, {tried}", file=sys.stderr)  # noqa: T201
+    own = index.places_of(str(clip))
+    hearing = _model(source, model, device) if not len(own) else None
+    query = index.blocks.select(own[:1]) if len(own) else _embedded(clip, index.blocks, hearing)
+    if len(own) == len(index.ids):
+        raise MeasureError("similar: wanted other recordings to search in, got none")
+    places, cosines = index.vectors.nearest(index.features(query), min(count + len(own), len(index.ids)))
+    others = ~np.isin(places[0], own)
+    return _found(index.blocks.select(places[0][others][:count]), np.maximum(1 - cosines[0][others], 0), None)
 
 
 def _model(source: object, model: Embedder | str | Path | None, device: str) -> Embedder | None:

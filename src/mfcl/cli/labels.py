@@ -77,6 +77,10 @@ def add_commands(command: options.Command) -> None:
     similar.add_argument(
         "--align", choices=("auto", "yes", "no"), default="auto", help="order the nearest by alignment of their sound"
     )
+    similar.add_argument(
+        "--approximate", action="store_true",
+        help="search by an index beside the embeddings, which is made once: for a million recordings (extra ann)",
+    )  # fmt: skip
     similar.add_argument("--json", action="store_true", help="print JSON")
     options.data_root(similar)
     options.machine(similar)

@@ -260,6 +260,7 @@ def similar(given: argparse.Namespace) -> None:
     found = find(
         given.what, given.clip, data=given.data, model=given.model, count=given.count, part=given.part,
         align={"auto": None, "yes": True, "no": False}[given.align], data_root=given.data_root, device=given.device,
+        approximate=given.approximate, progress=given.approximate,
     )  # fmt: skip
     if given.json:
         print(json.dumps([dataclasses.asdict(one) for one in found], indent=2, ensure_ascii=False))

@@ -21,10 +21,12 @@ class Blocks:
     Attributes:
         source: A table in memory, which is one block, or part files, each of which is one.
         name: For messages.
+        known: Number of items in each block, where that is known without reading them.
     """
 
     source: Embeddings | PartFiles
     name: str
+    known: tuple[int, ...] | None = None
 
     def __iter__(self) -> Iterator[Embeddings]:
         """Yield the blocks; each is read when it is asked for, and none is empty."""
@@ -41,7 +43,9 @@ class Blocks:
 
     @cached_property
     def sizes(self) -> list[int]:
-        """Number of items in each block, empty ones included; all are read and checked for it."""
+        """Number of items in each block, empty ones included; all are read and checked for it, unless it is known."""
+        if self.known is not None:
+            return list(self.known)
         return [len(self._read(number)) for number in range(self._count)]
 
     def __len__(self) -> int:
@@ -86,20 +90,21 @@ class Blocks:
         return self.source if isinstance(self.source, Embeddings) else read_part(self.source, number)
 
 
-def open_blocks(source: Embeddings | str | Path) -> Blocks:
+def open_blocks(source: Embeddings | str | Path, *, sizes: tuple[int, ...] | None = None) -> Blocks:
     """Open embeddings to be read block by block.
 
     Args:
         source: A folder of parts, of which one is in memory at a time; a file, which is one block; or a table.
+        sizes: Number of items in each block, if that is known; else all are read when it is needed.
 
     Raises:
         MeasureError: a part is missing, or a file cannot be read; see `mfcl.embeddings.table.load_embeddings`.
     """
     if isinstance(source, Embeddings):
-        return Blocks(source, "embeddings")
+        return Blocks(source, "embeddings", sizes)
     folder = Path(source)
     if not is_part_folder(folder):
-        return Blocks(read_embeddings(folder)[0], str(folder))
+        return Blocks(read_embeddings(folder)[0], str(folder), sizes)
     files = open_part_files(folder)
     missing = files.missing()
     if missing:
@@ -107,7 +112,7 @@ def open_blocks(source: Embeddings | str | Path) -> Blocks:
             f"{folder}: {len(missing)} of the {files.receipt.parts} parts that {RECEIPT} names are missing, the first "
             f"is {files.path(missing[0]).name}; run the same `mfcl embed` to make them"
         )
-    return Blocks(files, str(folder))
+    return Blocks(files, str(folder), sizes)
 
 
 def read_part(files: PartFiles, part: int) -> Embeddings:

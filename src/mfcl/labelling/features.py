@@ -1,11 +1,12 @@
 """Features for labelling: chosen parts of embeddings, whitened by the recordings at hand."""
 
+import hashlib
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, Shaped
+from jaxtyping import Float32, Int64, Shaped
 
 from mfcl.embeddings.blocks import Blocks
 from mfcl.embeddings.linalg import check_measurable
@@ -142,6 +143,12 @@ def ordered_kinds(features: Sequence[Features], *, aligned: bool) -> list[str]:
 def has_landmarks(features: Sequence[Features]) -> bool:
     """Return whether the model of these features has landmarks: alignment told its training recordings apart."""
     return any(Part.parse(part).stage == "landmarks" for one in features for part in one.whitenings)
+
+
+def hashed_ids(ids: Iterable[str]) -> Int64[np.ndarray, " items"]:
+    """Return 8 bytes of a digest of each id, to look one up among millions."""
+    digests = [hashlib.blake2b(name.encode("utf-8", "backslashreplace"), digest_size=8).digest() for name in ids]
+    return np.frombuffer(b"".join(digests), dtype="<i8").astype(np.int64)
 
 
 def as_embeddings(vectors: Vectors, *, like: Embeddings | None = None) -> Embeddings:
