@@ -2,7 +2,6 @@
 
 import hashlib
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from mfcl.core.console import progress as progress_bar
 from mfcl.core.extras import need
 from mfcl.core.files import check_folder_place, is_there
 from mfcl.core.limits import MOST_PARTS
+from mfcl.core.urls import UrlPath
 from mfcl.data.decoding import LeftOut
 from mfcl.data.manifest import Manifest
 from mfcl.data.manifest_blocks import list_parts
@@ -191,13 +191,20 @@ class _Work:
 
 
 def _sizes(manifest: Manifest) -> str:
-    """Return a digest of the sizes of the recordings' files in bytes; -1 for one that is not there."""
-    known: dict[str, int] = {}
+    """Return a digest of the sizes of the recordings' files in bytes; -1 for one that is not there.
+
+    Of files at URLs the version counts too.
+    """
+    remote = manifest.remote_sizes()
+    known: dict[Path, object] = {}
     for recording in manifest:
-        place = str(recording.path)
-        if place not in known:
-            known[place] = recording.path.stat().st_size if is_there(recording.path) else -1
-    sizes: Sequence[int] = [known[str(recording.path)] for recording in manifest]
+        path = recording.path
+        if path not in known:
+            if isinstance(path, UrlPath):
+                known[path] = remote.get(path, -1)
+            else:
+                known[path] = path.stat().st_size if is_there(path) else -1
+    sizes = [known[recording.path] for recording in manifest]
     return hashlib.sha256(repr(sizes).encode()).hexdigest()[:16]
 
 

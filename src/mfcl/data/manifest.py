@@ -13,10 +13,16 @@ import numpy as np
 from jaxtyping import Bool, Integer, Shaped
 
 from mfcl.core.files import is_there
+from mfcl.core.parallel import core_count, in_parallel
+from mfcl.core.remote import READERS
+from mfcl.core.urls import UrlPath
 from mfcl.errors import ManifestError, one_of
 
 SPLITS = ("train", "valid", "test")
 """Names of the splits."""
+
+MANY = 1000
+"""Files at URLs; asking for the sizes of so many shows a progress bar."""
 
 RESERVED = ("path", "id", "start", "end", "split")
 """Columns of a manifest that are not labels."""
@@ -131,22 +137,39 @@ class Manifest:
         """Return a cache key of these files, from their ids, segments, sizes and times but not their paths.
 
         A folder may thus be moved. The status-change time (ctime) cannot be set by hand, so it reveals new contents of
-        the same size and modification time.
+        the same size and modification time. Of a file at a URL the size and the version (ETag) count.
 
         Args:
             about: Other things the cached value depends on; their `repr` is part of the key.
         """
         digest = hashlib.sha256(repr(about).encode())
-        found: dict[str, tuple[int, ...]] = {}
+        found: dict[str, tuple[object, ...]] = {str(path): status for path, status in self.remote_sizes().items()}
         for recording in self.recordings:
             place = str(recording.path)  # a faster key than a path
-            if place not in found:
+            if place not in found and not isinstance(recording.path, UrlPath):
                 with contextlib.suppress(OSError, ValueError):
                     status = recording.path.stat()
                     found[place] = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
             line = (recording.id, recording.start, recording.end, found.get(place))
             digest.update(repr(line).encode("utf-8", "backslashreplace"))
         return digest.hexdigest()[:32]
+
+    @property
+    def readers(self) -> int | None:
+        """Number of threads to read the files with: None, one per core, or more if files at URLs are waited for."""
+        remote = any(isinstance(recording.path, UrlPath) for recording in self.recordings)
+        return max(READERS, core_count()) if remote else None
+
+    def remote_sizes(self) -> dict[UrlPath, tuple[int, str]]:
+        """Return size in bytes and version of each file at a URL, asked for in threads; those not there are left out.
+
+        Raises:
+            TransferError: the storage does not answer.
+        """
+        paths = list(dict.fromkeys(one.path for one in self.recordings if isinstance(one.path, UrlPath)))
+        shown = len(paths) >= MANY
+        found = in_parallel(_remote_size, paths, workers=READERS, what="Asking for sizes", shown=shown) if paths else ()
+        return {path: status for path, status in zip(paths, found, strict=True) if status is not None}
 
     def fingerprint(self) -> str:
         """Return a hash (16 hexadecimal digits) of ids, segments, labels, splits and audio, but not of paths.
@@ -188,6 +211,14 @@ class Manifest:
             line = (recording.id, recording.start, recording.end, labels, recording.split, content(recording))
             digest.update(repr(line).encode("utf-8", "backslashreplace"))
         return digest.hexdigest()[:16]
+
+
+def _remote_size(path: UrlPath) -> tuple[int, str] | None:
+    try:
+        found = path.facts()
+    except OSError:
+        return None
+    return found.size, found.version
 
 
 def _file_digest(path: Path) -> str:
