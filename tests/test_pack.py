@@ -18,6 +18,7 @@ import soundfile
 
 import mfcl
 from mfcl.audio import Preparation, read_audio
+from mfcl.core.remote import forget
 from mfcl.core.spans import Span, open_path, span_of
 from mfcl.data.manifest import Manifest, Recording
 from mfcl.data.manifest_blocks import list_parts
@@ -441,3 +442,29 @@ def test_a_runs_list_of_a_pack_is_read_back(packed: Path, tmp_path: Path) -> Non
     moved = read_manifest(tmp_path / "list.csv", data_root=tmp_path / "moved")
     assert all(span_of(one.path).tar.parent == tmp_path / "moved" for one in moved)
     assert np.array_equal(read_audio(moved.recordings[5].path)[0], read_audio(manifest.recordings[5].path)[0])
+
+
+def test_a_pack_on_an_object_store_gives_the_store_of_its_files_to_the_bit(corpus: Path, packed: Path, tmp_path: Path):
+    fsspec = pytest.importorskip("fsspec", reason="the package fsspec is not installed (extra remote)")
+    system = fsspec.filesystem("memory")
+    for file in packed.iterdir():
+        system.pipe_file(f"/packs/birds/{file.name}", file.read_bytes())
+    far = mfcl.open_manifest("memory://packs/birds/index.csv")
+    assert all(span_of(recording.path) is not None for recording in far)
+    here = mfcl.open_manifest(packed)
+    digests = [one.sizes_digest() for one in (here, far)]
+    assert digests[0] != digests[1]  # of files at URLs the version counts too
+    one, other = (
+        open_store(listed, Preparation(sample_rate=8000), cache=tmp_path / str(place), progress=False)
+        for place, listed in enumerate((here, far))
+    )
+    assert np.array_equal(one.lengths, other.lengths)
+    for item in range(len(one)):
+        assert np.array_equal(one.clip(item), other.clip(item))
+    tar = next(file.name for file in packed.glob("*.tar"))
+    whole = system.cat_file(f"/packs/birds/{tar}")
+    system.pipe_file(f"/packs/birds/{tar}", whole[: len(whole) // 2])
+    forget()
+    last = [one for one in far if span_of(one.path).tar.name == tar][-1]
+    with pytest.raises(AudioError, match=r"was cut: it has \d+ bytes, this recording ends at \d+"):
+        native(last.path)

@@ -13,6 +13,7 @@ from mfcl.audio.arrays import Sounds, listed, mono_samples, whole_rate
 from mfcl.audio.windows import bounded, check_window, window_samples, window_starts
 from mfcl.checkpoint import Checkpoint, load_checkpoint
 from mfcl.core.console import printable
+from mfcl.core.urls import as_path
 from mfcl.data.decoding import held_samples
 from mfcl.embeddings.linalg import unit_rows
 from mfcl.embeddings.parts import matching
@@ -199,9 +200,9 @@ class Embedder:
     def _prepared(self, sound: Any, name: str, sample_rate: int, preparation: Preparation | None = None) -> Sound:
         chosen = preparation or self.recipe.preparation
         if isinstance(sound, str | Path):
-            read, notices = read_prepared(Path(sound), chosen)
+            read, notices = read_prepared(as_path(sound), chosen)
             for notice in notices:
-                log.warning("%s: %s", printable(str(sound)), notice)
+                log.warning("%s: %s", printable(str(as_path(sound))), notice)
             return heard(read)
         return heard(prepare(mono_samples(sound, name=name), sample_rate, chosen))
 

@@ -13,6 +13,7 @@ from mfcl.checkpoint import Checkpoint, model_digest
 from mfcl.core.console import printable
 from mfcl.core.console import progress as progress_bar
 from mfcl.core.keywords import also_called
+from mfcl.core.urls import UrlPath, as_path
 from mfcl.data.decoding import LeftOut, recording_windows, whole_recordings
 from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest import Manifest, Recording
@@ -154,9 +155,13 @@ def embed_recordings(
 def _manifest(data: str | Path | Sequence[str | Path] | np.ndarray, data_root: Path | None) -> Manifest:
     """Return the manifest of a path, or of a list of files, whose paths become the ids."""
     if isinstance(data, str | Path):
-        return open_manifest(Path(data), data_root=data_root)
+        return open_manifest(data, data_root=data_root)
     files = listed(data)
     for place, file in enumerate(files):
         if not isinstance(file, str | Path):
             raise AudioError(f"data: wanted paths, got {type(file).__name__} as number {place}; encode takes arrays")
-    return Manifest(tuple(Recording(str(file), Path(file)) for file in files), Path())
+    return Manifest(tuple(_one(as_path(file), str(file)) for file in files), Path())
+
+
+def _one(path: Path, name: str) -> Recording:
+    return Recording(path.as_posix() if isinstance(path, UrlPath) else name, path)

@@ -44,6 +44,13 @@ class FetchError(MfclError):
     """A public corpus that cannot be downloaded or unpacked, or that is incomplete."""
 
 
+class TransferError(MfclError):
+    """A file at a URL that storage or network did not give whole, through no fault of the recording.
+
+    It stops a command: a recording is not left out because the network was away.
+    """
+
+
 class RecipeError(MfclError):
     """A setting that does not exist or is out of range."""
 

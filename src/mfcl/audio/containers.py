@@ -4,9 +4,10 @@ import os
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import BinaryIO
 
 from mfcl.audio.mpeg import mpeg_streams
+from mfcl.core.remote import Opened
+from mfcl.errors import MfclError
 
 CHUNK = 1 << 20  # bytes read at once in a search
 FLAC_START = b"fLaC\x00\x00\x00\x22"  # the marker, and the header of the STREAMINFO block of 34 bytes
@@ -50,7 +51,7 @@ class Container:
     digest: bytes = b""
 
 
-def look_at(handle: BinaryIO, *, ignore_length: bool = False) -> Container:
+def look_at(handle: Opened, *, ignore_length: bool = False) -> Container:
     """Find the format and streams of an open file, and rewind it.
 
     Args:
@@ -77,12 +78,18 @@ def look_at(handle: BinaryIO, *, ignore_length: bool = False) -> Container:
 
 
 class Window:
-    """A stream as a file object, for a decoder that needs only `read`, `seek` and `tell`."""
+    """A stream as a file object, for a decoder that needs only `read`, `seek` and `tell`.
 
-    def __init__(self, handle: BinaryIO, stream: Stream) -> None:
+    Attributes:
+        error: What went wrong in a read. A decoder in C cannot pass it on and would take it for the end of the file, so
+            whoever decodes must look here.
+    """
+
+    def __init__(self, handle: Opened, stream: Stream) -> None:
         self.handle = handle
         self.stream = stream
         self.place = 0
+        self.error: Exception | None = None
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Set the position, as for any file object."""
@@ -95,7 +102,16 @@ class Window:
         return self.place
 
     def read(self, count: int) -> bytes:
-        """Return up to `count` bytes from the position on."""
+        """Return up to `count` bytes from the position on; none after an error."""
+        if self.error is not None:
+            return b""
+        try:
+            return self._bytes(count)
+        except (OSError, MfclError) as error:
+            self.error = error
+            return b""
+
+    def _bytes(self, count: int) -> bytes:
         before = self.stream.before[self.place : self.place + count]
         first = self.stream.start + self.place + len(before) - len(self.stream.before)
         self.handle.seek(max(first, self.stream.start))
@@ -108,7 +124,7 @@ class Window:
         return before + bytes(read)
 
 
-def _wav(handle: BinaryIO, size: int, *, mpeg: bool) -> Container:
+def _wav(handle: Opened, size: int, *, mpeg: bool) -> Container:
     """Check the data chunk: a length of 0 with data and no chunk after it means that the recorder was interrupted."""
     for name, place, length in _chunks(handle, 12, size):
         if name == b"data":
@@ -120,7 +136,7 @@ def _wav(handle: BinaryIO, size: int, *, mpeg: bool) -> Container:
     return Container("mpeg" if mpeg else "wav")
 
 
-def _chunks(handle: BinaryIO, place: int, size: int) -> Iterator[tuple[bytes, int, int]]:
+def _chunks(handle: Opened, place: int, size: int) -> Iterator[tuple[bytes, int, int]]:
     """Yield consecutive RIFF chunks from an offset on: name, offset of the contents, length of the contents."""
     for _ in range(MOST_CHUNKS):
         handle.seek(place)
@@ -132,7 +148,7 @@ def _chunks(handle: BinaryIO, place: int, size: int) -> Iterator[tuple[bytes, in
         place += 8 + length + length % 2
 
 
-def _chunks_until_end(handle: BinaryIO, place: int, size: int) -> bool:
+def _chunks_until_end(handle: Opened, place: int, size: int) -> bool:
     """Return whether the bytes from an offset to the end of the file are complete chunks."""
     end = place
     for _, begin, length in _chunks(handle, place, size):
@@ -151,7 +167,7 @@ def _unfinished(kind: str, rest: int, stream: Stream) -> Container:
     return Container(kind, (stream,), (f"unfinished: header says 0 of {rest} bytes",))
 
 
-def _flac(handle: BinaryIO, head: bytes, size: int, *, ignore_length: bool) -> Container:
+def _flac(handle: Opened, head: bytes, size: int, *, ignore_length: bool) -> Container:
     starts = list(_found(handle, FLAC_START, size))
     if len(starts) > 1:
         stops = [*starts[1:], size]
@@ -165,7 +181,7 @@ def _flac(handle: BinaryIO, head: bytes, size: int, *, ignore_length: bool) -> C
     return Container("flac", (Stream(0, size, replaced=repaired),), digest=digest)
 
 
-def _found(handle: BinaryIO, wanted: bytes, size: int) -> Iterator[int]:
+def _found(handle: Opened, wanted: bytes, size: int) -> Iterator[int]:
     """Yield the offsets at which some bytes occur in a file."""
     keep = len(wanted) - 1
     for first in range(0, size, CHUNK):
@@ -177,7 +193,7 @@ def _found(handle: BinaryIO, wanted: bytes, size: int) -> Iterator[int]:
             place = chunk.find(wanted, place + 1)
 
 
-def _ogg(handle: BinaryIO, size: int) -> Container:
+def _ogg(handle: Opened, size: int) -> Container:
     """Find chained streams: a first page of a stream that follows other pages begins another recording."""
     starts, place, begins = [0], 0, True
     while place + OGG_HEAD <= size:

@@ -3,12 +3,12 @@
 import contextlib
 import hashlib
 import io
+import os
 import re
 import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import soundfile
@@ -17,6 +17,7 @@ from jaxtyping import Float32
 from mfcl.audio.containers import Container, Stream, Window, look_at
 from mfcl.audio.quiet import quiet_decoder
 from mfcl.core.files import replacing
+from mfcl.core.remote import Opened, RemoteFile
 from mfcl.core.spans import open_path, span_of
 from mfcl.errors import AudioError
 
@@ -54,11 +55,12 @@ class AudioFile:
         seekable: Whether a segment is read without decoding what is before it.
     """
 
-    def __init__(self, handle: BinaryIO, container: Container) -> None:
+    def __init__(self, handle: Opened, container: Container) -> None:
         self._handle = handle
         self._container = container
         self._streams = container.streams or (None,)
         self._mpeg = container.kind == "mpeg"
+        self._window: Window | None = None
         first = self._opened(self._streams[0])
         self._first: _Decoder | None = first
         self.sample_rate, self.channels = int(first.samplerate), int(first.channels)
@@ -121,7 +123,20 @@ class AudioFile:
             if stream is None and isinstance(self._handle, io.FileIO):
                 # by file descriptor, so that file names in any encoding open; libsndfile must not close it
                 return _Decoder(self._handle.fileno(), closefd=False)
-            return _Decoder(self._handle if stream is None else Window(self._handle, stream))
+            self._window = Window(self._handle, stream or Stream(0, self._handle.seek(0, os.SEEK_END)))
+            try:
+                return _Decoder(self._window)
+            finally:
+                self._raise_read_error()
+
+    def _raise_read_error(self) -> None:
+        """Raise what went wrong in the file's reads, which the decoder took for the end of the file."""
+        error = None if self._window is None else self._window.error
+        if isinstance(error, OSError):
+            where = self._handle.path if isinstance(self._handle, RemoteFile) else self._handle.name
+            raise AudioError(f"{where}: cannot be read ({error.strerror or error}); replace it or leave it out")
+        if error is not None:
+            raise error
 
     def _read(
         self, decoder: _Decoder, most: int, digest: "hashlib._Hash | None"
@@ -130,16 +145,18 @@ class AudioFile:
         count = min(BLOCK, most)
         try:
             with quiet_decoder(self._mpeg):
-                if digest is None:
-                    return np.asarray(decoder.read(count, dtype="float32", always_2d=True))
-                whole = decoder.read(count, dtype="int32", always_2d=True)
+                read = decoder.read(count, dtype="float32" if digest is None else "int32", always_2d=True)
         except soundfile.LibsndfileError:
+            self._raise_read_error()
             if self.frames is None:  # otherwise the missing frames are noticed
                 self.notices.append("cut short: it cannot be decoded to its end")
             return np.zeros((0, self.channels), dtype=np.float32)
+        self._raise_read_error()
+        if digest is None:
+            return np.asarray(read)
         # FLAC's MD5 is over little-endian samples of their own width; here they are the high bytes of 32 bits
-        digest.update(whole.astype("<i4").view(np.uint8).reshape(-1, 4)[:, 4 - self._width :].tobytes())
-        return np.asarray(whole * np.float32(2**-31), dtype=np.float32)  # bit-identical to libsndfile's float32
+        digest.update(read.astype("<i4").view(np.uint8).reshape(-1, 4)[:, 4 - self._width :].tobytes())
+        return np.asarray(read * np.float32(2**-31), dtype=np.float32)  # bit-identical to libsndfile's float32
 
 
 @contextlib.contextmanager
@@ -152,6 +169,7 @@ def open_audio(path: Path, *, ignore_length: bool = False) -> Iterator[AudioFile
 
     Raises:
         AudioError: the file does not exist, may not be read, is a pipe or a device, or holds no audio.
+        TransferError: the storage of a URL does not answer, or gives other bytes than it announced.
     """
     try:
         kind = "" if span_of(path) else _special(path.stat().st_mode)

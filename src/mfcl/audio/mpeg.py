@@ -2,7 +2,9 @@
 
 import struct
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
+
+from mfcl.core.remote import Opened
 
 CHUNK = 1 << 20  # bytes read at once in a search
 LONGEST_JUNK = 1 << 16  # bytes without a frame after which the search ends
@@ -28,7 +30,7 @@ class _Head(NamedTuple):
     size: int  # bytes of the frame
 
 
-def mpeg_streams(handle: BinaryIO, size: int) -> list[tuple[int, int, bytes]]:
+def mpeg_streams(handle: Opened, size: int) -> list[tuple[int, int, bytes]]:
     """Return the streams of an MPEG audio file: first byte, byte after the last, bytes to put in front.
 
     Encoders write a first frame with the number of frames. A second such frame begins a second stream, which a decoder
@@ -51,7 +53,7 @@ def mpeg_streams(handle: BinaryIO, size: int) -> list[tuple[int, int, bytes]]:
     return streams if len(streams) > 1 or streams[0][2] else []
 
 
-def _first_frame(handle: BinaryIO, size: int) -> int | None:
+def _first_frame(handle: Opened, size: int) -> int | None:
     handle.seek(0)
     head = handle.read(10)
     place = 0
@@ -60,7 +62,7 @@ def _first_frame(handle: BinaryIO, size: int) -> int | None:
     return next((start for start, _ in _frames(handle, place, size)), None)
 
 
-def _frames(handle: BinaryIO, place: int, stop: int) -> Iterator[tuple[int, _Head]]:
+def _frames(handle: Opened, place: int, stop: int) -> Iterator[tuple[int, _Head]]:
     """Yield offset and header of the frames in a byte range; after other bytes, continue at the next two frames."""
     sure = False
     while place + 4 <= stop:
@@ -81,7 +83,7 @@ def _frames(handle: BinaryIO, place: int, stop: int) -> Iterator[tuple[int, _Hea
         sure = _alike(_head(handle.read(4)), head)
 
 
-def _next_frame(handle: BinaryIO, place: int, stop: int) -> int | None:
+def _next_frame(handle: Opened, place: int, stop: int) -> int | None:
     """Return the next offset with two consecutive frames of the same version, layer and rate."""
     handle.seek(place)
     data = handle.read(max(stop - place, 0) + 4)
@@ -117,7 +119,7 @@ def _head(four: bytes) -> _Head | None:
     return _Head(version, layer, rate, four[3] >> 6 == 3, size)
 
 
-def _counted_frames(handle: BinaryIO, size: int) -> Iterator[int]:
+def _counted_frames(handle: Opened, size: int) -> Iterator[int]:
     """Yield the offsets of frames that hold the number of frames after them."""
     keep = 3
     for first in range(0, size, CHUNK):
@@ -133,7 +135,7 @@ def _counted_frames(handle: BinaryIO, size: int) -> Iterator[int]:
                 place = chunk.find(mark, place + 1)
 
 
-def _is_counted(handle: BinaryIO, start: int) -> bool:
+def _is_counted(handle: Opened, start: int) -> bool:
     handle.seek(start)
     data = handle.read(40)
     head = _head(data[:4])
@@ -143,7 +145,7 @@ def _is_counted(handle: BinaryIO, start: int) -> bool:
     return not any(data[4 : 4 + distance]) and data[4 + distance : 8 + distance] in COUNTED
 
 
-def _counting_frame(handle: BinaryIO, start: int, stop: int) -> bytes:
+def _counting_frame(handle: Opened, start: int, stop: int) -> bytes:
     """Return a frame that holds the number of frames in a byte range; empty if they cannot be counted."""
     handle.seek(start)
     four = handle.read(4)

@@ -17,6 +17,7 @@ from mfcl.classification.sources import (
     vectors_of,
 )
 from mfcl.core.random import generator
+from mfcl.core.urls import as_path
 from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest import Manifest
 from mfcl.data.store import open_store
@@ -216,14 +217,14 @@ def _ranked(
 def _embedded(clip: str | Path, blocks: Blocks, hearing: Embedder | None) -> Embeddings:
     """Return the embedding of a file by the model of the embeddings."""
     table = next(iter(blocks))
-    if not Path(clip).is_file():
+    if not as_path(clip).is_file():
         raise MfclError(f"{clip}: neither a file nor the id of one of the {len(blocks)} recordings, such as "
                         f"{table.ids[0]}")  # fmt: skip
     if hearing is None:
         raise MfclError(f"{clip}: wanted the model of the embeddings to hear it with; give --model")
     check_same_model(table, hearing)
     vectors = hearing.encode([clip])
-    names = np.array([str(clip)])
+    names = np.array([str(as_path(clip))])
     return Embeddings(vectors, names, {}, part_bounds(hearing.model, "both"), np.array([""]), table.model)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from mfcl.checkpoint import model_digest
+from mfcl.core.urls import UrlPath, as_path
 from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest import Manifest
 from mfcl.embedder import Embedder, load
@@ -23,7 +24,8 @@ def is_embeddings(data: Data) -> bool:
     """Return whether data are embeddings, a file of them, or a folder of parts."""
     if not isinstance(data, str | Path):
         return isinstance(data, Embeddings)
-    return Path(data).suffix == ".npz" or is_part_folder(data)
+    path = as_path(data)
+    return path.suffix == ".npz" or (not isinstance(path, UrlPath) and is_part_folder(path))
 
 
 def opened(data: Data) -> Embeddings:
@@ -47,7 +49,7 @@ def manifest_of(data: Data, data_root: Path | None = None) -> Manifest:
     if isinstance(data, Manifest):
         return data
     if isinstance(data, str | Path):
-        return open_manifest(Path(data), data_root=data_root)
+        return open_manifest(data, data_root=data_root)
     raise MfclError(f"wanted a file, a folder or a manifest, got {type(data).__name__}")
 
 

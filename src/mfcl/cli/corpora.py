@@ -26,7 +26,7 @@ def add_commands(command: options.Command) -> None:
     fetch.add_argument("folder", type=options.path)
 
     scan = command("scan", _scan, "check every recording; print what is there and what is wrong; write a manifest")
-    scan.add_argument("data", type=options.path)
+    scan.add_argument("data", type=options.source)
     scan.add_argument("--out", type=options.path, help="manifest CSV of the usable recordings")
     scan.add_argument("--all", action="store_true", help="print every recording with a problem, not only the kinds")
     scan.add_argument("--strict", action="store_true", help="exit with 2 if a recording cannot be used")

@@ -14,7 +14,9 @@ def add_commands(command: options.Command) -> None:
     """Add the commands of this file."""
     explore = command("explore", _explore, "see, hear and label a collection on a local web page")
     explore.add_argument("place", type=options.path, help="a study, a run, or an .npz file or parts of mfcl embed")
-    explore.add_argument("--audio", type=options.path, metavar="DATA", help="the recordings: a list, corpus or folder")
+    explore.add_argument(
+        "--audio", type=options.source, metavar="DATA", help="the recordings: a list, corpus or folder"
+    )
     options.data_root(explore)
     explore.add_argument("--model", type=options.path, help="the model of an .npz file, to search by a dropped file")
     explore.add_argument(

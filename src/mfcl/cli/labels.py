@@ -15,7 +15,7 @@ def add_commands(command: options.Command) -> None:
     )
     classify.add_argument("what", type=options.path, metavar="MODEL|CLASSIFIER", help="a model to fit, or a classifier")
     classify.add_argument(
-        "data", type=options.path, help="a file, a folder, a manifest, or an .npz file or parts of mfcl embed"
+        "data", type=options.source, help="a file, a folder, a manifest, or an .npz file or parts of mfcl embed"
     )
     classify.add_argument("--out", type=options.path, help="file for the answers; --format says which")
     classify.add_argument("--model", type=options.path, help="the classifier's model, if it was moved")
@@ -23,12 +23,14 @@ def add_commands(command: options.Command) -> None:
         "--least", type=float, default=0.0, metavar="P", help="probability below which a recording is unknown"
     )
     classify.add_argument(
-        "--check", type=options.path, metavar="CSV", help="true labels of clips drawn at random: how accurate it is"
+        "--check", type=options.source, metavar="CSV", help="true labels of clips drawn at random: how accurate it is"
     )
     options.data_root(classify)
     fit = classify.add_argument_group("fit")
     fit.add_argument("--fit", type=options.path, metavar="FOLDER", help="write the classifier here")
-    fit.add_argument("--labels", type=options.path, metavar="CSV", help="columns id or path, and a label; few rows do")
+    fit.add_argument(
+        "--labels", type=options.source, metavar="CSV", help="columns id or path, and a label; few rows do"
+    )
     fit.add_argument("--label", help="column of the labels; one with a usual name if left out")
     fit.add_argument("--align", action="store_true", help="also compare the sound by alignment; takes minutes")
     fit.add_argument(
@@ -70,7 +72,7 @@ def add_commands(command: options.Command) -> None:
         "what", type=options.path, metavar="MODEL|EMBEDDINGS", help="a model, or an .npz or parts of mfcl embed"
     )
     similar.add_argument("clip", help="a file, or the id of one of the recordings")
-    similar.add_argument("--in", dest="data", type=options.path, metavar="DATA", help="the recordings to search in")
+    similar.add_argument("--in", dest="data", type=options.source, metavar="DATA", help="the recordings to search in")
     similar.add_argument("--model", type=options.path, help="for embeddings: their model, to hear a file with")
     similar.add_argument("--count", type=options.number(1, 10_000), default=10, help="recordings to show")
     similar.add_argument("--part", choices=("words", "voices", "all"), help="compare by this part")

@@ -8,6 +8,7 @@ from typing import Any
 
 from mfcl.core.console import printable
 from mfcl.core.files import check_file_place, check_folder_place, write_text
+from mfcl.core.urls import as_path
 from mfcl.embeddings.part_files import is_part_folder
 from mfcl.errors import MfclError
 
@@ -145,7 +146,9 @@ def _print_estimate(given: argparse.Namespace, answers: Any) -> None:
     from mfcl.data.label_table import read_labels
     from mfcl.labelling import UNKNOWN, estimate
 
-    files = {name: Path(path) for name, path in zip(answers.ids.tolist(), answers.paths.tolist(), strict=True) if path}
+    files = {
+        name: as_path(path) for name, path in zip(answers.ids.tolist(), answers.paths.tolist(), strict=True) if path
+    }
     truth = read_labels(given.check, answers.ids.tolist(), files=files, label=given.label)
     for note in truth.notes:
         print(f"note: {printable(note)}", file=sys.stderr)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from mfcl.core.limits import LARGEST_SEED, MOST_THREADS
+from mfcl.core.urls import UrlPath, as_path
 from mfcl.errors import MfclError, check_number
 
 Command = Callable[[str, Any, str], argparse.ArgumentParser]
@@ -43,10 +44,21 @@ def number(low: int, high: int) -> Callable[[str], int]:
 
 
 def path(text: str) -> Path:
-    """Read a path for the parser; an empty one is a variable that was not set."""
+    """Read a local path for the parser; an empty one is a variable that was not set."""
+    found = source(text)
+    if isinstance(found, UrlPath):
+        raise argparse.ArgumentTypeError(f"wanted a local path, got the URL {found}")
+    return found
+
+
+def source(text: str) -> Path:
+    """Read the path or URL of recordings, or of a list of them, for the parser."""
     if not text:
         raise argparse.ArgumentTypeError("wanted a path, got nothing")
-    return Path(text)
+    try:
+        return as_path(text)
+    except MfclError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def data_root(command: argparse._ActionsContainer) -> None:

@@ -18,7 +18,7 @@ STUDIED = (
 def add_commands(command: options.Command) -> None:
     """Add the commands of this file."""
     train = command("train", _train, "pre-train a pair of encoders without labels")
-    train.add_argument("data", type=options.path)
+    train.add_argument("data", type=options.source)
     train.add_argument("--out", type=options.path, required=True, help="the run folder")
     train.add_argument("--recipe", default="default", help="default, quick, bioacoustics, reference, or a .yaml file")
     train.add_argument(
@@ -35,7 +35,7 @@ def add_commands(command: options.Command) -> None:
     options.work(train)
 
     study = command("study", _study, "the whole study: train, measure, compare with baselines and untrained encoders")
-    study.add_argument("data", type=options.path)
+    study.add_argument("data", type=options.source)
     study.add_argument(
         "--out", type=options.path, required=True, help="folder of the study; one that was stopped continues"
     )
@@ -78,7 +78,7 @@ def add_commands(command: options.Command) -> None:
         default="",
         help="one format or part alone (wave, mel, words, voices); left out: words for labels, voices for speakers",
     )
-    compare.add_argument("--data", type=options.path, help="recordings to measure on, instead of the first run's own")
+    compare.add_argument("--data", type=options.source, help="recordings to measure on, instead of the first run's own")
     compare.add_argument("--out", type=options.path, help="JSON file for all figures")
     options.data(compare)
     options.seed(compare)

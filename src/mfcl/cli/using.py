@@ -13,7 +13,7 @@ def add_commands(command: options.Command) -> None:
     """Add the commands of this file."""
     embed = command("embed", _embed, "embed recordings with a trained model")
     embed.add_argument("model", type=options.path, help="a run folder or a checkpoint folder")
-    embed.add_argument("data", type=options.path, help="a file, a folder or a manifest")
+    embed.add_argument("data", type=options.source, help="a file, a folder or a manifest; a file may be at a URL")
     embed.add_argument(
         "--out",
         type=options.path,

@@ -40,7 +40,7 @@ def add_commands(command: options.Command) -> None:
 
     enrol = action("enrol", actions.enrol, "add clips to a voice")
     enrol.add_argument("name", help="name of the voice; a new one is made")
-    enrol.add_argument("files", type=options.path, nargs="+", metavar="FILE", help="files or folders")
+    enrol.add_argument("files", type=options.source, nargs="+", metavar="FILE", help="files or folders")
     enrol.add_argument("--consent", default="", metavar="DATE", help="date on which the person agreed")
     enrol.add_argument("--note", default="", help="any text")
     enrol.add_argument("--keep-audio", action="store_true", help="keep the files in the gallery too")
@@ -49,7 +49,7 @@ def add_commands(command: options.Command) -> None:
     identify = action(
         "identify", actions.identify, "say who speaks in each file, or when in long recordings (--window)"
     )
-    identify.add_argument("files", type=options.path, nargs="+", metavar="FILE", help="files, folders or lists")
+    identify.add_argument("files", type=options.source, nargs="+", metavar="FILE", help="files, folders or lists")
     identify.add_argument("--margin", type=float, default=None, metavar="X", help="least margin to the next voice")
     identify.add_argument("--window", type=float, metavar="SECONDS", help="who speaks when, in windows of this length")
     identify.add_argument("--hop", type=float, metavar="SECONDS", help="step between windows; a quarter window")
@@ -61,7 +61,7 @@ def add_commands(command: options.Command) -> None:
 
     verify = action("verify", actions.verify, "say whether files are of the voice they are said to be of")
     verify.add_argument("name", help="name of the voice")
-    verify.add_argument("files", type=options.path, nargs="+", metavar="FILE", help="files, folders or lists")
+    verify.add_argument("files", type=options.source, nargs="+", metavar="FILE", help="files, folders or lists")
     _prints_json(verify)
     _uses_model(verify)
 
@@ -114,7 +114,7 @@ def _prints_json(command: argparse.ArgumentParser) -> None:
 
 
 def _held_out(command: argparse.ArgumentParser) -> None:
-    command.add_argument("data", type=options.path, help="a list, a corpus, or a folder with a sub-folder a person")
+    command.add_argument("data", type=options.source, help="a list, a corpus, or a folder with a sub-folder a person")
     command.add_argument(
         "--far", type=float, default=0.01, metavar="RATE", help="share of strangers that may get a name"
     )

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mfcl.core.spans import path_there
+from mfcl.core.urls import UrlPath
 from mfcl.errors import MfclError, advice
 
 OWN_TEMPORARY = re.compile(r"\..+\.\d+\.[0-9a-f]{8}\.tmp")
@@ -73,6 +74,7 @@ def check_file_place(path: Path) -> None:
     Raises:
         MfclError: it is a folder, lies below a file, is a link to itself, or is a disk or a socket.
     """
+    _check_local(path)
     with _write_errors(path):
         if path.name in ("", "..") or path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -91,6 +93,7 @@ def check_folder_place(path: Path) -> None:
     Raises:
         MfclError: it is a file, or lies below one.
     """
+    _check_local(path)
     with _write_errors(path):
         if path.exists() and not path.is_dir():
             raise MfclError(f"{path}: wanted a folder, it is a file; choose another place")
@@ -100,7 +103,8 @@ def check_folder_place(path: Path) -> None:
 def is_there(path: Path) -> bool:
     """Tell whether anything is at a path, or in the tar of a pack; nothing is at one that cannot be looked up.
 
-    Unlike `Path.exists`, it raises nothing for a name that is too long or a folder that may not be entered.
+    Unlike `Path.exists`, it raises nothing for a name that is too long or a folder that may not be entered. A storage
+    that does not answer for a URL is an error (`TransferError`).
 
     Example:
         >>> is_there(Path("/")), is_there(Path("/" + 5000 * "x"))
@@ -182,6 +186,11 @@ def read_json(path: Path, *, do: str, kind: type[Any] = dict, error: type[MfclEr
     if not isinstance(value, kind):
         raise error(f"{path}: wanted JSON that is a {kind.__name__}, got {type(value).__name__}; {do}")
     return value
+
+
+def _check_local(path: Path) -> None:
+    if isinstance(path, UrlPath):
+        raise MfclError(f"{path}: only local files are written, this is a URL; choose a local path and copy it there")
 
 
 def _check_parents(path: Path) -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from mfcl.core.remote import Opened
+from mfcl.core.urls import UrlPath
 from mfcl.errors import AudioError
 
 SPAN = re.compile(r"([0-9]{1,18})\+([0-9]{1,18})", re.ASCII)
@@ -55,38 +57,49 @@ def span_of(path: Path) -> Span | None:
     return Span(path.parent.parent, int(found[1]), int(found[2]), parts[-1]) if found else None
 
 
+def file_of(path: Path) -> Path:
+    """Return the tar of which a path names a span, or the path itself."""
+    span = span_of(path)
+    return path if span is None else span.tar
+
+
 def path_there(path: Path) -> bool:
     """Return whether anything is at a path, or in the tar that it names a span of."""
-    span = span_of(path)
-    if span is None:
+    file = file_of(path)
+    if isinstance(file, UrlPath):
+        return file.exists()
+    if file is path:
         return os.path.exists(path)  # noqa: PTH110  # unlike Path.exists, it raises nothing for an impossible name
-    return os.path.isfile(span.tar)  # noqa: PTH113
+    return os.path.isfile(file)  # noqa: PTH113
 
 
 def path_status(path: Path) -> tuple[int, int, int]:
     """Return size, modification time and status-change time (both in ns); of a span its own size and its tar's times.
 
+    Times of files at URLs are 0.
+
     Raises:
         OSError: nothing is there.
     """
     span = span_of(path)
-    status = os.stat(path if span is None else span.tar)  # noqa: PTH116
+    status = (path if span is None else span.tar).stat()
     return status.st_size if span is None else span.size, status.st_mtime_ns, status.st_ctime_ns
 
 
-def open_path(path: Path) -> BinaryIO:
+def open_path(path: Path) -> Opened:
     """Open a file, or the span of a tar that its path names, to read bytes.
 
     Raises:
         OSError: nothing is there, or it may not be read.
         AudioError: it is not the span of this tar that the path says: a tar that was cut, or another one.
+        TransferError: the storage of a URL does not answer, or gives other bytes than it announced.
     """
     span = span_of(path)
     if span is None:
         return path.open("rb", buffering=0)
     handle = span.tar.open("rb", buffering=0)
     try:
-        head, there = _at(handle, max(span.offset - HEAD, 0), HEAD), os.fstat(handle.fileno()).st_size
+        head, there = _at(handle, max(span.offset - HEAD, 0), HEAD), handle.seek(0, os.SEEK_END)
         _check(span, head, there)
         if span.size > WHOLE:
             return _LongSpan(handle, span)
@@ -112,7 +125,7 @@ def _check(span: Span, head: bytes, there: int) -> None:
         )
 
 
-def _at(handle: BinaryIO, offset: int, count: int) -> bytes:
+def _at(handle: Opened, offset: int, count: int) -> bytes:
     handle.seek(offset)
     read = bytearray()
     while len(read) < count and (more := handle.read(count - len(read))):  # a raw file may give less than asked for
@@ -131,8 +144,9 @@ class _LongSpan(io.RawIOBase, BinaryIO):
 
     mode, name = "rb", ""
 
-    def __init__(self, handle: BinaryIO, span: Span) -> None:
+    def __init__(self, handle: Opened, span: Span) -> None:
         super().__init__()
+        self.name = str(span.path)
         self._handle, self._span, self._place = handle, span, 0
 
     def readable(self) -> bool:

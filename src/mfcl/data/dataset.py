@@ -52,7 +52,7 @@ def scan_data(
     path: str | Path, *, cache: Path | None = None, data_root: Path | None = None, progress: bool = True
 ) -> ScanReport:
     """Scan a folder, a manifest or a corpus for `open_data`, which takes the report in place of its path."""
-    return scan_once(open_manifest(Path(path), data_root=data_root), cache=cache, progress=progress)
+    return scan_once(open_manifest(path, data_root=data_root), cache=cache, progress=progress)
 
 
 def open_data(
@@ -88,7 +88,7 @@ def open_data(
     Raises:
         MfclError: no usable recording, an unknown label, or recordings that cannot be split as asked.
     """
-    manifest = path.manifest if isinstance(path, ScanReport) else open_manifest(Path(path), data_root=data_root)
+    manifest = path.manifest if isinstance(path, ScanReport) else open_manifest(path, data_root=data_root)
     label = _named(manifest, label, LABEL_NAMES)
     speaker = _named(manifest, speaker, SPEAKER_NAMES)
     report = path if isinstance(path, ScanReport) else scan_once(manifest, cache=cache, progress=progress)

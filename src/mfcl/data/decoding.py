@@ -14,7 +14,7 @@ from mfcl.core.console import printable
 from mfcl.core.files import replacing
 from mfcl.core.parallel import in_parallel
 from mfcl.data.manifest import Manifest, Recording
-from mfcl.errors import AudioError, MfclError
+from mfcl.errors import AudioError, MfclError, MissingExtraError, TransferError
 
 FEW_LONG = 8
 """Most long recordings in a batch: each keeps a file open."""
@@ -127,7 +127,8 @@ def held_samples(sound: Sound) -> int:
 
 def _decoded(manifest: Manifest, preparation: Preparation, left_out: LeftOut) -> Generator[Piece, None, None]:
     """Yield the readable recordings in order, decoded in threads."""
-    decoded = in_parallel(partial(_decode, preparation=preparation), manifest.recordings, what="decoding", shown=False)
+    function, count = partial(_decode, preparation=preparation), manifest.readers
+    decoded = in_parallel(function, manifest.recordings, workers=count, what="decoding", shown=False)
     with contextlib.closing(decoded):
         for place, outcome in enumerate(decoded):
             recording = manifest.recordings[place]
@@ -142,6 +143,8 @@ def _decoded(manifest: Manifest, preparation: Preparation, left_out: LeftOut) ->
 def _decode(recording: Recording, preparation: Preparation) -> tuple[Sound, tuple[str, ...]] | MfclError:
     try:
         sound, notices = read_prepared(recording.path, preparation, start=recording.start, end=recording.end)
+    except (TransferError, MissingExtraError):  # no fault of the recording: the storage is away
+        raise
     except MfclError as error:
         return error
     return heard(sound), notices

@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Shaped
 
+from mfcl.core.urls import UrlPath, as_path, is_url
 from mfcl.data.columns import NAMES
 from mfcl.data.dataset import guessed_labels
 from mfcl.data.manifest import RESERVED
+from mfcl.data.manifest_table import folder_of
 from mfcl.errors import ManifestError, one_of, shown
 
 DELIMITERS = ",;\t"
@@ -64,11 +66,12 @@ def read_labels(
             f"{path}: wanted one column of labels, got {', '.join(others) or 'none'}; name it (--label)"
         )
     places = {one: place for place, one in enumerate(ids)}
-    by_file = {os.path.normpath(file.absolute()): places[one] for one, file in (files or {}).items() if one in places}
+    by_file = {_plain(file.absolute()): places[one] for one, file in (files or {}).items() if one in places}
+    folder = folder_of(path)
     values, unseen, first = [""] * len(ids), 0, ""
     for line, row in rows:
         given, value = row.get(key, ""), row.get(name, "")
-        place = places.get(given, by_file.get(os.path.normpath(path.absolute().parent / given)) if given else None)
+        place = places.get(given, by_file.get(_plain(_joined(folder, given))) if given else None)
         if place is None:
             unseen, first = unseen + 1, first or given
         elif value and values[place] not in ("", value):
@@ -85,6 +88,14 @@ def read_labels(
         )
     note = f"{path}: {unseen} rows name no recording, the first {shown(first)}"
     return Labels(np.array(values, dtype=np.str_), name, (note,) if unseen else ())
+
+
+def _joined(folder: Path, given: str) -> Path:
+    return as_path(given) if is_url(given) else folder / given
+
+
+def _plain(path: Path) -> str:
+    return str(path) if isinstance(path, UrlPath) else os.path.normpath(path)
 
 
 def _rows(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from mfcl.audio import AUDIO_SUFFIXES
 from mfcl.core.files import is_there
+from mfcl.core.urls import COLLAPSED, UrlPath, as_path
 from mfcl.data.manifest import Manifest, Recording, readable
 from mfcl.data.manifest_csv import read_manifest
 from mfcl.data.shards.receipt import complete_index, is_pack
@@ -26,14 +27,15 @@ LAYOUTS = {
 }
 """Corpus -> folder of its audio, pattern of a file's path below it, and the pattern for messages."""
 META = "audioMNIST_meta.txt"
+TABLES = (".csv", ".tsv", ".parquet")
 OLDEST = 120  # years; the published file has a speaker of age 1234
 
 
 def open_manifest(path: Path | str, *, data_root: Path | None = None) -> Manifest:
     """List the recordings of a path, sorted by name in the same way on every file system.
 
-    - A `.csv` or `.tsv` file, a text file with tabs, or a folder with a `manifest.csv`: that manifest, in its own
-      order.
+    - A `.csv`, `.tsv` or `.parquet` file, a text file with tabs, or a folder with a `manifest.csv`: that manifest, in
+      its own order.
     - A pack (`mfcl pack`): the recordings in its tars.
     - A folder whose audio files all have AudioMNIST's layout, `data/<speaker>/<digit>_<speaker>_<take>.wav` or `.flac`
       with numbers for all three: labels `speaker`, `digit`, `take`, and the facts about speakers in
@@ -44,6 +46,8 @@ def open_manifest(path: Path | str, *, data_root: Path | None = None) -> Manifes
       counts if at least half of the files lie that deep.
     - An audio file: that file.
 
+    A table or an audio file may be at a URL. What is below a bucket is not listed.
+
     Args:
         path: What to open.
         data_root: For a manifest: folder of the recordings, if they were moved.
@@ -51,10 +55,15 @@ def open_manifest(path: Path | str, *, data_root: Path | None = None) -> Manifes
     Raises:
         ManifestError: no such path, or no audio file in it.
     """
-    given = Path(path)
+    given = as_path(path)
+    if isinstance(given, UrlPath):
+        return _at_url(given, data_root)
     root = Path(os.path.abspath(given))  # noqa: PTH100  # unlike resolve, it keeps the names given
     if not is_there(root):
-        raise ManifestError(f"{given}: does not exist; give a folder of recordings, a CSV or an audio file")
+        do = "give a folder of recordings, a CSV or an audio file"
+        if COLLAPSED.match(str(given)):
+            do = "a URL is given as text: a Path takes one of its slashes away"
+        raise ManifestError(f"{given}: does not exist; {do}")
     if root.is_file():
         if _is_list(root):
             return read_manifest(given, data_root=data_root)
@@ -74,10 +83,24 @@ def open_manifest(path: Path | str, *, data_root: Path | None = None) -> Manifes
     return _corpus(root, names) or _folder(root, names)
 
 
+def _at_url(path: UrlPath, data_root: Path | None) -> Manifest:
+    """Return the recordings of a table at a URL, or the audio file there."""
+    suffix = path.suffix.lower()
+    if suffix in TABLES:
+        return read_manifest(path, data_root=data_root)
+    if suffix not in AUDIO_SUFFIXES:
+        raise ManifestError(
+            f"{path}: wanted a .csv, .tsv, .parquet or audio file, got another URL; what is below a bucket or folder "
+            "is not listed: write a CSV with a column `path`, a URL on each line, and give that"
+        )
+    path.facts()
+    return Manifest((Recording(path.as_posix(), path),), path.parent, "one file")
+
+
 def _is_list(path: Path) -> bool:
     """Return whether a file is a table: by its suffix, or a text file with tabs, as Raven and Audacity write."""
     if path.suffix.lower() != ".txt":
-        return path.suffix.lower() in (".csv", ".tsv")
+        return path.suffix.lower() in TABLES
     with path.open("rb") as file:
         return b"\t" in file.readline(10_000)
 

@@ -13,11 +13,17 @@ import numpy as np
 from jaxtyping import Bool, Integer, Shaped
 
 from mfcl.core.files import is_there
-from mfcl.core.spans import open_path, path_status
+from mfcl.core.parallel import core_count, in_parallel
+from mfcl.core.remote import READERS
+from mfcl.core.spans import file_of, open_path, path_status
+from mfcl.core.urls import UrlPath
 from mfcl.errors import AudioError, ManifestError, one_of
 
 SPLITS = ("train", "valid", "test")
 """Names of the splits."""
+
+MANY = 1000
+"""Files at URLs; asking for the sizes of so many shows a progress bar."""
 
 RESERVED = ("path", "id", "start", "end", "split")
 """Columns of a manifest that are not labels."""
@@ -132,31 +138,62 @@ class Manifest:
         """Return a cache key of these files, from their ids, segments, sizes and times but not their paths.
 
         A folder may thus be moved. The status-change time (ctime) cannot be set by hand, so it reveals new contents of
-        the same size and modification time.
+        the same size and modification time. Of a file at a URL the size and the version (ETag) count.
 
         Args:
             about: Other things the cached value depends on; their `repr` is part of the key.
         """
         digest = hashlib.sha256(repr(about).encode())
-        found: dict[str, tuple[int, ...]] = {}
+        remote = self.remote_sizes()
+        found: dict[str, tuple[object, ...]] = {}
         for recording in self.recordings:
             place = str(recording.path)  # a faster key than a path
-            if place not in found:
+            if place not in found and not isinstance(recording.path, UrlPath):
                 with contextlib.suppress(OSError, ValueError):
                     found[place] = path_status(recording.path)
+            elif (status := remote.get(file_of(recording.path))) is not None:
+                found[place] = status
             line = (recording.id, recording.start, recording.end, found.get(place))
             digest.update(repr(line).encode("utf-8", "backslashreplace"))
         return digest.hexdigest()[:32]
 
     def sizes_digest(self) -> str:
-        """Return a digest of the sizes of the recordings' files in bytes; -1 for one that is not there."""
-        known: dict[str, int] = {}
+        """Return a digest of the sizes of the recordings' files in bytes; -1 for one that is not there.
+
+        Of files at URLs the version counts too.
+        """
+        remote = self.remote_sizes()
+        known: dict[str, object] = {}
         for recording in self.recordings:
             place = str(recording.path)
-            if place not in known:
+            if place in known:
+                continue
+            if isinstance(recording.path, UrlPath):
+                known[place] = remote.get(file_of(recording.path), -1)
+            else:
                 known[place] = path_status(recording.path)[0] if is_there(recording.path) else -1
         sizes = [known[str(recording.path)] for recording in self.recordings]
         return hashlib.sha256(repr(sizes).encode()).hexdigest()[:16]
+
+    @property
+    def readers(self) -> int | None:
+        """Number of threads to read the files with: None, one per core, or more if files at URLs are waited for."""
+        remote = any(isinstance(recording.path, UrlPath) for recording in self.recordings)
+        return max(READERS, core_count()) if remote else None
+
+    def remote_sizes(self) -> dict[Path, tuple[int, str]]:
+        """Return size in bytes and version of each file at a URL, asked for in threads; those not there are left out.
+
+        Of spans of a tar it is the tar's.
+
+        Raises:
+            TransferError: the storage does not answer.
+        """
+        files = dict.fromkeys(file_of(one.path) for one in self.recordings if isinstance(one.path, UrlPath))
+        paths = [file for file in files if isinstance(file, UrlPath)]
+        shown = len(paths) >= MANY
+        found = in_parallel(_remote_size, paths, workers=READERS, what="Asking for sizes", shown=shown) if paths else ()
+        return {path: status for path, status in zip(paths, found, strict=True) if status is not None}
 
     def fingerprint(self) -> str:
         """Return a hash (16 hexadecimal digits) of ids, segments, labels, splits and audio, but not of paths.
@@ -198,6 +235,14 @@ class Manifest:
             line = (recording.id, recording.start, recording.end, labels, recording.split, content(recording))
             digest.update(repr(line).encode("utf-8", "backslashreplace"))
         return digest.hexdigest()[:16]
+
+
+def _remote_size(path: UrlPath) -> tuple[int, str] | None:
+    try:
+        found = path.facts()
+    except OSError:
+        return None
+    return found.size, found.version
 
 
 def _file_digest(path: Path) -> str:

@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from mfcl.core.files import is_there
+from mfcl.core.urls import UrlPath, as_path
 from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest import Manifest, Recording
-from mfcl.data.manifest_csv import no_file_of, opened_rows
+from mfcl.data.manifest_csv import found_any, no_file_of, opened_rows
 from mfcl.data.shards.receipt import complete_index, is_pack
 from mfcl.errors import ManifestError
 
-STREAMED = (".csv", ".tsv")
+STREAMED = (".csv", ".tsv", ".parquet")
 """Suffixes of lists that are read row by row; all others are read as a whole."""
 
 
@@ -26,7 +26,7 @@ class ListedParts:
     """A list of recordings, in order, and its parts of nearly equal size.
 
     Attributes:
-        source: A CSV that is read row by row each time, or recordings in memory.
+        source: A CSV or Parquet table that is read row by row each time, or recordings in memory.
         root: Folder to which ids are relative.
         count: Number of recordings.
         digest: Hash of ids, segments, labels and splits, in their order; paths and sound do not count.
@@ -88,7 +88,7 @@ class ListedParts:
 
 
 def list_parts(data: str | Path | Manifest, *, data_root: Path | None = None) -> ListedParts:
-    """Open a list of recordings to be worked on in parts; a CSV is never held as a whole.
+    """Open a list of recordings to be worked on in parts; a CSV or Parquet table is never held as a whole.
 
     Args:
         data: A manifest, its path, a folder or an audio file.
@@ -97,12 +97,13 @@ def list_parts(data: str | Path | Manifest, *, data_root: Path | None = None) ->
     Raises:
         ManifestError: see `open_manifest`.
     """
-    if isinstance(data, str | Path) and is_pack(Path(data)):
-        data = complete_index(Path(data))
-    streamed = isinstance(data, str | Path) and Path(data).suffix.lower() in STREAMED and Path(data).is_file()
-    if streamed and data_root is None:
-        return _surveyed(Path(str(data)))
-    manifest = data if isinstance(data, Manifest) else open_manifest(Path(data), data_root=data_root)
+    if not isinstance(data, Manifest):
+        path = as_path(data)
+        if not isinstance(path, UrlPath) and is_pack(path):
+            path = complete_index(path)
+        if data_root is None and path.suffix.lower() in STREAMED and path.is_file():
+            return _surveyed(path)
+    manifest = data if isinstance(data, Manifest) else open_manifest(path, data_root=data_root)
     seen = _Survey()
     for recording in manifest:
         seen.add(recording)
@@ -126,7 +127,7 @@ class _Survey:
         self.labels |= dict.fromkeys(recording.labels)
         name = hashlib.blake2b(recording.id.encode("utf-8", "backslashreplace"), digest_size=8).digest()
         self.ids.append(int.from_bytes(name, "little", signed=True))
-        self.found = self.found or is_there(recording.path)
+        self.found = self.found or found_any([recording])
         if recording.split is None and not (recording.start is None and recording.end is None):
             self.loose = self.loose or recording.id
 

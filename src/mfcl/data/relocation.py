@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mfcl.core.files import is_there
+from mfcl.core.urls import UrlPath
 from mfcl.data.manifest import Manifest
 from mfcl.errors import ManifestError
 
@@ -22,6 +23,11 @@ def relocated(manifest: Manifest, data_root: Path) -> Manifest:
     Raises:
         ManifestError: none of them exists there.
     """
+    if isinstance(data_root, UrlPath) or any(isinstance(recording.path, UrlPath) for recording in manifest):
+        raise ManifestError(
+            f"{data_root}: only local files are found again below another folder, and the list or this names URLs; "
+            "write the list with their new URLs"
+        )
     root = Path(os.path.abspath(data_root))  # noqa: PTH100
     paths = [Path(os.path.normpath(recording.path)) for recording in manifest]
     common = Path(os.path.commonpath([path.parent for path in paths]))

@@ -179,10 +179,12 @@ def scan(manifest: Manifest, *, workers: int | None = None, progress: bool = Tru
 
     Args:
         manifest: The recordings.
-        workers: Number of threads; None: one per core.
+        workers: Number of threads; None: one per core, or more for files at URLs.
         progress: Whether to show a bar.
     """
-    found = in_parallel(_inspect, manifest.recordings, workers=workers, what="Scanning", shown=progress)
+    found = in_parallel(
+        _inspect, manifest.recordings, workers=workers or manifest.readers, what="Scanning", shown=progress
+    )
     return _report(manifest, found)
 
 
@@ -197,7 +199,9 @@ def scan_once(manifest: Manifest, *, cache: Path | None = None, progress: bool =
     place = cache_folder(cache) / "scan" / f"{manifest.files_key(VERSION)}.json"
     entries = _kept(place, manifest)
     if entries is None:
-        entries = list(in_parallel(_inspect, manifest.recordings, what="Scanning", shown=progress))
+        entries = list(
+            in_parallel(_inspect, manifest.recordings, workers=manifest.readers, what="Scanning", shown=progress)
+        )
         with contextlib.suppress(OSError, ValueError, MfclError):  # not cached: scanned again the next time
             place.parent.mkdir(parents=True, exist_ok=True)
             write_json(place, [[getattr(entry, name) for name in KEPT] for entry in entries])

@@ -109,7 +109,8 @@ def segment(
     levels: list[Float64[np.ndarray, " windows"]] = []
     notes = list(manifest.notes)
     seconds, left_out = 0.0, 0.0
-    looked = in_parallel(look, manifest.recordings, workers=workers, what="Segmenting", shown=progress)
+    count = workers or manifest.readers
+    looked = in_parallel(look, manifest.recordings, workers=count, what="Segmenting", shown=progress)
     for recording, found in zip(manifest, looked, strict=True):
         if isinstance(found, AudioError):
             failures.append((recording.id, str(found)))

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from mfcl.core.files import is_there
+from mfcl.core.urls import UrlPath
 from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest import Manifest, Recording
 from mfcl.data.manifest_csv import read_manifest
@@ -201,7 +202,7 @@ def _matched(
             f"{manifest.root}: none of its {len(manifest)} recordings is among the {len(embeddings)} clips, such as "
             f"{example!r}; give the recordings that were embedded"
         )
-    gone = len({one.path for one in found.values() if not is_there(one.path)})
+    gone = len({one.path for one in found.values() if not isinstance(one.path, UrlPath) and not is_there(one.path)})
     told = [*notes]
     if len(found) < len(embeddings):
         told.append(f"{len(embeddings) - len(found)} of {len(embeddings)} clips have no recording and stay silent.")

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mfcl.core.random import generator
+from mfcl.core.urls import as_path
 from mfcl.data.dataset import guessed_labels
 from mfcl.data.decoding import LeftOut
 from mfcl.data.layouts import open_manifest
@@ -30,10 +31,11 @@ def manifest_of(files: str | Path | Manifest | Sequence[str | Path]) -> Manifest
     given = [files] if isinstance(files, str | Path) else list(files)
     found: dict[str, Recording] = {}
     for one in given:
-        opened = open_manifest(Path(one))
+        path = as_path(one)
+        opened = open_manifest(path)
         for recording in opened:
-            single = len(opened) == 1 and Path(one).is_file()
-            name = str(one) if single else str(Path(one) / recording.id) if Path(one).is_dir() else recording.id
+            single = len(opened) == 1 and path.is_file()
+            name = str(path) if single else str(path / recording.id) if path.is_dir() else recording.id
             found[name] = replace(recording, id=name)
     if not found:
         raise ManifestError("wanted files of sound, got none; give at least one")
@@ -62,7 +64,7 @@ def held_out_people(
     Raises:
         ManifestError: there is no such column or split.
     """
-    manifest = data if isinstance(data, Manifest) else open_manifest(Path(data))
+    manifest = data if isinstance(data, Manifest) else open_manifest(data)
     names = manifest.label_names
     guessed_word, guessed = guessed_labels(names, label, speaker)
     who = guessed or (names[0] if len(names) == 1 else None)
@@ -89,7 +91,7 @@ def held_out_people(
 
 def cohort_of(data: str | Path | Manifest, listener: Listener, left_out: LeftOut, *, size: int) -> Heard:
     """Return a draw of the training recordings of a list, or of all recordings of one without a training split."""
-    manifest = data if isinstance(data, Manifest) else open_manifest(Path(data))
+    manifest = data if isinstance(data, Manifest) else open_manifest(data)
     train = np.flatnonzero(manifest.splits == "train")
     usable = train if len(train) else np.arange(len(manifest))
     drawn = np.sort(usable[generator(0, "cohort").permutation(len(usable))[:size]])

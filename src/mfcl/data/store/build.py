@@ -93,7 +93,8 @@ def build_store(
     temporary = place.with_name(f".{place.name}.tmp")
     temporary.mkdir()
     function = partial(decoded, preparation=preparation, dtype=dtype)
-    results = in_parallel(function, manifest.recordings, workers=workers, what="Decoding", shown=shown)
+    count = workers or manifest.readers
+    results = in_parallel(function, manifest.recordings, workers=count, what="Decoding", shown=shown)
     try:
         with contextlib.closing(results):
             index = _write_clips(temporary / "clips", manifest, results, dtype, strict)

@@ -1,0 +1,121 @@
+"""A web server of this machine whose files can be cut, refused, slow or changed, request by request."""
+
+import contextlib
+import dataclasses
+import hashlib
+import http.server
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+
+@dataclasses.dataclass
+class Fault:
+    """How the server fails; `times` counts down, and at 0 it answers well."""
+
+    times: int
+    status: int | None = None
+    """Answer this in place of the file."""
+    cut: float | None = None
+    """Hang up after this share of the body."""
+    seconds: float = 0.0
+    """Wait before the answer."""
+    methods: tuple[str, ...] = ("GET",)
+
+
+class Storage:
+    """Files by path, faults by path, and the requests that came."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.faults: dict[str, Fault] = {}
+        self.requests: list[tuple[str, str, str | None]] = []
+        """Method, path, and range of each request."""
+        self.ranges = True
+        self.lengths = {"GET", "HEAD"}
+        """Methods whose answers say how long they are."""
+        self.after: Callable[[str], None] = lambda path: None
+        """Called after each GET."""
+        self.lock = threading.Lock()
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+            def do_HEAD(self) -> None:
+                outer.answer(self, "HEAD")
+
+            def do_GET(self) -> None:
+                outer.answer(self, "GET")
+
+        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
+
+    def asked(self, method: str = "GET") -> list[str]:
+        return [path for kind, path, _ in self.requests if kind == method]
+
+    def fault(self, path: str, method: str) -> Fault | None:
+        with self.lock:
+            found = self.faults.get(path)
+            if found is None or method not in found.methods or not found.times:
+                return None
+            found.times -= 1
+            return found
+
+    def answer(self, handler: http.server.BaseHTTPRequestHandler, method: str) -> None:
+        path = handler.path.partition("?")[0]
+        asked = re.fullmatch(r"bytes=(\d+)-(\d+)", handler.headers.get("Range", ""))
+        self.requests.append((method, path, handler.headers.get("Range")))
+        fault = self.fault(path, method)
+        if fault is not None and fault.seconds:
+            time.sleep(fault.seconds)
+        with contextlib.suppress(OSError):
+            self.reply(handler, method, path, fault, asked)
+        if method == "GET":
+            self.after(path)
+
+    def reply(
+        self, handler: http.server.BaseHTTPRequestHandler, method: str, path: str, fault: Fault | None,
+        asked: re.Match[str] | None,
+    ) -> None:  # fmt: skip
+        status = (200 if path in self.files else 404) if fault is None or fault.status is None else fault.status
+        whole = self.files.get(path, b"") if status == 200 else b"no"
+        body = whole
+        handler.close_connection = method not in self.lengths
+        if status == 200 and asked and self.ranges:
+            first, last = int(asked[1]), min(int(asked[2]), len(whole) - 1)
+            body, status = whole[first : last + 1], 206
+        handler.send_response(status)
+        if status == 206:
+            handler.send_header("Content-Range", f"bytes {first}-{last}/{len(whole)}")
+        handler.send_header("ETag", f'"{hashlib.sha256(whole).hexdigest()[:8]}"')
+        if method in self.lengths:
+            handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        if method == "HEAD":
+            return
+        if fault is not None and fault.cut is not None:
+            handler.wfile.write(body[: int(len(body) * fault.cut)])
+            handler.close_connection = True
+            handler.wfile.flush()
+            handler.connection.shutdown(2)
+            return
+        handler.wfile.write(body)
+
+
+@contextlib.contextmanager
+def serving() -> Iterator[Storage]:
+    """Yield a server of this machine."""
+    storage = Storage()
+    thread = threading.Thread(target=storage.http.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield storage
+    finally:
+        storage.http.shutdown()
+        storage.http.server_close()
+        thread.join()
