@@ -3,7 +3,7 @@
 Resemblyzer (Apache 2.0; https://github.com/resemble-ai/Resemblyzer) is a speaker encoder of 256 values, trained with
 labels on thousands of people. It is not a dependency; in an environment of its own, beside mfcl:
 `pip install webrtcvad "setuptools<80"; pip install --no-deps resemblyzer`.
-Then `mfcl voices evaluate GALLERY LIST --also resemblyzer=OUT.npz`.
+Then `mfcl voices evaluate GALLERY LIST --also resemblyzer=OUT.npz`, or `mfcl probe OUT.npz` where the list has splits.
 """
 
 import sys
@@ -29,8 +29,8 @@ def main() -> None:
         wave = resample(samples, rate, RATE)
         spoken = preprocess_wav(wave, RATE)  # pauses cut by its own detector, which may find nothing in a short word
         vectors.append(encoder.embed_utterance(spoken if len(spoken) >= RATE // 10 else wave))
-    names = manifest.ids
-    Embeddings(np.array(vectors, np.float32), names, {}, {}, np.full(len(names), "")).save(sys.argv[2])
+    labels = {name: manifest.column(name) for name in manifest.label_names}
+    Embeddings(np.array(vectors, np.float32), manifest.ids, labels, {}, manifest.splits).save(sys.argv[2])
 
 
 if __name__ == "__main__":

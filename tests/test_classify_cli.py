@@ -120,8 +120,9 @@ def long(desk):
     return desk / "long.wav"
 
 
-def test_windows_have_times_and_each_is_what_it_is_alone(desk, long, tmp_path):
+def test_windows_have_times_and_each_is_what_it_is_alone(desk, long, tmp_path, capsys):
     run("classify", desk / "made", long, "--window", "0.3", "--hop", "0.1", "--out", tmp_path / "windows.csv")
+    assert capsys.readouterr().out.split()[:2] == ["class", "windows"]
     found = rows_of(tmp_path / "windows.csv")
     assert [float(one["start"]) for one in found] == pytest.approx(np.arange(38) * 0.1)
     assert all(float(one["end"]) - float(one["start"]) == pytest.approx(0.3) for one in found)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mfcl.embedding_parts import embed_parts
     from mfcl.embeddings.table import Embeddings, load_embeddings
     from mfcl.errors import MfclError
-    from mfcl.exporting import export_onnx
+    from mfcl.exporting import export_onnx, export_pt2
     from mfcl.importing import import_model
     from mfcl.labelling import (
         Collection,
@@ -64,6 +64,7 @@ _MODULES = {
     "fit_classifier": "labelling",
     "fit_on": "classification",
     "export_onnx": "exporting",
+    "export_pt2": "exporting",
     "import_model": "importing",
     "load": "embedder",
     "load_checkpoint": "checkpoint",
@@ -105,6 +106,7 @@ __all__ = [
     "embed_parts",
     "estimate",
     "export_onnx",
+    "export_pt2",
     "fit_classifier",
     "fit_on",
     "import_model",

@@ -214,7 +214,8 @@ def _write_rows(given: argparse.Namespace, found: list[Any]) -> None:
     counts = Counter(row["class"] for row in rows)
     if given.out is not None:
         write_text(given.out, _json(rows) if given.format == "json" else _csv(rows))
-        print(table(sorted((printable(name), count) for name, count in counts.items()), ["class", "recordings"]))
+        counted = "recordings" if all(answers.starts is None for answers in found) else "windows"
+        print(table(sorted((printable(name), count) for name, count in counts.items()), ["class", counted]))
         print(f"\n{given.out}: {len(rows)} rows")
     else:
         print(_json(rows) if given.format == "json" else _csv(rows), end="")

@@ -4,13 +4,17 @@ import argparse
 
 from mfcl.cli import options
 from mfcl.core.files import check_file_place, check_folder_place
+from mfcl.errors import MfclError
 
 
 def add_commands(command: options.Command) -> None:
     """Add the commands of this file."""
-    export = command("export", _export, "write a model for programs without torch (extra: onnx)")
+    export = command("export", _export, "write a model for programs without torch (extra: onnx), or without mfcl")
     export.add_argument("model", type=options.path, help="a run folder or a checkpoint folder")
-    export.add_argument("--onnx", type=options.path, required=True, metavar="FILE", help="the ONNX file to write")
+    export.add_argument("--onnx", type=options.path, metavar="FILE", help="the ONNX file to write")
+    export.add_argument(
+        "--pt2", type=options.path, metavar="FILE", help="the file of torch.export to write: torch is all that it needs"
+    )
     export.add_argument(
         "--classifier",
         type=options.path,
@@ -31,12 +35,21 @@ def add_commands(command: options.Command) -> None:
 
 
 def _export(given: argparse.Namespace) -> None:
-    from mfcl.exporting import export_onnx
+    if given.onnx is None and given.pt2 is None:
+        raise MfclError("wanted a file to write, got none; give --onnx FILE, --pt2 FILE or both")
+    if given.onnx is None and (given.classifier is not None or given.int8 is not None):
+        raise MfclError("--classifier and --int8 are for ONNX; give --onnx FILE too, or leave them out")
+    from mfcl.exporting import export_onnx, export_pt2
 
-    for place in (given.onnx, given.int8):
+    for place in (given.onnx, given.int8, given.pt2):
         if place is not None:
             check_file_place(place)
-    for one in export_onnx(given.model, given.onnx, classifier=given.classifier, int8=given.int8):
+    written = []
+    if given.onnx is not None:
+        written += export_onnx(given.model, given.onnx, classifier=given.classifier, int8=given.int8)
+    if given.pt2 is not None:
+        written.append(export_pt2(given.model, given.pt2))
+    for one in written:
         outputs = ", ".join(f"{name} {size}" for name, size in one.outputs.items())
         print(f"{one.path}: {one.size / 1e6:.1f} MB; {outputs}; differs from torch by {one.difference:.1e} of a vector")
 

@@ -1,5 +1,7 @@
-"""Write a trained model for programs without torch."""
+"""Write a trained model for programs without torch, or without this package."""
 
-from mfcl.exporting.onnx_file import Exported, export_onnx
+from mfcl.exporting.answers import Exported
+from mfcl.exporting.onnx_file import export_onnx
+from mfcl.exporting.pt2_file import export_pt2
 
-__all__ = ["Exported", "export_onnx"]
+__all__ = ["Exported", "export_onnx", "export_pt2"]

@@ -1,4 +1,4 @@
-"""The encoders as an ONNX graph of real-valued operations, made by torch's exporter."""
+"""The encoders as a graph of real-valued operations, ONNX's or torch's own, made by torch's exporter."""
 
 import copy
 import math
@@ -123,22 +123,13 @@ def network_graph(model: MultiFormatModel) -> tuple[Any, list[str]]:
     Raises:
         ExportError: torch cannot export an encoder, such as one of the user's own.
     """
-    network, step = Network(model), multiple(model)
-    batch, steps = torch.export.Dim("batch", min=1, max=1 << 16), torch.export.Dim("steps", min=2, max=MOST_STEPS)
-    generator = torch.Generator().manual_seed(0)
-    rows = torch.randn(3, 4 * step, generator=generator)
-    lengths = torch.tensor([4 * step, 3 * step + 1, step // 2])
-    shapes = ({0: batch, 1: steps * step}, {0: batch})
-    with _traced(), torch.inference_mode(False), torch.no_grad():
-        try:
-            made = torch.onnx.export(
-                network, (rows, lengths), dynamo=True, dynamic_shapes=shapes, opset_version=OPSET, verbose=False,
-                input_names=[WAVE, LENGTHS], output_names=network.outputs,
-            )  # fmt: skip
-        except Exception as error:  # the exporter raises many kinds, with pages of text
-            raise ExportError(
-                f"{_names(model)}: torch {torch.__version__} cannot export them ({_reason(error)})"
-            ) from error
+    network = Network(model)
+    inputs, shapes = _example(model)
+    with _traced(model):
+        made = torch.onnx.export(
+            network, inputs, dynamo=True, dynamic_shapes=shapes, opset_version=OPSET, verbose=False,
+            input_names=[WAVE, LENGTHS], output_names=network.outputs,
+        )  # fmt: skip
     assert made is not None
     proto = made.model_proto
     for given in proto.graph.input:
@@ -148,6 +139,30 @@ def network_graph(model: MultiFormatModel) -> tuple[Any, list[str]]:
                     f"{_names(model)}: cannot be exported for clips of any number and length; {given.name}"
                 )
     return proto, network.outputs
+
+
+def exported_program(network: nn.Module, model: MultiFormatModel) -> torch.export.ExportedProgram:
+    """Return a network of padded clips and their lengths as torch's own graph, for clips of any number and length.
+
+    Args:
+        network: In evaluation mode; its clips are multiples of `multiple(model)` samples, two or more.
+        model: The model that it was made of.
+
+    Raises:
+        ExportError: torch cannot export it, such as an encoder of the user's own.
+    """
+    inputs, shapes = _example(model)
+    with _traced(model):
+        return torch.export.export(network, inputs, dynamic_shapes=shapes)
+
+
+def _example(model: MultiFormatModel) -> tuple[tuple[Tensor, Tensor], tuple[dict[int, Any], dict[int, Any]]]:
+    """Return inputs to trace a network with, and which of their sizes are free."""
+    step, generator = multiple(model), torch.Generator().manual_seed(0)
+    batch, steps = torch.export.Dim("batch", min=1, max=1 << 16), torch.export.Dim("steps", min=2, max=MOST_STEPS)
+    rows = torch.randn(3, 4 * step, generator=generator)
+    lengths = torch.tensor([4 * step, 3 * step + 1, step // 2])
+    return (rows, lengths), ({0: batch, 1: steps * step}, {0: batch})
 
 
 def _names(model: MultiFormatModel) -> str:
@@ -174,17 +189,24 @@ def _pooled(encoder: FormatEncoder, rows: Tensor, lengths: Tensor) -> Iterator[T
 
 
 @contextmanager
-def _traced() -> Iterator[None]:
+def _traced(model: MultiFormatModel) -> Iterator[None]:
     """Let the exporter call functions with sizes that are symbols, and hide what it says of its own parts.
 
     Where types are checked at run time, a symbol is no `int`.
+
+    Raises:
+        ExportError: the exporter failed.
     """
     before = jaxtyping.config.jaxtyping_disable
     jaxtyping.config.update("jaxtyping_disable", True)
     try:
-        with quiet_log("torch.onnx"), warnings.catch_warnings():
+        with quiet_log("torch.onnx"), warnings.catch_warnings(), torch.inference_mode(False), torch.no_grad():
             warnings.simplefilter("ignore")
             yield
+    except Exception as error:  # the exporter raises many kinds, with pages of text
+        raise ExportError(
+            f"{_names(model)}: torch {torch.__version__} cannot export them ({_reason(error)})"
+        ) from error
     finally:
         jaxtyping.config.update("jaxtyping_disable", before)
 

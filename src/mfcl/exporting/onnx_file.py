@@ -2,60 +2,44 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float32
 
 import mfcl
 from mfcl.audio.arrays import padded
-from mfcl.checkpoint import WEIGHTS, Checkpoint, load_checkpoint, model_digest
+from mfcl.checkpoint import Checkpoint, model_digest
 from mfcl.core.console import quiet_log
 from mfcl.core.extras import need
 from mfcl.core.files import check_file_place, replacing
-from mfcl.core.random import generator
 from mfcl.embedder import Embedder
 from mfcl.embeddings.alignment import WIDTH
 from mfcl.embeddings.parts import FORMATS
-from mfcl.embeddings.table import Embeddings
 from mfcl.errors import ExportError
+from mfcl.exporting.answers import (
+    TOLERANCE,
+    Clip,
+    Exported,
+    Vectors,
+    answers_of,
+    checkpoint_of,
+    clips_to_check,
+    difference,
+    metadata,
+    part_sizes,
+)
 from mfcl.exporting.graphs import Classifier, Graph, add_alignment, add_classifier, begin, finish
 from mfcl.exporting.network import OPSET, multiple, network_graph
 from mfcl.labelling.classifier import LabelClassifier, short
 from mfcl.labelling.classifier_file import load_classifier
-from mfcl.models.inference import LONGEST_SECONDS, Listed, embed_clips, part_bounds
+from mfcl.models.inference import LONGEST_SECONDS
 from mfcl.models.pair import FormatEncoder
-from mfcl.models.weights_file import digest
 
 EXTRA = "onnx"
-Clip = Float32[np.ndarray, " _"]
-Vectors = Float32[np.ndarray, "_ _"]
-TOLERANCE = 1e-4
-"""Largest difference from torch's embedding, as a share of its length, that an exported file may have."""
-CHECKED_SECONDS = (0.05, 0.4, 1.7, 12.3)
-"""Lengths of the clips that torch and the exported file both embed; the last one is split into windows."""
 LEAST_QUANTISED = 1 << 14
 """Fewest weights of a layer that is stored as 8-bit integers: small layers save nothing."""
-
-
-@dataclass(frozen=True)
-class Exported:
-    """A written ONNX file.
-
-    Attributes:
-        path: The file.
-        size: Its size in bytes.
-        difference: Largest difference from torch's vectors over the checked clips, as a share of their length.
-        outputs: Name and number of values of each output.
-    """
-
-    path: Path
-    size: int
-    difference: float
-    outputs: Mapping[str, int]
 
 
 def export_onnx(
@@ -92,10 +76,10 @@ def export_onnx(
         check_file_place(Path(place))
     if int8 and Path(int8).resolve() == Path(path).resolve():
         raise ExportError(f"{int8}: wanted another file for the 8-bit weights; give two names")
-    loaded = _checkpoint(model)
+    loaded = checkpoint_of(model)
     made = _model_proto(loaded, _classifier(loaded, classifier))
-    clips = _clips(loaded.recipe.preparation.sample_rate)
-    wanted = _wanted(loaded, clips)
+    clips = clips_to_check(loaded.recipe.preparation.sample_rate)
+    wanted = answers_of(loaded, clips)
     with replacing(Path(path)) as temporary:
         temporary.write_bytes(made.SerializeToString())
         written = [_checked(temporary, Path(path), clips, wanted)]
@@ -107,12 +91,6 @@ def export_onnx(
         if int8:
             written.append(_quantised(temporary, made, Path(int8), clips, wanted))
     return written
-
-
-def _checkpoint(model: Embedder | Checkpoint | str | Path) -> Checkpoint:
-    if isinstance(model, Embedder):
-        return model.checkpoint
-    return model if isinstance(model, Checkpoint) else load_checkpoint(Path(model))
 
 
 def _classifier(loaded: Checkpoint, classifier: Classifier | str | Path | None) -> Classifier | None:
@@ -144,7 +122,7 @@ def _model_proto(loaded: Checkpoint, classifier: Classifier | None) -> Any:
         if encoder.landmarks is not None:
             made.insert(1, f"{format}_landmarks")  # content, landmarks, speaker, spectrum: an embedding's order
         columns += made
-    parts = {name: stop - start for name, (start, stop) in part_bounds(model, "both").items()}
+    parts = part_sizes(loaded)
     finish(graph, parts, loaded.whitening, columns)
     sizes = {"embedding": sum(parts.values())}
     if loaded.whitening:
@@ -162,7 +140,11 @@ def _model_proto(loaded: Checkpoint, classifier: Classifier | None) -> Any:
         made_graph, opset_imports=network.opset_import, functions=network.functions, ir_version=network.ir_version,
         producer_name="mfcl", producer_version=mfcl.__version__,
     )  # fmt: skip
-    onnx.helper.set_model_props(made, _metadata(loaded, parts, classifier))
+    facts = metadata(loaded) | {"opset": str(OPSET)}
+    if classifier is not None:
+        facts["classes"] = json.dumps([str(name) for name in classifier.classes], ensure_ascii=False)
+        facts["farthest"] = repr(float(classifier.farthest))  # beyond this distance a sound is `unknown`
+    onnx.helper.set_model_props(made, facts)
     onnx.checker.check_model(made)
     return made
 
@@ -186,47 +168,6 @@ def _align(graph: Graph, format: str, encoder: FormatEncoder) -> None:
     )  # fmt: skip
 
 
-def _metadata(loaded: Checkpoint, parts: Mapping[str, int], classifier: Classifier | None) -> dict[str, str]:
-    """Return what a program needs beside the graph; values are text, lists and tables are JSON."""
-    weights = loaded.folder / WEIGHTS
-    facts = {
-        "format": "mfcl 1",
-        "mfcl_version": mfcl.__version__,
-        "torch_version": torch.__version__,
-        "opset": str(OPSET),
-        "recipe": loaded.recipe.name,
-        "model_sha256": digest(weights) if weights.is_file() else "",
-        "sample_rate": str(loaded.recipe.preparation.sample_rate),
-        "preparation": json.dumps(asdict(loaded.recipe.preparation)),
-        "parts": json.dumps(parts),
-    }
-    if loaded.whitening:
-        facts["whitened_parts"] = json.dumps({name: loaded.whitening[name].directions.shape[1] for name in parts})
-    if classifier is not None:
-        facts["classes"] = json.dumps([str(name) for name in classifier.classes], ensure_ascii=False)
-        facts["farthest"] = repr(float(classifier.farthest))  # beyond this distance a sound is `unknown`
-    return facts
-
-
-def _clips(rate: int) -> list[Clip]:
-    """Return clips to compare by: a chirp, a pause and noise, so that frames differ and all bands are heard."""
-    made = []
-    for place, seconds in enumerate(CHECKED_SECONDS):
-        time = np.arange(round(seconds * rate)) / rate
-        tone = np.sin(2 * np.pi * (100 + 0.2 * rate * time / max(seconds, 1)) * time) * np.sin(9 * time) ** 2
-        noise = 0.02 * generator(place, "export").standard_normal(len(time))
-        made.append((0.3 * tone + noise).astype(np.float32))
-    return made
-
-
-def _wanted(loaded: Checkpoint, clips: list[Clip]) -> dict[str, Vectors]:
-    """Return torch's vectors of the clips, by the name of their output."""
-    vectors = embed_clips(loaded.model, Listed(clips), loaded.recipe.preparation.sample_rate)
-    names = np.full(len(clips), "")
-    plain = Embeddings(vectors, names, {}, part_bounds(loaded.model, "both"), names)
-    return {"embedding": vectors, **({"whitened": plain.whiten(loaded.whitening).vectors} if loaded.whitening else {})}
-
-
 def _checked(file: Path, path: Path, clips: list[Clip], wanted: Mapping[str, Vectors]) -> Exported:
     """Return the facts of a written file; the clips are embedded alone and, but for the longest, in one batch."""
     session = open_session(file)
@@ -236,7 +177,7 @@ def _checked(file: Path, path: Path, clips: list[Clip], wanted: Mapping[str, Vec
     apart = 0.0
     for place, name in enumerate(wanted):
         each = np.concatenate([one[place] for one in alone])
-        apart = max(apart, _difference(each, wanted[name]), _difference(together[place], wanted[name][:-1]))
+        apart = max(apart, difference(each, wanted[name]), difference(together[place], wanted[name][:-1]))
     return Exported(path, file.stat().st_size, apart, outputs)
 
 
@@ -259,12 +200,6 @@ def run_session(session: Any, clips: Sequence[Clip], outputs: list[str]) -> list
             f"onnxruntime cannot run the exported model ({' '.join(str(error).split())[:200]})"
         ) from error
     return found
-
-
-def _difference(found: Vectors, wanted: Vectors) -> float:
-    size = np.maximum(np.linalg.norm(wanted, axis=1), 1e-12)
-    apart = np.linalg.norm(found - wanted, axis=1) / size
-    return float(apart.max()) if np.isfinite(apart).all() else float("inf")
 
 
 def _quantised(file: Path, made: Any, path: Path, clips: list[Clip], wanted: Mapping[str, Vectors]) -> Exported:

@@ -1,0 +1,217 @@
+"""Write a trained model as one file of `torch.export` that gives the answers of `mfcl embed` without this package."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torch._higher_order_ops.while_loop import while_loop
+from torch.nn import functional
+
+from mfcl.audio.arrays import padded
+from mfcl.checkpoint import Checkpoint
+from mfcl.core.files import check_file_place, replacing
+from mfcl.embedder import Embedder
+from mfcl.embeddings.alignment import WIDTH
+from mfcl.embeddings.parts import FORMATS
+from mfcl.embeddings.whitening import Whitening
+from mfcl.errors import ExportError
+from mfcl.exporting.answers import (
+    TOLERANCE,
+    Clip,
+    Exported,
+    Vectors,
+    answers_of,
+    checkpoint_of,
+    clips_to_check,
+    difference,
+    metadata,
+    part_sizes,
+)
+from mfcl.exporting.network import Network, exported_program, multiple
+from mfcl.models.inference import LONGEST_SECONDS
+from mfcl.models.landmarks import Landmarks
+
+FACTS = "about.json"
+"""Name of the metadata inside the file."""
+
+
+def export_pt2(model: Embedder | Checkpoint | str | Path, path: str | Path) -> Exported:
+    """Write a model as a file of `torch.export`, and compare its answers with the model's.
+
+    `torch.export.load(path).module()` takes prepared clips, `wave` (clips, samples) and `lengths` (clips,), of any
+    number, and returns a dictionary: `embedding` and, if a whitening was saved with the model, `whitened`. Clips are
+    padded with zeros to two or more times the metadata's `multiple` of samples; they last at most
+    `mfcl.models.inference.LONGEST_SECONDS`. The metadata is the extra file `about.json`.
+
+    Args:
+        model: A trained model, or the folder of a model or a run.
+        path: Where to write the file.
+
+    Raises:
+        ExportError: torch cannot export the encoders, or the file's answers are not those of the model.
+    """
+    check_file_place(Path(path))
+    loaded = checkpoint_of(model)
+    clips = clips_to_check(loaded.recipe.preparation.sample_rate, LONGEST_SECONDS)
+    program = exported_program(_Embedding(loaded).eval(), loaded.model)
+    step = multiple(loaded.model)
+    facts = metadata(loaded) | {"multiple": str(step)}
+    with replacing(Path(path)) as temporary:
+        with temporary.open("wb") as file:  # by its name torch would insist on the ending .pt2
+            torch.export.save(program, file, extra_files={FACTS: json.dumps(facts, ensure_ascii=False)})
+        apart, outputs = _checked(temporary, clips, step, answers_of(loaded, clips))
+        if apart > TOLERANCE:
+            raise ExportError(
+                f"{path}: its vectors differ from the model's by {apart:.1e} of their length, wanted at most "
+                f"{TOLERANCE:.0e}; nothing was written"
+            )
+        size = temporary.stat().st_size
+    return Exported(Path(path), size, apart, outputs)
+
+
+def load_pt2(path: str | Path) -> tuple[nn.Module, dict[str, str]]:
+    """Return the network in a file of `export_pt2`, and its metadata.
+
+    Args:
+        path: The file.
+    """
+    extra = {FACTS: ""}
+    with Path(path).open("rb") as file:
+        program = torch.export.load(file, extra_files=extra)
+    return program.module(), json.loads(extra[FACTS])
+
+
+def run_pt2(network: nn.Module, clips: Sequence[Clip], step: int) -> dict[str, Vectors]:
+    """Return the outputs for prepared clips.
+
+    Args:
+        network: See `load_pt2`.
+        clips: At the model's sample rate.
+        step: The metadata's `multiple`.
+    """
+    lengths = np.array([len(clip) for clip in clips])
+    wave = torch.from_numpy(padded(clips, lengths))
+    width = max(2, -(-wave.shape[1] // step)) * step
+    with torch.no_grad():
+        found = network(functional.pad(wave, (0, width - wave.shape[1])), torch.from_numpy(lengths))
+    return {name: values.numpy() for name, values in found.items()}
+
+
+class _Aligned(nn.Module):
+    """`Landmarks` for clips of a length that is known only when the graph runs: `dtw`, a diagonal at a time."""
+
+    marks: Float[Tensor, "longest dim count"]
+    ends: Int64[Tensor, " count"]
+    lane: Int64[Tensor, " longest"]
+    width: Float[Tensor, ""]
+
+    def __init__(self, own: Landmarks) -> None:
+        super().__init__()
+        known = int((own.lengths > 0).sum())
+        ends, marks = own.lengths[:known].cpu().clone(), own.marks[:known].float().cpu()
+        self.absent, self.longest = own.settings.count - known, int(ends.max()) if known else 0
+        # lane r of a diagonal holds frame j = longest - r of each landmark, and one lane more holds j = 0
+        self.register_buffer("marks", marks[:, : self.longest].flip(1).permute(1, 2, 0).contiguous())
+        self.register_buffer("ends", ends)
+        self.register_buffer("lane", torch.arange(self.longest))
+        self.register_buffer("width", WIDTH * own.scale.cpu())
+
+    def forward(
+        self, frames: Float[Tensor, "batch frames dim"], steps: Int64[Tensor, " batch"]
+    ) -> Float[Tensor, "batch landmarks"]:
+        """Return what `Landmarks` returns.
+
+        Args:
+            frames: Unit frames, zero after each clip's end.
+            steps: Number of frames of each clip.
+        """
+        batch, height, longest = frames.shape[0], frames.shape[1], self.longest
+        if not longest:
+            return frames.new_zeros(batch, self.absent)
+        heard = functional.pad(frames, (0, 0, longest, longest)).transpose(0, 1)
+        outside = functional.pad(torch.zeros_like(frames[0, :, 0]), (longest, longest), value=torch.inf)
+        last = steps[:, None] + self.ends  # the diagonal on which each pair's path ends
+        places = (longest - self.ends).expand(1, batch, len(self.ends))
+        nothing = frames.new_zeros(1, batch, len(self.ends))
+        one_before = torch.full_like(nothing, torch.inf).expand(longest + 1, -1, -1).clone()
+        two_before = torch.cat([one_before[:-1], nothing])
+
+        def goes_on(at: Tensor, one: Tensor, two: Tensor, found: Tensor) -> Tensor:
+            return at <= height + longest
+
+        def diagonal(at: Tensor, one: Tensor, two: Tensor, found: Tensor) -> tuple[Tensor, ...]:
+            those = at - 1 + self.lane
+            costs = 1 - heard[those] @ self.marks + outside[those][:, None, None]
+            reached = torch.minimum(torch.minimum(one[:-1], one[1:]), two[1:]) + costs
+            ended = torch.where(last == at, reached.gather(0, places), found)
+            return at + 1, torch.cat([reached, torch.full_like(found, torch.inf)]), one.clone(), ended
+
+        start = torch.full_like(last[0, 0], 2)
+        begun = (start, one_before, two_before, torch.zeros_like(nothing))
+        found = while_loop(goes_on, diagonal, begun)[3]  # type: ignore[no-untyped-call]
+        distance = found[0].clamp(min=0) / last / self.width
+        return functional.pad(torch.exp(-distance.square()), (0, self.absent))
+
+
+class _Whitened(nn.Module):
+    """A part's whitening; see `Whitening`."""
+
+    mean: Float[Tensor, " dim"]
+    directions: Float[Tensor, "dim kept"]
+
+    def __init__(self, own: Whitening) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.from_numpy(np.array(own.mean)))
+        self.register_buffer("directions", torch.from_numpy(np.array(own.directions)))
+
+    def forward(self, vectors: Float[Tensor, "clips dim"]) -> Float[Tensor, "clips kept"]:
+        """Return the whitened vectors, of length 1."""
+        return functional.normalize((vectors - self.mean) @ self.directions, dim=1, eps=1e-30)
+
+
+class _Embedding(nn.Module):
+    """A model from padded clips of at most `LONGEST_SECONDS` to its embedding, and the whitened one."""
+
+    def __init__(self, loaded: Checkpoint) -> None:
+        super().__init__()
+        self.network, self.sizes = Network(loaded.model), list(part_sizes(loaded).values())
+        landmarks = {format: getattr(loaded.model, format).landmarks for format in FORMATS}
+        self.aligned = nn.ModuleDict({
+            format: _Aligned(own) for format, own in landmarks.items() if own is not None
+        })  # fmt: skip
+        whitening = loaded.whitening
+        self.whitened = nn.ModuleList([_Whitened(whitening[name]) for name in part_sizes(loaded)] if whitening else [])
+
+    def forward(
+        self, wave: Float[Tensor, "clips samples"], lengths: Int64[Tensor, " clips"]
+    ) -> dict[str, Float[Tensor, "clips _"]]:
+        """Return the outputs by name."""
+        made = dict(zip(self.network.outputs, self.network(wave, lengths), strict=True))
+        columns = []
+        for format in FORMATS:
+            frames, steps = made.pop(f"{format}_frames", None), made.pop(f"{format}_steps", None)
+            own = [value for name, value in made.items() if name.startswith(format)]
+            if frames is not None:
+                own.insert(1, self.aligned[format](frames, steps))  # content, landmarks, speaker, spectrum
+            columns += own
+        embedding = torch.cat(columns, dim=1)
+        if not len(self.whitened):
+            return {"embedding": embedding}
+        parts = torch.split(embedding, self.sizes, dim=1)
+        white = [whiten(part) for whiten, part in zip(self.whitened, parts, strict=True)]
+        return {"embedding": embedding, "whitened": torch.cat(white, dim=1)}
+
+
+def _checked(file: Path, clips: list[Clip], step: int, wanted: Mapping[str, Vectors]) -> tuple[float, dict[str, int]]:
+    """Return how far the file's answers, alone and in a batch, are from the wanted ones, and their sizes."""
+    network, _ = load_pt2(file)
+    together, apart = run_pt2(network, clips, step), 0.0
+    alone = [run_pt2(network, [clip], step) for clip in clips]
+    for name, vectors in wanted.items():
+        each = np.concatenate([one[name] for one in alone])
+        apart = max(apart, difference(each, vectors), difference(together[name], vectors))
+    return apart, {name: values.shape[1] for name, values in together.items()}
