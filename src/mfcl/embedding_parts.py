@@ -17,7 +17,7 @@ from mfcl.core.files import check_folder_place, is_there
 from mfcl.core.limits import MOST_PARTS
 from mfcl.data.decoding import LeftOut
 from mfcl.data.manifest import Manifest
-from mfcl.data.manifest_blocks import list_parts
+from mfcl.data.manifest_blocks import ListedParts, list_parts
 from mfcl.embedder import Embedder, checkpoint_of, hop_seconds
 from mfcl.embedding_lists import Asked, embed_recordings
 from mfcl.embeddings.parquet_file import EXTRA, PARQUET
@@ -99,13 +99,59 @@ def embed_parts(
         MfclError: the folder holds parts of something else, a part in it is damaged or none of its files exists, or
             (`strict`) a file could not be read.
     """
-    folder, number, shares = Path(out), *share
+    number, shares = share
     check_number("share", shares, 1, MOST_PARTS, whole=True, error=MeasureError)
     check_number("share", number, 1, shares, whole=True, error=MeasureError)
+    asked = Asked(format, part, whiten, window, hop_seconds(window, hop), batch)
+    plan = plan_parts(model, data, out, asked, parts=parts, parquet=parquet, data_root=data_root)
+    if not (isinstance(model, Embedder) and device == "auto"):  # an Embedder stays on the device it was loaded to
+        plan.loaded.model.to(pick_device(device))
+    own, made = range(number - 1, parts, shares), 0
+    maker = PartMaker(plan.files, plan.loaded, asked, plan.listed.label_names, LeftOut(strict))
+    total = sum(end - first for first, end in (plan.listed.limits(one, parts) for one in own))
+    with progress_bar(total=total, what="embedding", unit="clips", shown=progress) as bar:
+        for one, manifest in plan.listed.parts(own, parts):
+            made += maker.make(one, manifest, bar)
+    missing = close_parts(plan.files, maker.left_out)
+    return PartsMade(plan.files.folder, parts, made, len(own) - made, missing, plan.listed.count)
+
+
+@dataclass(frozen=True)
+class PartsPlan:
+    """What is to be made, after every check that can be made before.
+
+    Attributes:
+        files: The folder with its receipt.
+        loaded: The model.
+        listed: The recordings.
+        asked: The settings.
+    """
+
+    files: PartFiles
+    loaded: Checkpoint
+    listed: ListedParts
+    asked: Asked
+
+
+def plan_parts(
+    model: Embedder | Checkpoint | str | Path,
+    data: str | Path | Manifest,
+    out: str | Path,
+    asked: Asked,
+    *,
+    parts: int,
+    parquet: bool,
+    data_root: Path | None,
+) -> PartsPlan:
+    """Check all that is asked, read the list, and write the folder's receipt; see `embed_parts`.
+
+    Raises:
+        MfclError: the model or the list cannot be used as asked, or the folder holds parts of something else.
+    """
+    folder = Path(out)
     check_number("parts", parts, 1, MOST_PARTS, whole=True, error=MeasureError)
     if parquet:
         need("pyarrow.parquet", EXTRA)
-    asked = Asked(format, part, whiten, window, hop_seconds(window, hop), batch)
     loaded = checkpoint_of(model)
     _check(loaded, asked)
     check_folder_place(folder)
@@ -117,20 +163,22 @@ def embed_parts(
     settings = {name: value for name, value in asdict(asked).items() if name != "batch"}
     suffix = PARQUET if parquet else ".npz"
     files = begin_parts(folder, Receipt(parts, listed.count, listed.digest, model_digest(loaded), suffix, settings))
-    if not (isinstance(model, Embedder) and device == "auto"):  # an Embedder stays on the device it was loaded to
-        loaded.model.to(pick_device(device))
-    own, made = range(number - 1, parts, shares), 0
-    work = _Work(files, loaded, asked, listed.label_names, LeftOut(strict))
-    total = sum(end - first for first, end in (listed.limits(one, parts) for one in own))
-    with progress_bar(total=total, what="embedding", unit="clips", shown=progress) as bar:
-        for one, manifest in listed.parts(own, parts):
-            made += work.make(one, manifest, bar)
+    return PartsPlan(files, loaded, listed, asked)
+
+
+def close_parts(files: PartFiles, left_out: LeftOut) -> int:
+    """Return how many parts are missing; if none, write the list of all recordings that could not be read.
+
+    Args:
+        files: The folder.
+        left_out: Those of the parts that were just made, which are said if parts are missing.
+    """
     missing = len(files.missing())
     if missing:
-        work.left_out.write(None)
+        left_out.write(None)
     else:
-        _all_left_out(files).write(folder / FAILURES)
-    return PartsMade(folder, parts, made, len(own) - made, missing, listed.count)
+        _all_left_out(files).write(files.folder / FAILURES)
+    return missing
 
 
 def _check(loaded: Checkpoint, asked: Asked) -> None:
@@ -143,7 +191,7 @@ def _check(loaded: Checkpoint, asked: Asked) -> None:
 
 
 @dataclass(frozen=True)
-class _Work:
+class PartMaker:
     """Makes parts, one after another."""
 
     files: PartFiles

@@ -27,6 +27,10 @@ def add_commands(command: options.Command) -> None:
     parts.add_argument(
         "--share", type=_share, metavar="I/N", help="make only every N-th part, beginning with the I-th (1 to N)"
     )
+    parts.add_argument(
+        "--engine", choices=("local", "ray"), default="local",
+        help="make the parts in this process, or on a Ray cluster (extra ray; RAY_ADDRESS names one)",
+    )  # fmt: skip
     parts.add_argument("--parquet", action="store_true", help="write .parquet part files instead of .npz")
     embed.add_argument("--format", choices=("wave", "mel", "both"), default="both")
     embed.add_argument(
@@ -69,8 +73,8 @@ def _embed(given: argparse.Namespace) -> None:
     if given.parts is not None:
         _embed_parts(given)
         return
-    if given.share is not None or given.parquet:
-        raise MfclError("--share and --parquet are about part files; give their number, too (--parts)")
+    if given.share is not None or given.parquet or given.engine != "local":
+        raise MfclError("--share, --engine and --parquet are about part files; give their number, too (--parts)")
     if is_part_folder(given.out):
         raise MfclError(f"{given.out}: it holds part files; give their number to go on (--parts), or another --out")
     check_file_place(given.out)
@@ -88,15 +92,23 @@ def _embed(given: argparse.Namespace) -> None:
 
 
 def _embed_parts(given: argparse.Namespace) -> None:
-    from mfcl.core.machine import use_machine
-    from mfcl.embedding_parts import embed_parts
+    wanted = {
+        "parts": given.parts, "parquet": given.parquet, "format": given.format, "part": given.part,
+        "whiten": given.whiten, "batch": given.batch, "window": given.window, "hop": given.hop,
+        "strict": given.strict, "data_root": given.data_root, "device": given.device, "progress": not given.quiet,
+    }  # fmt: skip
+    if given.engine == "ray":
+        from mfcl.embedding_ray import embed_parts_on_ray
 
-    use_machine(given.threads)
-    done = embed_parts(
-        given.model, given.data, given.out, parts=given.parts, share=given.share or (1, 1), parquet=given.parquet,
-        format=given.format, part=given.part, whiten=given.whiten, batch=given.batch, window=given.window,
-        hop=given.hop, strict=given.strict, data_root=given.data_root, device=given.device, progress=not given.quiet,
-    )  # fmt: skip
+        if given.share is not None:
+            raise MfclError("--share: a cluster shares out the parts itself; leave it out with --engine ray")
+        done = embed_parts_on_ray(given.model, given.data, given.out, threads=given.threads or 1, **wanted)
+    else:
+        from mfcl.core.machine import use_machine
+        from mfcl.embedding_parts import embed_parts
+
+        use_machine(given.threads)
+        done = embed_parts(given.model, given.data, given.out, share=given.share or (1, 1), **wanted)
     left = f"{done.missing} are missing" if done.missing else f"all {done.parts} are there"
     print(f"{done.folder}: {done.items} recordings in {done.parts} parts: {done.made} made, {done.kept} kept; {left}")
 
