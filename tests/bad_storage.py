@@ -4,7 +4,10 @@ import contextlib
 import dataclasses
 import hashlib
 import http.server
+import math
 import re
+import socket
+import socketserver
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -118,4 +121,67 @@ def serving() -> Iterator[Storage]:
     finally:
         storage.http.shutdown()
         storage.http.server_close()
+        thread.join()
+
+
+class Proxy:
+    """A connection to another server of this machine that is cut after some bytes of answers, or is slow.
+
+    Attributes:
+        cuts: How many more connections are cut.
+        after: Bytes of answers after which a connection is cut.
+        pause: Seconds to wait before every 16 kB of an answer.
+        cut: How many were cut.
+    """
+
+    def __init__(self, port: int) -> None:
+        self.cuts, self.after, self.pause, self.cut = 0, 0, 0.0, 0
+        outer = self
+
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self) -> None:
+                with socket.create_connection(("127.0.0.1", port)) as target, contextlib.suppress(OSError):
+                    threading.Thread(target=pump, args=(self.request, target, lambda: math.inf), daemon=True).start()
+                    pump(target, self.request, outer.allowed, outer)
+
+        def pump(
+            source: socket.socket, sink: socket.socket, allowed: Callable[[], float], proxy: "Proxy | None" = None
+        ) -> None:
+            left = allowed()
+            with contextlib.suppress(OSError):
+                while content := source.recv(1 << 14):
+                    if proxy is not None and proxy.pause:
+                        time.sleep(proxy.pause)
+                    sink.sendall(content[: int(min(left, len(content)))])
+                    left -= len(content)
+                    if left < 0:
+                        outer.cut += 1
+                        break
+            for one in (source, sink):
+                with contextlib.suppress(OSError):
+                    one.shutdown(socket.SHUT_RDWR)
+
+        self.server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+
+    def allowed(self) -> float:
+        """Return how many bytes the next connection may carry."""
+        if not self.cuts:
+            return math.inf
+        self.cuts -= 1
+        return self.after
+
+
+@contextlib.contextmanager
+def proxied(port: int) -> Iterator[Proxy]:
+    """Yield a proxy of a server of this machine."""
+    proxy = Proxy(port)
+    thread = threading.Thread(target=proxy.server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield proxy
+    finally:
+        proxy.server.shutdown()
+        proxy.server.server_close()
         thread.join()

@@ -260,10 +260,10 @@ def _system(path: UrlPath) -> tuple[Any, Any]:
     try:
         kind = fsspec.get_filesystem_class(path.scheme)
         options = kind._get_kwargs_from_urls(path.url)
-        with _memory.lock:  # fsspec would make one for each thread
+        with _memory.lock:  # fsspec would keep one for each thread
             key = (os.getpid(), path.scheme, repr(sorted(options.items())))
             if key not in _memory.systems:
-                _memory.systems[key] = fsspec.filesystem(path.scheme, **options)
+                _memory.systems[key] = fsspec.filesystem(path.scheme, skip_instance_cache=True, **options)
             return _memory.systems[key], kind._strip_protocol(path.url)
     except Exception as error:
         raise failure(path, error) from None
