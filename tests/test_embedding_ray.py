@@ -14,7 +14,7 @@ import pytest
 from mfcl.cli import main
 from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest_csv import write_manifest
-from mfcl.embedder import embed
+from mfcl.embedding_lists import embed
 from mfcl.embedding_parts import FAILURES, embed_parts
 from mfcl.embedding_ray import embed_parts_on_ray
 from mfcl.embeddings.part_files import open_part_files

@@ -16,7 +16,8 @@ from mfcl.core.limits import MOST_THREADS
 from mfcl.core.machine import use_machine
 from mfcl.data.decoding import LeftOut
 from mfcl.data.manifest import Manifest
-from mfcl.embedder import Asked, Embedder, checkpoint_of, hop_seconds
+from mfcl.embedder import Embedder, checkpoint_of, hop_seconds
+from mfcl.embedding_lists import Asked
 from mfcl.embedding_parts import PartMaker, PartsMade, close_parts, plan_parts
 from mfcl.embeddings.part_files import AGAIN, PartFiles
 from mfcl.errors import CheckpointError, MeasureError, MfclError, check_number
