@@ -25,6 +25,7 @@ from benchmarks import (
     logmel,
     memory,
     neighbours,
+    paper,
     parts,
     serving,
     starts,
@@ -40,7 +41,8 @@ from mfcl.errors import MfclError, one_of
 
 ALL = {
     "step": step, "choices": choices, "embedding": embedding, "logmel": logmel, "store": store,
-    "neighbours": neighbours, "alignment": alignment, "growth": growth, "memory": memory, "parts": parts, "ann": ann,
+    "neighbours": neighbours, "alignment": alignment, "growth": growth, "memory": memory, "parts": parts,
+    "ann": ann, "paper": paper,
     "starts": starts, "voices": voices, "explore": explore, "events": events, "day": day, "serving": serving,
     "gpu": gpu, "accuracy": accuracy,
 }  # fmt: skip

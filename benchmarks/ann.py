@@ -32,7 +32,7 @@ QUERIES = 20
 WIDTHS = (128, 512)
 """Candidates of the graph: what `mfcl similar` asks for, and more."""
 WORKS = ("index", "approximate", "exact")
-SEED = 0
+SEED = 1
 
 
 def measure(*, clips: Sequence[int] = SIZES, tiny: bool = False) -> dict[str, Any]:
@@ -44,12 +44,13 @@ def measure(*, clips: Sequence[int] = SIZES, tiny: bool = False) -> dict[str, An
     for kind in KINDS[:1] if tiny else KINDS:
         found[kind], ratios[kind] = {}, {}
         for size in (400,) if tiny else clips:
-            if kind == "noise" and size > max(SIZES):
-                continue  # known to be bad by then
+            if kind == "noise" and size > min(SIZES):
+                continue  # the more there are, the more are missed, and the longer it takes
             with tempfile.TemporaryDirectory() as place:
                 folder = _write(Path(place) / "vectors", kind, size)
                 one = {work: _alone(work, folder) for work in WORKS}
             found[kind][size] = one
+            print(f"ann, {kind}, {size}: {json.dumps(one)}", file=sys.stderr, flush=True)  # the next may take an hour
             ratios[kind][size] = one["exact"]["search_seconds"] / one["approximate"]["search_seconds"]
     return {"seed": SEED, "dim": DIM, "works": found, "ratios": ratios}
 

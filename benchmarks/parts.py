@@ -48,7 +48,7 @@ def measure(*, clips: Sequence[int] = SIZES, tiny: bool = False) -> dict[str, An
         files = sorted(write_recordings(folder / "sound", 4 if tiny else FILES, seconds=1.0).rglob("*.wav"))
         rate = float("inf")
         for size in sizes:
-            _write_list(folder / f"{size}.csv", files, size)
+            write_list(folder / f"{size}.csv", files, size)
             long = size / rate > MOST_SECONDS
             for work in WORKS[:1] if long else WORKS:
                 found[work][size] = _alone(work, folder, size, max(size // a_part, 1))
@@ -59,7 +59,7 @@ def measure(*, clips: Sequence[int] = SIZES, tiny: bool = False) -> dict[str, An
     return {"a_part": a_part, "works": found, **({"left_out": left_out} if left_out else {})}
 
 
-def _write_list(path: Path, files: Sequence[Path], size: int) -> None:
+def write_list(path: Path, files: Sequence[Path], size: int) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         rows.writerow(["path", "id", "source"])

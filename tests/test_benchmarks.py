@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from benchmarks.__main__ import ALL, main
+from benchmarks.paper import on_paper
 from benchmarks.sounds import open_recordings, write_recordings
 from benchmarks.step import Trial
 from benchmarks.timing import in_turn
@@ -23,6 +24,7 @@ KEYS = {
     "memory": {"peaks"},
     "parts": {"works", "a_part"},
     "ann": {"works", "ratios"},
+    "paper": {"rates", "machines", "machines_at_which"},
     "starts": {"seconds"},
     "voices": {"seconds_a_query", "enrolments_a_second"},
     "explore": {"start", "label", "load", "memory_mb"},
@@ -109,3 +111,22 @@ def test_what_there_is_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--list"]) == 0
     said = capsys.readouterr().out
     assert all(name in said for name in ALL)
+
+
+def test_hours_on_paper_follow_from_the_rates() -> None:
+    rates = {
+        "embed_seconds": 0.01,
+        "list_seconds": 2e-5,
+        "survey_seconds": 1e-5,
+        "bytes_read": 32_000.0,
+        "bytes_written": 4_000.0,
+    }
+    found = on_paper(rates)
+    assert found["machines"][1]["embed_hours"] == pytest.approx(100_000_000 * 0.01 / 16 / 3600)
+    assert found["machines"][1]["limit"] == "embedding"
+    assert found["list_hours"] == pytest.approx(2000 / 3600)
+    assert found["storage_hours"] == pytest.approx(3200 / 3600)
+    assert found["machines"][256]["limit"] == "storage"
+    assert found["machines"][256]["ray_hours"] == pytest.approx(found["storage_hours"] + 1000 / 3600)
+    assert found["machines_at_which"]["storage gives no more"] == 20  # 1,000,000 core seconds in 3,200 s: 312.5 cores
+    assert found["machines"][16]["share_hours"] == pytest.approx(found["machines"][16]["embed_hours"] + 2000 / 3600)

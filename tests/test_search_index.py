@@ -186,6 +186,13 @@ def test_equal_and_nearly_equal_vectors_in_order_do_not_cut_the_graph(spread: fl
     assert cosines.tolist() == wanted.tolist()
 
 
+def test_vectors_in_the_order_of_their_groups_leave_no_islands(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    rows = np.repeat(draw.standard_normal((40, 16), dtype=np.float32), 150, axis=0)
+    rows += np.float32(0.01) * draw.standard_normal(rows.shape, dtype=np.float32)
+    assert indexed(rows, tmp_path / "index").recall() > 0.99  # 0.92 if they are joined in this order
+
+
 def test_ties_go_to_the_earlier_and_few_candidates_miss_more(tmp_path: Path) -> None:
     draw = np.random.default_rng(1)
     rows = draw.standard_normal((3000, 96), dtype=np.float32)
