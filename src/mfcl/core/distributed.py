@@ -8,14 +8,17 @@ gradient equals that of a single process.
 
 import os
 import warnings
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from mfcl.core.parallel import in_parallel
 from mfcl.errors import TrainingError
 
 
@@ -115,6 +118,36 @@ def averaged(module: nn.Module, *, partial: bool = False) -> nn.Module:
         # newer releases ask for another argument, which does not do the same
         warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
         return DistributedDataParallel(module, broadcast_buffers=False, find_unused_parameters=partial)
+
+
+def shared_out(
+    function: Callable[[Any], Shaped[np.ndarray, "..."]], items: Sequence[Any], *, threads: bool = True
+) -> Iterable[Shaped[np.ndarray, "..."]]:
+    """Apply a function to many items, each in one process, and give all processes all arrays, in the items' order.
+
+    Every process must call this with the same items. Each result is what a single process computes for its item.
+
+    Args:
+        function: Gives an array for an item.
+        items: Its arguments.
+        threads: Whether each process uses threads; not for functions that do so themselves.
+    """
+    number, count = rank(), processes()
+    own = items[number::count]
+    made = in_parallel(function, own, what="sharing", shown=False) if threads else map(function, own)
+    if count == 1:
+        return made
+    shares: list[list[Shaped[np.ndarray, ...]]] = [[] for _ in range(count)]
+    dist.all_gather_object(shares, list(made))
+    return [shares[place % count][place // count] for place in range(len(items))]
+
+
+def rows_shared_out(
+    function: Callable[[slice], Shaped[np.ndarray, "..."]], rows: int, *, at_once: int = 64
+) -> Shaped[np.ndarray, "..."]:
+    """Return the rows that a function gives for stretches of `at_once` rows, put together; see `shared_out`."""
+    stretches = [slice(start, min(start + at_once, rows)) for start in range(0, rows, at_once)]
+    return np.concatenate(list(shared_out(function, stretches)))
 
 
 def own_rows(items: int) -> slice | None:

@@ -2,14 +2,19 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from mfcl.core.console import progress
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+Mapped: TypeAlias = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]]
+"""Applies a function to all items and gives the results in their order, as `map` does, or others that share the work.
+"""
 
 
 def core_count() -> int:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Int64
 
+from mfcl.core.parallel import Mapped
 from mfcl.embeddings.linalg import check_measurable, lengths_of, unit_rows
 from mfcl.errors import MeasureError
 
@@ -25,6 +26,7 @@ def top_k(
     k: int,
     *,
     block: int | None = None,
+    mapped: Mapped = map,
 ) -> tuple[Int64[np.ndarray, "queries {k}"], Float64[np.ndarray, "queries {k}"]]:
     """Return the indices and cosines of each query's k nearest gallery items, nearest first.
 
@@ -35,6 +37,7 @@ def top_k(
         gallery: Vectors to search in.
         k: Neighbours to return, at most the gallery's size.
         block: Queries per block; by default chosen for a few dozen MiB, or a few hundred for a million items.
+        mapped: Does the work block by block, such as `mfcl.core.distributed.shared_out`.
 
     Raises:
         MeasureError: k is out of range, the vectors differ in length, or one is NaN or infinite.
@@ -54,9 +57,13 @@ def top_k(
     if block is None:
         ranked = min(k + SPARE, len(gallery)) * gallery.shape[1]  # values per query in the double-precision pass
         block = max(1, min(max(LEAST_AT_ONCE, VALUES_AT_ONCE // len(gallery)), VALUES_AT_ONCE // ranked))
-    parts = (queries[start : start + block] for start in range(0, len(queries), block))
-    found = [_search(unit_rows(part), gallery, lengths, single, scale, k) for part in parts]
-    return np.concatenate([places for places, _ in found]), np.concatenate([cosines for _, cosines in found])
+
+    def searched(start: int) -> Float64[np.ndarray, "2 _ _"]:
+        part = queries[start : start + block]
+        return np.stack(_search(unit_rows(part), gallery, lengths, single, scale, k), dtype=np.float64)
+
+    found = np.concatenate(list(mapped(searched, range(0, len(queries), block))), axis=1)  # places are exact as floats
+    return found[0].astype(np.int64), found[1]
 
 
 def top_k_of_blocks(

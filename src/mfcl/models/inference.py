@@ -14,6 +14,7 @@ from mfcl.audio.arrays import padded
 from mfcl.core.console import progress as progress_bar
 from mfcl.core.limits import MOST_BATCH
 from mfcl.core.memory import HELD, give_back
+from mfcl.core.parallel import Mapped
 from mfcl.data.store.interfaces import IndexedClips, StoredClips
 from mfcl.embeddings.parts import FORMATS, formats_of
 from mfcl.embeddings.table import Embeddings
@@ -29,12 +30,20 @@ Samples = Float32[np.ndarray, " _"]
 
 
 def embed_store(
-    model: MultiFormatModel, store: StoredClips, *, format: Format = "both", batch: int = 64, progress: bool = False
+    model: MultiFormatModel,
+    store: StoredClips,
+    *,
+    format: Format = "both",
+    batch: int = 64,
+    progress: bool = False,
+    mapped: Mapped = map,
 ) -> Embeddings:
-    """Embed every recording of a store, on the model's device."""
+    """Embed every recording of a store, on the model's device; see `embed_clips`."""
     manifest = store.manifest
     return Embeddings(
-        vectors=embed_clips(model, store, store.sample_rate, format=format, batch=batch, progress=progress),
+        vectors=embed_clips(
+            model, store, store.sample_rate, format=format, batch=batch, progress=progress, mapped=mapped
+        ),
         ids=manifest.ids,
         labels={name: manifest.column(name) for name in manifest.label_names},
         parts=part_bounds(model, format),
@@ -86,6 +95,7 @@ def embed_clips(
     format: Format = "both",
     batch: int = 64,
     progress: bool = False,
+    mapped: Mapped = map,
 ) -> Float32[np.ndarray, "items dim"]:
     """Embed prepared clips in their order; a clip longer than `LONGEST_SECONDS` is the mean of its windows.
 
@@ -96,6 +106,7 @@ def embed_clips(
         format: `wave`, `mel` or `both` (the two embeddings side by side).
         batch: Most windows in a batch; long windows make smaller batches (`MOST_SAMPLES`).
         progress: Show a progress bar.
+        mapped: Does the work batch by batch, in order; such as `mfcl.core.distributed.shared_out` without threads.
 
     Raises:
         MfclError: `batch` is out of range.
@@ -110,17 +121,20 @@ def embed_clips(
     was_training = model.training
     model.eval()
     device = next(model.parameters()).device
+
+    def embedded(windows: Sequence[tuple[int, int, int]]) -> Float32[np.ndarray, "windows dim"]:
+        wave, lengths = _stack([clips.piece(item, start, stop) for item, start, stop in windows])
+        output = [
+            getattr(model, name)(wave.to(device), None if lengths is None else lengths.to(device)).float()
+            for name in wanted
+        ]
+        return torch.cat(output, dim=1).cpu().numpy()
+
     try:
         plan = list(_plan(clips.lengths, longest, batch))
         bar = progress_bar(total=len(vectors), what="embedding", unit="clips", shown=progress)
         with bar:
-            for windows in plan:
-                wave, lengths = _stack([clips.piece(item, start, stop) for item, start, stop in windows])
-                output = [
-                    getattr(model, name)(wave.to(device), None if lengths is None else lengths.to(device)).float()
-                    for name in wanted
-                ]
-                made = torch.cat(output, dim=1).cpu().numpy()
+            for windows, made in zip(plan, mapped(embedded, plan), strict=True):
                 items = np.array([item for item, _, _ in windows])
                 vectors[items] = made
                 long = clips.lengths[items] > longest

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 from scipy import sparse
 
-from mfcl.core.parallel import in_parallel
+from mfcl.core.distributed import rows_shared_out, shared_out
 from mfcl.core.random import generator
 from mfcl.data.store import Store
 from mfcl.embeddings import alignment
@@ -111,11 +111,17 @@ def sound_frames(store: Store) -> list[Frames]:
         return alignment.frames(store.piece(item, 0, min(most, int(store.lengths[item]))), store.sample_rate,
                                 hop_seconds=hop)  # fmt: skip
 
-    return list(in_parallel(made, range(len(store)), what="Aligning", unit="clip", shown=False))
+    return list(shared_out(made, range(len(store))))
+
+
+def pictures(store: Store) -> Float32[np.ndarray, "items _"]:
+    """Return the log-mel picture of each recording; see `mfcl.evaluation.baselines.log_mel_picture`."""
+    places = np.arange(len(store))
+    return rows_shared_out(lambda rows: log_mel_picture(store.select(places[rows]), store.sample_rate), len(store))
 
 
 def compare(store: Store, *, seed: int) -> Compared:
-    """Compare recordings by alignment of their log-mels.
+    """Compare recordings by alignment of their log-mels; the processes of a training share the work.
 
     Args:
         store: The recordings; two or more.
@@ -124,11 +130,11 @@ def compare(store: Store, *, seed: int) -> Compared:
     frames = sound_frames(store)
     near, typical = judged(frames, seed=seed)
     if len(frames) <= ALL_PAIRS:
-        return Compared(None, alignment.distances(frames), near, typical)
-    picture = log_mel_picture(store, store.sample_rate)
+        return Compared(None, alignment.distances(frames, mapped=shared_out), near, typical)
+    picture = pictures(store)
     vectors = unit_rows(fit_whitening(picture)(picture), np.float32)
-    choices, _ = top_k(vectors, vectors, CANDIDATES)
-    ranks, values = alignment.nearest(frames, frames, CANDIDATES, candidates=choices)
+    choices, _ = top_k(vectors, vectors, CANDIDATES, mapped=shared_out)
+    ranks, values = alignment.nearest(frames, frames, CANDIDATES, candidates=choices, mapped=shared_out)
     return Compared(ranks, values, near, typical)
 
 
@@ -146,7 +152,7 @@ def judged(frames: Sequence[Frames], *, seed: int) -> tuple[float, float]:
     rank = len(drawn) // NEAR_SHARE
     if not rank:
         return 1.0, 1.0
-    table = alignment.distances([frames[item] for item in drawn])
+    table = alignment.distances([frames[item] for item in drawn], mapped=shared_out)
     others = table[~np.eye(len(drawn), dtype=np.bool_)].reshape(len(drawn), -1)
     farthest = np.partition(others, rank - 1, axis=1)[:, rank - 1]
     return float(np.median(farthest)), max(float(np.median(others)), 1e-9)

@@ -6,6 +6,7 @@ from jaxtyping import Bool, Int64
 from scipy import sparse
 from torch import Tensor, nn
 
+from mfcl.core.distributed import shared_out
 from mfcl.core.random import generator, uniforms
 from mfcl.embeddings.diffusion import alike
 from mfcl.models.losses import Related
@@ -45,8 +46,11 @@ class Neighbourhood(nn.Module):
         self._read: tuple[int, Int64[np.ndarray, "members kept"]] | None = None
 
     def renew(self, graph: sparse.csr_matrix) -> None:
-        """Find the nearest neighbours of all members again, from a graph of them; see `alike`."""
-        self.near.copy_(torch.from_numpy(alike(graph, self.near.shape[1])))
+        """Find the nearest neighbours of all members again, from a graph of them; see `alike`.
+
+        The processes of a training share the work; each calls this with the same graph, and gets the same.
+        """
+        self.near.copy_(torch.from_numpy(alike(graph, self.near.shape[1], mapped=shared_out)))
 
     def partners(self, recordings: Int64[np.ndarray, " items"], epoch: int) -> Int64[np.ndarray, " items"]:
         """Draw one positive for each recording; the recording itself if it has none."""

@@ -1,17 +1,24 @@
 """The vectors by which recordings are compared in a search for neighbours, before and after encoders have learned."""
 
+import functools
+
 import numpy as np
 from jaxtyping import Float32
 
+from mfcl.core.distributed import rows_shared_out, shared_out
 from mfcl.data.store import Store
 from mfcl.embeddings.linalg import unit_rows
 from mfcl.embeddings.parts import Part, Role
 from mfcl.embeddings.whitening import fit_whitening
-from mfcl.evaluation.baselines import average_spectrum, log_mel_picture
+from mfcl.evaluation.baselines import average_spectrum
 from mfcl.models.inference import embed_store
 from mfcl.models.pair import FormatEncoder, MultiFormatModel, without
+from mfcl.training.neighbour_search import pictures
 
 Vectors = Float32[np.ndarray, "items _"]
+
+in_turn = functools.partial(shared_out, threads=False)
+"""Shares work out among the processes of a training, each of which does its items one after another."""
 
 
 def part_of(model: MultiFormatModel, format: str, role: Role) -> Part:
@@ -23,14 +30,14 @@ def part_of(model: MultiFormatModel, format: str, role: Role) -> Part:
 def content_vectors(model: MultiFormatModel, store: Store, formats: tuple[str, ...]) -> list[Vectors]:
     """Return a whitened log-mel picture and the whitened pooled content of untrained encoders."""
     with without(model, "neck", "landmarks"):
-        embeddings = embed_store(model, store)
+        embeddings = embed_store(model, store, mapped=in_turn)
     parts = (embeddings.part(part_of(model, format, "content")) for format in formats)
     return [picture_vectors(store), *(fit_whitening(vectors)(vectors) for vectors in parts)]
 
 
 def picture_vectors(store: Store) -> Vectors:
     """Return whitened log-mel pictures."""
-    picture = log_mel_picture(store, store.sample_rate)
+    picture = pictures(store)
     return fit_whitening(picture)(picture)
 
 
@@ -39,11 +46,12 @@ def voice_vectors(model: MultiFormatModel, store: Store, formats: tuple[str, ...
 
     Each is whitened and of unit length. Pooled values of untrained encoders tell voices less well than a spectrum.
     """
-    average = average_spectrum(store, store.sample_rate)
+    places = np.arange(len(store))
+    average = rows_shared_out(lambda rows: average_spectrum(store.select(places[rows]), store.sample_rate), len(store))
     found = [fit_whitening(average)(average)]
     if learned:
         with without(model, "neck", "landmarks"):
-            embeddings = embed_store(model, store)
+            embeddings = embed_store(model, store, mapped=in_turn)
         parts = (embeddings.part(part_of(model, format, "speaker")) for format in formats)
         found += [fit_whitening(vectors)(vectors) for vectors in parts]
     return unit_rows(np.concatenate(found, axis=1), np.float32)

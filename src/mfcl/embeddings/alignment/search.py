@@ -1,5 +1,6 @@
 """DTW distances of many clips, and nearest-neighbour search by them."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,7 +8,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 from threadpoolctl import threadpool_limits
 
-from mfcl.core.parallel import in_parallel
+from mfcl.core.parallel import Mapped, in_parallel
 from mfcl.embeddings import nearest as by_similarity
 from mfcl.embeddings.alignment.paths import CELLS_AT_ONCE, other_sides, path_costs, query_sides
 from mfcl.errors import MeasureError
@@ -33,6 +34,7 @@ def distances(
     workers: int | None = None,
     cells: int = CELLS_AT_ONCE,
     progress: bool = False,
+    mapped: Mapped | None = None,
 ) -> Float32[np.ndarray, "queries items"]:
     """Return the DTW distance of every query to every gallery item.
 
@@ -46,6 +48,7 @@ def distances(
         workers: Threads; default: all cores.
         cells: Frame-pair costs held at once by each thread, beside the frames of up to 512 clips.
         progress: Show a progress bar.
+        mapped: Does the work instead of threads, such as `mfcl.core.distributed.shared_out`.
 
     Raises:
         MeasureError: there is no clip, or frames are not finite or not of one size.
@@ -59,8 +62,10 @@ def distances(
     """
     asked = _stacked(queries, "queries")
     if gallery is None:
-        return _table(asked, asked, None, workers, cells, progress)
-    return _table(asked, _stacked(gallery, "gallery"), np.arange(len(queries)), workers, cells, progress)
+        return _table(asked, asked, None, _mapped(mapped, workers, progress), cells)
+    return _table(
+        asked, _stacked(gallery, "gallery"), np.arange(len(queries)), _mapped(mapped, workers, progress), cells
+    )
 
 
 def nearest(
@@ -72,6 +77,7 @@ def nearest(
     workers: int | None = None,
     cells: int = CELLS_AT_ONCE,
     progress: bool = False,
+    mapped: Mapped | None = None,
 ) -> tuple[Int64[np.ndarray, "queries {k}"], Float32[np.ndarray, "queries {k}"]]:
     """Return the indices and DTW distances of each query's k nearest gallery items, nearest first.
 
@@ -86,6 +92,7 @@ def nearest(
         workers: Threads; default: all cores.
         cells: Frame-pair costs held at once by each thread; see `distances`.
         progress: Show a progress bar.
+        mapped: Does the work instead of threads, such as `mfcl.core.distributed.shared_out`.
 
     Raises:
         MeasureError: see `distances`; or k or a candidate is out of range, or a candidate is given twice.
@@ -96,11 +103,11 @@ def nearest(
     asked, held = _stacked(queries, "queries"), _stacked(gallery, "gallery")
     if candidates is not None:
         chosen = _checked(candidates, len(queries), len(gallery))
-        ranks, values = smallest(_among(asked, held, chosen, workers, cells, progress), k)
+        ranks, values = smallest(_among(asked, held, chosen, _mapped(mapped, workers, progress), cells), k)
         return np.take_along_axis(chosen, ranks, axis=1), values
     found = []
     for rows in np.array_split(np.arange(len(queries)), -(-len(queries) * len(gallery) // TABLE_AT_ONCE)):
-        found.append(smallest(_table(asked, held, rows, workers, cells, progress), k))
+        found.append(smallest(_table(asked, held, rows, _mapped(mapped, workers, progress), cells), k))
     return np.concatenate([places for places, _ in found]), np.concatenate([values for _, values in found])
 
 
@@ -144,9 +151,8 @@ def _table(
     asked: _Clips,
     held: _Clips,
     rows: Int64[np.ndarray, " rows"] | None,
-    workers: int | None,
+    mapped: Mapped,
     cells: int,
-    progress: bool,
 ) -> Float32[np.ndarray, "rows items"]:
     """Return the distances of the queries `rows` to all items; None: of all items to each other, each pair once."""
     order = np.argsort(held.lengths, kind="stable")  # blocks of similar lengths need little padding
@@ -165,7 +171,7 @@ def _table(
 
     found = np.empty((len(every), len(order)), dtype=np.float32)
     with threadpool_limits(1, "blas"):  # `in_parallel` already uses all cores
-        parts = in_parallel(compared, tasks, workers=workers, what="Aligning", unit="block", shown=progress)
+        parts = mapped(compared, tasks)
         for (places, columns), part in zip(tasks, parts, strict=True):
             found[np.ix_(places, columns)] = part
             if mutual:
@@ -180,9 +186,8 @@ def _among(
     asked: _Clips,
     held: _Clips,
     candidates: Int64[np.ndarray, "queries choices"],
-    workers: int | None,
+    mapped: Mapped,
     cells: int,
-    progress: bool,
 ) -> Float32[np.ndarray, "queries choices"]:
     """Return the distances of each query to its own candidates."""
 
@@ -197,8 +202,13 @@ def _among(
 
     with threadpool_limits(1, "blas"):
         queries = range(len(candidates))
-        parts = in_parallel(compared, queries, workers=workers, what="Aligning", unit="clip", shown=progress)
-        return np.stack(list(parts))
+        return np.stack(list(mapped(compared, queries)))
+
+
+def _mapped(given: Mapped | None, workers: int | None, progress: bool) -> Mapped:
+    if given is not None:
+        return given
+    return functools.partial(in_parallel, workers=workers, what="Aligning", unit="block", shown=progress)
 
 
 def _blocks(held: _Clips, order: Int64[np.ndarray, " items"]) -> list[tuple[int, int]]:

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
-from mfcl.core.distributed import broadcast, gather, is_main, own_rows
+from mfcl.core.distributed import broadcast, gather, own_rows
 from mfcl.core.memory import HELD, give_back
 from mfcl.data.store import Store
 from mfcl.embeddings.parts import Role
@@ -166,12 +166,10 @@ class Pretrain(Task):
         said: list[str] = []
         learned = stage > 0 or self.learned_before
         if self.neighbourhood is not None:
-            if is_main():
-                said = self._search(self.neighbourhood, learned=learned)
+            said = self._search(self.neighbourhood, learned=learned)
             broadcast(self.neighbourhood.near)
         if self.voices_alike is not None:
-            if is_main():
-                search_voices(self.voices_alike, self.model, self.store, self.formats, learned=learned)
+            search_voices(self.voices_alike, self.model, self.store, self.formats, learned=learned)
             broadcast(self.voices_alike.near)
         return said
 

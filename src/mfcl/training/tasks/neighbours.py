@@ -1,4 +1,7 @@
-"""The searches of contrastive training for the recordings that are alike, by content or by voice."""
+"""The searches of contrastive training for the recordings that are alike, by content or by voice.
+
+Every process of a training calls them: the work is shared out, item by item, so that the result is one process's.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
@@ -6,6 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from jaxtyping import Float32
 
+from mfcl.core.distributed import shared_out
 from mfcl.core.memory import give_back
 from mfcl.data.store import Store
 from mfcl.embeddings.diffusion import powered_cosine_graph
@@ -15,7 +19,7 @@ from mfcl.models.inference import embed_store
 from mfcl.models.pair import MultiFormatModel, without
 from mfcl.training.neighbour_search import Compared, compare
 from mfcl.training.positives import Neighbourhood
-from mfcl.training.vector_search import content_vectors, picture_vectors, voice_vectors
+from mfcl.training.vector_search import content_vectors, in_turn, picture_vectors, voice_vectors
 
 Projected: TypeAlias = Mapping[str, Float32[np.ndarray, "items _"]]
 Project: TypeAlias = Callable[[Embeddings], Projected]
@@ -53,7 +57,7 @@ def search_content(
         projected = _projections_of(store, model, project)
         own = [unit_rows(projected[format] - projected[format].mean(axis=0)) for format in formats]
         features = [picture_vectors(store), *own]
-    hood.renew(powered_cosine_graph(np.concatenate(features, axis=1, dtype=np.float32)))
+    hood.renew(powered_cosine_graph(np.concatenate(features, axis=1, dtype=np.float32), mapped=shared_out))
 
 
 def search_aligned(
@@ -99,10 +103,10 @@ def search_voices(
 ) -> None:
     """Renew a neighbourhood by vectors of who speaks; see `mfcl.training.vector_search.voice_vectors`."""
     vectors = voice_vectors(model, store.select(hood.members), formats, learned=learned)
-    hood.renew(powered_cosine_graph(vectors))
+    hood.renew(powered_cosine_graph(vectors, mapped=shared_out))
 
 
 def _projections_of(store: Store, model: MultiFormatModel, project: Project) -> Projected:
     """Return the content projections of recordings with the present weights."""
     with without(model, "landmarks"):
-        return project(embed_store(model, store))
+        return project(embed_store(model, store, mapped=in_turn))
