@@ -25,6 +25,7 @@ from benchmarks import (
     logmel,
     memory,
     neighbours,
+    packs,
     paper,
     parts,
     serving,
@@ -42,7 +43,7 @@ from mfcl.errors import MfclError, one_of
 ALL = {
     "step": step, "choices": choices, "embedding": embedding, "logmel": logmel, "store": store,
     "neighbours": neighbours, "alignment": alignment, "growth": growth, "memory": memory, "parts": parts,
-    "ann": ann, "paper": paper,
+    "packs": packs, "ann": ann, "paper": paper,
     "starts": starts, "voices": voices, "explore": explore, "events": events, "day": day, "serving": serving,
     "gpu": gpu, "accuracy": accuracy,
 }  # fmt: skip
@@ -57,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, help="rounds in turn, instead of each one's own")
     parser.add_argument("--threads", type=int, help="processor threads; as many as allowed if left out")
     parser.add_argument("--data", type=Path, help="labelled recordings with a validation part, for accuracy")
-    parser.add_argument("--clips", type=int, nargs="+", help="numbers of clips, for memory, parts and ann")
+    parser.add_argument("--clips", type=int, nargs="+", help="numbers of clips, for memory, parts, packs and ann")
     parser.add_argument("--seconds", type=int, nargs="+", help="seconds of one long file, for memory and day")
     parser.add_argument("--full", action="store_true", help="30,000 clips in the store")
     parser.add_argument("--tiny", action="store_true", help="next to nothing, to see that it runs")

@@ -60,6 +60,7 @@ def measure(*, clips: Sequence[int] = SIZES, tiny: bool = False) -> dict[str, An
 
 
 def write_list(path: Path, files: Sequence[Path], size: int) -> None:
+    """Write a list of so many recordings, which names the files in turn."""
     with path.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         rows.writerow(["path", "id", "source"])

@@ -25,6 +25,7 @@ KEYS = {
     "parts": {"works", "a_part"},
     "ann": {"works", "ratios"},
     "paper": {"rates", "machines", "machines_at_which"},
+    "packs": {"works", "batch", "batches"},
     "starts": {"seconds"},
     "voices": {"seconds_a_query", "enrolments_a_second"},
     "explore": {"start", "label", "load", "memory_mb"},

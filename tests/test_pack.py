@@ -23,6 +23,7 @@ from mfcl.core.spans import Span, open_path, span_of
 from mfcl.data.manifest import Manifest, Recording
 from mfcl.data.manifest_blocks import list_parts
 from mfcl.data.manifest_csv import read_manifest, write_manifest
+from mfcl.data.shards import members as members_module
 from mfcl.data.shards import writing
 from mfcl.data.shards.receipt import key_of
 from mfcl.data.shards.writing import pack
@@ -198,7 +199,7 @@ def test_a_long_recording_is_packed_and_read_without_being_held(
 ) -> None:
     monkeypatch.setattr("mfcl.core.spans.WHOLE", 1000)
     monkeypatch.setattr("mfcl.audio.judging.HELD", 1000)
-    monkeypatch.setattr(writing, "HELD", 1000)
+    monkeypatch.setattr(members_module, "HELD", 1000)
     wave = np.random.default_rng(1).uniform(-0.5, 0.5, 60_000)
     written(tmp_path / "in", "a.wav", wave, 16000, "PCM_16")
     pack(tmp_path / "in", tmp_path / "pack", progress=False)
@@ -249,7 +250,7 @@ def test_a_pack_that_was_stopped_goes_on_and_ends_with_the_same_bytes(
 ) -> None:
     shrunk(monkeypatch, 5)
     pack(corpus, tmp_path / "whole", progress=False)
-    add, calls = writing._add, []
+    add, calls = writing.add, []
 
     def killed(*args: object) -> object:
         calls.append(args)
@@ -257,7 +258,7 @@ def test_a_pack_that_was_stopped_goes_on_and_ends_with_the_same_bytes(
             raise KeyboardInterrupt
         return add(*args)
 
-    monkeypatch.setattr(writing, "_add", killed)
+    monkeypatch.setattr(writing, "add", killed)
     with pytest.raises(KeyboardInterrupt):
         pack(corpus, tmp_path / "stopped", progress=False)
     assert [path.name for path in (tmp_path / "stopped").glob("*.tar")] == ["shard-000000.tar"]

@@ -1,7 +1,7 @@
 """Write the index of a pack: a manifest, whose paths name spans of tars."""
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from mfcl.core.files import replacing
@@ -12,7 +12,7 @@ from mfcl.data.shards.receipt import AGAIN, INDEX, Shard, tar_path
 from mfcl.errors import ManifestError
 
 
-def write_index(folder: Path, listed: ListedParts, shards: Sequence[Shard]) -> None:
+def write_index(folder: Path, listed: ListedParts, shards: Iterable[Shard]) -> None:
     """Write the manifest of the packed recordings, in the list's order."""
     names = listed.label_names
     with replacing(folder / INDEX) as temporary, temporary.open("w", newline="", encoding="utf-8") as out:
@@ -24,7 +24,7 @@ def write_index(folder: Path, listed: ListedParts, shards: Sequence[Shard]) -> N
             table.writerow([place, recording.id, recording.split or "", *labels])
 
 
-def _packed(folder: Path, listed: ListedParts, shards: Sequence[Shard]) -> Iterator[tuple[Recording, Span]]:
+def _packed(folder: Path, listed: ListedParts, shards: Iterable[Shard]) -> Iterator[tuple[Recording, Span]]:
     """Yield the recordings that were packed, each with its place."""
     rows = enumerate(listed.rows(0))
     for shard in shards:

@@ -70,6 +70,25 @@ class Shard:
     left_out: list[list[str]] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class ShardSums:
+    """What is kept of a shard while others are made: memory does not grow with its recordings."""
+
+    end: int
+    """Number of the recording after its last."""
+    bytes: int
+    """Of its tar."""
+    packed: int
+    """Recordings in it."""
+    rounded: int
+    """Recordings whose samples were rounded."""
+
+    @classmethod
+    def of(cls, shard: Shard) -> "ShardSums":
+        """Return the sums of a shard."""
+        return cls(shard.end, shard.bytes, len(shard.members), sum(bool(member[7]) for member in shard.members))
+
+
 def key_of(number: int, name: str) -> str:
     """Return a name without dots that is unique in a pack, as WebDataset takes it.
 

@@ -1,22 +1,18 @@
 """Pack a list of recordings of any size into tars of bounded size, in bounded memory; a killed call goes on."""
 
 import contextlib
-import io
-import json
 import sys
 import tarfile
-import tempfile
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import filelock
 
-from mfcl.audio.judging import judge
-from mfcl.audio.lossless import Encoding, Written, write_lossless
+from mfcl.audio.lossless import Encoding
 from mfcl.core.console import printable
 from mfcl.core.console import progress as progress_bar
 from mfcl.core.files import OWN_TEMPORARY, check_folder_place, is_there, replacing
@@ -28,6 +24,7 @@ from mfcl.data.manifest import Manifest, Recording
 from mfcl.data.manifest_blocks import ListedParts, list_parts
 from mfcl.data.manifest_csv import check_labels
 from mfcl.data.shards.index import write_index
+from mfcl.data.shards.members import Outcome, add, encoded
 from mfcl.data.shards.receipt import (
     AGAIN,
     FAILURES,
@@ -35,8 +32,8 @@ from mfcl.data.shards.receipt import (
     PACK,
     Pack,
     Shard,
+    ShardSums,
     is_pack,
-    key_of,
     read_pack,
     read_shard,
     shard_path,
@@ -51,11 +48,6 @@ MOST_MEMBERS = 100_000
 """Most recordings in a shard, however short: a shard's receipt is held in memory."""
 AT_ONCE = 512
 """Recordings of the list that are held at once."""
-HELD = 1 << 22
-"""Bytes of an encoded recording up to which it stays in memory until it is in its tar."""
-LARGEST = 8**11
-"""Bytes of a file that a tar's plain header can hold, and one more."""
-RATE_HELD = 48_000  # Hz; decoded samples of what is short at this rate are kept between check and encoding
 
 
 @dataclass(frozen=True)
@@ -167,30 +159,13 @@ def _begin(folder: Path, asked: Pack) -> None:
         raise ManifestError(f"{folder}: it holds a pack of {difference}; choose another folder")
 
 
-@dataclass
-class _Outcome:
-    """A recording on its way into a tar: encoded, or with the reason why it is left out."""
-
-    number: int
-    recording: Recording
-    written: Written | None = None
-    content: BinaryIO | None = None
-    error: AudioError | None = None
-    notices: tuple[str, ...] = ()
-
-    @property
-    def size(self) -> int:
-        """Bytes of the encoded recording."""
-        return 0 if self.content is None else self.content.seek(0, io.SEEK_END)
-
-
 class _Work:
     """Writes the shards of a pack that are not there, one after another, and then its index."""
 
     def __init__(self, folder: Path, pack: Pack, listed: ListedParts, strict: bool, bar: Any) -> None:
         self.folder, self.pack, self.listed, self.bar = folder, pack, listed, bar
         self.left_out = LeftOut(strict)
-        self.shards: list[Shard] = []
+        self.shards: list[ShardSums] = []
         self.contents: set[Any] = set()  # encoded recordings that are in no tar yet
 
     def done(self) -> Packed:
@@ -210,10 +185,10 @@ class _Work:
         return Packed(
             self.folder,
             self.pack.items,
-            sum(len(shard.members) for shard in tars),
+            sum(shard.packed for shard in tars),
             len(tars),
             len(self.shards) - kept,
-            sum(bool(member[7]) for shard in tars for member in shard.members),
+            sum(shard.rounded for shard in tars),
             sum(shard.bytes for shard in tars),
         )
 
@@ -229,24 +204,24 @@ class _Work:
                     f"{tar_path(self.folder, shard.number)}: some of its recordings changed since it was made; "
                     "choose another folder"
                 )
-            self.shards.append(shard)
+            self.shards.append(ShardSums.of(shard))
             self.bar.update(len(sources))
         return len(self.shards)
 
-    def _outcomes(self, first: int) -> Generator[_Outcome, None, None]:
+    def _outcomes(self, first: int) -> Generator[Outcome, None, None]:
         """Yield the recordings from number `first` on, in order, encoded in threads."""
-        encode = partial(_encoded, folder=self.folder, encoding=self.pack.encoding, contents=self.contents)
+        encode = partial(encoded, folder=self.folder, encoding=self.pack.encoding, contents=self.contents)
         rows = enumerate(self.listed.rows(first), start=first)
         while some := list(islice(rows, AT_ONCE)):
             outcomes = in_parallel(encode, some, what="packing", shown=False)
             with contextlib.closing(outcomes):
                 yield from outcomes
 
-    def _write(self, coming: _Outcome, outcomes: Iterator[_Outcome]) -> _Outcome | None:
+    def _write(self, coming: Outcome, outcomes: Iterator[Outcome]) -> Outcome | None:
         """Write one shard, beginning with an outcome; return the first outcome of the next shard."""
         shard = Shard(len(self.shards), coming.number)
         sources: list[Recording] = []
-        following: _Outcome | None = coming
+        following: Outcome | None = coming
         while following is not None and following.written is None:  # no tar is begun without a recording for it
             self._took(shard, sources, following)
             following = next(outcomes, None)
@@ -262,23 +237,23 @@ class _Work:
                 with tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as tar:
                     while following is not None and self._fits(shard, tar, following):
                         if following.written is not None:
-                            shard.members.append(_add(tar, following, following.written))
+                            shard.members.append(add(tar, following, following.written))
                             self.contents.discard(following.content)
                         self._took(shard, sources, following)
                         following = next(outcomes, None)
                 shard.bytes = temporary.stat().st_size
         shard.sizes = Manifest(tuple(sources), self.listed.root).sizes_digest()
         write_shard(self.folder, self.pack, shard)  # a tar without it is made again, with the same bytes
-        self.shards.append(shard)
+        self.shards.append(ShardSums.of(shard))
         return following
 
-    def _fits(self, shard: Shard, tar: tarfile.TarFile, outcome: _Outcome) -> bool:
+    def _fits(self, shard: Shard, tar: tarfile.TarFile, outcome: Outcome) -> bool:
         if outcome.written is None or not shard.members:
             return True
         room = self.pack.shard_bytes - tarfile.RECORDSIZE  # the end of a tar is padded to a record
         return len(shard.members) < MOST_MEMBERS and tar.offset + outcome.size + 8 * HEAD <= room
 
-    def _took(self, shard: Shard, sources: list[Recording], outcome: _Outcome) -> None:
+    def _took(self, shard: Shard, sources: list[Recording], outcome: Outcome) -> None:
         recording = outcome.recording
         if outcome.error is not None:
             self.left_out.add(recording, outcome.error)
@@ -290,66 +265,21 @@ class _Work:
 
     def _finish(self) -> None:
         """Write the index, the failures and the complete receipt, unless they are there."""
-        tars = [shard.bytes for shard in self.shards]
-        if not any(tars):
-            reason = next(reason for shard in self.shards for _, reason, kind in shard.left_out if kind == "failure")
-            raise AudioError(f"{self.listed.root}: none of {self.pack.items} recordings can be used, such as: {reason}")
-        found = LeftOut()
-        for shard in self.shards:
+        tars, found = [shard.bytes for shard in self.shards], LeftOut()
+        for shard in self._receipts():
             for name, reason, kind in shard.left_out:
                 (found.reasons if kind == "failure" else found.notices).append((name, reason))
+        if not any(tars):
+            raise AudioError(
+                f"{self.listed.root}: none of {self.pack.items} recordings can be used, such as: {found.reasons[0][1]}"
+            )
         found.write(self.folder / FAILURES)
-        write_index(self.folder, self.listed, self.shards)
+        write_index(self.folder, self.listed, self._receipts())
         write_pack(self.folder, self.pack, [(self.folder / INDEX).stat().st_size, *tars])
 
-
-def _encoded(numbered: tuple[int, Recording], *, folder: Path, encoding: str, contents: set[Any]) -> _Outcome:
-    """Check and encode a recording; a long one into a file without a name in the pack's folder."""
-    number, recording = numbered
-    path, start, end = recording.path, recording.start, recording.end
-    judgement = judge(path, start, end, keep_for_rate=RATE_HELD)
-    if judgement.failures:
-        reason = "; ".join(problem.removeprefix("unreadable: ") for problem in judgement.failures)
-        return _Outcome(number, recording, error=AudioError(f"{path}: {reason}; replace it or leave it out"))
-    content: Any = tempfile.SpooledTemporaryFile(HELD, dir=str(folder))  # noqa: SIM115  # closed when it is in its tar
-    contents.add(content)
-    try:
-        written = write_lossless(content, path, start, end, judgement, encoding)
-        outcome = _Outcome(number, recording, written, content, None, judgement.notices)
-        if outcome.size >= LARGEST:
-            raise AudioError(f"{path}: more than 8 GB in a pack; split it (`mfcl scan --segment`) or leave it out")
-    except AudioError as error:
-        content.close()
-        contents.discard(content)
-        return _Outcome(number, recording, error=error)
-    return outcome
-
-
-def _add(tar: tarfile.TarFile, outcome: _Outcome, written: Written) -> list[Any]:
-    """Add a recording and its facts to a tar; return its row in the shard's receipt."""
-    recording, key, size = outcome.recording, key_of(outcome.number, outcome.recording.id), outcome.size
-    about = {
-        **recording.labels,
-        "id": recording.id,
-        "split": recording.split,
-        "mfcl": {**asdict(written), "start": recording.start, "end": recording.end},
-    }
-    text = json.dumps(about, ensure_ascii=True, sort_keys=True).encode()
-    content = outcome.content
-    if content is None:
-        raise AudioError(f"{recording.path}: not encoded; {AGAIN}")
-    with content:
-        content.seek(0)
-        name, offset = f"{key}{written.suffix}", tar.offset + HEAD
-        tar.addfile(_plain(name, size), content)
-    tar.addfile(_plain(f"{key}.json", len(text)), io.BytesIO(text))
-    return [
-        outcome.number, offset, size, name, written.frames, written.sample_rate, written.channels, not written.exact,
-    ]  # fmt: skip
-
-
-def _plain(name: str, size: int) -> tarfile.TarInfo:
-    """Return a file's facts without time, user or machine: equal recordings give equal tars."""
-    info = tarfile.TarInfo(name)
-    info.size = size
-    return info
+    def _receipts(self) -> Iterator[Shard]:
+        """Yield what each shard holds, one in memory at a time."""
+        first = 0
+        for number, sums in enumerate(self.shards):
+            yield read_shard(self.folder, self.pack, number, first)
+            first = sums.end
