@@ -1,4 +1,4 @@
-"""A web server of this machine whose files can be cut, refused, slow or changed, request by request."""
+"""A local web server whose files can be cut, refused, slow or changed, request by request."""
 
 import contextlib
 import dataclasses
@@ -112,7 +112,7 @@ class Storage:
 
 @contextlib.contextmanager
 def serving() -> Iterator[Storage]:
-    """Yield a server of this machine."""
+    """Yield a local server."""
     storage = Storage()
     thread = threading.Thread(target=storage.http.serve_forever, args=(0.01,))
     thread.start()
@@ -125,7 +125,7 @@ def serving() -> Iterator[Storage]:
 
 
 class Proxy:
-    """A connection to another server of this machine that is cut after some bytes of answers, or is slow.
+    """A connection to another local server that is cut after some bytes of answers, or is slow.
 
     Attributes:
         cuts: How many more connections are cut.
@@ -175,7 +175,7 @@ class Proxy:
 
 @contextlib.contextmanager
 def proxied(port: int) -> Iterator[Proxy]:
-    """Yield a proxy of a server of this machine."""
+    """Yield a proxy of a local server."""
     proxy = Proxy(port)
     thread = threading.Thread(target=proxy.server.serve_forever, args=(0.01,))
     thread.start()

@@ -196,7 +196,7 @@ class RemoteFile(io.RawIOBase):
 
 
 Opened: TypeAlias = BinaryIO | RemoteFile
-"""A file whose bytes are read, of this machine or at a URL."""
+"""A file whose bytes are read, local or at a URL."""
 
 
 def _fetched(path: UrlPath, about: Facts, first: int, end: int) -> bytes:

@@ -22,9 +22,6 @@ from mfcl.errors import AudioError, ManifestError, one_of
 SPLITS = ("train", "valid", "test")
 """Names of the splits."""
 
-MANY = 1000
-"""Files at URLs; asking for the sizes of so many shows a progress bar."""
-
 RESERVED = ("path", "id", "start", "end", "split")
 """Columns of a manifest that are not labels."""
 
@@ -134,7 +131,7 @@ class Manifest:
         pairs = zip(self.recordings, splits, strict=True)
         return Manifest(tuple(replace(recording, split=str(split) or None) for recording, split in pairs), self.root)
 
-    def files_key(self, about: object) -> str:
+    def files_key(self, about: object, *, progress: bool = False) -> str:
         """Return a cache key of these files, from their ids, segments, sizes and times but not their paths.
 
         A folder may thus be moved. The status-change time (ctime) cannot be set by hand, so it reveals new contents of
@@ -142,9 +139,10 @@ class Manifest:
 
         Args:
             about: Other things the cached value depends on; their `repr` is part of the key.
+            progress: Show a bar while files at URLs are asked for.
         """
         digest = hashlib.sha256(repr(about).encode())
-        remote = self.remote_sizes()
+        remote = self.remote_sizes(progress=progress)
         found: dict[str, tuple[object, ...]] = {}
         for recording in self.recordings:
             place = str(recording.path)  # a faster key than a path
@@ -181,7 +179,7 @@ class Manifest:
         remote = any(isinstance(recording.path, UrlPath) for recording in self.recordings)
         return max(READERS, core_count()) if remote else None
 
-    def remote_sizes(self) -> dict[Path, tuple[int, str]]:
+    def remote_sizes(self, *, progress: bool = False) -> dict[Path, tuple[int, str]]:
         """Return size in bytes and version of each file at a URL, asked for in threads; those not there are left out.
 
         Of spans of a tar it is the tar's.
@@ -191,8 +189,9 @@ class Manifest:
         """
         files = dict.fromkeys(file_of(one.path) for one in self.recordings if isinstance(one.path, UrlPath))
         paths = [file for file in files if isinstance(file, UrlPath)]
-        shown = len(paths) >= MANY
-        found = in_parallel(_remote_size, paths, workers=READERS, what="Asking for sizes", shown=shown) if paths else ()
+        if not paths:
+            return {}
+        found = in_parallel(_remote_size, paths, workers=READERS, what="Asking for sizes", shown=progress)
         return {path: status for path, status in zip(paths, found, strict=True) if status is not None}
 
     def fingerprint(self) -> str:

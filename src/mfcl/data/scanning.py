@@ -196,7 +196,7 @@ def scan_once(manifest: Manifest, *, cache: Path | None = None, progress: bool =
         cache: Cache folder; for the default see `mfcl.core.files.cache_folder`.
         progress: Whether to show a bar.
     """
-    place = cache_folder(cache) / "scan" / f"{manifest.files_key(VERSION)}.json"
+    place = cache_folder(cache) / "scan" / f"{manifest.files_key(VERSION, progress=progress)}.json"
     entries = _kept(place, manifest)
     if entries is None:
         entries = list(

@@ -52,11 +52,11 @@ def open_store(
     """
     folder = cache_folder(cache) / "store"
     if dtype == "int16" and is_packed(manifest):
-        place = folder / manifest.files_key((VERSION, preparation, dtype, "packed"))
+        place = folder / manifest.files_key((VERSION, preparation, dtype, "packed"), progress=progress)
         packed = _open_packed(place, manifest, preparation, workers=workers, progress=progress, strict=strict)
         if packed is not None:
             return packed
-    place = folder / manifest.files_key((VERSION, preparation, dtype))
+    place = folder / manifest.files_key((VERSION, preparation, dtype), progress=progress)
     reload = partial(load, place, manifest, preparation.sample_rate, dtype)
     store = reload()
     if store is None:
