@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,10 +17,10 @@ from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest_csv import write_manifest
 from mfcl.embedding_lists import embed
 from mfcl.embedding_parts import FAILURES, embed_parts
-from mfcl.embedding_ray import embed_parts_on_ray
+from mfcl.embedding_ray import _at_once, _check_room, _cluster, embed_parts_on_ray
 from mfcl.embeddings.part_files import open_part_files
 from mfcl.embeddings.table import load_embeddings
-from mfcl.errors import AudioError, CheckpointError, MeasureError
+from mfcl.errors import AudioError, CheckpointError, MeasureError, MfclError
 from tests.small_model import SETTINGS, saved
 from tests.sounds import write_corpus
 
@@ -187,3 +188,23 @@ def test_without_ray_the_command_says_what_to_install(
     assert main(words) == 2
     assert "pip install 'mfcl[ray]'" in capsys.readouterr().err
     assert not (tmp_path / "parts").exists()
+
+
+def test_an_address_where_nothing_listens_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    absent = SimpleNamespace(is_initialized=lambda: False)  # Ray itself would try for minutes
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    with pytest.raises(MfclError, match=r"nothing answers at RAY_ADDRESS=127.0.0.1:1 "), _cluster(absent):
+        pass
+
+
+def test_a_part_of_more_threads_than_a_machine_has_is_refused_or_said(caplog: pytest.LogCaptureFixture) -> None:
+    nodes = [{"Alive": True, "Resources": {"CPU": 2.0}}, {"Alive": False, "Resources": {"CPU": 64.0}}]
+    found = SimpleNamespace(nodes=lambda: nodes, cluster_resources=lambda: {"CPU": 10.0, "GPU": 2.0})
+    _check_room(found, 2, own=True)
+    assert not caplog.text
+    with pytest.raises(MfclError, match=r"threads: wanted at most 2, .* got 3"):
+        _check_room(found, 3, own=True)
+    _check_room(found, 3, own=False)
+    assert "no machine of the cluster has 3 CPUs for a part (--threads), the largest has 2" in caplog.text
+    assert [_at_once(found, threads, on_gpu=gpu) for threads, gpu in ((1, False), (4, False), (1, True))] == [10, 2, 2]
+    assert _at_once(found, 40, on_gpu=False) == 1

@@ -3,6 +3,7 @@
 import functools
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -30,6 +31,8 @@ STORE_BYTES = 128 * 2**20
 """Memory for what travels, of a cluster that is started here: lists of paths are small."""
 AHEAD = 2
 """Parts sent out for each that can be made at once; more would hold their lists in memory."""
+ANSWERS = 10.0
+"""Seconds within which the machine of an address must answer."""
 RETRIES = 3
 """Times that a part is given to another worker after its worker died."""
 
@@ -91,8 +94,8 @@ def embed_parts_on_ray(
     loaded = checkpoint_of(model)
     plan = plan_parts(loaded, source, Path(out).absolute(), asked, parts=parts, parquet=parquet, data_root=data_root)
     before = len(plan.files.missing())
-    with _cluster(ray):
-        _check_room(ray, threads)
+    with _cluster(ray) as own:
+        _check_room(ray, threads, own=own)
         on_gpu = device.startswith("cuda") or (device == "auto" and ray.cluster_resources().get("GPU", 0) > 0)
         names = plan.listed.label_names
         order = ray.put(
@@ -167,28 +170,60 @@ def _model(folder: Path, digest: str, device: str, threads: int) -> Checkpoint:
 
 
 @contextmanager
-def _cluster(ray: Any) -> Iterator[None]:
-    """Connect to a cluster, or start one on this machine's cores; what was connected here is left at the end."""
+def _cluster(ray: Any) -> Iterator[bool]:
+    """Connect to a cluster, or start one on this machine's cores; yield whether it was started here.
+
+    What was connected or started here is left at the end.
+
+    Raises:
+        MfclError: there is none where it should be.
+    """
     if ray.is_initialized():
-        yield
+        yield False
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # else it would report to its makers
     address = os.environ.get("RAY_ADDRESS")
     own = {} if address else {"object_store_memory": STORE_BYTES, "include_dashboard": False}
+    _check_address(address)
     try:
         ray.init(log_to_driver=False, logging_level="error", **own)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         where = f"RAY_ADDRESS={address}" if address else "this machine"
         raise MfclError(f"ray: no cluster at {where} ({str(error).splitlines()[0][:200]}); see `ray status`") from None
     try:
-        yield
+        yield not address
     finally:
         ray.shutdown()
 
 
-def _check_room(ray: Any, threads: int) -> None:
-    """Say if no machine that is there now can make a part: the cluster then waits for one that can."""
+def _check_address(address: str | None) -> None:
+    """Refuse an address at which nothing listens; Ray would try for minutes.
+
+    Raises:
+        MfclError: see above.
+    """
+    host, colon, port = (address or "").rpartition(":")
+    if not (colon and port.isdecimal()) or "/" in host:  # `auto`, or an address of another kind
+        return
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWERS):
+            return
+    except (OSError, OverflowError) as error:
+        raise MfclError(
+            f"ray: nothing answers at RAY_ADDRESS={address} ({error}); start the cluster there (`ray start`), or unset "
+            "the variable"
+        ) from None
+
+
+def _check_room(ray: Any, threads: int, *, own: bool) -> None:
+    """Refuse a part that no machine can make, or say that the cluster waits for a larger one.
+
+    Raises:
+        MfclError: the cluster is this machine alone.
+    """
     most = max((int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]), default=0)
+    if most < threads and own:
+        raise MfclError(f"threads: wanted at most {most}, the CPUs that Ray counts here, got {threads}")
     if most < threads:
         log.warning("no machine of the cluster has %d CPUs for a part (--threads), the largest has %d; waiting for one",
                     threads, most)  # fmt: skip
