@@ -14,7 +14,7 @@ from mfcl.cli import main
 from mfcl.core import remote
 from mfcl.core.urls import as_path
 from mfcl.data.layouts import open_manifest
-from mfcl.embedder import embed
+from mfcl.embedding_lists import embed
 from mfcl.embeddings.part_files import RECEIPT, open_part_files
 from mfcl.embeddings.table import load_embeddings
 from mfcl.errors import AudioError, TransferError
