@@ -350,7 +350,7 @@ def test_recordings_alike_are_looked_for_evenly_over_the_run_and_as_what_was_lea
     task = make_task(store, recipe)
     task.prepare()
     asked = []
-    monkeypatch.setattr(neighbours, "powered_cosine_graph", lambda vectors: vectors)
+    monkeypatch.setattr(neighbours, "powered_cosine_graph", lambda vectors, *, mapped: vectors)
     task.voices_alike = None
     task.neighbourhood.renew = lambda vectors: asked.append(vectors.shape[1])
     found = []
