@@ -74,6 +74,11 @@ def test_help_and_half_the_library_never_load_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_help_loads_nothing_heavy() -> None:
+    code = "import sys, mfcl.cli; mfcl.cli.parser(); sys.exit(bool({'numpy', 'scipy', 'torch'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 def test_words_off_the_list_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     for words in (["scna"], ["scan"], ["fetch", "imagenet", "x"], ["study", "x", "--preset", "huge", "--out", "y"]):
         with pytest.raises(SystemExit, match="2"):

@@ -9,7 +9,6 @@ from typing import Any
 from mfcl.core.console import printable
 from mfcl.core.files import check_file_place, check_folder_place, write_text
 from mfcl.core.urls import as_path
-from mfcl.embeddings.part_files import is_part_folder
 from mfcl.errors import MfclError
 
 MERGED = ("raven", "audacity", "rttm")
@@ -37,6 +36,8 @@ def classify(given: argparse.Namespace) -> None:
 
 def _check_options(given: argparse.Namespace, *, fits: bool, events: bool) -> None:
     """Refuse options that do not go together."""
+    from mfcl.embeddings.part_files import is_part_folder
+
     asked = [name for name in ("fit", "labels", "label", "suggest", "draw") if getattr(given, name) is not None]
     lists = given.suggest is not None or given.draw is not None
     if not fits and ([name for name in asked if not (name == "label" and given.check)] or given.align):

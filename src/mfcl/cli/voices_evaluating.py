@@ -6,8 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mfcl.cli.voices_actions import opened, say
 from mfcl.cli.voices_text import FIGURES, interval, percent
 from mfcl.core.files import write_text
@@ -21,6 +19,8 @@ def evaluate(given: argparse.Namespace) -> None:
         others = _elsewhere(given.also or [], given.data, held)
         found = {"": gallery.evaluate(held, far=given.far, seed=given.seed, **asked)}
     for name, people in others.items():
+        import numpy as np
+
         from mfcl.voices import evaluating
 
         nobody = np.zeros((0, people.heard.vectors.shape[1]), dtype=np.float32)  # plain cosines: it has no cohort
@@ -44,6 +44,8 @@ def _elsewhere(also: list[str], data: Path, held: Any) -> dict[str, Any]:
     """Return the same people with vectors that were made elsewhere; see `--also` of `mfcl study`."""
     if not also:
         return {}
+    import numpy as np
+
     from mfcl.data.layouts import open_manifest
     from mfcl.studies.elsewhere import open_elsewhere
 
