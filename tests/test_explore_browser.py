@@ -30,11 +30,16 @@ STATE = "async () => { const { state } = await import('/page/state.js'); return 
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
+def chromium() -> Iterator[Any]:
     with playwright.sync_playwright() as running:
-        started = running.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield started
-        started.close()
+        yield running.chromium
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: Any) -> Iterator[Any]:
+    started = chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    yield started
+    started.close()
 
 
 @pytest.fixture(scope="module")
@@ -314,7 +319,7 @@ def test_a_dropped_file_finds_its_place(browser, address, tmp_path):
         assert [text for text in own.wrong if "400" not in text] == []  # the browser itself tells of the status
 
 
-def test_what_the_microphone_hears_is_searched_as_wav(address, folder, tmp_path):
+def test_what_the_microphone_hears_is_searched_as_wav(chromium, address, tmp_path):
     """The page's part alone: Chromium plays a file in place of a microphone, and what the server answers is given."""
     rate, tone = 48_000, 1_000
     wave = np.sin(2 * np.pi * tone * np.arange(rate) / rate)
@@ -327,23 +332,22 @@ def test_what_the_microphone_hears_is_searched_as_wav(address, folder, tmp_path)
         sent.append(route.request.post_data_buffer)
         route.fulfill(json={"near": {"words": near, "voices": near}, "guess": None, "voice": None})
 
-    with playwright.sync_playwright() as running:
-        hearing = running.chromium.launch(
-            executable_path=CHROMIUM,
-            args=[*ARGUMENTS, *ears, f"--use-file-for-fake-audio-capture={tmp_path / 'heard.wav'}"],
-        )
-        with Page(hearing, address) as own:
-            own.page.route("**/api/search*", answer)
-            own.tab("search")
-            own.page.click("#microphone")
-            until(own.page, "document.querySelector('#microphone').textContent === 'Stop and search'")
-            own.page.wait_for_timeout(1500)
-            own.page.click("#microphone")
-            own.page.wait_for_selector(".found .near li")
-            assert own.page.text_content("#microphone") == "Record"
-            assert own.page.text_content(".found .name") == "microphone"
-            assert own.wrong == []
-        hearing.close()
+    hearing = chromium.launch(
+        executable_path=CHROMIUM,
+        args=[*ARGUMENTS, *ears, f"--use-file-for-fake-audio-capture={tmp_path / 'heard.wav'}"],
+    )
+    with Page(hearing, address) as own:
+        own.page.route("**/api/search*", answer)
+        own.tab("search")
+        own.page.click("#microphone")
+        until(own.page, "document.querySelector('#microphone').textContent === 'Stop and search'")
+        own.page.wait_for_timeout(1500)
+        own.page.click("#microphone")
+        own.page.wait_for_selector(".found .near li")
+        assert own.page.text_content("#microphone") == "Record"
+        assert own.page.text_content(".found .name") == "microphone"
+        assert own.wrong == []
+    hearing.close()
     samples, heard_rate = soundfile.read(io.BytesIO(sent[0]))
     assert samples.ndim == 1
     assert 0.5 < len(samples) / heard_rate < 10

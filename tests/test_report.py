@@ -52,7 +52,7 @@ from mfcl.report.selection import leading, shown
 from mfcl.report.svg.scales import Scale, span
 from mfcl.report.svg.spectrogram import png
 from mfcl.report.tables import tables
-from mfcl.report.text import compare, headline, tally
+from mfcl.report.text import compare, headline, tally, tally_note
 from mfcl.report.tiles import tiles
 from tests.report_data import write_study
 
@@ -172,8 +172,9 @@ def test_the_tally_counts_paired_verdicts_alone() -> None:
         "b, 5-NN, no training: 50.0 %, worse than untrained, both by 20.0 [19.0, 21.0].",
         "Of 4 measures against the same model untrained: better in 1, worse in 1, open in 1, 1 without a paired "
         "interval. Not shown: c, 5-NN, no training.",
-        "In brackets stands the 95 % interval of the paired difference.",
     ]
+    assert tally_note(study(found, known)) == "In brackets stands the 95 % interval of the paired difference."
+    assert tally_note(study(found)) == ""
     assert tally(study(found)) == ["Nothing is called better or worse here: 4 measures have no paired interval."]
 
 

@@ -1,5 +1,6 @@
 """A trained model in hand: load it, and embed sounds given as arrays or files."""
 
+import importlib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,6 +26,13 @@ from mfcl.models.pair import MultiFormatModel
 from mfcl.recipe import Recipe
 
 log = logging.getLogger(__name__)
+
+
+def __getattr__(name: str) -> Any:
+    """Find `embed` by its path of version 0.1; it lives on the floor above."""
+    if name == "embed":
+        return importlib.import_module("mfcl.embedding_lists").embed
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 class Windows(NamedTuple):

@@ -80,7 +80,8 @@ def render(study: Study, *, with_audio: bool = False, data_root: Path | None = N
     method = study.pictures.method
     return template("page.html").render(
         about=study.about, version=mfcl.__version__, title=facts.title(study), facts=facts.first(study),
-        headline=text.headline(study), tally=text.tally(study), tiles=tiles(study.summaries), maps=maps,
+        headline=text.headline(study), tally=text.tally(study), tally_note=text.tally_note(study),
+        tiles=tiles(study.summaries), maps=maps,
         map_json=in_script(maps) if maps else None, audio=bool(maps and maps["sounds"]), sections=sections(study),
         training=picture_charts.training(study.pictures), trained=picture_text.trained(study.pictures), method=method,
         method_drawings=(method_picture(method, 1040, "wide"), method_picture(method, 348, "narrow")) if method else (),

@@ -175,14 +175,21 @@ def tally(study: Study) -> list[str]:
     said = [one.text for place, one in enumerate(told) if place or one.verdict != "better"]  # but the headline's
     open_ = standing.not_shown(ours, study.summaries, differences)
     said += [one.sentence + (f" Not shown: {open_[one.rival]}" if one.rival in open_ else "") for one in counts]
-    brackets = "In brackets stands the 95 % interval of the paired difference."
+    return said
+
+
+def tally_note(study: Study) -> str:
+    """Say how to read `tally`; "" where nothing is paired."""
+    ours = standing.main_results(study.summaries)
+    if not standing.counts(ours, study.summaries, list(study.differences.values())):
+        return ""
     noisy = sum(one.question.condition == NOISE for one in ours)
-    if noisy and study.noise:
-        many = f"{counted(noisy, 'measure')} of them {'is' if noisy == 1 else 'are'}"
-        brackets = f"{many} in white noise, with which the pre-trained encoders were trained too. {brackets}"
-    return [*said, brackets]
+    many = f"{counted(noisy, 'measure')} of those counted {'is' if noisy == 1 else 'are'}"
+    matched = f"{many} in white noise, with which the pre-trained encoders were trained too. "
+    brackets = "In brackets stands the 95 % interval of the paired difference."
+    return (matched if noisy and study.noise else "") + brackets
 
 
 def _clearest(study: Study) -> list[standing.Told]:
     ours = standing.main_results(study.summaries)
-    return standing.clearest(ours, study.summaries, list(study.differences.values()))
+    return standing.clearest(ours, study.summaries, list(study.differences.values()), most=2)
