@@ -307,6 +307,20 @@ def test_hostile_names_are_text(browser, tmp_path):
         assert own.wrong == []
 
 
+def test_a_drawing_of_the_panel_leaves_the_field_and_its_focus(browser, address):
+    with Page(browser, address) as own:
+        own.column("unhurried")
+        own.page.focus("#new-label")
+        again = "async () => { const { emit } = await import('/page/state.js'); emit('guesses');"
+        frames = " await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))); }"
+        own.page.evaluate(again + frames)
+        own.page.keyboard.type("1 ow")  # a number would be a key that gives a label, were the field not in focus
+        own.page.evaluate(again + frames)
+        own.page.keyboard.type("l")
+        assert own.page.input_value("#new-label") == "1 owl"
+        assert own.wrong == []
+
+
 def test_a_dropped_file_finds_its_place(browser, address, tmp_path):
     """The page's part alone: the server has no model here, and says so."""
     with Page(browser, address) as own:

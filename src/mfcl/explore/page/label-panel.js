@@ -18,6 +18,20 @@ const labels = h("div", { class: "block" });
 const next = h("div", { class: "block queue" });
 const estimate = h("div", { class: "block estimate" });
 
+// one field for all drawings of the panel, so that none takes it away from under a person's hands
+const added = h("input", { id: "new-label", maxlength: 100, autocomplete: "off", "aria-label": "New label; Enter gives it" });
+const adding = h("form", { class: "new row" }, added, h("button", { text: "Add" }));
+adding.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const name = added.value.trim();
+  if (!name) return;
+  added.value = "";
+  added.blur();
+  classNumber(name);
+  if (targets().length) give(name);
+  else { restyle(); draw(); }
+});
+
 export function makeLabelPanel() {
   panel.append(column, labels, next, estimate);
   for (const name of ["column", "labels", "guesses", "selection", "current", "queue", "theme", "saved", "shown"]) on(name, draw);
@@ -74,8 +88,8 @@ function newColumn() {
 
 function drawLabels() {
   if (!state.column) return fill(labels);
-  const typing = labels.contains(document.activeElement) && document.activeElement.matches("input") && document.activeElement.value;
-  if (typing) return;
+  const held = document.activeElement === added;
+  if (held && added.value) return;
   const counts = new Map();
   for (const code of state.codes) if (code >= 0) counts.set(code, (counts.get(code) ?? 0) + 1);
   const colours = palette();
@@ -85,22 +99,12 @@ function drawLabels() {
   const keys = state.classes.map((name, at) => h("button", {
     class: "label", "aria-pressed": String(name === given), "aria-keyshortcuts": at < 9 ? String(at + 1) : null, onclick: () => give(name),
   }, h("kbd", { text: at < 9 ? at + 1 : "" }), swatch(lookOf(at), colours), h("span", { text: name }), h("small", { text: counts.get(at) ?? 0 })));
-  const added = h("input", { id: "new-label", placeholder: state.classes.length ? "Another label" : "First label", maxlength: 100, autocomplete: "off", "aria-label": "New label; Enter gives it" });
-  const form = h("form", { class: "new row" }, added, h("button", { text: "Add" }));
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    const name = added.value.trim();
-    if (!name) return;
-    added.value = "";
-    added.blur();
-    classNumber(name);
-    if (targets().length) give(name);
-    else { restyle(); draw(); }
-  });
+  added.placeholder = state.classes.length ? "Another label" : "First label";
   fill(labels,
     h("p", { class: "target" }, "Label ", h("b", { text: told }), clips.length > 1 ? h("button", { class: "small", text: "Clear", onclick: () => setSelection([]) }) : null),
-    h("div", { class: "labels" }, keys), form,
+    h("div", { class: "labels" }, keys), adding,
     given || clips.length > 1 ? h("button", { class: "small", "aria-keyshortcuts": "0", text: "Take the label off (0)", onclick: () => give("") }) : null);
+  if (held) added.focus();  // an answer came between the first key and the last: what is typed goes where it was meant
 }
 
 function drawQueue() {
