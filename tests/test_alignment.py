@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as drawn
 
 from mfcl.embeddings.alignment import (
-    affinities,
-    affinity_scale,
     distances,
     frames,
     graph,
@@ -17,7 +16,9 @@ from mfcl.embeddings.alignment import (
     landmarks,
     nearest,
     nearest_graph,
+    nearness,
 )
+from mfcl.embeddings.alignment.affinity import affinities, affinity_scale
 from mfcl.embeddings.alignment.covering import covering
 from mfcl.embeddings.alignment.ties import as_graph
 from mfcl.errors import MeasureError
@@ -205,7 +206,7 @@ def test_landmarks_tell_words_apart_by_a_plain_cosine() -> None:
     marks = landmarks(said, 6, seed=0)
     assert set(words[marks]) == set(WORDS)  # chosen to cover
     table = distances(said, [said[place] for place in marks])
-    vectors = affinities(table, affinity_scale(distances([said[place] for place in marks], said)))
+    vectors = nearness(table)
     vectors = vectors - vectors.mean(axis=0)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     cosines = vectors @ vectors.T
@@ -231,6 +232,28 @@ def test_the_scale_is_the_median_distance_to_the_tenth_neighbour() -> None:
     assert affinity_scale(table) == pytest.approx(np.median(others[:, 9]))
     assert affinities(table, 0.2) == pytest.approx(np.exp(-((table / 0.3) ** 2)), abs=1e-6)
     assert affinities(np.zeros((1, 2), dtype=np.float32), 0.0).tolist() == [[1.0, 1.0]]
+
+
+TABLES = drawn.arrays(np.float32, (3, 7), elements=st.floats(0, 1, width=32))
+
+
+@given(table=TABLES)
+def test_nearness_is_the_formula_and_keeps_a_clips_order(table: np.ndarray) -> None:
+    found = nearness(table)
+    standing = (table - table.mean(axis=1, keepdims=True)) / (table.std(axis=1, keepdims=True) + 0.001)
+    assert found == pytest.approx(np.exp(-((np.maximum(0, standing + 3) / 2) ** 2)), abs=1e-4)
+    for near, far in zip(found, table, strict=True):
+        assert (np.diff(near[np.argsort(far)]) <= 0).all()
+
+
+@given(table=TABLES, longer=st.floats(0.0, 1.0))
+def test_what_lengthens_all_distances_alike_changes_no_nearness(table: np.ndarray, longer: float) -> None:
+    assert nearness(table + np.float32(longer)) == pytest.approx(nearness(table), abs=2e-3)
+    assert nearness(table[:1]) == pytest.approx(nearness(table)[:1])  # a clip's values are its own
+
+
+def test_a_single_landmark_or_equal_distances_have_a_value() -> None:
+    assert nearness(np.array([[0.4], [0.0]], dtype=np.float32)) == pytest.approx(np.exp(-2.25))
 
 
 def test_covering_takes_what_adds_most_and_nothing_twice() -> None:

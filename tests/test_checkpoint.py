@@ -96,10 +96,19 @@ def test_an_unknown_setting_of_another_version_is_refused(saved):
     assert "mfcl 9.9" in text
 
 
-@pytest.mark.parametrize("given", [2, None, "1"])
+@pytest.mark.parametrize("given", [3, None, "1"])
 def test_another_format_is_refused(saved, given):
     edit(saved[1], format=given)
-    assert "wanted a checkpoint of format 1" in refused(saved[1])
+    assert "wanted a checkpoint of format 2" in refused(saved[1])
+
+
+def test_a_model_of_the_format_before_is_read_unless_it_has_landmarks(saved):
+    edit(saved[1], format=1)
+    assert load_checkpoint(saved[1]).recipe == tiny()
+    recipe = json.loads((saved[1] / CONFIG).read_text())["recipe"]
+    recipe["model"]["landmarks"] = {"count": 4, "frames": 8}
+    edit(saved[1], recipe=recipe)
+    assert "landmarks were measured in another way" in refused(saved[1])
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "\x00"])

@@ -153,6 +153,17 @@ def test_fewer_clips_than_landmarks_leave_zeros() -> None:
         assert not values[0, 2:].any()
 
 
+def test_noise_moves_a_clip_less_than_another_word_does(model: torch.nn.Module) -> None:
+    clean = spoken("abc", seed=9)
+    noise = np.random.default_rng(0).standard_normal(len(clean)).astype(np.float32)
+    noisy = clean + noise * np.float32(np.sqrt((clean**2).mean() / 10))  # 10 dB
+    said, disturbed, other = (
+        landmarks_of(model, torch.from_numpy(wave)[None]) for wave in (clean, noisy, spoken("dcb", seed=11))
+    )
+    for format, values in said.items():
+        assert (values - disturbed[format]).norm() < (values - other[format]).norm(), format
+
+
 def test_silence_and_a_single_frame_have_finite_values(model: torch.nn.Module) -> None:
     for wave in (torch.zeros(1, 8000), torch.zeros(1, 1), 0.1 * torch.ones(1, 300)):
         assert all(torch.isfinite(value).all() for value in landmarks_of(model, wave).values())

@@ -26,7 +26,8 @@ from mfcl.models.pair import MultiFormatModel, make_model, outline
 from mfcl.models.weights_file import check_values, digest, read_tensors, read_weights
 from mfcl.recipe import Recipe, from_dict, to_dict
 
-FORMAT = 1
+FORMAT = 2
+"""2: landmarks are measured as against a clip's other distances; models without landmarks are as in 1."""
 """Version of the folder's format; any other version is refused."""
 CONFIG, WEIGHTS, CARD = FILES = ("config.json", "model.safetensors", "README.md")
 WHITENING = "whitening.safetensors"
@@ -114,6 +115,11 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
         raise CheckpointError(
             f"{error}; it was written by mfcl {config['mfcl_version']}, this is {mfcl.__version__}"
         ) from error
+    if config["format"] == 1 and recipe.model.landmarks is not None:
+        raise CheckpointError(
+            f"{path}: its landmarks were measured in another way before this version, so its vectors would not be "
+            "those that it gave; train it again"
+        )
     _check_digests(path, config.get(DIGESTS))
     weights = read_weights(path / WEIGHTS, wanted.state_dict(), do=DAMAGED)
     if config["dims"] != (dims := dict(wanted.dims)):
@@ -177,7 +183,7 @@ def _resolve(folder: Path) -> Path:
 
 def _config(path: Path) -> dict[str, Any]:
     config: dict[str, Any] = read_json(path, do=DAMAGED, error=CheckpointError)
-    if config.get("format") != FORMAT:
+    if config.get("format") not in (1, FORMAT):
         raise CheckpointError(
             f"{path}: wanted a checkpoint of format {FORMAT}, got {shown(config.get('format'))}; "
             "use the version of mfcl that wrote it"

@@ -1,4 +1,4 @@
-"""Alignment as a baseline, nothing trained: clips as similarities to landmark clips, and their nearest clips by DTW."""
+"""Alignment as a baseline, nothing trained: clips by how near they are to landmark clips, and their nearest by DTW."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,22 +30,20 @@ Frames = Float32[np.ndarray, "_ _"]
 
 @dataclass(frozen=True)
 class Landmarks:
-    """Landmark clips, chosen without labels, that describe any clip by its DTW similarity to each of them.
+    """Landmark clips, chosen without labels, that describe any clip by how near it is to each of them.
 
     Attributes:
         marks: Frames of the landmarks.
-        scale: The unit of distance; see `mfcl.embeddings.alignment.affinity_scale`.
         sample_rate: In Hz.
         workers: Threads; None: one per core.
     """
 
     marks: Sequence[Frames]
-    scale: float
     sample_rate: int
     workers: int | None = None
 
     def __call__(self, clips: ClipSource) -> Float32[np.ndarray, "items _"]:
-        """Return each clip's similarities exp(-(d / 1.5 s)^2) to the landmarks, d the DTW distance and s the scale.
+        """Return how near each clip is to each landmark by DTW; see `mfcl.embeddings.alignment.nearness`.
 
         A clip's vector depends on that clip and the landmarks alone. Only its first `ALIGNED_SECONDS` are aligned.
 
@@ -60,7 +58,7 @@ class Landmarks:
             alignment.distances(_frames(held, some, self.sample_rate, self.workers), self.marks, workers=self.workers)
             for some in parts
         ]
-        return alignment.affinities(np.concatenate(tables), self.scale)
+        return alignment.nearness(np.concatenate(tables))
 
 
 def fit_landmarks(
@@ -77,7 +75,7 @@ def fit_landmarks(
     Args:
         clips: Mono clips.
         sample_rate: In Hz.
-        known: True for training clips; landmarks and scale come from these alone.
+        known: True for training clips; landmarks come from these alone.
         seed: Seed of the draw.
         count: Landmarks; all training clips if there are fewer.
         workers: Threads; default: one per core.
@@ -93,10 +91,8 @@ def fit_landmarks(
         raise MeasureError("landmarks: wanted at least one training clip, but `known` marks none; mark some")
     drawn = places[alignment.landmark_pool(len(places), count, seed=seed, pool=POOL)]
     pooled = _frames(held, drawn, sample_rate, workers)
-    table = alignment.distances(pooled, workers=workers)
-    chosen = alignment.covering_landmarks(table, count)
-    scale = alignment.affinity_scale(table[chosen], drawn_from=len(places))
-    return Landmarks([pooled[place] for place in chosen], scale, sample_rate, workers)
+    chosen = alignment.covering_landmarks(alignment.distances(pooled, workers=workers), count)
+    return Landmarks([pooled[place] for place in chosen], sample_rate, workers)
 
 
 def aligned_neighbourhood(

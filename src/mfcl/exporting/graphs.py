@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from mfcl.embeddings import alignment
 from mfcl.embeddings.linalg import unit_rows
 from mfcl.embeddings.whitening import Whitening
 from mfcl.errors import ExportError
@@ -145,7 +146,16 @@ ALIGNMENT = """
     $positive = Max($cost, silence)
     $path_frames = Cast<to = 1>($last)
     $distance = Div($positive, $path_frames)
-    $scaled = Div($distance, $width)
+    $mean = ReduceMean<keepdims = 1>($distance, ones)
+    $apart = Sub($distance, $mean)
+    $apart_squares = Mul($apart, $apart)
+    $variance = ReduceMean<keepdims = 1>($apart_squares, ones)
+    $deviation = Sqrt($variance)
+    $spread = Add($deviation, $least_spread)
+    $standing = Div($apart, $spread)
+    $above = Add($standing, $nearest)
+    $not_below = Max($above, silence)
+    $scaled = Div($not_below, $fall)
     $square = Mul($scaled, $scaled)
     $negative = Neg($square)
     $known = Exp($negative)
@@ -247,8 +257,8 @@ def begin(longest: int, multiple: int) -> Graph:
     return graph
 
 
-def add_alignment(graph: Graph, format: str, marks: np.ndarray, ends: np.ndarray, *, width: float, absent: int) -> None:
-    """Add the similarity to landmarks, `FORMAT_landmarks`, of `FORMAT_frames` and `FORMAT_steps`.
+def add_alignment(graph: Graph, format: str, marks: np.ndarray, ends: np.ndarray, *, absent: int) -> None:
+    """Add the nearness to landmarks, `FORMAT_landmarks`, of `FORMAT_frames` and `FORMAT_steps`.
 
     The dynamic programme of `mfcl.models.landmarks.dtw`, a diagonal at a time; memory grows with the length of the
     landmarks, not with that of the clips.
@@ -258,7 +268,6 @@ def add_alignment(graph: Graph, format: str, marks: np.ndarray, ends: np.ndarray
         format: `wave` or `mel`.
         marks: Frames of the landmarks (count, longest, dim), zero after each one's end.
         ends: Number of frames of each.
-        width: Distance at which the similarity is 1/e.
         absent: Values of 0 to add for landmarks that there are not.
     """
     prefix = f"{format}_"
@@ -269,7 +278,8 @@ def add_alignment(graph: Graph, format: str, marks: np.ndarray, ends: np.ndarray
     by_lane = np.ascontiguousarray(marks[:, ::-1].transpose(1, 2, 0))  # (lane, dim, count)
     graph.add(
         ALIGNMENT, prefix, marks=by_lane, ends=ends, longest=[longest], lanes=[longest + 1], count=[len(marks)],
-        lane=np.arange(longest), width=width, absent=[absent],
+        lane=np.arange(longest), absent=[absent], least_spread=alignment.LEAST_SPREAD, nearest=alignment.NEAREST,
+        fall=alignment.FALL,
     )  # fmt: skip
 
 

@@ -15,7 +15,6 @@ from mfcl.core.console import quiet_log
 from mfcl.core.extras import need
 from mfcl.core.files import check_file_place, replacing
 from mfcl.embedder import Embedder
-from mfcl.embeddings.alignment import WIDTH
 from mfcl.embeddings.parts import FORMATS
 from mfcl.errors import ExportError
 from mfcl.exporting.answers import (
@@ -163,9 +162,8 @@ def _align(graph: Graph, format: str, encoder: FormatEncoder) -> None:
     ends = own.lengths[:known].cpu().numpy()
     longest = int(ends.max()) if known else 0
     add_alignment(
-        graph, format, own.marks[:known, :longest].float().cpu().numpy(), ends, width=WIDTH * float(own.scale),
-        absent=own.settings.count - known,
-    )  # fmt: skip
+        graph, format, own.marks[:known, :longest].float().cpu().numpy(), ends, absent=own.settings.count - known
+    )
 
 
 def _checked(file: Path, path: Path, clips: list[Clip], wanted: Mapping[str, Vectors]) -> Exported:

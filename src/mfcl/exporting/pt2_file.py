@@ -15,7 +15,6 @@ from mfcl.audio.arrays import padded
 from mfcl.checkpoint import Checkpoint
 from mfcl.core.files import check_file_place, replacing
 from mfcl.embedder import Embedder
-from mfcl.embeddings.alignment import WIDTH
 from mfcl.embeddings.parts import FORMATS
 from mfcl.embeddings.whitening import Whitening
 from mfcl.errors import ExportError
@@ -33,7 +32,7 @@ from mfcl.exporting.answers import (
 )
 from mfcl.exporting.network import Network, exported_program, multiple
 from mfcl.models.inference import LONGEST_SECONDS
-from mfcl.models.landmarks import Landmarks
+from mfcl.models.landmarks import Landmarks, nearness
 
 FACTS = "about.json"
 """Name of the metadata inside the file."""
@@ -107,7 +106,6 @@ class _Aligned(nn.Module):
     marks: Float[Tensor, "longest dim count"]
     ends: Int64[Tensor, " count"]
     lane: Int64[Tensor, " longest"]
-    width: Float[Tensor, ""]
 
     def __init__(self, own: Landmarks) -> None:
         super().__init__()
@@ -118,7 +116,6 @@ class _Aligned(nn.Module):
         self.register_buffer("marks", marks[:, : self.longest].flip(1).permute(1, 2, 0).contiguous())
         self.register_buffer("ends", ends)
         self.register_buffer("lane", torch.arange(self.longest))
-        self.register_buffer("width", WIDTH * own.scale.cpu())
 
     def forward(
         self, frames: Float[Tensor, "batch frames dim"], steps: Int64[Tensor, " batch"]
@@ -153,8 +150,7 @@ class _Aligned(nn.Module):
         start = torch.full_like(last[0, 0], 2)
         begun = (start, one_before, two_before, torch.zeros_like(nothing))
         found = while_loop(goes_on, diagonal, begun)[3]  # type: ignore[no-untyped-call]
-        distance = found[0].clamp(min=0) / last / self.width
-        return functional.pad(torch.exp(-distance.square()), (0, self.absent))
+        return functional.pad(nearness(found[0].clamp(min=0) / last), (0, self.absent))
 
 
 class _Whitened(nn.Module):

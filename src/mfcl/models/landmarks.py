@@ -1,4 +1,4 @@
-"""Pooling by alignment: a clip's similarity to landmark clips, measured by dynamic time warping (DTW) of its spectrum.
+"""Pooling by alignment: how near a clip is to landmark clips, measured by dynamic time warping (DTW) of its spectrum.
 
 A mean over time forgets the order of sounds, and a third of a clip shifts with its tempo and its pauses. An alignment
 path does neither: it compares like with like, whenever each sound comes.
@@ -39,11 +39,12 @@ class LandmarkSettings:
 
 
 class Landmarks(nn.Module):
-    """Similarity of each clip to landmark clips: exp(-(d / 1.5 s)^2) of their DTW distances d.
+    """How near each clip is to landmark clips, by its DTW distances to them; see `mfcl.embeddings.alignment.nearness`.
 
     Frames are a clip's spectrum, each band standardised over the clip, and its changes, as in
     `mfcl.embeddings.alignment.frames`. Two frames cost one minus their cosine; the cheapest path's cost is divided by
-    the frames of both clips. The scale s is the median distance of a landmark to its tenth neighbour.
+    the frames of both clips. Each distance counts as against the clip's distances to all landmarks: noise lengthens all
+    of them.
 
     The landmarks are training clips, chosen to cover the training clips. Until `fit` all values are 0. Nothing here has
     a gradient.
@@ -53,7 +54,6 @@ class Landmarks(nn.Module):
 
     marks: Float[Tensor, "count longest dim"]
     lengths: Int64[Tensor, " count"]
-    scale: Float[Tensor, ""]
 
     def __init__(self, features: int, settings: LandmarkSettings) -> None:
         super().__init__()
@@ -61,7 +61,6 @@ class Landmarks(nn.Module):
         size = 2 * banded(features)
         self.register_buffer("marks", torch.zeros(settings.count, settings.frames, size))
         self.register_buffer("lengths", torch.zeros(settings.count, dtype=torch.int64))  # 0: there is no such landmark
-        self.register_buffer("scale", torch.zeros(()))
 
     @property
     def dim(self) -> int:
@@ -70,7 +69,7 @@ class Landmarks(nn.Module):
 
     @torch.no_grad()
     def forward(self, spectrum: Frames) -> Float[Tensor, "batch count"]:
-        """Return the similarity of each clip to each landmark, from 0 to 1; 0 where there is no landmark.
+        """Return how near each clip is to each landmark, from 0 to 1; 0 where there is no landmark.
 
         Args:
             spectrum: Log powers, a frame every 20 ms.
@@ -88,12 +87,12 @@ class Landmarks(nn.Module):
             for first in range(0, batch, at_once):
                 some = slice(first, first + at_once)
                 apart = dtw(own[some, : int(lengths[some].max())], lengths[some], marks, ends)
-                found[some, :known] = torch.exp(-((apart / (alignment.WIDTH * self.scale)) ** 2))
+                found[some, :known] = nearness(apart)
         return found
 
     @torch.no_grad()
     def fit(self, clips: Sequence[Float32[np.ndarray, "_ dim"]], *, seed: int) -> None:
-        """Choose the landmarks among training clips, and fit the scale.
+        """Choose the landmarks among training clips.
 
         Args:
             clips: Frames of each clip, see `aligned_frames`; four times as many clips as landmarks are enough.
@@ -101,8 +100,6 @@ class Landmarks(nn.Module):
         """
         cut = [clip[: self.settings.frames] for clip in clips]
         chosen = alignment.landmarks(cut, self.settings.count, seed=seed)
-        table = alignment.distances([cut[place] for place in chosen], clips)
-        self.scale.fill_(max(alignment.affinity_scale(table), 1e-6))
         self.marks.zero_()
         self.lengths.zero_()
         for row, place in enumerate(chosen):
@@ -138,6 +135,13 @@ def aligned_frames(spectrum: Frames) -> tuple[Float[Tensor, "batch frames dim"],
     inside = torch.arange(width, device=lengths.device) < lengths[:, None] - 1  # a clip's ends have no slope
     frames = torch.cat([values, alignment.SLOPE_WEIGHT * slopes * inside[:, :, None]], dim=2)
     return functional.normalize(frames, dim=2, eps=SHORTEST), lengths
+
+
+def nearness(distances: Float[Tensor, "batch count"]) -> Float[Tensor, "batch count"]:
+    """Return what `mfcl.embeddings.alignment.nearness` does."""
+    spread = distances.std(dim=1, keepdim=True, unbiased=False) + alignment.LEAST_SPREAD
+    above = (distances - distances.mean(dim=1, keepdim=True)) / spread + alignment.NEAREST
+    return torch.exp(-((above.clamp(min=0) / alignment.FALL) ** 2))
 
 
 def dtw(

@@ -22,6 +22,8 @@ from mfcl.views.crops import CropSettings
 Kind = Literal["baseline", "untrained", "pre-trained", "supervised", "elsewhere"]
 FIGURES_VERSION = "0.1.0"
 """Version of the results; raise it when code changes alter results, so that cached ones are computed anew."""
+LANDMARKS_VERSION = 2
+"""Version of what landmarks say of a clip; raise it when that changes, so that what holds them is made anew."""
 
 Describe = Callable[[ClipSource], np.ndarray]
 """Returns one vector per clip, which depends on that clip alone."""
@@ -117,6 +119,7 @@ class Source:
         baseline = self.kind == BASELINE
         if self.kind == ELSEWHERE:
             wanted = {"digest": self.digest}
+        landmarks = self.recipe.model.landmarks is not None if self.encodes else self.variant == LANDMARKS
         return {  # version 0.1 called a baseline "control"; keeping the word keeps its cached embeddings usable
             "kind": "control" if baseline else self.kind,
             "name": "" if self.encodes else self.variant,
@@ -125,6 +128,7 @@ class Source:
             "label": label,
             "data": fingerprint,
             "version": FIGURES_VERSION,
+            **({"landmarks": LANDMARKS_VERSION} if landmarks else {}),
         }
 
     @property

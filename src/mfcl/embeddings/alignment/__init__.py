@@ -1,17 +1,18 @@
 """Distances between clips of different tempo by dynamic time warping (DTW), without training.
 
 `frames` computes a clip's features and `unit_frames` makes them of an encoder's frames; `distances` and `nearest`
-compare clips, `landmarks` and `affinities` turn the distances into vectors, and `graph` connects each clip to its
+compare clips, `landmarks` and `nearness` turn the distances into vectors, and `graph` connects each clip to its
 nearest ones.
 """
 
 from mfcl.embeddings.alignment.affinity import (
-    WIDTH,
-    affinities,
-    affinity_scale,
+    FALL,
+    LEAST_SPREAD,
+    NEAREST,
     covering_landmarks,
     landmark_pool,
     landmarks,
+    nearness,
 )
 from mfcl.embeddings.alignment.features import (
     HOP_SECONDS,
@@ -26,13 +27,13 @@ from mfcl.embeddings.alignment.search import distances, nearest
 from mfcl.embeddings.alignment.ties import graph, nearest_graph
 
 __all__ = [
+    "FALL",
     "HOP_SECONDS",
     "LEAST_DEVIATION",
+    "LEAST_SPREAD",
+    "NEAREST",
     "RANGE",
     "SLOPE_WEIGHT",
-    "WIDTH",
-    "affinities",
-    "affinity_scale",
     "aligned_range",
     "covering_landmarks",
     "distances",
@@ -42,5 +43,6 @@ __all__ = [
     "landmarks",
     "nearest",
     "nearest_graph",
+    "nearness",
     "unit_frames",
 ]

@@ -1,4 +1,4 @@
-"""DTW distances as vectors: a clip's similarities to landmark clips, which are chosen without labels."""
+"""DTW distances as vectors: how near a clip is to landmark clips, which are chosen without labels."""
 
 from collections.abc import Sequence
 
@@ -16,6 +16,12 @@ NEIGHBOUR = 10
 """Rank of the neighbour whose median distance is the scale of affinities."""
 WIDTH = 1.5
 """Distance, in units of that scale, at which an affinity is 1 / e."""
+NEAREST = 3.0
+"""Standard deviations below the mean of a clip's distances at which its nearness to a landmark is 1."""
+FALL = 2.0
+"""Standard deviations above that at which it is 1 / e."""
+LEAST_SPREAD = 1e-3
+"""Added to the standard deviation: a clip as far from all landmarks is not told from them by rounding."""
 
 
 def landmark_pool(items: int, count: int, *, seed: int, pool: int = POOL) -> Int64[np.ndarray, " _"]:
@@ -68,16 +74,13 @@ def covering_landmarks(table: Float32[np.ndarray, "clips clips"], count: int) ->
     return covering(affinities(table, affinity_scale(table)), min(count, len(table)))
 
 
-def affinity_scale(table: Float32[np.ndarray, "clips others"], *, drawn_from: int | None = None) -> float:
+def affinity_scale(table: Float32[np.ndarray, "clips others"]) -> float:
     """Return the unit of affinities: the median distance to the tenth neighbour.
 
     Args:
         table: Distances of clips to a set that includes them, so that each row holds one 0 for the clip itself.
-        drawn_from: Clips that the set was drawn from at random; default: the set is all of them. The tenth neighbour
-            among 1,000 clips is about the fifth among 500 that were drawn from them.
     """
-    share = 1.0 if drawn_from is None else min(1.0, table.shape[1] / drawn_from)
-    k = min(max(1, round(NEIGHBOUR * share)) + 1, table.shape[1])
+    k = min(NEIGHBOUR + 1, table.shape[1])
     return float(np.median(smallest(table, k)[1][:, -1]))
 
 
@@ -93,3 +96,23 @@ def affinities(table: Float32[np.ndarray, "*some"], scale: float) -> Float32[np.
         [1.0, 0.37]
     """
     return np.exp(-((table / np.float32(max(WIDTH * scale, 1e-6))) ** 2)).astype(np.float32)
+
+
+def nearness(table: Float32[np.ndarray, "clips landmarks"]) -> Float32[np.ndarray, "clips landmarks"]:
+    """Return how near each clip is to each landmark, from 0 to 1, by the measure of its own distances to all of them.
+
+    exp(-(max(0, z + 3) / 2)^2), where z is a distance less the mean of the clip's distances, in their standard
+    deviations. Noise, another room or another microphone make a clip more distant from all landmarks alike; which of
+    them it is nearest to stays.
+
+    Args:
+        table: Distances.
+
+    Example:
+        >>> nearness(np.array([[0.1, 0.3, 0.3], [0.2, 0.4, 0.4]], dtype=np.float32)).astype(float).round(2).tolist()
+        [[0.53, 0.03, 0.03], [0.53, 0.03, 0.03]]
+    """
+    spread = table.std(axis=1, keepdims=True) + np.float32(LEAST_SPREAD)
+    above = (table - table.mean(axis=1, keepdims=True)) / spread + np.float32(NEAREST)
+    near: Float32[np.ndarray, "clips landmarks"] = np.exp(-((np.maximum(above, 0) / np.float32(FALL)) ** 2))
+    return near
