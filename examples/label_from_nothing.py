@@ -2,9 +2,9 @@
 
 A simulated person labels what the explorer suggests: true labels stand in for the answers, and the clips to label come
 from the train part alone. After 10, 20, ... labels a classifier is fitted and read on other clips (`--part`, by default
-valid), which nothing was chosen by. Beside it stand linear probes on as many labels that were drawn at random, and on
-twice as many, by the part of the embedding that does best on those clips. Intervals are over speakers where they are
-named, else over recordings.
+valid), which nothing was chosen by. Beside it stand the same classifier of as many labels that were drawn at random, and
+linear probes on those and on twice as many, by the part of the embedding that does best on those clips. Intervals are
+over speakers where they are named, else over recordings.
 """
 
 import argparse
@@ -31,7 +31,7 @@ def main() -> None:
     given.add_argument("--speaker", help="column of the speakers, for the intervals")
     given.add_argument("--part", default="valid", choices=("valid", "test"), help="clips to read the classifier on")
     given.add_argument("--labels", type=int, nargs="+", default=[10, 20, 30, 40, 60], help="numbers of labels")
-    given.add_argument("--draws", type=int, default=5, help="random draws of labels for the probe")
+    given.add_argument("--draws", type=int, default=5, help="random draws of labels")
     told = given.parse_args()
     whole = load_embeddings(told.embeddings)
     known, asked = whole.select(np.flatnonzero(whole.splits == "train")), np.flatnonzero(whole.splits == told.part)
@@ -51,12 +51,13 @@ def main() -> None:
         right = fitted.classifier.predict(others).likeliest == answers
         spread = fitted.spread.labels[labels == ""] == truth[labels == ""]
         rows.append([count, fitted.way, figure(right, groups), f"{100 * spread.mean():.1f}",
-                     *(probed(collection, others, told, size) for size in (count, 2 * count))])  # fmt: skip
+                     spread_at_random(collection, others, told, count), *(probed(collection, others, told, size) for size in (count, 2 * count))])  # fmt: skip
     heads = [
         "labels",
         "spread by",
         f"classifier, {told.part}",
         "train clips left",
+        "the same, random",
         "probe, random",
         "probe, twice as many",
     ]
@@ -70,16 +71,31 @@ def figure(right: np.ndarray, groups: np.ndarray) -> str:
     return f"{100 * right.mean():.1f} [{ends}]"
 
 
+def drawn(told: argparse.Namespace, truth: np.ndarray, count: int) -> list[np.ndarray]:
+    """Return random draws of clips to label, of two classes or more."""
+    draws = (generator(draw, "labels").permutation(len(truth))[:count] for draw in range(told.draws))
+    return [some for some in draws if len(np.unique(truth[some])) > 1]
+
+
+def spread_at_random(collection: Collection, others: Embeddings, told: argparse.Namespace, count: int) -> str:
+    """Return the mean accuracy of classifiers of labels that were drawn at random and spread."""
+    truth, answers, shares = collection.embeddings.label(told.label), others.label(told.label), []
+    for some in drawn(told, truth, count):
+        labels = np.full(len(truth), "", dtype=truth.dtype)
+        labels[some] = truth[some]
+        shares.append((collection.fit(labels).classifier.predict(others).likeliest == answers).mean())
+    return f"{100 * np.mean(shares):.1f}"
+
+
 def probed(collection: Collection, others: Embeddings, told: argparse.Namespace, count: int) -> str:
     """Return the mean accuracy of linear probes on labels that were drawn at random, by the features that do best."""
     truth, answers = collection.embeddings.label(told.label), others.label(told.label)
-    draws = [generator(draw, "labels").permutation(len(truth))[:count] for draw in range(told.draws)]
     best = 0.0
     for kind in collection.features:
         vectors, asked = collection.matrix(kind.name), kind(others)
         strength = STRENGTH * vectors.shape[1]
         shares = []
-        for some in (one for one in draws if len(np.unique(truth[one])) > 1):
+        for some in drawn(told, truth, count):
             probe = fit_classifiers(vectors[some], truth[some], standard=vectors, strengths=[strength])[strength]
             shares.append(float((probe.predict(asked) == answers).mean()))
         best = max(best, float(np.mean(shares)))

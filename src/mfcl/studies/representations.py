@@ -119,7 +119,7 @@ class Source:
         baseline = self.kind == BASELINE
         if self.kind == ELSEWHERE:
             wanted = {"digest": self.digest}
-        landmarks = self.recipe.model.landmarks is not None if self.encodes else self.variant == LANDMARKS
+        aligns = self.kind in ("untrained", "pre-trained") and self.recipe.model.landmarks is not None
         return {  # version 0.1 called a baseline "control"; keeping the word keeps its cached embeddings usable
             "kind": "control" if baseline else self.kind,
             "name": "" if self.encodes else self.variant,
@@ -128,7 +128,7 @@ class Source:
             "label": label,
             "data": fingerprint,
             "version": FIGURES_VERSION,
-            **({"landmarks": LANDMARKS_VERSION} if landmarks else {}),
+            **({"landmarks": LANDMARKS_VERSION} if aligns or self.variant == LANDMARKS else {}),
         }
 
     @property
