@@ -383,6 +383,7 @@ def test_vectors_go_to_recordings_by_id(tmp_path: Path, capsys: pytest.CaptureFi
         found = mfcl.to_dataset(corpus, embeddings=path)
         assert found["embedding"][:] == values[[2, 1, 0]].tolist()
         assert "note: 1 of 4 vectors are of no recording in the list" in capsys.readouterr().err
+    assert mfcl.to_dataset(tmp_path / "vectors.parquet")["id"][:] == ids.tolist()
     alone = mfcl.to_dataset(tmp_path / "vectors.npz")
     assert alone.column_names == ["id", "split", "digit", "embedding"]
     assert (alone["digit"][:], alone["split"][:]) == (["2", "1", None, "9"], ["test", None, None, "train"])

@@ -96,10 +96,8 @@ def _import_dataset(given: argparse.Namespace) -> None:
     made = from_dataset(dataset, given.out, audio=given.audio, splits=splits, strict=given.strict)
     written = sum(recording.path.is_relative_to(made.root / "audio") for recording in made)
     labels = printable(", ".join(made.label_names)) or "none"
-    print(
-        f"{given.out}: {len(made)} recordings, {written} of them in files of this folder, the others in files where they are; "
-        f"labels: {labels}"
-    )
+    where = f"{written} of them in files of this folder, the others in files where they are"
+    print(f"{given.out}: {len(made)} recordings, {where}; labels: {labels}")
 
 
 def _named_split(text: str) -> tuple[str, str]:

@@ -1,13 +1,16 @@
 """Make a manifest of a data set; sound that is only in the data set is written to files, as it is."""
 
 import contextlib
+import itertools
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import filelock
+import numpy as np
 
 from mfcl.core.console import printable
 from mfcl.core.console import progress as progress_bar
@@ -23,7 +26,7 @@ from mfcl.hf_datasets.columns import Columns, choose_columns, texts
 from mfcl.hf_datasets.sound_files import Row, file_name, placed
 from mfcl.hf_datasets.sources import EXTRA, NAMES, Part, parts_of
 
-AT_ONCE = 32
+AT_ONCE = 16
 """Rows that are read at once."""
 MANIFEST, RECEIPT, FAILURES = "manifest.csv", "dataset.json", "failures.csv"
 FORMAT = 1
@@ -134,30 +137,57 @@ def _recordings(
             rows = part.rows.select_columns(columns.used(part.rows))
             rows = rows.cast_column(columns.audio, datasets.Audio(decode=False)).with_format("arrow")
             for first in range(0, len(rows), AT_ONCE):
-                table = rows[first : first + AT_ONCE]
-                sounds = _sounds(table, columns.audio, number)
-                found = in_parallel(partial(placed, folder=root), sounds, what="importing", shown=False)
-                about = _about(table, columns, part)
-                with contextlib.closing(found):
-                    for row, (name, split, labels), outcome in zip(sounds, about, found, strict=True):
-                        if isinstance(outcome, AudioError):
-                            left_out.add(Recording(name or row.name, root / row.name), outcome)
-                        else:
-                            if row.is_relative:
-                                left_out.notices.append((name or row.name, RELATIVE))
-                            yield Recording(name or row.name, outcome[0], labels=labels, split=split or None)
-                        bar.update()
-                number += len(sounds)
+                # nothing here keeps a table, or two would be in memory when the next is read
+                for found in _placed(rows[first : first + AT_ONCE], columns, part, root, number + first):
+                    if found.error is not None:
+                        left_out.add(found.recording, found.error)
+                    else:
+                        left_out.notices += [(found.recording.id, RELATIVE)] if found.is_relative else []
+                        yield found.recording
+                    bar.update()
+            number += len(rows)
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """A recording, with the reason why it is left out, if it is; and whether its path was relative."""
+
+    recording: Recording
+    error: AudioError | None
+    is_relative: bool
+
+
+def _placed(table: Any, columns: Columns, part: Part, root: Path, first: int) -> Iterator[_Outcome]:
+    """Yield what becomes of each row of a table, whose first row has a given number."""
+    sounds = _sounds(table, columns.audio, first)
+    files = in_parallel(partial(placed, folder=root), sounds, what="importing", shown=False)
+    with contextlib.closing(files):
+        for row, (name, split, labels), file in zip(sounds, _about(table, columns, part), files, strict=True):
+            error = file if isinstance(file, AudioError) else None
+            path = root / row.name if isinstance(file, AudioError) else file
+            recording = Recording(name or row.name, path, labels=labels, split=split or None)
+            yield _Outcome(recording, error, row.is_relative)
 
 
 def _sounds(table: Any, audio: str, first: int) -> list[Row]:
     """Return the sound of each row; bytes are not copied."""
     rows: list[Row] = []
-    for value in (value for chunk in table.column(audio).chunks for value in chunk):
-        content, path = (value["bytes"].as_buffer(), value["path"].as_py() or "") if value.is_valid else (None, "")
-        number = first + len(rows)
-        rows.append(Row(file_name(number, path, content), number, content, path))
+    for chunk in table.column(audio).chunks:
+        contents, paths = _slices(chunk.field("bytes")), chunk.field("path").to_pylist()
+        for is_there, content, path in zip(chunk.is_valid().to_pylist(), contents, paths, strict=True):
+            number, content, path = first + len(rows), content if is_there else None, (is_there and path) or ""
+            rows.append(Row(file_name(number, path, content), number, content, path))
     return rows
+
+
+def _slices(array: Any) -> list[Any]:
+    """Return a part of an array's buffer for each value; its own scalars would copy the bytes."""
+    if array.null_count == len(array):
+        return [None] * len(array)
+    _, places, content = array.buffers()
+    ends = np.frombuffer(places, dtype=np.int32)[array.offset : array.offset + len(array) + 1].tolist()
+    parts = [content.slice(start, end - start) if end > start else b"" for start, end in itertools.pairwise(ends)]
+    return [part if valid else None for part, valid in zip(parts, array.is_valid().to_pylist(), strict=True)]
 
 
 def _about(table: Any, columns: Columns, part: Part) -> list[tuple[str, str, dict[str, str]]]:

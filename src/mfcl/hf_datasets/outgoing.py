@@ -15,6 +15,7 @@ from mfcl.core.extras import need
 from mfcl.core.files import check_file_place, replacing
 from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest import Manifest, Recording, is_text
+from mfcl.embeddings.parquet_file import PARQUET, read_about_parquet
 from mfcl.embeddings.part_files import is_part_folder
 from mfcl.embeddings.table import Embeddings, load_embeddings
 from mfcl.errors import ManifestError, MeasureError, shown
@@ -24,7 +25,7 @@ from mfcl.hf_datasets.sources import EXTRA
 AUDIO, ID, SPLIT, VECTOR = "audio", "id", "split", "embedding"
 SPLITS = {"train": "train", "valid": "validation", "test": "test"}
 """Split of a manifest -> its name on the hub."""
-ROWS, BYTES = 256, 1 << 26
+ROWS, BYTES = 256, 1 << 25
 """Most rows, and about how many bytes of sound, that are in memory at once."""
 
 Data = str | Path | Manifest | Embeddings
@@ -143,9 +144,15 @@ def _table(source: Data, embeddings: str | Path | Embeddings | None, data_root: 
 
 def _embeddings_of(source: str | Path | Manifest) -> Embeddings | None:
     """Load a file or folder of embeddings; None if it is a list of recordings."""
-    if isinstance(source, Manifest) or not (str(source).endswith(".npz") or is_part_folder(source)):
+    if isinstance(source, Manifest):
         return None
-    return load_embeddings(source)
+    suffix = Path(source).suffix.lower()
+    if suffix == PARQUET:
+        try:
+            read_about_parquet(Path(source))
+        except (OSError, ValueError):  # a table of recordings
+            return None
+    return load_embeddings(source) if suffix in (".npz", PARQUET) or is_part_folder(source) else None
 
 
 def _matched(embeddings: Embeddings, manifest: Manifest) -> Float32[np.ndarray, "items dim"]:

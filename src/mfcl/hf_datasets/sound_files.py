@@ -68,8 +68,8 @@ def _suffix(content: Any) -> str:
     return ".mp3" if mpeg else STARTS.get(head, "")
 
 
-def placed(row: Row, folder: Path) -> tuple[Path, bool] | AudioError:
-    """Return the file of a row's sound and whether it was written; or why there is none.
+def placed(row: Row, folder: Path) -> Path | AudioError:
+    """Return the file of a row's sound, or why there is none.
 
     Bytes are written as they are, unless the path names a file with the same bytes or an earlier call wrote them.
 
@@ -81,15 +81,15 @@ def placed(row: Row, folder: Path) -> tuple[Path, bool] | AudioError:
         return _in_place(row, "its bytes are empty" if content is not None else "it has no sound")
     source = Path(row.path)
     if source.is_absolute() and _holds(source, content):
-        return source, False
+        return source
     target = folder / AUDIO / f"{row.number // TOGETHER:05d}" / row.name
     if not _holds(target, content):
         with replacing(target) as temporary, temporary.open("wb") as file:
             file.write(content)
-    return target, True
+    return target
 
 
-def _in_place(row: Row, lacking: str) -> tuple[Path, bool] | AudioError:
+def _in_place(row: Row, lacking: str) -> Path | AudioError:
     """Return the file that a row names by its path alone."""
     if not row.path:
         return AudioError(f"{row.name}: {lacking}")
@@ -100,10 +100,10 @@ def _in_place(row: Row, lacking: str) -> tuple[Path, bool] | AudioError:
     except MfclError as error:
         return AudioError(f"{row.name}: {error}")
     if isinstance(path, UrlPath):
-        return path, False
+        return path
     path = Path(os.path.abspath(path))  # noqa: PTH100  # unlike resolve, it keeps the names given
     there = is_there(path) if span_of(path) else os.path.isfile(path)  # noqa: PTH113  # nothing for an impossible name
-    return (path, False) if there else AudioError(f"{row.name}: {lacking}, and there is no file {path}")
+    return path if there else AudioError(f"{row.name}: {lacking}, and there is no file {path}")
 
 
 def _holds(path: Path, content: memoryview) -> bool:
