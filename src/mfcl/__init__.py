@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mfcl.embeddings.table import Embeddings, load_embeddings
     from mfcl.errors import MfclError
     from mfcl.exporting import export_onnx, export_pt2
+    from mfcl.hf_datasets import from_dataset, to_dataset, to_dataset_dict
     from mfcl.importing import import_model
     from mfcl.labelling import (
         Collection,
@@ -65,6 +66,7 @@ _MODULES = {
     "fit_on": "classification",
     "export_onnx": "exporting",
     "export_pt2": "exporting",
+    "from_dataset": "hf_datasets",
     "import_model": "importing",
     "load": "embedder",
     "load_checkpoint": "checkpoint",
@@ -80,6 +82,8 @@ _MODULES = {
     "similar": "classification",
     "study": "studies",
     "suggest": "labelling",
+    "to_dataset": "hf_datasets",
+    "to_dataset_dict": "hf_datasets",
     "train": "training.api",
 }
 
@@ -109,6 +113,7 @@ __all__ = [
     "export_pt2",
     "fit_classifier",
     "fit_on",
+    "from_dataset",
     "import_model",
     "load",
     "load_checkpoint",
@@ -124,6 +129,8 @@ __all__ = [
     "similar",
     "study",
     "suggest",
+    "to_dataset",
+    "to_dataset_dict",
     "train",
 ]
 

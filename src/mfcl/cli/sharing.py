@@ -1,10 +1,11 @@
-"""The commands that bring models out and in: export, import."""
+"""The commands that bring models out, and models and data sets in: export, import."""
 
 import argparse
 
 from mfcl.cli import options
+from mfcl.core.console import printable
 from mfcl.core.files import check_file_place, check_folder_place
-from mfcl.errors import MfclError
+from mfcl.errors import MfclError, shown
 
 
 def add_commands(command: options.Command) -> None:
@@ -28,10 +29,30 @@ def add_commands(command: options.Command) -> None:
         help="write a smaller file too, with 8-bit weights in linear layers",
     )
 
-    bring = command("import", _import, "make a model of published weights, for embed, study and compare")
-    bring.add_argument("source", choices=("panns", "torchvision"), help="PANNs' Res1dNet31, or torchvision's ResNet18")
-    bring.add_argument("weights", type=options.path, help="the published file: .pth or .safetensors")
-    bring.add_argument("--out", type=options.path, required=True, help="folder of the model")
+    bring = command("import", _import, "make a model of published weights, or a list of recordings of a data set")
+    bring.add_argument(
+        "source",
+        choices=("panns", "torchvision", "datasets"),
+        help="PANNs' Res1dNet31, torchvision's ResNet18, or a data set of Hugging Face's `datasets` (extra: datasets)",
+    )
+    bring.add_argument(
+        "what",
+        type=options.path,
+        metavar="FILE|DATASET",
+        help="the published weights, .pth or .safetensors; or the data set: a folder, or its id on the hub",
+    )
+    bring.add_argument("--out", type=options.path, required=True, help="folder of the model, or of the list")
+    sets = bring.add_argument_group("data sets")
+    sets.add_argument("--audio", metavar="COLUMN", help="the column of audio; default: the only one")
+    sets.add_argument(
+        "--split",
+        action="append",
+        metavar="NAME=SPLIT",
+        help="take only this split, as train, valid or test; may be repeated; default: all, by their usual names",
+    )
+    sets.add_argument("--config", metavar="NAME", help="which configuration of a data set that has several")
+    sets.add_argument("--revision", help="branch, tag or commit on the hub")
+    sets.add_argument("--strict", action="store_true", help="stop at the first row without sound")
 
 
 def _export(given: argparse.Namespace) -> None:
@@ -55,8 +76,32 @@ def _export(given: argparse.Namespace) -> None:
 
 
 def _import(given: argparse.Namespace) -> None:
+    check_folder_place(given.out)
+    if given.source == "datasets":
+        _import_dataset(given)
+        return
+    if any((given.audio, given.split, given.config, given.revision, given.strict)):
+        raise MfclError("--audio, --split, --config, --revision and --strict are for data sets; leave them out")
     from mfcl.importing import import_model
 
-    check_folder_place(given.out)
-    made = import_model(given.source, given.weights, given.out)
+    made = import_model(given.source, given.what, given.out)
     print(f"{given.out}: {made}; a model for `mfcl embed --format FORMAT`, `mfcl compare` and `mfcl.load`")
+
+
+def _import_dataset(given: argparse.Namespace) -> None:
+    from mfcl.hf_datasets import from_dataset, open_source
+
+    splits = None if given.split is None else dict(_named_split(text) for text in given.split)
+    dataset = open_source(given.what, config=given.config, revision=given.revision)
+    made = from_dataset(dataset, given.out, audio=given.audio, splits=splits, strict=given.strict)
+    written = sum(recording.path.is_relative_to(made.root / "audio") for recording in made)
+    labels = printable(", ".join(made.label_names)) or "none"
+    where = f"{written} of them in files of this folder, the others in files where they are"
+    print(f"{given.out}: {len(made)} recordings, {where}; labels: {labels}")
+
+
+def _named_split(text: str) -> tuple[str, str]:
+    name, sign, split = text.rpartition("=")
+    if not (name and sign):
+        raise MfclError(f"--split {shown(text)}: wanted NAME=SPLIT, such as train.clean.100=train")
+    return name, split

@@ -28,7 +28,7 @@ def parquet_rows(path: Path) -> Iterator[tuple[list[str], Iterator[tuple[str, li
     try:
         with path.open("rb") as file, parquet.ParquetFile(file) as table:
             for field in table.schema_arrow:
-                if not _is_text(arrow, field.type):
+                if not is_scalar(arrow, field.type):
                     raise ManifestError(
                         f"{path}: the column {field.name!r} holds {field.type}; leave it out, or write it as text"
                     )
@@ -44,14 +44,14 @@ def _rows(path: Path, table: Any, arrow: Any) -> Iterator[tuple[str, list[str]]]
     number = 0
     for group in range(table.num_row_groups):
         for batch in table.iter_batches(ROWS, row_groups=[group], use_threads=False):
-            columns = [_texts(column, arrow) for column in batch.columns]
+            columns = [texts_of(column, arrow) for column in batch.columns]
             for cells in zip(*columns, strict=True):
                 number += 1
                 yield f"{path}, row {number}", list(cells)
 
 
-def _texts(column: Any, arrow: Any) -> list[str]:
-    """Return a column's values as texts."""
+def texts_of(column: Any, arrow: Any) -> list[str]:
+    """Return the values of an Arrow column as texts; a null or NaN is an empty one."""
     if arrow.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if arrow.types.is_floating(column.type):
@@ -60,11 +60,11 @@ def _texts(column: Any, arrow: Any) -> list[str]:
     return [text or "" for text in column.cast(arrow.string()).to_pylist()]
 
 
-def _is_text(arrow: Any, kind: Any) -> bool:
-    """Return whether a type has one short text for each value."""
+def is_scalar(arrow: Any, kind: Any) -> bool:
+    """Return whether each value of an Arrow type is one short text: no list, no table, no bytes."""
     types = arrow.types
     if types.is_dictionary(kind):
-        return _is_text(arrow, kind.value_type)
+        return is_scalar(arrow, kind.value_type)
     return not (types.is_nested(kind) or types.is_binary(kind) or types.is_large_binary(kind)) and (
         types.is_primitive(kind) or types.is_string(kind) or types.is_large_string(kind) or types.is_boolean(kind)
         or types.is_decimal(kind) or types.is_null(kind) or str(kind) == "string_view"
