@@ -2,9 +2,9 @@
 
 A simulated person labels what the explorer suggests: true labels stand in for the answers, and the clips to label come
 from the train part alone. After 10, 20, ... labels a classifier is fitted and read on other clips (`--part`, by default
-valid), which nothing was chosen by. Beside it stand the same classifier of as many labels that were drawn at random, and
-linear probes on those and on twice as many, by the part of the embedding that does best on those clips. Intervals are
-over speakers where they are named, else over recordings.
+valid), which nothing was chosen by. Beside it stand the same classifier of as many labels drawn at random, and linear
+probes on those and on twice as many, by the part of the embedding that does best on those clips. Intervals are over
+speakers where they are named, else over recordings.
 """
 
 import argparse
@@ -50,8 +50,10 @@ def main() -> None:
         fitted = collection.fit(labels)
         right = fitted.classifier.predict(others).likeliest == answers
         spread = fitted.spread.labels[labels == ""] == truth[labels == ""]
-        rows.append([count, fitted.way, figure(right, groups), f"{100 * spread.mean():.1f}",
-                     spread_at_random(collection, others, told, count), *(probed(collection, others, told, size) for size in (count, 2 * count))])  # fmt: skip
+        probes = [probed(collection, others, told, size) for size in (count, 2 * count)]
+        spread_too = spread_at_random(collection, others, told, count)
+        left = f"{100 * spread.mean():.1f}"
+        rows.append([count, fitted.way, figure(right, groups), left, spread_too, *probes])
     heads = [
         "labels",
         "spread by",
