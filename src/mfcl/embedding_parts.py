@@ -11,10 +11,10 @@ import torch
 import mfcl
 from mfcl.checkpoint import Checkpoint, model_digest
 from mfcl.core.console import printable
-from mfcl.core.console import progress as progress_bar
 from mfcl.core.extras import need
 from mfcl.core.files import check_folder_place, is_there
 from mfcl.core.limits import MOST_PARTS
+from mfcl.core.progress import progress as progress_bar
 from mfcl.data.decoding import LeftOut
 from mfcl.data.manifest import Manifest
 from mfcl.data.manifest_blocks import ListedParts, list_parts

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mfcl.core.console import Shown
-from mfcl.core.console import progress as progress_bar
 from mfcl.core.distributed import averaged, barrier, is_main, processes, start
 from mfcl.core.memory import HELD, give_back
+from mfcl.core.progress import Shown
+from mfcl.core.progress import progress as progress_bar
 from mfcl.errors import TrainingError
 from mfcl.recipe import Recipe, TrainSettings, to_dict
 from mfcl.training.batch_schedule import Plan, ahead

@@ -14,10 +14,10 @@ import filelock
 
 from mfcl.audio.lossless import Encoding
 from mfcl.core.console import printable
-from mfcl.core.console import progress as progress_bar
 from mfcl.core.files import OWN_TEMPORARY, check_folder_place, is_there, replacing
 from mfcl.core.limits import MOST_MEGABYTES
 from mfcl.core.parallel import in_parallel
+from mfcl.core.progress import progress as progress_bar
 from mfcl.core.spans import HEAD
 from mfcl.data.decoding import LeftOut
 from mfcl.data.manifest import Manifest, Recording
