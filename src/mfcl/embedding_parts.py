@@ -124,13 +124,11 @@ class PartsPlan:
         files: The folder with its receipt.
         loaded: The model.
         listed: The recordings.
-        asked: The settings.
     """
 
     files: PartFiles
     loaded: Checkpoint
     listed: ListedParts
-    asked: Asked
 
 
 def plan_parts(
@@ -163,7 +161,7 @@ def plan_parts(
     settings = {name: value for name, value in asdict(asked).items() if name != "batch"}
     suffix = PARQUET if parquet else ".npz"
     files = begin_parts(folder, Receipt(parts, listed.count, listed.digest, model_digest(loaded), suffix, settings))
-    return PartsPlan(files, loaded, listed, asked)
+    return PartsPlan(files, loaded, listed)
 
 
 def close_parts(files: PartFiles, left_out: LeftOut) -> int:
