@@ -16,10 +16,10 @@ from mfcl.models.losses import TERMS
 from mfcl.models.pair import make_model
 from mfcl.recipe import Recipe, load_recipe
 from mfcl.training.batch_schedule import Plan
-from mfcl.training.loop import learner, seen
 from mfcl.training.optim import make_optimiser, set_rate
 from mfcl.training.precision import settle
 from mfcl.training.resident import resident
+from mfcl.training.steps import learner, seen
 from mfcl.training.tasks.contrastive import Pretrain
 
 RECIPES = ("default", "quick", "reference")

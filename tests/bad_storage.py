@@ -12,6 +12,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+from tests.local_server import served
+
 
 @dataclasses.dataclass
 class Fault:
@@ -114,14 +116,8 @@ class Storage:
 def serving() -> Iterator[Storage]:
     """Yield a local server."""
     storage = Storage()
-    thread = threading.Thread(target=storage.http.serve_forever, args=(0.01,))
-    thread.start()
-    try:
+    with served(storage.http):
         yield storage
-    finally:
-        storage.http.shutdown()
-        storage.http.server_close()
-        thread.join()
 
 
 class Proxy:
@@ -177,11 +173,5 @@ class Proxy:
 def proxied(port: int) -> Iterator[Proxy]:
     """Yield a proxy of a local server."""
     proxy = Proxy(port)
-    thread = threading.Thread(target=proxy.server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
+    with served(proxy.server):
         yield proxy
-    finally:
-        proxy.server.shutdown()
-        proxy.server.server_close()
-        thread.join()

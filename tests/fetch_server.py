@@ -14,6 +14,7 @@ import soundfile
 
 from mfcl.data import fetch as fetching
 from mfcl.data.fetch import transfer
+from tests.local_server import served
 
 TINY = dataclasses.replace(
     fetching.CORPORA["audiomnist"],
@@ -160,15 +161,11 @@ def serving(monkeypatch):
     monkeypatch.setattr(transfer, "PAUSE_SECONDS", 0.0)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     server = Server()
-    thread = threading.Thread(target=server.http.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.closing.set()
-        server.http.shutdown()
-        server.http.server_close()
-        thread.join()
+    with served(server.http):
+        try:
+            yield server
+        finally:
+            server.closing.set()  # ends the answers that are held open
 
 
 def get(server, folder):

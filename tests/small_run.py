@@ -23,7 +23,7 @@ from mfcl.models.pair import make_model
 from mfcl.recipe import Recipe, from_dict
 from mfcl.training import fit
 from mfcl.training import positives as neighbourhood
-from mfcl.training.loop import Plan
+from mfcl.training.batch_schedule import Plan
 from mfcl.training.tasks.contrastive import Pretrain
 from mfcl.training.tasks.supervised import Classify
 

@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import zipfile
 from collections.abc import Iterator
@@ -35,6 +34,7 @@ from mfcl.explore.session import Session
 from mfcl.web import requests
 from mfcl.web import sockets as server
 from mfcl.web.guard import MOST_BODY
+from tests.local_server import running
 from tests.small_explore import HOST, PER_PITCH, TOKEN, WRITES, Client, asked_by, serving, unpacked, write_collection
 from tests.sounds import tone
 
@@ -211,23 +211,19 @@ def test_a_client_that_never_ends_its_head_is_hung_up_on(session, monkeypatch):
     port = bound.getsockname()[1]
     guarded = Guard(make_app(session), token=TOKEN, host="127.0.0.1", port=port)
     config = uvicorn.Config(guarded, http=server.patient_protocol(), lifespan="off", log_level="error")
-    running = uvicorn.Server(config)
-    thread = threading.Thread(target=running.run, kwargs={"sockets": [bound]}, daemon=True)
-    thread.start()
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as slow:
-        slow.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1")
-        began = time.monotonic()
-        assert slow.recv(100) == b""  # hung up
-        assert time.monotonic() - began < 15
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as kept:  # an answered connection is kept for more
-        for _ in range(2):
-            kept.sendall(f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
-            head, _, body = answered(kept).partition(b"\r\n\r\n")
-            assert head.startswith(b"HTTP/1.1 403")
-            assert body.startswith(b"No token")
-    running.should_exit = True
-    thread.join(timeout=20)
-    bound.close()
+    answering = uvicorn.Server(config)
+    with bound, running(lambda: answering.run(sockets=[bound]), lambda: setattr(answering, "should_exit", True)):
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as slow:
+            slow.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1")
+            began = time.monotonic()
+            assert slow.recv(100) == b""  # hung up
+            assert time.monotonic() - began < 15
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as kept:  # an answered one is kept for more
+            for _ in range(2):
+                kept.sendall(f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+                head, _, body = answered(kept).partition(b"\r\n\r\n")
+                assert head.startswith(b"HTTP/1.1 403")
+                assert body.startswith(b"No token")
 
 
 def flac_bomb(seconds: int) -> bytes:

@@ -9,10 +9,10 @@ import torch
 from mfcl.errors import TrainingError
 from mfcl.training.batch_schedule import Plan
 from mfcl.training.graphs import Recorded, mapped, on_gpu, shape_of, streams_of, tensors_of
-from mfcl.training.loop import learner, seen
 from mfcl.training.optim import make_optimiser, set_rate
 from mfcl.training.resident import Resident, resident
 from mfcl.training.signals import Interrupted
+from mfcl.training.steps import learner, seen
 from tests.small_run import few_are_enough, make_task, open_tiny, run_tiny, send_at, tiny, with_neighbours
 from tests.sounds import write_corpus
 

@@ -24,7 +24,7 @@ from mfcl.data.manifest import Manifest, Recording
 from mfcl.data.manifest_blocks import list_parts
 from mfcl.data.manifest_csv import read_manifest, write_manifest
 from mfcl.data.shards import members as members_module
-from mfcl.data.shards import writing
+from mfcl.data.shards import tars as tars_module
 from mfcl.data.shards.receipt import key_of
 from mfcl.data.shards.writing import pack
 from mfcl.data.store import open_store
@@ -60,7 +60,7 @@ def native(path: Path):
 
 
 def shrunk(monkeypatch: pytest.MonkeyPatch, members: int) -> None:
-    monkeypatch.setattr(writing, "MOST_MEMBERS", members)
+    monkeypatch.setattr(tars_module, "MOST_MEMBERS", members)
 
 
 def tars(folder: Path) -> dict[str, bytes]:
@@ -250,7 +250,7 @@ def test_a_pack_that_was_stopped_goes_on_and_ends_with_the_same_bytes(
 ) -> None:
     shrunk(monkeypatch, 5)
     pack(corpus, tmp_path / "whole", progress=False)
-    add, calls = writing.add, []
+    add, calls = tars_module.add, []
 
     def killed(*args: object) -> object:
         calls.append(args)
@@ -258,7 +258,7 @@ def test_a_pack_that_was_stopped_goes_on_and_ends_with_the_same_bytes(
             raise KeyboardInterrupt
         return add(*args)
 
-    monkeypatch.setattr(writing, "add", killed)
+    monkeypatch.setattr(tars_module, "add", killed)
     with pytest.raises(KeyboardInterrupt):
         pack(corpus, tmp_path / "stopped", progress=False)
     assert [path.name for path in (tmp_path / "stopped").glob("*.tar")] == ["shard-000000.tar"]
@@ -277,7 +277,7 @@ def test_a_pack_that_was_stopped_goes_on_and_ends_with_the_same_bytes(
 def test_a_pack_killed_at_any_moment_goes_on(corpus: Path, tmp_path: Path) -> None:
     command = [
         sys.executable, "-c",
-        "import sys; from mfcl.data.shards import writing; writing.MOST_MEMBERS = 2; "
+        "import sys; from mfcl.data.shards import tars, writing; tars.MOST_MEMBERS = 2; "
         "writing.pack(sys.argv[1], sys.argv[2], progress=False)",
         str(corpus), str(tmp_path / "pack"),
     ]  # fmt: skip

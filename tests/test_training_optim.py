@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from mfcl.recipe import TrainSettings
-from mfcl.training.loop import learn
 from mfcl.training.optim import Ema, learning_rate, make_optimiser, set_rate
 from mfcl.training.precision import settle
+from mfcl.training.steps import learn
 
 
 def small_net():

@@ -410,7 +410,7 @@ def test_supervised_training_hears_crops_augmented_as_in_pre_training(store, for
     assert not torch.equal(seen["augmented"][0], seen["plain"][0])
     again = made["augmented"].see(made["augmented"].batch(indices, 1)).inputs
     assert torch.equal(again[0], seen["augmented"][0])
-    clips = batches["plain"].views.first
+    clips = batches["plain"].crops.views.first
     shares = clips.lengths.numpy() / store.lengths[indices]
     assert (shares > 0.59).all()
     assert (shares <= 1).all()
@@ -422,10 +422,10 @@ def test_supervised_training_hears_crops_augmented_as_in_pre_training(store, for
 
 def test_a_whole_recording_is_heard_where_no_shorter_crop_is_asked_for(store):
     recipe = changed(augment={"setting": "none"}, supervised={"longest_seconds": 10.0})
-    clips = make_task(store, recipe, kind="classify").batch(np.arange(5), 0).views.first
+    clips = make_task(store, recipe, kind="classify").batch(np.arange(5), 0).crops.views.first
     assert clips.lengths.tolist() == store.lengths[:5].tolist()
     short = changed(augment={"setting": "none"}, supervised={"longest_seconds": 0.1})
-    clips = make_task(store, short, kind="classify").batch(np.arange(5), 0).views.first
+    clips = make_task(store, short, kind="classify").batch(np.arange(5), 0).crops.views.first
     assert clips.wave.shape == (5, round(0.1 * store.sample_rate))
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from mfcl.audio.arrays import listed
 from mfcl.checkpoint import Checkpoint, model_digest
 from mfcl.core.console import printable
-from mfcl.core.console import progress as progress_bar
 from mfcl.core.keywords import also_called
+from mfcl.core.progress import progress as progress_bar
 from mfcl.core.urls import UrlPath, as_path
 from mfcl.data.decoding import LeftOut, recording_windows, whole_recordings
 from mfcl.data.layouts import open_manifest

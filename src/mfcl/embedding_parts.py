@@ -11,10 +11,10 @@ import torch
 import mfcl
 from mfcl.checkpoint import Checkpoint, model_digest
 from mfcl.core.console import printable
-from mfcl.core.console import progress as progress_bar
 from mfcl.core.extras import need
 from mfcl.core.files import check_folder_place, is_there
 from mfcl.core.limits import MOST_PARTS
+from mfcl.core.progress import progress as progress_bar
 from mfcl.data.decoding import LeftOut
 from mfcl.data.manifest import Manifest
 from mfcl.data.manifest_blocks import ListedParts, list_parts
@@ -124,13 +124,11 @@ class PartsPlan:
         files: The folder with its receipt.
         loaded: The model.
         listed: The recordings.
-        asked: The settings.
     """
 
     files: PartFiles
     loaded: Checkpoint
     listed: ListedParts
-    asked: Asked
 
 
 def plan_parts(
@@ -163,7 +161,7 @@ def plan_parts(
     settings = {name: value for name, value in asdict(asked).items() if name != "batch"}
     suffix = PARQUET if parquet else ".npz"
     files = begin_parts(folder, Receipt(parts, listed.count, listed.digest, model_digest(loaded), suffix, settings))
-    return PartsPlan(files, loaded, listed, asked)
+    return PartsPlan(files, loaded, listed)
 
 
 def close_parts(files: PartFiles, left_out: LeftOut) -> int:

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from mfcl.checkpoint import Checkpoint, load_checkpoint, model_digest
-from mfcl.core.console import progress as progress_bar
 from mfcl.core.extras import need
 from mfcl.core.limits import MOST_THREADS
 from mfcl.core.machine import use_machine
+from mfcl.core.progress import progress as progress_bar
 from mfcl.data.decoding import LeftOut
 from mfcl.data.manifest import Manifest
 from mfcl.embedder import Embedder, checkpoint_of, hop_seconds

@@ -1,1 +1,1 @@
-"""Basics that know nothing about audio: files, console, threads, random numbers, processes, settings."""
+"""Basics that know nothing about audio: files, console, progress, threads, random numbers, processes, settings."""

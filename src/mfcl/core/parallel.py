@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeAlias, TypeVar
 
-from mfcl.core.console import progress
+from mfcl.core.progress import progress
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

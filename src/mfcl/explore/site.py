@@ -14,8 +14,9 @@ from urllib.parse import quote_plus
 import numpy as np
 import soundfile
 
-from mfcl.core.console import printable, progress
+from mfcl.core.console import printable
 from mfcl.core.files import check_folder_place, entries
+from mfcl.core.progress import progress
 from mfcl.errors import AudioError, MfclError
 from mfcl.explore.background import place
 from mfcl.explore.packing import packed

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -11,10 +11,10 @@ import torch
 from jaxtyping import Float32
 
 import mfcl
-from mfcl.checkpoint import WEIGHTS, Checkpoint, load_checkpoint
+from mfcl.checkpoint import WEIGHTS, Checkpoint
 from mfcl.core.random import generator
-from mfcl.embedder import Embedder
 from mfcl.embeddings.table import Embeddings
+from mfcl.errors import ExportError
 from mfcl.models.inference import Listed, embed_clips, part_bounds
 from mfcl.models.weights_file import digest
 
@@ -43,13 +43,6 @@ class Exported:
     outputs: Mapping[str, int]
 
 
-def checkpoint_of(model: Embedder | Checkpoint | str | Path) -> Checkpoint:
-    """Return the checkpoint of a model, read from its folder if that is given."""
-    if isinstance(model, Embedder):
-        return model.checkpoint
-    return model if isinstance(model, Checkpoint) else load_checkpoint(Path(model))
-
-
 def part_sizes(loaded: Checkpoint) -> dict[str, int]:
     """Return the name and size of each part of an embedding, in its order."""
     return {name: stop - start for name, (start, stop) in part_bounds(loaded.model, "both").items()}
@@ -74,13 +67,64 @@ def metadata(loaded: Checkpoint) -> dict[str, str]:
     return facts
 
 
-def clips_to_check(rate: int, most: float = math.inf) -> list[Clip]:
-    """Return clips to compare by: a chirp, a pause and noise, so that frames differ and all bands are heard.
+@dataclass(frozen=True)
+class Reference:
+    """What an exported file is compared with: the model's own vectors of some clips.
+
+    Attributes:
+        clips: At the model's sample rate.
+        answers: The vectors, by the name of their output.
+    """
+
+    clips: list[Clip]
+    answers: Mapping[str, Vectors]
+
+    @classmethod
+    def of(cls, loaded: Checkpoint, most: float = math.inf) -> "Reference":
+        """Embed clips of at most `most` seconds with a model."""
+        rate = loaded.recipe.preparation.sample_rate
+        clips = _clips(rate, most)
+        vectors = embed_clips(loaded.model, Listed(clips), rate)
+        names = np.full(len(clips), "")
+        plain = Embeddings(vectors, names, {}, part_bounds(loaded.model, "both"), names)
+        white = {"whitened": plain.whiten(loaded.whitening).vectors} if loaded.whitening else {}
+        return cls(clips, {"embedding": vectors, **white})
+
+    def farthest(self, run: Callable[[Sequence[Clip]], Mapping[str, Vectors]], together: int) -> float:
+        """Return the largest difference of a file's vectors from the model's, as a share of their length.
+
+        Args:
+            run: Returns the file's vectors of clips by the name of their output; clips are padded to one length.
+            together: How many clips, the first ones, are embedded in one batch, too, after each alone.
+        """
+        alone, batch = [run([clip]) for clip in self.clips], run(self.clips[:together])
+        apart = 0.0
+        for name, wanted in self.answers.items():
+            each = np.concatenate([one[name] for one in alone])
+            apart = max(apart, _difference(each, wanted), _difference(batch[name], wanted[:together]))
+        return apart
+
+
+def refuse_far(path: str | Path, apart: float, *, of: str) -> None:
+    """Refuse a file whose vectors are too far from the model's.
 
     Args:
-        rate: Their sample rate in Hz.
-        most: Longest clip in seconds.
+        path: Where the file was to be.
+        apart: See `Reference.farthest`.
+        of: Whose vectors were wanted, for the message.
+
+    Raises:
+        ExportError: they are farther than `TOLERANCE`.
     """
+    if apart > TOLERANCE:
+        raise ExportError(
+            f"{path}: its vectors differ from {of} by {apart:.1e} of their length, wanted at most {TOLERANCE:.0e}; "
+            "nothing was written"
+        )
+
+
+def _clips(rate: int, most: float) -> list[Clip]:
+    """Return clips to compare by: a chirp, a pause and noise, so that frames differ and all bands are heard."""
     made = []
     for place, seconds in enumerate(one for one in CHECKED_SECONDS if one <= most):
         time = np.arange(round(seconds * rate)) / rate
@@ -90,15 +134,7 @@ def clips_to_check(rate: int, most: float = math.inf) -> list[Clip]:
     return made
 
 
-def answers_of(loaded: Checkpoint, clips: list[Clip]) -> dict[str, Vectors]:
-    """Return torch's vectors of the clips, by the name of their output."""
-    vectors = embed_clips(loaded.model, Listed(clips), loaded.recipe.preparation.sample_rate)
-    names = np.full(len(clips), "")
-    plain = Embeddings(vectors, names, {}, part_bounds(loaded.model, "both"), names)
-    return {"embedding": vectors, **({"whitened": plain.whiten(loaded.whitening).vectors} if loaded.whitening else {})}
-
-
-def difference(found: Vectors, wanted: Vectors) -> float:
+def _difference(found: Vectors, wanted: Vectors) -> float:
     """Return the largest distance of two vectors, as a share of the wanted one's length; inf if one is not finite."""
     size = np.maximum(np.linalg.norm(wanted, axis=1), 1e-12)
     apart = np.linalg.norm(found - wanted, axis=1) / size

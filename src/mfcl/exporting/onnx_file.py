@@ -1,7 +1,7 @@
 """Write a trained model as one ONNX file that gives the answers of `mfcl embed` without torch."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +14,10 @@ from mfcl.checkpoint import Checkpoint, model_digest
 from mfcl.core.console import quiet_log
 from mfcl.core.extras import need
 from mfcl.core.files import check_file_place, replacing
-from mfcl.embedder import Embedder
+from mfcl.embedder import Embedder, checkpoint_of
 from mfcl.embeddings.parts import FORMATS
 from mfcl.errors import ExportError
-from mfcl.exporting.answers import (
-    TOLERANCE,
-    Clip,
-    Exported,
-    Vectors,
-    answers_of,
-    checkpoint_of,
-    clips_to_check,
-    difference,
-    metadata,
-    part_sizes,
-)
+from mfcl.exporting.answers import Clip, Exported, Reference, Vectors, metadata, part_sizes, refuse_far
 from mfcl.exporting.graphs import Classifier, Graph, add_alignment, add_classifier, begin, finish
 from mfcl.exporting.network import OPSET, multiple, network_graph
 from mfcl.labelling.classifier import LabelClassifier, short
@@ -77,18 +66,13 @@ def export_onnx(
         raise ExportError(f"{int8}: wanted another file for the 8-bit weights; give two names")
     loaded = checkpoint_of(model)
     made = _model_proto(loaded, _classifier(loaded, classifier))
-    clips = clips_to_check(loaded.recipe.preparation.sample_rate)
-    wanted = answers_of(loaded, clips)
+    wanted = Reference.of(loaded)
     with replacing(Path(path)) as temporary:
         temporary.write_bytes(made.SerializeToString())
-        written = [_checked(temporary, Path(path), clips, wanted)]
-        if written[0].difference > TOLERANCE:
-            raise ExportError(
-                f"{path}: its vectors differ from torch's by {written[0].difference:.1e} of their length, wanted at "
-                f"most {TOLERANCE:.0e}; nothing was written"
-            )
+        written = [_checked(temporary, Path(path), wanted)]
+        refuse_far(path, written[0].difference, of="torch's")
         if int8:
-            written.append(_quantised(temporary, made, Path(int8), clips, wanted))
+            written.append(_quantised(temporary, made, Path(int8), wanted))
     return written
 
 
@@ -166,17 +150,15 @@ def _align(graph: Graph, format: str, encoder: FormatEncoder) -> None:
     )
 
 
-def _checked(file: Path, path: Path, clips: list[Clip], wanted: Mapping[str, Vectors]) -> Exported:
+def _checked(file: Path, path: Path, wanted: Reference) -> Exported:
     """Return the facts of a written file; the clips are embedded alone and, but for the longest, in one batch."""
-    session = open_session(file)
+    session, names = open_session(file), list(wanted.answers)
     outputs = {one.name: int(one.shape[1]) for one in session.get_outputs()}
-    alone = [run_session(session, [clip], list(wanted)) for clip in clips]
-    together = run_session(session, clips[:-1], list(wanted))
-    apart = 0.0
-    for place, name in enumerate(wanted):
-        each = np.concatenate([one[place] for one in alone])
-        apart = max(apart, difference(each, wanted[name]), difference(together[place], wanted[name][:-1]))
-    return Exported(path, file.stat().st_size, apart, outputs)
+
+    def run(clips: Sequence[Clip]) -> dict[str, Vectors]:
+        return dict(zip(names, run_session(session, clips, names), strict=True))
+
+    return Exported(path, file.stat().st_size, wanted.farthest(run, together=len(wanted.clips) - 1), outputs)
 
 
 def open_session(file: Path) -> Any:
@@ -200,7 +182,7 @@ def run_session(session: Any, clips: Sequence[Clip], outputs: list[str]) -> list
     return found
 
 
-def _quantised(file: Path, made: Any, path: Path, clips: list[Clip], wanted: Mapping[str, Vectors]) -> Exported:
+def _quantised(file: Path, made: Any, path: Path, wanted: Reference) -> Exported:
     """Write the file again with 8-bit weights in the large linear layers of the encoders.
 
     Convolutions stay: 8-bit ones are slower than float32 in onnxruntime on most processors. So do landmarks, PCA and
@@ -228,4 +210,4 @@ def _quantised(file: Path, made: Any, path: Path, clips: list[Clip], wanted: Map
                 file, temporary, op_types_to_quantize=["MatMul"], nodes_to_quantize=chosen, per_channel=True,
                 weight_type=QuantType.QInt8,
             )  # fmt: skip
-        return _checked(temporary, path, clips, wanted)
+        return _checked(temporary, path, wanted)

@@ -13,10 +13,10 @@ import filelock
 import numpy as np
 
 from mfcl.core.console import printable
-from mfcl.core.console import progress as progress_bar
 from mfcl.core.extras import need
 from mfcl.core.files import OWN_TEMPORARY, check_folder_place, read_json, write_json
 from mfcl.core.parallel import in_parallel
+from mfcl.core.progress import progress as progress_bar
 from mfcl.data.decoding import LeftOut
 from mfcl.data.manifest import Manifest, Recording
 from mfcl.data.manifest_csv import write_manifest

@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Float32
 
 from mfcl.core.console import printable
-from mfcl.core.console import progress as progress_bar
 from mfcl.core.extras import need
 from mfcl.core.files import check_file_place, replacing
+from mfcl.core.progress import progress as progress_bar
 from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest import Manifest, Recording, is_text
 from mfcl.embeddings.parquet_file import PARQUET, read_about_parquet

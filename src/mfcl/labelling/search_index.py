@@ -13,11 +13,11 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 import mfcl
-from mfcl.core.console import progress as progress_bar
 from mfcl.core.extras import need
 from mfcl.core.files import check_folder_place, read_json, write_json
 from mfcl.core.fingerprints import Fingerprint, fingerprint, same_as
 from mfcl.core.parallel import core_count
+from mfcl.core.progress import progress as progress_bar
 from mfcl.embeddings.blocks import Blocks, open_blocks
 from mfcl.embeddings.npz_file import FAULTS, read_npz, write_npz
 from mfcl.embeddings.part_files import RECEIPT, is_part_folder, open_part_files

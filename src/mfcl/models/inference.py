@@ -11,10 +11,10 @@ from jaxtyping import Float32, Int64
 
 from mfcl.audio import Sound
 from mfcl.audio.arrays import padded
-from mfcl.core.console import progress as progress_bar
 from mfcl.core.limits import MOST_BATCH
 from mfcl.core.memory import HELD, give_back
 from mfcl.core.parallel import Mapped
+from mfcl.core.progress import progress as progress_bar
 from mfcl.data.store.interfaces import IndexedClips, StoredClips
 from mfcl.embeddings.parts import FORMATS, formats_of
 from mfcl.embeddings.table import Embeddings

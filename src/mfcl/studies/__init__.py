@@ -13,10 +13,11 @@ import numpy as np
 import torch
 
 import mfcl
-from mfcl.core.console import Shown, StepsBar, duration, terminal
+from mfcl.core.console import duration
 from mfcl.core.files import check_folder_place, write_json, write_text
 from mfcl.core.limits import MOST_SEEDS
 from mfcl.core.machine import set_threads
+from mfcl.core.progress import Shown, StepsBar, terminal
 from mfcl.core.random import check_seed
 from mfcl.data.dataset import Data
 from mfcl.data.manifest import Manifest

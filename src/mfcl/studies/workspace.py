@@ -9,9 +9,9 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from mfcl.checkpoint import load_checkpoint
-from mfcl.core.console import Shown
 from mfcl.core.files import write_json
 from mfcl.core.machine import stopwatch
+from mfcl.core.progress import Shown
 from mfcl.data.dataset import Data
 from mfcl.data.labels import known_classes
 from mfcl.data.store import Store

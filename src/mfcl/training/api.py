@@ -12,13 +12,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from mfcl.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from mfcl.core.console import Shown
 from mfcl.core.distributed import barrier, is_main, start
 from mfcl.core.files import replacing
 from mfcl.core.keywords import also_called
 from mfcl.core.limits import MOST_PER_CLASS
 from mfcl.core.machine import set_threads
 from mfcl.core.memory import give_back
+from mfcl.core.progress import Shown
 from mfcl.core.random import check_seed
 from mfcl.data.dataset import Data
 from mfcl.data.labels import known_classes

@@ -1,34 +1,30 @@
 """The training loop: reproducible, resumable, and with the same result for one process or several."""
 
 import contextlib
-import functools
-import itertools
 import math
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
-from mfcl.core.console import Shown
-from mfcl.core.console import progress as progress_bar
 from mfcl.core.distributed import averaged, barrier, is_main, processes, start
-from mfcl.core.memory import HELD, give_back
+from mfcl.core.memory import give_back
+from mfcl.core.progress import Shown
+from mfcl.core.progress import progress as progress_bar
 from mfcl.errors import TrainingError
 from mfcl.recipe import Recipe, TrainSettings, to_dict
-from mfcl.training.batch_schedule import Plan, ahead
-from mfcl.training.graphs import Recorded, on_gpu, streams_of
+from mfcl.training.batch_schedule import Plan
 from mfcl.training.metrics import Watch, collapse
 from mfcl.training.optim import Ema, learning_rate, make_optimiser, set_rate
 from mfcl.training.precision import settle
-from mfcl.training.resident import Resident, resident
+from mfcl.training.resident import resident
 from mfcl.training.resume_state import Progress, load_state, save_state
 from mfcl.training.run_log import Journal, describe_machine
 from mfcl.training.signals import Interrupted, Stopping
+from mfcl.training.steps import learner, step_batches
 from mfcl.training.tasks.base import Task
 from mfcl.training.trackers import Tracker
 
@@ -137,7 +133,7 @@ def fit(
         bar = progress_bar(
             total=steps, initial=done.step, what=run.name, unit="step", shown=bool(progress) and is_main()
         )
-        batches = _batches(task, plan, range(done.step, steps), where, journal.say)
+        batches = step_batches(task, plan, range(done.step, steps), where, journal.say)
         with bar, contextlib.closing(batches):
             for step, batch in batches:
                 rate = learning_rate(step, steps, settings)
@@ -173,85 +169,6 @@ def fit(
         optimiser.state.clear()
         give_back()
         return FitResult(done.step, done.seconds, done.latest["loss"], done.latest)
-
-
-def _batches(
-    task: Task, plan: Plan, steps: range, where: torch.device, say: Callable[[str], None]
-) -> Generator[tuple[int, Any], None, None]:
-    """Yield each step with its batch; batches of a stage are made after `Task.begin` of that stage."""
-    ends = plan.stage_ends
-    for stage, (first, end) in enumerate(itertools.pairwise((0, *ends))):
-        if end <= steps.start:
-            continue
-        if first >= steps.start:
-            for line in task.begin(stage, len(ends)):
-                say(line)
-        own = range(max(first, steps.start), end)
-        with contextlib.closing(seen(task, plan, own, where)) as batches:
-            yield from batches
-
-
-def seen(task: Task, plan: Plan, steps: range, where: torch.device) -> Generator[tuple[int, Any], None, None]:
-    """Yield each step with its encoder inputs; on a GPU with its crops and random numbers, as tensors there.
-
-    On CPU a thread makes them during the previous step. On a GPU the step itself makes the inputs: it would run both in
-    sequence anyway. Crops are cut there, too; while the processor asks for them, the GPU is busy with the step before.
-    """
-
-    def cut(step: int) -> Any:
-        return task.batch(plan.recordings(step), plan.epoch(step))
-
-    if where.type != "cuda":
-        beside = where.type == "cpu"
-        with contextlib.closing(ahead((lambda step: task.see(cut(step))) if beside else cut, steps)) as made:
-            for step, batch in made:
-                yield step, batch if beside else task.see(batch)
-        return
-    streams: tuple[str, ...] | None = None
-    with contextlib.closing(_cut_there(cut, steps) if isinstance(task.clips, Resident) else ahead(cut, steps)) as made:
-        for step, crops in made:
-            streams = streams_of(task.see, crops) if streams is None else streams
-            yield step, on_gpu(crops, streams, where)
-
-
-def _cut_there(cut: Callable[[int], Any], steps: range) -> Generator[tuple[int, Any], None, None]:
-    for step in steps:
-        yield step, cut(step)
-
-
-def learner(
-    task: Task,
-    runner: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    *,
-    clip: float,
-    where: torch.device,
-    say: Callable[[str], None] = print,
-) -> Callable[[Any], dict[str, Tensor]]:
-    """Return what does a step on what `seen` yields; on a GPU that a single process uses, steps are recorded."""
-    once = functools.partial(learn, runner, optimiser=optimiser, clip=clip)
-    if where.type != "cuda":
-        return once
-
-    def from_crops(crops: Any) -> dict[str, Tensor]:
-        return once(task.see(crops))
-
-    return Recorded(from_crops, task, optimiser, say=say) if runner is task else from_crops
-
-
-def learn(runner: nn.Module, batch: Any, *, optimiser: torch.optim.Optimizer, clip: float) -> dict[str, Tensor]:
-    """Do one optimiser step on a batch and return the loss, the gradient norm and the task's figures, on the device."""
-    optimiser.zero_grad()
-    loss, figures = runner(batch)
-    if not loss.is_cuda:
-        give_back(above=HELD)
-    loss.backward()
-    if not loss.is_cuda:
-        give_back(above=HELD)
-    weights = [weight for group in optimiser.param_groups for weight in group["params"]]
-    norm = nn.utils.clip_grad_norm_(weights, clip or math.inf)
-    optimiser.step()
-    return {"loss": loss.detach(), "gradient_norm": norm, **figures}
 
 
 def _end_stage(

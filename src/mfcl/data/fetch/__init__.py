@@ -22,7 +22,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from mfcl import audio
-from mfcl.core import console
+from mfcl.core.progress import progress as progress_bar
 from mfcl.data.fetch.archives import DamagedArchiveError, RefusedArchiveError, unpack
 from mfcl.data.fetch.digests import Digest, differences, read_digests
 from mfcl.data.fetch.transfer import discard, download
@@ -244,7 +244,7 @@ def _unpack_and_check(corpus: Corpus, part: Path, target: Path, progress: bool) 
 
 def _check_clips(corpus: Corpus, folder: Path, progress: bool) -> None:
     faults = []
-    for path in console.progress(corpus.paths(), total=corpus.clips, what="checking", unit="clip", shown=progress):
+    for path in progress_bar(corpus.paths(), total=corpus.clips, what="checking", unit="clip", shown=progress):
         try:
             with audio.open_audio(folder / path) as file:
                 frames = file.frames

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Literal
 
-from mfcl.core import console
+from mfcl.core.progress import progress as progress_bar
 from mfcl.errors import FetchError
 
 BLOCK = 1 << 20
@@ -77,7 +77,7 @@ def unpack(archive: Path, folder: Path, *, most_bytes: int, most_members: int, s
     try:
         with (
             _members(archive, most_bytes, most_members) as members,
-            console.progress(members, what="unpacking", unit="file", shown=shown) as bar,
+            progress_bar(members, what="unpacking", unit="file", shown=shown) as bar,
         ):
             for count, member in enumerate(bar, start=1):
                 if count > most_members:

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from mfcl.core import console, files
+from mfcl.core import files
+from mfcl.core.progress import progress as progress_bar
 from mfcl.data.fetch.connection import check_address, one_line, open_answer
 from mfcl.errors import FetchError
 
@@ -129,7 +130,7 @@ def _try_once(url: str, part: Path, expected_bytes: int, shown: bool) -> None:
                 f"{version.total:,}; check the address, or give another"
             )
         total = version.total or expected_bytes
-        with console.progress(total=total, what=part.stem, unit="B", initial=start, shown=shown) as bar:
+        with progress_bar(total=total, what=part.stem, unit="B", initial=start, shown=shown) as bar:
             _store(response, part, version, start, most, bar.update)
     size = _size(part)
     if version.total is not None and size < version.total:

@@ -49,6 +49,11 @@ class Task(nn.Module, abc.ABC):
         return self.store.select(np.sort(drawn))
 
     @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
+    @property
     def partial(self) -> bool:
         """Whether some weights get no gradient; distributed training must know."""
         return False

@@ -1,9 +1,7 @@
 """Contrastive pre-training of the two encoders, without labels."""
 
-import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,39 +24,15 @@ from mfcl.models.pooling import Side
 from mfcl.recipe import Recipe
 from mfcl.training.landmark_choice import can_align, choose_landmarks
 from mfcl.training.neighbour_search import Compared
-from mfcl.training.normalisation import fit_front, on_device
+from mfcl.training.normalisation import fit_front
 from mfcl.training.positives import Neighbourhood
 from mfcl.training.projections import head_sizes, projections
 from mfcl.training.tasks.base import Task
-from mfcl.training.tasks.inputs import Represented, mel_inputs, partner_inputs, wave_inputs
+from mfcl.training.tasks.inputs import Crops, Represented, Seen, cut_crops, see_crops
 from mfcl.training.tasks.neighbours import due, search_aligned, search_content, search_voices
 from mfcl.training.vector_search import part_of
-from mfcl.views.batches import ClipBatch, Views, make_views
 from mfcl.views.crops import mean_seconds
-from mfcl.views.own import OwnAugment, augment_name, augmented_views
-from mfcl.views.random_draws import Numbers, Table
-
-
-@dataclass(frozen=True)
-class Crops:
-    """A batch of pre-training: two crops of each recording."""
-
-    views: Views
-    numbers: Numbers | Table
-    """Of the augmentation."""
-
-
-@dataclass(frozen=True)
-class Seen:
-    """The encoder inputs of a batch of pre-training: augmented, and in their formats."""
-
-    recordings: Int64[Tensor, " batch"]
-    others: Int64[Tensor, " batch"]
-    """The recordings of the second crops; see `Views`."""
-    first: Mapping[str, Represented]
-    """Encoder inputs of the first crops, by format."""
-    second: Mapping[str, Represented]
-    """Encoder inputs of the second crops, by format."""
+from mfcl.views.own import OwnAugment, augment_name
 
 
 class Pretrain(Task):
@@ -186,32 +160,16 @@ class Pretrain(Task):
 
     def batch(self, indices: Int64[np.ndarray, " batch"], epoch: int) -> Crops:
         """Return two crops for each recording, and a crop of another recording if the recipe mixes log-mels."""
-        others = indices if self.neighbourhood is None else self.neighbourhood.partners(indices, epoch)
-        views = make_views(
-            self.clips, indices, self.recipe.crops,
-            seed=self.seed, epoch=epoch, others=others, partners=self.recipe.augment.needs_partner,
+        others = None if self.neighbourhood is None else self.neighbourhood.partners(indices, epoch)
+        return cut_crops(
+            self.clips, indices, self.recipe.crops, seed=self.seed, epoch=epoch,
+            others=others, partners=self.recipe.augment.needs_partner, augment=self.augment,
         )  # fmt: skip
-        return Crops(self._augmented(views), Numbers(self.seed, epoch, indices))
-
-    def _augmented(self, views: Views) -> Views:
-        """Return crops after the user's own augmentation, if there is one."""
-        return views if self.augment is None else augmented_views(views, self.augment, self.store.sample_rate)
 
     @torch.no_grad()
     def see(self, batch: Crops) -> Seen:
         """Make the augmented waveforms and log-mels of the crops, without trained weights."""
-        make: dict[str, Callable[[Crops, str], Represented]] = {
-            "wave": self._wave,
-            "mel": functools.partial(self._mel, partner=self._partner(batch)),
-        }
-        first, second = (
-            {format: make[format](batch, view) for format in formats}
-            for view, formats in zip(("first", "second"), TERMS[self.recipe.loss.terms], strict=True)
-        )
-        recordings, others = (
-            torch.as_tensor(of, device=self._device()) for of in (batch.views.recordings, batch.views.others)
-        )
-        return Seen(recordings, others, first, second)
+        return see_crops(self.model, batch, TERMS[self.recipe.loss.terms], self.recipe.augment, self.device)
 
     def forward(self, batch: Seen) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         """Return the contrastive loss over all processes' crops, and top-1, temperature and spread."""
@@ -296,29 +254,3 @@ class Pretrain(Task):
         if not frames.values.is_cuda:
             give_back(above=HELD)
         return frames
-
-    def _wave(self, batch: Crops, view: str) -> Represented:
-        """Return the first or second crops as waveforms."""
-        return wave_inputs(
-            self.model.wave, self._clips(batch, view), self.recipe.augment, self.store.sample_rate, batch.numbers,
-            view=view,
-        )  # fmt: skip
-
-    def _mel(self, batch: Crops, view: str, partner: Represented | None) -> Represented:
-        """Return the first or second crops as log-mels."""
-        return mel_inputs(
-            self.model.mel, self._clips(batch, view), self.recipe.augment, batch.numbers, view=view, partner=partner
-        )
-
-    def _partner(self, batch: Crops) -> Represented | None:
-        """Return the log-mels that are mixed into both crops; None if nothing is mixed."""
-        if batch.views.partner is None or "mel" not in self.formats:
-            return None
-        return partner_inputs(self.model.mel, ClipBatch(*on_device(batch.views.partner, self._device())))
-
-    def _clips(self, batch: Crops, view: str) -> ClipBatch:
-        clips = batch.views.first if view == "first" else batch.views.second
-        return ClipBatch(*on_device(clips, self._device()))
-
-    def _device(self) -> torch.device:
-        return next(self.parameters()).device

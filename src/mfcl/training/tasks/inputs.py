@@ -1,16 +1,21 @@
-"""Encoder inputs of crops in training: augmented waveforms, and augmented log-mels."""
+"""Crops of a batch in training, and the encoder inputs made of them: augmented waveforms, and augmented log-mels."""
 
-from collections.abc import Callable
-from typing import cast
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, cast
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
 from mfcl.models.frontends import LogMel
-from mfcl.models.pair import FormatEncoder
+from mfcl.models.pair import FormatEncoder, MultiFormatModel
+from mfcl.training.normalisation import on_device
 from mfcl.views.augment import AugmentSettings, changed_mel, changed_wave, mel_draws, wave_draws, wave_for_mel
-from mfcl.views.batches import ClipBatch
+from mfcl.views.batches import ClipBatch, ClipStore, Views, make_views
+from mfcl.views.crops import CropSettings
+from mfcl.views.own import OwnAugment, augmented_views
 from mfcl.views.random_draws import Numbers, Table
 
 SAMPLES_AT_ONCE = {"cpu": 2**18, "cuda": 2**24}
@@ -18,48 +23,145 @@ SAMPLES_AT_ONCE = {"cpu": 2**18, "cuda": 2**24}
 starting operations is what takes time, is given more."""
 Represented = tuple[Float[Tensor, "batch ..."], Int64[Tensor, " batch"] | None]
 """Encoder inputs of one format, and their lengths in samples or frames; None: no padding."""
+View = Literal["first", "second"]
+"""Which of a recording's two crops; the two draw their augmentations separately."""
 
 
-def wave_inputs(
-    encoder: FormatEncoder,
-    clips: ClipBatch,
-    augment: AugmentSettings,
-    sample_rate: int,
-    numbers: Numbers | Table,
+@dataclass(frozen=True)
+class Crops:
+    """Two crops of each recording of a batch, before augmentation."""
+
+    views: Views
+    numbers: Numbers | Table
+    """Of the augmentation."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The encoder inputs of two crops of each recording: augmented, and in their formats."""
+
+    recordings: Int64[Tensor, " batch"]
+    others: Int64[Tensor, " batch"]
+    """The recordings of the second crops; see `Views`."""
+    first: Mapping[str, Represented]
+    """Encoder inputs of the first crops, by format."""
+    second: Mapping[str, Represented]
+    """Encoder inputs of the second crops, by format."""
+
+
+def cut_crops(
+    store: ClipStore,
+    indices: Int64[np.ndarray, " batch"],
+    settings: CropSettings,
     *,
-    view: str,
+    seed: int,
+    epoch: int,
+    others: Int64[np.ndarray, " batch"] | None = None,
+    partners: bool = False,
+    augment: OwnAugment | None = None,
+) -> Crops:
+    """Cut two crops out of each recording; see `mfcl.views.batches.make_views`.
+
+    Args:
+        store: The decoded audio.
+        indices: The recordings.
+        settings: Length and placement of the crops.
+        seed: Of the crops and of their augmentation.
+        epoch: The epoch, from 0.
+        others: Recordings to cut the second crops from; None: the same recordings.
+        partners: Whether to cut crops that are mixed into the log-mels.
+        augment: The user's own augmentation, which comes before all others.
+    """
+    views = make_views(store, indices, settings, seed=seed, epoch=epoch, others=others, partners=partners)
+    if augment is not None:
+        views = augmented_views(views, augment, store.sample_rate)
+    return Crops(views, Numbers(seed, epoch, indices))
+
+
+def see_crops(
+    model: MultiFormatModel,
+    crops: Crops,
+    formats: tuple[tuple[str, ...], tuple[str, ...]],
+    augment: AugmentSettings,
+    device: torch.device,
+) -> Seen:
+    """Return the encoder inputs of both crops.
+
+    Args:
+        model: Gives the front ends.
+        crops: The crops.
+        formats: Those of the first crops, and those of the second.
+        augment: Which augmentations, and how strong.
+        device: Where the inputs are to be.
+    """
+    partner = mixed_in(model.mel, crops, device) if "mel" in (*formats[0], *formats[1]) else None
+    views: tuple[View, View] = ("first", "second")
+    first, second = (
+        {format: crop_inputs(getattr(model, format), crops, view, augment, device, partner=partner) for format in own}
+        for view, own in zip(views, formats, strict=True)
+    )
+    recordings, others = (torch.as_tensor(of, device=device) for of in (crops.views.recordings, crops.views.others))
+    return Seen(recordings, others, first, second)
+
+
+def crop_inputs(
+    encoder: FormatEncoder,
+    crops: Crops,
+    view: View,
+    augment: AugmentSettings,
+    device: torch.device,
+    *,
+    partner: Represented | None = None,
+) -> Represented:
+    """Return the augmented inputs of the first or the second crops in the encoder's format.
+
+    Args:
+        encoder: Gives the front end.
+        crops: The crops.
+        view: Which of them.
+        augment: Which augmentations, and how strong.
+        device: Where the inputs are to be.
+        partner: Log-mels to mix into log-mels, from `mixed_in`; None mixes nothing.
+    """
+    clips = _moved(crops.views.first if view == "first" else crops.views.second, device)
+    if isinstance(encoder.front, LogMel):
+        return _mel_inputs(encoder, clips, augment, crops.numbers, view, partner)
+    return _wave_inputs(encoder, clips, augment, crops.numbers, view)
+
+
+def mixed_in(encoder: FormatEncoder, crops: Crops, device: torch.device) -> Represented | None:
+    """Return the log-mels, before normalisation, that are mixed into those of the crops; None: there are none."""
+    if crops.views.partner is None:
+        return None
+    clips = _moved(crops.views.partner, device)
+    represented: Represented = cast(LogMel, encoder.front).log_power(clips.wave, clips.lengths)
+    return represented
+
+
+def _wave_inputs(
+    encoder: FormatEncoder, clips: ClipBatch, augment: AugmentSettings, numbers: Numbers | Table, view: View
 ) -> Represented:
     """Return augmented waveforms after the front end; see `mfcl.views.augment.augment_wave`."""
 
     def made(some: slice) -> Represented:
         wave, lengths = _rows(clips, some)
         draw = wave_draws(numbers.rows(some), view, wave.device)
-        wave = changed_wave(wave, lengths, augment, sample_rate, draw)
+        wave = changed_wave(wave, lengths, augment, encoder.sample_rate, draw)
         represented: Represented = encoder.front(wave, lengths)
         return represented
 
     return _in_blocks(clips, made)
 
 
-def mel_inputs(
+def _mel_inputs(
     encoder: FormatEncoder,
     clips: ClipBatch,
     augment: AugmentSettings,
     numbers: Numbers | Table,
-    *,
-    view: str,
-    partner: Represented | None = None,
+    view: View,
+    partner: Represented | None,
 ) -> Represented:
-    """Return augmented log-mels; see `mfcl.views.augment.augment_mel`.
-
-    Args:
-        encoder: Gives the front end.
-        clips: The crops.
-        augment: Which augmentations, and how strong.
-        numbers: Random numbers of the recordings.
-        view: Which crop of the recording this is, "first" or "second"; the two draw separately.
-        partner: Log-mels to mix in, from `partner_inputs`; None mixes nothing.
-    """
+    """Return augmented log-mels; see `mfcl.views.augment.augment_mel`."""
     front = cast(LogMel, encoder.front)
     other, other_lengths = partner or (None, None)
 
@@ -78,12 +180,6 @@ def mel_inputs(
     return _in_blocks(clips, made)
 
 
-def partner_inputs(encoder: FormatEncoder, clips: ClipBatch) -> Represented:
-    """Return the log-mels, before normalisation, of clips that are mixed into others."""
-    represented: Represented = cast(LogMel, encoder.front).log_power(clips.wave, clips.lengths)
-    return represented
-
-
 def _in_blocks(clips: ClipBatch, made: Callable[[slice], Represented]) -> Represented:
     """Return what `made` makes of all clips, a few rows at a time."""
     rows, width = clips.wave.shape
@@ -96,3 +192,7 @@ def _in_blocks(clips: ClipBatch, made: Callable[[slice], Represented]) -> Repres
 
 def _rows(clips: ClipBatch, some: slice) -> tuple[Tensor, Tensor | None]:
     return clips.wave[some], None if clips.lengths is None else clips.lengths[some]
+
+
+def _moved(clips: ClipBatch, device: torch.device) -> ClipBatch:
+    return ClipBatch(*on_device(clips, device))

@@ -17,12 +17,13 @@ from mfcl.models.encoders import Frames
 from mfcl.models.inference import embed_store
 from mfcl.models.pair import MultiFormatModel
 from mfcl.recipe import Recipe
-from mfcl.training.tasks.contrastive import Crops, Pretrain, Seen
-from mfcl.training.tasks.inputs import Represented
+from mfcl.training.tasks.contrastive import Pretrain
+from mfcl.training.tasks.inputs import Crops, Represented, Seen, View, crop_inputs, cut_crops
 from mfcl.training.tasks.supervised import both_formats, content_part, content_size, likeliest, linear_of
-from mfcl.views.batches import make_views
 from mfcl.views.own import OwnAugment
-from mfcl.views.random_draws import Numbers
+
+HEARD: Mapping[str, View] = {"wave": "first", "mel": "second"}
+"""The crop of a labelled recording that each format's classifier hears."""
 
 
 @dataclass(frozen=True)
@@ -95,22 +96,19 @@ class Joint(Pretrain):
         beside = indices[::2]
         draw = uniforms(self.seed, "labelled", epoch, beside, 1)[:, 0]
         chosen = self.labelled[np.minimum((draw * len(self.labelled)).astype(np.int64), len(self.labelled) - 1)]
-        views = make_views(self.clips, chosen, self.recipe.crops, seed=self.seed, epoch=epoch)
-        labelled = Crops(self._augmented(views), Numbers(self.seed, epoch, chosen))
+        labelled = cut_crops(self.clips, chosen, self.recipe.crops, seed=self.seed, epoch=epoch, augment=self.augment)
         return Both(super().batch(indices, epoch), labelled, torch.from_numpy(self.targets[chosen]))
 
     @torch.no_grad()
     def see(self, batch: Both) -> BothSeen:  # type: ignore[override]
         """Make the encoder inputs; of labelled recordings the first crop as waveform, the second as log-mel."""
-        make = {
-            "wave": lambda: self._wave(batch.labelled, "first"),
-            "mel": lambda: self._mel(batch.labelled, "second", None),
+        labelled = {
+            format: crop_inputs(
+                getattr(self.model, format), batch.labelled, HEARD[format], self.recipe.augment, self.device
+            )
+            for format in self.formats
         }
-        return BothSeen(
-            super().see(batch.crops),
-            {format: make[format]() for format in self.formats},
-            batch.targets.to(self._device()),
-        )
+        return BothSeen(super().see(batch.crops), labelled, batch.targets.to(self.device))
 
     def forward(self, batch: BothSeen) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:  # type: ignore[override]
         """Return the sum of both losses over all processes, and the contrastive figures with `labels_top1`."""

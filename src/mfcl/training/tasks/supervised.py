@@ -19,12 +19,10 @@ from mfcl.embeddings.table import Embeddings
 from mfcl.models.inference import embed_store
 from mfcl.models.pair import FormatEncoder, MultiFormatModel
 from mfcl.recipe import Recipe, TrainSettings
-from mfcl.training.normalisation import fit_front, on_device
+from mfcl.training.normalisation import fit_front
 from mfcl.training.tasks.base import Task
-from mfcl.training.tasks.inputs import Represented, mel_inputs, partner_inputs, wave_inputs
-from mfcl.views.batches import ClipBatch, Views, make_views
+from mfcl.training.tasks.inputs import Crops, Represented, crop_inputs, cut_crops, mixed_in
 from mfcl.views.crops import CropSettings
-from mfcl.views.random_draws import Numbers, Table
 
 Settings = TypeVar("Settings", bound=TrainSettings)
 LEAST_STEPS = 200
@@ -37,10 +35,8 @@ FEW_BATCH = 32
 class Labelled:
     """A batch of supervised training: crops and their classes."""
 
-    views: Views
-    """Of which the first crops are used."""
-    numbers: Numbers | Table
-    """Of the augmentation."""
+    crops: Crops
+    """Of which the first are used."""
     targets: Int64[Tensor, " batch"]
 
 
@@ -111,23 +107,15 @@ class Classify(Task):
     def batch(self, indices: Int64[np.ndarray, " batch"], epoch: int) -> Labelled:
         """Return a crop of each recording, and of another recording if the recipe mixes log-mels."""
         partners = self.format == "mel" and self.recipe.augment.needs_partner
-        views = make_views(self.clips, indices, self.crops, seed=self.seed, epoch=epoch, partners=partners)
-        return Labelled(views, Numbers(self.seed, epoch, indices), torch.from_numpy(self.targets[indices]))
+        crops = cut_crops(self.clips, indices, self.crops, seed=self.seed, epoch=epoch, partners=partners)
+        return Labelled(crops, torch.from_numpy(self.targets[indices]))
 
     @torch.no_grad()
     def see(self, batch: Labelled) -> LabelledSeen:
         """Make the augmented encoder inputs of the crops, without trained weights."""
-        clips, augment = ClipBatch(*on_device(batch.views.first, self._device())), self.recipe.augment
-        targets = batch.targets.to(self._device())
-        if self.format == "wave":
-            rate = self.store.sample_rate
-            inputs = wave_inputs(self.encoder, clips, augment, rate, batch.numbers, view="first")
-            return LabelledSeen(inputs, targets)
-        partner = None
-        if batch.views.partner is not None:
-            partner = partner_inputs(self.encoder, ClipBatch(*on_device(batch.views.partner, self._device())))
-        inputs = mel_inputs(self.encoder, clips, augment, batch.numbers, view="first", partner=partner)
-        return LabelledSeen(inputs, targets)
+        partner = mixed_in(self.encoder, batch.crops, self.device)
+        inputs = crop_inputs(self.encoder, batch.crops, "first", self.recipe.augment, self.device, partner=partner)
+        return LabelledSeen(inputs, batch.targets.to(self.device))
 
     def forward(self, batch: LabelledSeen) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         """Return the cross-entropy over the recordings of all processes, and the top-1 accuracy."""
@@ -146,7 +134,7 @@ class Classify(Task):
         """Return the content part of whole recordings' embeddings; of long ones the mean over their windows."""
         (model,) = self.whole
         try:
-            embeddings = embed_store(model.to(self._device()), store, format=self.format, batch=batch)
+            embeddings = embed_store(model.to(self.device), store, format=self.format, batch=batch)
         finally:
             self.train(self.training)  # embedding has set the mode of both encoders
         return content_part(embeddings, self.format)
@@ -158,9 +146,6 @@ class Classify(Task):
     def predict(self, store: StoredClips, *, batch: int = 64) -> Int64[np.ndarray, " items"]:
         """Return the predicted class of each recording of a store."""
         return likeliest(self.logits(store, batch=batch))
-
-    def _device(self) -> torch.device:
-        return self.linear.weight.device
 
 
 @dataclass(frozen=True)
