@@ -13,6 +13,7 @@ import pytest
 import soundfile
 import torch
 
+import mfcl
 from mfcl import cli
 from mfcl.audio.endpoints import frame_power, sound_span
 from mfcl.audio.preparation import Preparation, prepare, resample, rounded
@@ -142,6 +143,11 @@ def test_the_file_says_what_it_is(checkpoint: Checkpoint, exported: list[Exporte
     assert exported[0].outputs["embedding"] == sum(sizes.values())
     assert exported[0].outputs["whitened"] == sum(json.loads(facts["whitened_parts"]).values())
     assert {facts["recipe"], facts["opset"], facts["torch_version"]} == {"small", "18", torch.__version__}
+
+
+def test_the_files_tell_no_place_of_the_machine_that_wrote_them(exported: list[Exported]) -> None:
+    source = str(Path(mfcl.__file__).parent).encode()
+    assert not [one.path for one in exported if source in one.path.read_bytes()]
 
 
 def test_8_bit_weights_are_smaller_and_near(exported: list[Exported]) -> None:

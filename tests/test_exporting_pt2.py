@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +92,14 @@ def test_the_file_says_what_it_is(checkpoint: Checkpoint, exported: Path) -> Non
     assert sum(json.loads(facts["parts"]).values()) == sum(checkpoint.model.dims.values())
     assert facts["multiple"] == str(multiple(checkpoint.model))
     assert "opset" not in facts
+
+
+def test_the_file_tells_no_place_of_the_machine_that_wrote_it(exported: Path) -> None:
+    source = str(Path(mfcl.__file__).parent).encode()
+    with zipfile.ZipFile(exported) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    assert contents
+    assert not [name for name, content in contents.items() if source in content]
 
 
 def test_a_model_without_landmarks_and_whitening_is_exported_too(tmp_path: Path) -> None:

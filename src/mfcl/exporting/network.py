@@ -138,6 +138,8 @@ def network_graph(model: MultiFormatModel) -> tuple[Any, list[str]]:
                 raise ExportError(
                     f"{_names(model)}: cannot be exported for clips of any number and length; {given.name}"
                 )
+    for node in proto.graph.node:
+        del node.metadata_props[:]  # traces of the source, with its place on this machine
     return proto, network.outputs
 
 
@@ -153,7 +155,13 @@ def exported_program(network: nn.Module, model: MultiFormatModel) -> torch.expor
     """
     inputs, shapes = _example(model)
     with _traced(model):
-        return torch.export.export(network, inputs, dynamic_shapes=shapes)
+        program = torch.export.export(network, inputs, dynamic_shapes=shapes)
+    for graph in (
+        module.graph for module in program.graph_module.modules() if isinstance(module, torch.fx.GraphModule)
+    ):
+        for node in graph.nodes:
+            node.meta.pop("stack_trace", None)  # it names the source's place on this machine
+    return program
 
 
 def _example(model: MultiFormatModel) -> tuple[tuple[Tensor, Tensor], tuple[dict[int, Any], dict[int, Any]]]:
