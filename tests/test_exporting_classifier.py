@@ -90,6 +90,39 @@ def test_the_example_prints_the_classes_of_the_command(desk: Path, exported: Pat
     assert len(set(re.findall(r": (.+) \(", said))) > 1
 
 
+def test_the_example_refuses_what_the_command_refuses(desk: Path, exported: Path, tmp_path: Path) -> None:
+    clip = sound(0.6, seed=4)
+    odd = {
+        "cancel": np.stack([0.9 * clip, -clip], axis=1), "right": np.stack([0 * clip, clip], axis=1),
+        "nan": np.where(np.arange(len(clip)) == 7, np.nan, clip), "infinite": np.where(clip > 0.3, np.inf, clip),
+        "silence": 0 * clip, "offset": 0 * clip + 0.25, "one": clip[100:101], "empty": clip[:0],
+    }  # fmt: skip
+    files = [tmp_path / f"{name}.wav" for name in odd]
+    for file, samples in zip(files, odd.values(), strict=True):
+        soundfile.write(file, samples, RATE, subtype="FLOAT")
+    soundfile.write(tmp_path / "slow.wav", clip, 500)
+    (tmp_path / "nothing.wav").touch()
+    (tmp_path / "text.wav").write_text("no sound")
+    files += [tmp_path / f"{name}.wav" for name in ("slow", "nothing", "text", "missing")]
+    wanted = mfcl.embed(desk / "model", files, progress=False)
+    assert wanted.ids.tolist() == [str(file) for file in files[:2]]  # the command leaves all the others out
+    words = [sys.executable, EXAMPLE, exported, *files, "--out", tmp_path / "v.npz"]
+    said = subprocess.run([*map(str, words)], check=True, capture_output=True, text=True)
+    found = mfcl.load_embeddings(tmp_path / "v.npz")
+    assert found.ids.tolist() == wanted.ids.tolist()
+    apart = np.linalg.norm(found.vectors - wanted.vectors, axis=1) / np.linalg.norm(wanted.vectors, axis=1)
+    assert apart.max() < 1e-4
+    told = said.stderr.splitlines()
+    assert [line.split(":")[0] for line in told] == [str(files[0]), *map(str, files[2:])]
+    assert "channels cancel; the loudest is used" in told[0]
+    assert all(line.endswith("; left out") for line in told[1:])
+    assert len(re.findall(r": .+ \(\d\.\d+\)$", said.stdout, re.MULTILINE)) == 2
+    words = [sys.executable, EXAMPLE, exported, files[4], "--out", tmp_path / "none.npz"]
+    none = subprocess.run([*map(str, words)], check=False, capture_output=True, text=True)
+    assert (none.returncode, none.stderr) == (2, f"{files[4]}: silent; left out\n")
+    assert not (tmp_path / "none.npz").exists()
+
+
 def test_a_classifier_that_cannot_be_exported_is_one_line(
     desk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
