@@ -13,6 +13,7 @@ import soundfile
 import mfcl
 from mfcl import cli
 from mfcl.checkpoint import model_digest
+from mfcl.classification import applying
 from mfcl.data.manifest_csv import read_manifest
 from mfcl.embeddings.table import load_embeddings
 from mfcl.labelling import UNKNOWN
@@ -181,6 +182,13 @@ def test_clips_to_label_are_listed_and_drawn_clips_say_how_accurate_it_is(desk, 
     for name in ("next.csv", "drawn.csv"):
         listed = [one["id"] for one in rows_of(tmp_path / name)]
         assert len(set(listed)) == 20
+@pytest.mark.parametrize("format", ["raven", "audacity"])
+def test_a_format_of_one_recording_is_refused_before_anything_is_heard(desk, format, monkeypatch, capsys):
+    monkeypatch.setattr(applying, "recording_windows", lambda *_, **__: pytest.fail("it has begun"))
+    line = refused(capsys, "classify", desk / "made", desk / "corpus", "--window", "0.3", "--format", format)
+    assert "is for one recording, got 48; give one file, or write csv" in line
+
+
         assert not known & set(listed)
     truth = [(one["id"], f"word {Path(one['id']).name[0]}") for one in rows_of(tmp_path / "drawn.csv")]
     write_rows(tmp_path / "drawn.csv", ("id", "label"), truth)
@@ -255,6 +263,9 @@ def test_refusals_are_one_line(desk, long, tmp_path, capsys):
         (
             "id,word\ndata/01/0_01_0.wav,a\ndata/01/0_01_0.wav,b\n",
             "line 3: 'data/01/0_01_0.wav' is labelled 'b', but 'a'",
+    sparse = refused(capsys, "classify", made, long, "--window", "0.3", "--hop", "1", "--events")
+    assert "a hop of at most the window" in sparse
+    assert "--hop, --events" in refused(capsys, "classify", made, desk / "e.npz", "--hop", "1")
         ),
         ("id,word\ndata/01/0_01_0.wav,a\n", "2 or more classes, got 1"),
     ],
