@@ -34,7 +34,8 @@ def classify(given: argparse.Namespace) -> None:
 def _check_options(given: argparse.Namespace, *, fits: bool, events: bool) -> None:
     """Refuse options that do not go together."""
     from mfcl.audio.windows import check_covered
-    from mfcl.embeddings.part_files import is_part_folder
+    from mfcl.core.urls import UrlPath
+    from mfcl.embeddings.part_files import holds_embeddings
 
     asked = [name for name in ("fit", "labels", "label", "suggest", "draw") if getattr(given, name) is not None]
     lists = given.suggest is not None or given.draw is not None
@@ -48,7 +49,7 @@ def _check_options(given: argparse.Namespace, *, fits: bool, events: bool) -> No
         )
     if fits and (given.window is not None or given.check is not None):
         raise MfclError("--window and --check are for a classifier: fit one, then give its folder")
-    embedded = given.data.suffix == ".npz" or is_part_folder(given.data)
+    embedded = not isinstance(given.data, UrlPath) and holds_embeddings(given.data)
     if given.window is None and (given.hop is not None or (events and not embedded)):
         raise MfclError("--hop, --events, raven, audacity and rttm are for windows; give --window SECONDS too")
     if events and given.window is not None and given.hop is not None:
