@@ -1,7 +1,7 @@
 """Embed recordings with a model that `mfcl export` wrote; needs numpy, soundfile and onnxruntime, nothing else.
 
-python examples/run_onnx.py model.onnx a.wav b.flac --out vectors.npz
-python examples/run_onnx.py model.onnx recordings/*.wav --whitened --out vectors.npz
+python run_onnx.py model.onnx a.wav b.flac --out vectors.npz
+python run_onnx.py model.onnx recordings/*.wav --whitened --out vectors.npz
 
 The graph holds everything from the prepared waveform to the embedding. This file holds the step before it, as the
 model file's metadata describes it: decode, average the channels, subtract the mean, resample, cut to the sound, set the
