@@ -1,7 +1,7 @@
 """Embed recordings with a model that `mfcl export` wrote; needs numpy, soundfile and onnxruntime, nothing else.
 
-python examples/run_onnx.py model.onnx a.wav b.flac --out vectors.npz
-python examples/run_onnx.py model.onnx recordings/*.wav --whitened --out vectors.npz
+python run_onnx.py model.onnx a.wav b.flac --out vectors.npz
+python run_onnx.py model.onnx recordings/*.wav --whitened --out vectors.npz
 
 The graph holds everything from the prepared waveform to the embedding. This file holds the step before it, as the
 model file's metadata describes it: decode, average the channels, subtract the mean, resample, cut to the sound, set the
@@ -11,6 +11,7 @@ level, and round to 16 bits. The result is a file like that of `mfcl embed`.
 import argparse
 import json
 import math
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +21,13 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 PASS, STOP_DB = 0.9136, 126.0
 """End of the resampler's pass band, as a share of the lower of the two half rates, and its attenuation."""
+SILENT, CANCELLED, LARGEST, RATES = 1e-9, 0.01, 1e10, (1000, 1_000_000)
+"""What a recording is checked by: mean square of silence (-90 dB); share of the channels' mean power below which their
+mix has cancelled; value that is no sample any more; sample rates in Hz."""
 
 
 def main() -> None:
-    """Read the command line, embed, and write."""
+    """Read the command line, embed, and write; a file that is no sound is left out and said, as by `mfcl embed`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
     parser.add_argument("files", type=Path, nargs="+")
@@ -34,25 +38,55 @@ def main() -> None:
     facts = session.get_modelmeta().custom_metadata_map
     output, parts = ("whitened", "whitened_parts") if given.whitened else ("embedding", "parts")
     classes = json.loads(facts.get("classes", "[]"))
-    vectors = []
+    vectors, ids = [], []
     for file in given.files:
-        samples, rate = soundfile.read(file, dtype="float32", always_2d=True)
-        mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1, dtype=np.float32)
-        wave = prepare(mono, rate, json.loads(facts["preparation"]))
+        try:
+            wave = prepare(*load(file), json.loads(facts["preparation"]))
+        except ValueError as error:
+            print(f"{file}: {error}; left out", file=sys.stderr)
+            continue
         inputs = {"wave": wave[None], "lengths": np.array([len(wave)])}
         vector, *judged = session.run([output, *(["probabilities", "distance"] if classes else [])], inputs)
         vectors.append(vector[0])
+        ids.append(str(file))
         if classes:
             chances, distance = judged[0][0], float(judged[1][0, 0])
             name = classes[int(chances.argmax())] if distance <= float(facts["farthest"]) else "unknown"
             print(f"{file}: {name} ({chances.max():.3f})")
+    if not vectors:
+        sys.exit(2)
     columns, first = {}, 0
     for name, size in json.loads(facts[parts]).items():
         columns[name], first = [first, first + size], first + size
     about = json.dumps({"version": 1, "labels": [], "parts": columns})
-    ids = np.array([str(file) for file in given.files])
-    np.savez(given.out, vectors=np.array(vectors), ids=ids, splits=np.full(len(ids), ""), about=about)
+    np.savez(given.out, vectors=np.array(vectors), ids=np.array(ids), splits=np.full(len(ids), ""), about=about)
     print(f"{given.out}: {len(ids)} recordings x {len(vectors[0])} values")
+
+
+def load(file: Path) -> tuple[np.ndarray, int]:
+    """Return a file's samples as one channel, and its rate.
+
+    Raises:
+        ValueError: it is no sound that `mfcl embed` would take: unreadable, empty, not finite or silent.
+    """
+    try:
+        samples, rate = soundfile.read(file, dtype="float32", always_2d=True)
+    except (OSError, TypeError, soundfile.LibsndfileError) as error:
+        raise ValueError(f"not a readable audio file ({' '.join(str(error).split())})") from None
+    if not RATES[0] <= rate <= RATES[1]:
+        raise ValueError(f"wanted a sample rate of {RATES[0]} to {RATES[1]} Hz, got {rate} Hz")
+    if not len(samples):
+        raise ValueError("empty, no sample could be decoded")
+    if not np.abs(samples).max() < LARGEST:
+        raise ValueError("NaN, infinite or absurdly large samples")
+    mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1, dtype=np.float32)
+    power, powers = mono.var(dtype=np.float64), samples.var(axis=0, dtype=np.float64)
+    if power < CANCELLED * powers.mean() and powers.max() >= SILENT:
+        print(f"{file}: channels cancel; the loudest is used instead of their mean", file=sys.stderr)
+        power, mono = powers.max(), samples[:, powers.argmax()]
+    if power < SILENT:
+        raise ValueError("silent")
+    return mono, rate
 
 
 def prepare(samples: np.ndarray, rate: int, settings: dict) -> np.ndarray:
@@ -61,6 +95,8 @@ def prepare(samples: np.ndarray, rate: int, settings: dict) -> np.ndarray:
     wave = resample(
         samples - np.float32(samples.mean(dtype=np.float64)) if settings["remove_dc"] else samples, rate, wanted
     )
+    if not len(wave):
+        raise ValueError(f"{len(samples)} samples at {rate} Hz leave nothing at {wanted} Hz")
     frame, short = wanted // 100, len(wave) <= 30 * wanted
     if settings["trim_db"] is not None:
         power = frame_power(wave, frame)

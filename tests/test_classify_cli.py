@@ -13,6 +13,7 @@ import soundfile
 import mfcl
 from mfcl import cli
 from mfcl.checkpoint import model_digest
+from mfcl.classification import applying
 from mfcl.data.manifest_csv import read_manifest
 from mfcl.embeddings.table import load_embeddings
 from mfcl.labelling import UNKNOWN
@@ -93,6 +94,34 @@ def test_embeddings_and_recordings_have_one_answer(desk, tmp_path):
         assert float(one["probability"]) == pytest.approx(float(other["probability"]), abs=2e-3)
 
 
+def test_embeddings_in_parquet_are_taken_as_those_of_an_archive(desk, long, tmp_path, capsys):
+    pytest.importorskip("pyarrow", reason="the extra parquet is not installed")
+    vectors = tmp_path / "e.parquet"
+    load_embeddings(desk / "e.npz").save(vectors)
+    answers = []
+    for source in (desk / "e.npz", vectors):
+        run("classify", desk / "made", source, "--out", tmp_path / "found.csv")
+        run("classify", desk / "run0", source, "--labels", desk / "ids.csv", "--draw", "9", "--out", tmp_path / "d.csv")
+        capsys.readouterr()
+        run("similar", source, "data/04/2_04_1.wav", "--json")
+        answers.append((rows_of(tmp_path / "found.csv"), rows_of(tmp_path / "d.csv"), capsys.readouterr().out))
+    assert answers[0] == answers[1]
+    run("embed", desk / "run0", long, "--window", "0.3", "--out", tmp_path / "w.parquet", "--quiet")
+    run(
+        "classify",
+        desk / "made",
+        tmp_path / "w.parquet",
+        "--events",
+        "--begin",
+        "0.1",
+        "--out",
+        tmp_path / "ev.csv",
+    )
+    events = rows_of(tmp_path / "ev.csv")
+    assert events
+    assert all(float(one["start"]) < float(one["end"]) <= 4 for one in events)
+
+
 def test_labels_by_id_on_embeddings_fit_the_same_classifier(desk, tmp_path, capsys):
     run("classify", desk / "run0", desk / "e.npz", "--labels", desk / "ids.csv", "--fit", tmp_path / "made")
     said = capsys.readouterr().out
@@ -162,6 +191,13 @@ def test_windows_become_events_in_every_format(desk, long, tmp_path, format, cap
         assert all(0 <= one.start < one.end <= 4 for one in found)
     else:
         assert out.read_text()
+
+
+@pytest.mark.parametrize("format", ["raven", "audacity"])
+def test_a_format_of_one_recording_is_refused_before_anything_is_heard(desk, format, monkeypatch, capsys):
+    monkeypatch.setattr(applying, "recording_windows", lambda *_, **__: pytest.fail("it has begun"))
+    line = refused(capsys, "classify", desk / "made", desk / "corpus", "--window", "0.3", "--format", format)
+    assert "is for one recording, got 48; give one file, or write csv" in line
 
 
 def test_clips_to_label_are_listed_and_drawn_clips_say_how_accurate_it_is(desk, tmp_path, capsys):
@@ -238,6 +274,9 @@ def test_refusals_are_one_line(desk, long, tmp_path, capsys):
     assert "wanted a number" in refused(capsys, "classify", made, long, "--window", "1", "--events", "--gap", "x")
     assert "got whole recordings" in refused(capsys, "classify", made, desk / "e.npz", "--events")
     assert "0.001 seconds or more" in refused(capsys, "classify", made, long, "--window", "0")
+    sparse = refused(capsys, "classify", made, long, "--window", "0.3", "--hop", "1", "--events")
+    assert "a hop of at most the window" in sparse
+    assert "--hop, --events" in refused(capsys, "classify", made, desk / "e.npz", "--hop", "1")
     assert "neither a file nor the id" in refused(capsys, "similar", desk / "e.npz", "nobody.wav")
     assert "give --model" in refused(capsys, "similar", desk / "e.npz", long)
     assert "one of the two" in refused(

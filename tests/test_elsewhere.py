@@ -14,6 +14,7 @@ from mfcl.audio.preparation import Preparation
 from mfcl.data.layouts import open_manifest
 from mfcl.data.store import open_store
 from mfcl.embeddings.foreign import read_foreign
+from mfcl.embeddings.part_files import holds_embeddings
 from mfcl.embeddings.table import Embeddings, load_embeddings
 from mfcl.errors import MeasureError, MfclError
 from mfcl.studies.elsewhere import Elsewhere, Function, open_elsewhere
@@ -191,3 +192,39 @@ def test_parquet_holds_what_an_archive_holds(tmp_path: Path, capsys: pytest.Capt
         load_embeddings(tmp_path / "e.parquet")
     with pytest.raises(MeasureError, match="no such file"):
         load_embeddings(tmp_path / "absent.parquet")
+
+
+def test_limits_of_windows_are_numbers_in_parquet_and_the_same_texts_again(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    vectors, blank = np.eye(3, dtype=np.float32), np.full(3, "")
+    labels = {"start": ["0.0", "", "12.400001"], "end": ["0.8", "1e-06", "13.2"], "take": ["1.0", "2.0", "3.0"]}
+    for place, changed in enumerate(({}, {"end": ["0.8", "one", "13.2"]}, {"end": ["0.8", "1", "13.2"]})):
+        wanted = labels | changed
+        columns = {name: np.array(column) for name, column in wanted.items()}
+        Embeddings(vectors, np.array(["a@0", "b", "a@12"]), columns, {"x": (0, 3)}, blank).save(tmp_path / "w.parquet")
+        table = parquet.read_table(tmp_path / "w.parquet")
+        kinds = {name: str(table.schema.field(name).type) for name in wanted}
+        assert kinds == {"start": "double", "end": "string" if place else "double", "take": "string"}
+        assert table["start"].to_pylist() == [0.0, None, 12.400001]
+        found = load_embeddings(tmp_path / "w.parquet")
+        assert {name: column.tolist() for name, column in found.labels.items()} == wanted
+
+
+def test_a_parquet_table_is_of_embeddings_by_its_column_of_lists(tmp_path: Path) -> None:
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    names = ["a.wav", "b.wav"]
+    for name, columns in (
+        ("list", {"path": names, "word": ["one", "two"]}),
+        ("label", {"path": names, "embedding": ["one", "two"]}),
+        ("foreign", {"path": names, "embedding": [[0.0, 1.0], [1.0, 0.0]]}),
+    ):
+        parquet.write_table(arrow.table(columns), tmp_path / f"{name}.parquet")
+    own = Embeddings(np.eye(2, dtype=np.float32), np.array(names), {}, {"x": (0, 2)}, np.full(2, ""))
+    for name in ("own.PARQUET", "own.npz"):
+        own.save(tmp_path / name)
+    (tmp_path / "damaged.parquet").write_bytes(b"PAR1")
+    (tmp_path / "manifest.csv").touch()
+    found = {one.name for one in tmp_path.iterdir() if holds_embeddings(one)}
+    assert found == {"foreign.parquet", "own.PARQUET", "own.npz"}
+    assert not holds_embeddings(tmp_path / "absent.parquet")
+    assert not holds_embeddings(tmp_path)

@@ -9,10 +9,10 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mfcl.audio.windows import window_edges
-from mfcl.data.annotations import WRITERS, Event, written
+from mfcl.audio.windows import check_covered, window_edges
+from mfcl.data.annotations import WRITERS, Event, check_sources, written
 from mfcl.data.manifest_csv import read_manifest
-from mfcl.errors import MeasureError, MfclError
+from mfcl.errors import AudioError, MeasureError, MfclError
 from mfcl.labelling import EventSettings, find_events
 
 CHANCES = st.lists(st.floats(0, 1), min_size=1, max_size=60)
@@ -86,11 +86,23 @@ def test_settings_and_shapes_that_cannot_be_are_one_line():
 @given(st.integers(1, 40), st.floats(0.1, 5), st.floats(0.05, 5))
 @settings(max_examples=50, deadline=None)
 def test_edges_are_one_more_than_windows_and_rise_from_the_first_start_to_the_last_end(count, window, hop):
-    starts = hop * np.arange(count)
+    starts = min(hop, window) * np.arange(count)
     edges = window_edges(starts, starts + window)
     assert len(edges) == count + 1
     assert (edges[0], edges[-1]) == (starts[0], starts[-1] + window)
     assert (np.diff(edges) > 0).all()
+
+
+@pytest.mark.parametrize(("hop", "heard"), [(1.0, True), (1.0004, True), (10.0, False)])
+def test_time_that_no_window_hears_is_of_no_event(hop, heard):
+    starts = hop * np.arange(3)
+    if heard:  # a sample between them is none
+        assert window_edges(starts, starts + 1.0).tolist() == pytest.approx([0, 1, 2, 3], abs=1e-2)
+        return
+    with pytest.raises(AudioError, match=r"got one that ends at 1 s before one that starts at 10 s; .* hop"):
+        window_edges(starts, starts + 1.0)
+    with pytest.raises(AudioError, match=r"a hop of at most the window.* got 10 s and 1 s"):
+        check_covered(1.0, hop)
 
 
 EVENTS = [Event("day one.wav", 0.5, 2.0, "wren", 0.9), Event("day one.wav", 3.25, 4.0, "a\tb", 0.625)]
@@ -114,9 +126,38 @@ def test_the_other_formats_hold_every_event():
         assert isinstance(written([], format), str)
 
 
+@pytest.mark.parametrize(
+    ("sources", "names"),
+    [
+        (["x/a.wav", "x/b c.wav"], ["a", "b_c"]),
+        (["/two/x/a.wav", "/two/y/a.wav", "/two/y/b.wav"], ["x/a", "y/a", "y/b"]),
+        (["two/a.wav", "two/a.flac"], ["a.wav", "a.flac"]),
+        (["s3://birds/x/a.wav", "s3://birds/y/a.wav"], ["x/a", "y/a"]),
+    ],
+)
+def test_rttm_names_recordings_so_that_they_differ(sources, names):
+    found = [Event(source, 0.0, 1.0, "wren", 1.0) for source in sources]
+    assert [line.split()[1] for line in written(found, "rttm").splitlines()] == names
+    alone = written(found[1:2], "rttm", sources)  # the others have no events, but names
+    assert alone.split()[1] == names[1]
+
+
+def test_a_format_is_checked_before_events_are_known():
+    for format in ("raven", "audacity"):
+        with pytest.raises(MfclError, match="is for one recording, got 2; give one file, or write csv"):
+            check_sources(format, ["a.wav", "b.wav"])
+        check_sources(format, ["a.wav", "a.wav"])
+    for format in ("csv", "json", "rttm"):
+        check_sources(format, ["x/a.wav", "y/a.wav"])
+    with pytest.raises(MfclError, match=r"rttm: 'a b.wav' and 'a_b.wav' have one name without spaces; rename one"):
+        check_sources("rttm", ["a b.wav", "c.wav", "a_b.wav"])
+    with pytest.raises(MfclError, match="no format of events is called 'cvs'"):
+        check_sources("cvs", [])
+
+
 def test_a_label_track_of_two_recordings_is_refused():
     for format in ("raven", "audacity"):
-        with pytest.raises(MfclError, match="is for one recording, got events of 2"):
+        with pytest.raises(MfclError, match="is for one recording, got 2"):
             written([*EVENTS, Event("b.wav", 0.0, 1.0, "a", 1.0)], format)
     with pytest.raises(MfclError, match="no format of events is called 'cvs'"):
         written(EVENTS, "cvs")

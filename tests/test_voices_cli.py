@@ -148,6 +148,19 @@ def test_who_speaks_when_in_every_form(team, desk, tmp_path, capsys):
     assert all(len(line.split("\t")) == 3 for line in (tmp_path / "labels.txt").read_text().splitlines())
     assert "--window" in refused(capsys, "identify", team, talk, "--format", "rttm")
     assert "window" in refused(capsys, "identify", team, talk, "--window", "0")
+    assert "a hop of at most the window" in refused(capsys, "identify", team, talk, "--window", "1", "--hop", "2")
+
+
+def test_files_of_one_name_in_two_folders_have_two_names_in_rttm(team, tmp_path, monkeypatch, capsys):
+    for place, folder in enumerate(("x", "y")):
+        (tmp_path / folder).mkdir()
+        soundfile.write(tmp_path / folder / "a.wav", word(place, 0, seconds=1.5), 16000)
+    capsys.readouterr()
+    run("identify", team, tmp_path, "--window", "0.5", "--format", "rttm")
+    assert {line.split()[1] for line in capsys.readouterr().out.splitlines()} == {"x/a", "y/a"}
+    monkeypatch.setattr(ModelListener, "windows", lambda *_, **__: pytest.fail("it has begun"))
+    line = refused(capsys, "identify", team, tmp_path, "--window", "0.5", "--format", "audacity")
+    assert "is for one recording, got 2" in line
 
 
 def test_voices_are_listed_renamed_merged_exported_imported_and_removed(team, desk, tmp_path, capsys):

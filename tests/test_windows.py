@@ -13,7 +13,9 @@ from mfcl.audio import LongSound, Preparation, heard, judging, prepare, read_aud
 from mfcl.audio.windows import bounded, check_window, window_samples, window_starts
 from mfcl.data import open_manifest
 from mfcl.data.decoding import LeftOut, recording_windows, whole_recordings
+from mfcl.embedder import Embedder
 from mfcl.errors import AudioError
+from tests.small_model import RATE, SETTINGS, saved, sound
 
 
 @given(st.integers(1, 60), st.integers(1, 20), st.integers(1, 30))
@@ -89,3 +91,22 @@ def test_files_that_hold_nothing_usable_are_named_and_the_others_go_on(tmp_path:
     assert sorted(name for name, _ in left_out.reasons) == ["nan.wav", "none.wav"]
     with pytest.raises(AudioError, match=r"nan\.wav"):
         list(recording_windows(manifest, Preparation(), LeftOut(strict=True), window=1, hop=1))
+
+
+def test_a_window_is_its_samples_alone_where_they_have_the_recordings_mean_and_peak(tmp_path: Path) -> None:
+    model = Embedder(saved({**SETTINGS, "preparation": {"sample_rate": RATE}}, tmp_path / "model"), device="cpu")
+    pieces = np.stack([sound(0.5, seed=seed) for seed in range(4)])
+    pieces -= pieces.mean(axis=1, keepdims=True)
+    pieces *= 0.5 / np.abs(pieces).max(axis=1, keepdims=True)
+
+    def apart(pieces: np.ndarray) -> float:
+        """Return the largest difference of a window from its samples in a file, as a share of a vector's length."""
+        files = [tmp_path / f"{place}.wav" for place in range(len(pieces))]
+        for file, piece in zip(files, pieces, strict=True):
+            soundfile.write(file, piece, RATE, subtype="FLOAT")
+        soundfile.write(tmp_path / "whole.wav", pieces.ravel(), RATE, subtype="FLOAT")
+        windows, alone = model.encode_windows(tmp_path / "whole.wav", window=0.5, hop=0.5).vectors, model.encode(files)
+        return float((np.linalg.norm(windows - alone, axis=1) / np.linalg.norm(alone, axis=1)).max())
+
+    assert apart(pieces) < 1e-5
+    assert apart(pieces + np.array([[0.0], [0.1], [0.0], [0.0]], dtype=np.float32)) > 1e-4  # another mean

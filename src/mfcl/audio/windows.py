@@ -12,6 +12,8 @@ from mfcl.errors import AudioError
 Item = TypeVar("Item")
 SHORTEST = 0.001
 """Seconds of a window and of a hop, at least: a second of sound is no more than a thousand rows."""
+GAP = SHORTEST / 2
+"""Seconds between two windows that are none: they are rounded to samples, and written in decimals."""
 CHUNK = 512
 """Most items in a batch."""
 MOST_SAMPLES = 2**24
@@ -46,7 +48,17 @@ def window_edges(
     Example:
         >>> window_edges(np.array([0.0, 1.0, 2.0]), np.array([2.0, 3.0, 4.0])).tolist()
         [0.0, 1.5, 2.5, 4.0]
+
+    Raises:
+        AudioError: there are gaps between windows, of which nothing is known.
     """
+    unheard = np.flatnonzero(starts[1:] - ends[:-1] > GAP)
+    if len(unheard):
+        end, start = ends[unheard[0]], starts[unheard[0] + 1]
+        raise AudioError(
+            f"wanted windows without gaps between them, got one that ends at {end:g} s before one that starts at "
+            f"{start:g} s; make them with a hop of at most the window"
+        )
     middles = (starts + ends) / 2
     return np.concatenate([starts[:1], (middles[1:] + middles[:-1]) / 2, ends[-1:]])
 
@@ -69,6 +81,19 @@ def check_window(window: int | float, hop: int | float) -> None:
     """
     if not (SHORTEST <= window < math.inf and SHORTEST <= hop < math.inf):
         raise AudioError(f"wanted a window and a hop of {SHORTEST} seconds or more, got {window} and {hop}")
+
+
+def check_covered(window: int | float, hop: int | float) -> None:
+    """Check that windows of this length in seconds, at this hop, leave no gaps.
+
+    Raises:
+        AudioError: they do, or see `check_window`.
+    """
+    check_window(window, hop)
+    if hop - window > GAP:
+        raise AudioError(
+            f"wanted a hop of at most the window, for between windows nothing is heard, got {hop:g} s and {window:g} s"
+        )
 
 
 def bounded(items: Iterable[Item], samples_of: Callable[[Item], int]) -> Iterator[list[Item]]:

@@ -11,7 +11,7 @@ from mfcl.data.manifest import Manifest
 from mfcl.embedder import Embedder, load
 from mfcl.embedding_lists import embed
 from mfcl.embeddings.blocks import Blocks, open_blocks
-from mfcl.embeddings.part_files import is_part_folder
+from mfcl.embeddings.part_files import holds_embeddings
 from mfcl.embeddings.table import Embeddings, load_embeddings
 from mfcl.errors import MeasureError, MfclError
 from mfcl.labelling import LabelClassifier
@@ -25,7 +25,7 @@ def is_embeddings(data: Data) -> bool:
     if not isinstance(data, str | Path):
         return isinstance(data, Embeddings)
     path = as_path(data)
-    return path.suffix == ".npz" or (not isinstance(path, UrlPath) and is_part_folder(path))
+    return path.suffix == ".npz" if isinstance(path, UrlPath) else holds_embeddings(path)
 
 
 def opened(data: Data) -> Embeddings:
@@ -98,5 +98,5 @@ def vectors_of(data: Data, model: Embedder | None, *, data_root: Path | None = N
     if is_embeddings(data):
         return opened(data)
     if model is None:
-        raise MfclError("wanted a model to embed recordings with, got none; give one, or embeddings (.npz)")
+        raise MfclError("wanted a model to embed recordings with, got none; give one, or embeddings (.npz, .parquet)")
     return embed(model, manifest_of(data, data_root), progress=progress)

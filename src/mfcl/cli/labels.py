@@ -15,7 +15,9 @@ def add_commands(command: options.Command) -> None:
     )
     classify.add_argument("what", type=options.path, metavar="MODEL|CLASSIFIER", help="a model to fit, or a classifier")
     classify.add_argument(
-        "data", type=options.source, help="a file, a folder, a manifest, or an .npz file or parts of mfcl embed"
+        "data",
+        type=options.source,
+        help="a file, a folder, a manifest, or the embeddings of mfcl embed (.npz, .parquet, parts)",
     )
     classify.add_argument("--out", type=options.path, help="file for the answers; --format says which")
     classify.add_argument("--model", type=options.path, help="the classifier's model, if it was moved")
@@ -69,7 +71,7 @@ def add_commands(command: options.Command) -> None:
 
     similar = command("similar", actions.similar, "find the recordings most similar to a clip")
     similar.add_argument(
-        "what", type=options.path, metavar="MODEL|EMBEDDINGS", help="a model, or an .npz or parts of mfcl embed"
+        "what", type=options.path, metavar="MODEL|EMBEDDINGS", help="a model, or embeddings of mfcl embed"
     )
     similar.add_argument("clip", help="a file, or the id of one of the recordings")
     similar.add_argument("--in", dest="data", type=options.source, metavar="DATA", help="the recordings to search in")
@@ -88,7 +90,7 @@ def add_commands(command: options.Command) -> None:
     options.machine(similar)
 
     drawn = command("map", actions.map_page, "draw all clips of an .npz file on a page that needs no server")
-    drawn.add_argument("embeddings", type=options.path, help="an .npz file or parts of mfcl embed")
+    drawn.add_argument("embeddings", type=options.path, help="embeddings of mfcl embed (.npz, .parquet, parts)")
     drawn.add_argument("--out", type=options.path, required=True, metavar="HTML", help="the page")
     drawn.add_argument("--part", choices=("words", "voices", "all"), help="draw only this part; all kinds if left out")
     options.seed(drawn)

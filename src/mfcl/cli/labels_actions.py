@@ -6,14 +6,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from mfcl.cli.labels_events import MERGED, MERGING, event_settings, events_of
 from mfcl.core.console import printable
 from mfcl.core.files import check_file_place, check_folder_place, write_text
 from mfcl.core.urls import as_path
 from mfcl.errors import MfclError
-
-MERGED = ("raven", "audacity", "rttm")
-"""Formats that hold events only."""
-MERGING = ("begin", "go_on", "shortest", "longest", "gap")
 
 
 def classify(given: argparse.Namespace) -> None:
@@ -36,7 +33,9 @@ def classify(given: argparse.Namespace) -> None:
 
 def _check_options(given: argparse.Namespace, *, fits: bool, events: bool) -> None:
     """Refuse options that do not go together."""
-    from mfcl.embeddings.part_files import is_part_folder
+    from mfcl.audio.windows import check_covered
+    from mfcl.core.urls import UrlPath
+    from mfcl.embeddings.part_files import holds_embeddings
 
     asked = [name for name in ("fit", "labels", "label", "suggest", "draw") if getattr(given, name) is not None]
     lists = given.suggest is not None or given.draw is not None
@@ -50,9 +49,11 @@ def _check_options(given: argparse.Namespace, *, fits: bool, events: bool) -> No
         )
     if fits and (given.window is not None or given.check is not None):
         raise MfclError("--window and --check are for a classifier: fit one, then give its folder")
-    embedded = given.data.suffix == ".npz" or is_part_folder(given.data)
-    if given.window is None and (given.hop is not None or events) and not embedded:
+    embedded = not isinstance(given.data, UrlPath) and holds_embeddings(given.data)
+    if given.window is None and (given.hop is not None or (events and not embedded)):
         raise MfclError("--hop, --events, raven, audacity and rttm are for windows; give --window SECONDS too")
+    if events and given.window is not None and given.hop is not None:
+        check_covered(given.window, given.hop)
     if any(getattr(given, name) for name in MERGING) and not events:
         raise MfclError("--begin, --go-on, --shortest, --longest and --gap are for events; give --events too")
     if given.check is not None and (given.window is not None or events):
@@ -116,25 +117,29 @@ def _fitted_text(fitted: Any, labels: Any) -> str:
 def _apply(given: argparse.Namespace, folder: Path, events: bool) -> None:
     from mfcl.classification import classify as answer
     from mfcl.classification import classify_windows
+    from mfcl.data.annotations import check_sources, written
+    from mfcl.data.layouts import open_manifest
     from mfcl.labelling import load_classifier
 
-    made = load_classifier(folder)
-    settings = _settings(given, made.classes.tolist()) if events else {}
+    made, data, sources = load_classifier(folder), given.data, []
+    settings = event_settings(given, made.classes.tolist()) if events else {}
     shared = {"model": given.model, "least": given.least, "data_root": given.data_root, "device": given.device}
+    if events and given.window is not None:
+        data = open_manifest(data, data_root=given.data_root)
+        sources = [str(one.path) for one in data]
+        check_sources(given.format or "csv", sources)
     if given.window is None:
-        found = [answer(made, given.data, **shared)]
+        found = [answer(made, data, **shared)]
     else:
-        found = list(classify_windows(made, given.data, window=given.window, hop=given.hop, **shared))
+        found = list(classify_windows(made, data, window=given.window, hop=given.hop, **shared))
     if given.check is not None:
         _print_estimate(given, found[0])
     if not events:
         if given.check is None or given.out is not None:
             _write_rows(given, found)
         return
-    from mfcl.data.annotations import written
-
-    merged = [event for answers in found for event in _events(answers, settings)]
-    text = written(merged, given.format or "csv")
+    merged = [event for answers in found for event in events_of(answers, settings)]
+    text = written(merged, given.format or "csv", sources)
     if given.out is None:
         print(text, end="")
     else:
@@ -159,50 +164,6 @@ def _print_estimate(given: argparse.Namespace, answers: Any) -> None:
     right = int((answers.predictions.labels == truth.values)[answered].sum())
     print(f"{int(answered.sum())} of them got a class, {right} the right one; `unknown` counts as wrong above")
     print(f"for an interval of 10 points: {found.more_for(0.1)} more labels; of 5 points: {found.more_for(0.05)}")
-
-
-def _events(answers: Any, settings: Any) -> list[Any]:
-    """Return the events of the windows of one or several recordings."""
-    import numpy as np
-
-    from mfcl.audio.windows import window_edges
-    from mfcl.labelling import UNKNOWN, find_events
-
-    if answers.starts is None:
-        raise MfclError("--events: wanted windows, got whole recordings; embed them with `mfcl embed --window`")
-    sources = np.array([
-        path or name.rpartition("@")[0]
-        for name, path in zip(answers.ids.tolist(), answers.paths.tolist(), strict=True)
-    ])  # fmt: skip
-    chances = np.where((answers.predictions.labels == UNKNOWN)[:, None], 0.0, answers.predictions.probabilities)
-    kept = answers.predictions.classes != UNKNOWN
-    found = []
-    for source in dict.fromkeys(sources.tolist()):
-        own = np.flatnonzero(sources == source)
-        edges = window_edges(answers.starts[own], answers.ends[own])
-        found += find_events(source, edges, chances[own][:, kept], answers.predictions.classes[kept].tolist(), settings)
-    return found
-
-
-def _settings(given: argparse.Namespace, classes: list[str]) -> dict[str, Any]:
-    """Return the settings of each class's events; a number alone is for the classes that are not named."""
-    from mfcl.errors import one_of
-    from mfcl.labelling import EventSettings
-
-    values: dict[str, dict[str, float]] = {name: {} for name in classes}
-    for option in MERGING:
-        flag = f"--{option.replace('_', '-')}"
-        words = [word.rpartition("=") for word in getattr(given, option)]
-        for name, _, text in sorted(words, key=lambda word: word[0] != ""):
-            try:
-                number = float(text)
-            except ValueError:
-                raise MfclError(f"{flag}: wanted a number, or CLASS=number, got {text!r}") from None
-            if name and name not in values:
-                raise MfclError(f"{flag}: {one_of('class', name, classes)}")
-            for one in [name] if name else classes:
-                values[one][option] = number
-    return {name: EventSettings(**own) for name, own in values.items()}
 
 
 def _write_rows(given: argparse.Namespace, found: list[Any]) -> None:

@@ -28,6 +28,12 @@ def add_commands(command: options.Command) -> None:
         metavar="FILE",
         help="write a smaller file too, with 8-bit weights in linear layers",
     )
+    export.add_argument(
+        "--runner",
+        type=options.path,
+        metavar="FILE",
+        help="write run_onnx.py too, which runs the ONNX file with numpy, soundfile and onnxruntime alone",
+    )
 
     bring = command("import", _import, "make a model of published weights, or a list of recordings of a data set")
     bring.add_argument(
@@ -58,13 +64,15 @@ def add_commands(command: options.Command) -> None:
 def _export(given: argparse.Namespace) -> None:
     if given.onnx is None and given.pt2 is None:
         raise MfclError("wanted a file to write, got none; give --onnx FILE, --pt2 FILE or both")
-    if given.onnx is None and (given.classifier is not None or given.int8 is not None):
-        raise MfclError("--classifier and --int8 are for ONNX; give --onnx FILE too, or leave them out")
-    from mfcl.exporting import export_onnx, export_pt2
+    if given.onnx is None and any(one is not None for one in (given.classifier, given.int8, given.runner)):
+        raise MfclError("--classifier, --int8 and --runner are for ONNX; give --onnx FILE too, or leave them out")
+    places = [one for one in (given.onnx, given.int8, given.pt2, given.runner) if one is not None]
+    for number, place in enumerate(places):
+        check_file_place(place)
+        if place.resolve() in [one.resolve() for one in places[:number]]:
+            raise MfclError(f"{place}: wanted another name for each file to write, got it twice; give two names")
+    from mfcl.exporting import export_onnx, export_pt2, write_runner
 
-    for place in (given.onnx, given.int8, given.pt2):
-        if place is not None:
-            check_file_place(place)
     written = []
     if given.onnx is not None:
         written += export_onnx(given.model, given.onnx, classifier=given.classifier, int8=given.int8)
@@ -73,6 +81,9 @@ def _export(given: argparse.Namespace) -> None:
     for one in written:
         outputs = ", ".join(f"{name} {size}" for name, size in one.outputs.items())
         print(f"{one.path}: {one.size / 1e6:.1f} MB; {outputs}; differs from torch by {one.difference:.1e} of a vector")
+    if given.runner is not None:
+        write_runner(given.runner)
+        print(f"{given.runner}: runs it with numpy, soundfile and onnxruntime: python {given.runner.name} --help")
 
 
 def _import(given: argparse.Namespace) -> None:

@@ -12,6 +12,7 @@ from mfcl.cli.voices_text import (
     expected,
     identification_rows,
     interval,
+    json_values,
     percent,
     plain,
     turn_rows,
@@ -91,7 +92,7 @@ def identify(given: argparse.Namespace) -> None:
             options_ = {} if given.margin is None else {"least_margin": given.margin}
             found = gallery.identify(given.files, **options_)
             text = (
-                json.dumps([_plain(one) for one in found], indent=2, ensure_ascii=False)
+                json.dumps([json_values(one) for one in found], indent=2, ensure_ascii=False)
                 if form == "json"
                 else table(identification_rows(found), ["file", "who", "why", "score", "margin", "nearest clips"])
             )
@@ -103,16 +104,20 @@ def identify(given: argparse.Namespace) -> None:
 
 def _turns(gallery: Any, given: argparse.Namespace, form: str) -> str:
     from mfcl.core.console import table
-    from mfcl.data.annotations import written
+    from mfcl.data.annotations import check_sources, written
     from mfcl.voices import turns
+    from mfcl.voices.material import manifest_of
 
     hop = given.window / 4 if given.hop is None else given.hop
     switch = turns.SWITCH if given.switch is None else given.switch
-    found = gallery.turns(given.files, window=given.window, hop=hop, switch=switch)
-    if form == "json":
-        return json.dumps([_plain(one) for one in found], indent=2, ensure_ascii=False)
+    recordings = manifest_of(given.files)
     if form in ("rttm", "audacity"):
-        return written(found, form).rstrip("\n")
+        check_sources(form, recordings.ids.tolist())
+    found = gallery.turns(recordings, window=given.window, hop=hop, switch=switch)
+    if form == "json":
+        return json.dumps([json_values(one) for one in found], indent=2, ensure_ascii=False)
+    if form in ("rttm", "audacity"):
+        return written(found, form, recordings.ids.tolist()).rstrip("\n")
     return table(turn_rows(found), ["file", "from, s", "to, s", "who", "score"])
 
 
@@ -125,7 +130,7 @@ def verify(given: argparse.Namespace) -> None:
         threshold = gallery.threshold(size=1)
         say(threshold.notes)
         if given.json:
-            print(json.dumps([_plain(one) for one in found], indent=2, ensure_ascii=False))
+            print(json.dumps([json_values(one) for one in found], indent=2, ensure_ascii=False))
         else:
             print(table(verification_rows(found), ["file", "claimed", "answer", "score", "threshold", "nearer"]))
             print(f"\n{expected(threshold, 1)}")
@@ -229,17 +234,6 @@ def calibrate(given: argparse.Namespace) -> None:
         print(table(rows, heads))
         print(f"\n{calibration_text(made)}")
         print(expected(gallery.threshold(), max(1, len(gallery.voices))))
-
-
-def _plain(one: Any) -> dict[str, Any]:
-    """Return a frozen result as plain values for JSON, which has no infinity."""
-    import dataclasses
-    import math
-
-    def finite(value: Any) -> Any:
-        return None if isinstance(value, float) and not math.isfinite(value) else value
-
-    return {key: finite(value) for key, value in dataclasses.asdict(one).items()}
 
 
 def _write(out: Path | None, text: str) -> None:

@@ -3,14 +3,15 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import PurePath
 from typing import Protocol, runtime_checkable
 
 from mfcl.core.console import printable
 from mfcl.data.manifest import number_text
-from mfcl.errors import MfclError, one_of
+from mfcl.errors import MfclError, one_of, shown
 
 RAVEN_COLUMNS = (
     *("Selection", "View", "Channel", "Begin Time (s)", "End Time (s)"),
@@ -64,15 +65,25 @@ class Timed(Protocol):
         ...
 
 
-def rttm(found: Sequence[Timed]) -> str:
+def rttm(found: Sequence[Timed], sources: Iterable[str] = ()) -> str:
     """Return events in NIST's Rich Transcription Time Marked format.
+
+    A recording is named by its file without suffix; where two files share that, by their paths from the folder of all.
+
+    Args:
+        found: The events.
+        sources: All recordings that were searched, also those without events.
+
+    Raises:
+        MfclError: two recordings have one name, for it may have no spaces.
 
     Example:
         >>> print(rttm([Event("talk one.wav", 0.5, 2.0, "Ada L", 4.0)]), end="")
         SPEAKER talk_one 1 0.500 1.500 <NA> <NA> Ada_L <NA> <NA>
     """
+    names = _file_names([*sources, *(one.source for one in found)])
     return "".join(
-        f"SPEAKER {_word(PurePath(one.source).stem)} 1 {one.start:.3f} {one.end - one.start:.3f} "
+        f"SPEAKER {names[one.source]} 1 {one.start:.3f} {one.end - one.start:.3f} "
         f"<NA> <NA> {_word(one.name)} <NA> <NA>\n"
         for one in found
     )
@@ -88,7 +99,7 @@ def audacity(found: Sequence[Timed]) -> str:
     Raises:
         MfclError: the events are of several recordings.
     """
-    _of_one(found, "audacity: a label track")
+    check_sources("audacity", [one.source for one in found])
     return "".join(f"{one.start:.6f}\t{one.end:.6f}\t{printable(one.name)}\n" for one in found)
 
 
@@ -102,7 +113,7 @@ def raven(found: Sequence[Timed]) -> str:
         >>> print(raven([Event("day/a.wav", 0.5, 2.0, "wren", 0.9)]).splitlines()[1].replace("\t", " "))
         1 Spectrogram 1 1 0.500000 2.000000 day/a.wav a.wav wren 0.9000
     """
-    _of_one(found, "raven: a selection table")
+    check_sources("raven", [one.source for one in found])
     lines = ["\t".join(RAVEN_COLUMNS)]
     lines += [
         "\t".join(
@@ -154,23 +165,60 @@ WRITERS: Mapping[str, Callable[[Sequence[Timed]], str]] = {
     "rttm": rttm,
 }
 """Format -> what writes it."""
+OF_ONE = {"raven": "a selection table", "audacity": "a label track"}
+"""Formats of one recording, and what they are."""
 
 
-def written(found: Sequence[Timed], format: str) -> str:
+def written(found: Sequence[Timed], format: str, sources: Iterable[str] = ()) -> str:
     """Return events in a format of `WRITERS`.
 
+    Args:
+        found: The events.
+        format: The format.
+        sources: All recordings that were searched, also those without events.
+
     Raises:
-        MfclError: there is no such format, or it is for one recording and there are several.
+        MfclError: there is no such format, or it cannot hold these recordings; see `check_sources`.
     """
     if format not in WRITERS:
         raise MfclError(one_of("format of events", format, WRITERS))
-    return WRITERS[format](found)
+    return rttm(found, sources) if format == "rttm" else WRITERS[format](found)
 
 
-def _of_one(found: Sequence[Timed], what: str) -> None:
-    sources = {one.source for one in found}
-    if len(sources) > 1:
-        raise MfclError(f"{what} is for one recording, got events of {len(sources)}; give one file, or write csv")
+def check_sources(format: str, sources: Iterable[str]) -> None:
+    """Check that a format can hold events of these recordings, before they are searched.
+
+    Raises:
+        MfclError: there is no such format, it is for one recording and there are several, or two have one name in it.
+    """
+    if format not in WRITERS:
+        raise MfclError(one_of("format of events", format, WRITERS))
+    different = set(sources)
+    if format in OF_ONE and len(different) > 1:
+        what = f"{format}: {OF_ONE[format]}"
+        raise MfclError(f"{what} is for one recording, got {len(different)}; give one file, or write csv")
+    if format == "rttm":
+        _file_names(different)
+
+
+def _file_names(sources: Iterable[str]) -> dict[str, str]:
+    """Return a name without spaces for each source, the shortest kind by which they differ."""
+    paths = {source: PurePath(source).parts or (source,) for source in sorted(set(sources))}
+    folders = zip(*(parts[:-1] for parts in paths.values()), strict=False)
+    shared = sum(1 for _ in takewhile(lambda same: len(set(same)) == 1, folders))
+    named: dict[str, str] = {}
+    for first, whole in ((-1, False), (shared, False), (shared, True)):
+        named = {}
+        for source, parts in paths.items():
+            named[source] = _word("/".join((*parts[first:-1], parts[-1] if whole else PurePath(parts[-1]).stem)))
+        if len(set(named.values())) == len(named):
+            return named
+    taken: dict[str, str] = {}
+    for source, name in named.items():
+        if name in taken:
+            raise MfclError(f"rttm: {shown(taken[name])} and {shown(source)} have one name without spaces; rename one")
+        taken[name] = source
+    return named
 
 
 def _word(text: str) -> str:

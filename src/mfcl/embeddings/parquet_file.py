@@ -1,8 +1,10 @@
 """Embeddings as a Parquet table (extra `parquet`): a row per item, its vector in the column `embedding`.
 
-The other columns are `id`, `split` and the labels, as text. Names of labels that are taken begin with `label_`.
+The other columns are `id`, `split` and the labels, as text; `start` and `end` of windows are numbers of seconds. Names
+of labels that are taken begin with `label_`.
 """
 
+import contextlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,6 +17,8 @@ from mfcl.core.files import replacing
 
 PARQUET, EXTRA = ".parquet", "parquet"
 VECTOR, ID, SPLIT = COLUMNS = ("embedding", "id", "split")
+SECONDS = ("start", "end")
+"""Labels that are written as numbers, where each is one or empty."""
 ABOUT = b"mfcl"
 """Key of the schema's metadata, which holds the facts that an archive of embeddings holds."""
 
@@ -44,7 +48,7 @@ def write_parquet(
     names = _columns(labels)
     flat = arrow.array(np.ascontiguousarray(vectors, dtype=np.float32).ravel())
     columns = {ID: arrow.array(ids.astype(np.str_).tolist()), SPLIT: arrow.array(splits.astype(np.str_).tolist())}
-    columns |= {names[name]: arrow.array(column.astype(np.str_).tolist()) for name, column in labels.items()}
+    columns |= {names[name]: _label(arrow, name, column) for name, column in labels.items()}
     columns[VECTOR] = arrow.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
     table = arrow.table(columns).replace_schema_metadata({ABOUT: json.dumps(dict(about)).encode()})
     with replacing(path) as temporary:
@@ -75,6 +79,22 @@ def read_parquet(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     arrays = {"vectors": vectors, "ids": _text(table, ID), "splits": _text(table, SPLIT)}
     arrays |= {f"label_{place}": _text(table, names[name]) for place, name in enumerate(about["labels"])}
     return arrays, about
+
+
+def has_vectors(path: Path) -> bool:
+    """Return whether a file is a Parquet table with lists in the column `embedding`; false if it is damaged.
+
+    Raises:
+        MissingExtraError: pyarrow is not installed.
+    """
+    arrow, parquet = need("pyarrow", EXTRA), need("pyarrow.parquet", EXTRA)
+    if not path.is_file():
+        return False
+    try:
+        schema = parquet.read_schema(path)
+    except Exception:  # see `read_parquet`; whoever reads the file says what is wrong with it
+        return False
+    return VECTOR in schema.names and bool(arrow.types.is_nested(schema.field(VECTOR).type))
 
 
 def read_about_parquet(path: Path) -> dict[str, Any]:
@@ -112,6 +132,17 @@ def _columns(labels: Iterable[str]) -> dict[str, str]:
             column = f"label_{column}"
         found[name] = column
     return found
+
+
+def _label(arrow: Any, name: str, column: np.ndarray) -> Any:
+    """Return a label as a column of numbers if it is one of `SECONDS` and they read back as the same texts."""
+    texts = column.astype(np.str_).tolist()
+    if name in SECONDS:
+        with contextlib.suppress(ValueError):
+            numbers = [float(text) if text else None for text in texts]
+            if ["" if number is None else repr(number) for number in numbers] == texts:
+                return arrow.array(numbers, arrow.float64())
+    return arrow.array(texts, arrow.string())
 
 
 def _text(table: Any, name: str) -> np.ndarray:

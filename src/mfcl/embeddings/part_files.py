@@ -9,7 +9,7 @@ from typing import Any
 from mfcl.core.files import entries, read_json, write_json
 from mfcl.core.limits import MOST_PARTS
 from mfcl.embeddings.npz_file import FAULTS, read_npz
-from mfcl.embeddings.parquet_file import PARQUET, read_about_parquet
+from mfcl.embeddings.parquet_file import PARQUET, has_vectors, read_about_parquet
 from mfcl.errors import MeasureError, shown
 
 RECEIPT = "parts.json"
@@ -125,6 +125,16 @@ def damaged(path: Path, error: BaseException) -> MeasureError:
 def is_part_folder(path: str | Path) -> bool:
     """Return whether a path is a folder of parts."""
     return (Path(path) / RECEIPT).is_file()
+
+
+def holds_embeddings(path: str | Path) -> bool:
+    """Return whether a path is a file of embeddings or a folder of parts; a table is known by its column of vectors.
+
+    Raises:
+        MissingExtraError: the path is a `.parquet` file, and pyarrow is not installed.
+    """
+    suffix = Path(path).suffix.lower()
+    return has_vectors(Path(path)) if suffix == PARQUET else suffix == ".npz" or is_part_folder(path)
 
 
 def begin_parts(folder: Path, receipt: Receipt) -> PartFiles:

@@ -41,7 +41,7 @@ def export_onnx(
 
     The graph takes prepared clips, `wave` (clips, samples) and `lengths` (clips,), of any number and length, and
     returns `embedding` and, if a whitening was saved with the model, `whitened`. How recordings are prepared is in the
-    file's metadata; `examples/run_onnx.py` does it with NumPy.
+    file's metadata; the program of `mfcl.exporting.write_runner` does it with NumPy.
 
     Args:
         model: A trained model, or the folder of a model or a run.

@@ -15,8 +15,7 @@ from mfcl.core.files import check_file_place, replacing
 from mfcl.core.progress import progress as progress_bar
 from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest import Manifest, Recording, is_text
-from mfcl.embeddings.parquet_file import PARQUET, read_about_parquet
-from mfcl.embeddings.part_files import is_part_folder
+from mfcl.embeddings.part_files import holds_embeddings
 from mfcl.embeddings.table import Embeddings, load_embeddings
 from mfcl.errors import ManifestError, MeasureError, shown
 from mfcl.hf_datasets.contents import check_whole_files, read_contents
@@ -146,13 +145,7 @@ def _embeddings_of(source: str | Path | Manifest) -> Embeddings | None:
     """Load a file or folder of embeddings; None if it is a list of recordings."""
     if isinstance(source, Manifest):
         return None
-    suffix = Path(source).suffix.lower()
-    if suffix == PARQUET:
-        try:
-            read_about_parquet(Path(source))
-        except (OSError, ValueError):  # a table of recordings
-            return None
-    return load_embeddings(source) if suffix in (".npz", PARQUET) or is_part_folder(source) else None
+    return load_embeddings(source) if holds_embeddings(source) else None
 
 
 def _matched(embeddings: Embeddings, manifest: Manifest) -> Float32[np.ndarray, "items dim"]:

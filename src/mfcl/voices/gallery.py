@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mfcl.audio.windows import check_covered
 from mfcl.data.decoding import LeftOut
 from mfcl.data.manifest import Manifest
 from mfcl.errors import GalleryError, check_number
@@ -195,8 +196,12 @@ class Gallery:
             window: Length of a window in seconds.
             hop: Step between windows in seconds.
             switch: Cost of a change of speaker; 0 takes each window for itself.
+
+        Raises:
+            MfclError: no recording can be read, or the hop is above the window.
         """
         check_number("switch", switch, 0, 1e6, error=GalleryError)
+        check_covered(window, hop)
         left_out = LeftOut()
         recordings = self.listener.windows(manifest_of(files), left_out, window=window, hop=hop)
         found = spoken_turns(self._now(), recordings, hop=hop, switch=switch)
