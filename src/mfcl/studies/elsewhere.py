@@ -15,7 +15,8 @@ from jaxtyping import Float32
 from mfcl.core.console import printable
 from mfcl.data.manifest import Manifest
 from mfcl.data.store import Store
-from mfcl.embeddings.foreign import Foreign, read_foreign
+from mfcl.embeddings.foreign import read_foreign
+from mfcl.embeddings.foreign_columns import Foreign
 from mfcl.errors import MeasureError, MfclError, shown
 from mfcl.evaluation.baselines import ClipSource
 from mfcl.evaluation.noisy_store import Disturbed
