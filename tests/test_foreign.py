@@ -9,7 +9,7 @@ import pytest
 
 from mfcl.data.manifest import Manifest, Recording
 from mfcl.embeddings.foreign import read_foreign
-from mfcl.errors import MeasureError
+from mfcl.errors import MeasureError, MfclError
 from mfcl.studies.elsewhere import open_elsewhere
 
 COUNT, DIM = 12, 3
@@ -70,6 +70,42 @@ def test_text_that_may_name_recordings_is_never_passed_over(
         opened(file, manifest)
 
 
+def test_a_list_of_values_may_have_any_name_and_text_beside_names_is_left_out(
+    manifest: Manifest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    columns = {"id": [f"a/{row}.wav" for row in MIXED], "emb": VECTORS[MIXED].tolist(), "seconds": np.ones(COUNT)}
+    file = write(tmp_path / "x.parquet", {**columns, "species": ["owl"] * COUNT})
+    np.testing.assert_array_equal(opened(file, manifest), VECTORS)
+    assert "x.parquet: 12 vectors of 3 values (emb), by `id`; not read: 'seconds', 'species'" in capsys.readouterr().err
+    two = write(tmp_path / "two.parquet", {**columns, "more": VECTORS.tolist()})
+    with pytest.raises(MeasureError, match=r"'emb', 'more' .*call it `embedding`"):
+        opened(two, manifest)
+    ragged = write(tmp_path / "r.parquet", {"id": ["a", "b"], "embedding": [[1.0], [1.0, 2.0]]})
+    with pytest.raises(MeasureError, match=r"wanted lists of one size in 'embedding', got 1 to 2"):
+        opened(ragged, manifest)
+
+
+def test_how_many_values_are_read_and_by_what_is_said(
+    manifest: Manifest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened(write(tmp_path / "x.csv", {"path": [f"a/{row}.wav" for row in MIXED], **values()}), manifest)
+    assert "x.csv: 12 vectors of 3 values (v0 to v2), by `path`\n" in capsys.readouterr().err
+    opened(write(tmp_path / "y.csv", values()), manifest)
+    assert "y.csv: 12 vectors of 3 values (v0 to v2), in the manifest's order" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_labels_and_an_index_are_never_values(suffix: str, manifest: Manifest, tmp_path: Path) -> None:
+    names = [f"a/{place}.wav" for place in range(COUNT)]
+    digits = np.arange(COUNT) % 3 + 0.0
+    leaking = write(tmp_path / f"leak{suffix}", {"id": names, "Digit": digits, "speaker": digits, **values()})
+    with pytest.raises(MeasureError, match=r"'Digit', 'speaker' are labels of the recordings.*leave them out"):
+        opened(leaking, manifest)
+    index = write(tmp_path / f"index{suffix}", {"": np.arange(COUNT) + 0.0, "id": names, **values()})
+    with pytest.raises(MeasureError, match=r"numbers in a column without a name.*index=False"):
+        opened(index, manifest)
+
+
 def test_whole_numbers_among_the_floats_of_parquet_are_asked_about(manifest: Manifest, tmp_path: Path) -> None:
     names = [f"a/{place}.wav" for place in range(COUNT)]
     file = write(tmp_path / "x.parquet", {"id": names, "kind": np.arange(COUNT), **values()})
@@ -122,3 +158,39 @@ def test_the_text_of_a_table_is_not_kept_in_memory(tmp_path: Path) -> None:
         tracemalloc.stop()
     assert found.vectors.shape == (rows, dim)
     assert peak < 4 * found.vectors.nbytes
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".npz"])
+def test_of_several_columns_of_names_the_one_counts_that_knows_all(
+    suffix: str, manifest: Manifest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [f"a/{row}.wav" for row in MIXED]
+    file = write(tmp_path / f"x{suffix}", {"id": ["7"] * COUNT, "path": paths, **values()})
+    np.testing.assert_allclose(opened(file, manifest), VECTORS, rtol=1e-6)
+    assert "by `path`" in capsys.readouterr().err
+    wrong = write(tmp_path / f"wrong{suffix}", {"id": ["7"] * COUNT, "path": ["none", *paths[1:]], **values()})
+    with pytest.raises(MeasureError, match=r"1 of 12 recordings have no vector.*`path`.*; by `id` 12 have none"):
+        opened(wrong, manifest)
+    other = write(tmp_path / f"other{suffix}", {"id": paths, "path": paths[::-1], **values()})
+    with pytest.raises(MeasureError, match=r"`id` and `path` name different recordings"):
+        opened(other, manifest)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("MFCC statistics", "mfcc  Statistics", "alignment", "average spectrum", "untrained, both"),
+        *("pre-trained, both", "Supervised", "wave, from scratch", "a|b", "a\tb", "a\nb", " a"),
+    ],
+)
+def test_a_name_that_a_row_of_the_study_has_or_a_table_cannot_hold_is_refused(
+    name: str, manifest: Manifest, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "x.npy", VECTORS)
+    with pytest.raises(MfclError, match=r"^also .*wanted a name of its own"):
+        open_elsewhere([f"{name}={tmp_path / 'x.npy'}"], manifest)
+    with pytest.raises(MfclError, match=r"^also .*wanted a name of its own"):
+        open_elsewhere({name: tmp_path / "x.npy"}, manifest)
+    with pytest.raises(MfclError, match=r"^also 'MINE'.*wanted a name of its own"):  # files and eyes may not tell case
+        open_elsewhere({"mine": tmp_path / "x.npy", "MINE": tmp_path / "x.npy"}, manifest)
+    assert set(open_elsewhere({"my MFCC, both": tmp_path / "x.npy"}, manifest)) == {"my MFCC, both"}
