@@ -51,7 +51,7 @@ def test_every_kind_of_file_gives_the_same_vectors(tmp_path: Path) -> None:
     write_csv(tmp_path / "a.csv", names, vectors)
     parquet.write_table(arrow.table({"path": names, "embedding": vectors.tolist()}), tmp_path / "list.parquet")
     columns = {f"v{place}": vectors[:, place] for place in range(3)}
-    parquet.write_table(arrow.table({"id": names, **columns, "n": [1, 2, 3, 4]}), tmp_path / "wide.parquet")
+    parquet.write_table(arrow.table({"id": names, **columns, "label": [1, 2, 3, 4]}), tmp_path / "wide.parquet")
     Embeddings(vectors, np.array(names), {}, {"x": (0, 3)}, np.full(4, "")).save(tmp_path / "own.parquet")
     for name in ("a.npz", "a.npy", "a.csv", "list.parquet", "wide.parquet", "own.parquet"):
         found = read_foreign(tmp_path / name)
@@ -62,10 +62,10 @@ def test_every_kind_of_file_gives_the_same_vectors(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("a.csv", "id,x\na,nan\n", "NaN or infinity, the first is row 1"),
+        ("a.csv", "id,x\na,nan\n", "NaN, infinity or more than 32 bits hold, the first is row 1"),
         ("a.csv", "id,x\na,1,2\n", "another number of columns"),
         ("a.csv", "id,x\n", "no rows"),
-        ("a.csv", "id,word\na,b\n", "wanted numbers"),
+        ("a.csv", "id,word\na,b\n", "no column of numbers"),
         ("a.npz", "no archive", "cannot be read as embeddings"),
         ("a.parquet", "no table", "cannot be read as embeddings"),
         ("a.txt", "1 2", "wanted embeddings as .npz, .npy, .csv, .parquet"),

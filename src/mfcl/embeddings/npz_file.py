@@ -54,17 +54,37 @@ def read_npz(path: Path, wanted: Collection[str]) -> dict[str, np.ndarray]:
         raise ValueError("not a regular file")  # reading a pipe would block
     begins = tuple(name for name in wanted if name.endswith("_"))
     with zipfile.ZipFile(path) as archive:
-        listed = archive.infolist()
-        if len(listed) > MOST_ENTRIES or len({entry.filename for entry in listed}) < len(listed):
-            raise ValueError(f"{len(listed)} entries, which are too many or share a name")
-        chosen = {entry.filename.removesuffix(".npy"): entry for entry in listed if entry.filename.endswith(".npy")}
-        chosen = {name: entry for name, entry in chosen.items() if name in wanted or name.startswith(begins)}
+        chosen = {name: entry for name, entry in _arrays(archive).items() if name in wanted or name.startswith(begins)}
         total, size = sum(entry.file_size for entry in chosen.values()), path.stat().st_size
         if total > memory_bytes():
             raise ValueError(f"{total} bytes of arrays are more than the memory of this machine")
         for entry in chosen.values():
             _check_entry(entry, size)
         return {name: _array(archive, entry) for name, entry in chosen.items()}
+
+
+def read_npz_shapes(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
+    """Return the shape and dtype that the header of each array of an archive claims, without reading their values.
+
+    Raises:
+        ValueError: it is damaged; or another of `FAULTS`.
+    """
+    if path.exists() and not path.is_file():
+        raise ValueError("not a regular file")  # reading a pipe would block
+    found = {}
+    with zipfile.ZipFile(path) as archive:
+        for name, entry in _arrays(archive).items():
+            with archive.open(entry) as file:
+                found[name] = _header(file)
+    return found
+
+
+def _arrays(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    """Return the entries of an archive that are arrays, by name."""
+    listed = archive.infolist()
+    if len(listed) > MOST_ENTRIES or len({entry.filename for entry in listed}) < len(listed):
+        raise ValueError(f"{len(listed)} entries, which are too many or share a name")
+    return {entry.filename.removesuffix(".npy"): entry for entry in listed if entry.filename.endswith(".npy")}
 
 
 def _check_entry(entry: zipfile.ZipInfo, size: int) -> None:

@@ -4,26 +4,31 @@ import contextlib
 import hashlib
 import inspect
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int64
 
 from mfcl.core.console import printable
 from mfcl.data.manifest import Manifest
 from mfcl.data.store import Store
-from mfcl.embeddings.foreign import Foreign, read_foreign
+from mfcl.embeddings.foreign import read_foreign
+from mfcl.embeddings.foreign_columns import Foreign, quoted
 from mfcl.errors import MeasureError, MfclError, shown
 from mfcl.evaluation.baselines import ClipSource
 from mfcl.evaluation.noisy_store import Disturbed
+from mfcl.evaluation.result import ALIGNMENT, FROM_SCRATCH, PRETRAINED, SUPERVISED, UNTRAINED
+from mfcl.studies.representations import BASELINES
 
 Function = Callable[[Float32[np.ndarray, " samples"], int], Any]
 """From mono samples and their rate in Hz to a vector, or to frames (frames, dim), of which the mean is taken."""
 Also = Mapping[str, "str | Path | Function"]
 LONGEST_NAME = 40
+ENCODERS = (UNTRAINED, PRETRAINED, SUPERVISED, FROM_SCRATCH)
+"""Words between the commas of the names of a study's own encoders."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ class Elsewhere:
 
 
 def open_elsewhere(also: Also | Sequence[str], manifest: Manifest) -> dict[str, Elsewhere]:
-    """Open all representations made elsewhere, and say which of their vectors are of no recording.
+    """Open all representations made elsewhere, and say what was read of each file.
 
     Args:
         also: Name -> file or function; or texts `NAME=FILE`, as the command takes them.
@@ -72,16 +77,22 @@ def open_elsewhere(also: Also | Sequence[str], manifest: Manifest) -> dict[str, 
 
     Raises:
         MeasureError: a file cannot be read, or a recording has no vector in it.
-        MfclError: a name is missing, too long or given twice.
+        MfclError: a name is missing, too long, given twice, that of one of the study's own rows, or breaks a table.
     """
     found: dict[str, Elsewhere] = {}
     for name, given in _named(also):
-        if not name or len(name) > LONGEST_NAME or name in found:
-            raise MfclError(f"also {shown(name)}: wanted a name of its own, of 1 to {LONGEST_NAME} characters")
+        _check_name(name, found)
         if callable(given):
             found[name] = Elsewhere(name, _digest_of(given), function=given)
             continue
         foreign = read_foreign(Path(given), wanted={key for one in manifest for key in _keys(one, manifest.root)})
+        known = {label.casefold() for label in manifest.label_names}
+        labels = [column for column in foreign.columns if column.casefold() in known]
+        if labels:
+            raise MeasureError(
+                f"{given}: its columns {quoted(labels)} are labels of the recordings, and would be read as values of "
+                "the vectors; leave them out"
+            )
         vectors = matched(foreign, manifest, str(given))
         found[name] = Elsewhere(name, hashlib.sha256(vectors.tobytes()).hexdigest(), vectors)
     return found
@@ -90,32 +101,79 @@ def open_elsewhere(also: Also | Sequence[str], manifest: Manifest) -> dict[str, 
 def matched(foreign: Foreign, manifest: Manifest, where: str) -> Float32[np.ndarray, "items dim"]:
     """Return a vector for each recording of a manifest, by id, by path, or by place where a file names none.
 
+    What was read, by what it was matched and what was not used are said on standard error.
+
     Raises:
         MeasureError: a recording has no vector.
     """
-    if foreign.names is None:
+    if foreign.named:
+        by, places = _places(foreign.named, manifest, where)
+        how, spare = f"by `{by}`", len(foreign.vectors) - len(set(places.tolist()))
+    else:
         if len(foreign.vectors) != len(manifest):
             raise MeasureError(
                 f"{where}: {len(foreign.vectors)} vectors without ids, but {len(manifest)} recordings; give a row for "
                 "each in the manifest's order, or a column `id` or `path`"
             )
-        return foreign.vectors
-    rows = {name: row for row, name in enumerate(foreign.names)}
-    if len(rows) < len(foreign.names):
-        twice = next(name for row, name in enumerate(foreign.names) if rows[name] != row)
-        raise MeasureError(f"{where}: {shown(twice)} has several vectors; give one for each recording")
-    places = [next((rows[key] for key in _keys(one, manifest.root) if key in rows), None) for one in manifest]
-    missing = [one.id for one, place in zip(manifest, places, strict=True) if place is None]
-    if missing:
-        raise MeasureError(
-            f"{where}: {len(missing)} of {len(manifest)} recordings have no vector, the first {shown(missing[0])}; its "
-            f"names are like {shown(foreign.names[0])}: embed the others too, or leave them out of the manifest"
-        )
-    spare = len(rows) - len(set(places))
+        places, how, spare = np.arange(len(manifest)), "in the manifest's order, as it names no recordings", 0
+    about = f" ({foreign.about})" if foreign.about else ""
+    unread = f"; not read: {quoted(foreign.unread)}" if foreign.unread else ""
+    _note(f"{where}: {len(foreign.vectors)} vectors of {foreign.vectors.shape[1]} values{about}, {how}{unread}")
     if spare:
-        text = f"note: {where}: {spare} of {len(rows)} vectors are of no recording in the study, and are not used"
-        print(printable(text), file=sys.stderr)  # noqa: T201
-    return foreign.vectors[np.array(places, dtype=np.int64)]
+        total = len(foreign.vectors)
+        _note(f"{where}: {spare} of {total} vectors are of no recording in the study, and are not used")
+    vectors: Float32[np.ndarray, "items dim"] = foreign.vectors[places]
+    return vectors
+
+
+def _places(named: Mapping[str, list[str]], manifest: Manifest, where: str) -> tuple[str, Int64[np.ndarray, " items"]]:
+    """Return the column that names all recordings, and the row of each; columns that name only some do not count."""
+    keys = [_keys(one, manifest.root) for one in manifest]
+    found, problems = {}, {}
+    for column, names in named.items():
+        rows = {name: row for row, name in enumerate(names)}
+        own = np.array([next((rows[key] for key in one if key in rows), -1) for one in keys], dtype=np.int64)
+        missing = int((own < 0).sum())
+        if missing:
+            first = manifest.recordings[int(np.argmin(own))].id
+            told = (
+                f"{missing} of {len(keys)} recordings have no vector, the first {shown(first)}; its names in `{column}`"
+            )
+            act = "embed the others too, or leave them out of the manifest"
+            problems[column] = missing, f"{told} are like {shown(names[0])}: {act}"
+        elif len(rows) < len(names):
+            twice = next(name for row, name in enumerate(names) if rows[name] != row)
+            problems[column] = 0, f"{shown(twice)} has several vectors by `{column}`; give one for each recording"
+        else:
+            found[column] = own
+    if not found:
+        column = min(problems, key=lambda one: problems[one][0])
+        rest = [f"; by `{other}` {count} have none" for other, (count, _) in problems.items() if other != column]
+        raise MeasureError(f"{where}: {problems[column][1]}{''.join(rest)}")
+    by = next(iter(found))
+    other = next((column for column, own in found.items() if (own != found[by]).any()), None)
+    if other is not None:
+        raise MeasureError(
+            f"{where}: its columns `{by}` and `{other}` name different recordings; leave the wrong one out"
+        )
+    return by, found[by]
+
+
+def _check_name(name: str, others: Collection[str]) -> None:
+    """Refuse a name that another row of the study's tables has, or that a table cannot hold."""
+    taken = {" ".join(one.casefold().split()) for one in (*BASELINES, ALIGNMENT, *others)}
+    words = [" ".join(word.split()) for word in name.casefold().split(",")]
+    if not name or len(name) > LONGEST_NAME or not name.isprintable() or name != name.strip() or "|" in name:
+        reason = f"of 1 to {LONGEST_NAME} characters that can be printed, without | and without blanks at its ends"
+    elif ", ".join(words) in taken or any(word in ENCODERS for word in words):
+        reason = "not one of another row of the study's tables"
+    else:
+        return
+    raise MfclError(f"also {shown(name)}: wanted a name of its own, {reason}; choose another")
+
+
+def _note(text: str) -> None:
+    print(printable(f"note: {text}"), file=sys.stderr)  # noqa: T201
 
 
 def _named(also: Also | Sequence[str]) -> list[tuple[str, Any]]:

@@ -1,7 +1,7 @@
 """Write a study's output files: results, tables, chart data and facts of the study."""
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,7 @@ def write_results(
     about = {
         **about, "notes": list(dict.fromkeys([*training_warnings(sources.values()), *notes])), "planned": len(planned),
         "done": sum(step.done for step in planned),
-        "seconds": round(sum(step.answered()["seconds"] for step in known), 1),
+        "seconds": round(sum(step.answered()["seconds"] for step in known), 1), "models": _models(sources),
     }  # fmt: skip
     curves = [curve(step) for step in sources.values() if step.source.kind == PRETRAINED]
     method = method_picture(known[0].workspace.data.subset("test"), known[0].source.recipe) if known else None
@@ -71,6 +71,14 @@ def write_results(
     over = f"{about['speaker']}s" if about["speaker"] else "recordings"
     write_text(folder / "results.md", f"{origin(about)}\n\n{tables(summed, style='github', over=over)}\n")
     return results
+
+
+def _models(sources: Mapping[str, Step]) -> dict[str, Any]:
+    """Return which rows are of which trained model: its folder in `runs` -> kind, variant and seed of its rows."""
+    return {
+        name: {"kind": step.source.kind, "variant": step.source.variant, "seed": step.source.seed}
+        for name, step in sources.items() if (step.workspace.run(step.source) / "model").is_dir()
+    }  # fmt: skip
 
 
 def training_warnings(trained: Iterable[Step]) -> list[str]:
