@@ -52,7 +52,7 @@ def checkpoint_of(model: Embedder | Checkpoint | str | Path) -> Checkpoint:
 
 def part_sizes(loaded: Checkpoint) -> dict[str, int]:
     """Return the name and size of each part of an embedding, in its order."""
-    return {name: stop - start for name, (start, stop) in part_bounds(loaded.model, "both").items()}
+    return {name: stop - start for name, (start, stop) in part_bounds(loaded.model).items()}
 
 
 def metadata(loaded: Checkpoint) -> dict[str, str]:
@@ -94,7 +94,7 @@ def answers_of(loaded: Checkpoint, clips: list[Clip]) -> dict[str, Vectors]:
     """Return torch's vectors of the clips, by the name of their output."""
     vectors = embed_clips(loaded.model, Listed(clips), loaded.recipe.preparation.sample_rate)
     names = np.full(len(clips), "")
-    plain = Embeddings(vectors, names, {}, part_bounds(loaded.model, "both"), names)
+    plain = Embeddings(vectors, names, {}, part_bounds(loaded.model), names)
     return {"embedding": vectors, **({"whitened": plain.whiten(loaded.whitening).vectors} if loaded.whitening else {})}
 
 

@@ -15,7 +15,7 @@ from mfcl.audio.arrays import padded
 from mfcl.checkpoint import Checkpoint
 from mfcl.core.files import check_file_place, replacing
 from mfcl.embedder import Embedder
-from mfcl.embeddings.parts import FORMATS
+from mfcl.embeddings.parts import formats_of
 from mfcl.embeddings.whitening import Whitening
 from mfcl.errors import ExportError
 from mfcl.exporting.answers import (
@@ -62,7 +62,12 @@ def export_pt2(model: Embedder | Checkpoint | str | Path, path: str | Path) -> E
     with replacing(Path(path)) as temporary:
         with temporary.open("wb") as file:  # by its name torch would insist on the ending .pt2
             torch.export.save(program, file, extra_files={FACTS: json.dumps(facts, ensure_ascii=False)})
-        apart, outputs = _checked(temporary, clips, step, answers_of(loaded, clips))
+        wanted = answers_of(loaded, clips)
+        try:
+            apart, outputs = _checked(temporary, clips, step, wanted)
+        except AssertionError as error:  # what torch's exporter took for true of all lengths
+            said = str(error).partition("\n")[0]
+            raise ExportError(f"{path}: the model cannot be exported for clips of any length: {said}") from error
         if apart > TOLERANCE:
             raise ExportError(
                 f"{path}: its vectors differ from the model's by {apart:.1e} of their length, wanted at most "
@@ -175,7 +180,8 @@ class _Embedding(nn.Module):
     def __init__(self, loaded: Checkpoint) -> None:
         super().__init__()
         self.network, self.sizes = Network(loaded.model), list(part_sizes(loaded).values())
-        landmarks = {format: getattr(loaded.model, format).landmarks for format in FORMATS}
+        self.formats = formats_of(loaded.model.default_format)
+        landmarks = {format: getattr(loaded.model, format).landmarks for format in self.formats}
         self.aligned = nn.ModuleDict({
             format: _Aligned(own) for format, own in landmarks.items() if own is not None
         })  # fmt: skip
@@ -188,7 +194,7 @@ class _Embedding(nn.Module):
         """Return the outputs by name."""
         made = dict(zip(self.network.outputs, self.network(wave, lengths), strict=True))
         columns = []
-        for format in FORMATS:
+        for format in self.formats:
             frames, steps = made.pop(f"{format}_frames", None), made.pop(f"{format}_steps", None)
             own = [value for name, value in made.items() if name.startswith(format)]
             if frames is not None:
