@@ -46,7 +46,7 @@ def numbers(value):
     return [value] if isinstance(value, int | float) and not isinstance(value, bool) else []
 
 
-@pytest.mark.parametrize("name", [name for name in ALL if name not in ("step", "gpu")])
+@pytest.mark.parametrize("name", [name for name in ALL if name not in ("step", "gpu", "onnx")])
 def test_each_benchmark_gives_its_figures(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     if name == "ann":
         pytest.importorskip("usearch", reason="usearch (extra ann) is not installed")
