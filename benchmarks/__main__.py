@@ -20,6 +20,7 @@ from benchmarks import (
     embedding,
     events,
     explore,
+    exported,
     gpu,
     growth,
     logmel,
@@ -45,7 +46,7 @@ ALL = {
     "neighbours": neighbours, "alignment": alignment, "growth": growth, "memory": memory, "parts": parts,
     "packs": packs, "ann": ann, "paper": paper,
     "starts": starts, "voices": voices, "explore": explore, "events": events, "day": day, "serving": serving,
-    "gpu": gpu, "accuracy": accuracy,
+    "onnx": exported, "gpu": gpu, "accuracy": accuracy,
 }  # fmt: skip
 """Name -> what measures it; `accuracy` is done with --data or by name."""
 
@@ -57,7 +58,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, default=Path("runs/bench.json"), help="where figures are written")
     parser.add_argument("--rounds", type=int, help="rounds in turn, instead of each one's own")
     parser.add_argument("--threads", type=int, help="processor threads; as many as allowed if left out")
-    parser.add_argument("--data", type=Path, help="labelled recordings with a validation part, for accuracy")
+    parser.add_argument("--data", type=Path, help="labelled recordings with a validation part, for accuracy and onnx")
+    parser.add_argument("--model", type=Path, help="a trained model's folder, for onnx; with --data its accuracy, too")
     parser.add_argument("--clips", type=int, nargs="+", help="numbers of clips, for memory, parts, packs and ann")
     parser.add_argument("--seconds", type=int, nargs="+", help="seconds of one long file, for memory and day")
     parser.add_argument("--full", action="store_true", help="30,000 clips in the store")

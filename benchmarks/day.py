@@ -13,13 +13,13 @@ import numpy as np
 import soundfile
 
 from benchmarks.growth import peak_mb
+from benchmarks.models import model_to_time
 from mfcl import cli
 from mfcl.checkpoint import load_checkpoint, model_digest, save_checkpoint
 from mfcl.embedder import load
 from mfcl.embeddings.table import Embeddings
 from mfcl.labelling import fit_classifier, save_classifier
 from mfcl.models.inference import part_bounds
-from mfcl.models.pair import make_model
 from mfcl.recipe import at_rate, load_recipe
 
 RATE = 16_000
@@ -40,8 +40,7 @@ def measure(*, seconds: Sequence[int] = (24 * 3600,), tiny: bool = False) -> dic
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
-        # untrained weights take the same time
-        save_checkpoint(make_model(recipe.model, seed=0), recipe, folder / "model")
+        save_checkpoint(model_to_time(recipe), recipe, folder / "model")
         _fit(folder)
         for length in (20,) if tiny else seconds:
             write_day(folder / "day.wav", length)

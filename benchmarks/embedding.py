@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.models import model_to_time
 from benchmarks.sounds import open_recordings, write_recordings
 from benchmarks.timing import in_turn
 from mfcl.checkpoint import load_checkpoint, save_checkpoint
 from mfcl.data.store import Store
 from mfcl.embedding_lists import embed
 from mfcl.models.inference import Format, embed_store
-from mfcl.models.pair import make_model
 from mfcl.recipe import load_recipe
 
 RECIPES = ("default", "reference")
@@ -37,7 +37,7 @@ def measure(*, rounds: int = 2, tiny: bool = False) -> dict[str, Any]:
         counts = {}
         for name in RECIPES:
             recipe = load_recipe(name)
-            model = make_model(recipe.model, seed=0).eval()
+            model = model_to_time(recipe)
             store = open_recordings(recordings, recipe, Path(folder) / "cache")
             for format, batch in itertools.product(FORMATS, (1, 64)):
                 some = store.select(np.arange(min(count, FEW))) if batch == 1 or name == "reference" else store

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.models import model_to_time
 from benchmarks.sounds import open_recordings, write_recordings
 from mfcl.embeddings.nearest import top_k
 from mfcl.models.inference import embed_store
 from mfcl.models.losses import nt_xent
-from mfcl.models.pair import make_model
 from mfcl.recipe import load_recipe
 
 Work = Callable[[], Any]
@@ -61,7 +61,7 @@ def _open(recordings: Path, _: int) -> Work:
 
 
 def _embedding(recordings: Path, size: int) -> Work:
-    store, model = _open(recordings, size)(), make_model(load_recipe("default").model, seed=0).eval()
+    store, model = _open(recordings, size)(), model_to_time(load_recipe("default"))
     return lambda: embed_store(model, store)
 
 

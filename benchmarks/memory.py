@@ -61,14 +61,14 @@ def _alone(work: str, given: Path) -> dict[str, float]:
 def child(work: str, given: Path, made: Path) -> dict[str, float]:
     """Do one work; return its seconds and the process's peak memory in MB."""
     import mfcl
+    from benchmarks.models import model_to_time
     from mfcl.checkpoint import save_checkpoint
     from mfcl.data.layouts import open_manifest
     from mfcl.data.store import open_store
-    from mfcl.models.pair import make_model
     from mfcl.recipe import load_recipe
 
     recipe = load_recipe("default")
-    model = make_model(recipe.model, seed=0)
+    model = model_to_time(recipe)
     start = time.perf_counter()
     if work == "scan":
         mfcl.scan(open_manifest(given), progress=False)

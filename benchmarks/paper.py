@@ -36,10 +36,10 @@ def child(name: str) -> dict[str, float]:
     """Embed clips with the recipe's encoders in one thread, and read a list; return the rates."""
     import torch
 
+    from benchmarks.models import model_to_time
     from mfcl.checkpoint import save_checkpoint
     from mfcl.data.manifest_blocks import list_parts
     from mfcl.embedding_parts import embed_parts
-    from mfcl.models.pair import make_model
     from mfcl.recipe import load_recipe
 
     torch.set_num_threads(1)
@@ -47,7 +47,7 @@ def child(name: str) -> dict[str, float]:
     recipe = load_recipe("quick" if name == "tiny" else "default")
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        save_checkpoint(make_model(recipe.model, seed=0), recipe, folder / "model")
+        save_checkpoint(model_to_time(recipe), recipe, folder / "model")
         sound = sorted(write_recordings(folder / "sound", files, seconds=SECONDS).rglob("*.wav"))
         write_list(folder / "warm.csv", sound, 8)
         write_list(folder / "few.csv", sound, 4 * files)

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.growth import peak_mb
+from benchmarks.models import model_to_time
 from benchmarks.sounds import write_recordings
 from mfcl.checkpoint import save_checkpoint
-from mfcl.models.pair import make_model
 from mfcl.recipe import Recipe, from_dict
 
 SIZES = (1_000, 10_000, 100_000)
@@ -44,7 +44,7 @@ def measure(*, clips: Sequence[int] = SIZES, tiny: bool = False) -> dict[str, An
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         recipe = from_dict(Recipe, TINY, where="benchmarks.parts")
-        save_checkpoint(make_model(recipe.model, seed=0), recipe, folder / "model")
+        save_checkpoint(model_to_time(recipe), recipe, folder / "model")
         files = sorted(write_recordings(folder / "sound", 4 if tiny else FILES, seconds=1.0).rglob("*.wav"))
         rate = float("inf")
         for size in sizes:

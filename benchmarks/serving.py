@@ -18,8 +18,8 @@ import httpx
 import numpy as np
 import soundfile
 
+from benchmarks.models import model_to_time
 from mfcl.checkpoint import save_checkpoint
-from mfcl.models.pair import make_model
 from mfcl.recipe import load_recipe
 
 CLIENTS = (1, 4, 16)
@@ -35,8 +35,7 @@ def measure(*, clients: Sequence[int] = CLIENTS, tiny: bool = False) -> dict[str
     clients, lasting = ((2,), 1.0) if tiny else (clients, LASTING)
     recipe = load_recipe("default", settings)
     with tempfile.TemporaryDirectory() as folder:
-        # untrained weights take the same time; landmarks, which training finds, are left to it
-        save_checkpoint(make_model(recipe.model, seed=0), recipe, Path(folder) / "model")
+        save_checkpoint(model_to_time(recipe), recipe, Path(folder) / "model")
         words = [sys.executable, "-m", "mfcl", "serve", str(Path(folder) / "model"), "--port", "0"]
         with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
             try:

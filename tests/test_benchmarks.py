@@ -1,15 +1,18 @@
 import json
 import math
+from ast import parse, walk
 from pathlib import Path
 
 import pytest
 import torch
 
 from benchmarks.__main__ import ALL, main
+from benchmarks.models import model_to_time
 from benchmarks.paper import on_paper
 from benchmarks.sounds import open_recordings, write_recordings
 from benchmarks.step import Trial
 from benchmarks.timing import in_turn
+from mfcl.models.pair import make_model
 from mfcl.recipe import load_recipe
 
 KEYS = {
@@ -43,7 +46,7 @@ def numbers(value):
     return [value] if isinstance(value, int | float) and not isinstance(value, bool) else []
 
 
-@pytest.mark.parametrize("name", [name for name in ALL if name not in ("step", "gpu")])
+@pytest.mark.parametrize("name", [name for name in ALL if name not in ("step", "gpu", "onnx")])
 def test_each_benchmark_gives_its_figures(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     if name == "ann":
         pytest.importorskip("usearch", reason="usearch (extra ann) is not installed")
@@ -91,6 +94,38 @@ def test_multiply_adds_are_those_of_the_layers(tmp_path: Path) -> None:
     assert seen
     assert trial.multiply_adds() == {"mel": pytest.approx(3 * sum(seen) / 4)}
     assert trial.sound_seconds == pytest.approx(2 * 0.85 * 0.64)
+
+
+@pytest.mark.parametrize("name", ["default", "quick"])
+def test_a_model_to_time_has_all_its_landmarks(name: str) -> None:
+    recipe = load_recipe(name)
+    model = model_to_time(recipe)
+    assert not model.training
+    for encoder in (model.wave, model.mel):
+        assert encoder.landmarks.lengths.shape == (256,)
+        assert (encoder.landmarks.lengths >= 30).all()  # 0.61 s and more, in frames of 20 ms
+        aligned = encoder.landmarks(encoder.spectrum(*encoder.front(torch.randn(1, 16000))))
+        assert aligned.min() > 0
+        assert aligned.std() > 0.01
+
+
+def test_a_recipe_without_landmarks_is_timed_as_it_is() -> None:
+    recipe = load_recipe("reference")
+    made, wanted = model_to_time(recipe).state_dict(), make_model(recipe.model, seed=0).state_dict()
+    assert made.keys() == wanted.keys()
+    assert all(torch.equal(made[key], wanted[key]) for key in wanted)
+
+
+def test_no_benchmark_times_a_model_without_its_landmarks() -> None:
+    own = {
+        file.name
+        for file in (Path(__file__).parents[1] / "benchmarks").glob("*.py")
+        if any(
+            "make_model" in (getattr(node, "id", ""), getattr(node, "attr", ""))
+            for node in walk(parse(file.read_text()))
+        )
+    }
+    assert own == {"models.py", "step.py"}  # steps of training have none: they are fitted after the last one
 
 
 def test_times_are_medians_of_rounds_in_turn() -> None:

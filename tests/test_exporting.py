@@ -245,6 +245,20 @@ def test_other_encoders_norms_and_poolings(tmp_path: Path, capsys: pytest.Captur
     assert apart(found, embed_clips(loaded.model, Listed(clips), RATE)) < 1e-4
 
 
+def test_a_model_of_one_format_gives_its_values_alone(tmp_path: Path) -> None:
+    loaded = saved(OTHERS, tmp_path / "model")
+    loaded.model.default_format = "wave"
+    clips = [sound(0.05), sound(0.33, seed=1)]
+    export_onnx(loaded, tmp_path / "m.onnx")
+    found, white = onnx_file.run_session(
+        onnx_file.open_session(tmp_path / "m.onnx"), clips, ["embedding", "whitened"]
+    )  # fmt: skip
+    wanted = embed_clips(loaded.model, Listed(clips), RATE)
+    assert found.shape == wanted.shape == (2, loaded.model.dims["wave"])
+    assert apart(found, wanted) < 1e-4
+    assert apart(white, loaded.whitening["wave"](wanted)) < 1e-4
+
+
 def test_a_file_that_differs_is_not_written(
     checkpoint: Checkpoint, exported: list[Exported], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,7 @@ import torch
 import mfcl
 from mfcl import cli
 from mfcl.checkpoint import Checkpoint
+from mfcl.embeddings.parts import formats_of
 from mfcl.errors import ExportError
 from mfcl.exporting import export_pt2, pt2_file
 from mfcl.exporting.network import multiple
@@ -102,12 +103,14 @@ def test_the_file_tells_no_place_of_the_machine_that_wrote_it(exported: Path) ->
     assert not [name for name, content in contents.items() if source in content]
 
 
-def test_a_model_without_landmarks_and_whitening_is_exported_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("format", ["both", "mel"])
+def test_a_model_without_landmarks_and_whitening_is_exported_too(tmp_path: Path, format: str) -> None:
     made = saved(PLAIN, tmp_path / "plain")
     made.whitening.clear()
+    made.model.default_format = format
     written = mfcl.export_pt2(made, tmp_path / "plain.pt2")
     assert written.difference < 1e-5
-    assert written.outputs == {"embedding": sum(made.model.dims.values())}
+    assert written.outputs == {"embedding": sum(made.model.dims[name] for name in formats_of(format))}
     assert written.size == (tmp_path / "plain.pt2").stat().st_size
 
 
@@ -131,3 +134,17 @@ def test_options_that_do_not_go_together_are_one_line(
 ) -> None:
     assert cli.main(["export", "model", *options]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_file_that_takes_some_lengths_only_is_one_line(
+    checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def guarded(*_: object) -> None:
+        raise AssertionError("Guard failed: 1 + wave.size()[1] // 5120 != 1")
+
+    monkeypatch.setattr(pt2_file, "exported_program", lambda network, model: network)
+    monkeypatch.setattr(torch.export, "save", lambda program, file, extra_files: file.write(b"x"))
+    monkeypatch.setattr(pt2_file, "_checked", guarded)
+    with pytest.raises(ExportError, match="cannot be exported for clips of any length: Guard failed"):
+        export_pt2(checkpoint, tmp_path / "m.pt2")
+    assert not (tmp_path / "m.pt2").exists()

@@ -20,6 +20,7 @@ import mfcl
 from mfcl.core.distributed import barrier, is_main
 from mfcl.core.files import is_there, read_json, replacing
 from mfcl.core.machine import survive_fork
+from mfcl.embeddings.parts import FORMATS
 from mfcl.embeddings.whitening import Whitening
 from mfcl.errors import CheckpointError, MfclError, one_of, shown
 from mfcl.models.pair import MultiFormatModel, make_model, outline
@@ -33,6 +34,8 @@ CONFIG, WEIGHTS, CARD = FILES = ("config.json", "model.safetensors", "README.md"
 WHITENING = "whitening.safetensors"
 """Optional file: the mean and the directions of the whitening of each part of an embedding."""
 KEYS: dict[str, type] = {"format": int, "mfcl_version": str, "dims": dict, "recipe": dict, "facts": dict}
+ONLY_FORMAT = "format"
+"""Fact of a model of which one encoder alone is trained: its format, the model's `default_format`."""
 DIGESTS = "digests"
 """Entry with the SHA-256 of the weights and the whitening; version 0.1 did not write it."""
 LARGEST_DIRECTION = 1e15
@@ -126,6 +129,8 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
         raise CheckpointError(f"{path / CONFIG}: wanted dims {dims}, got {shown(config['dims'])}; {DAMAGED}")
     model = make_model(recipe.model, seed=0)  # safe to allocate: the file was found to have these sizes
     model.load_state_dict(weights)
+    if (own := config["facts"].get(ONLY_FORMAT)) in FORMATS:
+        model.default_format = own
     info = {key: config[key] for key in KEYS if key != "recipe"}
     return Checkpoint(model.eval(), recipe, path, info, _whitening(path / WHITENING))
 

@@ -86,7 +86,7 @@ class Embedder:
         """The sample rate in Hz that all sound is resampled to."""
         return self.recipe.preparation.sample_rate
 
-    def dim(self, format: Format = "both", *, part: str | None = None) -> int:
+    def dim(self, format: Format | None = None, *, part: str | None = None) -> int:
         """Return the size of an embedding before whitening."""
         bounds = part_bounds(self.model, format)
         return sum(bounds[name][1] - bounds[name][0] for name in (bounds if part is None else matching(bounds, part)))
@@ -96,7 +96,7 @@ class Embedder:
         sounds: Sounds,
         *,
         sample_rate: int | float | None = None,
-        format: Format = "both",
+        format: Format | None = None,
         part: str | None = None,
         whiten: bool = False,
         batch: int = 64,
@@ -110,7 +110,7 @@ class Embedder:
                 (samples, channels), (1, samples) or (2, samples): floats in [-1, 1], int16, int32 or uint8. Tensors and
                 lists of numbers work too.
             sample_rate: Sample rate of the arrays in Hz; default: the model's.
-            format: `wave`, `mel` or `both`.
+            format: `wave`, `mel` or `both`; default: `both`, of a model of published weights their format alone.
             part: `words` (or `content`), or `voices` (or `speaker`), of a model that has both; default: all.
             whiten: Apply the PCA whitening fitted on training embeddings, for cosine similarity.
             batch: Sounds per forward pass.
@@ -142,7 +142,7 @@ class Embedder:
         sample_rate: int | float | None = None,
         window: int | float = 1.0,
         hop: int | float | None = None,
-        format: Format = "both",
+        format: Format | None = None,
         part: str | None = None,
         whiten: bool = False,
         batch: int = 64,
@@ -157,7 +157,7 @@ class Embedder:
             sample_rate: Sample rate of the samples in Hz; default: the model's.
             window: Window length in seconds.
             hop: Step between window starts in seconds; default: half a window.
-            format: `wave`, `mel` or `both`.
+            format: See `encode`.
             part: See `encode`.
             whiten: See `encode`.
             batch: Windows per forward pass.
@@ -188,7 +188,7 @@ class Embedder:
         *,
         window: int | float = 1.0,
         hop: int | float = 0.5,
-        format: Format = "both",
+        format: Format | None = None,
         batch: int = 64,
     ) -> tuple[Float32[np.ndarray, "windows dim"], Float64[np.ndarray, " windows"]]:
         """Return vectors and starts in seconds of all windows: `encode_windows` as version 0.1 called it."""
@@ -215,7 +215,7 @@ class Embedder:
         return heard(prepare(mono_samples(sound, name=name), sample_rate, chosen))
 
     def _only(
-        self, vectors: Float32[np.ndarray, "items _"], format: Format, part: str | None, *, whiten: bool
+        self, vectors: Float32[np.ndarray, "items _"], format: Format | None, part: str | None, *, whiten: bool
     ) -> Float32[np.ndarray, "items _"]:
         """Select one part of the vectors and whiten it, as asked."""
         names = np.full(len(vectors), "")

@@ -28,7 +28,7 @@ def embed(
     model: Embedder | Checkpoint | str | Path,
     data: str | Path | Manifest | Sequence[str | Path] | np.ndarray,
     *,
-    format: Format = "both",
+    format: Format | None = None,
     part: str | None = None,
     whiten: bool = False,
     window: int | float | None = None,
@@ -51,7 +51,8 @@ def embed(
     Args:
         model: A trained model, or the folder of a model or a run.
         data: The recordings to embed.
-        format: `wave` for the waveform encoder, `mel` for the spectrogram encoder, `both` for both side by side.
+        format: `wave` for the waveform encoder, `mel` for the spectrogram encoder, `both` for both side by side;
+            default: `both`, of a model of published weights their format alone.
         part: `words` (or `content`), or `voices` (or `speaker`), of a model that has both; default: all.
         whiten: Apply the PCA whitening fitted on training embeddings, for cosine similarity.
         window: Window length in seconds; None gives one vector per recording.
@@ -88,7 +89,7 @@ def embed(
 class Asked:
     """What is asked of embeddings; see `embed`."""
 
-    format: Format = "both"
+    format: Format | None = None
     part: str | None = None
     whiten: bool = False
     window: int | float | None = None

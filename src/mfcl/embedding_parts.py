@@ -1,7 +1,7 @@
 """Embed a list of recordings of any size in part files, which any number of processes and machines may share."""
 
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,7 @@ def embed_parts(
     parts: int,
     share: tuple[int, int] = (1, 1),
     parquet: bool = False,
-    format: Format = "both",
+    format: Format | None = None,
     part: str | None = None,
     whiten: bool = False,
     window: int | float | None = None,
@@ -107,7 +107,7 @@ def embed_parts(
     if not (isinstance(model, Embedder) and device == "auto"):  # an Embedder stays on the device it was loaded to
         plan.loaded.model.to(pick_device(device))
     own, made = range(number - 1, parts, shares), 0
-    maker = PartMaker(plan.files, plan.loaded, asked, plan.listed.label_names, LeftOut(strict))
+    maker = PartMaker(plan.files, plan.loaded, plan.asked, plan.listed.label_names, LeftOut(strict))
     total = sum(end - first for first, end in (plan.listed.limits(one, parts) for one in own))
     with progress_bar(total=total, what="embedding", unit="clips", shown=progress) as bar:
         for one, manifest in plan.listed.parts(own, parts):
@@ -124,11 +124,13 @@ class PartsPlan:
         files: The folder with its receipt.
         loaded: The model.
         listed: The recordings.
+        asked: What is asked for, with the model's own format where none was named.
     """
 
     files: PartFiles
     loaded: Checkpoint
     listed: ListedParts
+    asked: Asked
 
 
 def plan_parts(
@@ -151,6 +153,7 @@ def plan_parts(
     if parquet:
         need("pyarrow.parquet", EXTRA)
     loaded = checkpoint_of(model)
+    asked = replace(asked, format=asked.format or loaded.model.default_format)
     _check(loaded, asked)
     check_folder_place(folder)
     listed = list_parts(data, data_root=data_root)
@@ -161,7 +164,7 @@ def plan_parts(
     settings = {name: value for name, value in asdict(asked).items() if name != "batch"}
     suffix = PARQUET if parquet else ".npz"
     files = begin_parts(folder, Receipt(parts, listed.count, listed.digest, model_digest(loaded), suffix, settings))
-    return PartsPlan(files, loaded, listed)
+    return PartsPlan(files, loaded, listed, asked)
 
 
 def close_parts(files: PartFiles, left_out: LeftOut) -> int:

@@ -45,7 +45,7 @@ def embed_parts_on_ray(
     parts: int,
     threads: int = 1,
     parquet: bool = False,
-    format: Format = "both",
+    format: Format | None = None,
     part: str | None = None,
     whiten: bool = False,
     window: int | float | None = None,
@@ -72,7 +72,7 @@ def embed_parts_on_ray(
         parts: Number of part files.
         threads: Processor threads, and Ray's CPUs, for each part in the making.
         parquet: See `mfcl.embed_parts`, as the following.
-        format: `wave`, `mel` or `both`.
+        format: See `mfcl.embed`.
         part: One part of the embedding.
         whiten: Whether to whiten.
         window: Window length in seconds.
@@ -99,7 +99,9 @@ def embed_parts_on_ray(
         on_gpu = device.startswith("cuda") or (device == "auto" and ray.cluster_resources().get("GPU", 0) > 0)
         names = plan.listed.label_names
         order = ray.put(
-            _Order(plan.files, loaded.folder.absolute(), asked, names, strict, "cuda" if on_gpu else device, threads)
+            _Order(
+                plan.files, loaded.folder.absolute(), plan.asked, names, strict, "cuda" if on_gpu else device, threads
+            )
         )
         task = ray.remote(_make).options(
             name="mfcl part", num_cpus=threads, num_gpus=int(on_gpu), max_retries=RETRIES, retry_exceptions=False

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from mfcl.checkpoint import save_checkpoint
+from mfcl.checkpoint import ONLY_FORMAT, save_checkpoint
 from mfcl.errors import CheckpointError, one_of
 from mfcl.models.encoders import EncoderSettings
 from mfcl.models.encoders.mel import ResNet18
@@ -31,7 +31,7 @@ PARTNERS = {
 
 
 def import_model(source: str, weights: str | Path, out: str | Path) -> str:
-    """Save a model with published weights; the encoder of the other format is untrained.
+    """Save a model with published weights; the encoder of the other format is untrained, and left out of embeddings.
 
     Code in the file is not run: only tensors are read.
 
@@ -61,9 +61,9 @@ def import_model(source: str, weights: str | Path, out: str | Path) -> str:
         load_torchvision(model.mel.encoder, found)
         made, format = "torchvision's ResNet18, 512 values from log-mels", "mel"
     other = "mel" if format == "wave" else "wave"
-    facts = {"weights": f"{source}, {path.name}", "weights_sha256": digest(path), "format": format}
+    facts = {"weights": f"{source}, {path.name}", "weights_sha256": digest(path), ONLY_FORMAT: format}
     save_checkpoint(model, recipe, out, card={**facts, "note": f"the encoder of {other} is untrained"})
-    return f"{made} (--format {format})"
+    return f"{made}; embeddings hold these alone, unless --format asks for more"
 
 
 def _recipe(source: str) -> Recipe:

@@ -24,7 +24,7 @@ class MfclEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     Args:
         model: The folder of a trained model or of a run.
         sample_rate: Sample rate of arrays in Hz; None: the model's.
-        format: `wave`, `mel` or `both`.
+        format: `wave`, `mel` or `both`; None: see `mfcl.embed`.
         part: `words`, `voices`, or None for all.
         whiten: Apply the whitening fitted on the training embeddings.
         batch: Recordings per forward pass.
@@ -43,7 +43,7 @@ class MfclEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         model: str | Path = "",
         *,
         sample_rate: int | float | None = None,
-        format: Format = "both",
+        format: Format | None = None,
         part: str | None = None,
         whiten: bool = False,
         batch: int = 64,

@@ -172,7 +172,8 @@ class _Hearing:
 
     def __call__(self, pieces: list[Piece]) -> Predictions:
         clips = Listed([piece.samples for piece in pieces])
-        vectors = embed_clips(self.model.model, clips, self.model.sample_rate)
+        # whatever parts the classifier was fitted on, they are among these
+        vectors = embed_clips(self.model.model, clips, self.model.sample_rate, format="both")
         names = np.full(len(vectors), "")
         bounds = part_bounds(self.model.model, "both")
         table = Embeddings(vectors, names, {}, bounds, names, self.classifier.model)  # `model_of` checked the model

@@ -223,7 +223,7 @@ def _embedded(clip: str | Path, blocks: Blocks, hearing: Embedder | None) -> Emb
     if hearing is None:
         raise MfclError(f"{clip}: wanted the model of the embeddings to hear it with; give --model")
     check_same_model(table, hearing)
-    vectors = hearing.encode([clip])
+    vectors = hearing.encode([clip], format="both")  # the parts of the embeddings are among these
     names = np.array([str(as_path(clip))])
     return Embeddings(vectors, names, {}, part_bounds(hearing.model, "both"), np.array([""]), table.model)
 

@@ -96,7 +96,7 @@ def _import(given: argparse.Namespace) -> None:
     from mfcl.importing import import_model
 
     made = import_model(given.source, given.what, given.out)
-    print(f"{given.out}: {made}; a model for `mfcl embed --format FORMAT`, `mfcl compare` and `mfcl.load`")
+    print(f"{given.out}: {made}; a model for `mfcl embed`, `mfcl compare` and `mfcl.load`")
 
 
 def _import_dataset(given: argparse.Namespace) -> None:

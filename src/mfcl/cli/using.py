@@ -32,7 +32,10 @@ def add_commands(command: options.Command) -> None:
         help="make the parts in this process, or on a Ray cluster (extra ray; RAY_ADDRESS names one)",
     )  # fmt: skip
     parts.add_argument("--parquet", action="store_true", help="write .parquet part files instead of .npz")
-    embed.add_argument("--format", choices=("wave", "mel", "both"), default="both")
+    embed.add_argument(
+        "--format", choices=("wave", "mel", "both"),
+        help="which encoder's values; default: both, of a model of published weights theirs alone",
+    )  # fmt: skip
     embed.add_argument(
         "--part", type=_part, choices=("words", "voices", "content", "speaker"),
         help="one part of the embedding alone; content and speaker are other names of words and voices",
@@ -198,6 +201,8 @@ def _info(given: argparse.Namespace) -> None:
         weights = sum(weight.numel() for weight in loaded.model.parameters())
         rows = [("recipe", loaded.recipe.name), ("parameters", f"{weights:,}")]
         rows += [(f"{name} values", dim) for name, dim in loaded.model.dims.items()]
+        if (own := loaded.model.default_format) != "both":
+            rows.append(("format", f"{own}; the encoder of {'mel' if own == 'wave' else 'wave'} is untrained"))
         named = {"format": "file version", "mfcl_version": "written by mfcl"}
         plain = {key: value for key, value in loaded.info.items() if isinstance(value, str | int | float)}
         rows += [(named.get(key, key), value) for key, value in plain.items()]

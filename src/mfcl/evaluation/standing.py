@@ -141,11 +141,11 @@ class Told:
 def clearest(
     ours: Sequence[Summary], found: Sequence[Summary], differences: Sequence[Difference], *, most: int = 3
 ) -> list[Told]:
-    """Return the clearest paired differences, each against the strongest of its controls, by name.
+    """Return the clearest paired differences, each against the strongest control that it is better than, by name.
 
-    Clearest is the difference that is largest beside the width of its interval. A measure is told as better only if it
-    is better than every rival of `RIVALS` that it is paired with. Where pre-trained encoders are clearly worse
-    anywhere, the clearest of those is the last.
+    Measures come first that are better than most rivals of `RIVALS`, then those whose difference is largest beside the
+    width of its interval; one that is worse than any is never told as better. Where pre-trained encoders are clearly
+    worse anywhere, the clearest of those is the last.
 
     Args:
         ours: Results of `main_results`.
@@ -156,7 +156,7 @@ def clearest(
     against: dict[Question, list[Told]] = {}
     for name in RIVALS:
         for one, rival, apart in _pairs(ours, found, differences, name):
-            if apart and apart.verdict:
+            if apart and apart.verdict in ("better", "worse"):
                 told = Told(one.question, apart.verdict, _clearness(apart), _told(one, rival, apart))
                 against.setdefault(one.question, []).append(told)
     better, worse = [], []
@@ -164,10 +164,11 @@ def clearest(
         lost = [one for one in own if one.verdict == "worse"]
         if lost:
             worse.append(max(lost, key=lambda one: one.clearness))
-        elif all(one.verdict == "better" for one in own):
-            better.append(min(own, key=lambda one: one.clearness))
-    first, last = (sorted(some, key=lambda one: one.clearness, reverse=True) for some in (better, worse))
-    return [*first[: most - len(last[:1])], *last[:1]]
+        else:
+            better.append((len(own), min(own, key=lambda one: one.clearness)))
+    first = [one for _, one in sorted(better, key=lambda pair: (pair[0], pair[1].clearness), reverse=True)]
+    last = sorted(worse, key=lambda one: one.clearness, reverse=True)[:1]
+    return [*first[: most - len(last)], *last]
 
 
 def not_shown(ours: Sequence[Summary], found: Sequence[Summary], differences: Sequence[Difference]) -> dict[str, str]:

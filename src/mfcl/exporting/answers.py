@@ -45,7 +45,7 @@ class Exported:
 
 def part_sizes(loaded: Checkpoint) -> dict[str, int]:
     """Return the name and size of each part of an embedding, in its order."""
-    return {name: stop - start for name, (start, stop) in part_bounds(loaded.model, "both").items()}
+    return {name: stop - start for name, (start, stop) in part_bounds(loaded.model).items()}
 
 
 def metadata(loaded: Checkpoint) -> dict[str, str]:
@@ -86,7 +86,7 @@ class Reference:
         clips = _clips(rate, most)
         vectors = embed_clips(loaded.model, Listed(clips), rate)
         names = np.full(len(clips), "")
-        plain = Embeddings(vectors, names, {}, part_bounds(loaded.model, "both"), names)
+        plain = Embeddings(vectors, names, {}, part_bounds(loaded.model), names)
         white = {"whitened": plain.whiten(loaded.whitening).vectors} if loaded.whitening else {}
         return cls(clips, {"embedding": vectors, **white})
 

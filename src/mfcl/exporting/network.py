@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mfcl.core.console import quiet_log
-from mfcl.embeddings.parts import FORMATS
+from mfcl.embeddings.parts import formats_of
 from mfcl.errors import ExportError
 from mfcl.models.encoders import filterbank
 from mfcl.models.encoders.base import Lengths, NewGrid
@@ -102,8 +102,9 @@ class Network(nn.Module):
         own.mel.front = RealLogMel(own.mel.front)
         if isinstance(own.wave.encoder, Filterbank1d):
             own.wave.encoder.__class__ = ConvolvedFilterbank  # same weights, other arithmetic
-        self.encoders = nn.ModuleDict({format: getattr(own, format) for format in FORMATS})
-        self.outputs = [name for format in FORMATS for name in _outputs(format, getattr(own, format))]
+        formats = formats_of(own.default_format)
+        self.encoders = nn.ModuleDict({format: getattr(own, format) for format in formats})
+        self.outputs = [name for format in formats for name in _outputs(format, getattr(own, format))]
 
     def forward(self, rows: Float[Tensor, "batch samples"], lengths: Int64[Tensor, " batch"]) -> tuple[Tensor, ...]:
         """Return the outputs of clips, padded with zeros to a multiple of `multiple(model)` samples."""

@@ -15,7 +15,7 @@ from mfcl.core.console import quiet_log
 from mfcl.core.extras import need
 from mfcl.core.files import check_file_place, replacing
 from mfcl.embedder import Embedder, checkpoint_of
-from mfcl.embeddings.parts import FORMATS
+from mfcl.embeddings.parts import formats_of
 from mfcl.errors import ExportError
 from mfcl.exporting.answers import Clip, Exported, Reference, Vectors, metadata, part_sizes, refuse_far
 from mfcl.exporting.graphs import Classifier, Graph, add_alignment, add_classifier, begin, finish
@@ -97,7 +97,7 @@ def _model_proto(loaded: Checkpoint, classifier: Classifier | None) -> Any:
     graph = begin(int(LONGEST_SECONDS * rate), multiple(model))
     graph.nodes += network.graph.node
     columns = []
-    for format in FORMATS:
+    for format in formats_of(model.default_format):
         encoder: FormatEncoder = getattr(model, format)
         if encoder.landmarks is not None:
             _align(graph, format, encoder)

@@ -16,8 +16,9 @@ from mfcl.audio.arrays import padded
 from mfcl.checkpoint import Checkpoint
 from mfcl.core.files import check_file_place, replacing
 from mfcl.embedder import Embedder, checkpoint_of
-from mfcl.embeddings.parts import FORMATS
+from mfcl.embeddings.parts import formats_of
 from mfcl.embeddings.whitening import Whitening
+from mfcl.errors import ExportError
 from mfcl.exporting.answers import Clip, Exported, Reference, Vectors, metadata, part_sizes, refuse_far
 from mfcl.exporting.network import Network, exported_program, multiple
 from mfcl.models.inference import LONGEST_SECONDS
@@ -50,7 +51,11 @@ def export_pt2(model: Embedder | Checkpoint | str | Path, path: str | Path) -> E
     with replacing(Path(path)) as temporary:
         with temporary.open("wb") as file:  # by its name torch would insist on the ending .pt2
             torch.export.save(program, file, extra_files={FACTS: json.dumps(facts, ensure_ascii=False)})
-        apart, outputs = _checked(temporary, step, Reference.of(loaded, LONGEST_SECONDS))
+        try:
+            apart, outputs = _checked(temporary, step, Reference.of(loaded, LONGEST_SECONDS))
+        except AssertionError as error:  # what torch's exporter took for true of all lengths
+            said = str(error).partition("\n")[0]
+            raise ExportError(f"{path}: the model cannot be exported for clips of any length: {said}") from error
         refuse_far(path, apart, of="the model's")
         size = temporary.stat().st_size
     return Exported(Path(path), size, apart, outputs)
@@ -159,7 +164,8 @@ class _Embedding(nn.Module):
     def __init__(self, loaded: Checkpoint) -> None:
         super().__init__()
         self.network, self.sizes = Network(loaded.model), list(part_sizes(loaded).values())
-        landmarks = {format: getattr(loaded.model, format).landmarks for format in FORMATS}
+        self.formats = formats_of(loaded.model.default_format)
+        landmarks = {format: getattr(loaded.model, format).landmarks for format in self.formats}
         self.aligned = nn.ModuleDict({
             format: _Aligned(own) for format, own in landmarks.items() if own is not None
         })  # fmt: skip
@@ -172,7 +178,7 @@ class _Embedding(nn.Module):
         """Return the outputs by name."""
         made = dict(zip(self.network.outputs, self.network(wave, lengths), strict=True))
         columns = []
-        for format in FORMATS:
+        for format in self.formats:
             frames, steps = made.pop(f"{format}_frames", None), made.pop(f"{format}_steps", None)
             own = [value for name, value in made.items() if name.startswith(format)]
             if frames is not None:

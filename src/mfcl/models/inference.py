@@ -33,7 +33,7 @@ def embed_store(
     model: MultiFormatModel,
     store: StoredClips,
     *,
-    format: Format = "both",
+    format: Format | None = None,
     batch: int = 64,
     progress: bool = False,
     mapped: Mapped = map,
@@ -92,7 +92,7 @@ def embed_clips(
     clips: IndexedClips,
     sample_rate: int,
     *,
-    format: Format = "both",
+    format: Format | None = None,
     batch: int = 64,
     progress: bool = False,
     mapped: Mapped = map,
@@ -103,7 +103,7 @@ def embed_clips(
         model: Run in evaluation mode, then set back to its present mode.
         clips: Mono clips at the model's sample rate, already prepared.
         sample_rate: Of the clips, in Hz.
-        format: `wave`, `mel` or `both` (the two embeddings side by side).
+        format: `wave`, `mel` or `both` (the two embeddings side by side); default: the model's `default_format`.
         batch: Most windows in a batch; long windows make smaller batches (`MOST_SAMPLES`).
         progress: Show a progress bar.
         mapped: Does the work batch by batch, in order; such as `mfcl.core.distributed.shared_out` without threads.
@@ -112,7 +112,7 @@ def embed_clips(
         MfclError: `batch` is out of range.
     """
     check_number("batch", batch, 1, MOST_BATCH, whole=True)
-    wanted = formats_of(format)
+    wanted = formats_of(model.default_format if format is None else format)
     dim = sum(model.dims[name] for name in wanted)
     longest = int(LONGEST_SECONDS * sample_rate)
     vectors = np.empty((len(clips.lengths), dim), dtype=np.float32)
@@ -203,13 +203,13 @@ def pick_device(device: str) -> torch.device:
         raise MfclError(f"device {device!r} cannot be used here ({reason}); use auto or cpu") from error
 
 
-def part_bounds(model: MultiFormatModel, format: Format) -> dict[str, tuple[int, int]]:
+def part_bounds(model: MultiFormatModel, format: Format | None = None) -> dict[str, tuple[int, int]]:
     """Return the columns of each part of an embedding (see `MultiFormatModel.parts`): name -> (start, stop).
 
     Raises:
         MfclError: there is no such format.
     """
-    bounds, start, formats = {}, 0, formats_of(format)
+    bounds, start, formats = {}, 0, formats_of(model.default_format if format is None else format)
     for part, dim in model.parts.items():
         if part.format in formats:
             bounds[str(part)] = (start, start + dim)

@@ -164,10 +164,12 @@ class MultiFormatModel(nn.Module):
     Attributes:
         wave: The encoder of waveforms.
         mel: The encoder of log-mels; it takes waveforms too.
+        default_format: What an embedding holds if no format is named: both, or the only one whose encoder is trained.
     """
 
     def __init__(self, settings: ModelSettings) -> None:
         super().__init__()
+        self.default_format: Literal["wave", "mel", "both"] = "both"
         bands = settings.mel_format.bands
         aligned_mel = aligned_bands(settings.mel_format, settings.sample_rate)
         for name, front in (("wave", Waveform()), ("mel", LogMel(settings.mel_format, settings.sample_rate))):

@@ -46,7 +46,7 @@ class Service:
     ) -> None:
         self.model = model if isinstance(model, Embedder) else load(model, device=device)
         self.digest = model_digest(self.model.checkpoint)
-        self.bounds = part_bounds(self.model.model, "both")
+        self.bounds = part_bounds(self.model.model)
         self.classifier = None if classifier is None else load_classifier(classifier)
         if self.classifier is not None:
             model_of(self.classifier, self.model)

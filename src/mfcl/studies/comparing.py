@@ -33,7 +33,7 @@ def compare(
     protocol: str | None = None,
     split_by: str | None = None,
     seed: int = 0,
-    format: Format = "both",
+    format: Format | None = None,
     part: str = "",
     device: str = "auto",
     cache: Path | None = None,
@@ -55,7 +55,7 @@ def compare(
         protocol: Split protocol for `data`; see `mfcl.data.dataset.open_data`.
         split_by: For `data`: keep recordings with the same value of this label in one split.
         seed: Seed of the split, the draws and the intervals.
-        format: `wave`, `mel`, or `both` side by side.
+        format: `wave`, `mel`, or `both` side by side; default: each model's own, `both` of most.
         part: A format or part of the embeddings, such as `words`, by which everything is measured; by default labels
             are measured by the words' part and speakers by the voices' part, where there are both.
         device: `auto`, `cpu`, `cuda`, ...
@@ -78,7 +78,9 @@ def compare(
     settings: dict[str, Any] = {"label": label, "speaker": speaker, "seed": seed, "cache": cache, "strict": strict}
     settings["data_root"] = data_root
     settings |= {"protocol": protocol, "split_by": split_by} if data is not None else {"protocol": "manifest"}
-    first_recipe = load_checkpoint(trained[0]).recipe if trained else load_recipe("default")
+    leading = load_checkpoint(trained[0]) if trained else None
+    first_recipe = leading.recipe if leading else load_recipe("default")
+    of_controls = format or (leading.model.default_format if leading else "both")
     views = []
     for run, name in zip(runs, names, strict=True):
         loaded = None if is_control(run) else load_checkpoint(run)
@@ -89,7 +91,7 @@ def compare(
         label, speaker = opened.label, opened.speaker
         if loaded is None:
             made = control_embeddings(
-                str(run), opened, recipe, seed=seed, format=format, device=device, progress=progress
+                str(run), opened, recipe, seed=seed, format=of_controls, device=device, progress=progress
             )  # fmt: skip
         else:
             refuse_known(opened.manifest, run, name, data_root=data_root)

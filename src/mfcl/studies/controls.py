@@ -28,7 +28,7 @@ CONTROLS = {
 
 
 def control_embeddings(
-    name: str, data: Data, recipe: Recipe, *, seed: int, format: Format = "both", device: str = "auto",
+    name: str, data: Data, recipe: Recipe, *, seed: int, format: Format | None = None, device: str = "auto",
     progress: bool = True,
 ) -> Embeddings:  # fmt: skip
     """Embed all recordings by a control.
@@ -38,7 +38,7 @@ def control_embeddings(
         data: The recordings; alignment is fitted on those of the train split.
         recipe: For `untrained`: the recipe whose encoders are made.
         seed: Seed of weights, kernels and draws.
-        format: For `untrained`: `wave`, `mel` or `both`.
+        format: For `untrained`: `wave`, `mel` or `both`; default: `both`.
         device: For `untrained`: `auto`, `cpu`, `cuda`, ...
         progress: Show progress.
     """

@@ -45,7 +45,7 @@ class ModelListener:
             raise GalleryError(f"{folder}: no whitening was learned with this model; train it with this version")
         self.folder = str(folder.resolve())
         self.digest = model_digest(self.model.checkpoint)
-        names = part_bounds(self.model.model, "both")
+        names = part_bounds(self.model.model)
         self.part = "voices" if "speaker" in {Part.parse(name).role for name in names} else ""
         used = matching(names, self.part) if self.part else names
         self.dim = sum(self.model.whitening[name].directions.shape[1] for name in used)
@@ -113,11 +113,11 @@ class ModelListener:
         """Return what is heard of prepared sounds that are embedded already.
 
         Args:
-            vectors: Their embeddings by this model, both formats.
+            vectors: Their embeddings by this model, of its default format.
             sounds: A name and the samples of each.
         """
         names = np.full(len(vectors), "")
-        table = Embeddings(vectors, names, {}, part_bounds(self.model.model, "both"), names)
+        table = Embeddings(vectors, names, {}, part_bounds(self.model.model), names)
         chosen = (table.only(self.part) if self.part else table).whiten(self.model.whitening)
         amounts = np.array([amount_of_sound(clip, self.model.sample_rate) for _, clip in sounds])
         return Heard(chosen.vectors, amounts[:, 0], amounts[:, 1], tuple(name for name, _ in sounds))
