@@ -2,7 +2,6 @@
 
 import csv
 import io
-import shutil
 import sqlite3
 import zipfile
 from collections.abc import Iterator
@@ -13,20 +12,15 @@ import numpy as np
 import pytest
 import soundfile
 
+from tests.small_browser import ARGUMENTS, CHROMIUM, Page, started, until
 from tests.small_explore import PER_PITCH, serving, write_collection, write_gallery
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH (apt-get install chromium)"),
     pytest.mark.slow,
 ]
-ARGUMENTS = [
-    "--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
-    "--autoplay-policy=no-user-gesture-required", "--mute-audio",
-]  # fmt: skip
 COUNT = 3 * PER_PITCH
-STATE = "async () => { const { state } = await import('/page/state.js'); return (%s); }"
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +31,8 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def browser(chromium: Any) -> Iterator[Any]:
-    started = chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-    yield started
-    started.close()
+    with started(chromium) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -53,60 +46,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def address(folder: Path) -> Iterator[str]:
     with serving(folder / "clips.npz", "--audio", str(folder / "manifest.csv")) as (found, _):
         yield found
-
-
-def until(page: Any, expression: str) -> None:
-    """Wait for an expression to hold; `state` is the page's. Playwright's own way is refused by the content policy."""
-    page.evaluate(
-        "async () => { const state = window.EXPLORER ? null : (await import('/page/state.js')).state;"
-        f" for (const began = Date.now(); !({expression}); await new Promise((done) => setTimeout(done, 30)))"
-        f" if (Date.now() - began > 60000) throw new Error('waited in vain for ' + {expression!r}); }}"
-    )
-
-
-class Page:
-    """A page that is open, and everything that it should not do."""
-
-    def __init__(self, browser: Any, address: str, width: int = 1280, scheme: str = "light") -> None:
-        size = {"width": width, "height": 800}
-        self.context = browser.new_context(viewport=size, color_scheme=scheme, reduced_motion="reduce")
-        self.page = self.context.new_page()
-        self.page.set_default_timeout(60_000)
-        self.wrong: list[str] = []
-        self.page.on("console", lambda message: self.wrong.append(message.text))
-        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        self.page.goto(address)
-        self.page.wait_for_selector("body.ready")
-        until(self.page, "!(document.body.dataset.waiting ?? 'nearest').includes('nearest')")
-
-    def __enter__(self) -> "Page":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.context.close()
-
-    def state(self, expression: str) -> Any:
-        return self.page.evaluate(STATE % expression)
-
-    def wait_for(self, expression: str) -> None:
-        until(self.page, expression)
-
-    def tab(self, name: str) -> None:
-        self.page.click(f"#tab-{name}")
-
-    def column(self, name: str) -> None:
-        self.tab("label")
-        if self.page.locator("#column").count():
-            self.page.select_option("#column", label="New column…")
-        self.page.fill("#new-column", name)
-        self.page.press("#new-column", "Enter")
-        self.wait_for(f"state.column === {name!r}")
-
-    def label(self, clip: int, text: str) -> None:
-        self.page.evaluate("async (clip) => (await import('/page/state.js')).setCurrent(clip, { play: false })", clip)
-        self.page.fill("#new-label", text)
-        self.page.press("#new-label", "Enter")
-        self.wait_for(f"state.classes[state.codes[{clip}]] === {text!r}")
 
 
 def test_a_person_sees_hears_and_finds_clips(browser, address):

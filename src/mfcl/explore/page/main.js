@@ -1,6 +1,6 @@
 // The page begins here: what the server has, then the maps, then the panels.
 
-import { arrays, get, writable } from "./api.js";
+import { arrays, get, open, writable } from "./api.js";
 import { makeCheckPanel } from "./check-panel.js";
 import { makeClipPanel } from "./clip-panel.js";
 import { byId, h, toast } from "./dom.js";
@@ -19,7 +19,7 @@ const SLOW = 6000;
 let maps = [];
 
 async function begin() {
-  state.about = await get("/api/about");
+  state.about = await open();
   state.about.writable = writable;
   document.body.classList.toggle("fixed", !writable);
   document.title = `${state.about.name}: explorer`;
@@ -146,6 +146,7 @@ async function watch() {
       document.body.dataset.waiting = status.waiting.join(", ");
       await new Promise((done) => setTimeout(done, status.waiting.length ? 1000 : SLOW));
     } catch (error) {
+      if (error.outdated) return fail(error);
       if (!lost) toast(error.message, true);
       lost = true;
       await new Promise((done) => setTimeout(done, SLOW));
@@ -153,6 +154,8 @@ async function watch() {
   }
 }
 
-begin().catch((error) => {
+function fail(error) {
   byId("notes").append(h("p", { class: "note bad", role: "alert", text: error.message }));
-});
+}
+
+begin().catch(fail);
