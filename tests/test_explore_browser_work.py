@@ -58,3 +58,109 @@ def test_an_old_tab_labels_nothing_in_another_collection(browser, folder, tmp_pa
         old.page.wait_for_selector("#notes .bad:has-text('reload it')")  # it stays
         assert new.page.evaluate("fetch('/api/history').then((answer) => answer.json())") == {"steps": []}
         assert new.wrong == []
+
+
+def labelled(own: Page, column: str) -> None:
+    """A new column with a label of each pitch, and its guesses."""
+    own.column(column)
+    for clip, name in ((0, "low"), (PER_PITCH, "middle"), (2 * PER_PITCH, "high")):
+        own.label(clip, name)
+    own.wait_for("state.guesses && state.guesses.values.length === 3")
+
+
+def test_the_held_out_set_is_labelled_blind_and_clip_by_clip(browser, address):
+    with Page(browser, address) as own:
+        page = own.page
+        labelled(own, "blind")
+        page.click("#held-out")
+        own.wait_for("state.queue.order === 'held' && state.queue.clips.length === 20")
+        held = own.state("state.queue.clips")
+        told = page.evaluate(
+            "async () => { const { guessOf, restyle, state, valueOf } = await import('/page/state.js'); const told = [];"
+            " for (state.colour of ['guesses\\u0000', 'confidence\\u0000']) { restyle();"
+            " told.push([...state.ids.keys()].filter((clip) => guessOf(clip) && valueOf(clip) && state.looks[2 * clip] !== 201)); }"
+            " return told; }"
+        )
+        assert told == [[clip for clip in range(COUNT) if clip not in held]] * 2
+        own.tab("clip")
+        page.wait_for_selector("#panel-clip .near li")
+        assert "guessed" not in page.text_content("#panel-clip")
+        own.tab("label")
+        # a group leaves them out, and says so
+        group = [*held[:8], *[clip for clip in range(COUNT) if clip not in held][:8]]
+        own.select(*group)
+        page.keyboard.press("1")
+        page.wait_for_selector(".toast:has-text('8 of the 16 clips are in the held-out set')")
+        own.wait_for(f"{group[8:]}.every((clip) => state.codes[clip] === 0)")
+        own.select(*held[:2])
+        page.keyboard.press("1")
+        page.wait_for_selector(".toast.bad:has-text('2 of the 2 clips')")
+        assert own.state(f"{held}.every((clip) => state.codes[clip] < 0)")
+        own.select()
+        own.choose(held[0])
+        page.keyboard.press("1")
+        own.wait_for("state.estimate && state.estimate.labelled === 1")
+        assert page.evaluate(f"import('/page/state.js').then(({{ guessOf }}) => guessOf({held[0]}) !== null)")
+        assert own.wrong == []
+
+
+def test_keys_in_haste_do_not_change_the_clip_before(browser, address):
+    with Page(browser, address) as own:
+        page = own.page
+        labelled(own, "haste")
+        page.get_by_role("button", name="What to label next").click()
+        own.wait_for("state.queue.clips.length === 10")
+        last = own.state("state.queue.clips.at(-1)")
+        page.evaluate(
+            "async (at) => { const own = window.fetch; window.fetch = async (path, options) => {"
+            " if (path.startsWith('/api/suggestions')) await new Promise((done) => { window.goOn = done; });"
+            " return own(path, options); };"
+            " (await import('/page/state.js')).state.queue.at = at; }",
+            9,
+        )
+        own.choose(last)
+        page.keyboard.press("1")
+        own.wait_for("window.goOn")
+        for key in ("2", "0", "Enter", "x", "s"):
+            page.keyboard.press(key)
+        page.wait_for_selector(".toast:has-text('One moment')")
+        assert own.state(f"state.current === {last} && state.codes[{last}] === 0")
+        page.evaluate("window.goOn()")
+        own.wait_for(f"state.queue.at === 0 && state.current !== {last}")
+        after = own.state("state.current")
+        page.keyboard.press("2")
+        own.wait_for(f"state.codes[{after}] === 1 && state.current !== {after}")
+        assert own.state(f"state.codes[{last}]") == 0
+        assert own.wrong == []
+
+
+def test_what_could_not_be_saved_is_taken_back(browser, address):
+    with Page(browser, address) as own:
+        page = own.page
+        labelled(own, "full")
+        page.get_by_role("button", name="Accept guesses").click()
+        own.wait_for("state.queue.clips.length > 0")
+        clip = own.state("state.current")
+        page.route("**/api/steps", lambda route: route.fulfill(status=507, json={"error": "the disk is full"}))
+        page.fill("#new-label", "owl")
+        page.press("#new-label", "Enter")
+        page.wait_for_selector(".toast.bad:has-text('the disk is full')")
+        own.wait_for(f"state.codes[{clip}] < 0 && !state.classes.includes('owl')")
+        own.choose(clip)
+        page.evaluate("async () => { (await import('/page/state.js')).state.queue.at = 0; }")
+        page.keyboard.press("x")
+        own.wait_for("document.querySelectorAll('.toast.bad').length === 2")
+        assert own.state("Object.keys(state.rejected).length") == 0
+        own.choose(clip)
+        own.tab("clip")
+        page.fill("textarea", "a bird behind it")
+        page.locator("textarea").blur()
+        page.wait_for_selector("#panel-clip .bad:has-text('not saved')")
+        assert page.input_value("textarea") == "a bird behind it"  # but what was typed stays in the field
+        assert own.state("Object.keys(state.notes).length") == 0
+        page.unroute("**/api/steps")
+        page.fill("textarea", "a bird")
+        page.locator("textarea").blur()
+        own.wait_for(f"state.notes[{clip}] === 'a bird'")
+        assert page.locator("#panel-clip .bad").count() == 0
+        assert [line for line in own.wrong if "507" not in line] == []

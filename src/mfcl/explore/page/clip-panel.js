@@ -38,17 +38,27 @@ function draw() {
     return;
   }
   const text = h("textarea", { rows: 2, maxlength: 2000, placeholder: "Note", "aria-label": "Note on this clip" });
-  text.value = state.notes[clip] ?? "";
-  text.addEventListener("change", () => note(clip, text.value.trim()));
+  text.value = drafts.get(clip) ?? state.notes[clip] ?? "";
+  text.addEventListener("change", () => keep(clip, text.value.trim()));
   fill(panel,
     h("h2", { class: "name", text: nameOf(clip) }),
     h("dl", {}, facts(clip).flatMap(([name, value]) => [h("dt", { text: name }), h("dd", { text: value })])),
     state.about.gallery ? h("div", { class: "whose" }) : null,
+    drafts.has(clip) ? h("p", { class: "bad", text: "This note is not saved: change it to try again." }) : null,
     state.about.writable === false ? (state.notes[clip] ? h("p", { text: state.notes[clip] }) : null) : text,
     ...state.about.parts.map((part) => h("div", { class: "near", "data-part": part }, h("h3", { text: state.about.parts.length > 1 ? `Nearest in ${part}` : "Nearest" }), h("ol", {}))));
   asked = clip;
   for (const part of state.about.parts) findNear(clip, part);
   if (state.about.gallery) findVoice(clip);
+}
+
+const drafts = new Map();  // notes that could not be saved: what was typed stays in the field
+
+async function keep(clip, text) {
+  drafts.delete(clip);
+  if (await note(clip, text)) return;
+  drafts.set(clip, text);
+  draw();
 }
 
 // asked anew each time: another program may have enrolled a voice

@@ -27,9 +27,8 @@ adding.addEventListener("submit", (event) => {
   if (!name) return;
   added.value = "";
   added.blur();
-  classNumber(name);
   if (targets().length) give(name);
-  else { restyle(); draw(); }
+  else { classNumber(name); restyle(); draw(); }
 });
 
 export function makeLabelPanel() {
