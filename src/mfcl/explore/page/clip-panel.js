@@ -1,7 +1,7 @@
 // The clip that is chosen: its labels, a note, and its nearest clips in each part with their distances.
 
 import { get } from "./api.js";
-import { fill, h, percent, toast } from "./dom.js";
+import { fill, h, keepFocus, percent, toast } from "./dom.js";
 import { note } from "./labelling.js";
 import { guessOf, labelOf, nameOf, on, setCurrent, setSelection, state } from "./state.js";
 import { voiceLine } from "./voice.js";
@@ -37,6 +37,10 @@ function draw() {
     fill(panel, h("p", { class: "soft", text: "Click a clip on the map, or move with the arrow keys: it plays, and stands here with its nearest clips." }));
     return;
   }
+  keepFocus(panel, () => drawClip(clip));
+}
+
+function drawClip(clip) {
   const text = h("textarea", { rows: 2, maxlength: 2000, placeholder: "Note", "aria-label": "Note on this clip" });
   text.value = drafts.get(clip) ?? state.notes[clip] ?? "";
   text.addEventListener("change", () => keep(clip, text.value.trim()));
@@ -103,6 +107,6 @@ export function nearRows(found) {
     const line = h("i");
     line.style.width = `${Math.round((100 * found.distances[at]) / most)}%`;
     return h("li", {}, h("button", { class: "to", "data-clip": clip, onclick: () => setCurrent(clip, { centre: true }) },
-      h("span", { text: nameOf(clip) }), h("em", { text: label }), h("small", { text: found.distances[at].toFixed(3) })), line);
+      h("span", { text: nameOf(clip) }), h("em", { text: label, title: label }), h("small", { text: found.distances[at].toFixed(3) })), line);
   });
 }
