@@ -12,6 +12,7 @@ import { makeLegend } from "./legend.js";
 import { makeList, refresh } from "./list.js";
 import { makeMap } from "./map.js";
 import { makePlayer } from "./player.js";
+import { makeSaid } from "./said.js";
 import { makeSearchPanel } from "./search-panel.js";
 import { emit, on, restyle, state } from "./state.js";
 
@@ -32,6 +33,7 @@ async function begin() {
   byId("maps").classList.toggle("two", maps.length > 1);
   makeLegend();
   makePlayer();
+  makeSaid();
   makeList();
   makeTabs();
   makeDialogs();
@@ -139,6 +141,7 @@ async function watch() {
       lost = false;
       for (const map of maps) if (map.method !== status.maps[map.part]) await readMap(map);
       const near = JSON.stringify([status.ways, status.waiting.includes("nearest clips")]);
+      if (version !== null && status.version > version) state.about.own = (await get("/api/about")).own;
       if (version !== null && (status.version > version || near !== state.near)) { await readLabels(); await readGuesses(); }
       [version, state.near] = [Math.max(version ?? 0, status.version), near];
       for (const line of status.failed) if (!state.failed?.includes(line)) toast(line, true);
