@@ -7,6 +7,7 @@ import { count, emit, labelOf, restyle, setCurrent, state } from "./state.js";
 export async function chooseColumn(name) {
   state.column = name;
   state.queue = { order: "", clips: [], at: 0 };
+  turns++;
   await readLabels();
   emit("column");
   await readGuesses();
@@ -148,7 +149,7 @@ export async function give(value) {
 export const queued = () => state.queue.clips.length > 0 && state.queue.clips[state.queue.at] === state.current;
 
 // the queue's last clip stays until the next ones are known: a key that was meant for them must not change it
-let filling = false;
+let [filling, turns] = [false, 0];
 function held() {
   if (filling && queued()) toast("One moment: the next clips are being looked for.");
   return filling && queued();
@@ -196,7 +197,9 @@ export async function turn(which) {
 }
 
 export async function fillQueue(order, label = "") {
+  const mine = ++turns;
   const found = await get("/api/suggestions", { column: state.column || "label", order, label, count: order === "useful" ? 10 : 30 });
+  if (mine !== turns) return;  // another queue was asked for meanwhile
   if (found.waiting) return toast(`One moment: ${found.waiting}.`);
   state.queue = { order, label, clips: found.clips, at: 0 };
   emit("queue");
@@ -208,8 +211,9 @@ async function refill(order, wanted) {
   if (held()) return;
   filling = true;
   try {
+    const mine = turns;
     await saving;  // else what was just labelled could come again
-    await fillQueue(order, wanted);
+    if (mine === turns) await fillQueue(order, wanted);
   } catch (error) {
     toast(error.message, true);
   } finally {
