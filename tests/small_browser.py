@@ -5,6 +5,8 @@ import shutil
 from collections.abc import Iterator
 from typing import Any
 
+from tests.small_explore import PER_PITCH, PITCHES
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 ARGUMENTS = [
     "--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
@@ -74,6 +76,13 @@ class Page:
         self.page.press("#new-column", "Enter")
         self.wait_for(f"state.column === {name!r}")
 
+    def labelled(self, name: str) -> None:
+        """Make a column with a label of each pitch, and wait for its guesses."""
+        self.column(name)
+        for clip, pitch in enumerate(PITCHES):
+            self.label(clip * PER_PITCH, pitch)
+        self.wait_for("state.guesses && state.guesses.values.length === 3")
+
     def choose(self, clip: int) -> None:
         self.page.evaluate("async (clip) => (await import('/page/state.js')).setCurrent(clip, { play: false })", clip)
 
@@ -93,3 +102,8 @@ class Page:
         self.page.fill("#new-label", text)
         self.page.press("#new-label", "Enter")
         self.wait_for(f"state.classes[state.codes[{clip}]] === {text!r}")
+
+
+def redrawn(page: Any) -> None:
+    """Wait until the panel is drawn anew."""
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")

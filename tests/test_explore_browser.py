@@ -144,13 +144,20 @@ def test_labels_from_a_lasso_to_a_classifier(browser, address, folder):
         # the honest figure: held-out clips are labelled blind
         page.click("#held-out")
         own.wait_for("state.queue.order === 'held' && state.queue.clips.length === 20")
-        for _ in range(6):
+        page.evaluate(  # from each key to the next clip's sound
+            "() => { let began = 0; window.took = []; const audio = document.getElementById('audio');"
+            " addEventListener('keydown', () => { began = performance.now(); }, true);"
+            " audio.addEventListener('playing', () => window.took.push(performance.now() - began)); }"
+        )
+        for number in range(1, 7):
             clip = own.state("state.current")
             until(page, "document.querySelector('.card small').textContent.includes('held-out set')")
             until(page, "!document.querySelector('.guess b')")  # no guess is shown for them
             name = next(one for one in ("low", "middle", "high") if one in own.state("state.ids[state.current]"))
             page.keyboard.press(str(own.state(f"state.classes.indexOf({name!r})") + 1))
             own.wait_for(f"state.codes[{clip}] >= 0")
+            until(page, f"window.took.length >= {number}")
+        assert np.median(page.evaluate("window.took")) < 2000  # milliseconds; a person's own time comes on top
         own.wait_for("state.estimate && state.estimate.labelled === 6")
         page.wait_for_selector(".estimate .big")
         assert "100 %" in page.text_content(".estimate .big")
@@ -203,60 +210,6 @@ def test_what_should_be_checked_comes_with_its_reason(browser, address):
         assert "low → high" in doubted[0]
         own.page.get_by_role("button", name="Outliers").click()
         until(own.page, "!document.querySelector('#panel-check > .soft').textContent.startsWith('Looking')")
-        assert own.wrong == []
-
-
-@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1600, "dark")])
-def test_nothing_is_cut_off_on_any_screen(browser, address, width, scheme):
-    with Page(browser, address, width, scheme) as own:
-        assert own.page.evaluate("document.documentElement.scrollWidth") <= width
-        dark = own.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(18, 21, 25)"
-        assert dark == (scheme == "dark")
-        for name in ("label", "clip", "check", "search"):
-            own.tab(name)
-            wide = own.page.evaluate(
-                "[...document.querySelectorAll('button, select, input')].filter((one) => one.getClientRects().length"
-                " && !one.closest('.unseen, #maps') && !one.matches('.unseen')"
-                " && one.getBoundingClientRect().right > innerWidth + 1).map((one) => one.textContent)"
-            )
-            assert wide == [], name
-        unnamed = own.page.evaluate(
-            "[...document.querySelectorAll('button, select, input, textarea, canvas.over')].filter((one) => !("
-            "one.textContent.trim() || one.getAttribute('aria-label') || one.labels?.length))"
-            ".map((one) => one.outerHTML)"
-        )
-        assert unnamed == []
-        assert own.wrong == []
-
-
-def test_hostile_names_are_text(browser, tmp_path):
-    write_collection(tmp_path, hostile=True)
-    with (
-        serving(tmp_path / "clips.npz", "--audio", str(tmp_path / "manifest.csv")) as (address, _),
-        Page(browser, address) as own,
-    ):
-        own.column("a <b>column</b>")
-        own.label(0, "<script>alert(1)</script>")
-        own.label(1, "'; DROP TABLE steps; --")
-        own.tab("clip")
-        own.page.wait_for_selector(".near li")
-        own.page.click("#view-list")
-        assert own.page.locator("#list img, #list script, .panel img, .panel script").count() == 0
-        assert "<img src=x onerror=alert(1)>" in own.page.text_content("#panel-clip")
-        assert own.wrong == []
-
-
-def test_a_drawing_of_the_panel_leaves_the_field_and_its_focus(browser, address):
-    with Page(browser, address) as own:
-        own.column("unhurried")
-        own.page.focus("#new-label")
-        again = "async () => { const { emit } = await import('/page/state.js'); emit('guesses');"
-        frames = " await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))); }"
-        own.page.evaluate(again + frames)
-        own.page.keyboard.type("1 ow")  # a number would be a key that gives a label, were the field not in focus
-        own.page.evaluate(again + frames)
-        own.page.keyboard.type("l")
-        assert own.page.input_value("#new-label") == "1 owl"
         assert own.wrong == []
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mfcl.embeddings.table import load_embeddings
-from tests.small_browser import CHROMIUM, Page, started
+from tests.small_browser import CHROMIUM, Page, redrawn, started
 from tests.small_explore import PER_PITCH, serving, write_collection
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
@@ -60,26 +60,18 @@ def test_an_old_tab_labels_nothing_in_another_collection(browser, folder, tmp_pa
         assert new.wrong == []
 
 
-def labelled(own: Page, column: str) -> None:
-    """A new column with a label of each pitch, and its guesses."""
-    own.column(column)
-    for clip, name in ((0, "low"), (PER_PITCH, "middle"), (2 * PER_PITCH, "high")):
-        own.label(clip, name)
-    own.wait_for("state.guesses && state.guesses.values.length === 3")
-
-
 def test_the_held_out_set_is_labelled_blind_and_clip_by_clip(browser, address):
     with Page(browser, address) as own:
         page = own.page
-        labelled(own, "blind")
+        own.labelled("blind")
         page.click("#held-out")
         own.wait_for("state.queue.order === 'held' && state.queue.clips.length === 20")
         held = own.state("state.queue.clips")
         told = page.evaluate(
-            "async () => { const { guessOf, restyle, state, valueOf } = await import('/page/state.js'); const told = [];"
-            " for (state.colour of ['guesses\\u0000', 'confidence\\u0000']) { restyle();"
-            " told.push([...state.ids.keys()].filter((clip) => guessOf(clip) && valueOf(clip) && state.looks[2 * clip] !== 201)); }"
-            " return told; }"
+            "async () => { const { guessOf, restyle, state, valueOf } = await import('/page/state.js');"
+            " const told = []; const seen = (clip) => guessOf(clip) && valueOf(clip) && state.looks[2 * clip] !== 201;"
+            " for (state.colour of ['guesses\\u0000', 'confidence\\u0000'])"
+            " { restyle(); told.push([...state.ids.keys()].filter(seen)); } return told; }"
         )
         assert told == [[clip for clip in range(COUNT) if clip not in held]] * 2
         own.tab("clip")
@@ -107,7 +99,7 @@ def test_the_held_out_set_is_labelled_blind_and_clip_by_clip(browser, address):
 def test_keys_in_haste_do_not_change_the_clip_before(browser, address):
     with Page(browser, address) as own:
         page = own.page
-        labelled(own, "haste")
+        own.labelled("haste")
         page.get_by_role("button", name="What to label next").click()
         own.wait_for("state.queue.clips.length === 10")
         last = own.state("state.queue.clips.at(-1)")
@@ -137,7 +129,7 @@ def test_keys_in_haste_do_not_change_the_clip_before(browser, address):
 def test_what_could_not_be_saved_is_taken_back(browser, address):
     with Page(browser, address) as own:
         page = own.page
-        labelled(own, "full")
+        own.labelled("full")
         page.get_by_role("button", name="Accept guesses").click()
         own.wait_for("state.queue.clips.length > 0")
         clip = own.state("state.current")
@@ -164,3 +156,33 @@ def test_what_could_not_be_saved_is_taken_back(browser, address):
         own.wait_for(f"state.notes[{clip}] === 'a bird'")
         assert page.locator("#panel-clip .bad").count() == 0
         assert [line for line in own.wrong if "507" not in line] == []
+
+
+def test_the_form_of_a_column_keeps_what_is_typed(browser, address):
+    with Page(browser, address) as own:
+        page = own.page
+        own.column("first of two")
+        page.select_option("#column", label="New column…")
+        page.fill("#new-column", "species")
+        page.select_option("[aria-label='Begin with']", label="the labels of pitch")
+        own.choose(3)
+        redrawn(page)
+        assert page.input_value("#new-column") == "species"
+        assert page.input_value("[aria-label='Begin with']") == "pitch"
+        page.get_by_role("button", name="Cancel").click()
+        assert page.input_value("#column") == "first of two"
+        page.select_option("#column", label="New column…")
+        assert page.input_value("#new-column") == ""
+        page.get_by_role("button", name="Cancel").click()
+        with Page(browser, address, beside=own) as other:  # what is made in one tab is soon in the other
+            other.column("made elsewhere")
+            other.label(1, "Phylloscopus collybita")
+            own.wait_for("state.about.own.some(({ name }) => name === 'made elsewhere')")
+            redrawn(page)
+            page.select_option("#column", label="made elsewhere")
+            own.wait_for("state.codes[1] === 0")
+            label = page.locator(".label", has_text="Phylloscopus")
+            assert label.get_attribute("title") == "Phylloscopus collybita"  # long names are whole
+            assert label.locator("span").evaluate("(one) => one.scrollWidth <= one.clientWidth")
+            assert "when two different ones are given" in page.text_content(".estimate")
+            assert own.wrong == other.wrong == []
