@@ -107,6 +107,6 @@ export function nearRows(found) {
     const line = h("i");
     line.style.width = `${Math.round((100 * found.distances[at]) / most)}%`;
     return h("li", {}, h("button", { class: "to", "data-clip": clip, onclick: () => setCurrent(clip, { centre: true }) },
-      h("span", { text: nameOf(clip) }), h("em", { text: label, title: label }), h("small", { text: found.distances[at].toFixed(3) })), line);
+      h("span", { text: nameOf(clip), title: nameOf(clip) }), h("em", { text: label, title: label }), h("small", { text: found.distances[at].toFixed(3) })), line);
   });
 }
