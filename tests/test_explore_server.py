@@ -113,6 +113,19 @@ def test_a_form_of_another_page_changes_nothing(client, session):
     assert session.book.version == before
 
 
+def test_a_page_of_another_collection_is_refused(client, session):
+    digest, before = client.get("/api/about").json()["digest"], session.book.version
+    body = json.dumps({"column": "pitch", "how": "picked", "cells": [[0, "label", "low"]]})
+    for other in ("", "0" * 16):
+        answer = client.post("/api/steps", content=body, headers={**WRITES, "x-mfcl-collection": other})
+        assert answer.status_code == 409
+        assert "reload it" in answer.json()["error"]
+    assert session.book.version == before
+    assert client.get("/api/clips/0/sound", params={"collection": "0" * 16}).status_code == 409
+    assert client.get("/api/clips/0/sound", params={"collection": digest}).status_code == 200
+    assert client.get("/api/status", headers={"x-mfcl-collection": digest}).status_code == 200
+
+
 def test_every_answer_forbids_what_the_page_does_not_need(client):
     for path in ("/", "/page/main.js", "/api/about", "/api/clips/0/sound", "/nothing"):
         headers = client.get(path).headers
@@ -330,6 +343,9 @@ def test_labels_guesses_and_an_honest_estimate(client, session):
     assert post("/api/held-out", column="heard", count=10).status_code == 200
     held = client.get("/api/suggestions", params={"column": "heard", "order": "held"}).json()["clips"]
     assert len(held) == 10
+    group = post("/api/steps", column="heard", how="lassoed", cells=[[clip, "label", "low"] for clip in held[:3]])
+    assert group.status_code == 400
+    assert "3 of the clips are held out" in group.json()["error"]
     lies = {held[0]: "low" if truth[held[0]] != "low" else "high"}
     cells = [[clip, "label", lies.get(clip, str(truth[clip]))] for clip in held]
     post("/api/steps", column="heard", how="picked", cells=cells)
@@ -350,6 +366,7 @@ def test_a_rejected_guess_does_not_come_again(session):
     after = helper.guesses("again")
     assert after.classes[after.codes[clip]] != wrong
     assert clip not in helper.suggestions("again", "sure", COUNT, label=wrong)
+    assert set(helper.draw_held_out("again", COUNT)) == set(range(COUNT)) - {2, 20, clip}  # it is no fair sample now
 
 
 def test_exports_say_when_and_where(session, folder):

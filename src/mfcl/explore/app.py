@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -15,6 +16,7 @@ from mfcl.core.console import printable
 from mfcl.errors import MfclError, shown
 from mfcl.explore import exports
 from mfcl.explore.cells import Cell, LabelsError
+from mfcl.explore.guard import UpToDate
 from mfcl.explore.messages import (
     asked,
     download,
@@ -64,7 +66,8 @@ def make_app(session: Session) -> Starlette:
         Route("/api/redo", own.redo, methods=["POST"]),
         Route("/api/search", own.search, methods=["POST"]),
     ]
-    return Starlette(routes=routes, exception_handlers={**HANDLERS, LabelsError: unkept})
+    current = Middleware(UpToDate, digest=session.digest)
+    return Starlette(routes=routes, middleware=[current], exception_handlers={**HANDLERS, LabelsError: unkept})
 
 
 class _Routes:
@@ -239,7 +242,7 @@ class _Routes:
         def draw() -> int:
             clips = self._session.assistant.draw_held_out(column, count)
             if not clips:
-                raise LabelsError("held-out set: every clip is labelled or in it already")
+                raise LabelsError("held-out set: every clip is labelled, rejected or in it already")
             return self._session.step(column, "drawn", [Cell(clip, "held", "1") for clip in clips])
 
         return JSONResponse({"version": await run_in_threadpool(draw)})

@@ -166,8 +166,10 @@ class Assistant:
         return [int(clip) for clip in (ranked if label or order != "sure" else _dealt(ranked, guesses.codes))[:count]]
 
     def draw_held_out(self, column: str, count: int) -> list[int]:
-        """Return clips for the held-out set: drawn at random from those without a label."""
+        """Return clips for the held-out set: drawn at random from those that nobody has given or denied a label."""
         taken = np.where(self._book.held(column), "held out", self._book.labels(column))
+        denied = list(self._book.rejected(column))  # a rejection changes the clip's own guess
+        taken[denied] = np.where(taken[denied] == "", "rejected", taken[denied])
         free = int((taken == "").sum())
         if not free:
             return []

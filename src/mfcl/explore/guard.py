@@ -4,14 +4,41 @@ from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers
-from starlette.responses import RedirectResponse, Response
-from starlette.types import ASGIApp, Scope
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mfcl.web import guard
 from mfcl.web.guard import said, same
 
 OWN = "x-mfcl"
 """Header that requests that change something must have: other pages cannot send it without being asked for leave."""
+
+COLLECTION = "x-mfcl-collection"
+"""Header, or `collection` in the address of what a page can only link to: what the page that asks was made for."""
+
+
+class UpToDate:
+    """ASGI middleware that refuses pages of another collection: they were made before the server was started anew.
+
+    Clips are numbers, which mean others there. Who names no collection is not refused.
+
+    Args:
+        app: What is asked.
+        digest: The collection that it has.
+    """
+
+    def __init__(self, app: ASGIApp, *, digest: str) -> None:
+        self._app, self._digest = app, digest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or pass it on."""
+        if scope["type"] == "http":
+            query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+            asked = Headers(scope=scope).get(COLLECTION, query.get("collection", [self._digest])[0])
+            if asked != self._digest:
+                text = "This page shows another collection or other labels than the server has now: reload it."
+                return await JSONResponse({"error": text}, 409)(scope, receive, send)
+        return await self._app(scope, receive, send)
 
 
 class Guard(guard.Guard):

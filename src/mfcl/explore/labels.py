@@ -98,10 +98,13 @@ class LabelBook:
         """Change cells and return the new version; when it returns, the change is on disk.
 
         Raises:
-            LabelsError: a cell cannot hold its value, or the disk is full; nothing has changed then.
+            LabelsError: a cell cannot hold its value, a group's label would go to the held-out set, or the disk is
+                full; nothing has changed then.
         """
         check_step(column, how, cells, self._count)
         with self._lock:
+            if how == "lassoed":
+                self._check_group(column, cells)
             own = {(cell.clip, cell.kind): cell for cell in cells}.values()  # the last of equal cells counts
             changes = [
                 Change(clip, kind, self._cells.get((home(column, kind), kind), {}).get(clip, ""), value)
@@ -145,6 +148,17 @@ class LabelBook:
             self._file.write(turn)
             self._take(turn, changes)
             return _told(of, len(changes), max((one.after for one in changes), default=""), how == UNDONE)
+
+    def _check_group(self, column: str, cells: Sequence[Cell]) -> None:
+        """Check that a group's label leaves out the held-out set, which tells how right such guesses are.
+
+        Raises:
+            LabelsError: it does not.
+        """
+        held = self._cells.get((column, HELD), {})
+        found = sum(cell.kind == LABEL and held.get(cell.clip, "") != "" for cell in cells)
+        if found:
+            raise LabelsError(f"labels: {found} of the clips are held out and labelled one by one; leave them out")
 
     def _replay(self) -> None:
         """Do again what the file tells.

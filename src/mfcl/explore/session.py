@@ -1,6 +1,7 @@
 """Everything that one server holds: collection, maps, sounds, labels, and what works in the background."""
 
 import getpass
+import hashlib
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -60,6 +61,12 @@ class Session:
         self._found: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
         self._lock = threading.Lock()
 
+    @property
+    def digest(self) -> str:
+        """What clip numbers mean here and where labels go: a page that was made for another is out of date."""
+        parts = [*self.collection.embeddings.ids.tolist(), str(self.book.path.absolute())]
+        return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
     def prepare(self) -> None:
         """Begin what every page needs: maps in one thread, graphs of the nearest clips in the other."""
         for part in self.parts:
@@ -93,7 +100,7 @@ class Session:
         notes = [*clips.notes, *(() if self.voices is None else self.voices.notes)]
         columns = {name: len(np.unique(values[values != ""])) for name, values in clips.columns.items()}
         return {
-            "name": clips.name, "count": len(clips), "parts": self.parts, "notes": notes,
+            "digest": self.digest, "name": clips.name, "count": len(clips), "parts": self.parts, "notes": notes,
             "columns": [{"name": name, "values": count} for name, count in columns.items()],
             "own": self.own_columns(), "sound": len(clips.recordings), "model": clips.model is not None,
             "labels": str(self.book.path), "notes_of": self.book.notes(), "gallery": gallery,

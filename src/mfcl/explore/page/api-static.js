@@ -31,6 +31,7 @@ export async function arrays(path, query) {
   return found === undefined ? get(path, query) : unpack(decoded(found));
 }
 
+export const open = () => get("/api/about");
 export const post = () => Promise.reject(new Error("This page has no server: nothing can be changed."));
 export const send = post;
 export const soundOf = (clip) => `sounds/${clip}.flac`;

@@ -4,6 +4,10 @@ const KINDS = { float32: Float32Array, int32: Int32Array, int16: Int16Array, uin
 
 export const writable = true;
 
+// The collection that this page was made for: the server refuses it where clip numbers mean others by now.
+let collection = "";
+const own = () => (collection ? { "x-mfcl-collection": collection } : {});
+
 async function checked(answer) {
   if (answer.ok) return answer;
   let text = answer.statusText || `status ${answer.status}`;
@@ -11,13 +15,13 @@ async function checked(answer) {
     const said = await answer.text();
     text = said.startsWith("{") ? JSON.parse(said).error : said.trim() || text;
   } catch { /* the status is all there is */ }
-  throw new Error(text);
+  throw Object.assign(new Error(text), { outdated: answer.status === 409 });
 }
 
-async function ask(path, options) {
+async function ask(path, { headers, ...options } = {}) {
   let answer;
   try {
-    answer = await fetch(path, options);
+    answer = await fetch(path, { headers: { ...own(), ...headers }, ...options });
   } catch {
     throw new Error("The server does not answer: is mfcl explore still running? Labels that were shown as saved are.");
   }
@@ -41,6 +45,12 @@ export function unpack(buffer) {
   return { ...header.about, ...arrays };
 }
 
+export async function open() {
+  const about = await get("/api/about");
+  collection = about.digest;
+  return about;
+}
+
 export async function get(path, query) {
   const answer = await ask(address(path, query));
   return answer.json();
@@ -62,6 +72,6 @@ export async function send(path, query, bytes) {
   return answer.json();
 }
 
-export const soundOf = (clip) => `/api/clips/${clip}/sound`;
+export const soundOf = (clip) => address(`/api/clips/${clip}/sound`, { collection });
 export const pictureOf = (clip) => arrays(`/api/clips/${clip}/picture`);
-export const downloadOf = (kind, query) => address(`/api/export/${kind}`, query);
+export const downloadOf = (kind, query) => address(`/api/export/${kind}`, { ...query, collection });

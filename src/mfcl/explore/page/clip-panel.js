@@ -1,7 +1,7 @@
 // The clip that is chosen: its labels, a note, and its nearest clips in each part with their distances.
 
 import { get } from "./api.js";
-import { fill, h, percent, toast } from "./dom.js";
+import { fill, h, keepFocus, percent, toast } from "./dom.js";
 import { note } from "./labelling.js";
 import { guessOf, labelOf, nameOf, on, setCurrent, setSelection, state } from "./state.js";
 import { voiceLine } from "./voice.js";
@@ -37,18 +37,32 @@ function draw() {
     fill(panel, h("p", { class: "soft", text: "Click a clip on the map, or move with the arrow keys: it plays, and stands here with its nearest clips." }));
     return;
   }
+  keepFocus(panel, () => drawClip(clip));
+}
+
+function drawClip(clip) {
   const text = h("textarea", { rows: 2, maxlength: 2000, placeholder: "Note", "aria-label": "Note on this clip" });
-  text.value = state.notes[clip] ?? "";
-  text.addEventListener("change", () => note(clip, text.value.trim()));
+  text.value = drafts.get(clip) ?? state.notes[clip] ?? "";
+  text.addEventListener("change", () => keep(clip, text.value.trim()));
   fill(panel,
     h("h2", { class: "name", text: nameOf(clip) }),
     h("dl", {}, facts(clip).flatMap(([name, value]) => [h("dt", { text: name }), h("dd", { text: value })])),
     state.about.gallery ? h("div", { class: "whose" }) : null,
+    drafts.has(clip) ? h("p", { class: "bad", text: "This note is not saved: change it to try again." }) : null,
     state.about.writable === false ? (state.notes[clip] ? h("p", { text: state.notes[clip] }) : null) : text,
     ...state.about.parts.map((part) => h("div", { class: "near", "data-part": part }, h("h3", { text: state.about.parts.length > 1 ? `Nearest in ${part}` : "Nearest" }), h("ol", {}))));
   asked = clip;
   for (const part of state.about.parts) findNear(clip, part);
   if (state.about.gallery) findVoice(clip);
+}
+
+const drafts = new Map();  // notes that could not be saved: what was typed stays in the field
+
+async function keep(clip, text) {
+  drafts.delete(clip);
+  if (await note(clip, text)) return;
+  drafts.set(clip, text);
+  draw();
 }
 
 // asked anew each time: another program may have enrolled a voice
@@ -93,6 +107,6 @@ export function nearRows(found) {
     const line = h("i");
     line.style.width = `${Math.round((100 * found.distances[at]) / most)}%`;
     return h("li", {}, h("button", { class: "to", "data-clip": clip, onclick: () => setCurrent(clip, { centre: true }) },
-      h("span", { text: nameOf(clip) }), h("em", { text: label }), h("small", { text: found.distances[at].toFixed(3) })), line);
+      h("span", { text: nameOf(clip), title: nameOf(clip) }), h("em", { text: label, title: label }), h("small", { text: found.distances[at].toFixed(3) })), line);
   });
 }

@@ -12,10 +12,25 @@ export function h(tag, given = {}, ...children) {
   return made;
 }
 
+// change what is in a box, and leave the focus where it was
+export function keepFocus(box, change) {
+  const before = document.activeElement;
+  const name = before !== box && box.contains(before) ? called(before) : null;
+  change();
+  const now = document.activeElement;
+  if (name === null || (now !== box && box.contains(now))) return;
+  [...box.querySelectorAll("button, a, input, select, textarea")].find((one) => called(one) === name)?.focus();
+  if (box.contains(document.activeElement)) return;
+  box.tabIndex = -1;  // it is gone or cannot be used now: the next Tab goes on from here
+  box.focus({ preventScroll: true });
+}
+
 // put children in place of what is there; what is null is left out
 export function fill(box, ...children) {
-  box.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined && child !== ""));
+  keepFocus(box, () => box.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined && child !== "")));
 }
+
+const called = (one) => one.id || one.getAttribute("aria-label") || (one.querySelector("span") ?? one).textContent;
 
 export const byId = (id) => document.getElementById(id);
 

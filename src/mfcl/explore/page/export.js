@@ -13,7 +13,7 @@ const FILES = [
 const KEYS = [
   ["Arrow keys", "next clip in that direction, and play it"], ["Space", "play or stop"], ["1 to 9", "give a label"],
   ["0", "take the label off"], ["Enter", "accept the guess"], ["X", "reject the guess"], ["S, B", "skip, back"],
-  ["Ctrl+Z, Ctrl+Y", "undo, redo"], ["L, or Shift and drag", "lasso"], ["Esc", "clear the selection"], ["M", "map or list"],
+  ["Ctrl+Z, Ctrl+Y", "undo, redo"], ["L, or Shift and drag", "lasso"], ["Shift+arrows", "select, in the list"], ["Ctrl+A", "select all that is shown"], ["Esc", "clear the selection"], ["M", "map or list"],
   ["F", "filter"], ["N", "another label"], ["?", "this list"],
 ];
 

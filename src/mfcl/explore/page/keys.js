@@ -2,13 +2,26 @@
 
 import { byId, typing } from "./dom.js";
 import { accept, advance, give, queued, reject, turn } from "./labelling.js";
-import { stepList } from "./list.js";
+import { all, stepList } from "./list.js";
 import { toggle } from "./player.js";
 import { emit, setSelection, state } from "./state.js";
 
+// what was clicked gives the keys back: arrows are for clips, Enter accepts. Who goes by keys keeps the focus
+function freeKeys() {
+  let pointed = false;
+  document.addEventListener("pointerdown", ({ target }) => { pointed = target.closest("select") !== null; }, true);
+  document.addEventListener("keydown", () => { pointed = false; }, true);
+  document.addEventListener("change", ({ target }) => { if (pointed && target.matches("select")) target.blur(); });
+  document.addEventListener("click", ({ detail }) => {
+    const now = document.activeElement;
+    if (detail && now?.matches("button") && !now.closest("dialog")) now.blur();  // a click by a key has no detail
+  });
+}
+
 export function makeKeys(maps, flip) {
+  freeKeys();
   document.addEventListener("keydown", (event) => {
-    const { key } = event;
+    const key = event.key.length > 1 ? event.key : event.key.toLowerCase();  // caps lock means the same keys
     const command = event.ctrlKey || event.metaKey;
     if (byId("dialog").open) return;
     if (key === "Escape") {
@@ -17,16 +30,17 @@ export function makeKeys(maps, flip) {
     }
     if (typing() || (event.altKey && !command)) return;
     if (command) {
-      const again = key === "y" || (key.toLowerCase() === "z" && event.shiftKey);
-      if (!again && key !== "z") return;
+      const again = key === "y" || (key === "z" && event.shiftKey);
+      if (!again && key !== "z" && key !== "a") return;
       event.preventDefault();
+      if (key === "a") return setSelection(all());
       if (state.about.writable !== false) turn(again ? "redo" : "undo");
       return;
     }
     const pressed = document.activeElement?.matches("button, a, [role=tab], summary");
     if (key.startsWith("Arrow")) {
       if (document.activeElement?.matches("[role=tab]")) return;
-      if (!byId("list").hidden) stepList(key);
+      if (!byId("list").hidden) stepList(key, event.shiftKey);
       else maps.find((map) => map.figure.contains(document.activeElement) && !map.figure.hidden)?.step(key) ?? maps.find((map) => !map.figure.hidden)?.step(key);
     } else if (key === " " && !pressed) toggle();
     else if (key === "?") emit("help");

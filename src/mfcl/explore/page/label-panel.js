@@ -12,10 +12,11 @@ const ORDERS = [
   ["unsure", "Unsure guesses", "clips between two labels"],
 ];
 const HELD_OUT = 20;
+const WIDE = 12;  // letters of a label for which half the panel is wide enough
 const panel = h("section", { class: "panel", id: "panel-label", role: "tabpanel", "aria-label": "Label" });
 const column = h("div", { class: "block" });
 const labels = h("div", { class: "block" });
-const next = h("div", { class: "block queue" });
+const next = h("div", { class: "block queue", tabindex: -1 });
 const estimate = h("div", { class: "block estimate" });
 
 // one field for all drawings of the panel, so that none takes it away from under a person's hands
@@ -27,9 +28,8 @@ adding.addEventListener("submit", (event) => {
   if (!name) return;
   added.value = "";
   added.blur();
-  classNumber(name);
   if (targets().length) give(name);
-  else { restyle(); draw(); }
+  else { classNumber(name); restyle(); draw(); }
 });
 
 export function makeLabelPanel() {
@@ -54,24 +54,39 @@ function draw() {
   });
 }
 
+let [making, form] = [false, null];
+
 function drawColumn() {
-  if (column.contains(document.activeElement) && document.activeElement.matches("input")) return;
   const own = state.about.own.map((one) => one.name);
   if (!own.includes(state.column) && state.column) own.push(state.column);
-  if (own.length && state.column) {
-    const select = h("select", { id: "column", onchange: () => (select.value === "\u0000" ? newColumn() : chooseColumn(select.value)) },
-      own.map((name) => h("option", { value: name, text: name, selected: name === state.column })), h("option", { value: "\u0000", text: "New column…" }));
-    fill(column, h("label", { class: "field" }, "Column ", select));
-  } else newColumn();
+  form ??= columnForm();
+  if (making || !own.length || form.querySelector("input").value) {
+    if (!form.isConnected) fill(column, form);
+    form.lastChild.lastChild.hidden = !own.length;  // there is nothing else to go back to
+    return;
+  }
+  const select = h("select", { id: "column", onchange: () => (select.value === "\u0000" ? make(true) : chooseColumn(select.value)) },
+    state.column ? null : h("option", { value: "", text: "Choose a column", disabled: true, selected: true }),
+    own.map((name) => h("option", { value: name, text: name, selected: name === state.column })), h("option", { value: "\u0000", text: "New column…" }));
+  fill(column, h("label", { class: "field" }, "Column ", select));
 }
 
-function newColumn() {
+function make(wanted) {
+  making = wanted;
+  if (!making) form.reset();
+  drawColumn();
+  if (making) form.querySelector("input").focus();
+}
+
+// one form for all drawings of the panel too: what is typed stays until it is made or given up
+function columnForm() {
   const name = h("input", { id: "new-column", placeholder: "What do the labels say? For example: species", maxlength: 100, autocomplete: "off", "aria-label": "Name of the new column" });
   const from = h("select", { "aria-label": "Begin with" }, h("option", { value: "", text: "no labels" }),
     state.about.columns.map((one) => h("option", { value: one.name, text: `the labels of ${one.name}` })));
-  const form = h("form", { class: "new" }, h("b", { text: "A column for your labels" }), name,
-    state.about.columns.length ? h("label", { class: "field" }, "Begin with ", from) : null, h("button", { class: "strong", text: "Make" }));
-  form.addEventListener("submit", async (event) => {
+  const made = h("form", { class: "new" }, h("b", { text: "A column for your labels" }), name,
+    state.about.columns.length ? h("label", { class: "field" }, "Begin with ", from) : null,
+    h("div", { class: "row" }, h("button", { class: "strong", text: "Make" }), h("button", { type: "button", text: "Cancel", onclick: () => make(false) })));
+  made.addEventListener("submit", async (event) => {
     event.preventDefault();
     const wanted = name.value.trim();
     if (!wanted) return name.focus();
@@ -80,16 +95,16 @@ function newColumn() {
       if (from.value) await post("/api/begin", { column: wanted, from: from.value });
       else await post("/api/check", { column: wanted });
       await chooseColumn(wanted);
+      make(false);
       emit("columns");
     } catch (error) { toast(error.message, true); name.focus(); }
   });
-  fill(column, form);
+  return made;
 }
 
 function drawLabels() {
   if (!state.column) return fill(labels);
-  const held = document.activeElement === added;
-  if (held && added.value) return;
+  if (document.activeElement === added && added.value) return;
   const counts = new Map();
   for (const code of state.codes) if (code >= 0) counts.set(code, (counts.get(code) ?? 0) + 1);
   const colours = palette();
@@ -97,14 +112,13 @@ function drawLabels() {
   const given = clips.length === 1 ? labelOf(clips[0]) : "";
   const told = clips.length > 1 ? `${clips.length} selected clips` : clips.length ? nameOf(clips[0]) : "no clip yet";
   const keys = state.classes.map((name, at) => h("button", {
-    class: "label", "aria-pressed": String(name === given), "aria-keyshortcuts": at < 9 ? String(at + 1) : null, onclick: () => give(name),
+    class: "label", title: name, "aria-pressed": String(name === given), "aria-keyshortcuts": at < 9 ? String(at + 1) : null, onclick: () => give(name),
   }, h("kbd", { text: at < 9 ? at + 1 : "" }), swatch(lookOf(at), colours), h("span", { text: name }), h("small", { text: counts.get(at) ?? 0 })));
   added.placeholder = state.classes.length ? "Another label" : "First label";
   fill(labels,
     h("p", { class: "target" }, "Label ", h("b", { text: told }), clips.length > 1 ? h("button", { class: "small", text: "Clear", onclick: () => setSelection([]) }) : null),
-    h("div", { class: "labels" }, keys), adding,
+    h("div", { class: state.classes.some((name) => name.length > WIDE) ? "labels long" : "labels" }, keys), adding,
     given || clips.length > 1 ? h("button", { class: "small", "aria-keyshortcuts": "0", text: "Take the label off (0)", onclick: () => give("") }) : null);
-  if (held) added.focus();  // an answer came between the first key and the last: what is typed goes where it was meant
 }
 
 function drawQueue() {
@@ -112,13 +126,16 @@ function drawQueue() {
   const { clips, at, order } = state.queue;
   const kinds = ORDERS.map(([name, text, told]) => h("button", {
     class: order === name ? "on" : null, title: told, disabled: name !== "useful" && !state.guesses,
-    onclick: () => fillQueue(name).catch((error) => toast(error.message, true)), text }));
-  fill(next, h("h2", { text: "One by one" }), h("div", { class: "row" }, kinds));
-  if (!clips.length) return;
+    onclick: () => {
+      next.focus({ preventScroll: true });  // Enter accepts now, and Tab goes on to what can be done
+      fillQueue(name).catch((error) => toast(error.message, true));
+    }, text }));
+  const choice = [h("h2", { text: "One by one" }), h("div", { class: "row" }, kinds)];
+  if (!clips.length) return fill(next, choice);
   const here = queued();
   const guess = here ? suggestion(state.current) : "";
   const sure = guess ? percent(state.guesses.confidence[state.current]) : "";
-  next.append(h("div", { class: "card" },
+  fill(next, choice, h("div", { class: "card" },
     h("p", {}, h("small", { text: `${at + 1} of ${clips.length}${order === "held" ? ", held-out set: say what you hear" : ""}` })),
     h("p", { class: "guess" }, guess ? [h("b", { text: guess }), h("small", { text: ` guessed, ${sure} sure` })] : h("small", { text: here && labelOf(state.current) ? `labelled ${labelOf(state.current)}` : "Give a label with 1 to 9, or type a new one." })),
     h("div", { class: "row" },
@@ -139,7 +156,7 @@ function drawEstimate() {
       bar(found),
       h("p", { class: "soft", text: `${found.right} of ${found.labelled} clips that were drawn at random and held out, from ${given} labels.${found.more ? ` About ${found.more} more held-out labels would make the range 5 points to either side.` : ""}` }));
   } else {
-    parts.push(h("p", { class: "soft", text: state.guesses ? "Chosen clips are no fair sample. Label a few that are drawn at random; they are held out from the guesses." : `${given} labels so far. Guesses begin with the second label.` }));
+    parts.push(h("p", { class: "soft", text: state.guesses ? "Chosen clips are no fair sample. Label a few that are drawn at random; they are held out from the guesses." : `${given} labels so far. Guesses begin when two different ones are given.` }));
   }
   const left = found ? found.drawn - found.labelled : 0;
   parts.push(h("button", { id: "held-out", disabled: count() < 4, onclick: () => (left ? fillQueue("held") : drawHeldOut(HELD_OUT)),

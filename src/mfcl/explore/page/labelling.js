@@ -7,12 +7,13 @@ import { count, emit, labelOf, restyle, setCurrent, state } from "./state.js";
 export async function chooseColumn(name) {
   state.column = name;
   state.queue = { order: "", clips: [], at: 0 };
+  turns++;
   await readLabels();
   emit("column");
   await readGuesses();
 }
 
-let [pending, missed] = [0, false];
+let [pending, missed, saving] = [0, false, Promise.resolve()];
 
 export async function readLabels() {
   if (!state.column) {
@@ -66,16 +67,45 @@ export function classNumber(label) {
   return at;
 }
 
-// change cells: [clip, kind, value]; the page shows them at once
-async function step(how, cells) {
-  const before = cells.map(([clip]) => [clip, state.codes[clip]]);
+function cellOf(clip, kind) {
+  if (kind === "label") return labelOf(clip);
+  return kind === "note" ? state.notes[clip] ?? "" : JSON.stringify(state.rejected[clip] ?? []);
+}
+
+function put(cells) {
   for (const [clip, kind, value] of cells) {
     if (kind === "label") state.codes[clip] = value === "" ? -1 : classNumber(value);
-    if (kind === "rejected") state.rejected[clip] = JSON.parse(value);
+    if (kind === "rejected") { if (value === "[]") delete state.rejected[clip]; else state.rejected[clip] = JSON.parse(value); }
     if (kind === "note") { if (value) state.notes[clip] = value; else delete state.notes[clip]; }
   }
+}
+
+function changed() {
   restyle();
   emit("labels");
+}
+
+// labels that were never saved give their keys back
+function forget(names) {
+  for (const name of names) {
+    const at = state.classes.indexOf(name);
+    if (state.codes.includes(at)) continue;
+    state.classes.splice(at, 1);
+    state.codes = state.codes.map((code) => (code > at ? code - 1 : code));
+  }
+}
+
+// change cells: [clip, kind, value]; the page shows them at once
+function step(how, cells) {
+  saving = save(how, cells);
+  return saving;
+}
+
+async function save(how, cells) {
+  const before = cells.map(([clip, kind]) => [clip, kind, cellOf(clip, kind)]);
+  const known = new Set(state.classes);
+  put(cells);
+  changed();
   pending++;
   try {
     const saved = await post("/api/steps", { column: state.column, how, cells });
@@ -84,9 +114,10 @@ async function step(how, cells) {
     if (cells.some(([, kind]) => kind !== "note")) readGuesses();
     return true;
   } catch (error) {
-    for (const [clip, code] of before) state.codes[clip] = code;
-    restyle();
-    emit("labels");
+    put(before);
+    forget(state.classes.filter((name) => !known.has(name) && cells.some(([, kind, value]) => kind === "label" && value === name)));
+    changed();
+    if (pending > 1) missed = true;  // another step of the same clips may have been saved meanwhile
     toast(`Not saved: ${error.message}`, true);
     return false;
   } finally {
@@ -104,31 +135,42 @@ export const targets = () => (state.selection.size ? [...state.selection] : stat
 
 // a key or a click on a label: the selection gets it, else the current clip, and the queue goes on
 export async function give(value) {
-  const clips = targets();
-  if (!clips.length) return toast("Choose a clip first: click it on the map or use the arrow keys.");
-  const lassoed = state.selection.size > 0;
-  const done = label(clips, value, lassoed ? "lassoed" : "picked");
-  if (!lassoed && queued()) advance();
+  const wanted = targets();
+  if (!wanted.length) return toast("Choose a clip first: click it on the map or use the arrow keys.");
+  const clips = wanted.length > 1 ? wanted.filter((clip) => !state.held[clip]) : wanted;
+  const left = wanted.length - clips.length;
+  if (left) toast(`${left} of the ${wanted.length} clips ${left === 1 ? "is" : "are"} in the held-out set, which is labelled clip by clip: left as ${left === 1 ? "it is" : "they are"}.`, !clips.length);
+  if (!clips.length || held()) return;
+  const done = label(clips, value, wanted.length > 1 ? "lassoed" : "picked");
+  if (!state.selection.size && queued()) advance();
   await done;
 }
 
 export const queued = () => state.queue.clips.length > 0 && state.queue.clips[state.queue.at] === state.current;
 
+// the queue's last clip stays until the next ones are known: a key that was meant for them must not change it
+let [filling, turns] = [false, 0];
+function held() {
+  if (filling && queued()) toast("One moment: the next clips are being looked for.");
+  return filling && queued();
+}
+
 export async function accept() {
   const guess = suggestion(state.current);
-  if (!guess) return;
-  const clip = state.current;
+  if (!guess || held()) return;
+  const done = label([state.current], guess, "accepted");
   advance();
-  await label([clip], guess, "accepted");
+  await done;
 }
 
 export async function reject() {
   const guess = suggestion(state.current);
-  if (!guess) return;
+  if (!guess || held()) return;
   const clip = state.current;
   const names = [...new Set([...(state.rejected[clip] ?? []), guess])];
+  const done = step("rejected", [[clip, "rejected", JSON.stringify(names)]]);
   advance();
-  await step("rejected", [[clip, "rejected", JSON.stringify(names)]]);
+  await done;
 }
 
 // the guess that may be accepted: none for labelled clips or those of the held-out set, which must be told blind
@@ -155,7 +197,9 @@ export async function turn(which) {
 }
 
 export async function fillQueue(order, label = "") {
+  const mine = ++turns;
   const found = await get("/api/suggestions", { column: state.column || "label", order, label, count: order === "useful" ? 10 : 30 });
+  if (mine !== turns) return;  // another queue was asked for meanwhile
   if (found.waiting) return toast(`One moment: ${found.waiting}.`);
   state.queue = { order, label, clips: found.clips, at: 0 };
   emit("queue");
@@ -163,11 +207,25 @@ export async function fillQueue(order, label = "") {
   else toast(order === "held" ? "The held-out set is labelled." : "Nothing is left to look at here.");
 }
 
+async function refill(order, wanted) {
+  if (held()) return;
+  filling = true;
+  try {
+    const mine = turns;
+    await saving;  // else what was just labelled could come again
+    if (mine === turns) await fillQueue(order, wanted);
+  } catch (error) {
+    toast(error.message, true);
+  } finally {
+    filling = false;
+  }
+}
+
 export function advance(by = 1) {
   const { clips, at, order, label: wanted } = state.queue;
   if (!clips.length) return;
   const next = at + by;
-  if (next >= clips.length) { fillQueue(order, wanted).catch((error) => toast(error.message, true)); return; }
+  if (next >= clips.length) { refill(order, wanted); return; }
   state.queue.at = Math.max(0, next);
   setCurrent(clips[state.queue.at], { centre: true });
   emit("queue");

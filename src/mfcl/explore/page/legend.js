@@ -13,7 +13,7 @@ function draw() {
   const colours = palette();
   fill(byId("legend"), ...state.legend.map((one) => (one.plain
     ? h("span", { class: "key" }, swatch(one.look, colours), one.name)
-    : h("button", { class: "key", "aria-pressed": String(state.values.has(one.name)), onclick: () => choose(one.name) },
+    : h("button", { class: "key", title: one.name, "aria-pressed": String(state.values.has(one.name)), onclick: () => choose(one.name) },
       swatch(one.look, colours), h("span", { text: one.name }), h("small", { text: one.count })))));
   const total = count();
   byId("tally").textContent = state.shown === total ? `${total.toLocaleString("en")} clips` : `${state.shown.toLocaleString("en")} of ${total.toLocaleString("en")} clips`;
@@ -21,8 +21,5 @@ function draw() {
 
 function choose(name) {
   if (!state.values.delete(name)) state.values.add(name);
-  const last = document.activeElement;
-  const at = [...byId("legend").children].indexOf(last);
   restyle();
-  byId("legend").children[at]?.focus();
 }

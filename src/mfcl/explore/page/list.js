@@ -13,8 +13,8 @@ const COLUMNS = [
 ];
 
 const body = h("div", { class: "rows" });
-const scroller = h("div", { class: "scroller", role: "grid", tabindex: 0, "aria-label": "Clips" });
-let [order, sorted, falling] = [[], "", false];
+const scroller = h("div", { class: "scroller", role: "grid", tabindex: 0, "aria-label": "Clips", "aria-multiselectable": "true" });
+let [order, sorted, falling, anchor] = [[], "", false, -1];
 
 export function makeList() {
   const head = h("div", { class: "row head", role: "row" }, COLUMNS.map((column) =>
@@ -60,22 +60,23 @@ function draw() {
   fill(body, ...order.slice(first, last).map((clip, at) => {
     const row = h("div", {
       class: `row${clip === state.current ? " current" : ""}${state.selection.has(clip) ? " chosen" : ""}`, role: "row",
-      "aria-rowindex": first + at + 2, "aria-selected": clip === state.current, "data-clip": clip,
+      "aria-rowindex": first + at + 2, "aria-selected": clip === state.current || state.selection.has(clip), "data-clip": clip,
       onclick: (event) => choose(clip, event),
-    }, COLUMNS.map((column) => h("span", { role: "gridcell", text: column.of(clip), title: column.name === "clip" ? nameOf(clip) : null })));
+    }, COLUMNS.map((column) => h("span", { role: "gridcell", text: column.of(clip), title: column.of(clip) })));
     row.style.top = `${(first + at) * ROW}px`;
     return row;
   }));
 }
 
 function choose(clip, event) {
+  anchor = -1;
   if (event.ctrlKey || event.metaKey) {
     const some = new Set(state.selection);
     if (!some.delete(clip)) some.add(clip);
     setSelection(some);
   } else if (event.shiftKey && state.current >= 0) {
-    const [from, to] = [order.indexOf(state.current), order.indexOf(clip)].sort((a, b) => a - b);
-    if (from >= 0) setSelection(order.slice(from, to + 1));
+    const from = order.indexOf(state.current);
+    if (from >= 0) setSelection(between(from, order.indexOf(clip)));
     return;
   }
   setCurrent(clip);
@@ -89,9 +90,19 @@ function reveal(clip) {
   if (top + 2 * ROW > scroller.scrollTop + scroller.clientHeight) scroller.scrollTop = top + 2 * ROW - scroller.clientHeight;
 }
 
-export function stepList(key) {
+const between = (one, other) => order.slice(Math.min(one, other), Math.max(one, other) + 1);
+
+export const all = () => [...state.visible.keys()].filter((clip) => state.visible[clip]);
+
+export function stepList(key, extend) {
   const by = { ArrowUp: -1, ArrowDown: 1, ArrowLeft: -1, ArrowRight: 1 }[key];
   const at = order.indexOf(state.current);
   const next = order[Math.max(0, Math.min(order.length - 1, at < 0 ? 0 : at + by))];
-  if (next !== undefined) setCurrent(next);
+  if (next === undefined) return;
+  if (!extend) anchor = -1;
+  else {
+    if (!order.includes(anchor)) anchor = at < 0 ? next : state.current;
+    setSelection(between(order.indexOf(anchor), order.indexOf(next)));
+  }
+  setCurrent(next);
 }

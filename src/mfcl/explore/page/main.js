@@ -1,6 +1,6 @@
 // The page begins here: what the server has, then the maps, then the panels.
 
-import { arrays, get, writable } from "./api.js";
+import { arrays, get, open, writable } from "./api.js";
 import { makeCheckPanel } from "./check-panel.js";
 import { makeClipPanel } from "./clip-panel.js";
 import { byId, h, toast } from "./dom.js";
@@ -12,6 +12,7 @@ import { makeLegend } from "./legend.js";
 import { makeList, refresh } from "./list.js";
 import { makeMap } from "./map.js";
 import { makePlayer } from "./player.js";
+import { makeSaid } from "./said.js";
 import { makeSearchPanel } from "./search-panel.js";
 import { emit, on, restyle, state } from "./state.js";
 
@@ -19,7 +20,7 @@ const SLOW = 6000;
 let maps = [];
 
 async function begin() {
-  state.about = await get("/api/about");
+  state.about = await open();
   state.about.writable = writable;
   document.body.classList.toggle("fixed", !writable);
   document.title = `${state.about.name}: explorer`;
@@ -32,6 +33,7 @@ async function begin() {
   byId("maps").classList.toggle("two", maps.length > 1);
   makeLegend();
   makePlayer();
+  makeSaid();
   makeList();
   makeTabs();
   makeDialogs();
@@ -139,6 +141,7 @@ async function watch() {
       lost = false;
       for (const map of maps) if (map.method !== status.maps[map.part]) await readMap(map);
       const near = JSON.stringify([status.ways, status.waiting.includes("nearest clips")]);
+      if (version !== null && status.version > version) state.about.own = (await get("/api/about")).own;
       if (version !== null && (status.version > version || near !== state.near)) { await readLabels(); await readGuesses(); }
       [version, state.near] = [Math.max(version ?? 0, status.version), near];
       for (const line of status.failed) if (!state.failed?.includes(line)) toast(line, true);
@@ -146,6 +149,7 @@ async function watch() {
       document.body.dataset.waiting = status.waiting.join(", ");
       await new Promise((done) => setTimeout(done, status.waiting.length ? 1000 : SLOW));
     } catch (error) {
+      if (error.outdated) return fail(error);
       if (!lost) toast(error.message, true);
       lost = true;
       await new Promise((done) => setTimeout(done, SLOW));
@@ -153,6 +157,8 @@ async function watch() {
   }
 }
 
-begin().catch((error) => {
+function fail(error) {
   byId("notes").append(h("p", { class: "note bad", role: "alert", text: error.message }));
-});
+}
+
+begin().catch(fail);

@@ -4,6 +4,8 @@ import { count, state } from "./state.js";
 
 const [NEAR, TOGETHER] = [0.3, 0.4];  // a value is named on the map if so many of its clips are so near their middle
 
+const LIFT = 15;  // pixels by which a name stands above its clips' middle, where a lone clip lies
+
 export function drawMarks(brush, view, { places, names, hovered, current, mark, trail }) {
   const style = getComputedStyle(document.documentElement);
   const [ink, card] = ["--ink", "--card"].map((name) => style.getPropertyValue(name));
@@ -79,8 +81,9 @@ function drawNames(brush, view, names, ink, card) {
     const text = one.text.length > 18 ? `${one.text.slice(0, 17)}…` : one.text;
     const half = brush.measureText(text).width / 2 + 3;
     const x = Math.max(half, Math.min(view.width - half, view.x + one.x * view.scale));
-    const y = view.y - one.y * view.scale;
-    if (y < 0 || y > view.height || taken.some(([a, b, c]) => Math.abs(a - x) < half + c && Math.abs(b - y) < 15)) continue;
+    const middle = view.y - one.y * view.scale;
+    const y = Math.max(9, middle - LIFT);
+    if (middle < 0 || middle > view.height || taken.some(([a, b, c]) => Math.abs(a - x) < half + c && Math.abs(b - y) < 15)) continue;
     taken.push([x, y, half]);
     [brush.strokeStyle, brush.lineWidth, brush.fillStyle] = [card, 4, ink];
     brush.globalAlpha = 0.85;

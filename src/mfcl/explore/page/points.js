@@ -22,7 +22,7 @@ void main() {
   colour = colours[at];
   bool selected = (flags & ${SELECTED}) != 0, labelled = (flags & ${LABELLED}) != 0;
   edge = vec4(selected ? colours[${COLOURS + SHADES + 2}] : colours[${COLOURS + SHADES + 3}], selected || labelled ? 0.30 : 0.16);
-  alpha = named || shaded || selected ? 1.0 : 0.75;
+  alpha = named || shaded || selected ? 1.0 : 0.85;
   float factor = named || shaded ? 1.0 : 0.72;
   gl_PointSize = size * factor * (selected ? 1.5 : labelled ? 1.7 : 1.0);
   gl_Position = style == ${HIDDEN} ? vec4(2.0, 2.0, 2.0, 1.0) : vec4(place * view.xy + view.zw, selected ? -0.2 : labelled ? -0.1 : 0.0, 1.0);
@@ -47,12 +47,15 @@ float outside(vec2 p) {
   if (shape == 7) return abs(length(p) - 0.62) - 0.3;
   return length(p) - 0.86;
 }
+// an edge takes from the inside of a shape: thin ones keep most of their stroke
+float widest() { return shape == 7 ? 0.1 : shape == 4 ? 0.14 : shape == 2 || shape > 4 ? 0.16 : 1.0; }
 void main() {
   vec2 p = gl_PointCoord * 2.0 - 1.0;
   float d = outside(vec2(p.x, -p.y)), soft = 0.12;
   float cover = 1.0 - smoothstep(-soft, soft, d);
   if (cover < 0.02) discard;
-  float inner = 1.0 - smoothstep(-edge.a - soft, -edge.a + soft, d);
+  float wide = min(edge.a, widest());
+  float inner = 1.0 - smoothstep(-wide - soft, -wide + soft, d);
   float a = cover * alpha;
   made = vec4(mix(edge.rgb, colour, inner) * a, a);
 }`;

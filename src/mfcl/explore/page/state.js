@@ -26,9 +26,13 @@ export const count = () => state.about.count;
 export const nameOf = (clip) => state.ids[clip] ?? `clip ${clip}`;
 export const labelOf = (clip) => (state.codes[clip] >= 0 ? state.classes[state.codes[clip]] : "");
 
+// clips of the held-out set are labelled blind: nothing tells their guess until they have a label
+export const blind = (clip) => state.held[clip] === 1 && state.codes[clip] < 0;
+const told = (codes) => codes.map((code, clip) => (blind(clip) ? -1 : code));
+
 export function guessOf(clip) {
   const found = state.guesses;
-  if (!found || found.codes[clip] < 0) return null;
+  if (!found || found.codes[clip] < 0 || blind(clip)) return null;
   return { label: found.values[found.codes[clip]], confidence: found.confidence[clip] };
 }
 
@@ -75,14 +79,14 @@ function byValue(values, codes, names = null) {
 function byShare(shares, known) {
   const styled = Uint8Array.from(shares, (share, at) => (known[at] < 0 ? NONE : SHADE + Math.min(SHADES - 1, Math.floor(share * SHADES))));
   const legend = [0, 4, 8, SHADES - 1].map((at) => ({ look: SHADE + at, name: `${Math.round((100 * (at + 0.5)) / SHADES)} % sure`, plain: true }));
-  return { styled, legend, value: (clip) => `${Math.round(100 * shares[clip])} % sure` };
+  return { styled, legend, value: (clip) => (known[clip] < 0 ? "" : `${Math.round(100 * shares[clip])} % sure`) };
 }
 
 export function colouring() {
   const [kind, name] = state.colour.split("\u0000");
   if (kind === "labels") return byValue(state.classes, state.codes, state.classes);
-  if (kind === "guesses" && state.guesses) return byValue(state.guesses.values, state.guesses.codes, state.classes);
-  if (kind === "confidence" && state.guesses) return byShare(state.guesses.confidence, state.guesses.codes);
+  if (kind === "guesses" && state.guesses) return byValue(state.guesses.values, told(state.guesses.codes), state.classes);
+  if (kind === "confidence" && state.guesses) return byShare(state.guesses.confidence, told(state.guesses.codes));
   const column = state.columns[`${kind}\u0000${name}`];
   if (column) return byValue(column.values, column.codes);
   return { styled: new Uint8Array(count()).fill(NONE), legend: [], value: () => "" };

@@ -1,0 +1,187 @@
+"""The explorer's page in a real browser: that it fits, goes by the keyboard, is read out, and shows names as text."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.small_browser import CHROMIUM, Page, redrawn, started
+from tests.small_explore import PER_PITCH, serving, write_collection
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH (apt-get install chromium)"),
+    pytest.mark.slow,
+]
+COUNT = 3 * PER_PITCH
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as running, started(running.chromium) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found = tmp_path_factory.mktemp("explore")
+    write_collection(found)
+    return found
+
+
+@pytest.fixture(scope="module")
+def address(folder: Path) -> Iterator[str]:
+    with serving(folder / "clips.npz", "--audio", str(folder / "manifest.csv")) as (found, _):
+        yield found
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1600, "dark")])
+def test_nothing_is_cut_off_on_any_screen(browser, address, width, scheme):
+    with Page(browser, address, width, scheme) as own:
+        assert own.page.evaluate("document.documentElement.scrollWidth") <= width
+        dark = own.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(18, 21, 25)"
+        assert dark == (scheme == "dark")
+        assert own.page.locator("#help").is_visible()
+        own.column(f"width {width}")
+        for clip, name in ((0, "low"), (20, "middle")):
+            own.label(clip, name)
+        own.wait_for("state.guesses !== null")
+        own.page.click("#view-list")
+        cut = own.page.evaluate(
+            "[...document.querySelectorAll('#list .row > :not(:first-child)')]"
+            ".filter((one) => one.getClientRects().length && one.scrollWidth > one.clientWidth)"
+            ".map((one) => one.textContent)"
+        )
+        assert cut == []
+        own.page.click("#view-map")
+        for name in ("label", "clip", "check", "search"):
+            own.tab(name)
+            wide = own.page.evaluate(
+                "[...document.querySelectorAll('button, select, input')].filter((one) => one.getClientRects().length"
+                " && !one.closest('.unseen, #maps') && !one.matches('.unseen')"
+                " && one.getBoundingClientRect().right > innerWidth + 1).map((one) => one.textContent)"
+            )
+            assert wide == [], name
+        unnamed = own.page.evaluate(
+            "[...document.querySelectorAll('button, select, input, textarea, canvas.over')].filter((one) => !("
+            "one.textContent.trim() || one.getAttribute('aria-label') || one.labels?.length))"
+            ".map((one) => one.outerHTML)"
+        )
+        assert unnamed == []
+        assert own.wrong == []
+
+
+def test_hostile_names_are_text(browser, tmp_path):
+    write_collection(tmp_path, hostile=True)
+    with (
+        serving(tmp_path / "clips.npz", "--audio", str(tmp_path / "manifest.csv")) as (address, _),
+        Page(browser, address) as own,
+    ):
+        own.column("a <b>column</b>")
+        own.label(0, "<script>alert(1)</script>")
+        own.label(1, "'; DROP TABLE steps; --")
+        own.tab("clip")
+        own.page.wait_for_selector(".near li")
+        own.page.click("#view-list")
+        assert own.page.locator("#list img, #list script, .panel img, .panel script").count() == 0
+        assert "<img src=x onerror=alert(1)>" in own.page.text_content("#panel-clip")
+        assert own.wrong == []
+
+
+def test_a_drawing_of_the_panel_leaves_the_field_and_its_focus(browser, address):
+    with Page(browser, address) as own:
+        own.column("unhurried")
+        own.page.focus("#new-label")
+        again = "async () => { const { emit } = await import('/page/state.js'); emit('guesses');"
+        frames = " await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))); }"
+        own.page.evaluate(again + frames)
+        own.page.keyboard.type("1 ow")  # a number would be a key that gives a label, were the field not in focus
+        own.page.evaluate(again + frames)
+        own.page.keyboard.type("l")
+        assert own.page.input_value("#new-label") == "1 owl"
+        assert own.wrong == []
+
+
+def test_the_keyboard_stays_where_it_is(browser, address):
+    with Page(browser, address) as own:
+        page = own.page
+        own.labelled("keys")
+        button = page.get_by_role("button", name="Accept guesses")
+        button.focus()
+        page.keyboard.press("Enter")
+        own.wait_for("state.queue.clips.length > 0")
+        redrawn(page)
+        assert page.evaluate("document.activeElement.matches('.queue')")  # where Enter accepts
+        said = own.state("[state.ids[state.current], state.guesses.values[state.guesses.codes[state.current]]]")
+        assert page.text_content("#said").startswith(", guess ".join(said))  # for who does not see the page
+        own.choose(5)
+        page.locator(".label").first.focus()
+        page.keyboard.press("Enter")
+        own.wait_for("state.codes[5] === 0")
+        assert page.text_content("#said") == f"{own.state('state.ids[5]')}, label low"
+        redrawn(page)
+        assert own.focused().startswith("1low")
+        own.tab("clip")
+        page.wait_for_selector("#panel-clip .near li")
+        page.locator("#panel-clip .to").first.focus()
+        page.keyboard.press("Enter")
+        own.wait_for("state.current !== 5")
+        page.wait_for_selector("#panel-clip .near li")
+        assert page.evaluate("document.getElementById('panel-clip').contains(document.activeElement)")
+        # a colour that is chosen by a pointer leaves the arrows to the clips
+        page.focus("#colour")
+        page.evaluate("document.getElementById('colour').dispatchEvent(new Event('pointerdown', { bubbles: true }))")
+        page.select_option("#colour", label="maker")
+        before = own.state("state.current")
+        page.keyboard.press("ArrowRight")
+        after = own.state("state.current")
+        page.keyboard.press("ArrowLeft")
+        assert {before, after, own.state("state.current")} != {before}  # one of them is not at the map's edge
+        assert own.state("state.colour").endswith("maker")
+        # the list: a stretch, all of it, and capitals
+        page.keyboard.press("Shift+M")
+        assert page.locator("#list").is_visible()
+        own.choose(3)
+        for key in ("Shift+ArrowDown", "Shift+ArrowDown", "Shift+ArrowUp"):
+            page.keyboard.press(key)
+        assert own.state("[...state.selection]") == [3, 4]
+        page.fill("#filter", "low")
+        page.keyboard.press("Escape")
+        page.keyboard.press("Control+a")
+        assert own.state("state.selection.size") == PER_PITCH
+        assert own.wrong == []
+
+
+def test_labelled_clips_of_every_shape_keep_their_colour(browser, address):
+    """A labelled clip is drawn larger and with an edge; of no shape may the edge leave less than of a plain clip."""
+    with Page(browser, address) as own:
+        shares = own.page.evaluate(
+            """async () => {
+              const { makePoints } = await import('/page/points.js');
+              const { palette } = await import('/page/palette.js');
+              const [canvas, copy] = [document.createElement('canvas'), document.createElement('canvas')];
+              for (const one of [canvas, copy]) { one.width = 320; one.height = 40; }
+              const [points, colours, brush] = [makePoints(canvas), palette(), copy.getContext('2d')];
+              points.setColours(colours);
+              points.setPlaces(Float32Array.from({ length: 16 }, (_, at) => (at % 2 ? 0 : 20 + 40 * (at / 2))));
+              return [0, 2].map((flag) => {
+                points.setLooks(Uint8Array.from({ length: 16 }, (_, at) => (at % 2 ? flag : at / 2)));
+                points.draw({ scale: 1, x: 0, y: 20, width: 320, height: 40, ratio: 1, dot: 12 });
+                brush.clearRect(0, 0, 320, 40);
+                brush.drawImage(canvas, 0, 0);
+                return colours.slice(0, 8).map((colour, at) => {
+                  const { data } = brush.getImageData(40 * at, 0, 40, 40);
+                  let sum = 0;
+                  for (let one = 0; one < data.length; one += 4) {
+                    const off = colour.map((value, part) => Math.abs(255 * value - data[one + part]));
+                    if (data[one + 3] > 200 && Math.max(...off) < 40) sum++;
+                  }
+                  return sum;
+                });
+              });
+            }"""
+        )
+        plain, labelled = shares
+        assert min(plain) > 10
+        assert all(one > other for one, other in zip(labelled, plain, strict=True)), shares

@@ -1,0 +1,188 @@
+"""Work on the explorer's page in a real browser: labels that are given, refused, taken back and counted."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mfcl.embeddings.table import load_embeddings
+from tests.small_browser import CHROMIUM, Page, redrawn, started
+from tests.small_explore import PER_PITCH, serving, write_collection
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH (apt-get install chromium)"),
+    pytest.mark.slow,
+]
+COUNT = 3 * PER_PITCH
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as running, started(running.chromium) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found = tmp_path_factory.mktemp("explore")
+    write_collection(found)
+    return found
+
+
+@pytest.fixture(scope="module")
+def address(folder: Path) -> Iterator[str]:
+    with serving(folder / "clips.npz", "--audio", str(folder / "manifest.csv")) as (found, _):
+        yield found
+
+
+def test_an_old_tab_labels_nothing_in_another_collection(browser, folder, tmp_path):
+    shutil.copy(folder / "clips.npz", tmp_path / "clips.npz")
+    clips = load_embeddings(tmp_path / "clips.npz")
+    clips.select(np.arange(COUNT)[::-1].copy()).save(tmp_path / "reversed.npz")
+    with serving(tmp_path / "clips.npz") as (address, process):
+        old = Page(browser, address)
+        old.column("heard")
+        old.label(0, "low")
+        process.terminate()
+        process.wait()
+    port = address.split(":")[2].split("/")[0]
+    with serving(tmp_path / "reversed.npz", "--port", port) as (again, _), Page(browser, again, beside=old) as new:
+        old.choose(1)
+        old.page.keyboard.press("1")
+        old.page.wait_for_selector(".toast.bad:has-text('Not saved: This page shows another collection')")
+        old.wait_for("state.codes[1] < 0")
+        old.page.wait_for_selector("#notes .bad:has-text('reload it')")  # it stays
+        assert new.page.evaluate("fetch('/api/history').then((answer) => answer.json())") == {"steps": []}
+        assert new.wrong == []
+
+
+def test_the_held_out_set_is_labelled_blind_and_clip_by_clip(browser, address):
+    with Page(browser, address) as own:
+        page = own.page
+        own.labelled("blind")
+        page.click("#held-out")
+        own.wait_for("state.queue.order === 'held' && state.queue.clips.length === 20")
+        held = own.state("state.queue.clips")
+        told = page.evaluate(
+            "async () => { const { guessOf, restyle, state, valueOf } = await import('/page/state.js');"
+            " const told = []; const seen = (clip) => guessOf(clip) && valueOf(clip) && state.looks[2 * clip] !== 201;"
+            " for (state.colour of ['guesses\\u0000', 'confidence\\u0000'])"
+            " { restyle(); told.push([...state.ids.keys()].filter(seen)); } return told; }"
+        )
+        assert told == [[clip for clip in range(COUNT) if clip not in held]] * 2
+        own.tab("clip")
+        page.wait_for_selector("#panel-clip .near li")
+        assert "guessed" not in page.text_content("#panel-clip")
+        own.tab("label")
+        # a group leaves them out, and says so
+        group = [*held[:8], *[clip for clip in range(COUNT) if clip not in held][:8]]
+        own.select(*group)
+        page.keyboard.press("1")
+        page.wait_for_selector(".toast:has-text('8 of the 16 clips are in the held-out set')")
+        own.wait_for(f"{group[8:]}.every((clip) => state.codes[clip] === 0)")
+        own.select(*held[:2])
+        page.keyboard.press("1")
+        page.wait_for_selector(".toast.bad:has-text('2 of the 2 clips')")
+        assert own.state(f"{held}.every((clip) => state.codes[clip] < 0)")
+        own.select()
+        own.choose(held[0])
+        page.keyboard.press("1")
+        own.wait_for("state.estimate && state.estimate.labelled === 1")
+        assert page.evaluate(f"import('/page/state.js').then(({{ guessOf }}) => guessOf({held[0]}) !== null)")
+        assert own.wrong == []
+
+
+def test_keys_in_haste_do_not_change_the_clip_before(browser, address):
+    with Page(browser, address) as own:
+        page = own.page
+        own.labelled("haste")
+        page.get_by_role("button", name="What to label next").click()
+        own.wait_for("state.queue.clips.length === 10")
+        last = own.state("state.queue.clips.at(-1)")
+        page.evaluate(
+            "async (at) => { const own = window.fetch; window.fetch = async (path, options) => {"
+            " if (path.startsWith('/api/suggestions')) await new Promise((done) => { window.goOn = done; });"
+            " return own(path, options); };"
+            " (await import('/page/state.js')).state.queue.at = at; }",
+            9,
+        )
+        own.choose(last)
+        page.keyboard.press("1")
+        own.wait_for("window.goOn")
+        for key in ("2", "0", "Enter", "x", "s"):
+            page.keyboard.press(key)
+        page.wait_for_selector(".toast:has-text('One moment')")
+        assert own.state(f"state.current === {last} && state.codes[{last}] === 0")
+        page.evaluate("window.goOn()")
+        own.wait_for(f"state.queue.at === 0 && state.current !== {last}")
+        after = own.state("state.current")
+        page.keyboard.press("2")
+        own.wait_for(f"state.codes[{after}] === 1 && state.current !== {after}")
+        assert own.state(f"state.codes[{last}]") == 0
+        assert own.wrong == []
+
+
+def test_what_could_not_be_saved_is_taken_back(browser, address):
+    with Page(browser, address) as own:
+        page = own.page
+        own.labelled("full")
+        page.get_by_role("button", name="Accept guesses").click()
+        own.wait_for("state.queue.clips.length > 0")
+        clip = own.state("state.current")
+        page.route("**/api/steps", lambda route: route.fulfill(status=507, json={"error": "the disk is full"}))
+        page.fill("#new-label", "owl")
+        page.press("#new-label", "Enter")
+        page.wait_for_selector(".toast.bad:has-text('the disk is full')")
+        own.wait_for(f"state.codes[{clip}] < 0 && !state.classes.includes('owl')")
+        own.choose(clip)
+        page.evaluate("async () => { (await import('/page/state.js')).state.queue.at = 0; }")
+        page.keyboard.press("x")
+        own.wait_for("document.querySelectorAll('.toast.bad').length === 2")
+        assert own.state("Object.keys(state.rejected).length") == 0
+        own.choose(clip)
+        own.tab("clip")
+        page.fill("textarea", "a bird behind it")
+        page.locator("textarea").blur()
+        page.wait_for_selector("#panel-clip .bad:has-text('not saved')")
+        assert page.input_value("textarea") == "a bird behind it"  # but what was typed stays in the field
+        assert own.state("Object.keys(state.notes).length") == 0
+        page.unroute("**/api/steps")
+        page.fill("textarea", "a bird")
+        page.locator("textarea").blur()
+        own.wait_for(f"state.notes[{clip}] === 'a bird'")
+        assert page.locator("#panel-clip .bad").count() == 0
+        assert [line for line in own.wrong if "507" not in line] == []
+
+
+def test_the_form_of_a_column_keeps_what_is_typed(browser, address):
+    with Page(browser, address) as own:
+        page = own.page
+        own.column("first of two")
+        page.select_option("#column", label="New column…")
+        page.fill("#new-column", "species")
+        page.select_option("[aria-label='Begin with']", label="the labels of pitch")
+        own.choose(3)
+        redrawn(page)
+        assert page.input_value("#new-column") == "species"
+        assert page.input_value("[aria-label='Begin with']") == "pitch"
+        page.get_by_role("button", name="Cancel").click()
+        assert page.input_value("#column") == "first of two"
+        page.select_option("#column", label="New column…")
+        assert page.input_value("#new-column") == ""
+        page.get_by_role("button", name="Cancel").click()
+        with Page(browser, address, beside=own) as other:  # what is made in one tab is soon in the other
+            other.column("made elsewhere")
+            other.label(1, "Phylloscopus collybita")
+            own.wait_for("state.about.own.some(({ name }) => name === 'made elsewhere')")
+            redrawn(page)
+            page.select_option("#column", label="made elsewhere")
+            own.wait_for("state.codes[1] === 0")
+            label = page.locator(".label", has_text="Phylloscopus")
+            assert label.get_attribute("title") == "Phylloscopus collybita"  # long names are whole
+            assert label.locator("span").evaluate("(one) => one.scrollWidth <= one.clientWidth")
+            assert "when two different ones are given" in page.text_content(".estimate")
+            assert own.wrong == other.wrong == []
