@@ -332,3 +332,18 @@ def test_the_public_names_are_there():
         "similar",
     ):
         assert callable(getattr(mfcl, name)), name
+
+
+def test_the_start_of_a_fit_changes_the_steps_and_not_the_answer() -> None:
+    rng = np.random.default_rng(3)
+    rows = rng.standard_normal((40, 60)).astype(np.float32)  # more features than recordings
+    shares, counts = rng.dirichlet(np.ones(3), size=40), rng.uniform(0.1, 1, size=40)
+    weights, bias = fit_shares(rows, shares, counts, strength=2.0)
+    again = fit_shares(rows, shares, counts, strength=2.0, start=(weights + rng.standard_normal(weights.shape), bias))
+    assert np.allclose(again[0], weights, atol=1e-4)
+    assert np.allclose(again[1], bias, atol=1e-4)
+    scores = rows @ weights + bias  # at the minimum the gradient of the loss is 0
+    chances = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    wrong = counts[:, None] * (chances - shares)
+    assert np.abs(rows.T @ wrong + 2.0 * weights).max() < 1e-3
+    assert np.abs(wrong.sum(axis=0) + 2.0 * bias).max() < 1e-3
