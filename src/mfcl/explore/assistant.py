@@ -78,6 +78,7 @@ class Assistant:
         self._kept: dict[tuple[Any, ...], Any] = {}
         self._ways: dict[str, tuple[int, str]] = {}
         self._lock = threading.Lock()
+        self._working: dict[tuple[Any, ...], threading.Lock] = {}
 
     @property
     def ways(self) -> dict[str, str]:
@@ -228,12 +229,19 @@ class Assistant:
         return suggested
 
     def _once(self, key: tuple[Any, ...], work: Callable[[], Any]) -> Any:
+        """Work something out once; what is of another kind or column, which is quick or slow, does not wait for it."""
+        kind = key[:2]
         with self._lock:
-            if key not in self._kept:
-                made = work()
-                self._kept = {one: value for one, value in self._kept.items() if one[:2] != key[:2]}
+            own = self._working.setdefault(kind, threading.Lock())
+        with own:
+            with self._lock:
+                if key in self._kept:
+                    return self._kept[key]
+            made = work()
+            with self._lock:
+                self._kept = {one: value for one, value in self._kept.items() if one[:2] != kind}
                 self._kept[key] = made
-            return self._kept[key]
+            return made
 
 
 def _dealt(ranked: Int64[np.ndarray, " some"], codes: Int64[np.ndarray, " items"]) -> list[int]:

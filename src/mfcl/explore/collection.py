@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Shaped
+from jaxtyping import Float32, Shaped
 
 from mfcl.core.files import is_there
 from mfcl.core.urls import UrlPath
@@ -19,11 +19,14 @@ from mfcl.embeddings.part_files import is_part_folder, open_part_files
 from mfcl.embeddings.study_files import is_study, main_embeddings, run_of
 from mfcl.embeddings.table import Embeddings, load_embeddings
 from mfcl.errors import ManifestError, MfclError
+from mfcl.labelling.features import SPREAD_AT_LEAST
 
 TIMES = ("start", "end")
 """Columns of embedded windows: seconds, not labels."""
 MOST_CLIPS = 200_000
 """Most clips of a page."""
+SOME = 1000
+"""Clips at which one looks first to see whether they differ."""
 FOLDER = "explore"
 """Name of the folder in a run or a study that keeps maps and labels."""
 
@@ -119,12 +122,25 @@ def open_collection(
             f"{'it is none of them' if is_there(place) else 'there is nothing there'}; give one of them"
         )
     _check_size(place, len(found))
+    _check_differ(place, found.embeddings.vectors)
     return found
 
 
 def _check_size(place: Path, clips: int) -> None:
     if clips > MOST_CLIPS:
         raise MfclError(f"{place}: {clips} clips, the page shows at most {MOST_CLIPS}; embed fewer recordings")
+
+
+def _check_differ(place: Path, vectors: Float32[np.ndarray, "clips _"]) -> None:
+    """Check that there is something to compare, before anything is made of it."""
+    if len(vectors) < 2:
+        raise MfclError(f"{place}: wanted 2 clips or more to compare, got {len(vectors)}; embed more recordings")
+    some = (vectors[:SOME], vectors)  # all of many are only looked at where the first are equal
+    if not any(float(one.std(axis=0).max(initial=0)) > SPREAD_AT_LEAST for one in some):
+        raise MfclError(
+            f"{place}: wanted vectors that differ, but those of all {len(vectors)} clips are equal; embed other "
+            "recordings, or with another model"
+        )
 
 
 def _manifest_of(place: Path) -> Path | None:
