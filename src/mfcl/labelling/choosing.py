@@ -82,7 +82,7 @@ def checked_ways(collection: Spreads, labels: Shaped[np.ndarray, " items"], *, s
     if fold is None:
         return ()
     sets = hidden_sets(labels, fold)
-    found = []
+    found: list[Checked] = []
     for way in collection.ways:
         missed = min((one.count - one.right for one in found), default=len(labels))
         if way.fallback and not _clear(missed, missed):
@@ -115,7 +115,7 @@ def chosen_way(ways: Sequence[Way], checked: Sequence[Checked]) -> Way:
 
 def _clear(gain: int, differ: int) -> bool:
     """Return whether a gain is more than one standard error of the difference."""
-    return gain > differ**0.5
+    return gain > 0 and gain * gain > differ
 
 
 def folds_of(
