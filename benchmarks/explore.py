@@ -172,9 +172,12 @@ def _labelled(server: Server, count: int) -> dict[str, float]:
         useful.append(time.perf_counter() - began)
     while server.waiting():
         time.sleep(0.1)
+    began = time.perf_counter()
+    server.ask("/api/export/classifier?column=heard")
+    classifier = time.perf_counter() - began
     return {
         "guesses, median": statistics.median(guesses), "guesses, largest": max(guesses),
-        "what to label next, median": statistics.median(useful),
+        "what to label next, median": statistics.median(useful), "the classifier, fitted and exported": classifier,
     }  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """Classifiers from few labels: what they learn, when they answer `unknown`, and what they refuse."""
 
 import dataclasses
+import itertools
 import json
 import subprocess
 import sys
@@ -332,3 +333,61 @@ def test_the_public_names_are_there():
         "similar",
     ):
         assert callable(getattr(mfcl, name)), name
+
+
+def test_the_start_of_a_fit_changes_the_steps_and_not_the_answer() -> None:
+    rng = np.random.default_rng(3)
+    rows = rng.standard_normal((40, 60)).astype(np.float32)  # more features than recordings
+    shares, counts = rng.dirichlet(np.ones(3), size=40), rng.uniform(0.1, 1, size=40)
+    weights, bias = fit_shares(rows, shares, counts, strength=2.0)
+    again = fit_shares(rows, shares, counts, strength=2.0, start=(weights + rng.standard_normal(weights.shape), bias))
+    assert np.allclose(again[0], weights, atol=1e-4)
+    assert np.allclose(again[1], bias, atol=1e-4)
+    scores = rows @ weights + bias  # at the minimum the gradient of the loss is 0
+    chances = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    wrong = counts[:, None] * (chances - shares)
+    assert np.abs(rows.T @ wrong + 2.0 * weights).max() < 1e-3
+    assert np.abs(wrong.sum(axis=0) + 2.0 * bias).max() < 1e-3
+
+
+def beside_noise(*, learned: bool) -> tuple[Embeddings, np.ndarray]:
+    """Clips whose average spectrum tells their class; all else is noise, but for the words' parts if `learned`."""
+    draw, good = np.random.default_rng(5), embeddings(each=40, noise=0.6)
+    columns = {}
+    for place, part in enumerate(("words", "words projection", "voices")):
+        for format in ("wave", "mel"):
+            told = embeddings(each=40, noise=0.6, seed=1 + place).vectors[:, :16]
+            heard = learned and "words" in part
+            columns[f"{format} {part}"] = told if heard else draw.standard_normal((len(good), 32), dtype=np.float32)
+    columns["mel voices spectrum"] = good.vectors[:, :16]
+    edges = np.cumsum([0, *(own.shape[1] for own in columns.values())]).tolist()
+    parts = dict(zip(columns, itertools.pairwise(edges), strict=True))
+    vectors = np.concatenate(list(columns.values()), axis=1)
+    return dataclasses.replace(good, vectors=vectors, parts=parts), good.labels["species"]
+
+
+def test_where_a_model_learned_nothing_the_average_spectrum_is_read_and_it_is_said() -> None:
+    table, truth = beside_noise(learned=False)
+    fitted = fit_classifier(table, few(truth, 8))
+    assert fitted.way == "spectrum"
+    assert [one.way for one in fitted.checked] == ["all", "words", "voices", "labels alone", "spectrum"]
+    assert any("average spectrum alone" in note and "mfcl study" in note for note in fitted.notes)
+    assert list(fitted.classifier.features.whitenings) == ["mel voices spectrum"]
+    assert np.mean(fitted.classifier.predict(table).likeliest == truth) > 0.9
+
+
+def test_where_a_model_learned_the_average_spectrum_is_not_even_tried() -> None:
+    table, truth = beside_noise(learned=True)
+    fitted = fit_classifier(table, few(truth, 8))
+    assert fitted.way != "spectrum"
+    assert "spectrum" not in [one.way for one in fitted.checked]
+    assert not any("spectrum" in note for note in fitted.notes)
+
+
+def test_a_classifier_of_the_average_spectrum_is_saved_and_answers_alike(tmp_path) -> None:
+    table, truth = beside_noise(learned=False)
+    made = fit_classifier(table, few(truth, 8)).classifier
+    save_classifier(made, tmp_path / "made")
+    assert np.allclose(
+        load_classifier(tmp_path / "made").predict(table).probabilities, made.predict(table).probabilities, atol=1e-6
+    )

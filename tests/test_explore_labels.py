@@ -119,6 +119,13 @@ def test_labels_find_their_clips_by_id_and_wait_for_those_that_are_gone(tmp_path
         ("digit", "picked", Cell(0, LABEL, "a\tb"), "one line"),
         ("digit", "picked", Cell(0, LABEL, " a"), "one line"),
         ("digit", "picked", Cell(0, LABEL, "x" * 101), "at most 100"),
+        ("digit", "picked", Cell(0, LABEL, "\u202eevil"), "one line"),
+        ("digit", "picked", Cell(0, LABEL, "a\u2066b"), "one line"),
+        ("digit", "picked", Cell(0, LABEL, "=cmd|' /C calc'!A0"), "formula of a spreadsheet"),
+        ("digit", "picked", Cell(0, LABEL, "@SUM(1)"), "formula of a spreadsheet"),
+        ("digit", "picked", Cell(0, LABEL, "-2+3"), "formula of a spreadsheet"),
+        ("digit", "picked", Cell(0, REJECTED, '["+1+1"]'), "formula of a spreadsheet"),
+        ("=a", "picked", Cell(0, LABEL, "a"), "formula of a spreadsheet"),
         ("digit", "guessed", Cell(0, LABEL, "a"), "way to label"),
         ("a\nb", "picked", Cell(0, LABEL, "a"), "column"),
         ("digit", "picked", Cell(0, REJECTED, "{}"), "list of labels"),
@@ -132,6 +139,14 @@ def test_what_cannot_be_kept_changes_nothing(tmp_path, column, how, cell, said):
         book.step(column, how, [Cell(0, LABEL, "good"), cell])
     assert book.version == 0
     assert book.labels("digit").tolist() == [""] * 6
+    book.close()
+
+
+def test_signs_and_numbers_with_a_sign_are_labels(tmp_path):
+    book = opened(tmp_path / "labels.db")
+    given = ["-5", "+3.5", "-", "+", "a-b", "0=1"]
+    book.step("digit", "picked", [Cell(clip, LABEL, value) for clip, value in enumerate(given)])
+    assert book.labels("digit").tolist() == given
     book.close()
 
 

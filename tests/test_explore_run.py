@@ -1,6 +1,8 @@
 """A run is embedded once to be explored, and a dropped sound finds its place among its clips."""
 
 import asyncio
+import base64
+import shutil
 from pathlib import Path
 
 import httpx
@@ -18,22 +20,27 @@ from mfcl.explore.session import Session
 from mfcl.models.inference import part_bounds
 from mfcl.models.pair import make_model
 from mfcl.voices import Gallery
-from tests.small_explore import PER_PITCH, write_collection
+from tests.small_explore import PER_PITCH, serving, write_collection
 from tests.small_run import tiny
 
 pytestmark = pytest.mark.slow
 
 
-def test_a_run_is_embedded_once_and_a_dropped_sound_finds_its_place(tmp_path: Path) -> None:
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A tiny model, untrained, beside recordings that it has not embedded yet."""
     write_collection(tmp_path, mapped=False)
-    run = tmp_path / "run"
-    recipe = tiny()
+    run, recipe = tmp_path / "run", tiny()
     model = make_model(recipe.model, seed=0)
     whitenings = {
         part: Whitening(np.zeros(stop - start, np.float32), np.eye(stop - start, dtype=np.float32))
         for part, (start, stop) in part_bounds(model, "both").items()
     }
     save_checkpoint(model, recipe, run / "model", whitening=whitenings)
+    return run
+
+
+def test_a_run_is_embedded_once_and_a_dropped_sound_finds_its_place(run: Path, tmp_path: Path) -> None:
     found = open_collection(run, audio=tmp_path / "manifest.csv", progress=False)
     assert len(found) == len(found.recordings) == 3 * PER_PITCH
     assert found.model == run
@@ -84,3 +91,27 @@ def test_a_run_is_embedded_once_and_a_dropped_sound_finds_its_place(tmp_path: Pa
     assert answer.json()["voice"]["score"] == pytest.approx(same[3].score, abs=0.011)
     assert answer.json()["voice"]["best"] == "high"
     assert answer.json()["guess"]["label"] in ("low", "middle", "high", "unknown")
+
+
+def test_a_sound_dropped_on_the_page_is_heard_by_the_server_and_found_there(run: Path, tmp_path: Path) -> None:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("no chromium on the PATH (apt-get install chromium)")
+    content = base64.b64encode((tmp_path / "sounds" / "high-03.wav").read_bytes()).decode()
+    with serving(run, "--audio", str(tmp_path / "manifest.csv")) as (address, _), playwright.sync_playwright() as own:
+        browser = own.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--mute-audio"])
+        page = browser.new_page()
+        page.set_default_timeout(120_000)
+        page.goto(address)
+        page.wait_for_selector("body.ready")
+        page.evaluate(
+            "(text) => { const bytes = Uint8Array.from(atob(text), (one) => one.charCodeAt(0));"
+            " const data = new DataTransfer(); data.items.add(new File([bytes], 'dropped.wav'));"
+            " window.dispatchEvent(new DragEvent('drop', { dataTransfer: data })); }",
+            content,
+        )
+        page.wait_for_selector(".found [data-clip], .found button, .found .bad")
+        assert page.query_selector(".found .bad") is None, page.text_content(".found")
+        assert "high-03.wav" in page.text_content(".found")
+        browser.close()

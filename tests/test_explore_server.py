@@ -1,6 +1,7 @@
 """The explorer's server: who may ask, what it answers, and that it lasts."""
 
 import asyncio
+import base64
 import concurrent.futures
 import io
 import itertools
@@ -9,9 +10,11 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -24,13 +27,15 @@ from mfcl.cli import main
 from mfcl.core.files import write_text
 from mfcl.embeddings.table import Embeddings, load_embeddings
 from mfcl.errors import AudioError, MfclError
-from mfcl.explore import hearing
+from mfcl.explore import findings, hearing
 from mfcl.explore.app import make_app
 from mfcl.explore.cells import LABEL, Cell
 from mfcl.explore.collection import open_collection
 from mfcl.explore.exports import audacity_zip, labelled, raven_zip
 from mfcl.explore.guard import Guard
 from mfcl.explore.session import Session
+from mfcl.explore.site import write_site
+from mfcl.explore.spaces import Spaces
 from mfcl.web import requests
 from mfcl.web import sockets as server
 from mfcl.web.guard import MOST_BODY
@@ -261,12 +266,22 @@ def test_only_the_beginning_of_a_bomb_is_decoded(tmp_path, monkeypatch):
     assert len(bomb) < 2 * 2**20
     heard = []
     monkeypatch.setattr(hearing, "limit_process", lambda **_: None)
-    monkeypatch.setattr(sys, "argv", ["hearing", str(tmp_path / "none"), str(tmp_path / "bomb"), str(tmp_path / "out")])
+    monkeypatch.setattr(
+        sys, "argv", ["hearing", str(tmp_path / "none"), str(tmp_path / "bomb"), str(tmp_path / "out"), "0"]
+    )
     (tmp_path / "bomb").write_bytes(bomb)
     whole = hearing.read_audio
     monkeypatch.setattr(hearing, "read_audio", lambda *given, **kept: heard.append(whole(*given, **kept)) or heard[-1])
     assert hearing.main() == 2  # there is no model
     assert len(heard[0][0]) == hearing.LONGEST * 8000
+
+
+def test_a_file_that_needs_too_much_memory_is_refused_by_its_process(tmp_path):
+    bomb = flac_bomb(1200)
+    with pytest.raises(MfclError, match="needed too much time or memory"):
+        hearing.hear(tmp_path / "none", bomb, memory=2**26)
+    with pytest.raises(MfclError, match="wanted a checkpoint"):  # with the usual limits it is heard
+        hearing.hear(tmp_path / "none", bomb)
 
 
 def test_a_file_that_takes_too_long_is_ended(tmp_path):
@@ -385,6 +400,59 @@ def test_exports_say_when_and_where(session, folder):
     assert {one.how for one in everything} == {"picked", "spread"}
 
 
+def test_a_slow_fit_keeps_nobody_waiting_for_guesses(session, monkeypatch):
+    session.step("slow", "picked", [Cell(0, LABEL, "a"), Cell(COUNT - 1, LABEL, "b")])
+    helper, begun, done = session.assistant, threading.Event(), threading.Event()
+    whole = session.spaces.prepared.fit
+
+    def fit(labels, *, way):
+        begun.set()
+        assert done.wait(60)
+        return whole(labels, way=way)
+
+    monkeypatch.setattr(session.spaces.prepared, "fit", fit)
+    slow = threading.Thread(target=helper.fitted, args=("slow",))
+    slow.start()
+    assert begun.wait(60)
+    answers = []
+    quick = threading.Thread(
+        target=lambda: answers.extend([helper.guesses("slow"), helper.suggestions("slow", "useful", 3)])
+    )
+    quick.start()
+    quick.join(30)
+    waited = quick.is_alive()
+    done.set()
+    slow.join(60)
+    quick.join(60)
+    assert not waited
+    assert len(answers[1]) == 3
+
+
+def test_what_is_far_from_all_others_is_found_with_the_reason(folder, tmp_path):
+    clips = load_embeddings(folder / "clips.npz")
+    vectors = clips.vectors.copy()
+    vectors[5] = -vectors.mean(axis=0) * 3
+    replace(clips, vectors=vectors).save(tmp_path / "far.npz")
+    spaces = Spaces(open_collection(tmp_path / "far.npz"))
+    found = findings.outliers(spaces, "words")
+    assert found[0].clip == 5
+    assert "far from all others: its 5th nearest clip is at" in found[0].reason
+    assert 5 not in [one.clip for one in findings.outliers(Spaces(open_collection(folder / "clips.npz")), "words")]
+
+
+def test_a_site_has_every_column_of_labels(session, tmp_path):
+    session.step("first made", "picked", [Cell(0, LABEL, "a")])
+    session.step("made later", "picked", [Cell(0, LABEL, "x"), Cell(2, LABEL, "y")])
+    write_site(session, tmp_path / "site", shown=False)
+    text = (tmp_path / "site" / "data.js").read_text()
+    data = json.loads(text.removeprefix("window.EXPLORER = ").removesuffix(";\n"))
+    names = {one["name"] for one in data["answers"]["/api/about"]["columns"]}
+    own = [one["name"] for one in data["answers"]["/api/about"]["own"]]
+    assert set(session.book.columns) <= {*names, *own}
+    about, arrays = unpacked(base64.b64decode(data["arrays"]["/api/columns?name=made+later"]))
+    assert [about["values"][code] for code in arrays["codes"][:3]] == ["x", "", "y"]
+
+
 # ---- how it begins, lasts and ends
 
 
@@ -406,6 +474,11 @@ def test_what_cannot_be_opened_is_told_in_one_line(folder, tmp_path, capsys, mon
         return line
 
     assert "nothing there" in said(str(tmp_path / "none"))
+    clips = load_embeddings(folder / "clips.npz")
+    clips.select(np.arange(1)).save(tmp_path / "one.npz")
+    assert "wanted 2 clips or more" in said(str(tmp_path / "one.npz"))
+    replace(clips, vectors=np.ones_like(clips.vectors)).save(tmp_path / "equal.npz")
+    assert "all 48 clips are equal" in said(str(tmp_path / "equal.npz"))
     assert "it is none of them" in said(str(tmp_path))
     write_text(tmp_path / "no.npz", "no")
     assert "not a valid embeddings file" in said(str(tmp_path / "no.npz"))

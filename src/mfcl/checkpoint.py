@@ -21,6 +21,7 @@ from mfcl.core.distributed import barrier, is_main
 from mfcl.core.files import is_there, read_json, replacing
 from mfcl.core.machine import survive_fork
 from mfcl.embeddings.parts import FORMATS
+from mfcl.embeddings.study_files import is_study, main_embeddings, run_of
 from mfcl.embeddings.whitening import Whitening
 from mfcl.errors import CheckpointError, MfclError, one_of, shown
 from mfcl.models.pair import MultiFormatModel, make_model, outline
@@ -103,7 +104,7 @@ def save_checkpoint(
 
 
 def load_checkpoint(folder: str | Path) -> Checkpoint:
-    """Load a model from its folder, or from a run folder with a subfolder `model`.
+    """Load a model from its folder, from a run folder with a subfolder `model`, or the main one of a study's folder.
 
     Raises:
         CheckpointError: a file is missing, damaged, of another version, or of another model than the others.
@@ -180,6 +181,8 @@ def _resolve(folder: Path) -> Path:
     for path in (folder, folder / "model"):
         if is_there(path / CONFIG):
             return path
+    if is_study(folder) and (run := run_of(main_embeddings(folder))) is not None:
+        return run / "model"
     found = "nothing there" if not is_there(folder) else "no config.json in it or in its folder `model`"
     raise CheckpointError(
         f"{folder}: wanted a checkpoint or a run folder, found {found}; give the folder that mfcl train wrote"

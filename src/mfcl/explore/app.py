@@ -191,7 +191,7 @@ class _Routes:
     def export(self, request: Request) -> Response:
         session, kind, column = self._session, request.path_params["kind"], asked(request, "column")
         if kind == "classifier":
-            content = exports.classifier_zip(session.assistant.fitted(column).classifier)
+            content = exports.classifier_zip(session.collection, column, session.assistant.fitted(column).classifier)
             return download(content, f"{column}-classifier.zip", "application/zip")
         spread = request.query_params.get("spread") == "1"
         guesses = session.assistant.guesses(column) if spread else None

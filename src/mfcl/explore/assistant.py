@@ -14,6 +14,7 @@ from mfcl.errors import MeasureError
 from mfcl.explore.labels import LabelBook
 from mfcl.explore.spaces import Spaces
 from mfcl.labelling import Fitted, Way, draw_held_out, estimate, suggest
+from mfcl.labelling.suggest import in_turn
 
 CANDIDATES = 1500
 """Most unlabelled clips among which the most useful are looked for: the time grows with their square."""
@@ -78,6 +79,7 @@ class Assistant:
         self._kept: dict[tuple[Any, ...], Any] = {}
         self._ways: dict[str, tuple[int, str]] = {}
         self._lock = threading.Lock()
+        self._working: dict[tuple[Any, ...], threading.Lock] = {}
 
     @property
     def ways(self) -> dict[str, str]:
@@ -163,7 +165,7 @@ class Assistant:
         clips = np.flatnonzero(free & (guesses.codes >= 0))
         confidence = guesses.confidence[clips]
         ranked = clips[np.argsort(-confidence if order == "sure" else confidence, kind="stable")]
-        return [int(clip) for clip in (ranked if label or order != "sure" else _dealt(ranked, guesses.codes))[:count]]
+        return [int(clip) for clip in (ranked if label or order != "sure" else in_turn(ranked, guesses.codes))[:count]]
 
     def draw_held_out(self, column: str, count: int) -> list[int]:
         """Return clips for the held-out set: drawn at random from those that nobody has given or denied a label."""
@@ -230,20 +232,16 @@ class Assistant:
         return suggested
 
     def _once(self, key: tuple[Any, ...], work: Callable[[], Any]) -> Any:
+        """Work something out once; what is of another kind or column, which is quick or slow, does not wait for it."""
+        kind = key[:2]
         with self._lock:
-            if key not in self._kept:
-                made = work()
-                self._kept = {one: value for one, value in self._kept.items() if one[:2] != key[:2]}
+            own = self._working.setdefault(kind, threading.Lock())
+        with own:
+            with self._lock:
+                if key in self._kept:
+                    return self._kept[key]
+            made = work()
+            with self._lock:
+                self._kept = {one: value for one, value in self._kept.items() if one[:2] != kind}
                 self._kept[key] = made
-            return self._kept[key]
-
-
-def _dealt(ranked: Int64[np.ndarray, " some"], codes: Int64[np.ndarray, " items"]) -> list[int]:
-    """Return clips of all classes in turn, each class in its order, so that no class comes first with all its clips."""
-    turn: dict[int, int] = {}
-    keys: list[tuple[int, int, int]] = []
-    for clip in ranked.tolist():
-        code = int(codes[clip])
-        turn[code] = turn.get(code, -1) + 1
-        keys.append((turn[code], len(keys), clip))
-    return [clip for _, _, clip in sorted(keys)]
+            return made

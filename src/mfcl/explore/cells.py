@@ -1,6 +1,7 @@
 """What a label book holds cell by cell, and the checks of what enters it."""
 
 import json
+import re
 import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,6 +13,11 @@ LABEL, NOTE, REJECTED, HELD = KINDS = ("label", "note", "rejected", "held")
 HOW = ("picked", "lassoed", "accepted", "rejected", "spread", "noted", "drawn", "imported")
 LONGEST = {LABEL: 100, NOTE: 2000, REJECTED: 5000, HELD: 1}
 """Most characters of a cell."""
+FORMULA = ("=", "+", "-", "@")
+"""What a spreadsheet takes for the beginning of a formula."""
+NUMBER = re.compile(r"[+-](\d+([.,]\d+)?)?")
+TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Marks, embeddings, overrides and isolates of the direction of writing (Unicode, UAX 9)."""
 MOST_CELLS = 200_000
 """Most cells of one step."""
 
@@ -63,12 +69,23 @@ def check_step(column: str, how: str, cells: Sequence[Cell], clips: int) -> None
 def check_line(what: str, text: object) -> None:
     """Check the name of a column or a label: one line of up to 100 letters, without outer spaces.
 
+    Invisible characters that turn the direction of writing are refused, for they show one label as another, and so is
+    the beginning of a formula: a spreadsheet would run it, and any sign put before it would make it another label for
+    every other program. A number with a sign, or a sign alone, is harmless.
+
     Raises:
         LabelsError: it is not.
     """
     plain = isinstance(text, str) and 0 < len(text) <= LONGEST[LABEL] and text == text.strip()
-    if not plain or any(unicodedata.category(one) in ("Cc", "Cs", "Zl", "Zp") for one in str(text)):
+    if plain and str(text).startswith(FORMULA) and not NUMBER.fullmatch(str(text)):
+        raise LabelsError(f"{what}: {shown(text)} begins as a formula of a spreadsheet does; begin with a letter")
+    if not plain or any(_hidden(one) for one in str(text)):
         raise LabelsError(f"{what}: wanted one line of 1 to {LONGEST[LABEL]} letters, got {shown(text)}")
+
+
+def _hidden(one: str) -> bool:
+    """Return whether a character breaks a line or turns the direction of writing."""
+    return unicodedata.category(one) in ("Cc", "Cs", "Zl", "Zp") or one in TURNING
 
 
 def _check_rejected(value: str) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Shaped
+from jaxtyping import Float32, Shaped
 
 from mfcl.core.files import is_there
 from mfcl.core.urls import UrlPath
@@ -16,17 +16,19 @@ from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest import Manifest, Recording
 from mfcl.data.manifest_csv import read_manifest
 from mfcl.embeddings.part_files import is_part_folder, open_part_files
+from mfcl.embeddings.study_files import is_study, main_embeddings, run_of
 from mfcl.embeddings.table import Embeddings, load_embeddings
 from mfcl.errors import ManifestError, MfclError
+from mfcl.labelling.features import SPREAD_AT_LEAST
 
 TIMES = ("start", "end")
 """Columns of embedded windows: seconds, not labels."""
 MOST_CLIPS = 200_000
 """Most clips of a page."""
+SOME = 1000
+"""Clips at which one looks first to see whether they differ."""
 FOLDER = "explore"
 """Name of the folder in a run or a study that keeps maps and labels."""
-PREFERRED = ("pre-trained", "supervised", "untrained")
-"""Embeddings of a study, the first to be shown first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,13 +106,13 @@ def open_collection(
     if place.is_file() or is_part_folder(place):
         count = open_part_files(place).receipt.items if is_part_folder(place) else 0
         _check_size(place, count)  # before they are read
-        embeddings = load_embeddings(place)
-        found = _explored(place.stem, embeddings, audio, data_root, folder or place.with_suffix(".explore"), model)
-    elif (place / "study.json").is_file() or list(place.glob("embeddings/*.npz")):
-        path = _of_study(place)
-        run = place / "runs" / path.stem
-        own = run if model is None and is_there(run) else model
-        listed = audio if audio is not None else _manifest_of(place)
+        embeddings, run = load_embeddings(place), run_of(place)
+        listed = audio if audio is not None or run is None else _manifest_of(run.parents[1])
+        kept = folder or place.with_suffix(".explore")
+        found = _explored(place.stem, embeddings, listed, data_root, kept, model or run)
+    elif is_study(place):
+        path = main_embeddings(place)
+        listed, own = audio if audio is not None else _manifest_of(place), model or run_of(path)
         found = _explored(place.name, load_embeddings(path), listed, data_root, folder or place / FOLDER, own)
     elif (place / "model").is_dir() or (place / "config.json").is_file():
         found = _of_run(place, audio, data_root, folder or place / FOLDER, progress=progress)
@@ -120,6 +122,7 @@ def open_collection(
             f"{'it is none of them' if is_there(place) else 'there is nothing there'}; give one of them"
         )
     _check_size(place, len(found))
+    _check_differ(place, found.embeddings.vectors)
     return found
 
 
@@ -128,16 +131,16 @@ def _check_size(place: Path, clips: int) -> None:
         raise MfclError(f"{place}: {clips} clips, the page shows at most {MOST_CLIPS}; embed fewer recordings")
 
 
-def _of_study(place: Path) -> Path:
-    """Return the embeddings of a study to explore: those of its pre-trained model, if it has one."""
-    files = sorted(path for path in place.glob("embeddings/*.npz") if not path.stem.endswith(".neighbours"))
-    for name in PREFERRED:
-        for path in files:
-            if path.stem.startswith(f"{name}-seed"):
-                return path
-    if not files:
-        raise MfclError(f"{place}: a study without embeddings yet; wait until its model is trained")
-    return files[0]
+def _check_differ(place: Path, vectors: Float32[np.ndarray, "clips _"]) -> None:
+    """Check that there is something to compare, before anything is made of it."""
+    if len(vectors) < 2:
+        raise MfclError(f"{place}: wanted 2 clips or more to compare, got {len(vectors)}; embed more recordings")
+    some = (vectors[:SOME], vectors)  # all of many are only looked at where the first are equal
+    if not any(float(one.std(axis=0).max(initial=0)) > SPREAD_AT_LEAST for one in some):
+        raise MfclError(
+            f"{place}: wanted vectors that differ, but those of all {len(vectors)} clips are equal; embed other "
+            "recordings, or with another model"
+        )
 
 
 def _manifest_of(place: Path) -> Path | None:

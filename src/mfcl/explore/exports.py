@@ -114,9 +114,12 @@ def raven_zip(collection: Collection, column: str, rows: Sequence[Labelled]) -> 
     return _zipped(tables, ".selections.txt")
 
 
-def classifier_zip(classifier: LabelClassifier) -> bytes:
+def classifier_zip(collection: Collection, column: str, classifier: LabelClassifier) -> bytes:
     """Return a classifier's folder as a zip archive, for `mfcl classify` once it is unpacked."""
-    made = io.BytesIO()
+    about = {**classifier.about, "label": column}
+    if collection.model is not None:
+        about["model_folder"] = str(collection.model.resolve())  # `mfcl classify` finds its model there
+    classifier, made = replace(classifier, about=about), io.BytesIO()
     with tempfile.TemporaryDirectory(prefix="mfcl-") as folder, zipfile.ZipFile(made, "w") as archive:
         save_classifier(classifier, folder)
         for path in sorted(Path(folder).iterdir()):

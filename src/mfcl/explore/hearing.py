@@ -1,7 +1,7 @@
 """Embed one file that was dropped on the page, in a process of its own with limits on time and memory.
 
-python -m mfcl.explore.hearing MODEL FILE OUT [voice]: the vector goes to OUT, with `voice` what a gallery needs too; or
-one line goes to standard error.
+python -m mfcl.explore.hearing MODEL FILE OUT MEMORY [voice]: the vector goes to OUT, with `voice` what a gallery needs
+too; or one line goes to standard error. MEMORY is in bytes.
 """
 
 import subprocess
@@ -47,7 +47,9 @@ class Dropped:
     digest: str = ""
 
 
-def hear(model: Path, content: bytes, *, voice: bool = False, seconds: float = WALL_SECONDS) -> Dropped:
+def hear(
+    model: Path, content: bytes, *, voice: bool = False, seconds: float = WALL_SECONDS, memory: int = MEMORY
+) -> Dropped:
     """Return what is heard of a file's bytes.
 
     Args:
@@ -55,6 +57,7 @@ def hear(model: Path, content: bytes, *, voice: bool = False, seconds: float = W
         content: The file.
         voice: Hear it as a gallery of voices does, too.
         seconds: How long that may take.
+        memory: Bytes of address space that it may take.
 
     Raises:
         MfclError: it is no sound, or takes too long.
@@ -69,6 +72,7 @@ def hear(model: Path, content: bytes, *, voice: bool = False, seconds: float = W
             str(model),
             str(given),
             str(made),
+            str(memory),
             *(["voice"] if voice else []),
         ]
         try:
@@ -88,7 +92,7 @@ def hear(model: Path, content: bytes, *, voice: bool = False, seconds: float = W
 
 def main() -> int:
     """Hear a file with the limits set."""
-    limit_process(cpu_seconds=CPU_SECONDS, memory=MEMORY, largest_file=LARGEST_FILE)
+    limit_process(cpu_seconds=CPU_SECONDS, memory=int(sys.argv[4]), largest_file=LARGEST_FILE)
     model, given, made = (Path(word) for word in sys.argv[1:4])
     try:
         samples, rate = read_audio(given, end=LONGEST)  # decoded before torch is loaded: a bad file is refused at once
@@ -96,7 +100,7 @@ def main() -> int:
 
         loaded = load(model, device="cpu")
         found: dict[str, Any] = {"vector": loaded.encode(samples, sample_rate=rate)}
-        if sys.argv[4:] == ["voice"]:
+        if sys.argv[5:] == ["voice"]:
             from mfcl.voices.hearing import ModelListener
 
             listener = ModelListener(loaded)

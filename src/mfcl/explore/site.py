@@ -19,6 +19,7 @@ from mfcl.core.files import check_folder_place, entries
 from mfcl.core.progress import progress
 from mfcl.errors import AudioError, MfclError
 from mfcl.explore.background import place
+from mfcl.explore.labels import counts
 from mfcl.explore.packing import packed
 from mfcl.explore.session import Session
 
@@ -111,9 +112,11 @@ def _page(text: str) -> str:
 
 def _data(session: Session, *, sound: int) -> str:
     """Return what the page asks its server for, as a script."""
-    own = session.book.columns
+    own, came = session.book.columns, session.collection.columns
+    others = [name for name in own[1:] if name not in came]  # the page shows guesses of one column, labels of all
     about = session.about() | {"sound": sound, "model": False, "labels": "", "own": session.own_columns()[:1]}
     about["notes"] = []
+    about["columns"] += [{"name": name, "values": len(counts(session.book.labels(name)))} for name in others]
     answers: dict[str, Any] = {
         "/api/about": about,
         "/api/ids": [printable(name, 300) for name in session.collection.embeddings.ids.tolist()],
@@ -128,7 +131,7 @@ def _data(session: Session, *, sound: int) -> str:
         codes = session.spaces.clusters(part)
         names = [f"cluster {number + 1}" for number in range(int(codes.max()) + 1)]
         arrays[f"/api/clusters/{part}"] = _text({"values": names}, codes=codes.astype(np.int32))
-    for name in session.collection.columns:
+    for name in (*came, *others):
         arrays[f"/api/columns?{_query(name=name)}"] = _column(session.column(name))
     for name in own[:1]:
         asked = _query(column=name)

@@ -26,11 +26,13 @@ class Way:
         name: Its name.
         graph: Name of its graph; "" if the labels are not spread by a graph.
         features: Kind of features that the classifier reads.
+        fallback: Tried after all others, and only where they miss so many labels that it could be clearly better.
     """
 
     name: str
     graph: str
     features: str
+    fallback: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,11 @@ def checked_ways(collection: Spreads, labels: Shaped[np.ndarray, " items"], *, s
     if fold is None:
         return ()
     sets = hidden_sets(labels, fold)
-    found = []
+    found: list[Checked] = []
     for way in collection.ways:
+        missed = min((one.count - one.right for one in found), default=len(labels))
+        if way.fallback and not _clear(missed, missed):
+            break
         spreads = collection.spread_sets(way, sets)
         rights = np.zeros(len(labels), dtype=np.bool_)
         for part, spread in enumerate(spreads):
@@ -103,9 +108,14 @@ def chosen_way(ways: Sequence[Way], checked: Sequence[Checked]) -> Way:
         better = np.array(checked[place].rights, dtype=np.int64)
         worse = np.array(checked[best].rights, dtype=np.int64)
         gain, differ = int((better - worse).sum()), int((better != worse).sum())
-        if gain > np.sqrt(differ):
+        if _clear(gain, differ):
             best = place
     return ways[best]
+
+
+def _clear(gain: int, differ: int) -> bool:
+    """Return whether a gain is more than one standard error of the difference."""
+    return gain > 0 and gain * gain > differ
 
 
 def folds_of(

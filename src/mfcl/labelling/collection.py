@@ -14,7 +14,15 @@ from mfcl.errors import MeasureError, one_of
 from mfcl.labelling.choosing import Checked, Way, checked_ways, chosen_way
 from mfcl.labelling.classifier import LabelClassifier
 from mfcl.labelling.estimate import known_labels
-from mfcl.labelling.features import Features, Vectors, as_embeddings, fit_features, ordered_kinds
+from mfcl.labelling.features import (
+    SIMPLE,
+    Features,
+    Vectors,
+    as_embeddings,
+    fit_features,
+    ordered_kinds,
+    simple_features,
+)
 from mfcl.labelling.fitting import fitted_classifier, labels_alone
 from mfcl.labelling.propagate import Spread, propagate_each
 from mfcl.labelling.suggest import suggest
@@ -65,15 +73,18 @@ class Collection:
 
     def __init__(self, vectors: Vectors, *, graph: Graph | Mapping[str, Graph] | None = None) -> None:
         self.embeddings = as_embeddings(vectors)
-        self.features: Sequence[Features] = fit_features(self.embeddings)
+        learned = fit_features(self.embeddings)
+        simple = simple_features(learned)
+        self.features: Sequence[Features] = [*learned, simple] if simple is not None else learned
         self._matrices: dict[str, Float32[np.ndarray, "items features"]] = {}
         given = graph if isinstance(graph, Mapping) else {} if graph is None else {ALIGNMENT: graph}
         self._graphs: dict[str, Any] = {name: self._checked(one, name) for name, one in given.items()}
-        kinds = ordered_kinds(self.features, aligned=ALIGNMENT in given)
+        kinds = ordered_kinds(learned, aligned=ALIGNMENT in given)
         self.ways: Sequence[Way] = (
             *(Way(name, name, kinds[0]) for name in given),
             *(Way(kind, kind, kind) for kind in kinds),
             Way(ALONE, "", kinds[0]),
+            *((Way(SIMPLE, SIMPLE, SIMPLE, fallback=True),) if simple is not None else ()),
         )
 
     def __len__(self) -> int:
@@ -154,6 +165,8 @@ class Collection:
         chosen = chosen_way(self.ways, found) if way is None else self.way(way)
         spread = self.spread_sets(chosen, known[None])[0]
         classifier, notes = fitted_classifier(self, chosen, known, spread, found, seed=seed)
+        if chosen.fallback:
+            notes = (*notes, _told_of_fallback(found))
         return Fitted(classifier, spread, chosen.name, found, notes)
 
     def way(self, name: str) -> Way:
@@ -188,6 +201,17 @@ class Collection:
                 f"graph {name!r}: wanted one of the same {len(self)} recordings, got one of {ties.shape[0]}"
             )
         return ties
+
+
+def _told_of_fallback(checked: Sequence[Checked]) -> str:
+    read = ""
+    if len(checked) > 1:
+        best, simple = max(checked[:-1], key=lambda one: one.right), checked[-1]
+        read = f" ({simple.right} of {simple.count} hidden labels read, {best.right} by what it learned)"
+    return (
+        f"the average spectrum alone tells these labels apart better than what the model learned{read}, so the "
+        "classifier reads only that; `mfcl study` says whether a model is better than simple features"
+    )
 
 
 def fit_classifier(

@@ -18,6 +18,8 @@ from mfcl.errors import MeasureError
 ALL = "all"
 WORDS = "words"
 VOICES = "voices"
+SIMPLE = "spectrum"
+"""Features that no training touched: the average spectrum that some models put beside what they learn."""
 SPREAD_AT_LEAST = 1e-6
 """Standard deviation below which a part is the same for all recordings: one that the model did not learn is 0."""
 ROWS_AT_ONCE = 8192
@@ -30,7 +32,7 @@ class Features:
     """Parts of an embedding, each whitened and of length 1, side by side.
 
     Attributes:
-        name: `words`, `voices` or `all`.
+        name: `words`, `voices` or `all`; or `spectrum`.
         whitenings: Of each part; "" stands for a matrix without parts.
     """
 
@@ -91,6 +93,20 @@ def fit_features(vectors: Vectors) -> list[Features]:
     if not (kinds[WORDS] and kinds[VOICES]):
         kinds = {ALL: list(fitted)}
     return [Features(kind, {name: fitted[name] for name in names}) for kind, names in kinds.items()]
+
+
+def simple_features(features: Sequence[Features]) -> Features | None:
+    """Return the features of the parts that no training touched, or None where the embeddings have none beside others.
+
+    They serve where a model has learned nothing of what is asked. Landmarks are not among them: they come from training
+    recordings.
+
+    Args:
+        features: All kinds, as `fit_features` returns them.
+    """
+    every = next(one for one in features if one.name == ALL).whitenings
+    plain = {name: own for name, own in every.items() if Part.parse(name).stage == "spectrum"}
+    return Features(SIMPLE, plain) if plain and len(plain) < len(every) else None
 
 
 def fit_features_of_blocks(blocks: Blocks) -> list[Features]:

@@ -1,7 +1,7 @@
 """Fit a classifier on spread labels: its weights, the sharpness of its probabilities, and what is `unknown` to it."""
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int64, Shaped
@@ -12,7 +12,7 @@ from mfcl.embeddings.table import Embeddings
 from mfcl.labelling.choosing import Checked, Way, folds_of, hidden_sets
 from mfcl.labelling.classifier import LabelClassifier, distances_to
 from mfcl.labelling.features import Features
-from mfcl.labelling.logistic import fit_shares
+from mfcl.labelling.logistic import TOLERANCE, fit_shares
 from mfcl.labelling.propagate import Spread
 
 STRENGTH = 0.1
@@ -24,6 +24,11 @@ KNOWN_SHARE = 0.98
 CALIBRATED_FROM = 20
 """Fewest hidden labels by which probabilities are calibrated."""
 SHARPEST = 8.0
+ROUGHLY = 1e-7
+"""Share of the loss to which the classifiers without a fold are fitted: they only set the sharpness."""
+
+Weights: TypeAlias = tuple[Float64[np.ndarray, "features classes"], Float64[np.ndarray, " classes"]]
+"""A weight for each feature and class, and each class's bias."""
 
 
 @runtime_checkable
@@ -67,7 +72,7 @@ def fitted_classifier(
     features = collection.matrix(way.features)
     exact = weights_of(features, labels, spread, alone=not way.graph, seed=seed)
     weights, bias = (one.astype(np.float32).astype(np.float64) for one in exact)  # as they are saved
-    sharpness, notes = _sharpness(collection, way, labels, spread, seed=seed)
+    sharpness, notes = _sharpness(collection, way, labels, exact, seed=seed)
     centres = centres_of(features, labels, spread)
     farthest = farthest_of(distances_to(features, centres), labels, spread)
     given = int((labels != "").sum())
@@ -90,7 +95,9 @@ def weights_of(
     *,
     alone: bool = False,
     seed: int = 0,
-) -> tuple[Float64[np.ndarray, "features classes"], Float64[np.ndarray, " classes"]]:
+    start: Weights | None = None,
+    tolerance: float = TOLERANCE,
+) -> Weights:
     """Fit a linear classifier on given labels and on spread ones, which weigh as much as they are sure.
 
     Args:
@@ -99,6 +106,8 @@ def weights_of(
         spread: Class scores of all recordings.
         alone: Fit on the given labels only.
         seed: Seed of the draw of recordings, if there are many.
+        start: Weights of the same classes by similar labels, which saves time.
+        tolerance: See `fit_shares`.
     """
     given = np.flatnonzero(labels != "")
     shares, counts = _with_given(labels, spread), spread.margins.copy()
@@ -107,9 +116,10 @@ def weights_of(
     if len(others) > MOST_FITTED:
         others = generator(seed, "fitted").permutation(others)[:MOST_FITTED]
     used: Int64[np.ndarray, " used"] = np.sort(np.concatenate([given, others]))
-    rows = features[used].astype(np.float64)
-    strength = STRENGTH * max(float((rows**2).sum(axis=1).mean()), 1e-6)
-    return fit_shares(rows, shares[used], counts[used], strength=strength)
+    rows = features[used]
+    squares = np.einsum("if,if->i", rows, rows, dtype=np.float64)
+    strength = STRENGTH * max(float(squares.mean()), 1e-6)
+    return fit_shares(rows, shares[used], counts[used], strength=strength, start=start, tolerance=tolerance)
 
 
 def centres_of(
@@ -158,11 +168,12 @@ def labels_alone(features: Float32[np.ndarray, "items features"], labels: Shaped
 
 
 def _sharpness(
-    collection: Prepared, way: Way, labels: Shaped[np.ndarray, " items"], spread: Spread, *, seed: int
+    collection: Prepared, way: Way, labels: Shaped[np.ndarray, " items"], whole: Weights, *, seed: int
 ) -> tuple[float, tuple[str, ...]]:
     """Return the factor of the scores that makes hidden labels likeliest, and a note where there are too few.
 
-    The labels of each fold are hidden, the others spread and a classifier fitted without the fold's recordings.
+    The labels of each fold are hidden, the others spread and a classifier fitted without the fold's recordings. Each
+    begins with the weights by all labels.
 
     Source: Guo et al., "On calibration of modern neural networks", ICML 2017 (temperature scaling).
     """
@@ -178,7 +189,10 @@ def _sharpness(
         hidden[inside] = ""
         blank = other.scores.copy()
         blank[inside] = 0  # the recordings themselves must not be fitted on
-        weights, bias = weights_of(features, hidden, Spread(other.classes, blank), alone=not way.graph, seed=seed)
+        left = Spread(other.classes, blank)
+        weights, bias = weights_of(
+            features, hidden, left, alone=not way.graph, seed=seed, start=whole, tolerance=ROUGHLY
+        )
         scores.append(features[inside] @ weights + bias)
         truth.append(np.searchsorted(other.classes, labels[inside]))
     every, codes = np.concatenate(scores), np.concatenate(truth)

@@ -81,26 +81,32 @@ def fit_shares(
     counts: Float64[np.ndarray, " items"],
     *,
     strength: int | float,
+    start: tuple[Float64[np.ndarray, "dim classes"], Float64[np.ndarray, " classes"]] | None = None,
+    tolerance: float = TOLERANCE,
 ) -> tuple[Float64[np.ndarray, "dim classes"], Float64[np.ndarray, " classes"]]:
     """Fit a multinomial logistic regression on class shares in place of labels; return weights and bias.
+
+    The features are not rotated: their eigendecomposition would take most of the time, and a strong penalty, as here,
+    needs no better preconditioner than the diagonal.
 
     Args:
         features: Vectors to fit on, used as they are.
         shares: Share of each class for each item; each row sums to 1.
         counts: Weight of each item in the loss, 0 or more.
         strength: Positive L2 strength; see `fit_classifiers`. The bias counts as a weight of a feature that is 1.
+        start: Weights and bias of a similar problem, which saves steps; the answer is the same.
+        tolerance: Stop when further steps would lower the loss by less than this share.
 
     Raises:
         MeasureError: the strength is not positive, or no item has a weight.
     """
     if strength <= 0 or not counts.sum() > 0:
         raise MeasureError(f"classifier: wanted a positive L2 strength and weights, got {strength} and {counts.sum()}")
-    turned = turn(features.astype(np.float64))
-    rows = np.hstack([turned.coordinates, np.ones((len(features), 1))])
+    rows = np.hstack([features, np.ones((len(features), 1), features.dtype)]).astype(np.float64)
     penalty = np.full((rows.shape[1], 1), float(strength))
-    start = np.zeros((rows.shape[1], shares.shape[1]))
-    weights = minimise(Problem(rows, rows.astype(np.float32), shares, penalty, counts[:, None]), start)
-    return turned.back(weights[:-1]), weights[-1]
+    first = np.zeros((rows.shape[1], shares.shape[1])) if start is None else np.vstack([start[0], start[1]])
+    weights = minimise(Problem(rows, rows.astype(np.float32), shares, penalty, counts[:, None]), first, tolerance)
+    return weights[:-1], weights[-1]
 
 
 @dataclass(frozen=True)
@@ -159,7 +165,7 @@ class Problem:
 
 
 def minimise(
-    problem: Problem, weights: Float64[np.ndarray, "columns classes"]
+    problem: Problem, weights: Float64[np.ndarray, "columns classes"], tolerance: float = TOLERANCE
 ) -> Float64[np.ndarray, "columns classes"]:
     """Return the weights of the lowest loss, by Newton's method with backtracking line search."""
     loss, chances = problem.loss(weights)
@@ -170,7 +176,7 @@ def minimise(
         curvature = (problem.narrow**2).T @ (counts * narrow * (1 - narrow)) + problem.penalty
         curvature = np.maximum(curvature, 1e-6)
         reach = float((gradient**2 / curvature).sum())  # about twice the possible decrease of the loss
-        if reach <= TOLERANCE * loss:
+        if reach <= tolerance * loss:
             break
         step = newton_step(problem, narrow, gradient, curvature, error=min(0.3, (reach / loss) ** 0.25))
         slope, size = float((gradient * step).sum()), 1.0

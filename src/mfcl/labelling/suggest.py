@@ -94,3 +94,19 @@ def _reach(ties: Any, sources: Int64[np.ndarray, " sources"]) -> Iterator[Float3
         return found.astype(np.float32)
 
     yield from in_parallel(total, blocks, what="Looking", shown=False)
+
+
+def in_turn(ranked: Int64[np.ndarray, " some"], codes: Int64[np.ndarray, " items"]) -> list[int]:
+    """Return ranked items of all classes in turn, each class in its order, so that no class comes first as a whole.
+
+    Args:
+        ranked: The items, the best first.
+        codes: Class number of every item.
+    """
+    turn: dict[int, int] = {}
+    keys: list[tuple[int, int, int]] = []
+    for clip in ranked.tolist():
+        code = int(codes[clip])
+        turn[code] = turn.get(code, -1) + 1
+        keys.append((turn[code], len(keys), clip))
+    return [clip for _, _, clip in sorted(keys)]

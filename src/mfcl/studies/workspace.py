@@ -1,5 +1,6 @@
 """Per-seed workspace that trains sources and caches their embeddings."""
 
+import dataclasses
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from mfcl.checkpoint import load_checkpoint
+from mfcl.checkpoint import load_checkpoint, model_digest
 from mfcl.core.files import write_json
 from mfcl.core.machine import stopwatch
 from mfcl.core.progress import Shown
@@ -89,6 +90,7 @@ class Workspace:
         else:
             model = self.model(source)
             embeddings = embed_store(model.to(pick_device(self.device)), self.data.store, progress=bool(self.progress))
+            embeddings = dataclasses.replace(embeddings, model=self._digest(source))
         file = self._file(source)
         embeddings.save(file)
         known = {"seconds": round(spent + clock(), 1)}
@@ -206,6 +208,11 @@ class Workspace:
         old = self.folder / "embeddings" / f"control-seed{source.seed}-{digest(self.basis(source))}.npz"
         known = source.kind == BASELINE and old.with_suffix(".json").is_file()
         return old if known else self.folder / "embeddings" / f"{name}.npz"
+
+    def _digest(self, source: Source) -> str:
+        """Return the digest of a trained model; "" for an untrained one, which is not kept and can do nothing more."""
+        run = self.run(source)
+        return "" if source.kind == "untrained" else model_digest(load_checkpoint(run))
 
     def _spent(self, source: Source) -> float:
         """Return the seconds already spent on a training that was stopped."""
