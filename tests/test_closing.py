@@ -148,6 +148,23 @@ def test_alignment_is_counted_apart_from_simple_features():
     assert aligned.rival == "alignment, nothing trained"
 
 
+def test_it_leads_with_what_pre_training_adds_even_where_alignment_is_as_good():
+    found = [*FOUND, figure(FEW, ALIGNED, 89.5)]
+    gaps = [
+        apart(FEW, UNTRAINED, 2.0, 1.0, 3.5),
+        apart(FEW, BASELINES[1], 15.0, 14.0, 16.0),
+        apart(FEW, ALIGNED, 0.5, -1.0, 2.0),  # open: said below, and no reason to be silent above
+        apart(NOISY, BASELINES[1], 30.0, 29.0, 31.0),  # clearer, but pre-training adds nothing that is known
+    ]
+    told = [one.text for one in standing.clearest(main_results(found), found, gaps)]
+    assert [text.partition(": ")[0] for text in told] == [
+        "digit, linear probe, 10 labels a class",
+        "digit, linear probe, 10 labels a class, noise at 10 dB",
+    ]
+    assert "better than untrained, both by 2.0 [1.0, 3.5]" in told[0]
+    assert "alignment, nothing trained" in standing.not_shown(main_results(found), found, gaps)
+
+
 def test_it_leads_with_the_clearest_differences_and_what_was_lost():
     gaps = [
         apart(FEW, UNTRAINED, 10.0, 8.0, 12.0),

@@ -143,9 +143,9 @@ def clearest(
 ) -> list[Told]:
     """Return the clearest paired differences, each against the strongest control that it is better than, by name.
 
-    Measures come first that are better than most rivals of `RIVALS`, then those whose difference is largest beside the
-    width of its interval; one that is worse than any is never told as better. Where pre-trained encoders are clearly
-    worse anywhere, the clearest of those is the last.
+    Measures come first to which pre-training adds, then those that are better than most rivals of `RIVALS`, then those
+    whose difference is largest beside the width of its interval; one that is worse than any is never told as better.
+    Where pre-trained encoders are clearly worse anywhere, the clearest of those is the last.
 
     Args:
         ours: Results of `main_results`.
@@ -154,19 +154,22 @@ def clearest(
         most: Most differences.
     """
     against: dict[Question, list[Told]] = {}
+    added: set[Question] = set()
     for name in RIVALS:
         for one, rival, apart in _pairs(ours, found, differences, name):
             if apart and apart.verdict in ("better", "worse"):
                 told = Told(one.question, apart.verdict, _clearness(apart), _told(one, rival, apart))
                 against.setdefault(one.question, []).append(told)
+                added |= {one.question} if RIVALS[name] is untrained else set()
     better, worse = [], []
     for own in against.values():
         lost = [one for one in own if one.verdict == "worse"]
         if lost:
             worse.append(max(lost, key=lambda one: one.clearness))
         else:
-            better.append((len(own), min(own, key=lambda one: one.clearness)))
-    first = [one for _, one in sorted(better, key=lambda pair: (pair[0], pair[1].clearness), reverse=True)]
+            told = min(own, key=lambda one: one.clearness)
+            better.append((told.question in added, len(own), told.clearness, told))
+    first = [told for *_, told in sorted(better, key=lambda entry: entry[:3], reverse=True)]
     last = sorted(worse, key=lambda one: one.clearness, reverse=True)[:1]
     return [*first[: most - len(last)], *last]
 
