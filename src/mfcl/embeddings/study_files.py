@@ -18,7 +18,9 @@ PREFERRED = ("pre-trained", "supervised", "untrained")
 
 def is_study(folder: Path) -> bool:
     """Return whether a folder is a study's."""
-    return (folder / SETTINGS).is_file() or any(folder.glob(f"{EMBEDDINGS}/*.npz"))
+    if is_there(folder / SETTINGS):
+        return True
+    return is_there(folder / EMBEDDINGS) and any(folder.glob(f"{EMBEDDINGS}/*.npz"))
 
 
 def main_embeddings(folder: Path) -> Path:
