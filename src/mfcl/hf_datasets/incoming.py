@@ -9,14 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import filelock
 import numpy as np
 
 from mfcl.core.console import printable
 from mfcl.core.extras import need
-from mfcl.core.files import OWN_TEMPORARY, check_folder_place, read_json, write_json
+from mfcl.core.files import check_folder_place, read_json, write_json
 from mfcl.core.parallel import in_parallel
 from mfcl.core.progress import progress as progress_bar
+from mfcl.core.writers import only_writer
 from mfcl.data.decoding import LeftOut
 from mfcl.data.manifest import Manifest, Recording
 from mfcl.data.manifest_csv import write_manifest
@@ -73,7 +73,7 @@ def from_dataset(
     check_folder_place(place)
     place.mkdir(parents=True, exist_ok=True)
     left_out = LeftOut(strict)
-    with _alone(place):
+    with only_writer(place, "import", error=ManifestError):
         _begin(place, parts, columns)
         recordings = tuple(_recordings(parts, columns, root, left_out, progress))
         if not recordings:
@@ -84,27 +84,6 @@ def from_dataset(
         left_out.write(place / FAILURES)
         write_manifest(manifest, place / MANIFEST)
     return manifest
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock, and remove what a killed call was writing.
-
-    Raises:
-        ManifestError: another process writes into it.
-    """
-    lock = filelock.FileLock(folder / ".import.lock")
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        raise ManifestError(f"{folder}: another process imports into this folder; wait for it") from None
-    try:
-        for path in folder.rglob(".*.tmp"):
-            if OWN_TEMPORARY.fullmatch(path.name):
-                path.unlink(missing_ok=True)
-        yield
-    finally:
-        lock.release()
 
 
 def _begin(folder: Path, parts: Sequence[Part], columns: Columns) -> None:

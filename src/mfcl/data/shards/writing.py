@@ -1,18 +1,15 @@
 """Pack a list of recordings of any size into tars of bounded size, in bounded memory; a killed call goes on."""
 
-import contextlib
 import sys
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import filelock
-
 from mfcl.audio.lossless import Encoding
 from mfcl.core.console import printable
-from mfcl.core.files import OWN_TEMPORARY, check_folder_place
+from mfcl.core.files import check_folder_place
 from mfcl.core.limits import MOST_MEGABYTES
 from mfcl.core.progress import progress as progress_bar
+from mfcl.core.writers import only_writer
 from mfcl.data.manifest import Manifest
 from mfcl.data.manifest_blocks import list_parts
 from mfcl.data.manifest_csv import check_labels
@@ -92,7 +89,7 @@ def pack(
     check_labels(["path", "id", "split", *listed.label_names], listed.label_names, folder / INDEX)
     asked = Pack(listed.digest, listed.count, encoding, shard_megabytes * 10**6)
     folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder):
+    with only_writer(folder, "pack", error=ManifestError):
         _begin(folder, asked)
         with progress_bar(total=listed.count, what="packing", unit="clips", shown=progress) as bar:
             writer = ShardWriter(folder, asked, listed, strict, bar)
@@ -107,27 +104,6 @@ def pack(
         rounded=sum(shard.rounded for shard in tars),
         bytes=sum(shard.bytes for shard in tars),
     )
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock, and remove what a killed call was writing.
-
-    Raises:
-        ManifestError: another process packs into it.
-    """
-    lock = filelock.FileLock(folder / ".pack.lock")
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        raise ManifestError(f"{folder}: another process packs into this folder; wait for it") from None
-    try:
-        for path in folder.iterdir():
-            if OWN_TEMPORARY.fullmatch(path.name):
-                path.unlink(missing_ok=True)
-        yield
-    finally:
-        lock.release()
 
 
 def _begin(folder: Path, asked: Pack) -> None:
