@@ -7,7 +7,8 @@ import pytest
 
 import mfcl
 from examples.make_method_picture import picture
-from mfcl.checkpoint import CARD, LIMITS, VOICEPRINTS, save_checkpoint
+from mfcl.checkpoint import LIMITS, VOICEPRINTS, save_checkpoint
+from mfcl.checkpoint_files import CARD
 from mfcl.hub import save_pretrained
 from mfcl.models import make_model
 from mfcl.recipe import Recipe, from_dict, load_recipe
