@@ -7,6 +7,7 @@ from typing import Any
 
 from mfcl.core.console import duration, table
 from mfcl.core.machine import stopwatch
+from mfcl.core.memory import give_back
 from mfcl.errors import MeasureError, MfclError
 from mfcl.evaluation.result import BASELINE, ELSEWHERE, Evidence, Result
 from mfcl.evaluation.result_file import from_rows, to_row
@@ -110,7 +111,9 @@ class Step:
 
     def _work(self) -> tuple[dict[str, Any], list[Evidence | None]]:
         clock = stopwatch()
+        give_back()  # what the step before freed: a training's memory would come on top
         known = self.workspace.make(self.source)
+        give_back()
         try:
             answer = self.ask(self.workspace, self.source)
         except MeasureError as error:  # the other steps still run
