@@ -111,9 +111,8 @@ class Step:
 
     def _work(self) -> tuple[dict[str, Any], list[Evidence | None]]:
         clock = stopwatch()
-        give_back()  # what the step before freed: a training's memory would come on top
         known = self.workspace.make(self.source)
-        give_back()
+        give_back()  # what making it and the step before freed
         try:
             answer = self.ask(self.workspace, self.source)
         except MeasureError as error:  # the other steps still run
