@@ -36,12 +36,13 @@ from mfcl.checkpoint_files import (
 from mfcl.core.distributed import barrier, is_main
 from mfcl.core.files import replacing
 from mfcl.core.machine import survive_fork
+from mfcl.core.plain_values import from_dict, to_dict
 from mfcl.embeddings.parts import FORMATS
 from mfcl.embeddings.whitening import Whitening
 from mfcl.errors import CheckpointError, MfclError, shown
 from mfcl.models.pair import MultiFormatModel, make_model, outline
 from mfcl.models.weights_file import digest, read_weights
-from mfcl.recipe import Recipe, from_dict, to_dict
+from mfcl.recipe import Recipe
 
 LIMITS = (
     "- Made for comparing, searching, mapping and labelling recordings like those that it was trained on; measure it "
