@@ -14,7 +14,8 @@ from benchmarks.growth import peak_mb
 from benchmarks.models import model_to_time
 from benchmarks.sounds import write_recordings
 from mfcl.checkpoint import save_checkpoint
-from mfcl.recipe import Recipe, from_dict
+from mfcl.core.plain_values import from_dict
+from mfcl.recipe import Recipe
 
 SIZES = (1_000, 10_000, 100_000)
 A_PART = 1_000

@@ -6,11 +6,12 @@ import numpy as np
 import torch
 
 from mfcl.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from mfcl.core.plain_values import from_dict
 from mfcl.embeddings.table import Embeddings
 from mfcl.models import make_model
 from mfcl.models.inference import Listed, embed_clips, part_bounds
 from mfcl.models.landmarks import aligned_frames
-from mfcl.recipe import Recipe, from_dict
+from mfcl.recipe import Recipe
 
 RATE = 16000
 SETTINGS = {

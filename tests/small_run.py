@@ -16,11 +16,12 @@ from safetensors.torch import save_file
 from torch.nn.parallel import DistributedDataParallel
 
 from mfcl.core.distributed import is_main, processes, start, stop
+from mfcl.core.plain_values import from_dict
 from mfcl.data.layouts import open_manifest
 from mfcl.data.store import open_store
 from mfcl.models.heads import NeckSettings
 from mfcl.models.pair import make_model
-from mfcl.recipe import Recipe, from_dict
+from mfcl.recipe import Recipe
 from mfcl.training import fit
 from mfcl.training import positives as neighbourhood
 from mfcl.training.batch_schedule import Plan

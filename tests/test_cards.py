@@ -7,10 +7,12 @@ import pytest
 
 import mfcl
 from examples.make_method_picture import picture
-from mfcl.checkpoint import CARD, LIMITS, VOICEPRINTS, save_checkpoint
+from mfcl.checkpoint import LIMITS, VOICEPRINTS, save_checkpoint
+from mfcl.checkpoint_files import CARD
+from mfcl.core.plain_values import from_dict
 from mfcl.hub import save_pretrained
 from mfcl.models import make_model
-from mfcl.recipe import Recipe, from_dict, load_recipe
+from mfcl.recipe import Recipe, load_recipe
 from tests.recipes import tiny_recipe
 from tests.small_model import SETTINGS
 from tests.sounds import write_corpus

@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from mfcl import checkpoint
-from mfcl.checkpoint import CARD, CONFIG, WEIGHTS, WHITENING, load_checkpoint, save_checkpoint
+from mfcl.checkpoint import load_checkpoint, save_checkpoint
+from mfcl.checkpoint_files import CARD, CONFIG, WEIGHTS, WHITENING
 from mfcl.embeddings.whitening import fit_whitening
 from mfcl.errors import CheckpointError
 from mfcl.models.pair import make_model

@@ -437,3 +437,14 @@ def test_the_command_embeds_windows_and_names_bad_files_after_its_output(
     assert sorted(path.name for path in tmp_path.glob("*.csv")) == ["two.failures.csv"]
     assert main(["info", str(tmp_path / "two.npz")]) == 0
     assert "mel" in capsys.readouterr().out
+
+
+def test_a_model_of_one_trained_encoder_embeds_with_that_one_unless_another_is_named(
+    corpus: Path, tmp_path: Path
+) -> None:
+    recipe = load_recipe(tiny_recipe(tmp_path), ["train.epochs=1", "loss.terms=mel-mel"])
+    mfcl.train(corpus, tmp_path / "run", recipe=recipe, cache=tmp_path / "cache", progress=False)
+    model, clip = mfcl.load(tmp_path / "run"), word(0, 0, seconds=0.4)
+    assert np.array_equal(model.encode(clip), model.encode(clip, format="mel"))
+    assert model.encode(clip, format="both").shape[1] > model.encode(clip).shape[1]
+    assert {name.split()[0] for name in mfcl.embed(tmp_path / "run", corpus, progress=False).parts} == {"mel"}

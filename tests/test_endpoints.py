@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from mfcl.audio import LongSound, Preparation, heard, judge, prepare, read_prepared
 from mfcl.audio.endpoints import FrameSums, frame_power, sound_span
+from mfcl.core.plain_values import from_dict, to_dict
 from mfcl.data.decoding import LeftOut, recording_windows, whole_recordings
 from mfcl.data.events import sound_share
 from mfcl.data.layouts import open_manifest
 from mfcl.data.scanning import scan, scan_once
 from mfcl.data.store import open_store
-from mfcl.recipe import Recipe, from_dict, load_recipe, to_dict
+from mfcl.recipe import Recipe, load_recipe
 from tests.sounds import tone
 
 RATE = 16000

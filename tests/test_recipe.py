@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from mfcl.core.plain_values import from_dict, to_dict
 from mfcl.core.settings import BOUNDS
 from mfcl.errors import RecipeError
 from mfcl.models.heads import NeckSettings
-from mfcl.recipe import Recipe, TrainSettings, from_dict, load_recipe, recipe_names, schema, to_dict
+from mfcl.recipe import Recipe, TrainSettings, load_recipe, recipe_names, schema
 
 
 @pytest.mark.parametrize("name", recipe_names())

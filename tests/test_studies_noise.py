@@ -1,4 +1,6 @@
 import dataclasses
+import gc
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -52,3 +54,16 @@ def test_noise_of_other_kinds_is_measured_at_one_level_and_told_once_where_it_ca
         "babble at 10 dB: not measured: babble: wanted 4 or more other recordings of another speaker"
     )
     assert {row.question.condition for row in answer.results} == {"clean", NOISE, PINK, GAIN}
+
+
+def test_what_was_held_of_a_source_is_gone_when_another_is_made(workspace: Workspace) -> None:
+    first, second = (
+        Source("baseline", name, 3, load_recipe("quick"), ()) for name in ("MFCC statistics", "log-mel picture")
+    )
+    workspace.make(first)
+    held = weakref.ref(workspace.embeddings(first))
+    assert held() is not None
+    assert workspace.embeddings(first) is held()
+    workspace.make(second)
+    gc.collect()
+    assert held() is None

@@ -171,3 +171,15 @@ def test_a_step_of_each_encoder_is_timed_on_sound_as_long_as_the_recordings(work
     assert set(rates.train) == {"wave", "mel"}
     assert all(seconds > 0 for seconds in (*rates.train.values(), rates.embed))
     assert (rates.recordings, rates.trained, rates.classes, rates.fewest) == (144, 48, 3, 16)
+
+
+def test_the_time_of_embedding_is_that_of_fitted_landmarks():
+    from mfcl.models.landmarks import Landmarks, LandmarkSettings
+    from mfcl.studies.estimates import fill
+
+    landmarks = Landmarks(30, LandmarkSettings(count=4, frames=40))
+    fill(landmarks, 0.5)
+    assert landmarks.lengths.tolist() == [25] * 4
+    assert bool((landmarks.marks[:, :25] != 0).all())
+    fill(landmarks, 5.0)
+    assert landmarks.lengths.tolist() == [40] * 4

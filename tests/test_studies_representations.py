@@ -4,10 +4,11 @@ import itertools
 import numpy as np
 import pytest
 
+from mfcl.core.plain_values import to_dict
 from mfcl.errors import RecipeError
 from mfcl.evaluation.result import Representation
 from mfcl.evaluation.wording import PART_WORDS, name
-from mfcl.recipe import LIMITS, changed, load_recipe, to_dict
+from mfcl.recipe import LIMITS, changed, load_recipe
 from mfcl.studies.representations import AUGMENTED, BASELINES, CROPS, Source, Training, ablated, main_sources, swept
 from tests.recipes import tiny_recipe
 

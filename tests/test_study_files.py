@@ -12,6 +12,7 @@ import pytest
 from mfcl.checkpoint import load_checkpoint, model_digest
 from mfcl.classification import classify, clips_to_label, fit_on
 from mfcl.core.files import write_json
+from mfcl.core.plain_values import to_dict
 from mfcl.data.dataset import open_data
 from mfcl.data.manifest_csv import write_manifest
 from mfcl.embedding_lists import embed
@@ -23,7 +24,7 @@ from mfcl.explore.collection import open_collection
 from mfcl.explore.exports import classifier_zip
 from mfcl.explore.session import Session
 from mfcl.labelling import load_classifier
-from mfcl.recipe import load_recipe, to_dict
+from mfcl.recipe import load_recipe
 from mfcl.studies.representations import Source
 from mfcl.studies.workspace import Workspace
 from mfcl.voices import Gallery

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from mfcl.core.plain_values import from_dict, to_dict
 from mfcl.data.dataset import scan_data
 from mfcl.errors import RecipeError
-from mfcl.recipe import Recipe, from_dict, load_recipe, schema, to_dict
+from mfcl.recipe import Recipe, load_recipe, schema
 from mfcl.training.suited import open_suited, suited
 from tests.sounds import tone
 

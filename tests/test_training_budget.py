@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mfcl.core.plain_values import to_dict
 from mfcl.errors import RecipeError, TrainingError
-from mfcl.recipe import LIMITS, TrainSettings, load_recipe, to_dict
+from mfcl.recipe import LIMITS, TrainSettings, load_recipe
 from mfcl.training.batch_schedule import Plan
 from mfcl.training.budget import EPOCH_STEPS, SMALLEST, STAGES, budget, shortened
 from mfcl.views.crops import mean_seconds

@@ -11,37 +11,38 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import save_file as save_numpy
 from safetensors.torch import save_file
 
 import mfcl
+from mfcl.checkpoint_files import (
+    CARD,
+    CONFIG,
+    DAMAGED,
+    DIGESTS,
+    FILES,
+    FORMAT,
+    KEYS,
+    ONLY_FORMAT,
+    WEIGHTS,
+    WHITENING,
+    check_digests,
+    model_folder,
+    read_config,
+    read_whitening,
+    whitening_arrays,
+)
 from mfcl.core.distributed import barrier, is_main
-from mfcl.core.files import is_there, read_json, replacing
+from mfcl.core.files import replacing
 from mfcl.core.machine import survive_fork
+from mfcl.core.plain_values import from_dict, to_dict
 from mfcl.embeddings.parts import FORMATS
-from mfcl.embeddings.study_files import is_study, main_embeddings, run_of
 from mfcl.embeddings.whitening import Whitening
-from mfcl.errors import CheckpointError, MfclError, one_of, shown
+from mfcl.errors import CheckpointError, MfclError, shown
 from mfcl.models.pair import MultiFormatModel, make_model, outline
-from mfcl.models.weights_file import check_values, digest, read_tensors, read_weights
-from mfcl.recipe import Recipe, from_dict, to_dict
-
-FORMAT = 2
-"""2: landmarks are measured as against a clip's other distances; models without landmarks are as in 1."""
-"""Version of the folder's format; any other version is refused."""
-CONFIG, WEIGHTS, CARD = FILES = ("config.json", "model.safetensors", "README.md")
-WHITENING = "whitening.safetensors"
-"""Optional file: the mean and the directions of the whitening of each part of an embedding."""
-KEYS: dict[str, type] = {"format": int, "mfcl_version": str, "dims": dict, "recipe": dict, "facts": dict}
-ONLY_FORMAT = "format"
-"""Fact of a model of which one encoder alone is trained: its format, the model's `default_format`."""
-DIGESTS = "digests"
-"""Entry with the SHA-256 of the weights and the whitening; version 0.1 did not write it."""
-LARGEST_DIRECTION = 1e15
-"""Largest value in a whitening: directions of small variance have large values."""
-DAMAGED = "copy the checkpoint again"
+from mfcl.models.weights_file import digest, read_weights
+from mfcl.recipe import Recipe
 
 LIMITS = (
     "- Made for comparing, searching, mapping and labelling recordings like those that it was trained on; measure it "
@@ -110,8 +111,8 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
         CheckpointError: a file is missing, damaged, of another version, or of another model than the others.
     """
     survive_fork()
-    path = _resolve(Path(folder))
-    config = _config(path / CONFIG)
+    path = model_folder(Path(folder))
+    config = read_config(path / CONFIG)
     try:
         recipe = from_dict(Recipe, config["recipe"], where=str(path / CONFIG))
         wanted = outline(recipe.model)
@@ -124,7 +125,7 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
             f"{path}: its landmarks were measured in another way before this version, so its vectors would not be "
             "those that it gave; train it again"
         )
-    _check_digests(path, config.get(DIGESTS))
+    check_digests(path, config.get(DIGESTS))
     weights = read_weights(path / WEIGHTS, wanted.state_dict(), do=DAMAGED)
     if config["dims"] != (dims := dict(wanted.dims)):
         raise CheckpointError(f"{path / CONFIG}: wanted dims {dims}, got {shown(config['dims'])}; {DAMAGED}")
@@ -133,7 +134,7 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     if (own := config["facts"].get(ONLY_FORMAT)) in FORMATS:
         model.default_format = own
     info = {key: config[key] for key in KEYS if key != "recipe"}
-    return Checkpoint(model.eval(), recipe, path, info, _whitening(path / WHITENING))
+    return Checkpoint(model.eval(), recipe, path, info, read_whitening(path / WHITENING))
 
 
 def model_digest(checkpoint: Checkpoint) -> str:
@@ -164,7 +165,7 @@ def _write(
                 save_file(weights, places[WEIGHTS], metadata={"format": "pt"})
                 if whitening:
                     places[WHITENING] = stack.enter_context(replacing(folder / WHITENING))
-                    save_numpy(_arrays(whitening), places[WHITENING])
+                    save_numpy(whitening_arrays(whitening), places[WHITENING])
             except SafetensorError as error:  # wraps system errors, such as a full disk
                 raise OSError(str(error)) from error
             config[DIGESTS] = {name: digest(places[name]) for name in (WEIGHTS, WHITENING) if name in places}
@@ -175,84 +176,6 @@ def _write(
         raise
     except MfclError as error:
         raise CheckpointError(str(error)) from error
-
-
-def _resolve(folder: Path) -> Path:
-    for path in (folder, folder / "model"):
-        if is_there(path / CONFIG):
-            return path
-    if is_study(folder) and (run := run_of(main_embeddings(folder))) is not None:
-        return run / "model"
-    found = "nothing there" if not is_there(folder) else "no config.json in it or in its folder `model`"
-    raise CheckpointError(
-        f"{folder}: wanted a checkpoint or a run folder, found {found}; give the folder that mfcl train wrote"
-    )
-
-
-def _config(path: Path) -> dict[str, Any]:
-    config: dict[str, Any] = read_json(path, do=DAMAGED, error=CheckpointError)
-    if config.get("format") not in (1, FORMAT):
-        raise CheckpointError(
-            f"{path}: wanted a checkpoint of format {FORMAT}, got {shown(config.get('format'))}; "
-            "use the version of mfcl that wrote it"
-        )
-    for key in config:
-        if key not in (*KEYS, DIGESTS):
-            raise CheckpointError(
-                f"{path}: {one_of('entry of a checkpoint', shown(key)[1:-1], KEYS)}; it was written by mfcl "
-                f"{shown(config.get('mfcl_version', '(unknown)')).strip(chr(39))}, this is {mfcl.__version__}"
-            )
-    for key, kind in KEYS.items():
-        if key not in config:
-            raise CheckpointError(f"{path}: wanted the entry {key!r}, it is missing; {DAMAGED}")
-        if not isinstance(config[key], kind):
-            raise CheckpointError(f"{path}: wanted {key!r} as {kind.__name__}, got {shown(config[key])}; {DAMAGED}")
-    return config
-
-
-def _check_digests(folder: Path, wanted: Any) -> None:
-    """Refuse weights or a whitening whose digest is not that in `config.json`; version 0.1 wrote none."""
-    if wanted is None:
-        return
-    if not isinstance(wanted, dict) or WEIGHTS not in wanted:
-        raise CheckpointError(f"{folder / CONFIG}: wanted the digests of the weights, got {shown(wanted)}; {DAMAGED}")
-    for name in (WEIGHTS, WHITENING):
-        path = folder / name
-        if not path.is_file():
-            if name in wanted and name != WEIGHTS:  # missing weights raise their own error later
-                raise CheckpointError(f"{path}: it is missing, although config.json names it; {DAMAGED}")
-        elif name not in wanted:
-            raise CheckpointError(f"{path}: it is of another model, config.json does not name it; delete it")
-        elif digest(path) != wanted[name]:
-            raise CheckpointError(f"{path}: its bytes are not those that were written with config.json; {DAMAGED}")
-
-
-def _arrays(whitening: Mapping[str, Whitening]) -> dict[str, np.ndarray]:
-    return {
-        f"{part}.{name}": np.ascontiguousarray(getattr(one, name))
-        for part, one in whitening.items()
-        for name in ("mean", "directions")
-    }
-
-
-def _whitening(path: Path) -> dict[str, Whitening]:
-    if not path.is_file():
-        return {}
-    found, made = read_tensors(path, do=DAMAGED), {}
-    for name, value in found.items():
-        check_values(path, name, value, LARGEST_DIRECTION, do=DAMAGED)
-        part, _, kind = name.rpartition(".")
-        if kind not in ("mean", "directions"):
-            raise CheckpointError(f"{path}: wanted mean and directions of each part, got {shown(name)}; {DAMAGED}")
-        for other in (f"{part}.mean", f"{part}.directions"):
-            if other not in found:
-                raise CheckpointError(f"{path}: wanted {other!r}, it is missing; {DAMAGED}")
-        mean, directions = found[f"{part}.mean"], found[f"{part}.directions"]
-        if mean.ndim != 1 or directions.ndim != 2 or len(mean) != len(directions):
-            sizes = f"{tuple(mean.shape)} and {tuple(directions.shape)}"
-            raise CheckpointError(f"{path}: wanted {part!r} of shapes (dim,) and (dim, kept), got {sizes}; {DAMAGED}")
-        made[part] = Whitening(mean.float().numpy(), directions.float().numpy())
-    return made
 
 
 def _card(model: MultiFormatModel, recipe: Recipe, facts: Mapping[str, str]) -> str:

@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from mfcl.checkpoint import CARD, CONFIG, DIGESTS, FILES, WHITENING, Checkpoint, load_checkpoint, save_checkpoint
+from mfcl.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from mfcl.checkpoint_files import CARD, CONFIG, DIGESTS, FILES, WHITENING
 from mfcl.core.extras import need
 from mfcl.core.files import is_there, read_json, write_text
 from mfcl.embedder import Embedder

@@ -10,7 +10,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from mfcl.checkpoint import ONLY_FORMAT, save_checkpoint
+from mfcl.checkpoint import save_checkpoint
+from mfcl.checkpoint_files import ONLY_FORMAT
 from mfcl.errors import CheckpointError, one_of
 from mfcl.models.encoders import EncoderSettings
 from mfcl.models.encoders.mel import ResNet18

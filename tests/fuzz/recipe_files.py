@@ -7,9 +7,10 @@ from random import Random
 import yaml
 
 from mfcl.checkpoint import Checkpoint
+from mfcl.core.plain_values import to_dict
 from mfcl.embedder import Embedder
 from mfcl.models.pair import make_model
-from mfcl.recipe import load_recipe, to_dict
+from mfcl.recipe import load_recipe
 from mfcl.training.memory import parameter_bytes
 from tests.fuzz.kinds import Kind
 from tests.fuzz.mutations import ODD_TEXTS, nested, odd_value, spoil_bytes, spoil_value

@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Float32
 
 import mfcl
-from mfcl.checkpoint import WEIGHTS, Checkpoint
+from mfcl.checkpoint import Checkpoint
+from mfcl.checkpoint_files import WEIGHTS
 from mfcl.core.random import generator
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import ExportError

@@ -17,6 +17,7 @@ from mfcl.core.console import duration
 from mfcl.core.files import check_folder_place, write_json, write_text
 from mfcl.core.limits import MOST_SEEDS
 from mfcl.core.machine import set_threads
+from mfcl.core.plain_values import to_dict
 from mfcl.core.progress import Shown, StepsBar, terminal
 from mfcl.core.random import check_seed
 from mfcl.data.dataset import Data
@@ -26,7 +27,7 @@ from mfcl.data.splits import split
 from mfcl.errors import MfclError, check_number
 from mfcl.evaluation.result import Result
 from mfcl.models.inference import pick_device
-from mfcl.recipe import Recipe, load_recipe, to_dict
+from mfcl.recipe import Recipe, load_recipe
 from mfcl.report import make_report
 from mfcl.studies.cache import read_object
 from mfcl.studies.elsewhere import Also, open_elsewhere

@@ -7,10 +7,12 @@ from typing import Any
 
 from mfcl.core.console import duration, table
 from mfcl.core.machine import stopwatch
+from mfcl.core.memory import give_back
+from mfcl.core.plain_values import to_dict
 from mfcl.errors import MeasureError, MfclError
 from mfcl.evaluation.result import BASELINE, ELSEWHERE, Evidence, Result
 from mfcl.evaluation.result_file import from_rows, to_row
-from mfcl.recipe import Recipe, to_dict
+from mfcl.recipe import Recipe
 from mfcl.studies import evaluators as questions
 from mfcl.studies.cache import slug
 from mfcl.studies.estimates import Rates
@@ -111,6 +113,7 @@ class Step:
     def _work(self) -> tuple[dict[str, Any], list[Evidence | None]]:
         clock = stopwatch()
         known = self.workspace.make(self.source)
+        give_back()  # what making it and the step before freed
         try:
             answer = self.ask(self.workspace, self.source)
         except MeasureError as error:  # the other steps still run

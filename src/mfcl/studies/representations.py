@@ -9,13 +9,14 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Bool
 
+from mfcl.core.plain_values import to_dict
 from mfcl.errors import RecipeError, shown
 from mfcl.evaluation.aligned import fit_landmarks
 from mfcl.evaluation.baselines import ClipSource, average_spectrum, log_mel_picture, mfcc_statistics, random_features
 from mfcl.evaluation.result import BASELINE, CONTENT, ELSEWHERE, FORMATLESS, LANDMARKS, SPEAKER, Representation
 from mfcl.models.encoders import EncoderSettings
 from mfcl.models.losses import TERMS
-from mfcl.recipe import Recipe, changed, to_dict
+from mfcl.recipe import Recipe, changed
 from mfcl.training.budget import shortened
 from mfcl.views.crops import CropSettings
 

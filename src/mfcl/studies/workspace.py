@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 from mfcl.checkpoint import load_checkpoint, model_digest
 from mfcl.core.files import write_json
 from mfcl.core.machine import stopwatch
+from mfcl.core.memory import give_back
 from mfcl.core.progress import Shown
 from mfcl.data.dataset import Data
 from mfcl.data.labels import known_classes
@@ -84,6 +85,8 @@ class Workspace:
         known = self.about(source)
         if known is not None:
             return known
+        self._forget()
+        give_back()  # a training's memory would come on top
         clock, spent = stopwatch(), self._spent(source)
         if not source.encodes:
             embeddings = self._described(source, self.data.store)
@@ -101,10 +104,15 @@ class Workspace:
         """Return a source's embeddings of all recordings; those of the last source stay in memory."""
         name = self.name(source)
         if self._last is None or self._last[0] != name:
-            self._probes.clear()
-            self._views.clear()
+            self._forget()
             self._last = (name, self._kept(source))
         return self._last[1]
+
+    def _forget(self) -> None:
+        """Drop the embeddings in memory and what was made of them."""
+        self._last = None
+        self._probes.clear()
+        self._views.clear()
 
     def _kept(self, source: Source) -> Embeddings:
         """Load the saved embeddings; a damaged file is made again, once."""

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from mfcl.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from mfcl.checkpoint_files import ONLY_FORMAT
 from mfcl.core.distributed import barrier, is_main, start
 from mfcl.core.files import replacing
 from mfcl.core.keywords import also_called
@@ -176,6 +177,7 @@ def pretrain(
         "steps": str(result.steps),
         "seconds": f"{result.seconds:.0f}",
         "loss": f"{result.loss:.3f} (chance {task.chance_loss:.3f})",
+        **_only(task.formats),
     }
     task.finish()
     give_back()  # what chose the landmarks
@@ -232,6 +234,7 @@ def train_supervised(
         )  # fmt: skip
         layers |= {f"{format}.{name}": value.detach().cpu() for name, value in task.linear.state_dict().items()}
     facts = {"training": f"supervised by {label!r}", "formats": " and ".join(formats), "seed": str(seed)}
+    facts |= _only(formats)
     save_checkpoint(model, recipe, out / "model", card=facts, whitening=_whitening(model, task))
     with replacing(out / MANIFEST) as temporary:
         temporary.write_bytes(listed)
@@ -275,6 +278,11 @@ def untrained(data: Data, recipe: Recipe, *, seed: int) -> MultiFormatModel:
     task.prepare()
     task.finish()
     return model.eval()
+
+
+def _only(formats: Sequence[str]) -> dict[str, str]:
+    """Return the fact that a model of one trained encoder has: what it embeds unless another format is named."""
+    return {ONLY_FORMAT: formats[0]} if len(formats) == 1 else {}
 
 
 def _whitening(model: MultiFormatModel, task: Task) -> dict[str, Whitening]:

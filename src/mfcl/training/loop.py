@@ -12,10 +12,11 @@ import torch
 
 from mfcl.core.distributed import averaged, barrier, is_main, processes, start
 from mfcl.core.memory import give_back
+from mfcl.core.plain_values import to_dict
 from mfcl.core.progress import Shown
 from mfcl.core.progress import progress as progress_bar
 from mfcl.errors import TrainingError
-from mfcl.recipe import Recipe, TrainSettings, to_dict
+from mfcl.recipe import Recipe, TrainSettings
 from mfcl.training.batch_schedule import Plan
 from mfcl.training.metrics import Watch, collapse
 from mfcl.training.optim import Ema, learning_rate, make_optimiser, set_rate

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import mfcl
-from mfcl.checkpoint import FILES as MODEL
-from mfcl.checkpoint import WHITENING
+from mfcl.checkpoint_files import FILES as MODEL
+from mfcl.checkpoint_files import WHITENING
 from mfcl.core.files import OWN_TEMPORARY, entries, read_json
 from mfcl.core.yaml_text import read_yaml
 from mfcl.errors import CheckpointError, MfclError
