@@ -60,8 +60,6 @@ class TrainSettings:
     most_sound: float = later(0.0, 0.0, 1e12)
     """Most seconds of sound in a run, one crop a recording and step: long recordings get smaller batches (with `fill`),
     then fewer steps; 0: any."""
-    encoder_rate: float = later(1.0, 0.0, 1.0)
-    """Learning rate of the encoders as a share of that of necks and heads; 0 leaves the encoders random."""
 
     def __post_init__(self) -> None:
         check_settings(self)

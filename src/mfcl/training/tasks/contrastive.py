@@ -102,10 +102,6 @@ class Pretrain(Task):
         """Whether crops may be cut on a GPU: not if the user's own augmentation, of arrays, gets them first."""
         return self.augment is None
 
-    def share(self, name: str) -> float:
-        """Return `train.encoder_rate` for weights of the encoders, and 1 for necks and heads."""
-        return self.recipe.train.encoder_rate if ".encoder." in name else 1.0
-
     def describe(self) -> dict[str, Any]:
         """Return the task's name, and that of the user's own augmentation."""
         return {"task": "pretrain", **self._own_name()}
