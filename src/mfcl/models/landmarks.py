@@ -82,7 +82,8 @@ class Landmarks(nn.Module):
         with torch.autocast(spectrum.values.device.type, enabled=False):
             own, lengths = aligned_frames(spectrum)
             ends = self.lengths[:known]
-            marks = self.marks[:known, : int(ends.max())]
+            in_time = self.marks[:known, : int(ends.max())].transpose(0, 1).contiguous()  # as `dtw` multiplies it
+            marks = in_time.transpose(0, 1)
             at_once = max(1, CELLS_AT_ONCE // (own.shape[1] * marks.shape[0] * marks.shape[1]))
             for first in range(0, batch, at_once):
                 some = slice(first, first + at_once)
@@ -167,8 +168,9 @@ def dtw(
     batch, height, _ = clips.shape
     count, width, _ = marks.shape
     lanes = batch * count
-    cosines = clips.reshape(batch * height, -1) @ marks.reshape(count * width, -1).T
-    apart = cosines.neg_().add_(1).reshape(batch, height, count, width).permute(1, 3, 0, 2)
+    # landmarks last, so that putting the costs of all clips' diagonals together moves whole rows of them
+    cosines = clips.reshape(batch * height, -1) @ marks.transpose(0, 1).reshape(width * count, -1).T
+    apart = cosines.neg_().add_(1).reshape(batch, height, width, count).permute(1, 2, 0, 3)
     costs = apart.reshape(height, width, lanes).contiguous()
     rows = lengths.repeat_interleave(count)
     last = rows + ends.repeat(batch)  # the diagonal on which each pair's path ends
@@ -187,7 +189,8 @@ def dtw(
         now[low - 1] = torch.inf
         if high < height:
             now[high + 1] = torch.inf
-        here = order[edges[diagonal] : edges[diagonal + 1]]
-        found[here] = now[rows[here], here]
+        if edges[diagonal] < edges[diagonal + 1]:  # of one clip most diagonals end no path
+            here = order[edges[diagonal] : edges[diagonal + 1]]
+            found[here] = now[rows[here], here]
         two_before, one_before, now = one_before, now, two_before
     return (found.clamp(min=0) / last).reshape(batch, count)
