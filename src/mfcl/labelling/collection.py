@@ -24,7 +24,8 @@ from mfcl.labelling.features import (
     simple_features,
 )
 from mfcl.labelling.fitting import fitted_classifier, labels_alone
-from mfcl.labelling.propagate import Spread, propagate_each
+from mfcl.labelling.propagate import Spread
+from mfcl.labelling.sources import Sources
 from mfcl.labelling.suggest import suggest
 
 ALIGNMENT = "alignment"
@@ -79,6 +80,7 @@ class Collection:
         self._matrices: dict[str, Float32[np.ndarray, "items features"]] = {}
         given = graph if isinstance(graph, Mapping) else {} if graph is None else {ALIGNMENT: graph}
         self._graphs: dict[str, Any] = {name: self._checked(one, name) for name, one in given.items()}
+        self._sources: dict[str, Sources] = {}
         kinds = ordered_kinds(learned, aligned=ALIGNMENT in given)
         self.ways: Sequence[Way] = (
             *(Way(name, name, kinds[0]) for name in given),
@@ -132,7 +134,9 @@ class Collection:
     def spread_sets(self, way: Way, sets: Shaped[np.ndarray, "sets items"]) -> list[Spread]:
         """Spread several sets of known labels in one way."""
         if way.graph:
-            return list(propagate_each(self.graph(way.graph), sets))
+            if way.graph not in self._sources:
+                self._sources.setdefault(way.graph, Sources(self.graph(way.graph)))
+            return self._sources[way.graph].spread(sets)
         return [labels_alone(self.matrix(way.features), labels) for labels in sets]
 
     def suggest(
