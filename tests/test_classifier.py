@@ -1,7 +1,6 @@
 """Classifiers from few labels: what they learn, when they answer `unknown`, and what they refuse."""
 
 import dataclasses
-import itertools
 import json
 import subprocess
 import sys
@@ -29,7 +28,7 @@ from mfcl.labelling.estimate import wilson
 from mfcl.labelling.logistic import as_rows, fit_classifiers, fit_rows, fit_shares
 from mfcl.labelling.propagate import propagate_each
 from mfcl.labelling.sources import Sources
-from tests.small_labels import CLASSES, embeddings, few
+from tests.small_labels import CLASSES, beside_noise, embeddings, few
 
 
 @pytest.fixture(scope="module")
@@ -350,22 +349,6 @@ def test_the_start_of_a_fit_changes_the_steps_and_not_the_answer() -> None:
     wrong = counts[:, None] * (chances - shares)
     assert np.abs(rows.T @ wrong + 2.0 * weights).max() < 1e-3
     assert np.abs(wrong.sum(axis=0) + 2.0 * bias).max() < 1e-3
-
-
-def beside_noise(*, learned: bool) -> tuple[Embeddings, np.ndarray]:
-    """Clips whose average spectrum tells their class; all else is noise, but for the words' parts if `learned`."""
-    draw, good = np.random.default_rng(5), embeddings(each=40, noise=0.6)
-    columns = {}
-    for place, part in enumerate(("words", "words projection", "voices")):
-        for format in ("wave", "mel"):
-            told = embeddings(each=40, noise=0.6, seed=1 + place).vectors[:, :16]
-            heard = learned and "words" in part
-            columns[f"{format} {part}"] = told if heard else draw.standard_normal((len(good), 32), dtype=np.float32)
-    columns["mel voices spectrum"] = good.vectors[:, :16]
-    edges = np.cumsum([0, *(own.shape[1] for own in columns.values())]).tolist()
-    parts = dict(zip(columns, itertools.pairwise(edges), strict=True))
-    vectors = np.concatenate(list(columns.values()), axis=1)
-    return dataclasses.replace(good, vectors=vectors, parts=parts), good.labels["species"]
 
 
 def test_where_a_model_learned_nothing_the_average_spectrum_is_read_and_it_is_said() -> None:

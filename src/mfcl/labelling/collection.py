@@ -170,7 +170,7 @@ class Collection:
         spread = self.spread_sets(chosen, known[None])[0]
         classifier, notes = fitted_classifier(self, chosen, known, spread, found, seed=seed)
         if chosen.fallback:
-            notes = (*notes, _told_of_fallback(found))
+            notes = (*notes, told_of_fallback(found))
         return Fitted(classifier, spread, chosen.name, found, notes)
 
     def way(self, name: str) -> Way:
@@ -207,7 +207,12 @@ class Collection:
         return ties
 
 
-def _told_of_fallback(checked: Sequence[Checked]) -> str:
+def told_of_fallback(checked: Sequence[Checked]) -> str:
+    """Return what a person should know where the fallback was chosen.
+
+    Args:
+        checked: What each way read of hidden labels, the fallback last; may be empty.
+    """
     read = ""
     if len(checked) > 1:
         best, simple = max(checked[:-1], key=lambda one: one.right), checked[-1]
