@@ -34,6 +34,8 @@ CLASSES, SPEAKERS = 10, 60
 SECONDS = 0.1
 """Of each sound."""
 LABELS = 20
+MORE_LABELS = 60
+"""With these, probabilities are calibrated, too."""
 
 
 @dataclass
@@ -157,28 +159,47 @@ def _serving(place: Path) -> Iterator[Server]:
 
 
 def _labelled(server: Server, count: int) -> dict[str, float]:
-    """Return the seconds from a label until all guesses are renewed, and until the next clips to label are known."""
-    draw, guesses, useful = np.random.default_rng(1), [], []
-    for turn, clip in enumerate(draw.permutation(count)[: LABELS + 2].tolist()):
-        cells = [[clip, "label", f"class {turn % 5}"]]
+    """Return the seconds from a label until all guesses are renewed, and until the next clips to label are known.
+
+    Also those until the classifier is fitted and exported, right after a label, when nothing is kept of it.
+    """
+    guesses, useful = [], []
+    classes = np.random.default_rng(0).integers(CLASSES, size=count).tolist()  # as `_collection` draws them
+    clips = np.random.default_rng(1).permutation(count).tolist()
+    for turn, clip in enumerate(clips[: LABELS + 2]):
         began = time.perf_counter()
-        server.ask("/api/steps", {"column": "heard", "how": "picked", "cells": cells})
-        if turn == 0:
+        _label(server, [clip], classes)
+        if turn < 2:
             continue  # of one class nothing can be guessed
         server.ask("/api/guesses?column=heard")
         guesses.append(time.perf_counter() - began)
         began = time.perf_counter()
         server.ask("/api/suggestions?column=heard&order=useful&count=10")
         useful.append(time.perf_counter() - began)
-    while server.waiting():
-        time.sleep(0.1)
-    began = time.perf_counter()
-    server.ask("/api/export/classifier?column=heard")
-    classifier = time.perf_counter() - began
-    return {
+    found = {
         "guesses, median": statistics.median(guesses), "guesses, largest": max(guesses),
-        "what to label next, median": statistics.median(useful), "the classifier, fitted and exported": classifier,
+        "what to label next, median": statistics.median(useful),
     }  # fmt: skip
+    given = LABELS + 2
+    for wanted in (LABELS + 3, MORE_LABELS):
+        if wanted >= count:
+            break
+        _label(server, clips[given : wanted - 1], classes)
+        server.ask("/api/guesses?column=heard")
+        while server.waiting():
+            time.sleep(0.1)
+        began = time.perf_counter()
+        _label(server, clips[wanted - 1 : wanted], classes)
+        server.ask("/api/export/classifier?column=heard")
+        found[f"the classifier by {wanted} labels, fitted and exported"] = time.perf_counter() - began
+        given = wanted
+    return found
+
+
+def _label(server: Server, clips: list[int], classes: list[int]) -> None:
+    cells = [[clip, "label", f"class {classes[clip]}"] for clip in clips]
+    if cells:
+        server.ask("/api/steps", {"column": "heard", "how": "picked", "cells": cells})
 
 
 async def _load(server: Server, clients: int, requests: int, count: int) -> list[float]:

@@ -1,5 +1,8 @@
 """Made-up embeddings of clips in classes: a direction for each class, noise, and parts as a model has them."""
 
+import dataclasses
+import itertools
+
 import numpy as np
 
 from mfcl.embeddings.table import Embeddings
@@ -32,3 +35,19 @@ def few(truth, count):
     """The labels of the first `count` of each class; "" for all others."""
     rank = np.array([int((truth[:place] == name).sum()) for place, name in enumerate(truth)])
     return np.where(rank < count, truth, "")
+
+
+def beside_noise(*, learned: bool) -> tuple[Embeddings, np.ndarray]:
+    """Clips whose average spectrum tells their class; all else is noise, but for the words' parts if `learned`."""
+    draw, good = np.random.default_rng(5), embeddings(each=40, noise=0.6)
+    columns = {}
+    for place, part in enumerate(("words", "words projection", "voices")):
+        for format in ("wave", "mel"):
+            told = embeddings(each=40, noise=0.6, seed=1 + place).vectors[:, :16]
+            heard = learned and "words" in part
+            columns[f"{format} {part}"] = told if heard else draw.standard_normal((len(good), 32), dtype=np.float32)
+    columns["mel voices spectrum"] = good.vectors[:, :16]
+    edges = np.cumsum([0, *(own.shape[1] for own in columns.values())]).tolist()
+    parts = dict(zip(columns, itertools.pairwise(edges), strict=True))
+    vectors = np.concatenate(list(columns.values()), axis=1)
+    return dataclasses.replace(good, vectors=vectors, parts=parts), good.labels["species"]

@@ -1,7 +1,6 @@
 """Classifiers from few labels: what they learn, when they answer `unknown`, and what they refuse."""
 
 import dataclasses
-import itertools
 import json
 import subprocess
 import sys
@@ -26,8 +25,10 @@ from mfcl.labelling import (
 )
 from mfcl.labelling.choosing import Checked, Way, chosen_way, folds_of, hidden_sets
 from mfcl.labelling.estimate import wilson
-from mfcl.labelling.logistic import fit_classifiers, fit_shares
-from tests.small_labels import CLASSES, embeddings, few
+from mfcl.labelling.logistic import as_rows, fit_classifiers, fit_rows, fit_shares
+from mfcl.labelling.propagate import propagate_each
+from mfcl.labelling.sources import Sources
+from tests.small_labels import CLASSES, beside_noise, embeddings, few
 
 
 @pytest.fixture(scope="module")
@@ -350,22 +351,6 @@ def test_the_start_of_a_fit_changes_the_steps_and_not_the_answer() -> None:
     assert np.abs(wrong.sum(axis=0) + 2.0 * bias).max() < 1e-3
 
 
-def beside_noise(*, learned: bool) -> tuple[Embeddings, np.ndarray]:
-    """Clips whose average spectrum tells their class; all else is noise, but for the words' parts if `learned`."""
-    draw, good = np.random.default_rng(5), embeddings(each=40, noise=0.6)
-    columns = {}
-    for place, part in enumerate(("words", "words projection", "voices")):
-        for format in ("wave", "mel"):
-            told = embeddings(each=40, noise=0.6, seed=1 + place).vectors[:, :16]
-            heard = learned and "words" in part
-            columns[f"{format} {part}"] = told if heard else draw.standard_normal((len(good), 32), dtype=np.float32)
-    columns["mel voices spectrum"] = good.vectors[:, :16]
-    edges = np.cumsum([0, *(own.shape[1] for own in columns.values())]).tolist()
-    parts = dict(zip(columns, itertools.pairwise(edges), strict=True))
-    vectors = np.concatenate(list(columns.values()), axis=1)
-    return dataclasses.replace(good, vectors=vectors, parts=parts), good.labels["species"]
-
-
 def test_where_a_model_learned_nothing_the_average_spectrum_is_read_and_it_is_said() -> None:
     table, truth = beside_noise(learned=False)
     fitted = fit_classifier(table, few(truth, 8))
@@ -391,3 +376,58 @@ def test_a_classifier_of_the_average_spectrum_is_saved_and_answers_alike(tmp_pat
     assert np.allclose(
         load_classifier(tmp_path / "made").predict(table).probabilities, made.predict(table).probabilities, atol=1e-6
     )
+
+
+def test_rows_that_count_nothing_are_as_if_they_were_not_there_with_classes_of_unequal_size() -> None:
+    rng = np.random.default_rng(4)
+    rows = rng.standard_normal((200, 30)).astype(np.float32)
+    shares = rng.dirichlet([20.0, 2.0, 0.2, 0.02], size=200)
+    counts = np.where(np.arange(200) < 150, rng.uniform(0.1, 1, size=200), 0.0)
+    weights, bias = fit_rows(as_rows(rows), shares, counts, strength=2.0)
+    fewer, own = fit_shares(rows[:150], shares[:150], counts[:150], strength=2.0)
+    assert np.allclose(weights, fewer, atol=1e-5)
+    assert np.allclose(bias, own, atol=1e-5)
+    assert np.abs(weights.sum(axis=1)).max() < 1e-6
+    chances = np.exp(rows @ weights + bias)
+    wrong = counts[:, None] * (chances / chances.sum(axis=1, keepdims=True) - shares)
+    assert np.abs(rows.T @ wrong + 2.0 * weights).max() < 1e-3
+    rough, _ = fit_rows(as_rows(rows), shares, counts, strength=2.0, tolerance=1e-6)
+    assert 0 < np.abs(rough - weights).max() < 1e-2
+
+
+def test_labels_spread_item_by_item_are_spread_as_all_at_once(here, monkeypatch: pytest.MonkeyPatch) -> None:
+    ties, truth = vector_graph(here.vectors), here.label("species")
+    sources, known = Sources(ties), few(truth, 2)
+    spread: list[int] = []
+    alone = Sources._spread_alone
+    monkeypatch.setattr(Sources, "_spread_alone", lambda own, new: spread.append(len(new)) or alone(own, new))
+
+    def check(labels: np.ndarray) -> None:
+        fold = folds_of(labels, seed=0)
+        sets = labels[None] if fold is None else np.concatenate([labels[None], hidden_sets(labels, fold)])
+        for one, other in zip(sources.spread(sets), propagate_each(ties, sets), strict=True):
+            assert one.classes.tolist() == other.classes.tolist()
+            assert np.abs(one.scores - other.scores).max() < 1e-12
+
+    check(known)
+    first = int((known != "").sum())
+    free = np.flatnonzero(known == "")
+    known[free[0]] = truth[free[0]]
+    check(known)
+    assert spread == [first, 1]  # only what is new was spread
+    check(np.where(known == CLASSES[0], "another name", known))
+    check(np.where(np.arange(len(known)) == free[0], "", known))
+    assert spread == [first, 1]
+    monkeypatch.setattr("mfcl.labelling.sources.MOST_VALUES", (first + 1) * len(known))
+    moved = known.copy()
+    moved[free[0]], moved[free[1]] = "", truth[free[1]]
+    check(moved)  # there is no room for both: the one without a label is dropped
+    check(known)
+    assert spread == [first, 1, 1, 1]
+    known[free[1]] = truth[free[1]]
+    check(known)
+    assert spread == [first, 1, 1, 1]  # too many labels: all at once
+    with pytest.raises(MeasureError, match="at least one known label"):
+        sources.spread(np.full((1, len(known)), ""))
+    with pytest.raises(MeasureError, match="one label per item"):
+        sources.spread(known[None, 1:])

@@ -185,3 +185,49 @@ def test_labelled_clips_of_every_shape_keep_their_colour(browser, address):
         plain, labelled = shares
         assert min(plain) > 10
         assert all(one > other for one, other in zip(labelled, plain, strict=True)), shares
+
+
+def test_points_are_drawn_anew_only_where_they_or_the_view_of_them_change(browser, address):
+    with Page(browser, address) as own:
+        page = own.page
+        page.evaluate(
+            "() => { window.drawn = 0; const plain = WebGL2RenderingContext.prototype.drawArrays;"
+            " WebGL2RenderingContext.prototype.drawArrays = function (...given) {"
+            " window.drawn += 1; return plain.apply(this, given); }; }"
+        )
+
+        def drawn() -> int:
+            redrawn(page)
+            count = page.evaluate("window.drawn")
+            page.evaluate("() => { window.drawn = 0; }")
+            return int(count)
+
+        box = page.locator(".map[data-part=words] .over").bounding_box()
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        drawn()
+        for step in range(5):
+            page.mouse.move(x + 9 * step, y + 7 * step)
+        own.choose(3)
+        assert drawn() == 0  # rings, and what is told of the clip under the pointer
+        page.mouse.wheel(0, -60)
+        assert drawn() >= 1
+        page.mouse.down()
+        page.mouse.move(x + 60, y + 60)
+        page.mouse.up()
+        assert drawn() >= 1
+        before = own.state("state.selection.size")
+        page.mouse.dblclick(box["x"] + 4, box["y"] + 4)  # the whole map again
+        drawn()
+        page.keyboard.down("Shift")
+        page.mouse.move(box["x"] + 3, box["y"] + 3)
+        page.mouse.down()
+        for across, along in ((0.99, 0.01), (0.99, 0.99), (0.01, 0.99)):
+            page.mouse.move(box["x"] + across * box["width"], box["y"] + along * box["height"])
+        assert drawn() == 0  # the lasso alone
+        page.mouse.up()
+        page.keyboard.up("Shift")
+        assert drawn() >= 2  # on both maps
+        assert (before, own.state("state.selection.size")) == (0, COUNT)
+        page.select_option("#colour", label="maker")
+        assert drawn() >= 2
+        assert own.wrong == []

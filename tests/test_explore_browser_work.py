@@ -11,6 +11,7 @@ import pytest
 from mfcl.embeddings.table import load_embeddings
 from tests.small_browser import CHROMIUM, Page, redrawn, started
 from tests.small_explore import PER_PITCH, serving, write_collection
+from tests.small_labels import beside_noise, few
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
 pytestmark = [
@@ -186,3 +187,21 @@ def test_the_form_of_a_column_keeps_what_is_typed(browser, address):
             assert label.locator("span").evaluate("(one) => one.scrollWidth <= one.clientWidth")
             assert "when two different ones are given" in page.text_content(".estimate")
             assert own.wrong == other.wrong == []
+
+
+def test_the_page_says_where_guesses_come_from_the_average_spectrum_alone(browser, tmp_path):
+    table, truth = beside_noise(learned=False)
+    table.save(tmp_path / "clips.npz")
+    with serving(tmp_path / "clips.npz") as (address, _), Page(browser, address) as own:
+        own.column("heard")
+        given = few(truth, 8)
+        for name in np.unique(truth):
+            own.select(*np.flatnonzero(given == name).tolist())
+            own.page.fill("#new-label", str(name))
+            own.page.press("#new-label", "Enter")
+            own.wait_for(f"state.codes.filter((code) => state.classes[code] === {str(name)!r}).length === 8")
+        own.wait_for("state.guesses?.way === 'spectrum'")
+        note = own.page.locator("#way-note")
+        note.wait_for()
+        assert note.text_content().startswith("The average spectrum alone tells these labels apart better")
+        assert own.wrong == []

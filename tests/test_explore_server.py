@@ -41,6 +41,7 @@ from mfcl.web import sockets as server
 from mfcl.web.guard import MOST_BODY
 from tests.local_server import running
 from tests.small_explore import HOST, PER_PITCH, TOKEN, WRITES, Client, asked_by, serving, unpacked, write_collection
+from tests.small_labels import beside_noise, few
 from tests.sounds import tone
 
 COUNT = 3 * PER_PITCH
@@ -398,6 +399,40 @@ def test_exports_say_when_and_where(session, folder):
     everything = labelled(book, "call", session.assistant.guesses("call"))
     assert len(everything) == COUNT
     assert {one.how for one in everything} == {"picked", "spread"}
+
+
+@pytest.mark.parametrize("learned", [False, True])
+def test_the_page_is_told_where_guesses_come_from_the_average_spectrum_alone(tmp_path, learned):
+    table, truth = beside_noise(learned=learned)
+    table.save(tmp_path / "clips.npz")
+    session = Session(open_collection(tmp_path / "clips.npz"), who="ada")
+    client = asked_by(session)
+    session.spaces.prepared.graph(session.spaces.prepared.kinds[0])
+    given = few(truth, 8)
+    cells = [[int(clip), LABEL, str(given[clip])] for clip in np.flatnonzero(given != "")]
+    assert client.post("/api/steps", json={"column": "heard", "how": "picked", "cells": cells}, headers=WRITES)
+    before, _ = unpacked(client.get("/api/guesses?column=heard").content)
+    assert before["note"] == ""  # no way was chosen yet
+    while session.work.waiting:
+        time.sleep(0.02)
+    told, found = unpacked(client.get("/api/guesses?column=heard").content)
+    assert (told["way"] == "spectrum") is not learned
+    if not learned:
+        assert "average spectrum alone" in told["note"]
+        assert "hidden labels read" in told["note"]
+        assert (np.array(told["values"])[found["codes"]] == truth).mean() > 0.9
+        write_site(session, tmp_path / "site", audio=False)
+        assert "average spectrum alone" in _written(tmp_path / "site")
+    else:
+        assert told["note"] == ""
+    session.close()
+
+
+def _written(site: Path) -> str:
+    """The packed guesses of a site, as text."""
+    content = json.loads((site / "data.js").read_text().removeprefix("window.EXPLORER = ").rstrip().rstrip(";"))
+    packed = content["arrays"]["/api/guesses?column=heard"]
+    return base64.b64decode(packed).decode("utf-8", "replace")
 
 
 def test_a_slow_fit_keeps_nobody_waiting_for_guesses(session, monkeypatch):

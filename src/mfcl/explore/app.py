@@ -156,7 +156,7 @@ class _Routes:
         if found is None:
             return JSONResponse({"waiting": "label at least two classes"}, 202)
         self._session.choose(column)
-        about = {"values": list(found.classes), "way": found.way, "version": version}
+        about = {"values": list(found.classes), "way": found.way, "note": found.note, "version": version}
         return packed_answer(about, codes=found.codes.astype(np.int32), confidence=found.confidence)
 
     def suggestions(self, request: Request) -> Response:

@@ -2,18 +2,20 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int64, Shaped
+from jaxtyping import Bool, Shaped
 
 from mfcl.core.random import generator
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError
+from mfcl.explore.guessed import Chosen, Guesses, HeldOut
 from mfcl.explore.labels import LabelBook
 from mfcl.explore.spaces import Spaces
 from mfcl.labelling import Fitted, Way, draw_held_out, estimate, suggest
+from mfcl.labelling.choosing import chosen_way
+from mfcl.labelling.collection import told_of_fallback
 from mfcl.labelling.suggest import in_turn
 
 CANDIDATES = 1500
@@ -24,46 +26,6 @@ FIRST = 138
 """Held-out labels that it takes at 90 %, which is told before anything is known."""
 GROWTH = 1.25
 """Growth of the number of labels after which the best way to spread them is chosen again."""
-
-
-@dataclass(frozen=True, eq=False)
-class Guesses:
-    """A guess for every clip.
-
-    Attributes:
-        classes: The labels.
-        codes: Class number of each clip; -1 where no label reaches it.
-        confidence: Share of that class in the clip's scores, 0 to 1.
-        way: How the labels were spread.
-    """
-
-    classes: tuple[str, ...]
-    codes: Int64[np.ndarray, " items"]
-    confidence: Float32[np.ndarray, " items"]
-    way: str
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """How good the guesses are, by the held-out set.
-
-    Attributes:
-        drawn: Clips of the held-out set.
-        labelled: Those of them that are labelled.
-        right: Those whose guess is right.
-        accuracy: Share of them; None while none is labelled or nothing can be guessed.
-        low: Lower end of the 95 % interval.
-        high: Upper end.
-        more: Further held-out labels after which the interval is about 5 points to either side.
-    """
-
-    drawn: int
-    labelled: int
-    right: int
-    accuracy: float | None
-    low: float
-    high: float
-    more: int
 
 
 class Assistant:
@@ -77,7 +39,7 @@ class Assistant:
     def __init__(self, spaces: Spaces, book: LabelBook) -> None:
         self._spaces, self._book = spaces, book
         self._kept: dict[tuple[Any, ...], Any] = {}
-        self._ways: dict[str, tuple[int, str]] = {}
+        self._ways: dict[str, Chosen] = {}
         self._lock = threading.Lock()
         self._working: dict[tuple[Any, ...], threading.Lock] = {}
 
@@ -85,7 +47,7 @@ class Assistant:
     def ways(self) -> dict[str, str]:
         """Column -> the way that was chosen for it."""
         with self._lock:
-            return {column: name for column, (_, name) in self._ways.items()}
+            return {column: chosen.way for column, chosen in self._ways.items()}
 
     @property
     def ready(self) -> bool:
@@ -96,22 +58,25 @@ class Assistant:
     def way(self, column: str) -> Way:
         """Return the way in which a column's labels are spread; the first until another was found to be better."""
         prepared = self._spaces.prepared
-        return prepared.way(self._ways[column][1]) if column in self._ways else prepared.ways[0]
+        return prepared.way(self._ways[column].way) if column in self._ways else prepared.ways[0]
 
     def unchosen(self, column: str) -> int:
         """Return the number of labels from which a column's way should be chosen anew; 0 for not now."""
         known = int((self.fitting(column) != "").sum())
-        return known if known >= GROWTH * self._ways.get(column, (0, ""))[0] and known else 0
+        return known if known >= GROWTH * self._ways.get(column, Chosen(0, "", "")).known and known else 0
 
     def choose(self, column: str) -> None:
         """Choose the way that reads a column's labels best, by hiding some of them; takes seconds."""
         labels = self.fitting(column)
         known = int((labels != "").sum())
-        name = self._spaces.prepared.choose(labels).name
+        checked = self._spaces.prepared.check(labels)
+        way = chosen_way(self._spaces.prepared.ways, checked)
+        found = Chosen(known, way.name, told_of_fallback(checked) if way.fallback else "")
         with self._lock:
-            if name != self.way(column).name:  # what is kept was guessed in another way
+            if way.name != self.way(column).name or found.note != self._note(column):
+                # what is kept was guessed in another way
                 self._kept = {key: value for key, value in self._kept.items() if key[1] != column}
-            self._ways[column] = (known, name)
+            self._ways[column] = found
 
     def guesses(self, column: str) -> Guesses | None:
         """Return guesses from the labels outside of the held-out set; None while fewer than two classes are known."""
@@ -208,7 +173,10 @@ class Assistant:
         known = np.flatnonzero(labels != "")
         codes[known] = [names[str(name)] for name in labels[known]]
         best[known] = 1
-        return Guesses(tuple(names), codes.astype(np.int64), best.astype(np.float32), way.name)
+        return Guesses(tuple(names), codes.astype(np.int64), best.astype(np.float32), way.name, self._note(column))
+
+    def _note(self, column: str) -> str:
+        return self._ways[column].note if column in self._ways else ""
 
     def _useful(self, column: str, free: Bool[np.ndarray, " items"], count: int) -> list[int]:
         """Return what adds most, looked for among a draw of the clips."""

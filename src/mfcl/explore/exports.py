@@ -15,8 +15,8 @@ from mfcl.audio.io import open_audio
 from mfcl.data.manifest import Manifest, Recording
 from mfcl.data.manifest_csv import manifest_bytes
 from mfcl.errors import AudioError, MfclError
-from mfcl.explore.assistant import Guesses
 from mfcl.explore.collection import Collection
+from mfcl.explore.guessed import Guesses
 from mfcl.explore.labels import LabelBook
 from mfcl.labelling import LabelClassifier, save_classifier
 

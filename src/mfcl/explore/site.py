@@ -142,7 +142,7 @@ def _data(session: Session, *, sound: int) -> str:
         guesses = session.assistant.guesses(name)
         answers[f"/api/guesses?{asked}"] = answers[f"/api/estimate?{asked}"] = {"waiting": "too few labels"}
         if guesses is not None:
-            known = {"values": list(guesses.classes), "way": guesses.way, "version": 0}
+            known = {"values": list(guesses.classes), "way": guesses.way, "note": guesses.note, "version": 0}
             arrays[f"/api/guesses?{asked}"] = _text(
                 known, codes=guesses.codes.astype(np.int32), confidence=guesses.confidence
             )

@@ -47,7 +47,7 @@ class Spaces:
     @property
     def prepared(self) -> Prepared:
         """The collection with its features and graphs, as the engine of labelling sees it."""
-        found: Prepared = self._once("prepared", "", lambda _: Prepared(self._collection.embeddings, self._table_file))
+        found: Prepared = self._once("prepared", "", lambda _: Prepared(self._collection.embeddings, self.table_file))
         return found
 
     def vectors(self, part: str) -> Float32[np.ndarray, "items _"]:
@@ -111,6 +111,10 @@ class Spaces:
         """Return where a part's t-SNE map is kept; other vectors have another file."""
         return self._collection.folder / f"map-{part}-{self._digest(part)}.npy"
 
+    def table_file(self, kind: str) -> Path:
+        """Return where each clip's nearest ones are kept; other vectors have another file."""
+        return self._collection.folder / f"nearest-{kind}-{self._digest('')}.npz"
+
     def keep_map(self, part: str, sample: Int64[np.ndarray, " drawn"], placed: Float32[np.ndarray, "drawn 2"]) -> None:
         """Keep a map; clips that were not drawn are put between the drawn ones that are nearest to them."""
         vectors = self.vectors(part)
@@ -133,9 +137,6 @@ class Spaces:
     def sample(self) -> Int64[np.ndarray, " drawn"]:
         """Return the clips that t-SNE places."""
         return drawn(len(self._collection), PLACED)
-
-    def _table_file(self, kind: str) -> Path:
-        return self._collection.folder / f"nearest-{kind}-{self._digest('')}.npz"
 
     def _clusters(self, part: str) -> Int64[np.ndarray, " items"]:
         from sklearn.cluster import KMeans  # slow to import

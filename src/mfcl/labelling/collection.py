@@ -24,7 +24,8 @@ from mfcl.labelling.features import (
     simple_features,
 )
 from mfcl.labelling.fitting import fitted_classifier, labels_alone
-from mfcl.labelling.propagate import Spread, propagate_each
+from mfcl.labelling.propagate import Spread
+from mfcl.labelling.sources import Sources
 from mfcl.labelling.suggest import suggest
 
 ALIGNMENT = "alignment"
@@ -79,6 +80,7 @@ class Collection:
         self._matrices: dict[str, Float32[np.ndarray, "items features"]] = {}
         given = graph if isinstance(graph, Mapping) else {} if graph is None else {ALIGNMENT: graph}
         self._graphs: dict[str, Any] = {name: self._checked(one, name) for name, one in given.items()}
+        self._sources: dict[str, Sources] = {}
         kinds = ordered_kinds(learned, aligned=ALIGNMENT in given)
         self.ways: Sequence[Way] = (
             *(Way(name, name, kinds[0]) for name in given),
@@ -132,7 +134,9 @@ class Collection:
     def spread_sets(self, way: Way, sets: Shaped[np.ndarray, "sets items"]) -> list[Spread]:
         """Spread several sets of known labels in one way."""
         if way.graph:
-            return list(propagate_each(self.graph(way.graph), sets))
+            if way.graph not in self._sources:
+                self._sources.setdefault(way.graph, Sources(self.graph(way.graph)))
+            return self._sources[way.graph].spread(sets)
         return [labels_alone(self.matrix(way.features), labels) for labels in sets]
 
     def suggest(
@@ -166,7 +170,7 @@ class Collection:
         spread = self.spread_sets(chosen, known[None])[0]
         classifier, notes = fitted_classifier(self, chosen, known, spread, found, seed=seed)
         if chosen.fallback:
-            notes = (*notes, _told_of_fallback(found))
+            notes = (*notes, told_of_fallback(found))
         return Fitted(classifier, spread, chosen.name, found, notes)
 
     def way(self, name: str) -> Way:
@@ -203,7 +207,12 @@ class Collection:
         return ties
 
 
-def _told_of_fallback(checked: Sequence[Checked]) -> str:
+def told_of_fallback(checked: Sequence[Checked]) -> str:
+    """Return what a person should know where the fallback was chosen.
+
+    Args:
+        checked: What each way read of hidden labels, the fallback last; may be empty.
+    """
     read = ""
     if len(checked) > 1:
         best, simple = max(checked[:-1], key=lambda one: one.right), checked[-1]

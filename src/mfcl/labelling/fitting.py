@@ -1,6 +1,7 @@
 """Fit a classifier on spread labels: its weights, the sharpness of its probabilities, and what is `unknown` to it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -12,7 +13,7 @@ from mfcl.embeddings.table import Embeddings
 from mfcl.labelling.choosing import Checked, Way, folds_of, hidden_sets
 from mfcl.labelling.classifier import LabelClassifier, distances_to
 from mfcl.labelling.features import Features
-from mfcl.labelling.logistic import TOLERANCE, fit_shares
+from mfcl.labelling.logistic import TOLERANCE, Rows, as_rows, fit_rows
 from mfcl.labelling.propagate import Spread
 
 STRENGTH = 0.1
@@ -24,11 +25,26 @@ KNOWN_SHARE = 0.98
 CALIBRATED_FROM = 20
 """Fewest hidden labels by which probabilities are calibrated."""
 SHARPEST = 8.0
-ROUGHLY = 1e-7
+ROUGHLY = 1e-6
 """Share of the loss to which the classifiers without a fold are fitted: they only set the sharpness."""
 
 Weights: TypeAlias = tuple[Float64[np.ndarray, "features classes"], Float64[np.ndarray, " classes"]]
 """A weight for each feature and class, and each class's bias."""
+
+
+@dataclass(frozen=True, eq=False)
+class Used:
+    """The recordings that classifiers are fitted on, taken out once for all fits.
+
+    Attributes:
+        places: Which of all recordings, ascending.
+        rows: Their features.
+        squares: Their features' squared lengths.
+    """
+
+    places: Int64[np.ndarray, " used"]
+    rows: Rows
+    squares: Float64[np.ndarray, " used"]
 
 
 @runtime_checkable
@@ -70,9 +86,10 @@ def fitted_classifier(
         seed: Seed of draws and folds.
     """
     features = collection.matrix(way.features)
-    exact = weights_of(features, labels, spread, alone=not way.graph, seed=seed)
+    used = used_of(features, labels, spread, alone=not way.graph, seed=seed)
+    exact = weights_of(used, labels, spread)
     weights, bias = (one.astype(np.float32).astype(np.float64) for one in exact)  # as they are saved
-    sharpness, notes = _sharpness(collection, way, labels, exact, seed=seed)
+    sharpness, notes = _sharpness(collection, way, labels, used, exact, seed=seed)
     centres = centres_of(features, labels, spread)
     farthest = farthest_of(distances_to(features, centres), labels, spread)
     given = int((labels != "").sum())
@@ -88,38 +105,53 @@ def fitted_classifier(
     return made, notes
 
 
-def weights_of(
+def used_of(
     features: Float32[np.ndarray, "items features"],
     labels: Shaped[np.ndarray, " items"],
     spread: Spread,
     *,
     alone: bool = False,
     seed: int = 0,
+) -> Used:
+    """Return the recordings with given labels, and those with spread ones, at most `MOST_FITTED` of them.
+
+    Args:
+        features: Of all recordings.
+        labels: Given labels, "" where unknown.
+        spread: Class scores of all recordings.
+        alone: Take those with given labels only.
+        seed: Seed of the draw of recordings, if there are many.
+    """
+    given = np.flatnonzero(labels != "")
+    others = np.flatnonzero((labels == "") & (spread.margins > 0)) if not alone else np.zeros(0, dtype=np.int64)
+    if len(others) > MOST_FITTED:
+        others = generator(seed, "fitted").permutation(others)[:MOST_FITTED]
+    places: Int64[np.ndarray, " used"] = np.sort(np.concatenate([given, others]))
+    rows = features[places]
+    return Used(places, as_rows(rows), np.einsum("if,if->i", rows, rows, dtype=np.float64))
+
+
+def weights_of(
+    used: Used,
+    labels: Shaped[np.ndarray, " items"],
+    spread: Spread,
+    *,
     start: Weights | None = None,
     tolerance: float = TOLERANCE,
 ) -> Weights:
     """Fit a linear classifier on given labels and on spread ones, which weigh as much as they are sure.
 
     Args:
-        features: Of all recordings.
-        labels: Given labels, "" where unknown.
+        used: The recordings to fit on; those with neither a given nor a spread label are left out.
+        labels: Given labels of all recordings, "" where unknown.
         spread: Class scores of all recordings.
-        alone: Fit on the given labels only.
-        seed: Seed of the draw of recordings, if there are many.
         start: Weights of the same classes by similar labels, which saves time.
         tolerance: See `fit_shares`.
     """
-    given = np.flatnonzero(labels != "")
-    shares, counts = _with_given(labels, spread), spread.margins.copy()
-    counts[given] = 1.0
-    others = np.flatnonzero((labels == "") & (counts > 0)) if not alone else np.zeros(0, dtype=np.int64)
-    if len(others) > MOST_FITTED:
-        others = generator(seed, "fitted").permutation(others)[:MOST_FITTED]
-    used: Int64[np.ndarray, " used"] = np.sort(np.concatenate([given, others]))
-    rows = features[used]
-    squares = np.einsum("if,if->i", rows, rows, dtype=np.float64)
-    strength = STRENGTH * max(float(squares.mean()), 1e-6)
-    return fit_shares(rows, shares[used], counts[used], strength=strength, start=start, tolerance=tolerance)
+    shares = _with_given(labels, spread)[used.places]
+    counts = np.where(labels != "", 1.0, spread.margins)[used.places]
+    strength = STRENGTH * max(float(used.squares[counts > 0].mean()), 1e-6)
+    return fit_rows(used.rows, shares, counts, strength=strength, start=start, tolerance=tolerance)
 
 
 def centres_of(
@@ -128,7 +160,7 @@ def centres_of(
     """Return the mean features of each class, in which a recording counts by its class score."""
     shares = _with_given(labels, spread)
     sums = np.maximum(shares.sum(axis=0), 1e-12)
-    return np.asarray((shares / sums).T @ features, dtype=np.float32)
+    return np.asarray((shares / sums).astype(np.float32).T @ features)
 
 
 def farthest_of(
@@ -161,14 +193,14 @@ def labels_alone(features: Float32[np.ndarray, "items features"], labels: Shaped
     if len(classes) == 1:
         return Spread(classes, np.ones((len(labels), 1)))
     sure = Spread(classes, np.zeros((len(labels), len(classes))))
-    weights, bias = weights_of(features, labels, sure, alone=True)
-    scores = features @ weights + bias
+    weights, bias = weights_of(used_of(features, labels, sure, alone=True), labels, sure)
+    scores = features @ weights.astype(np.float32) + bias  # features in double precision would be a copy of all
     chances = np.exp(scores - scores.max(axis=1, keepdims=True))
     return Spread(classes, chances / chances.sum(axis=1, keepdims=True))
 
 
 def _sharpness(
-    collection: Prepared, way: Way, labels: Shaped[np.ndarray, " items"], whole: Weights, *, seed: int
+    collection: Prepared, way: Way, labels: Shaped[np.ndarray, " items"], used: Used, whole: Weights, *, seed: int
 ) -> tuple[float, tuple[str, ...]]:
     """Return the factor of the scores that makes hidden labels likeliest, and a note where there are too few.
 
@@ -190,9 +222,7 @@ def _sharpness(
         blank = other.scores.copy()
         blank[inside] = 0  # the recordings themselves must not be fitted on
         left = Spread(other.classes, blank)
-        weights, bias = weights_of(
-            features, hidden, left, alone=not way.graph, seed=seed, start=whole, tolerance=ROUGHLY
-        )
+        weights, bias = weights_of(used, hidden, left, start=whole, tolerance=ROUGHLY)
         scores.append(features[inside] @ weights + bias)
         truth.append(np.searchsorted(other.classes, labels[inside]))
     every, codes = np.concatenate(scores), np.concatenate(truth)

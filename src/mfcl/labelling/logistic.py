@@ -6,7 +6,7 @@ matrix products where other solvers take thousands. Each strength starts from th
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Shaped
@@ -14,6 +14,7 @@ from jaxtyping import Float, Float32, Float64, Shaped
 from mfcl.errors import MeasureError
 
 NEWTON_STEPS = 100  # at most; about 8 are needed
+SINGLE = 1e-6  # share of the loss to which single precision is enough for losses and gradients
 GRADIENT_STEPS = 250  # at most, conjugate-gradient steps per Newton step; about 10 are needed
 TOLERANCE = 1e-10  # stop when further steps would lower the loss by less than this share
 TINY = 1e-11  # eigenvalues below this share of the largest are rounding error
@@ -64,15 +65,33 @@ def fit_classifiers(
     turned = turn(features)
     rows = np.hstack([turned.coordinates, np.ones((len(x), 1))])
     narrow = rows.astype(np.float32)
+    squares = narrow**2
     truth = np.eye(len(classes))[codes]
     weights = np.zeros((rows.shape[1], len(classes)))
     fitted = {}
     for strength in sorted(strengths)[::-1]:  # strongest first: its solution is nearest to the zero start
         penalty = np.append(np.full(rows.shape[1] - 1, strength), 0.0)[:, None]  # 0 for the bias
-        weights = minimise(Problem(rows, narrow, truth, penalty, np.ones((len(x), 1))), weights)
+        weights = minimise(Problem(rows, narrow, squares, truth, penalty, np.ones((len(x), 1))), weights)
         turned_back = turned.back(weights[:-1]) / deviation[:, None]
         fitted[strength] = LinearClassifier(turned_back, weights[-1] - mean @ turned_back, classes)
     return fitted
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Features with a last column of ones, in the forms that fits on class shares need; made once for several fits."""
+
+    exact: Float64[np.ndarray, "items columns"]
+    narrow: Float32[np.ndarray, "items columns"]
+    squares: Float32[np.ndarray, "items columns"]
+
+
+def as_rows(features: Float[np.ndarray, "items dim"]) -> Rows:
+    """Return features, used as they are, in the forms that `fit_rows` needs."""
+    exact = np.ones((features.shape[0], features.shape[1] + 1))
+    exact[:, :-1] = features
+    narrow = exact.astype(np.float32)
+    return Rows(exact, narrow, narrow**2)
 
 
 def fit_shares(
@@ -86,9 +105,6 @@ def fit_shares(
 ) -> tuple[Float64[np.ndarray, "dim classes"], Float64[np.ndarray, " classes"]]:
     """Fit a multinomial logistic regression on class shares in place of labels; return weights and bias.
 
-    The features are not rotated: their eigendecomposition would take most of the time, and a strong penalty, as here,
-    needs no better preconditioner than the diagonal.
-
     Args:
         features: Vectors to fit on, used as they are.
         shares: Share of each class for each item; each row sums to 1.
@@ -100,12 +116,35 @@ def fit_shares(
     Raises:
         MeasureError: the strength is not positive, or no item has a weight.
     """
+    return fit_rows(as_rows(features), shares, counts, strength=strength, start=start, tolerance=tolerance)
+
+
+def fit_rows(
+    rows: Rows,
+    shares: Float64[np.ndarray, "items classes"],
+    counts: Float64[np.ndarray, " items"],
+    *,
+    strength: int | float,
+    start: tuple[Float64[np.ndarray, "dim classes"], Float64[np.ndarray, " classes"]] | None = None,
+    tolerance: float = TOLERANCE,
+) -> tuple[Float64[np.ndarray, "dim classes"], Float64[np.ndarray, " classes"]]:
+    """Do what `fit_shares` does, with rows that serve several fits.
+
+    The features are not rotated: their eigendecomposition would take most of the time, and a strong penalty, as here,
+    needs no better preconditioner than a diagonal. As far as single precision leads, it is used for everything.
+
+    Raises:
+        MeasureError: see `fit_shares`.
+    """
     if strength <= 0 or not counts.sum() > 0:
         raise MeasureError(f"classifier: wanted a positive L2 strength and weights, got {strength} and {counts.sum()}")
-    rows = np.hstack([features, np.ones((len(features), 1), features.dtype)]).astype(np.float64)
-    penalty = np.full((rows.shape[1], 1), float(strength))
-    first = np.zeros((rows.shape[1], shares.shape[1])) if start is None else np.vstack([start[0], start[1]])
-    weights = minimise(Problem(rows, rows.astype(np.float32), shares, penalty, counts[:, None]), first, tolerance)
+    penalty, weighed = np.full((rows.exact.shape[1], 1), float(strength)), counts[:, None]
+    weights = np.zeros((rows.exact.shape[1], shares.shape[1])) if start is None else np.vstack([start[0], start[1]])
+    weights -= weights.mean(axis=1, keepdims=True)  # the answer's sum over the classes is 0: see `Problem.together`
+    rough = Problem(rows.narrow, rows.narrow, rows.squares, shares, penalty, weighed, together=True)
+    weights = minimise(rough, weights, max(tolerance, SINGLE))
+    if tolerance < SINGLE:
+        weights = minimise(replace(rough, rows=rows.exact), weights, tolerance)
     return weights[:-1], weights[-1]
 
 
@@ -141,21 +180,29 @@ def turn(features: Float64[np.ndarray, "items dim"]) -> Turned:
 class Problem:
     """The loss to minimise: the weighted sum of the cross-entropies plus half the penalty times the squared weights."""
 
-    rows: Float64[np.ndarray, "items columns"]
-    """Coordinates, and a last column of ones for the bias."""
+    rows: Float[np.ndarray, "items columns"]
+    """Coordinates, and a last column of ones for the bias; losses and gradients are computed in their precision."""
     narrow: Float32[np.ndarray, "items columns"]
     """`rows` in single precision, for curvatures: they only shape the step, whose loss is computed exactly."""
+    squares: Float32[np.ndarray, "items columns"]
+    """Squares of `narrow`."""
     truth: Float64[np.ndarray, "items classes"]
     """One-hot labels, or shares of the classes that sum to 1."""
     penalty: Float64[np.ndarray, "columns 1"]
     counts: Float64[np.ndarray, "items 1"]
     """Weight of each item."""
+    together: bool = False
+    """Whether all classes are preconditioned alike, by their mean curvature.
+
+    Adding one number to all classes' scores changes nothing but the penalty, so the best weights of a feature sum to 0
+    over the classes. A gradient does so too, but not after a division that differs by class: conjugate gradients then
+    also search where there is nothing to find, and take twice as many steps."""
 
     def loss(
         self, weights: Float64[np.ndarray, "columns classes"]
     ) -> tuple[float, Float64[np.ndarray, "items classes"]]:
         """Return the loss and the softmax probabilities."""
-        scores = self.rows @ weights
+        scores = (self.rows @ weights.astype(self.rows.dtype)).astype(np.float64)
         scores -= scores.max(axis=1, keepdims=True)
         chances = np.exp(scores)
         sums = chances.sum(axis=1, keepdims=True)
@@ -170,15 +217,18 @@ def minimise(
     """Return the weights of the lowest loss, by Newton's method with backtracking line search."""
     loss, chances = problem.loss(weights)
     for _ in range(NEWTON_STEPS):
-        gradient = ((problem.counts * (chances - problem.truth)).T @ problem.rows).T + problem.penalty * weights
+        errors = (problem.counts * (chances - problem.truth)).astype(problem.rows.dtype)
+        gradient = (errors.T @ problem.rows).T + problem.penalty * weights
         narrow = chances.astype(np.float32)
-        counts = problem.counts.astype(np.float32)
-        curvature = (problem.narrow**2).T @ (counts * narrow * (1 - narrow)) + problem.penalty
-        curvature = np.maximum(curvature, 1e-6)
+        spreads = problem.counts.astype(np.float32) * narrow * (1 - narrow)
+        if problem.together:
+            spreads = spreads.mean(axis=1, keepdims=True)
+        curvature = np.maximum(problem.squares.T @ spreads + problem.penalty, 1e-6)
         reach = float((gradient**2 / curvature).sum())  # about twice the possible decrease of the loss
         if reach <= tolerance * loss:
             break
-        step = newton_step(problem, narrow, gradient, curvature, error=min(0.3, (reach / loss) ** 0.25))
+        error = (reach / loss) ** (1 / 3 if problem.together else 1 / 4)  # with good steps, solving each further pays
+        step = newton_step(problem, narrow, gradient, curvature, error=min(0.3, error))
         slope, size = float((gradient * step).sum()), 1.0
         while (tried := problem.loss(weights + size * step))[0] > loss + 1e-4 * size * slope and size > 1e-6:
             size /= 2
@@ -193,7 +243,7 @@ def newton_step(
     problem: Problem,
     chances: Float32[np.ndarray, "items classes"],
     gradient: Float64[np.ndarray, "columns classes"],
-    curvature: Float64[np.ndarray, "columns classes"],
+    curvature: Float64[np.ndarray, "columns _"],
     *,
     error: float,
 ) -> Float64[np.ndarray, "columns classes"]:
@@ -207,11 +257,13 @@ def newton_step(
         change = counts * chances * (change - (chances * change).sum(axis=1, keepdims=True))
         product = (change.T @ problem.narrow).T + problem.penalty * direction
         bend = float((direction * product).sum())
-        if left <= goal or bend <= 0:
+        if bend <= 0:
             break
         step = step + left / bend * direction
         residual = residual - left / bend * product
         scaled = residual / curvature
         before, left = left, float((residual * scaled).sum())
+        if left <= goal:
+            break
         direction = scaled + left / before * direction
     return step

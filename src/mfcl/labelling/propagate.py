@@ -131,12 +131,39 @@ def propagate_each(
         start_scores = np.zeros((items, ends[-1]))
         for first, (_, known, codes) in zip(ends, some, strict=False):
             start_scores[known, first + codes] = 1
-        scores = start_scores.copy()
-        for _ in range(STEPS):
-            scores = ALPHA * (ties @ scores) + start_scores
+        scores = scores_from(ties, start_scores)
         scores /= scores.sum(axis=0)
         for first, last, (classes, _, _) in zip(ends[:-1], ends[1:], some, strict=True):
             yield Spread(classes, _shares(scores[:, first:last]))
+
+
+def scores_from(ties: Any, start: Float64[np.ndarray, "items columns"]) -> Float64[np.ndarray, "items columns"]:
+    """Return what spreads from each column of given scores; the answer is linear in them."""
+    scores = start.copy()
+    for _ in range(STEPS):
+        scores = ALPHA * (ties @ scores) + start
+    return scores
+
+
+def spread_of(
+    labels: Shaped[np.ndarray, " items"], sources: _Places, scores: Float64[np.ndarray, "sources items"]
+) -> Spread:
+    """Return `propagate` of labels, worked out from what spreads from each labelled item.
+
+    Args:
+        labels: A label for each item, "" where it is unknown.
+        sources: Items, ascending, with all labelled ones among them.
+        scores: What spreads from each of them: `scores_from` a 1 there and 0 elsewhere.
+
+    Raises:
+        MeasureError: no label is known.
+    """
+    classes, known, codes = _known(labels)
+    members = np.zeros((len(classes), len(sources)))
+    members[codes, np.searchsorted(sources, known)] = 1
+    sums = members @ scores
+    sums /= sums.sum(axis=1, keepdims=True)
+    return Spread(classes, _shares(np.ascontiguousarray(sums.T)))
 
 
 def _known(labels: Shaped[np.ndarray, " items"]) -> tuple[Shaped[np.ndarray, " classes"], _Places, _Places]:

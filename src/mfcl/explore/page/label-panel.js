@@ -158,6 +158,7 @@ function drawEstimate() {
   } else {
     parts.push(h("p", { class: "soft", text: state.guesses ? "Chosen clips are no fair sample. Label a few that are drawn at random; they are held out from the guesses." : `${given} labels so far. Guesses begin when two different ones are given.` }));
   }
+  if (state.guesses?.note) parts.push(h("p", { class: "note", id: "way-note", text: `${state.guesses.note[0].toUpperCase()}${state.guesses.note.slice(1)}.` }));
   const left = found ? found.drawn - found.labelled : 0;
   parts.push(h("button", { id: "held-out", disabled: count() < 4, onclick: () => (left ? fillQueue("held") : drawHeldOut(HELD_OUT)),
     text: left ? `Label the ${left} that are left` : found?.drawn ? `Draw ${HELD_OUT} more` : `Draw ${HELD_OUT} clips` }));

@@ -27,7 +27,7 @@ export function makeMap(part) {
     h("figcaption", {}, h("b", { text: part === "all" ? "map" : part }), " ", method, h("span", { class: "keys" }, lassoKey, whole)), box);
   const points = makePoints(gl);
   const view = { scale: 1, x: 0, y: 0, width: 1, height: 1, ratio: 1 };
-  let [places, grid, names, dirty, hovered, trail, lasso, fitted] = [new Float32Array(), null, [], false, -1, null, false, true];
+  let [places, grid, names, dirty, moved, hovered, trail, lasso, fitted] = [new Float32Array(), null, [], false, true, -1, null, false, true];
   const fingers = new Map();
 
   function resize() {
@@ -50,19 +50,26 @@ export function makeMap(part) {
     redraw();
   }
 
-  function redraw() {
-    if (!dirty) requestAnimationFrame(draw);
+  // the points take most of a frame and are only drawn anew where they, or the view of them, have changed
+  function redraw() { moved = true; remark(); }
+  function remark() {
+    if (!dirty) requestAnimationFrame(drawn);
     dirty = true;
   }
 
   const across = (clip) => view.x + places[2 * clip] * view.scale;
   const down = (clip) => view.y - places[2 * clip + 1] * view.scale;
 
-  function draw() {
+  function draw() { moved = true; drawn(); }
+  function drawn() {
     dirty = false;
+    if (moved) drawPoints();
+    moved = false;
+    drawMarks(over.getContext("2d"), view, { places, names, hovered, current: state.current, mark: state.mark?.places[part], trail });
+  }
+  function drawPoints() {
     const zoom = view.scale / Math.max(10, Math.min(view.width, view.height) / 2 - MARGIN);
     points.draw({ ...view, dot: Math.min(16, pointSize(count()) * Math.sqrt(Math.min(view.width, view.height) / 560) * zoom ** 0.35) });
-    drawMarks(over.getContext("2d"), view, { places, names, hovered, current: state.current, mark: state.mark?.places[part], trail });
   }
 
   const hit = (px, py) => clipAt(grid, places, (px - view.x) / view.scale, (view.y - py) / view.scale, REACH / view.scale);
@@ -81,7 +88,11 @@ export function makeMap(part) {
 
   function close(add) {
     const found = add ? new Set(state.selection) : new Set();
-    for (let clip = 0; clip < count(); clip++) if (state.visible[clip] && inside(trail, across(clip), down(clip))) found.add(clip);
+    const [[left, top], [right, bottom]] = [Math.min, Math.max].map((most) => [0, 1].map((axis) => trail.reduce((sum, point) => most(sum, point[axis]), trail[0][axis])));
+    for (let clip = 0; clip < count(); clip++) {
+      const [x, y] = [across(clip), down(clip)];
+      if (state.visible[clip] && x >= left && x <= right && y >= top && y <= bottom && inside(trail, x, y)) found.add(clip);
+    }
     setSelection(found);
     emit("lassoed");
   }
@@ -106,13 +117,13 @@ export function makeMap(part) {
   over.addEventListener("pointermove", (event) => {
     const [px, py] = at(event);
     const before = fingers.get(event.pointerId);
-    if (!before) { hover(hit(px, py), px, py); return redraw(); }
+    if (!before) { hover(hit(px, py), px, py); return remark(); }
     if (Math.hypot(px - start.at[0], py - start.at[1]) > 4) start.moved = true;
     if (fingers.size === 2) pinch(event.pointerId, [px, py]);
     else if (trail) trail.push([px, py]);
-    else if (start.moved) { view.x += px - before[0]; view.y += py - before[1]; fitted = false; }
+    else if (start.moved) { view.x += px - before[0]; view.y += py - before[1]; fitted = false; redraw(); }
     fingers.set(event.pointerId, [px, py]);
-    redraw();
+    remark();
   });
   function pinch(id, now) {
     const [other] = [...fingers].filter(([key]) => key !== id).map(([, value]) => value);
@@ -131,12 +142,12 @@ export function makeMap(part) {
       } else if (!start.add && state.selection.size) setSelection([]);
     }
     trail = null;
-    redraw();
+    remark();
   }
   const toggled = (clip) => { const some = new Set(state.selection); if (!some.delete(clip)) some.add(clip); return some; };
   over.addEventListener("pointerup", lift);
   over.addEventListener("pointercancel", lift);
-  over.addEventListener("pointerleave", () => { hover(-1); redraw(); });
+  over.addEventListener("pointerleave", () => { hover(-1); remark(); });
   over.addEventListener("wheel", (event) => { event.preventDefault(); zoom(Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.0016)), ...at(event)); }, { passive: false });
   over.addEventListener("dblclick", fit);
   over.addEventListener("keydown", (event) => {
@@ -168,12 +179,14 @@ export function makeMap(part) {
       view.x += view.width / 2 - x;
       view.y += view.height / 2 - y;
       fitted = false;
+      redraw();
     }
-    redraw();
+    remark();
   });
-  on("hover", (clip) => { if (clip !== hovered) { hovered = clip; redraw(); } });
+  on("hover", (clip) => { if (clip !== hovered) { hovered = clip; remark(); } });
   on("looks", () => { points.setLooks(state.looks); names = namesOf(places); redraw(); });
-  on("mark", redraw);
+  on("mark", remark);
+  document.addEventListener("visibilitychange", redraw);  // a browser may have dropped what a hidden page showed
   on("theme", () => { points.setColours(palette()); redraw(); });
   points.setColours(palette());
   new ResizeObserver(resize).observe(box);
