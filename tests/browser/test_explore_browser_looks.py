@@ -1,39 +1,16 @@
 """The explorer's page in a real browser: that it fits, goes by the keyboard, is read out, and shows names as text."""
 
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
-
 import pytest
 
-from tests.small_browser import CHROMIUM, Page, redrawn, started
+from tests.small_browser import CHROMIUM, Page, redrawn
 from tests.small_explore import PER_PITCH, serving, write_collection
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH (apt-get install chromium)"),
     pytest.mark.slow,
 ]
 COUNT = 3 * PER_PITCH
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as running, started(running.chromium) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    found = tmp_path_factory.mktemp("explore")
-    write_collection(found)
-    return found
-
-
-@pytest.fixture(scope="module")
-def address(folder: Path) -> Iterator[str]:
-    with serving(folder / "clips.npz", "--audio", str(folder / "manifest.csv")) as (found, _):
-        yield found
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1600, "dark")])

@@ -4,7 +4,6 @@ import csv
 import io
 import sqlite3
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,40 +11,15 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.small_browser import ARGUMENTS, CHROMIUM, Page, started, until
+from tests.small_browser import ARGUMENTS, CHROMIUM, Page, until
 from tests.small_explore import PER_PITCH, serving, write_collection, write_gallery
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH (apt-get install chromium)"),
     pytest.mark.slow,
 ]
 COUNT = 3 * PER_PITCH
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with playwright.sync_playwright() as running:
-        yield running.chromium
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: Any) -> Iterator[Any]:
-    with started(chromium) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    found = tmp_path_factory.mktemp("explore")
-    write_collection(found)
-    return found
-
-
-@pytest.fixture(scope="module")
-def address(folder: Path) -> Iterator[str]:
-    with serving(folder / "clips.npz", "--audio", str(folder / "manifest.csv")) as (found, _):
-        yield found
 
 
 def test_a_person_sees_hears_and_finds_clips(browser, address):

@@ -1,43 +1,21 @@
 """Work on the explorer's page in a real browser: labels that are given, refused, taken back and counted."""
 
 import shutil
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from mfcl.embeddings.table import load_embeddings
-from tests.small_browser import CHROMIUM, Page, redrawn, started
-from tests.small_explore import PER_PITCH, serving, write_collection
+from tests.small_browser import CHROMIUM, Page, redrawn
+from tests.small_explore import PER_PITCH, serving
 from tests.small_labels import beside_noise, few
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH (apt-get install chromium)"),
     pytest.mark.slow,
 ]
 COUNT = 3 * PER_PITCH
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as running, started(running.chromium) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    found = tmp_path_factory.mktemp("explore")
-    write_collection(found)
-    return found
-
-
-@pytest.fixture(scope="module")
-def address(folder: Path) -> Iterator[str]:
-    with serving(folder / "clips.npz", "--audio", str(folder / "manifest.csv")) as (found, _):
-        yield found
 
 
 def test_an_old_tab_labels_nothing_in_another_collection(browser, folder, tmp_path):
