@@ -119,14 +119,13 @@ def _search(
     few = min(k + SPARE, items)
     found = np.sort(_highest(rough, few), axis=1)
     left_out = np.take_along_axis(rough, found, axis=1).min(axis=1)  # no item outside `found` is above this
-    ranks, cosines = nearest(_in_steps(np.einsum("qd,qfd->qf", asked, gallery[found]) / lengths[found]), k)
+    ranks, cosines = nearest(in_steps(np.einsum("qd,qfd->qf", asked, gallery[found]) / lengths[found]), k)
     places = np.take_along_axis(found, ranks, axis=1)
-    # bound on the rounding error of a dot product, probabilistic: Higham & Mary, doi:10.1137/18M1226312
-    doubt = (4 * np.sqrt(gallery.shape[1]) + 4) * 2.0**-24
+    doubt = rounding_doubt(gallery.shape[1])
     unsure = np.flatnonzero(cosines[:, -1] <= left_out + doubt) if few < items else np.empty(0, dtype=np.int64)
     if len(unsure):
         close = np.flatnonzero((rough[unsure] >= cosines[unsure, -1:] - doubt).any(axis=0))
-        ranks, cosines[unsure] = nearest(_in_steps(asked[unsure] @ unit_rows(gallery[close]).T), k)
+        ranks, cosines[unsure] = nearest(in_steps(asked[unsure] @ unit_rows(gallery[close]).T), k)
         places[unsure] = close[ranks]
     return places, cosines
 
@@ -142,7 +141,16 @@ def _highest(values: Float32[np.ndarray, "rows columns"], few: int) -> Int64[np.
     return np.take_along_axis(places, np.argpartition(some, -few, axis=1)[:, -few:], axis=1)
 
 
-def _in_steps(cosines: Float64[np.ndarray, "queries items"]) -> Float64[np.ndarray, "queries items"]:
+def rounding_doubt(dim: int) -> float:
+    """Return by how much single precision may err in the dot product of two unit vectors.
+
+    Source: Higham and Mary, "A new approach to probabilistic rounding error analysis", 2019,
+        doi:10.1137/18M1226312; times four.
+    """
+    return float((4 * np.sqrt(dim) + 4) * 2.0**-24)
+
+
+def in_steps(cosines: Float64[np.ndarray, "..."]) -> Float64[np.ndarray, "..."]:
     """Round cosines in place, so that equal vectors have equal cosines."""
     cosines *= STEPS
     np.rint(cosines, out=cosines)

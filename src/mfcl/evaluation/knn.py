@@ -8,6 +8,7 @@ from jaxtyping import Float, Int64, Shaped
 from mfcl.core.random import generator
 from mfcl.embeddings.linalg import check_measurable
 from mfcl.embeddings.nearest import top_k
+from mfcl.embeddings.nearest_outside import nearest_outside
 from mfcl.errors import MeasureError
 from mfcl.evaluation.metrics import accuracy
 
@@ -90,12 +91,11 @@ def choose_k(
             f"neighbours: no k of {sorted(ks)} fits {len(y)} items in {folds} folds; give more recordings"
         )
     classes, codes = np.unique(y, return_inverse=True)
-    predicted = np.empty((len(usable), len(y)), dtype=np.int64)
-    for part in range(folds):
-        inside = fold == part
-        if inside.any():
-            places, _ = top_k(x[inside], x[~inside], usable[-1])
-            predicted[:, inside] = vote(codes[~inside][places], len(classes), usable)
+    near = codes[nearest_outside(x, fold, usable[-1])]
+    rows = max(1, VOTES_AT_ONCE // len(classes))
+    predicted = np.concatenate(
+        [vote(near[start : start + rows], len(classes), usable) for start in range(0, len(y), rows)], axis=1
+    )
     return usable[int(np.argmax([accuracy(row, codes) for row in predicted]))]
 
 
