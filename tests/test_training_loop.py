@@ -195,7 +195,7 @@ def test_resuming_with_another_recipe_or_other_data_is_refused(store, tmp_path):
 
 def test_a_used_folder_is_refused_and_overwritten_when_asked(store, tmp_path):
     one, _ = trained(store, tmp_path / "run")
-    with pytest.raises(CheckpointError, match="new or empty run folder"):
+    with pytest.raises(CheckpointError, match=r"new or empty run folder.*--resume.*--overwrite"):
         trained(store, tmp_path / "run")
     again, _ = trained(store, tmp_path / "run", overwrite=True)
     assert same(one, again)

@@ -1,6 +1,7 @@
 """Scores, unknown with its reason, calibration that holds on others, who speaks when."""
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -154,6 +155,15 @@ def test_two_voices_in_one_profile_are_suspected_and_one_voice_is_not():
     groups = agreement(two, members).groups
     assert groups in ((0,) * 4 + (1,) * 4, (1,) * 4 + (0,) * 4)
     assert agreement(clips_of(60, 8).vectors, members).groups == ()
+
+
+@pytest.mark.parametrize("few_first", [True, False])
+def test_of_two_voices_in_one_profile_the_clips_of_the_smaller_group_are_named(gallery, few_first):
+    few, many = clips_of(60, 2), clips_of(61, 6)
+    few, many = replace(few, sources=("a.wav", "b.wav")), replace(many, sources=tuple("uvwxyz"))
+    for heard in (few, many) if few_first else (many, few):
+        said = gallery.enrol("Ada", heard)
+    assert "two voices in 'Ada'? these are apart from the others: a.wav, b.wav" in said.warnings
 
 
 def test_a_recording_is_enrolled_once(gallery):

@@ -65,7 +65,7 @@ def check_place(run: Path, *, resume: bool, overwrite: bool) -> bool:
     if not (resume or overwrite):
         raise CheckpointError(
             f"{run}: wanted a new or empty run folder, found something there; "
-            "go on with it (resume), replace it (overwrite) or choose another"
+            "go on with it (--resume; in Python resume=True), replace it (--overwrite) or choose another"
         )
     if not is_run(run):
         raise CheckpointError(f"{run}: holds files, but no run of mfcl; nothing was touched, choose another folder")

@@ -78,7 +78,9 @@ def findings(name: str, added: Heard, skipped: tuple[str, ...], now: Snapshot) -
     found = agreement(vectors, now.scorer.cohort)
     warnings = [f"{sources[places[clip]]} disagrees with the other clips of {name!r}" for clip in found.disagreeing]
     if found.groups:
-        second = [sources[places[clip]] for clip, group in enumerate(found.groups) if group == found.groups[-1]]
+        last = found.groups[-1]
+        fewer = last if 2 * found.groups.count(last) <= len(found.groups) else 1 - last
+        second = [sources[places[clip]] for clip, group in enumerate(found.groups) if group == fewer]
         warnings.append(f"two voices in {name!r}? these are apart from the others: {', '.join(second)}")
     warnings += [
         f"{source} is quiet ({level:.0f} dB)"
