@@ -98,7 +98,10 @@ def load_state(
         return progress
     if paths:
         names = " and ".join(path.name for path in paths)
-        raise CheckpointError(f"{run}: all state files of this run are damaged; delete {names} there and begin again")
+        raise CheckpointError(
+            f"{run}: no saved state of this run can be used, as warned; "
+            f"go on with the version of mfcl that began it, or delete {names} there and begin again"
+        )
     return None
 
 
