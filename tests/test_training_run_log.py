@@ -45,7 +45,7 @@ def test_other_choices_or_data_are_refused_in_one_line(tmp_path, config, data, n
 
 def test_a_folder_in_use_is_refused(tmp_path):
     (tmp_path / "letters.txt").write_text("dear")
-    with pytest.raises(CheckpointError, match=r"go on with it \(resume\)"):
+    with pytest.raises(CheckpointError, match=r"go on with it \(--resume"):
         Journal(tmp_path, shown=False).open(CONFIG, DATA, {}, resume=False, overwrite=False)
     assert [path.name for path in tmp_path.iterdir()] == ["letters.txt"]
 
