@@ -4,7 +4,6 @@ import numpy as np
 import torch
 
 from benchmarks.sounds import SECONDS
-from mfcl.models.landmarks import aligned_frames
 from mfcl.models.pair import FormatEncoder, MultiFormatModel, make_model
 from mfcl.recipe import Recipe
 
@@ -28,8 +27,10 @@ def model_to_time(recipe: Recipe) -> MultiFormatModel:
 
 def _fit_landmarks(encoder: FormatEncoder, clips: list[torch.Tensor]) -> None:
     assert encoder.landmarks is not None
+    if encoder.landmarks.frame_encoder is not None:
+        encoder.landmarks.learned.fill_(True)
     spectra = (encoder.spectrum(*encoder.front(clip[None])) for clip in clips)
-    encoder.landmarks.fit([aligned_frames(one)[0][0].numpy() for one in spectra], seed=0)
+    encoder.landmarks.fit([encoder.landmarks.frames(one)[0][0].numpy() for one in spectra], seed=0)
 
 
 def sound(sample_rate: int, seed: int) -> np.ndarray:

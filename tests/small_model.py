@@ -10,7 +10,6 @@ from mfcl.core.plain_values import from_dict
 from mfcl.embeddings.table import Embeddings
 from mfcl.models import make_model
 from mfcl.models.inference import Listed, embed_clips, part_bounds
-from mfcl.models.landmarks import aligned_frames
 from mfcl.recipe import Recipe
 
 RATE = 16000
@@ -23,7 +22,7 @@ SETTINGS = {
         "mel": {"name": "melcnn", "pooling": "thirds_max", "width": 0.25},
         "voices": "statistics",
         "neck": {"layers": 2, "width": 32, "out": 16, "directions": 8},
-        "landmarks": {"count": 12, "frames": 20},
+        "landmarks": {"count": 12, "frames": 20, "learned": 6},
         "spectrum": True,
     },
 }
@@ -46,8 +45,10 @@ def saved(settings: dict, folder: Path) -> Checkpoint:
         encoder.front.fit_normalisation([(torch.from_numpy(clip)[None], None) for clip in clips])
         if encoder.landmarks is not None:
             with torch.no_grad():
+                encoder.landmarks.learned.fill_(True)  # random weights, as those of the encoders
                 own = [encoder.spectrum(*encoder.front(torch.from_numpy(clip)[None])) for clip in clips]
-            encoder.landmarks.fit([aligned_frames(one)[0][0].numpy() for one in own[:10]], seed=0)  # fewer than `count`
+                frames = [encoder.landmarks.frames(one)[0][0].numpy() for one in own[:10]]  # fewer than `count`
+            encoder.landmarks.fit(frames, seed=0)
     vectors = embed_clips(model, Listed(clips), RATE)
     whole = Embeddings(vectors, np.arange(16).astype(str), {}, part_bounds(model, "both"), np.full(16, "train"))
     save_checkpoint(model, recipe, folder, whitening=whole.whitenings())

@@ -20,7 +20,6 @@ from mfcl.models.encoders import filterbank
 from mfcl.models.encoders.base import Lengths, NewGrid
 from mfcl.models.encoders.filterbank import Filterbank1d
 from mfcl.models.frontends import LogMel
-from mfcl.models.landmarks import aligned_frames
 from mfcl.models.pair import FormatEncoder, MultiFormatModel
 from mfcl.models.pcen import smoothed_by_filter
 
@@ -194,7 +193,7 @@ def _pooled(encoder: FormatEncoder, rows: Tensor, lengths: Tensor) -> Iterator[T
         assert isinstance(encoder.front, LogMel)
         yield encoder.front.average_spectrum(represented, own)
     if encoder.landmarks is not None:
-        yield from aligned_frames(encoder.spectrum(represented, own))
+        yield from encoder.landmarks.frames(encoder.spectrum(represented, own))
 
 
 @contextmanager

@@ -9,18 +9,21 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Bool, Float, Float32, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mfcl.core.settings import bounded, check_settings
+from mfcl.core.settings import bounded, check_settings, later
 from mfcl.embeddings import alignment
 from mfcl.models.encoders.base import Frames, lengths_of, within
+from mfcl.models.frame_encoder import FrameEncoder
 
 CELLS_AT_ONCE = 2**21
 """Frame-pair costs held at once, but those of one clip: 8 MiB, twice."""
 BANDS = 30
 """Bands that are aligned; of more, neighbouring ones are averaged."""
+LEARNED_SHARE = 0.2
+"""Share of learned frames in the cosine of two frames; the rest is the spectrum's."""
 SHORTEST = 1e-6
 """Length below which a frame counts as silent; it matches no other frame."""
 
@@ -33,6 +36,10 @@ class LandmarkSettings:
     """Landmark clips, and values in the embedding."""
     frames: int = bounded(64, 1, 1024)
     """Most frames of 20 ms in a landmark; of a longer clip the beginning is used."""
+    learned: int = later(0, 0, 1024)
+    """Values of a frame that are learned from recordings that align well, beside the spectrum; 0: none."""
+    steps: int = later(400, 1, 100_000)
+    """Most steps in which they are learned; no more than the encoders' training has."""
 
     def __post_init__(self) -> None:
         check_settings(self, "landmarks")
@@ -46,20 +53,29 @@ class Landmarks(nn.Module):
     the frames of both clips. Each distance counts as against the clip's distances to all landmarks: noise lengthens all
     of them.
 
+    Beside the spectrum a frame may hold what a small encoder makes of it, once that has learned from recordings that
+    align well (`mfcl.training.frame_learning`); the cosine of two frames is then made of both (`LEARNED_SHARE`).
+
     The landmarks are training clips, chosen to cover the training clips. Until `fit` all values are 0. Nothing here has
-    a gradient.
+    a gradient in the training of the encoders.
 
     Source: Sakoe and Chiba, "Dynamic programming algorithm optimization for spoken word recognition", 1978.
     """
 
     marks: Float[Tensor, "count longest dim"]
     lengths: Int64[Tensor, " count"]
+    learned: Bool[Tensor, ""]
 
     def __init__(self, features: int, settings: LandmarkSettings) -> None:
         super().__init__()
         self.settings = settings
         size = 2 * banded(features)
-        self.register_buffer("marks", torch.zeros(settings.count, settings.frames, size))
+        self.frame_encoder: FrameEncoder | None = None
+        if settings.learned:
+            with torch.random.fork_rng(devices=[]):  # the encoders' weights are the same with it and without
+                self.frame_encoder = FrameEncoder(size, settings.learned).requires_grad_(False)
+            self.register_buffer("learned", torch.tensor(False))
+        self.register_buffer("marks", torch.zeros(settings.count, settings.frames, size + settings.learned))
         self.register_buffer("lengths", torch.zeros(settings.count, dtype=torch.int64))  # 0: there is no such landmark
 
     @property
@@ -80,7 +96,7 @@ class Landmarks(nn.Module):
         if not known:
             return found
         with torch.autocast(spectrum.values.device.type, enabled=False):
-            own, lengths = aligned_frames(spectrum)
+            own, lengths = self.frames(spectrum)
             ends = self.lengths[:known]
             in_time = self.marks[:known, : int(ends.max())].transpose(0, 1).contiguous()  # as `dtw` multiplies it
             marks = in_time.transpose(0, 1)
@@ -91,12 +107,25 @@ class Landmarks(nn.Module):
                 found[some, :known] = nearness(apart)
         return found
 
-    @torch.no_grad()
-    def fit(self, clips: Sequence[Float32[np.ndarray, "_ dim"]], *, seed: int) -> None:
-        """Choose the landmarks among training clips.
+    def frames(self, spectrum: Frames) -> tuple[Float[Tensor, "batch frames dim"], Int64[Tensor, " batch"]]:
+        """Return the frames that are aligned, of unit length and zero after each clip's end, and their number.
 
         Args:
-            clips: Frames of each clip, see `aligned_frames`; four times as many clips as landmarks are enough.
+            spectrum: Log powers in nepers, a frame every 20 ms.
+        """
+        own, lengths = aligned_frames(spectrum)
+        if self.frame_encoder is None:
+            return own, lengths
+        share = LEARNED_SHARE * self.learned  # no branch: a branch on a value cannot be exported
+        learned = self.frame_encoder(own, lengths)
+        return torch.cat([(1 - share).sqrt() * own, share.sqrt() * learned], dim=2), lengths
+
+    @torch.no_grad()
+    def fit(self, clips: Sequence[Float32[np.ndarray, "_ dim"]], *, seed: int) -> Int64[np.ndarray, " chosen"]:
+        """Choose the landmarks among training clips; return the places of those that were chosen.
+
+        Args:
+            clips: Frames of each clip, see `frames`; four times as many clips as landmarks are enough.
             seed: Seed of the draw of candidates.
         """
         cut = [clip[: self.settings.frames] for clip in clips]
@@ -106,6 +135,7 @@ class Landmarks(nn.Module):
         for row, place in enumerate(chosen):
             self.marks[row, : len(cut[place])] = torch.from_numpy(cut[place])
             self.lengths[row] = len(cut[place])
+        return chosen
 
 
 def banded(features: int) -> int:
@@ -114,7 +144,7 @@ def banded(features: int) -> int:
 
 
 def aligned_frames(spectrum: Frames) -> tuple[Float[Tensor, "batch frames dim"], Int64[Tensor, " batch"]]:
-    """Return the frames that are aligned, of unit length and zero after each clip's end, and their number.
+    """Return frames of the spectrum, of unit length and zero after each clip's end, and their number.
 
     Args:
         spectrum: Log powers in nepers, a frame every 20 ms.

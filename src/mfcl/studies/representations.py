@@ -15,6 +15,7 @@ from mfcl.evaluation.aligned import fit_landmarks
 from mfcl.evaluation.baselines import ClipSource, average_spectrum, log_mel_picture, mfcc_statistics, random_features
 from mfcl.evaluation.result import BASELINE, CONTENT, ELSEWHERE, FORMATLESS, LANDMARKS, SPEAKER, Representation
 from mfcl.models.encoders import EncoderSettings
+from mfcl.models.landmarks import LandmarkSettings
 from mfcl.models.losses import TERMS
 from mfcl.recipe import Recipe, changed
 from mfcl.training.budget import shortened
@@ -23,8 +24,9 @@ from mfcl.views.crops import CropSettings
 Kind = Literal["baseline", "untrained", "pre-trained", "supervised", "elsewhere"]
 FIGURES_VERSION = "0.1.0"
 """Version of the results; raise it when code changes alter results, so that cached ones are computed anew."""
-LANDMARKS_VERSION = 2
-"""Version of what landmarks say of a clip; raise it when that changes, so that what holds them is made anew."""
+LANDMARKS_VERSION, MODEL_LANDMARKS_VERSION = 2, 3
+"""Version of what landmarks say of a clip, as a baseline and in a model; raise it when that changes, so that what holds
+them is made anew."""
 
 Describe = Callable[[ClipSource], np.ndarray]
 """Returns one vector per clip, which depends on that clip alone."""
@@ -67,6 +69,15 @@ TRAINED_FORMATS = {"wave-wave": ("wave",), "mel-mel": ("mel",), "inter": ("wave"
 """Loss terms -> the formats that are trained; each step encodes two crops of each recording in all of them."""
 
 
+def without_learned_frames(recipe: Recipe) -> Recipe:
+    """Return the recipe of models whose landmarks are of the spectrum alone: all but pre-trained ones."""
+    marks = recipe.model.landmarks
+    if marks is None:
+        return recipe
+    plain = LandmarkSettings(count=marks.count, frames=marks.frames)
+    return dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, landmarks=plain))
+
+
 @dataclass(frozen=True)
 class Source:
     """A baseline, or a pair of encoders, that turns recordings into embeddings.
@@ -107,7 +118,7 @@ class Source:
             fingerprint: Fingerprint of the recordings and their split.
             label: The label that supervised training predicts.
         """
-        every = to_dict(self.recipe)
+        every = to_dict(self.recipe if self.kind == "pre-trained" else without_learned_frames(self.recipe))
         parts = {
             "baseline": ("preparation",),
             "elsewhere": (),
@@ -129,7 +140,8 @@ class Source:
             "label": label,
             "data": fingerprint,
             "version": FIGURES_VERSION,
-            **({"landmarks": LANDMARKS_VERSION} if aligns or self.variant == LANDMARKS else {}),
+            **({"landmarks": MODEL_LANDMARKS_VERSION} if aligns else {}),
+            **({"landmarks": LANDMARKS_VERSION} if self.variant == LANDMARKS else {}),
         }
 
     @property

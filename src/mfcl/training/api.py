@@ -179,7 +179,7 @@ def pretrain(
         "loss": f"{result.loss:.3f} (chance {task.chance_loss:.3f})",
         **_only(task.formats),
     }
-    task.finish()
+    task.finish(shown=bool(progress) and is_main())
     give_back()  # what chose the landmarks
     whitening = _whitening(model, task) if is_main() else {}
     save_checkpoint(model, recipe, out / "model", card=facts, whitening=whitening)  # most valuable first

@@ -9,7 +9,7 @@ from jaxtyping import Float32
 from mfcl.core.random import generator
 from mfcl.data.store import Store
 from mfcl.embeddings import alignment
-from mfcl.models.landmarks import Landmarks, LandmarkSettings, aligned_frames
+from mfcl.models.landmarks import Landmarks, LandmarkSettings
 from mfcl.models.pair import FormatEncoder, MultiFormatModel
 from mfcl.training.neighbour_search import JUDGED, judged, sound_frames, tells
 
@@ -25,14 +25,25 @@ def can_align(store: Store, *, seed: int) -> bool:
 
 @torch.no_grad()
 def choose_landmarks(model: MultiFormatModel, store: Store, settings: LandmarkSettings, *, seed: int) -> None:
-    """Fit the landmarks of both formats on training recordings; see `mfcl.models.landmarks.Landmarks.fit`."""
-    pool = store.select(alignment.landmark_pool(len(store), settings.count, seed=seed))
-    device = next(model.parameters()).device
+    """Fit the landmarks of both formats on training recordings; see `mfcl.models.landmarks.Landmarks.fit`.
+
+    The formats have other recordings as landmarks, where there are enough: together they cover more.
+    """
+    pool = alignment.landmark_pool(len(store), settings.count, seed=seed)
     for format in ("wave", "mel"):
         encoder: FormatEncoder = getattr(model, format)
-        made: list[Float32[np.ndarray, "frames dim"]] = []
-        for item in range(len(pool)):
-            samples = pool.piece(item, 0, min(int(pool.lengths[item]), LONGEST_SECONDS * pool.sample_rate))
-            wave = torch.from_numpy(samples)[None].to(device)
-            made.append(aligned_frames(encoder.spectrum(*encoder.front(wave)))[0][0].cpu().numpy())
-        cast(Landmarks, encoder.landmarks).fit(made, seed=seed)
+        landmarks = cast(Landmarks, encoder.landmarks)
+        chosen = pool[landmarks.fit(_frames_to_align(encoder, store.select(pool)), seed=seed)]
+        left = np.setdiff1d(pool, chosen)
+        pool = left if len(left) >= settings.count else pool
+
+
+def _frames_to_align(encoder: FormatEncoder, store: Store) -> list[Float32[np.ndarray, "frames dim"]]:
+    """Return the frames of each recording, or of its beginning; see `Landmarks.frames`."""
+    device = next(encoder.parameters()).device
+    made: list[Float32[np.ndarray, "frames dim"]] = []
+    for item in range(len(store)):
+        samples = store.piece(item, 0, min(int(store.lengths[item]), LONGEST_SECONDS * store.sample_rate))
+        spectrum = encoder.spectrum(*encoder.front(torch.from_numpy(samples)[None].to(device)))
+        made.append(cast(Landmarks, encoder.landmarks).frames(spectrum)[0][0].cpu().numpy())
+    return made

@@ -45,6 +45,11 @@ class Neighbourhood(nn.Module):
         self.register_buffer("_members", torch.from_numpy(self.members), persistent=False)
         self._read: tuple[int, Int64[np.ndarray, "members kept"]] | None = None
 
+    @property
+    def found(self) -> bool:
+        """Whether neighbours were found: those of a model that is not trained, or of scenes, never are."""
+        return bool((self.near[:, 0].cpu() != torch.arange(len(self.members))).any())
+
     def renew(self, graph: sparse.csr_matrix) -> None:
         """Find the nearest neighbours of all members again, from a graph of them; see `alike`.
 

@@ -2,7 +2,7 @@
 
 `frames` computes a clip's features and `unit_frames` makes them of an encoder's frames; `distances` and `nearest`
 compare clips, `landmarks` and `nearness` turn the distances into vectors, and `graph` connects each clip to its
-nearest ones.
+nearest ones; `matched` tells which frames of two clips say the same.
 """
 
 from mfcl.embeddings.alignment.affinity import (
@@ -23,6 +23,7 @@ from mfcl.embeddings.alignment.features import (
     frames,
     unit_frames,
 )
+from mfcl.embeddings.alignment.matching import matched
 from mfcl.embeddings.alignment.search import distances, nearest
 from mfcl.embeddings.alignment.ties import graph, nearest_graph
 
@@ -41,6 +42,7 @@ __all__ = [
     "graph",
     "landmark_pool",
     "landmarks",
+    "matched",
     "nearest",
     "nearest_graph",
     "nearness",

@@ -22,6 +22,7 @@ from mfcl.models.losses import TERMS, ContrastiveLoss, Related, chance_loss
 from mfcl.models.pair import FormatEncoder, MultiFormatModel, without
 from mfcl.models.pooling import Side
 from mfcl.recipe import Recipe
+from mfcl.training.frame_learning import learn_frames
 from mfcl.training.landmark_choice import can_align, choose_landmarks
 from mfcl.training.neighbour_search import Compared
 from mfcl.training.normalisation import fit_front
@@ -114,15 +115,21 @@ class Pretrain(Task):
         fit_front(self.model.wave, self.store, seed=self.seed)
         fit_front(self.model.mel, self.store, seed=self.seed)
 
-    def finish(self) -> None:
+    def finish(self, *, shown: bool = False) -> None:
         """Fit what is fitted on the final weights: the landmarks, or the necks' PCA where alignment tells nothing.
 
         The one that is not fitted is zero. Where recordings can be aligned, their PCA coordinates, in which voice and
-        room come first, only blur cosines; where they cannot, their landmarks would.
+        room come first, only blur cosines; where they cannot, their landmarks would. Before landmarks are chosen, their
+        frames are learned from the neighbours that training had found, in no more steps than it had itself.
         """
         settings = self.recipe.model
-        compared = self.compared
+        compared, hood = self.compared, self.neighbourhood
         if settings.landmarks is not None and (compared.tells if compared else can_align(self.store, seed=self.seed)):
+            if settings.landmarks.learned and hood is not None and hood.found:
+                steps = min(settings.landmarks.steps, self.budget(self.recipe.train).steps)
+                learn_frames(
+                    self.model, self.store, hood, self.recipe.loss.terms, steps=steps, seed=self.seed, shown=shown
+                )
             choose_landmarks(self.model, self.store, settings.landmarks, seed=self.seed)
         elif settings.neck is not None and settings.neck.directions:
             with without(self.model, "neck", "landmarks"):
