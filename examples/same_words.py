@@ -1,4 +1,5 @@
-"""Say how well frames tell pairs of one word from pairs of two: of the log-mel, and of encoders, trained or not.
+"""Say how well frames tell pairs of one word from pairs of two: of the log-mel, of encoders, trained or not, and those
+that a model's landmarks align, which may be learned.
 
 python examples/same_words.py runs/mine/model manifest.csv --label digit --split valid
 """
@@ -13,6 +14,7 @@ from mfcl.embeddings import alignment
 from mfcl.evaluation.same_word import MOST_CLIPS, drawn_clips, same_word
 from mfcl.models.inference import encoder_frames
 from mfcl.models.pair import make_model
+from mfcl.training.landmark_choice import frames_to_align
 
 
 def main() -> None:
@@ -40,6 +42,9 @@ def main() -> None:
         for name, network in (("untrained", untrained), ("trained", model.model)):
             frames = encoder_frames(network, part, part.sample_rate, format)
             kinds[f"{name} {format} encoder"] = [alignment.unit_frames(one) for one in frames]
+            encoder = getattr(network, format)
+            if encoder.landmarks is not None:
+                kinds[f"{name} {format} frames that landmarks align"] = frames_to_align(encoder, part)
     for name, frames in kinds.items():
         found = same_word(frames, words, speakers, most=given.clips)
         across = "" if found.across is None else f", of two speakers {100 * found.across:.1f} %"

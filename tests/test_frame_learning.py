@@ -20,6 +20,7 @@ from mfcl.models.landmarks import Landmarks, LandmarkSettings
 from mfcl.models.pair import ModelSettings, MultiFormatModel, make_model
 from mfcl.training import frame_learning
 from mfcl.training.frame_learning import learn_frames
+from mfcl.training.landmark_choice import choose_landmarks, frames_to_align
 from mfcl.training.positives import Neighbourhood
 from tests.small_run import make_task, open_tiny, tiny, with_neighbours
 from tests.sounds import spoken
@@ -145,13 +146,6 @@ def learned(tmp_path_factory: pytest.TempPathFactory) -> Learned:
     return store, words, voices, model, before
 
 
-@torch.no_grad()
-def frames_of(model: MultiFormatModel, format: str, store: Store) -> list[np.ndarray]:
-    encoder = getattr(model, format)
-    waves = [torch.from_numpy(store.clip(item))[None] for item in range(len(store))]
-    return [encoder.landmarks.frames(encoder.spectrum(*encoder.front(wave)))[0][0].numpy() for wave in waves]
-
-
 @pytest.mark.parametrize("format", ["wave", "mel"])
 def test_frames_learned_from_other_voices_align_one_word_by_unknown_voices_better(
     learned: Learned, tmp_path: Path, format: str
@@ -162,7 +156,7 @@ def test_frames_learned_from_other_voices_align_one_word_by_unknown_voices_bette
     clips = [spoken(word, pace=0.83 + 0.06 * voice, pitch=0.82 + 0.06 * voice, seed=voice) for word, voice in new]
     clips = [clip + 0.15 * drawn.standard_normal(len(clip)).astype(np.float32) for clip in clips]  # about -3 dB
     store, words, voices = stored(clips, tmp_path), *np.array(new).T
-    found = [same_word(frames_of(one, format, store), words, voices).across for one in (before, model)]
+    found = [same_word(frames_to_align(getattr(one, format), store), words, voices).across for one in (before, model)]
     assert found[0] is not None
     assert found[1] is not None
     assert found[1] > found[0] + 0.05
@@ -213,3 +207,20 @@ def test_a_model_that_is_not_trained_learns_no_frames(tmp_path: Path) -> None:
     task.finish()
     assert all(bool(encoder.landmarks.learned) for encoder in (task.model.wave, task.model.mel))
     assert all((encoder.landmarks.lengths > 0).all() for encoder in (task.model.wave, task.model.mel))
+
+
+@pytest.mark.parametrize(("count", "apart"), [(6, True), (60, False)])
+def test_the_formats_have_other_recordings_as_landmarks_where_there_are_enough(
+    learned: Learned, count: int, apart: bool
+) -> None:
+    store = learned[0]  # 96 recordings
+    model = make_model(dataclasses.replace(LEARNING, landmarks=LandmarkSettings(count=count, frames=30)), seed=0).eval()
+    choose_landmarks(model, store, LandmarkSettings(count=count, frames=30), seed=0)
+    chosen = []
+    for format in ("wave", "mel"):
+        landmarks = getattr(model, format).landmarks
+        frames = [torch.from_numpy(one[:30]) for one in frames_to_align(getattr(model, format), store)]
+        marks = [mark[:length] for mark, length in zip(landmarks.marks, landmarks.lengths.tolist(), strict=True)]
+        chosen.append({item for item, own in enumerate(frames) if any(torch.equal(own, mark) for mark in marks)})
+        assert len(chosen[-1]) == count
+    assert (not chosen[0] & chosen[1]) == apart

@@ -7,6 +7,7 @@ import pytest
 
 from mfcl.data.dataset import open_data
 from mfcl.evaluation.result import Representation
+from mfcl.models.landmarks import LandmarkSettings
 from mfcl.recipe import load_recipe
 from mfcl.studies.cache import slug
 from mfcl.studies.estimates import Rates, measured_rates
@@ -53,6 +54,23 @@ def test_a_plan_holds_every_section_of_every_source(workspace, recipe):
     assert len({step.workspace.cache.path(step.key, step.basis) for step in found}) == len(found)
     names = [step.source.name for step in found]  # a source's sections come together: it is read once
     assert [names[0], *(b for a, b in itertools.pairwise(names) if a != b)].count("supervised") == 1
+
+
+def test_learning_frames_takes_time_in_the_estimate(recipe):
+    marks = LandmarkSettings(count=4, learned=8, steps=50)
+    with_frames, without = (
+        dataclasses.replace(
+            recipe,
+            model=dataclasses.replace(recipe.model, landmarks=dataclasses.replace(marks, learned=learned)),
+            loss=dataclasses.replace(recipe.loss, neighbours=2),
+        )
+        for learned in (8, 0)
+    )
+    longer = dataclasses.replace(RATES, seconds=2.0)
+    more = [rates.pretraining(with_frames, recipe.train) - rates.pretraining(without, recipe.train)
+            for rates in (RATES, longer)]  # fmt: skip
+    assert 0.1 < more[0] < 10
+    assert more[1] == pytest.approx(2 * more[0])
 
 
 def test_the_network_of_the_literature_is_asked_a_few_questions_in_the_larger_preset(workspace, recipe):

@@ -16,6 +16,8 @@ from mfcl.studies.evaluators import HEARD
 from mfcl.studies.fine_tuning import JOINT_EPOCHS
 from mfcl.studies.representations import Source
 from mfcl.training.budget import budget, shortened
+from mfcl.training.frame_learning import PAIRS
+from mfcl.training.neighbour_search import LONGEST_SECONDS
 from mfcl.training.positives import MOST
 from mfcl.training.precision import settle
 from mfcl.training.tasks.supervised import enough_steps
@@ -30,6 +32,8 @@ PICTURE = 3e-3
 """Seconds per recording for a log-mel picture and its nearest-neighbour search."""
 FRAMES_A_SECOND = 50
 """Frames of a landmark for a second of sound."""
+FRAMES_LEARNED = 2e-3
+"""Seconds for a second of sound that frames are learned from; of one core 2.5e-3."""
 AUGMENTED = 1.3
 """Factor on the encoders' time for augmentation, log-mels, losses and the optimiser."""
 
@@ -71,7 +75,10 @@ class Rates:
         size = budget(settings, max(self.trained, 2), seconds=mean_seconds(crops, lengths, recipe.model.sample_rate))
         once = AUGMENTED * share * sum(self.train[name] for side in terms for name in side)
         searches = recipe.loss.searches * (self.embed + PICTURE) if recipe.loss.neighbours else 0.0
-        return once * size.steps * size.batch + searches * min(self.trained, MOST)
+        marks, frames = recipe.model.landmarks, 0.0
+        if marks is not None and marks.learned and recipe.loss.neighbours:
+            frames = FRAMES_LEARNED * 2 * PAIRS * min(self.seconds, LONGEST_SECONDS) * min(marks.steps, size.steps)
+        return once * size.steps * size.batch + searches * min(self.trained, MOST) + frames
 
     def joint(self, recipe: Recipe) -> float:
         """Estimate the seconds of joint training on few labels and all recordings."""

@@ -33,12 +33,13 @@ def choose_landmarks(model: MultiFormatModel, store: Store, settings: LandmarkSe
     for format in ("wave", "mel"):
         encoder: FormatEncoder = getattr(model, format)
         landmarks = cast(Landmarks, encoder.landmarks)
-        chosen = pool[landmarks.fit(_frames_to_align(encoder, store.select(pool)), seed=seed)]
+        chosen = pool[landmarks.fit(frames_to_align(encoder, store.select(pool)), seed=seed)]
         left = np.setdiff1d(pool, chosen)
         pool = left if len(left) >= settings.count else pool
 
 
-def _frames_to_align(encoder: FormatEncoder, store: Store) -> list[Float32[np.ndarray, "frames dim"]]:
+@torch.no_grad()
+def frames_to_align(encoder: FormatEncoder, store: Store) -> list[Float32[np.ndarray, "frames dim"]]:
     """Return the frames of each recording, or of its beginning; see `Landmarks.frames`."""
     device = next(encoder.parameters()).device
     made: list[Float32[np.ndarray, "frames dim"]] = []
