@@ -23,8 +23,8 @@ from mfcl.studies.cache import slug
 from mfcl.studies.representations import Source
 from mfcl.studies.workspace import Workspace
 from mfcl.training import fit
-from mfcl.training.api import HEADS, resumed_fingerprint
 from mfcl.training.budget import shortened
+from mfcl.training.run_folder import HEADS, resumed_fingerprint
 from mfcl.training.tasks.joint import Joint
 from mfcl.training.tasks.supervised import Classify, both_formats, content_part, enough_steps, likeliest
 

@@ -34,9 +34,11 @@ from mfcl.studies.cache import Cache, digest, read_object, slug
 from mfcl.studies.controls import described
 from mfcl.studies.elsewhere import Elsewhere
 from mfcl.studies.representations import BASELINES, Describe, Source, Training
-from mfcl.training.api import CLASSIFIERS, HEADS, load_classifiers, pretrain, train_supervised, untrained
+from mfcl.training.api import pretrain, untrained
 from mfcl.training.projections import head_sizes, projections
+from mfcl.training.run_folder import CLASSIFIERS, HEADS
 from mfcl.training.run_log import read_metrics
+from mfcl.training.supervised_networks import load_classifiers, train_supervised
 from mfcl.training.tasks.supervised import content_part
 
 
