@@ -113,7 +113,8 @@ def few_label_classifiers(
         """Return the features of one draw: those of all draws together would be several times all vectors."""
         exact = vectors[own] - mean
         exact /= deviation
-        return exact.astype(np.float32)
+        single: Float32[np.ndarray, "known dim"] = exact.astype(np.float32)
+        return single
 
     products = np.stack([(rows := features(own)) @ rows.T for own in drawn])
     products += np.float32(1)  # the bias is a feature that is 1 everywhere
