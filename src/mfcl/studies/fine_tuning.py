@@ -14,7 +14,7 @@ from mfcl.core.machine import stopwatch
 from mfcl.data.labels import known_classes
 from mfcl.data.store import Store
 from mfcl.evaluation.result import JOINT, LINEAR, NETWORK, Names, Question, Representation, Result, Tested, Vectors
-from mfcl.evaluation.tasks.labels import having, tested
+from mfcl.evaluation.tasks.labelled_rows import having, tested
 from mfcl.labelling.logistic import fit_classifiers
 from mfcl.models.inference import embed_store
 from mfcl.models.pair import MultiFormatModel, make_model

@@ -24,7 +24,8 @@ from mfcl.evaluation.neighbourhood import DAMAGED, Neighbourhood, load_neighbour
 from mfcl.evaluation.noisy_store import Disturbed
 from mfcl.evaluation.result import ALIGNMENT, BASELINE, ELSEWHERE, Representation
 from mfcl.evaluation.tasks import LabelProbes
-from mfcl.evaluation.tasks.labels import Fitted, having
+from mfcl.evaluation.tasks.labelled_rows import having
+from mfcl.evaluation.tasks.labels import Fitted
 from mfcl.evaluation.wording import PART_WORDS
 from mfcl.models.heads import make_heads
 from mfcl.models.inference import embed_store, pick_device

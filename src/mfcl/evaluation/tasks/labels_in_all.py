@@ -24,7 +24,7 @@ from mfcl.evaluation.result import (
     over_draws,
 )
 from mfcl.evaluation.standard import standardised
-from mfcl.evaluation.tasks.labels import having, tested
+from mfcl.evaluation.tasks.labelled_rows import having, tested
 from mfcl.evaluation.wording import NEIGHBOURS
 from mfcl.labelling import propagate_each, suggest
 
