@@ -132,6 +132,57 @@ def test_labels_by_id_on_embeddings_fit_the_same_classifier(desk, tmp_path, caps
     assert one["farthest"] == pytest.approx(other["farthest"], abs=1e-3)
 
 
+def parted(desk, folder):
+    """The labels in two files, of which the second says one label again, under another name of the column."""
+    first, second = (rows_of(desk / "ids.csv")[part] for part in (slice(0, 5), slice(4, None)))
+    write_rows(folder / "a.csv", ("id", "word"), [(one["id"], one["word"]) for one in first])
+    write_rows(folder / "b.csv", ("id", "label"), [(one["id"], one["word"]) for one in second])
+    return [folder / "a.csv", folder / "b.csv"]
+
+
+def test_labels_in_two_files_are_those_of_one(desk, tmp_path, capsys):
+    both = parted(desk, tmp_path)
+    run("classify", desk / "run0", desk / "e.npz", "--labels", desk / "ids.csv", "--fit", tmp_path / "one")
+    run("classify", desk / "run0", desk / "e.npz", "--labels", *both, "--fit", tmp_path / "two")
+    said = capsys.readouterr().err
+    assert f"note: labels are of 'word' in {both[0]} and of 'label' in {both[1]}" in said
+    run("classify", desk / "run0", desk / "e.npz", "--labels", both[0], "--labels", both[1], "--fit", tmp_path / "each")
+    one, two, each = ((tmp_path / name / "classifier.safetensors").read_bytes() for name in ("one", "two", "each"))
+    assert one == two == each
+
+
+def test_clips_to_label_are_none_that_either_file_labels(desk, tmp_path):
+    both = parted(desk, tmp_path)
+    words = ("classify", desk / "run0", desk / "e.npz", "--suggest", "9", "--out", tmp_path / "next.csv")
+    run(*words, "--labels", *both)
+    found = {one["id"] for one in rows_of(tmp_path / "next.csv")}
+    assert len(found) == 9
+    assert not found & {one["id"] for one in rows_of(desk / "ids.csv")}
+    run(*words, "--labels", desk / "ids.csv")
+    assert {one["id"] for one in rows_of(tmp_path / "next.csv")} == found
+
+
+def test_a_recording_with_two_labels_in_two_files_is_one_line_that_names_both(desk, tmp_path, capsys):
+    first, second = parted(desk, tmp_path)
+    name = rows_of(first)[-1]["id"]
+    second.write_text(second.read_text().replace(f"{name},word 1", f"{name},word 2"))
+    line = refused(
+        capsys, "classify", desk / "run0", desk / "e.npz", "--labels", first, second, "--fit", tmp_path / "made"
+    )
+    assert line == f"mfcl: {second}: '{name}' is labelled 'word 2', but 'word 1' in {first}; keep one of them"
+    assert not (tmp_path / "made").exists()
+
+
+def test_fit_on_takes_a_list_of_label_files(desk, tmp_path):
+    both = parted(desk, tmp_path)
+    one = mfcl.fit_on(desk / "run0", desk / "e.npz", desk / "ids.csv", progress=False)
+    two = mfcl.fit_on(desk / "run0", desk / "e.npz", [str(both[0]), both[1]], progress=False)
+    assert two.labels.values.tolist() == one.labels.values.tolist()
+    assert two.labels.name == one.labels.name == "word"
+    with pytest.raises(mfcl.MfclError, match="wanted one or more CSVs, got none"):
+        mfcl.fit_on(desk / "run0", desk / "e.npz", [], progress=False)
+
+
 def test_one_file_prints_its_class(desk, capsys):
     capsys.readouterr()
     run("classify", desk / "made", desk / "corpus" / "data" / "03" / "1_03_1.wav", "--format", "json")

@@ -52,6 +52,18 @@ def test_a_part_is_one_formats_columns() -> None:
         both.part("waev")
 
 
+def test_a_part_of_whitened_embeddings_is_whitened_as_it_would_be_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors = np.random.default_rng(0).standard_normal((60, 9)).astype(np.float32)
+    names = np.array([f"{place:02d}" for place in range(60)])
+    parts = {"wave words": (0, 2), "wave voices": (2, 5), "mel words": (5, 9)}
+    both = Embeddings(vectors, names, {}, parts, np.repeat(["train", "test"], 30))
+    alone = {name: both.only(name).whitened for name in ("wave", "mel", "words", "voices")}
+    assert both.whitened.shape == (60, 9)
+    monkeypatch.setattr(Embeddings, "whitenings", lambda _: pytest.fail("fitted again"))
+    for name, wanted in alone.items():
+        np.testing.assert_array_equal(both.only(name).whitened, wanted)
+
+
 def test_scaled_parts_each_have_length_one_and_a_zero_vector_stays_zero() -> None:
     both = make()
     both.vectors[0] = 0

@@ -24,6 +24,18 @@ give_back()
 print(before, unchanged, held_bytes(), sum(len(block) for block in blocks))
 """
 
+LARGE = """
+import sys
+import numpy as np
+from mfcl.core.memory import give_back, keep_blocks, held_bytes
+keep_blocks()
+give_back(**({"kept": 0} if sys.argv[1] == "0" else {}))
+before = held_bytes()
+block, guard = np.ones(1 << 22), np.ones(1 << 18)  # 32 MiB, and a later block that keeps it off the heap's end
+del block
+print(held_bytes() - before)
+"""
+
 OUTLINE = """
 import sys
 from mfcl.models.pair import outline
@@ -45,6 +57,14 @@ def test_gaps_between_blocks_go_back_to_the_system_only_above_a_limit() -> None:
     before, unchanged, after, _ = map(int, done.stdout.split())
     assert abs(before - unchanged) < 8 << 20
     assert before - after > 30 << 20  # of 50 MiB that were freed
+
+
+@pytest.mark.parametrize(("kept", "returned"), [("0", True), ("default", False)])
+def test_a_small_process_keeps_large_blocks_until_it_is_told_not_to(kept: str, returned: bool) -> None:
+    if not memory.held_bytes() or memory._glibc() is None:
+        pytest.skip("another system or C library gives memory back by itself")
+    done = subprocess.run([sys.executable, "-c", LARGE, kept], check=True, capture_output=True, text=True)
+    assert (int(done.stdout) < 8 << 20) == returned
 
 
 def test_where_the_c_library_is_another_one_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError
 from mfcl.evaluation import result as results
+from mfcl.evaluation import standard
 from mfcl.evaluation.geometry import alignment, linear_cka, rankme, retrieval, uniformity
 from mfcl.evaluation.result import (
     ENROLLED,
@@ -18,9 +20,9 @@ from mfcl.evaluation.result import (
     Evidence,
     Question,
     Result,
-    standardised,
 )
 from mfcl.evaluation.result_file import to_row
+from mfcl.evaluation.standard import standardised
 from mfcl.evaluation.tasks import (
     LabelProbes,
     by_group,
@@ -86,6 +88,36 @@ def test_a_format_with_larger_numbers_does_not_outweigh_the_other() -> None:
     np.testing.assert_allclose(standardised(scaled), standardised(same), rtol=1e-4, atol=1e-5)
     for part in ((0, 16), (16, 24)):
         np.testing.assert_allclose(np.linalg.norm(standardised(same)[:, slice(*part)], axis=1), 1, rtol=1e-5)
+
+
+def test_standardised_blocks_are_the_whole_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    same = corpus(digit=1.0, scale=1000.0)
+    same.vectors[:, 3] = 7  # the same everywhere
+    train = same.vectors[same.splits == "train"].astype(np.float64)
+    deviation = np.maximum(train.std(axis=0), 1e-6 * train.std())
+    wanted = ((same.vectors - train.mean(axis=0)) / deviation).astype(np.float32)
+    whole = dataclasses.replace(same, vectors=wanted).scaled().vectors
+    monkeypatch.setattr(standard, "ROWS", 5)
+    monkeypatch.setattr(standard, "COLUMNS", 7)
+    np.testing.assert_array_equal(standardised(same), whole)
+    rows = np.array([9, 2, 2, 200, 0, 41, 77])
+    np.testing.assert_array_equal(standardised(same, rows=rows), whole[rows])
+    assert (whole[:, 3] == 0).all()
+
+
+def test_probes_hold_no_table_of_double_precision() -> None:
+    dim = 4000
+    vectors = np.random.default_rng(0).standard_normal((SPEAKERS * DIGITS * TAKES, dim)).astype(np.float32)
+    wide = dataclasses.replace(corpus(), vectors=vectors, parts={"wave": (0, dim // 2), "mel": (dim // 2, dim)})
+    table, exact = vectors.nbytes, 2 * vectors.nbytes
+    fitted_on = 8 / SPEAKERS  # 6 train and 2 valid speakers
+    tracemalloc.start()
+    probes = LabelProbes(wide, "digit", "speaker", seed=0)
+    probes.efficiency((1, 10))
+    held, highest = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 1.5 * table
+    assert highest < table + 1.7 * fitted_on * exact  # the standardised table, and the features of one fit
 
 
 def test_test_recordings_decide_nothing() -> None:
@@ -246,14 +278,16 @@ def test_no_classifier_is_fitted_twice(monkeypatch: pytest.MonkeyPatch) -> None:
 
     asked: list[object] = []
     whole, few = module.linear_probe, module.few_label_probe
-    monkeypatch.setattr(module, "linear_probe", lambda *parts: (asked.append("all"), whole(*parts))[1])
+    monkeypatch.setattr(module, "linear_probe", lambda *parts, **more: (asked.append("all"), whole(*parts, **more))[1])
     monkeypatch.setattr(
         module, "few_label_probe", lambda *parts, seed: (asked.append(parts[2]), few(*parts, seed=seed))[1]
     )
     clean = corpus(digit=1.0)
-    probes = LabelProbes(clean, "digit", "speaker", seed=0)
+    fitted = module.Fitted()
+    probes = LabelProbes(clean, "digit", "speaker", seed=0, fitted=fitted)
     probes.measures()
     probes.efficiency((1, 10))
+    probes = LabelProbes(clean, "digit", "speaker", seed=0, fitted=fitted)  # of another section
     for x in (10.0, 0.0):
         probes.under(clean, condition=NOISE, value=x, x=x)
         probes.under(clean, condition=NOISE, value=x, x=x, per_class=10)

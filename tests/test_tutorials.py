@@ -32,7 +32,7 @@ BEFORE = {
 LEAVES = {
     "start": ("demo.csv", "runs/demo/model", "demo.npz", "runs/demo-quick/report.html"),
     "tutorials/own-folder": ("list.csv", "runs/mine/model", "mine.npz", "mine.html"),
-    "tutorials/few-labels": ("label.csv", "digits", "answers.csv", "folder.csv"),
+    "tutorials/few-labels": ("label.csv", "digits", "answers.csv", "folder.csv", "more.csv", "digits-30"),
     "tutorials/voices": ("team.db", "talk.rttm"),
     "tutorials/long-recordings": ("windows.npz", "field", "events.csv", "events.txt", "runs/field/model"),
     "tutorials/compare": ("other.npz", "runs/beside/results.md", "models/resnet18", "resnet18.npz"),

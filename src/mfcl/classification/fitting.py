@@ -1,6 +1,6 @@
 """Fit a classifier on recordings of which few have labels."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,8 +9,9 @@ from jaxtyping import Shaped
 from scipy import sparse
 
 from mfcl.classification.sources import Data, check_same_model, is_embeddings, manifest_of, vectors_of
+from mfcl.core.urls import as_path
 from mfcl.data.dataset import guessed_labels
-from mfcl.data.label_table import Labels, read_labels
+from mfcl.data.label_table import Labels, read_label_files
 from mfcl.data.store import open_store
 from mfcl.embedder import Embedder, load
 from mfcl.embeddings.table import Embeddings
@@ -40,7 +41,7 @@ class FittedOn:
 def fit_on(
     model: Embedder | str | Path,
     data: Data,
-    labels: str | Path | Shaped[np.ndarray, " _"] | None = None,
+    labels: str | Path | Sequence[str | Path] | Shaped[np.ndarray, " _"] | None = None,
     *,
     label: str | None = None,
     align: bool = False,
@@ -54,8 +55,8 @@ def fit_on(
     Args:
         model: A trained model, or its folder.
         data: All recordings, labelled or not: a folder, a manifest, or embeddings by this model.
-        labels: A CSV of labels (see `mfcl.data.label_table.read_labels`) or a label per recording; default: the
-            column `label` of the data.
+        labels: A CSV of labels, or a list of several (see `mfcl.data.label_table.read_label_files`), or an array with
+            a label per recording; default: the column `label` of the data.
         label: The column of the labels; default: one with a usual name.
         align: Compare the recordings' sound by alignment, too, for one more graph to spread labels over. The time
             grows with the square of their number up to 4,000.
@@ -82,7 +83,7 @@ def clips_to_label(
     count: int,
     *,
     at_random: bool = False,
-    labels: str | Path | None = None,
+    labels: str | Path | Sequence[str | Path] | None = None,
     label: str | None = None,
     data_root: Path | None = None,
     device: str = "auto",
@@ -96,7 +97,7 @@ def clips_to_label(
         data: See `fit_on`.
         count: Recordings to return.
         at_random: Draw recordings without a label at random, for an honest estimate.
-        labels: A CSV of the labels that are known so far.
+        labels: A CSV of the labels that are known so far, or a list of several.
         label: Their column.
         data_root: See `fit_on`.
         device: `auto`, `cpu`, `cuda`, ...
@@ -132,14 +133,15 @@ def _embedded(
 
 def _labels(
     embeddings: Embeddings,
-    labels: str | Path | Shaped[np.ndarray, " _"] | None,
+    labels: str | Path | Sequence[str | Path] | Shaped[np.ndarray, " _"] | None,
     label: str | None,
     files: Mapping[str, Path],
 ) -> Labels:
-    if isinstance(labels, str | Path):
-        return read_labels(Path(labels), embeddings.ids.tolist(), files=files, label=label)
-    if labels is not None:
+    if isinstance(labels, np.ndarray):
         return Labels(labels, label or "label")
+    if labels is not None:
+        paths = [as_path(one) for one in ([labels] if isinstance(labels, str | Path) else labels)]
+        return read_label_files(paths, embeddings.ids.tolist(), files=files, label=label)
     names = list(embeddings.labels)
     name = label or guessed_labels(names, None, None)[0]
     if name is None or name not in names:

@@ -44,11 +44,11 @@ def keep_blocks() -> None:
         library.mallopt(M_TRIM_THRESHOLD, KEPT)
 
 
-def give_back(*, above: int = 0) -> None:
+def give_back(*, above: int = 0, kept: int = HELD) -> None:
     """Return freed memory to the system, if this process holds more than `above` bytes.
 
     Blocks of many sizes leave gaps when they are freed, which glibc keeps. In a work of varying sizes they are not
-    reused as a whole, so that a process would come to hold twice what it needs. One that holds more than `HELD` also
+    reused as a whole, so that a process would come to hold twice what it needs. One that holds more than `kept` also
     returns blocks of `RETURNED` bytes and more as soon as they are freed, from then on; see
     `docs/decisions/0023-memory-of-a-training.md`. Where the C library is another one, nothing is done.
     """
@@ -58,7 +58,7 @@ def give_back(*, above: int = 0) -> None:
     held = held_bytes()
     if held > above:
         library.malloc_trim(0)
-        if held > HELD:
+        if held > kept:
             library.mallopt(M_MMAP_THRESHOLD, RETURNED)
 
 

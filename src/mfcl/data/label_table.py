@@ -90,6 +90,46 @@ def read_labels(
     return Labels(np.array(values, dtype=np.str_), name, (note,) if unseen else ())
 
 
+def read_label_files(
+    paths: Sequence[Path], ids: Sequence[str], *, files: Mapping[str, Path] | None = None, label: str | None = None
+) -> Labels:
+    """Read the labels of recordings from one or several CSVs; see `read_labels`.
+
+    Each file has its own column of labels, found by the same rules; where their names differ, a note says so.
+
+    Args:
+        paths: The CSVs.
+        ids: Ids of the recordings.
+        files: Id -> file, where the files are known.
+        label: The column of the labels in all of them; default: see `read_labels`.
+
+    Raises:
+        ManifestError: there is no file, one cannot be used, or two give one recording different labels.
+    """
+    if not paths:
+        raise ManifestError("labels: wanted one or more CSVs, got none")
+    values, source = np.full(len(ids), "", dtype=np.str_), np.zeros(len(ids), dtype=np.int64)
+    names: dict[str, Path] = {}
+    notes: list[str] = []
+    for number, path in enumerate(paths):
+        found = read_labels(path, ids, files=files, label=label)
+        given = found.values != ""
+        unlike = np.flatnonzero(given & (values != "") & (values != found.values))
+        if len(unlike):
+            one = int(unlike[0])
+            raise ManifestError(
+                f"{path}: {shown(str(ids[one]))} is labelled {shown(str(found.values[one]))}, but "
+                f"{shown(str(values[one]))} in {paths[source[one]]}; keep one of them"
+            )
+        source = np.where(given & (values == ""), number, source)
+        values = np.where(given, found.values, values)
+        names.setdefault(found.name, path)
+        notes += found.notes
+    if len(names) > 1:
+        notes.append("labels are of " + " and of ".join(f"{shown(name)} in {path}" for name, path in names.items()))
+    return Labels(values, next(iter(names)), tuple(dict.fromkeys(notes)))
+
+
 def _joined(folder: Path, given: str) -> Path:
     return as_path(given) if is_url(given) else folder / given
 

@@ -135,7 +135,10 @@ class Embeddings:
         columns = [self.part(part) for part in wanted]
         edges = np.cumsum([0, *(column.shape[1] for column in columns)]).tolist()
         parts = dict(zip(wanted, itertools.pairwise(edges), strict=True))
-        return Embeddings(np.concatenate(columns, axis=1), self.ids, self.labels, parts, self.splits, self.model)
+        found = Embeddings(np.concatenate(columns, axis=1), self.ids, self.labels, parts, self.splits, self.model)
+        if "_whitened" in vars(self):  # each part is whitened on its own, so theirs are columns of these
+            vars(found)["_whitened"] = self._whitened.only(name)
+        return found
 
     def made_for(self, name: str) -> "Embeddings":
         """Return the part `words` or `voices` of embeddings that have both, else all of them.
@@ -183,10 +186,14 @@ class Embeddings:
         model = f"{self.model}{WHITENED}" if self.model else ""
         return Embeddings(np.concatenate(columns, axis=1), self.ids, self.labels, parts, self.splits, model)
 
-    @cached_property
+    @property
     def whitened(self) -> Float32[np.ndarray, "items _"]:
-        """The vectors whitened by their own train split, for cosine similarity."""
-        return self.whiten(self.whitenings()).vectors
+        """The vectors whitened by their own train split, for cosine similarity; what `only` then returns has them."""
+        return self._whitened.vectors
+
+    @cached_property
+    def _whitened(self) -> "Embeddings":
+        return self.whiten(self.whitenings())
 
     def _bounds(self) -> Mapping[str, tuple[int, int]]:
         return self.parts or {"": (0, self.dim)}

@@ -69,8 +69,9 @@ def fit_whitening(vectors: Float32[np.ndarray, "items dim"]) -> Whitening:
     exact = vectors.astype(np.float64)
     mean = exact.mean(axis=0)
     deviation = np.maximum(exact.std(axis=0), 1e-6 * max(1e-6, float(exact.std())))
-    scaled = (exact - mean) / deviation
-    axes = PrincipalAxes(scaled, over=len(scaled))
+    exact -= mean
+    exact /= deviation
+    axes = PrincipalAxes(exact, over=len(exact))
     whole = axes.squares.sum()
     kept = min(int((axes.squares > 1e-9 * max(whole, 1e-300)).sum()), MOST_DIRECTIONS)
     if not kept:  # all vectors are equal

@@ -108,14 +108,23 @@ def few_label_classifiers(
     scale = max(1.0, float(np.isfinite(deviation).sum()))  # 1: a part that was not fitted is zero
     if drawn.shape[1] > MOST_AT_ONCE:
         return [_alone(vectors, labels, own, scale, seed) for own in drawn]
-    features = ((vectors[drawn] - mean) / deviation).astype(np.float32)  # (draws, known, dim)
-    products = features @ features.transpose(0, 2, 1) + np.float32(1)  # the bias is a feature that is 1 everywhere
+
+    def features(own: Int64[np.ndarray, " known"]) -> Float32[np.ndarray, "known dim"]:
+        """Return the features of one draw: those of all draws together would be several times all vectors."""
+        exact = vectors[own] - mean
+        exact /= deviation
+        single: Float32[np.ndarray, "known dim"] = exact.astype(np.float32)
+        return single
+
+    products = np.stack([(rows := features(own)) @ rows.T for own in drawn])
+    products += np.float32(1)  # the bias is a feature that is 1 everywhere
     fit = _Fits(products, np.eye(len(names), dtype=np.float32)[codes])
     chosen = _chosen_shares(fit, codes, len(names), scale, seed)
     everything = np.ones((len(drawn), 1, drawn.shape[1]), dtype=np.bool_)
     coefficients = fit.solve(everything, chosen * scale)[:, 0]
-    weights = np.einsum("dki,dkc->dic", features, coefficients.astype(np.float64), optimize=True)
-    weights /= deviation[:, None]
+    exact = coefficients.astype(np.float64)
+    by_class = np.stack([one.T @ features(own) for own, one in zip(drawn, exact, strict=True)])
+    weights = by_class.transpose(0, 2, 1) / deviation[:, None]  # (draws, dim, classes)
     bias = coefficients.sum(axis=1) - mean @ weights
     found = []
     for draw, own in enumerate(codes):  # a class without a label in this draw cannot be predicted

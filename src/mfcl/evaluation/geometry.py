@@ -85,7 +85,7 @@ def rankme(vectors: Float[np.ndarray, "_ _"]) -> float:
     """
     _check(vectors, "RankMe")
     rows = vectors.astype(np.float64)
-    rows = rows / max(float(np.abs(rows).max()), np.finfo(np.float64).tiny)  # RankMe does not depend on the scale
+    rows /= max(float(np.abs(rows).max()), np.finfo(np.float64).tiny)  # RankMe does not depend on the scale
     squares = np.linalg.eigvalsh(smaller_gram(rows))
     values = np.sqrt(np.maximum(squares, 0))
     shares = values / max(float(values.sum()), np.finfo(np.float64).tiny) + EPSILON
@@ -115,7 +115,8 @@ def linear_cka(first: Float[np.ndarray, "_ _"], second: Float[np.ndarray, "_ _"]
         length = float(np.linalg.norm(rows))
         if length <= EPSILON * max(float(np.abs(vectors).max()), np.finfo(np.float64).tiny):
             raise MeasureError(f"CKA: wanted vectors that differ, but all {len(vectors)} of a view are equal")
-        centred.append(rows / length)
+        rows /= length
+        centred.append(rows)
     one, other = centred
     across, own, theirs = (float(np.linalg.norm(a.T @ b)) for a, b in ((one, other), (one, one), (other, other)))
     return across**2 / (own * theirs)

@@ -42,6 +42,7 @@ def linear_probe(
     *,
     strengths: Sequence[float] = STRENGTHS,
     refit: bool = True,
+    together: Labelled | None = None,
 ) -> ProbeResult:
     """Fit a linear classifier on frozen vectors and score it on test items.
 
@@ -55,6 +56,7 @@ def linear_probe(
         strengths: L2 strengths to try: the loss is the sum of the cross-entropies plus strength / 2 times the squared
             weights (scikit-learn's `1 / C`).
         refit: Refit on training and validation items; if False, score the classifier of the training items.
+        together: Training and validation items in one table, in this order, if the caller has one; default: a copy.
 
     Raises:
         MeasureError: a validation or test class has no training item, or vectors or labels cannot be used.
@@ -64,7 +66,7 @@ def linear_probe(
     fitted = fit_classifiers(*train, standard=train[0], strengths=strengths)
     strength, valid_accuracy = choose_strength(fitted, valid)
     if refit:
-        every, labels = (np.concatenate(pair) for pair in zip(train, valid, strict=True))
+        every, labels = together or (np.concatenate(pair) for pair in zip(train, valid, strict=True))
         fitted = fit_classifiers(every, labels, standard=every, strengths=[strength])
     predictions = fitted[strength].predict(test[0])
     return ProbeResult(

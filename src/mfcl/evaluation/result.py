@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Float64, Shaped
 
-from mfcl.embeddings.table import Embeddings
-from mfcl.errors import MeasureError
 from mfcl.evaluation.bootstrap import bootstrap_interval, draws_and_groups, interval_of
 from mfcl.evaluation.speaker import Curve
 
@@ -235,29 +233,6 @@ def over_draws(
         note=noted(about.left_out, interval.reason),
         evidence=Evidence(about.ids, about.groups, shares, resampled, truth=about.truth),
     )  # fmt: skip
-
-
-def standardised(embeddings: Embeddings, by: Embeddings | None = None) -> Vectors:
-    """Standardise vectors by the train split, then scale each part to length 1.
-
-    Otherwise the format with the larger values would dominate every cosine. Baselines are treated the same way.
-
-    Args:
-        embeddings: The vectors to standardise.
-        by: Embeddings whose train split gives mean and standard deviation; default: `embeddings`.
-    """
-    basis = by or embeddings
-    train = basis.vectors[basis.splits == "train"].astype(np.float64)
-    if len(train) < 2:
-        raise MeasureError(f"wanted 2 or more training recordings to standardise by, got {len(train)}")
-    if basis.dim != embeddings.dim:
-        raise MeasureError(
-            f"wanted vectors of {basis.dim} values like those to standardise by, got {embeddings.dim}; "
-            "embed both with one checkpoint"
-        )
-    deviation = np.maximum(train.std(axis=0), 1e-6 * max(1e-6, float(train.std())))
-    scaled = ((embeddings.vectors - train.mean(axis=0)) / deviation).astype(np.float32)
-    return dataclasses.replace(embeddings, vectors=scaled).scaled().vectors
 
 
 def noted(*texts: str) -> str:

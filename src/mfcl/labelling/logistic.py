@@ -61,7 +61,8 @@ def fit_classifiers(
     mean = standard.mean(axis=0, dtype=np.float64)
     deviation = standard.std(axis=0, dtype=np.float64)
     deviation[deviation < 1e-6 * np.maximum(np.abs(mean), 1e-6)] = np.inf  # constant features become 0
-    features = (x - mean) / deviation
+    features = x - mean
+    features /= deviation  # in place: with many values a vector this is the largest table of a fit
     turned = turn(features)
     rows = np.hstack([turned.coordinates, np.ones((len(x), 1))])
     narrow = rows.astype(np.float32)

@@ -39,7 +39,7 @@ from mfcl.evaluation.tasks import (
     measure_voices,
     points,
 )
-from mfcl.evaluation.tasks.labels import tested
+from mfcl.evaluation.tasks.labelled_rows import tested
 from mfcl.evaluation.wording import name, subject
 from mfcl.models.cost import cost
 from mfcl.models.inference import pick_device

@@ -14,7 +14,7 @@ from mfcl.core.machine import stopwatch
 from mfcl.data.labels import known_classes
 from mfcl.data.store import Store
 from mfcl.evaluation.result import JOINT, LINEAR, NETWORK, Names, Question, Representation, Result, Tested, Vectors
-from mfcl.evaluation.tasks.labels import having, tested
+from mfcl.evaluation.tasks.labelled_rows import having, tested
 from mfcl.labelling.logistic import fit_classifiers
 from mfcl.models.inference import embed_store
 from mfcl.models.pair import MultiFormatModel, make_model
@@ -23,8 +23,8 @@ from mfcl.studies.cache import slug
 from mfcl.studies.representations import Source
 from mfcl.studies.workspace import Workspace
 from mfcl.training import fit
-from mfcl.training.api import HEADS, resumed_fingerprint
 from mfcl.training.budget import shortened
+from mfcl.training.run_folder import HEADS, resumed_fingerprint
 from mfcl.training.tasks.joint import Joint
 from mfcl.training.tasks.supervised import Classify, both_formats, content_part, enough_steps, likeliest
 

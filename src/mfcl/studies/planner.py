@@ -112,8 +112,9 @@ class Step:
 
     def _work(self) -> tuple[dict[str, Any], list[Evidence | None]]:
         clock = stopwatch()
+        give_back(kept=0)  # what the step before freed; blocks of all sizes follow, so that keeping some is no use
         known = self.workspace.make(self.source)
-        give_back()  # what making it and the step before freed
+        give_back()
         try:
             answer = self.ask(self.workspace, self.source)
         except MeasureError as error:  # the other steps still run

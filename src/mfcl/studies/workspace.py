@@ -24,7 +24,8 @@ from mfcl.evaluation.neighbourhood import DAMAGED, Neighbourhood, load_neighbour
 from mfcl.evaluation.noisy_store import Disturbed
 from mfcl.evaluation.result import ALIGNMENT, BASELINE, ELSEWHERE, Representation
 from mfcl.evaluation.tasks import LabelProbes
-from mfcl.evaluation.tasks.labels import having
+from mfcl.evaluation.tasks.labelled_rows import having
+from mfcl.evaluation.tasks.labels import Fitted
 from mfcl.evaluation.wording import PART_WORDS
 from mfcl.models.heads import make_heads
 from mfcl.models.inference import embed_store, pick_device
@@ -34,9 +35,11 @@ from mfcl.studies.cache import Cache, digest, read_object, slug
 from mfcl.studies.controls import described
 from mfcl.studies.elsewhere import Elsewhere
 from mfcl.studies.representations import BASELINES, Describe, Source, Training
-from mfcl.training.api import CLASSIFIERS, HEADS, load_classifiers, pretrain, train_supervised, untrained
+from mfcl.training.api import pretrain, untrained
 from mfcl.training.projections import head_sizes, projections
+from mfcl.training.run_folder import CLASSIFIERS, HEADS
 from mfcl.training.run_log import read_metrics
+from mfcl.training.supervised_networks import load_classifiers, train_supervised
 from mfcl.training.tasks.supervised import content_part
 
 
@@ -61,8 +64,8 @@ class Workspace:
         self.device, self.progress = device, progress
         self.elsewhere = dict(elsewhere or {})
         self._last: tuple[str, Embeddings] | None = None
-        self._probes: dict[tuple[str, Representation], LabelProbes] = {}
-        self._views: dict[Representation, Embeddings] = {}
+        self._probed: dict[Representation, Fitted] = {}
+        self._view: tuple[Representation, Embeddings] | None = None
         self._fitted: tuple[str, Describe] | None = None
 
     def basis(self, source: Source) -> dict[str, Any]:
@@ -110,9 +113,8 @@ class Workspace:
 
     def _forget(self) -> None:
         """Drop the embeddings in memory and what was made of them."""
-        self._last = None
-        self._probes.clear()
-        self._views.clear()
+        self._last = self._view = None
+        self._probed.clear()
 
     def _kept(self, source: Source) -> Embeddings:
         """Load the saved embeddings; a damaged file is made again, once."""
@@ -126,20 +128,24 @@ class Workspace:
         return load_embeddings(path)
 
     def view(self, source: Source, one: Representation) -> Embeddings:
-        """Return the embeddings of one representation of a source: all columns, or those of a format or part."""
+        """Return the embeddings of one representation of a source: all columns, or those of a format or part.
+
+        The last one stays in memory: of all at once, each column would be there several times.
+        """
         whole = self.embeddings(source)
-        if one not in self._views:
-            self._views[one] = view_of(whole, one)
-        return self._views[one]
+        if self._view is None or self._view[0] != one:
+            self._view = None  # freed before the next is made
+            if len(source.representations) > 1:
+                _ = whole.whitened  # each part once: views take its columns
+            self._view = (one, view_of(whole, one))
+        return self._view[1]
 
     def probes(self, source: Source, one: Representation) -> LabelProbes:
-        """Return the probes of one representation, shared by all sections."""
-        embeddings = self.view(source, one)
-        key = (self.name(source), one)
-        if key not in self._probes:
-            assert self.data.label is not None
-            self._probes[key] = LabelProbes(embeddings, self.data.label, self.data.speaker, seed=source.seed)
-        return self._probes[key]
+        """Return the probes of one representation; what they fit is shared by all sections."""
+        assert self.data.label is not None
+        embeddings = self.view(source, one)  # first: another source's drops what was fitted
+        fitted = self._probed.setdefault(one, Fitted())
+        return LabelProbes(embeddings, self.data.label, self.data.speaker, seed=source.seed, fitted=fitted)
 
     def neighbourhood(self, source: Source, one: Representation) -> Neighbourhood:
         """Return the nearest recordings of a representation: by alignment, saved once found, or by its vectors."""

@@ -1,18 +1,12 @@
 """Train a model from a path: the entry points of the command and the study."""
 
-import dataclasses
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-import torch
 from safetensors.torch import save_file
-from torch import Tensor
 
-from mfcl.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from mfcl.checkpoint_files import ONLY_FORMAT
+from mfcl.checkpoint import Checkpoint, load_checkpoint
 from mfcl.core.distributed import barrier, is_main, start
 from mfcl.core.files import replacing
 from mfcl.core.keywords import also_called
@@ -23,32 +17,22 @@ from mfcl.core.progress import Shown
 from mfcl.core.random import check_seed
 from mfcl.data.dataset import Data
 from mfcl.data.labels import known_classes
-from mfcl.data.manifest import Manifest
 from mfcl.data.manifest_csv import manifest_bytes
 from mfcl.embedder import Embedder
-from mfcl.embeddings.whitening import MOST_ITEMS, Whitening
 from mfcl.errors import check_number
-from mfcl.models.inference import embed_store
 from mfcl.models.pair import MultiFormatModel, make_model
-from mfcl.models.weights_file import read_weights
 from mfcl.recipe import Recipe, load_recipe
 from mfcl.training import fit
 from mfcl.training.memory import check_memory
 from mfcl.training.metrics import cautions
-from mfcl.training.run_folder import CLASSIFIERS as CLASSIFIERS  # also imported from here
-from mfcl.training.run_folder import HEADS as HEADS  # also imported from here
-from mfcl.training.run_folder import check_place
+from mfcl.training.run_folder import HEADS, MANIFEST, check_place, resumed_fingerprint
+from mfcl.training.saving import save_trained
 from mfcl.training.suited import open_suited
-from mfcl.training.tasks.base import Task
 from mfcl.training.tasks.contrastive import Pretrain
 from mfcl.training.tasks.joint import Joint
-from mfcl.training.tasks.supervised import Classify, Linear, enough_steps
 from mfcl.training.trackers import Tracker
 from mfcl.training.validation import live_figures
 from mfcl.views.own import OwnAugment
-
-MANIFEST = "manifest.csv"
-"""The file of a run that lists its recordings and their splits."""
 
 
 @also_called(per_class="labels_per_class")  # its name in version 0.1
@@ -177,12 +161,10 @@ def pretrain(
         "steps": str(result.steps),
         "seconds": f"{result.seconds:.0f}",
         "loss": f"{result.loss:.3f} (chance {task.chance_loss:.3f})",
-        **_only(task.formats),
     }
     task.finish(shown=bool(progress) and is_main())
     give_back()  # what chose the landmarks
-    whitening = _whitening(model, task) if is_main() else {}
-    save_checkpoint(model, recipe, out / "model", card=facts, whitening=whitening)  # most valuable first
+    save_trained(model, task, recipe, out, formats=task.formats, facts=facts)  # most valuable first
     if is_main():
         with replacing(out / HEADS) as temporary:
             save_file({name: weight.contiguous().cpu() for name, weight in task.heads.state_dict().items()}, temporary)
@@ -192,85 +174,6 @@ def pretrain(
     return load_checkpoint(out)
 
 
-def train_supervised(
-    data: Data,
-    recipe: Recipe,
-    out: Path,
-    *,
-    label: str,
-    formats: Sequence[str] = ("wave", "mel"),
-    seed: int,
-    device: str = "auto",
-    progress: Shown = True,
-) -> Checkpoint:
-    """Train each encoder with a linear layer on the labels of the train split; save all in one run folder.
-
-    An interrupted run in `out` is continued. The output layers are read by `load_classifiers`.
-
-    Args:
-        data: Opened recordings.
-        recipe: Model, augmentation and `supervised`; a neck is left out, as it is for what no label says.
-        out: The run folder, with a folder for the training of each format.
-        label: The label to predict.
-        formats: The formats to train; another's encoder keeps its random weights.
-        seed: Of the weights, the crops and the augmentations.
-        device: `auto`, `cpu`, `cuda`, ...
-        progress: Show progress.
-    """
-    recipe = dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, neck=None, landmarks=None))
-    model = make_model(recipe.model, seed=seed)
-    store = data.subset("train")
-    targets = known_classes(store, label, 0, seed=seed)[1]
-    labelled = np.flatnonzero(targets >= 0)
-    recipe = dataclasses.replace(recipe, supervised=enough_steps(recipe.supervised, len(labelled)))
-    listed = manifest_bytes(data.manifest, out / MANIFEST, relative=True)
-    layers: dict[str, Tensor] = {}
-    for format in formats:
-        task = Classify(model, format, store.select(labelled), targets[labelled], recipe, seed=seed)
-        fit(
-            task, recipe.supervised, out / format, recipe=recipe,
-            fingerprint=resumed_fingerprint(data.manifest, out / format), seed=seed, resume=(out / format).exists(),
-            device=device, progress=progress,
-        )  # fmt: skip
-        layers |= {f"{format}.{name}": value.detach().cpu() for name, value in task.linear.state_dict().items()}
-    facts = {"training": f"supervised by {label!r}", "formats": " and ".join(formats), "seed": str(seed)}
-    facts |= _only(formats)
-    save_checkpoint(model, recipe, out / "model", card=facts, whitening=_whitening(model, task))
-    with replacing(out / MANIFEST) as temporary:
-        temporary.write_bytes(listed)
-    with replacing(out / CLASSIFIERS) as temporary:  # last: it marks the run as complete
-        save_file(layers, temporary)
-    return load_checkpoint(out)
-
-
-def load_classifiers(run: Path, dims: Mapping[str, int], classes: int) -> dict[str, Linear]:
-    """Return the output layers of a supervised training.
-
-    Args:
-        run: The run folder.
-        dims: The trained formats, and the size of the content part of their embeddings.
-        classes: Number of classes.
-
-    Raises:
-        CheckpointError: the file is missing, damaged, or of other formats or sizes.
-    """
-    wanted: dict[str, Tensor] = {}
-    for format, dim in dims.items():
-        wanted |= {f"{format}.weight": torch.empty(classes, dim), f"{format}.bias": torch.empty(classes)}
-    found = read_weights(run / CLASSIFIERS, wanted, do=f"delete {run} to train it again")
-    return {name: Linear(found[f"{name}.weight"].numpy(), found[f"{name}.bias"].numpy()) for name in dims}
-
-
-def resumed_fingerprint(manifest: Manifest, run: Path) -> str:
-    """Return the fingerprint of the recordings, in version 0.1's form if the run in `run` was begun with that."""
-    path = run / "data.json"
-    try:
-        known = json.loads(path.read_text(encoding="utf-8"))["fingerprint"]
-        return manifest.fingerprint_like(known, path.stat().st_mtime)
-    except (OSError, ValueError, KeyError, TypeError):  # no run, or a damaged one, which `fit` refuses
-        return manifest.fingerprint()
-
-
 def untrained(data: Data, recipe: Recipe, *, seed: int) -> MultiFormatModel:
     """Return the recipe's encoders with random weights and fitted normalisation, as a baseline."""
     model = make_model(recipe.model, seed=seed)
@@ -278,13 +181,3 @@ def untrained(data: Data, recipe: Recipe, *, seed: int) -> MultiFormatModel:
     task.prepare()
     task.finish()
     return model.eval()
-
-
-def _only(formats: Sequence[str]) -> dict[str, str]:
-    """Return the fact that a model of one trained encoder has: what it embeds unless another format is named."""
-    return {ONLY_FORMAT: formats[0]} if len(formats) == 1 else {}
-
-
-def _whitening(model: MultiFormatModel, task: Task) -> dict[str, Whitening]:
-    """Fit the whitening of each part of the model's embeddings on training recordings, at most `MOST_ITEMS`."""
-    return embed_store(model, task.some(MOST_ITEMS)).whitenings()

@@ -1,6 +1,7 @@
 """Recognise a run folder, and delete the files of an old run; other files are never touched."""
 
 import contextlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from mfcl.checkpoint_files import FILES as MODEL
 from mfcl.checkpoint_files import WHITENING
 from mfcl.core.files import OWN_TEMPORARY, entries, read_json
 from mfcl.core.yaml_text import read_yaml
+from mfcl.data.manifest import Manifest
 from mfcl.errors import CheckpointError, MfclError
 
 ENVIRONMENT = "environment.json"
@@ -21,6 +23,8 @@ HEADS = "heads.safetensors"
 """The projection heads of a pre-training, which map both formats to one space."""
 CLASSIFIERS = "classifiers.safetensors"
 """The output layers of a supervised training, one for each format."""
+MANIFEST = "manifest.csv"
+"""Lists the recordings and their splits."""
 MARK = "written_by"
 OWN = (*BEGUN, METRICS, LOG, *STATES, HEADS, CLASSIFIERS, *(f"model/{name}" for name in (*MODEL, WHITENING)))
 """All files of a run; `clear` deletes them."""
@@ -75,6 +79,16 @@ def check_place(run: Path, *, resume: bool, overwrite: bool) -> bool:
     if absent and any((run / name).exists() for name in STATES):
         raise CheckpointError(f"{run / absent[0]}: it is missing, so the run cannot be continued; begin another")
     return not absent
+
+
+def resumed_fingerprint(manifest: Manifest, run: Path) -> str:
+    """Return the fingerprint of the recordings, in version 0.1's form if the run in `run` was begun with that."""
+    path = run / "data.json"
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))["fingerprint"]
+        return manifest.fingerprint_like(known, path.stat().st_mtime)
+    except (OSError, ValueError, KeyError, TypeError):  # no run, or a damaged one, which `fit` refuses
+        return manifest.fingerprint()
 
 
 def clear(run: Path) -> None:

@@ -13,6 +13,7 @@ from mfcl.evaluation.metrics import accept_rates, crossing
 BINS = 4096  # histogram bins of cosines from -1 to 1; the EER is interpolated within a bin
 PAIRS_AT_ONCE = 2**22
 COUNTS_AT_ONCE = 2**23
+DRAWS_AT_ONCE = 64  # of 1,000: error rates of all at once would be several tables of 32 MB
 POINTS = 200  # points of a drawn curve
 TARGET = 0.01  # prior probability of a same-speaker trial, for minDCF
 
@@ -39,13 +40,16 @@ def error_curve(
     same: Float64[np.ndarray, "draws bins"], other: Float64[np.ndarray, "draws bins"]
 ) -> tuple[Curve, Float64[np.ndarray, " draws"]]:
     """Return the DET curve of the first draw, and each draw's equal error rate (NaN if it lacks trials of one kind)."""
-    filled = (same[0] + other[0]) > 0  # a bin that is empty with all speakers is empty in every draw
-    usable = (same.sum(axis=1) > 0) & (other.sum(axis=1) > 0)  # a draw may hold one speaker, or none with two clips
-    false_accept = accept_rates(other[usable][:, filled])
-    false_reject = 1 - accept_rates(same[usable][:, filled])
-    eers = np.full(len(same), np.nan)
-    eers[usable] = crossing(false_accept, false_reject)
-    return Curve(false_accept[0], false_reject[0]), eers
+    filled = np.flatnonzero((same[0] + other[0]) > 0)  # an empty bin with all speakers is empty in every draw
+    usable = np.flatnonzero((same.sum(axis=1) > 0) & (other.sum(axis=1) > 0))  # a draw may lack trials of one kind
+    eers, curve = np.full(len(same), np.nan), Curve(np.zeros(0), np.zeros(0))
+    for start in range(0, len(usable), DRAWS_AT_ONCE):
+        some = usable[start : start + DRAWS_AT_ONCE, None]
+        false_accept = accept_rates(other[some, filled])
+        false_reject = 1 - accept_rates(same[some, filled])
+        eers[some[:, 0]] = crossing(false_accept, false_reject)
+        curve = curve if start else Curve(false_accept[0].copy(), false_reject[0].copy())
+    return curve, eers
 
 
 def speaker_draws(speakers: int, *, seed: int, draws: int) -> Float64[np.ndarray, "_ {speakers}"]:

@@ -1,14 +1,13 @@
 """Label tasks: linear probes with all and with few labels, also on noisy test recordings, and kNN."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 from jaxtyping import Shaped
 
 from mfcl.embeddings.table import Embeddings
-from mfcl.errors import MeasureError
 from mfcl.evaluation.few_labels import FewLabelResult, few_label_probe
 from mfcl.evaluation.knn import knn_predict
 from mfcl.evaluation.linear_probe import Labelled, ProbeResult, linear_probe
@@ -20,18 +19,25 @@ from mfcl.evaluation.result import (
     Question,
     Result,
     Tested,
-    Vectors,
     over_draws,
-    standardised,
 )
+from mfcl.evaluation.standard import standard_of, standardised
+from mfcl.evaluation.tasks.labelled_rows import among, some, tested, usable
 from mfcl.evaluation.wording import NEIGHBOURS
 
 FEW = 10
 """Labels per class of the few-label probe."""
 COUNTS = (1, 5, 10, 50)
 """Labels per class along the label-efficiency curve."""
-NAMED = 3
-"""Most classes that a note lists by name."""
+
+
+@dataclass
+class Fitted:
+    """Classifiers that several sections ask for, and their test results."""
+
+    all_labels: ProbeResult | None = None
+    few: dict[int, FewLabelResult] = field(default_factory=dict)
+    """Labels per class -> probes; those of `FEW` alone are kept."""
 
 
 class LabelProbes:
@@ -47,33 +53,62 @@ class LabelProbes:
         label: The label to predict.
         speaker: The label whose groups are resampled for the intervals; None makes each recording a group.
         seed: Seed of the draws of few labels and of the bootstrap.
+        fitted: What probes of the same arguments fitted before; it gets what these fit.
 
     Raises:
         MeasureError: a split is missing, or has only one class to train on or to test.
     """
 
-    def __init__(self, embeddings: Embeddings, label: str, speaker: str | None, *, seed: int) -> None:
+    def __init__(
+        self, embeddings: Embeddings, label: str, speaker: str | None, *, seed: int, fitted: Fitted | None = None
+    ) -> None:
         self.embeddings, self.label, self.speaker, self.seed = embeddings, label, speaker, seed
-        vectors = standardised(embeddings)
-        self.train, self.valid, self.test = (
-            labelled(embeddings, vectors, label, split) for split in ("train", "valid", "test")
-        )
-        self.classes, self.counts = np.unique(self.train[1], return_counts=True)
-        self.tested = tested(embeddings, label, speaker)
-        self._few: dict[int, FewLabelResult] = {}
+        self._standard = standard_of(embeddings)
+        self._rows = [usable(embeddings, label, split) for split in ("train", "valid", "test")]
+        self.classes, self.counts = np.unique(embeddings.label(label)[self._rows[0]], return_counts=True)
+        self.tested, self.truth = tested(embeddings, label, speaker), embeddings.label(label)[self._rows[2]]
+        self._fitted = Fitted() if fitted is None else fitted
 
     @cached_property
+    def _table(self) -> Labelled:
+        """Standardised training, validation and test recordings, one after another: splits are views of it."""
+        rows = np.concatenate(self._rows)
+        return standardised(self.embeddings, self._standard, rows), self.embeddings.label(self.label)[rows]
+
+    def _part(self, first: int, last: int) -> Labelled:
+        """Return the splits from one to another (0 train, 1 valid, 2 test; the last is not in it)."""
+        ends = [0, *np.cumsum([len(rows) for rows in self._rows]).tolist()]
+        vectors, values = self._table
+        return vectors[ends[first] : ends[last]], values[ends[first] : ends[last]]
+
+    @property
+    def train(self) -> Labelled:
+        """The training recordings: standardised vectors and labels."""
+        return self._part(0, 1)
+
+    @property
+    def test(self) -> Labelled:
+        """The tested recordings."""
+        return self._part(2, 3)
+
+    @property
     def all_labels(self) -> ProbeResult:
         """The linear probe fitted on all labels."""
-        return linear_probe(self.train, self.valid, self.test)
+        if self._fitted.all_labels is None:
+            known = self._part(0, 2)
+            self._fitted.all_labels = linear_probe(self.train, self._part(1, 2), self.test, together=known)
+        return self._fitted.all_labels
 
     def few(self, per_class: int) -> FewLabelResult:
         """Return the linear probes fitted on `per_class` labels per class; classes with fewer are excluded."""
-        if per_class not in self._few:
-            enough = self.enough(per_class)
-            train, test = (among(part, enough) for part in (self.train, self.test))
-            self._few[per_class] = few_label_probe(train, test, per_class, seed=self.seed)
-        return self._few[per_class]
+        if per_class in self._fitted.few:
+            return self._fitted.few[per_class]
+        enough = self.enough(per_class)
+        train, test = (among(part, enough) for part in (self.train, self.test))
+        found = few_label_probe(train, test, per_class, seed=self.seed)
+        if per_class == FEW:
+            self._fitted.few[per_class] = found
+        return found
 
     def enough(self, per_class: int) -> Names:
         """Return the classes with at least `per_class` training recordings."""
@@ -82,7 +117,7 @@ class LabelProbes:
     def can_few(self, per_class: int) -> bool:
         """Return whether two or more classes have `per_class` labels and test recordings."""
         enough = self.enough(per_class)
-        return len(enough) > 1 and len(np.unique(among(self.test, enough)[1])) > 1
+        return len(enough) > 1 and int(np.isin(enough, self.truth).sum()) > 1
 
     def question(self, per_class: int | None = None) -> Question:
         """Return the question of a linear probe with `per_class` labels per class; None for all labels."""
@@ -96,12 +131,9 @@ class LabelProbes:
         found = [self.by_all()]
         if self.can_few(FEW):
             found.append(self.by_few(FEW))
-        whitened = self.embeddings.whitened
-        known, valid, test = (
-            labelled(self.embeddings, whitened, self.label, split) for split in ("train", "valid", "test")
-        )
-        vectors, names = (np.concatenate(pair) for pair in zip(known, valid, strict=True))
-        nearest = knn_predict(vectors, names, test[0], min(NEIGHBOURS, len(names)))
+        whitened, known = self.embeddings.whitened, np.concatenate(self._rows[:2])
+        names = self.embeddings.label(self.label)[known]
+        nearest = knn_predict(whitened[known], names, whitened[self._rows[2]], min(NEIGHBOURS, len(names)))
         found.append(self._accuracy(Question("labels", "accuracy", self.label, KNN), nearest))
         return found
 
@@ -112,7 +144,7 @@ class LabelProbes:
             for count in counts
             if len(self.enough(count)) == len(self.classes)  # accuracy over fewer classes would not be comparable
         ]
-        mean = len(self.train[1]) / len(self.classes)
+        mean = len(self._rows[0]) / len(self.classes)
         return [one.asked(section="efficiency") for one in (*found, self.by_all(x=mean))]
 
     def by_all(self, *, x: float | None = None) -> Result:
@@ -121,7 +153,7 @@ class LabelProbes:
 
     def by_few(self, per_class: int, *, x: float | None = None) -> Result:
         """Return the mean accuracy over draws of the probes with `per_class` labels per class."""
-        about = self._asked_few(self.tested, self.test[1], per_class)
+        about = self._asked_few(self.tested, self.truth, per_class)
         return over_draws(about, self.question(per_class), self.few(per_class).rights, x=x)
 
     def clean(self, per_class: int | None = None) -> Result:
@@ -148,7 +180,8 @@ class LabelProbes:
             per_class: Labels per class of the probe; default: all.
         """
         question = replace(self.question(per_class), section="robustness", condition=condition, condition_value=value)
-        test = labelled(disturbed, standardised(disturbed, by=self.embeddings), self.label, "test", self.classes)
+        rows = usable(disturbed, self.label, "test", self.classes)
+        test = standardised(disturbed, self._standard, rows), disturbed.label(self.label)[rows]
         asked = tested(disturbed, self.label, self.speaker, self.classes)
         if per_class is None:
             predicted = self.all_labels.classifier.predict(test[0])
@@ -168,7 +201,7 @@ class LabelProbes:
     def _accuracy(
         self, question: Question, predicted: Shaped[np.ndarray, " items"], *, x: float | None = None
     ) -> Result:
-        return self.tested.accuracy(question, predicted == self.test[1], seed=self.seed, x=x, predicted=predicted)
+        return self.tested.accuracy(question, predicted == self.truth, seed=self.seed, x=x, predicted=predicted)
 
 
 def measure_labels(embeddings: Embeddings, label: str, speaker: str | None, *, seed: int) -> list[Result]:
@@ -206,69 +239,3 @@ def measure_under(
     """Measure a clean-trained linear probe on altered test recordings; see `LabelProbes.under`."""
     probes = LabelProbes(clean, label, speaker, seed=seed)
     return probes.under(disturbed, condition=condition, value=value, x=x, per_class=per_class)
-
-
-def labelled(
-    embeddings: Embeddings, vectors: Vectors, label: str, split: str, classes: Names | None = None
-) -> Labelled:
-    """Return a split's vectors and labels, without recordings that have no label or a class that training lacks.
-
-    Args:
-        embeddings: Embeddings of all splits.
-        vectors: One row per item of `embeddings`.
-        label: The label.
-        split: The split: `train`, `valid` or `test`.
-        classes: The training classes; default: those of the train split of `embeddings`.
-
-    Raises:
-        MeasureError: no recording is left, or only one class to train on or to test.
-    """
-    chosen = having(embeddings, label, split, classes)
-    values = embeddings.label(label)[chosen]
-    kinds, wanted = len(np.unique(values)), 1 if split == "valid" else 2
-    if kinds < wanted:
-        also = "" if split == "train" else " that training has"
-        raise MeasureError(
-            f"label {label!r}: wanted {wanted} or more values in the {split} split, got {kinds}{also} in {len(chosen)} "
-            "recordings; choose another label or split"
-        )
-    return vectors[chosen], values
-
-
-def tested(embeddings: Embeddings, label: str, speaker: str | None, classes: Names | None = None) -> Tested:  # noqa: PT028
-    """Return the tested recordings of the test split; without `speaker`, each recording is a group."""
-    chosen = having(embeddings, label, "test", classes)
-    every = np.flatnonzero(embeddings.splits == "test")
-    values = embeddings.label(label)
-    nameless = int((values[every] == "").sum())
-    unknown = np.setdiff1d(every[values[every] != ""], chosen)
-    said = [f"{nameless} without {label!r}"] if nameless else []
-    if len(unknown):
-        said.append(f"{len(unknown)} of {some(np.unique(values[unknown]))}, which training lacks")
-    groups = embeddings.label(speaker) if speaker else embeddings.ids
-    text = f"left out of {len(every)} test recordings: {', '.join(said)}" if said else ""
-    return Tested(embeddings.ids[chosen], groups[chosen], values[chosen], text)
-
-
-def having(embeddings: Embeddings, label: str, split: str, classes: Names | None = None) -> Names:
-    """Return the indices of a split's recordings with a label that occurs in training."""
-    values = embeddings.label(label)
-    known = values[embeddings.splits == "train"] if classes is None else classes
-    return np.flatnonzero((embeddings.splits == split) & (values != "") & np.isin(values, known))
-
-
-def among(items: Labelled, classes: Names) -> Labelled:
-    """Keep the items of the given classes."""
-    mask = np.isin(items[1], classes)
-    return items[0][mask], items[1][mask]
-
-
-def some(names: Names) -> str:
-    """Return the number of classes and the first few names, as text.
-
-    Example:
-        >>> some(np.array(["rare"])), some(np.array(list("abcde")))
-        ('1 class (rare)', '5 classes (a, b, c, ...)')
-    """
-    listed = ", ".join(str(name) for name in names[:NAMED]) + (", ..." if len(names) > NAMED else "")
-    return f"{len(names)} class{'es' if len(names) != 1 else ''} ({listed})"

@@ -22,9 +22,9 @@ from mfcl.evaluation.result import (
     Result,
     Tested,
     over_draws,
-    standardised,
 )
-from mfcl.evaluation.tasks.labels import having, tested
+from mfcl.evaluation.standard import standardised
+from mfcl.evaluation.tasks.labelled_rows import having, tested
 from mfcl.evaluation.wording import NEIGHBOURS
 from mfcl.labelling import propagate_each, suggest
 
@@ -145,13 +145,13 @@ def _probed(
     seed: int,
 ) -> list[Result]:
     """Return the accuracy of linear probes on the same known labels."""
-    vectors = standardised(embeddings)
-    test = vectors[wanted]
+    vectors = standardised(embeddings, rows=np.concatenate([near.known, wanted]))
+    known, test = vectors[: len(near.known)], vectors[len(near.known) :]
     found = []
     for question, drawn in sets:
         if any(len(np.unique(values[own])) < 2 for own in drawn):
             continue
-        classifiers = few_label_classifiers(vectors[near.known], values, drawn, seed=seed)
+        classifiers = few_label_classifiers(known, values, drawn, seed=seed)
         rights: Bool[np.ndarray, "_ _"] = np.stack([one.predict(test) == about.truth for one in classifiers])
         asked = Question(
             question.section, question.metric, question.label, LINEAR, labels_in_all=question.labels_in_all,

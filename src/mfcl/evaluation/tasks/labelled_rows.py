@@ -1,0 +1,77 @@
+"""Which recordings of a split are learned from and tested, by a label."""
+
+import numpy as np
+from jaxtyping import Int64
+
+from mfcl.embeddings.table import Embeddings
+from mfcl.errors import MeasureError
+from mfcl.evaluation.linear_probe import Labelled
+from mfcl.evaluation.result import Names, Tested
+
+NAMED = 3
+"""Most classes that a note lists by name."""
+
+
+def usable(
+    embeddings: Embeddings, label: str, split: str, classes: Names | None = None
+) -> Int64[np.ndarray, " chosen"]:
+    """Return a split's recordings, without those that have no label or a class that training lacks.
+
+    Args:
+        embeddings: Embeddings of all splits.
+        label: The label.
+        split: The split: `train`, `valid` or `test`.
+        classes: The training classes; default: those of the train split of `embeddings`.
+
+    Raises:
+        MeasureError: no recording is left, or only one class to train on or to test.
+    """
+    chosen = having(embeddings, label, split, classes)
+    values = embeddings.label(label)[chosen]
+    kinds, wanted = len(np.unique(values)), 1 if split == "valid" else 2
+    if kinds < wanted:
+        also = "" if split == "train" else " that training has"
+        raise MeasureError(
+            f"label {label!r}: wanted {wanted} or more values in the {split} split, got {kinds}{also} in {len(chosen)} "
+            "recordings; choose another label or split"
+        )
+    return chosen
+
+
+def tested(embeddings: Embeddings, label: str, speaker: str | None, classes: Names | None = None) -> Tested:  # noqa: PT028
+    """Return the tested recordings of the test split; without `speaker`, each recording is a group."""
+    chosen = having(embeddings, label, "test", classes)
+    every = np.flatnonzero(embeddings.splits == "test")
+    values = embeddings.label(label)
+    nameless = int((values[every] == "").sum())
+    unknown = np.setdiff1d(every[values[every] != ""], chosen)
+    said = [f"{nameless} without {label!r}"] if nameless else []
+    if len(unknown):
+        said.append(f"{len(unknown)} of {some(np.unique(values[unknown]))}, which training lacks")
+    groups = embeddings.label(speaker) if speaker else embeddings.ids
+    text = f"left out of {len(every)} test recordings: {', '.join(said)}" if said else ""
+    return Tested(embeddings.ids[chosen], groups[chosen], values[chosen], text)
+
+
+def having(embeddings: Embeddings, label: str, split: str, classes: Names | None = None) -> Names:
+    """Return the indices of a split's recordings with a label that occurs in training."""
+    values = embeddings.label(label)
+    known = values[embeddings.splits == "train"] if classes is None else classes
+    return np.flatnonzero((embeddings.splits == split) & (values != "") & np.isin(values, known))
+
+
+def among(items: Labelled, classes: Names) -> Labelled:
+    """Keep the items of the given classes."""
+    mask = np.isin(items[1], classes)
+    return items if mask.all() else (items[0][mask], items[1][mask])
+
+
+def some(names: Names) -> str:
+    """Return the number of classes and the first few names, as text.
+
+    Example:
+        >>> some(np.array(["rare"])), some(np.array(list("abcde")))
+        ('1 class (rare)', '5 classes (a, b, c, ...)')
+    """
+    listed = ", ".join(str(name) for name in names[:NAMED]) + (", ..." if len(names) > NAMED else "")
+    return f"{len(names)} class{'es' if len(names) != 1 else ''} ({listed})"
