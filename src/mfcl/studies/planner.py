@@ -26,6 +26,10 @@ from mfcl.training.tasks.supervised import enough_steps
 PROBES_VERSION = 2
 """Version of the label probes; raise it when they change, so that their answers, and nothing else, are made anew."""
 PROBED = ("labels", "efficiency", "robustness")
+WHITENING_VERSION = 2
+"""Version of the whitening of speaker parts beside projections; raise it when that changes."""
+UNWHITENED = ("robustness", "cost")
+"""Sections that measure no cosines."""
 Ask = Callable[[Workspace, Source], Answer]
 UNASKED: dict[str, tuple[str, ...]] = {BASELINE: UNLABELLED, ELSEWHERE: ("cost",)}
 """Kind of source -> sections that it is not asked in."""
@@ -72,8 +76,17 @@ class Step:
         data = self.workspace.data
         return {
             "source": self.workspace.basis(self.source), "named": self.source.name, "section": self.section,
-            "label": data.label, "speaker": data.speaker, **self.settings,
+            "label": data.label, "speaker": data.speaker, **self.settings, **self._whitened,
         }  # fmt: skip
+
+    @property
+    def _whitened(self) -> dict[str, int]:
+        """Return what cosines of models with speaker parts and projections depend on beside the source."""
+        model = self.source.recipe.model
+        turned = (
+            self.source.kind in ("untrained", "pre-trained") and model.voices is not None and model.neck is not None
+        )
+        return {"whitening": WHITENING_VERSION} if turned and self.section not in UNWHITENED else {}
 
     @property
     def rank(self) -> int:
