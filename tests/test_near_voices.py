@@ -7,6 +7,7 @@ import pytest
 
 from mfcl.embeddings import near_voices
 from mfcl.embeddings.near_voices import fit_near_voices
+from mfcl.embeddings.part_whitening import FEWEST
 from mfcl.embeddings.table import Embeddings
 from mfcl.embeddings.whitening import fit_whitening
 from mfcl.evaluation.speaker.identification import identify_apart
@@ -38,7 +39,7 @@ def told_apart(embeddings: Embeddings, voice: np.ndarray, word: np.ndarray) -> f
 def test_voices_that_say_other_things_are_told_better(monkeypatch: pytest.MonkeyPatch) -> None:
     table, voice, word = spoken()
     better = told_apart(table, voice, word)
-    monkeypatch.setattr("mfcl.embeddings.table.FEWEST", 10**9)
+    monkeypatch.setattr("mfcl.embeddings.part_whitening.FEWEST", 10**9)
     assert better > told_apart(table, voice, word) + 0.05
 
 
@@ -71,10 +72,10 @@ def test_only_speaker_parts_change_and_selections_have_what_the_whole_has() -> N
 
 def test_few_recordings_and_equal_ones_are_whitened_as_they_are() -> None:
     table, _, _ = spoken()
-    few = dataclasses.replace(table, splits=np.where(np.arange(len(table)) < near_voices.FEWEST - 1, "train", "test"))
+    few = dataclasses.replace(table, splits=np.where(np.arange(len(table)) < FEWEST - 1, "train", "test"))
     plain = fit_whitening(few.part("mel voices")[few.splits == "train"])
     assert np.array_equal(few.whitenings()["mel voices"].directions, plain.directions)
-    equal = np.ones((near_voices.FEWEST, 4), dtype=np.float32)
+    equal = np.ones((FEWEST, 4), dtype=np.float32)
     whitening = fit_whitening(equal)
     found = fit_near_voices(
         {"mel voices": equal}, [np.zeros((len(equal), 3), dtype=np.float32)], {"mel voices": whitening}

@@ -14,8 +14,6 @@ from mfcl.core.random import generator
 from mfcl.embeddings.linalg import unit_rows
 from mfcl.embeddings.whitening import Whitening
 
-FEWEST = 500
-"""Fewest recordings to find pairs among; fewer were not tried."""
 CLASSES, ROUNDS = 32, 50
 """Classes of what is said, and most rounds of finding them."""
 SHARPNESS = 10.0

@@ -12,12 +12,12 @@ import numpy as np
 from jaxtyping import Float32, Int64, Shaped
 
 from mfcl.embeddings.linalg import unit_rows
-from mfcl.embeddings.near_voices import FEWEST, fit_near_voices
 from mfcl.embeddings.npz_file import FAULTS, read_npz, write_npz
 from mfcl.embeddings.parquet_file import PARQUET, read_parquet, write_parquet
 from mfcl.embeddings.part_files import is_part_folder
+from mfcl.embeddings.part_whitening import fit_whitenings
 from mfcl.embeddings.parts import WORDS, Part, matching
-from mfcl.embeddings.whitening import MOST_ITEMS, Whitening, drawn_items, fit_centring, fit_whitening
+from mfcl.embeddings.whitening import Whitening
 from mfcl.errors import MeasureError, one_of, shown
 
 FILE_VERSION = 1
@@ -157,32 +157,13 @@ class Embeddings:
         return self.only(name)
 
     def whitenings(self) -> dict[str, Whitening]:
-        """Fit a PCA whitening of each part on the train split; of projections, only the mean.
-
-        A projection was trained for plain cosines, which whitening would undo. Where there are projections beside them,
-        speaker parts are turned so that one voice's recordings lie close together; see
-        `mfcl.embeddings.near_voices.fit_near_voices`.
+        """Fit a whitening of each part on the train split; see `mfcl.embeddings.part_whitening.fit_whitenings`.
 
         Raises:
             MeasureError: it has fewer than two items.
         """
-        train = np.flatnonzero(self.splits == "train")
-        bounds = {Part.parse(name): span for name, span in self._bounds().items()}
-        found = {
-            part: (fit_centring if part.stage == "projection" else fit_whitening)(self.vectors[train, start:stop])
-            for part, (start, stop) in bounds.items()
-        }
-        said = [part for part in found if (part.role, part.stage) == ("content", "projection")]
-        voices = [part for part in found if part.role == "speaker"]
-        if said and voices and len(train) >= FEWEST:
-            some = train[drawn_items(len(train))] if len(train) > MOST_ITEMS else train
-            cut = {part: self.vectors[some, slice(*bounds[part])] for part in (*said, *voices)}
-            plain = {str(part): found[part] for part in voices}
-            turned = fit_near_voices(
-                {str(part): cut[part] for part in voices}, [cut[part] - found[part].mean for part in said], plain
-            )
-            found |= {part: turned[str(part)] for part in voices}
-        return {name: found[Part.parse(name)] for name in self._bounds()}
+        train, bounds = self.splits == "train", self._bounds()
+        return fit_whitenings(bounds, lambda name: self.vectors[train, slice(*bounds[name])])
 
     def whiten(self, by: Mapping[str, Whitening]) -> "Embeddings":
         """Return the same items with each part whitened and scaled to length 1, for cosine similarity.
