@@ -117,9 +117,9 @@ def _hear(
     draw: np.random.Generator,
 ) -> tuple[dict[str, tuple[Tensor, Tensor]], tuple[Tensor, Tensor]]:  # fmt: skip
     """Return the spectra's frames of recordings in noise by format, and of clean ones, with their numbers."""
-    device = next(iter(encoders.values())).front
+    front = next(iter(encoders.values())).front
     clips = whole_clips(store, recordings, longest_seconds=LONGEST_SECONDS)
-    wave, lengths = on_device(clips, next(device.buffers()).device)
+    wave, lengths = on_device(clips, next(front.buffers()).device)
     if lengths is None:
         lengths = torch.full((len(wave),), wave.shape[1], device=wave.device)
     snr_db = draw.uniform(*NOISE_DB, size=len(wave)) + np.where(draw.random(len(wave)) < NOISY_SHARE, 0, 200)
