@@ -45,7 +45,8 @@ def saved(settings: dict, folder: Path) -> Checkpoint:
         encoder.front.fit_normalisation([(torch.from_numpy(clip)[None], None) for clip in clips])
         if encoder.landmarks is not None:
             with torch.no_grad():
-                encoder.landmarks.learned.fill_(True)  # random weights, as those of the encoders
+                if encoder.landmarks.frame_encoder is not None:
+                    encoder.landmarks.learned.fill_(True)  # random weights, as those of the encoders
                 own = [encoder.spectrum(*encoder.front(torch.from_numpy(clip)[None])) for clip in clips]
                 frames = [encoder.landmarks.frames(one)[0][0].numpy() for one in own[:10]]  # fewer than `count`
             encoder.landmarks.fit(frames, seed=0)
