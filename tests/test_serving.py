@@ -124,7 +124,9 @@ def test_requests_that_come_together_are_computed_together(
     assert sum(sizes) == len(files)
     assert max(sizes) > 2
     for one, other in zip(alone, together, strict=True):
-        assert other.json()["class"]["label"] == one["class"]["label"]
+        # not its label: the collection's own clips lie on the edge of "unknown", where rounding decides
+        assert other.json()["class"]["likeliest"] == one["class"]["likeliest"]
+        assert other.json()["class"]["probability"] == pytest.approx(one["class"]["probability"], abs=0.01)
         np.testing.assert_allclose(other.json()["embedding"], one["embedding"], rtol=1e-3, atol=1e-4)
 
 
