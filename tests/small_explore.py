@@ -15,7 +15,8 @@ import httpx
 import numpy as np
 import soundfile
 
-from mfcl.embeddings.table import WHITENED, Embeddings, load_embeddings
+from mfcl.embeddings.blocks import load_embeddings
+from mfcl.embeddings.table import WHITENED, Embeddings
 from mfcl.explore.app import make_app
 from mfcl.explore.collection import open_collection
 from mfcl.explore.guard import Guard

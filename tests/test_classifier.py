@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mfcl
-from mfcl.embeddings.table import Embeddings, load_embeddings
+from mfcl.embeddings.blocks import load_embeddings
+from mfcl.embeddings.table import Embeddings
 from mfcl.embeddings.vector_graph import vector_graph
 from mfcl.errors import MeasureError, MfclError
 from mfcl.labelling import (

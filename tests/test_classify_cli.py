@@ -15,7 +15,7 @@ from mfcl import cli
 from mfcl.checkpoint import model_digest
 from mfcl.classification import applying
 from mfcl.data.manifest_csv import read_manifest
-from mfcl.embeddings.table import load_embeddings
+from mfcl.embeddings.blocks import load_embeddings
 from mfcl.labelling import UNKNOWN
 from tests.recipes import tiny_recipe
 from tests.sounds import word, write_corpus

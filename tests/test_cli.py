@@ -13,7 +13,8 @@ import pytest
 import soundfile
 
 from mfcl import cli
-from mfcl.embeddings.table import Embeddings, load_embeddings
+from mfcl.embeddings.blocks import load_embeddings
+from mfcl.embeddings.table import Embeddings
 from tests.recipes import tiny_recipe
 from tests.sounds import tone, write_corpus
 

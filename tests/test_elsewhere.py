@@ -13,9 +13,10 @@ from mfcl import cli
 from mfcl.audio.preparation import Preparation
 from mfcl.data.layouts import open_manifest
 from mfcl.data.store import open_store
+from mfcl.embeddings.blocks import load_embeddings
 from mfcl.embeddings.foreign import read_foreign
 from mfcl.embeddings.part_files import holds_embeddings
-from mfcl.embeddings.table import Embeddings, load_embeddings
+from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError, MfclError
 from mfcl.studies.elsewhere import Elsewhere, Function, open_elsewhere
 from tests.small_study import called, section, small_study, write_listed

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from mfcl.embeddings.table import load_embeddings
+from mfcl.embeddings.blocks import load_embeddings
 from tests.sounds import tone
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed (extra onnx)")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from mfcl.embeddings.table import load_embeddings
+from mfcl.embeddings.blocks import load_embeddings
 from tests.sounds import tone
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "embed_resemblyzer.py"

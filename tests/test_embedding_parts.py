@@ -17,9 +17,9 @@ from mfcl.data.manifest_csv import write_manifest
 from mfcl.embedder import Embedder
 from mfcl.embedding_lists import embed
 from mfcl.embedding_parts import FAILURES, embed_parts
-from mfcl.embeddings.blocks import open_blocks
+from mfcl.embeddings.blocks import load_embeddings, open_blocks
 from mfcl.embeddings.part_files import RECEIPT, is_part_folder, open_part_files
-from mfcl.embeddings.table import Embeddings, load_embeddings
+from mfcl.embeddings.table import Embeddings
 from mfcl.errors import AudioError, ManifestError, MeasureError, MfclError
 from tests.small_model import RATE, SETTINGS, saved, sound
 from tests.sounds import write_corpus

@@ -18,8 +18,8 @@ from mfcl.data.manifest_csv import write_manifest
 from mfcl.embedding_lists import embed
 from mfcl.embedding_parts import FAILURES, embed_parts
 from mfcl.embedding_ray import _at_once, _check_room, _cluster, embed_parts_on_ray
+from mfcl.embeddings.blocks import load_embeddings
 from mfcl.embeddings.part_files import open_part_files
-from mfcl.embeddings.table import load_embeddings
 from mfcl.errors import AudioError, CheckpointError, MeasureError, MfclError
 from tests.small_model import SETTINGS, saved
 from tests.sounds import write_corpus

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mfcl.embeddings.table import Embeddings, load_embeddings
+from mfcl.embeddings.blocks import load_embeddings
+from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError
 
 

@@ -25,7 +25,8 @@ import uvicorn
 
 from mfcl.cli import main
 from mfcl.core.files import write_text
-from mfcl.embeddings.table import Embeddings, load_embeddings
+from mfcl.embeddings.blocks import load_embeddings
+from mfcl.embeddings.table import Embeddings
 from mfcl.errors import AudioError, MfclError
 from mfcl.explore import findings, hearing
 from mfcl.explore.app import make_app

@@ -21,7 +21,8 @@ from mfcl.audio.preparation import Preparation, prepare, resample, rounded
 from mfcl.checkpoint import Checkpoint
 from mfcl.core import extras
 from mfcl.embedder import Embedder
-from mfcl.embeddings.table import Embeddings, load_embeddings
+from mfcl.embeddings.blocks import load_embeddings
+from mfcl.embeddings.table import Embeddings
 from mfcl.errors import ExportError, MissingExtraError
 from mfcl.exporting import Exported, export_onnx, onnx_file
 from mfcl.exporting.graphs import Graph, add_classifier

@@ -15,8 +15,8 @@ from mfcl.core import remote
 from mfcl.core.urls import as_path
 from mfcl.data.layouts import open_manifest
 from mfcl.embedding_lists import embed
+from mfcl.embeddings.blocks import load_embeddings
 from mfcl.embeddings.part_files import RECEIPT, open_part_files
-from mfcl.embeddings.table import load_embeddings
 from mfcl.errors import AudioError, TransferError
 from tests.bad_storage import proxied
 from tests.recipes import tiny_recipe

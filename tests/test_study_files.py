@@ -16,8 +16,8 @@ from mfcl.core.plain_values import to_dict
 from mfcl.data.dataset import open_data
 from mfcl.data.manifest_csv import write_manifest
 from mfcl.embedding_lists import embed
+from mfcl.embeddings.blocks import load_embeddings
 from mfcl.embeddings.study_files import main_embeddings, run_of
-from mfcl.embeddings.table import load_embeddings
 from mfcl.errors import MfclError
 from mfcl.explore.cells import LABEL, Cell
 from mfcl.explore.collection import open_collection

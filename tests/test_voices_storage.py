@@ -270,7 +270,7 @@ def test_a_gallery_of_another_model_is_not_imported(gallery, tmp_path):
 
 
 def test_an_npz_of_voices_is_an_embeddings_file_and_nothing_else_is_exported_without_voices(gallery, tmp_path):
-    from mfcl.embeddings.table import load_embeddings
+    from mfcl.embeddings.blocks import load_embeddings
 
     export(gallery.storage, tmp_path / "out.npz")
     found = load_embeddings(tmp_path / "out.npz")

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from mfcl.embedder import Embedder, load
     from mfcl.embedding_lists import embed
     from mfcl.embedding_parts import embed_parts
-    from mfcl.embeddings.table import Embeddings, load_embeddings
+    from mfcl.embeddings.blocks import load_embeddings
+    from mfcl.embeddings.table import Embeddings
     from mfcl.errors import MfclError
     from mfcl.exporting import export_onnx, export_pt2
     from mfcl.hf_datasets import from_dataset, to_dataset, to_dataset_dict

@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
-from mfcl.embeddings.table import load_embeddings
+from mfcl.embeddings.blocks import load_embeddings
 from tests.small_browser import CHROMIUM, Page, redrawn
 from tests.small_explore import PER_PITCH, serving
 from tests.small_labels import beside_noise, few

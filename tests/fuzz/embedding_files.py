@@ -8,7 +8,8 @@ from random import Random
 
 import numpy as np
 
-from mfcl.embeddings.table import Embeddings, load_embeddings
+from mfcl.embeddings.blocks import load_embeddings
+from mfcl.embeddings.table import Embeddings
 from mfcl.evaluation.tasks import measure_labels
 from tests.fuzz.kinds import Kind
 from tests.fuzz.mutations import encode_json, spoil_bytes, spoil_json

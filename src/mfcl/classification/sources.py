@@ -10,9 +10,9 @@ from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest import Manifest
 from mfcl.embedder import Embedder, load
 from mfcl.embedding_lists import embed
-from mfcl.embeddings.blocks import Blocks, open_blocks
+from mfcl.embeddings.blocks import Blocks, load_embeddings, open_blocks
 from mfcl.embeddings.part_files import holds_embeddings
-from mfcl.embeddings.table import Embeddings, load_embeddings
+from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError, MfclError
 from mfcl.labelling import LabelClassifier
 from mfcl.labelling.classifier import short

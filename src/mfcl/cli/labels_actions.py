@@ -243,7 +243,7 @@ def similar(given: argparse.Namespace) -> None:
 
 def map_page(given: argparse.Namespace) -> None:
     """Draw embeddings as a page."""
-    from mfcl.embeddings.table import load_embeddings
+    from mfcl.embeddings.blocks import load_embeddings
     from mfcl.report.clip_map import write_map
 
     check_file_place(given.out)

@@ -134,7 +134,7 @@ def _share(text: str) -> tuple[int, int]:
 def _probe(given: argparse.Namespace) -> None:
     from mfcl.core.console import table
     from mfcl.data.dataset import guessed_labels
-    from mfcl.embeddings.table import load_embeddings
+    from mfcl.embeddings.blocks import load_embeddings
     from mfcl.evaluation.tasks import measure_labels, measure_voices
     from mfcl.evaluation.wording import figure, task
 

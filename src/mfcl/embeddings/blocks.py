@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Int64
 
 from mfcl.embeddings.part_files import RECEIPT, PartFiles, damaged, is_part_folder, open_part_files
-from mfcl.embeddings.table import Embeddings, read_embeddings
+from mfcl.embeddings.table import Embeddings
+from mfcl.embeddings.table_file import read_embeddings
 from mfcl.errors import MeasureError
 
 
@@ -129,3 +130,17 @@ def read_part(files: PartFiles, part: int) -> Embeddings:
         raise damaged(path, ValueError(reason)) from None
     files.check(part, about)
     return found
+
+
+def load_embeddings(path: str | Path) -> Embeddings:
+    """Read a file that `Embeddings.save` wrote, or a folder of parts, without running code from it.
+
+    Args:
+        path: An `.npz` or `.parquet` file, or the folder of `mfcl embed --parts`; see `open_blocks` for reading the
+            latter part by part.
+
+    Raises:
+        MeasureError: the file is missing, damaged, of another kind or version, or a vector is not finite; or a part is
+            missing or of another model.
+    """
+    return open_blocks(Path(path)).whole() if is_part_folder(path) else read_embeddings(Path(path))[0]

@@ -12,13 +12,12 @@ import numpy as np
 from jaxtyping import Float32, Int64, Shaped
 
 from mfcl.embeddings.linalg import unit_rows
-from mfcl.embeddings.npz_file import FAULTS, read_npz, write_npz
-from mfcl.embeddings.parquet_file import PARQUET, read_parquet, write_parquet
-from mfcl.embeddings.part_files import is_part_folder
+from mfcl.embeddings.npz_file import write_npz
+from mfcl.embeddings.parquet_file import PARQUET, write_parquet
 from mfcl.embeddings.part_whitening import fit_whitenings
 from mfcl.embeddings.parts import WORDS, Part, matching
 from mfcl.embeddings.whitening import Whitening
-from mfcl.errors import MeasureError, one_of, shown
+from mfcl.errors import MeasureError, one_of
 
 FILE_VERSION = 1
 WHITENED = " whitened"
@@ -255,75 +254,3 @@ class Embeddings:
         )
         models = {item.model for item in embeddings}
         return Embeddings(vectors, ids, labels, embeddings[0].parts, splits, models.pop() if len(models) == 1 else "")
-
-
-def load_embeddings(path: str | Path) -> Embeddings:
-    """Read a file that `Embeddings.save` wrote, or a folder of parts, without running code from it.
-
-    Args:
-        path: An `.npz` or `.parquet` file, or the folder of `mfcl embed --parts`; see `mfcl.embeddings.blocks` for
-            reading the latter part by part.
-
-    Raises:
-        MeasureError: the file is missing, damaged, of another kind or version, or a vector is not finite; or a part is
-            missing or of another model.
-    """
-    from mfcl.embeddings.blocks import open_blocks  # it reads its parts by the function below
-
-    return open_blocks(Path(path)).whole() if is_part_folder(path) else read_embeddings(Path(path))[0]
-
-
-def read_embeddings(path: Path) -> tuple[Embeddings, dict[str, Any]]:
-    """Read one file, and the facts in it; see `load_embeddings`."""
-    try:
-        if path.suffix.lower() == PARQUET:
-            arrays, about = read_parquet(path)
-        else:
-            arrays = read_npz(path, ("about", "vectors", "ids", "splits", "label_"))
-            about = json.loads(str(arrays["about"]))
-        if about["version"] != FILE_VERSION:
-            raise MeasureError(
-                f"{path}: wanted an embeddings file of version {FILE_VERSION}, got {shown(about['version'])}; "
-                "run `mfcl embed` again"
-            )
-        found = _built(arrays, about)
-    except FileNotFoundError:
-        raise MeasureError(
-            f"{path}: wanted embeddings, but there is no such file; write them with `mfcl embed`"
-        ) from None
-    except FAULTS as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise MeasureError(f"{path}: not a valid embeddings file ({reason}); run `mfcl embed` again") from None
-    finite = np.isfinite(found.vectors).all(axis=1)
-    if not finite.all():
-        first = shown(str(found.ids[int(np.argmin(finite))]))
-        raise MeasureError(
-            f"{path}: {int((~finite).sum())} vectors hold NaN or infinity, the first that of {first}; "
-            "leave these recordings out, or embed them with another model"
-        )
-    return found, about
-
-
-def _built(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Embeddings:
-    """Build embeddings from the arrays of a file.
-
-    Raises:
-        ValueError: an array is missing or has the wrong type; or KeyError, TypeError.
-    """
-    names, vectors = about["labels"], arrays["vectors"]
-    if not isinstance(names, list) or len(set(names)) < len(names) or not all(isinstance(name, str) for name in names):
-        raise ValueError(f"the names of the labels are {shown(names)}")
-    labels = {name: arrays[f"label_{place}"] for place, name in enumerate(names)}
-    for name, column in {"ids": arrays["ids"], "splits": arrays["splits"], **labels}.items():
-        if column.dtype.kind != "U":
-            raise ValueError(f"{shown(name)} is {column.dtype}, wanted text")
-    if vectors.dtype.kind != "f":
-        raise ValueError(f"the vectors are {vectors.dtype}, wanted float32")
-    parts = {name: tuple(ends) for name, ends in about["parts"].items()}
-    if not all(len(ends) == 2 and all(type(end) is int for end in ends) for ends in parts.values()):
-        raise ValueError(f"the parts are {shown(parts)}, wanted first and last columns")
-    columns = {name: (ends[0], ends[1]) for name, ends in parts.items()}
-    model = about.get("model", "")  # older files do not name it
-    if not isinstance(model, str):
-        raise ValueError(f"the model is {shown(model)}, wanted a digest")
-    return Embeddings(vectors.astype(np.float32, copy=False), arrays["ids"], labels, columns, arrays["splits"], model)

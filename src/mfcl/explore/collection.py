@@ -15,9 +15,10 @@ from mfcl.core.urls import UrlPath
 from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest import Manifest, Recording
 from mfcl.data.manifest_csv import read_manifest
+from mfcl.embeddings.blocks import load_embeddings
 from mfcl.embeddings.part_files import is_part_folder, open_part_files
 from mfcl.embeddings.study_files import is_study, main_embeddings, run_of
-from mfcl.embeddings.table import Embeddings, load_embeddings
+from mfcl.embeddings.table import Embeddings
 from mfcl.errors import ManifestError, MfclError
 from mfcl.labelling.features import SPREAD_AT_LEAST
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mfcl.embeddings.table import load_embeddings
+from mfcl.embeddings.blocks import load_embeddings
 from mfcl.errors import MfclError
 
 

@@ -15,8 +15,9 @@ from mfcl.core.files import check_file_place, replacing
 from mfcl.core.progress import progress as progress_bar
 from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest import Manifest, Recording, is_text
+from mfcl.embeddings.blocks import load_embeddings
 from mfcl.embeddings.part_files import holds_embeddings
-from mfcl.embeddings.table import Embeddings, load_embeddings
+from mfcl.embeddings.table import Embeddings
 from mfcl.errors import ManifestError, MeasureError, shown
 from mfcl.hf_datasets.contents import check_whole_files, read_contents
 from mfcl.hf_datasets.sources import EXTRA

@@ -11,7 +11,8 @@ from mfcl.checkpoint import load_checkpoint
 from mfcl.data.dataset import guessed_labels, open_data
 from mfcl.data.manifest import Manifest
 from mfcl.data.manifest_csv import read_manifest
-from mfcl.embeddings.table import Embeddings, load_embeddings
+from mfcl.embeddings.blocks import load_embeddings
+from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError
 from mfcl.evaluation.result import Result
 from mfcl.evaluation.tasks import measure_labels, measure_voices

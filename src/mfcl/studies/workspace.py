@@ -17,7 +17,8 @@ from mfcl.core.progress import Shown
 from mfcl.data.dataset import Data
 from mfcl.data.labels import known_classes
 from mfcl.data.store import Store
-from mfcl.embeddings.table import Embeddings, load_embeddings
+from mfcl.embeddings.blocks import load_embeddings
+from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError
 from mfcl.evaluation.aligned import aligned_neighbourhood
 from mfcl.evaluation.neighbourhood import DAMAGED, Neighbourhood, load_neighbourhood, vector_neighbourhood
