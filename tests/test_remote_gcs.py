@@ -149,6 +149,15 @@ def test_credentials_that_cannot_be_read_are_no_fault_of_a_recording(storage, tm
             read_audio(OWL)
 
 
+def test_credentials_that_cannot_be_renewed_stop_at_once(storage, monkeypatch):
+    from google.oauth2.credentials import Credentials
+
+    monkeypatch.setitem(fsspec.config.conf, "gs", {"token": Credentials(None)})
+    with pytest.raises(TransferError, match=r"^gs://birds/owl\.wav: .*check the credentials"):
+        read_audio(OWL)
+    assert storage.server.requests == []
+
+
 def test_another_filesystem_that_is_registered_for_the_scheme_is_used_as_it_is(monkeypatch):
     memory = fsspec.get_filesystem_class("memory")
     monkeypatch.setitem(sys.modules["fsspec.registry"]._registry, "gs", memory)
