@@ -22,6 +22,8 @@ class Fault:
     times: int
     status: int | None = None
     """Answer this in place of the file."""
+    body: bytes = b"no"
+    """The text of that answer."""
     cut: float | None = None
     """Hang up after this share of the body."""
     seconds: float = 0.0
@@ -37,6 +39,8 @@ class Storage:
         self.faults: dict[str, Fault] = {}
         self.requests: list[tuple[str, str, str | None]] = []
         """Method, path, and range of each request."""
+        self.keys: list[str | None] = []
+        """The credentials that came with each request."""
         self.ranges = True
         self.lengths = {"GET", "HEAD"}
         """Methods whose answers say how long they are."""
@@ -57,6 +61,10 @@ class Storage:
             def do_GET(self) -> None:
                 outer.answer(self, "GET")
 
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                outer.answer(self, "POST")
+
         self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
 
@@ -75,6 +83,7 @@ class Storage:
         path = handler.path.partition("?")[0]
         asked = re.fullmatch(r"bytes=(\d+)-(\d+)", handler.headers.get("Range", ""))
         self.requests.append((method, path, handler.headers.get("Range")))
+        self.keys.append(handler.headers.get("Authorization"))
         fault = self.fault(path, method)
         if fault is not None and fault.seconds:
             time.sleep(fault.seconds)
@@ -88,7 +97,7 @@ class Storage:
         asked: re.Match[str] | None,
     ) -> None:  # fmt: skip
         status = (200 if path in self.files else 404) if fault is None or fault.status is None else fault.status
-        whole = self.files.get(path, b"") if status == 200 else b"no"
+        whole = self.files.get(path, b"") if status == 200 else fault.body if fault else b"no"
         body = whole
         handler.close_connection = method not in self.lengths
         if status == 200 and asked and self.ranges:

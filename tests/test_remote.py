@@ -2,6 +2,7 @@
 
 import io
 import shutil
+import sys
 import threading
 import time
 from pathlib import Path
@@ -235,8 +236,20 @@ def test_unknown_schemes_and_missing_packages_are_one_line(monkeypatch):
     with pytest.raises(TransferError, match="Protocol not known: nowhere"):
         as_path("nowhere://a/b.wav").facts()
     monkeypatch.setattr(remote, "need", lambda name, extra: (_ for _ in ()).throw(MissingExtraError(f"{name} {extra}")))
-    with pytest.raises(MissingExtraError, match="fsspec remote"):
-        read_audio(as_path("s3://a/b.wav"))
+    for scheme, extra in (("s3", "remote"), ("gs", "gcs"), ("memory", "remote")):
+        with pytest.raises(MissingExtraError, match=f"fsspec {extra}"):
+            read_audio(as_path(f"{scheme}://a/b.wav"))
+
+
+@pytest.mark.parametrize(
+    ("scheme", "package", "extra"), [("gs", "gcsfs", "gcs"), ("gcs", "gcsfs", "gcs"), ("s3", "s3fs", "remote")]
+)
+def test_a_missing_package_of_a_scheme_is_named_with_its_extra(monkeypatch, scheme, package, extra):
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.delitem(sys.modules["fsspec.registry"]._registry, scheme, raising=False)
+    told = rf"^{scheme}://birds/owl\.wav: .*{package}.*; pip install 'mfcl\[{extra}\]'$"
+    with pytest.raises(MissingExtraError, match=told):
+        read_audio(as_path(f"{scheme}://birds/owl.wav"))
 
 
 def test_a_server_without_ranges_gives_files_up_to_a_size(web, monkeypatch):

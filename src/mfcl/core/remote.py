@@ -10,10 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, BinaryIO, TypeAlias, TypeVar
 
+from mfcl.core import gcs
 from mfcl.core.extras import need
-from mfcl.core.transfer_errors import Again, failure
-from mfcl.core.urls import WEB, UrlPath
-from mfcl.errors import TransferError
+from mfcl.core.transfer_errors import ADVICE, EXTRAS, Again, failure
+from mfcl.core.urls import WEB, UrlPath, safe_text
+from mfcl.errors import MfclError, TransferError
 
 EXTRA = "remote"
 WAITS = (0.5, 1.0, 2.0, 4.0, 8.0)
@@ -256,14 +257,19 @@ def _persistently(path: UrlPath, ask: Callable[[], Answer]) -> Answer:
 
 def _system(path: UrlPath) -> tuple[Any, Any]:
     """Return the filesystem of a URL, and its name of the file."""
-    fsspec = need("fsspec", EXTRA)
+    fsspec = need("fsspec", EXTRAS.get(path.scheme, EXTRA))
     try:
         kind = fsspec.get_filesystem_class(path.scheme)
+        kind = gcs.reading_class(kind) if path.scheme in gcs.SCHEMES else kind
         options = kind._get_kwargs_from_urls(path.url)
         with _memory.lock:  # fsspec would keep one for each thread
             key = (os.getpid(), path.scheme, repr(sorted(options.items())))
             if key not in _memory.systems:
-                _memory.systems[key] = fsspec.filesystem(path.scheme, skip_instance_cache=True, **options)
+                _memory.systems[key] = kind(skip_instance_cache=True, **options)
             return _memory.systems[key], kind._strip_protocol(path.url)
     except Exception as error:
-        raise failure(path, error) from None
+        reason = failure(path, error)
+        if not isinstance(reason, MfclError):  # nothing was asked about the file yet: credentials cannot be read or got
+            told = safe_text(str(error), path.url) or type(error).__name__
+            reason = TransferError(f"{path}: its storage cannot be opened ({told}); {ADVICE}")
+        raise reason from None

@@ -2,6 +2,7 @@
 
 import errno
 
+from mfcl.core import gcs
 from mfcl.core.urls import WEB, UrlPath, safe_text
 from mfcl.errors import MfclError, MissingExtraError, TransferError
 
@@ -10,8 +11,13 @@ PASSING = (408, 425, 429)
 KEYS = (
     "AuthorizationHeaderMalformed", "ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "NoSuchBucket",
     "RequestTimeTooSkewed", "SignatureDoesNotMatch", "TokenRefreshRequired",
+    "accountDisabled", "countryBlocked",
 )  # fmt: skip
-"""Error codes of S3 that concern every file of a bucket, whatever their HTTP status."""
+"""Error codes of S3, and Google's reasons, that concern every file of a bucket, whatever their HTTP status."""
+LIMITS = ("rateLimitExceeded", "userRateLimitExceeded")
+"""Google's reasons with status 403 after which the same request may succeed."""
+EXTRAS = {**dict.fromkeys(("s3", "s3a", *WEB), "remote"), **dict.fromkeys(gcs.SCHEMES, gcs.EXTRA)}
+"""The extra of mfcl with the packages of a scheme."""
 
 
 class Again(Exception):  # noqa: N818  # it is no error yet
@@ -39,9 +45,15 @@ def failure(path: UrlPath, error: Exception) -> Exception:
     status, code = _status(real), _code(real)
     told = safe_text(str(real), path.url) or type(real).__name__
     if isinstance(real, ImportError):
-        return MissingExtraError(f"{path}: wanted a package for {path.scheme}:// ({told}); install it")
-    if code in KEYS or status in (400, 401) or "Credentials" in type(real).__name__:
+        extra = EXTRAS.get(path.scheme)
+        advice = f"pip install 'mfcl[{extra}]'" if extra else "install it"
+        return MissingExtraError(f"{path}: wanted a package for {path.scheme}:// ({told}); {advice}")
+    if any(getattr(one, "retryable", False) is True for one in (real, real.__cause__)):
+        return Again(told)  # google-auth could not ask for new credentials now
+    if code in KEYS or status in (400, 401) or _without_keys(real):
         return TransferError(f"{path}: cannot be read ({told}); check the credentials and settings of the storage")
+    if code in LIMITS:
+        return Again(f"{code}, HTTP {status}")
     if status in (404, 410) or (status is None and isinstance(real, FileNotFoundError)):
         return FileNotFoundError(errno.ENOENT, "no such file")
     if status == 403 or (status is None and isinstance(real, PermissionError)):
@@ -61,6 +73,12 @@ def failure(path: UrlPath, error: Exception) -> Exception:
 ADVICE = "check the URL and the settings of the storage"
 
 
+def _without_keys(error: BaseException) -> bool:
+    """Return whether an error of botocore, google-auth or gcsfs says that there are no credentials, or expired ones."""
+    names = [type(one).__name__ for one in (error, error.__cause__)]
+    return "Credentials" in names[0] or "RefreshError" in names
+
+
 def _status(error: BaseException) -> int | None:
     """Return the HTTP status of an error of aiohttp, botocore, s3fs or gcsfs; None if it has none."""
     named = "status" if hasattr(error, "status") else "code"  # aiohttp warns of its `code`
@@ -72,9 +90,9 @@ def _status(error: BaseException) -> int | None:
 
 
 def _code(error: BaseException) -> str:
-    """Return the error code of S3; empty for other errors."""
+    """Return the error code of S3 or Google's reason; empty for other errors."""
     for one in (error, error.__cause__):
         response = getattr(one, "response", None)
         if isinstance(response, dict):
             return str(response.get("Error", {}).get("Code", ""))
-    return ""
+    return error.reason if isinstance(error, gcs.Refused) else ""
