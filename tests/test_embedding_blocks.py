@@ -13,10 +13,10 @@ from mfcl import cli
 from mfcl.classification import similar
 from mfcl.classification.applying import classify
 from mfcl.embeddings import blocks as blocks_of
-from mfcl.embeddings.blocks import open_blocks
+from mfcl.embeddings.blocks import load_embeddings, open_blocks
 from mfcl.embeddings.foreign import read_foreign
 from mfcl.embeddings.nearest import top_k, top_k_of_blocks
-from mfcl.embeddings.table import Embeddings, load_embeddings
+from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError, MfclError
 from mfcl.explore import collection
 from mfcl.labelling import features, fit_classifier
