@@ -21,10 +21,9 @@ from mfcl.embedding_ray import _at_once, _check_room, _cluster, embed_parts_on_r
 from mfcl.embeddings.blocks import load_embeddings
 from mfcl.embeddings.part_files import open_part_files
 from mfcl.errors import AudioError, CheckpointError, MeasureError, MfclError
+from tests.ray_workers import own_workers
 from tests.small_model import SETTINGS, saved
 from tests.sounds import write_corpus
-
-TASK = "ray::mfcl part"
 
 
 @pytest.fixture(scope="module")
@@ -54,26 +53,6 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_manifest(manifest, listed)
     manifest.recordings[7].path.write_bytes(b"no sound")
     return listed
-
-
-def own_workers(title: str = TASK) -> list[int]:
-    """Processes below this one that make a part now."""
-    found, parents = {}, {}
-    for place in Path("/proc").glob("[0-9]*"):
-        try:
-            found[int(place.name)] = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-            parents[int(place.name)] = int((place / "stat").read_text().rpartition(")")[2].split()[1])
-        except (OSError, ValueError):
-            continue
-    return [one for one, line in found.items() if line.startswith(title) and os.getpid() in above(one, parents)]
-
-
-def above(one: int, parents: dict[int, int]) -> set[int]:
-    seen = set()
-    while one in parents and one not in seen:
-        seen.add(one)
-        one = parents[one]
-    return seen
 
 
 @pytest.mark.slow
