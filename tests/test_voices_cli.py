@@ -13,6 +13,7 @@ import mfcl
 from mfcl import cli
 from mfcl.voices.hearing import ModelListener
 from mfcl.voices.material import manifest_of
+from mfcl.voices.scoring import TOP, WAY
 from tests.recipes import tiny_recipe
 from tests.sounds import tone, word, write_corpus
 
@@ -65,6 +66,11 @@ def test_an_enrolled_file_is_nearest_to_itself_and_the_answer_says_all(team, des
     assert found["near"][0]["cosine"] == pytest.approx(1, abs=1e-3)
     assert found["name"] in ("voice 02", "unknown")
     assert 0.2 < found["seconds"] < 0.4
+
+
+def test_the_command_scores_as_the_library_does_where_nothing_is_said(team):
+    with mfcl.Gallery.open(team) as gallery:
+        assert (gallery.about["score"], gallery.about["nearest"]) == (WAY, str(TOP))
 
 
 def test_the_vectors_are_those_of_encode(desk):

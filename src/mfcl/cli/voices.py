@@ -33,7 +33,7 @@ def add_commands(command: options.Command) -> None:
         help="cosine with the mean of a voice's clips, its nearest clip, the mean of all, or half mean, half best",
     )  # fmt: skip
     create.add_argument(
-        "--nearest", type=options.number(0, 100_000), default=100, metavar="N",
+        "--nearest", type=options.number(0, 100_000), default=75, metavar="N",
         help="normalise scores by the N nearest recordings of the cohort (AS-norm); 0: not",
     )  # fmt: skip
     options.machine(create)

@@ -14,7 +14,7 @@ Way = Literal["mean", "best", "average", "both"]
 WAYS: tuple[Way, ...] = ("mean", "best", "average", "both")
 WAY: Way = "mean"
 """How clips of a voice make one score; chosen by measuring (docs/voices.md)."""
-TOP = 100
+TOP = 75
 """Cohort members nearest to a clip or a voice that its scores are normalised by; 0: not normalised. With them a
 threshold that was set on some people holds on others (measured: docs/voices.md)."""
 LEAST_COHORT = 20
