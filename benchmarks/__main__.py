@@ -29,6 +29,7 @@ from benchmarks import (
     packs,
     paper,
     parts,
+    searches,
     serving,
     starts,
     step,
@@ -44,7 +45,7 @@ from mfcl.errors import MfclError, one_of
 ALL = {
     "step": step, "choices": choices, "embedding": embedding, "logmel": logmel, "store": store,
     "neighbours": neighbours, "alignment": alignment, "growth": growth, "memory": memory, "parts": parts,
-    "packs": packs, "ann": ann, "paper": paper,
+    "packs": packs, "searches": searches, "ann": ann, "paper": paper,
     "starts": starts, "voices": voices, "explore": explore, "events": events, "day": day, "serving": serving,
     "onnx": exported, "gpu": gpu, "accuracy": accuracy,
 }  # fmt: skip

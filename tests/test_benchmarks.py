@@ -29,6 +29,7 @@ KEYS = {
     "ann": {"works", "ratios"},
     "paper": {"rates", "machines", "machines_at_which"},
     "packs": {"works", "batch", "batches"},
+    "searches": {"busiest_process_seconds", "all_processes_seconds"},
     "starts": {"seconds"},
     "voices": {"seconds_a_query", "enrolments_a_second"},
     "explore": {"start", "label", "load", "memory_mb"},

@@ -31,14 +31,13 @@ def content_vectors(model: MultiFormatModel, store: Store, formats: tuple[str, .
     """Return a whitened log-mel picture and the whitened pooled content of untrained encoders."""
     with without(model, "neck", "landmarks"):
         embeddings = embed_store(model, store, mapped=in_turn)
-    parts = (embeddings.part(part_of(model, format, "content")) for format in formats)
-    return [picture_vectors(store), *(fit_whitening(vectors)(vectors) for vectors in parts)]
+    parts = [embeddings.part(part_of(model, format, "content")) for format in formats]
+    return list(in_turn(_whitened, [pictures(store), *parts]))
 
 
 def picture_vectors(store: Store) -> Vectors:
     """Return whitened log-mel pictures."""
-    picture = pictures(store)
-    return fit_whitening(picture)(picture)
+    return _whitened(pictures(store))
 
 
 def voice_vectors(model: MultiFormatModel, store: Store, formats: tuple[str, ...], *, learned: bool) -> Vectors:
@@ -48,10 +47,14 @@ def voice_vectors(model: MultiFormatModel, store: Store, formats: tuple[str, ...
     """
     places = np.arange(len(store))
     average = rows_shared_out(lambda rows: average_spectrum(store.select(places[rows]), store.sample_rate), len(store))
-    found = [fit_whitening(average)(average)]
+    found = [average]
     if learned:
         with without(model, "neck", "landmarks"):
             embeddings = embed_store(model, store, mapped=in_turn)
-        parts = (embeddings.part(part_of(model, format, "speaker")) for format in formats)
-        found += [fit_whitening(vectors)(vectors) for vectors in parts]
-    return unit_rows(np.concatenate(found, axis=1), np.float32)
+        found += [embeddings.part(part_of(model, format, "speaker")) for format in formats]
+    return unit_rows(np.concatenate(list(in_turn(_whitened, found)), axis=1), np.float32)
+
+
+def _whitened(vectors: Vectors) -> Vectors:
+    """Return vectors whitened by themselves, each of unit length."""
+    return fit_whitening(vectors)(vectors)
