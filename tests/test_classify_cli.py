@@ -162,6 +162,21 @@ def test_clips_to_label_are_none_that_either_file_labels(desk, tmp_path):
     assert {one["id"] for one in rows_of(tmp_path / "next.csv")} == found
 
 
+@pytest.mark.parametrize("option", ["--suggest", "--draw"])
+def test_labels_that_somebody_wrote_are_not_lost_to_a_second_list(desk, tmp_path, option, capsys):
+    out = tmp_path / "label.csv"
+    words = ("classify", desk / "run0", desk / "e.npz", option, "5", "--out", out)
+    run(*words)
+    run(*words)  # nothing was filled in yet
+    names = [one["id"] for one in rows_of(out)]
+    write_rows(out, ("id", "label"), [(name, "word 1" if place < 2 else "") for place, name in enumerate(names)])
+    filled = out.read_bytes()
+    assert "label.csv: 2 of its rows have labels, which would be lost; give another --out" in refused(capsys, *words)
+    assert out.read_bytes() == filled
+    out.write_bytes("id;label\nx;Ger\u00e4usch\n".encode("latin-1"))  # as a spreadsheet may save it
+    assert "it is there and is no list of clips" in refused(capsys, *words)
+
+
 def test_a_recording_with_two_labels_in_two_files_is_one_line_that_names_both(desk, tmp_path, capsys):
     first, second = parted(desk, tmp_path)
     name = rows_of(first)[-1]["id"]

@@ -305,6 +305,14 @@ def test_the_command_alone_prints_its_help(capsys: pytest.CaptureFixture[str]) -
     assert "commands:" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", ["z", "z.csv", "z.NPZ", "z.npz.txt"])
+def test_embeddings_have_a_name_by_which_other_commands_know_them(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["embed", "nowhere", "nothing", "--out", str(tmp_path / name)]) == 2
+    assert "wanted a name that ends in .npz or .parquet" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -124,6 +124,13 @@ def test_similar_recordings_are_found_in_parts_as_in_one_file(table: Embeddings,
         similar(folder, "nothing")
 
 
+def test_embeddings_of_other_recordings_than_those_to_search_in_are_refused(table: Embeddings, tmp_path: Path) -> None:
+    (tmp_path / "few").mkdir()
+    (tmp_path / "few" / "one.wav").write_bytes(b"")
+    with pytest.raises(MfclError, match=f"'{table.ids[0]}' has embeddings, but is not among the recordings"):
+        similar(table, str(table.ids[33]), data=tmp_path / "few")
+
+
 def test_a_classifier_answers_for_parts_as_for_one_file(table: Embeddings, tmp_path: Path) -> None:
     made = fit_classifier(table, few(table.label("species"), 3)).classifier
     found, wanted = (classify(made, source) for source in (write_parts(tmp_path / "parts", table, 7), table))

@@ -145,6 +145,15 @@ def test_the_names_are_public() -> None:
     assert {"propagate", "suggest"} <= set(mfcl.__all__)
 
 
+def test_none_is_no_label_and_never_a_class_of_that_name() -> None:
+    far, group = clusters([4, 4])
+    given = np.array(["a", None, None, None, None, None, None, "b"], dtype=object)
+    assert propagate(far, given).labels.tolist() == ["a"] * 4 + ["b"] * 4
+    assert not {0, 7} & set(suggest(far, 6, known=given).tolist())
+    with pytest.raises(MeasureError, match="wanted texts"):
+        propagate(far, np.where(group == 0, 1.0, np.nan))
+
+
 def test_what_cannot_be_labelled_is_refused_in_one_line() -> None:
     table, group = clusters([3, 3])
     names = group.astype(str)

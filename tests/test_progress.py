@@ -8,6 +8,7 @@ import pytest
 import tqdm.std
 
 from mfcl.core import progress as core_progress
+from mfcl.core.parallel import in_parallel
 from mfcl.core.progress import StepsBar, progress, terminal
 
 
@@ -197,3 +198,9 @@ def test_a_bar_that_is_not_shown_says_nothing(live, monkeypatch):
 def test_without_standard_error_there_is_no_terminal(monkeypatch):
     monkeypatch.setattr(sys, "stderr", None)
     assert not terminal()
+
+
+def test_what_is_counted_is_named_in_the_plural(monkeypatch):
+    screen = watched(monkeypatch, live=False)
+    list(in_parallel(abs, range(40), workers=1, what="Counting"))
+    assert "of 40 files" in screen.getvalue()

@@ -128,7 +128,16 @@ def test_names_that_would_mislead_are_refused(gallery, name):
     with pytest.raises(GalleryError) as caught:
         gallery.enrol(name, clips_of(9, 2))
     one_line(caught.value)
+    with pytest.raises(GalleryError, match="voice: "):  # before anything is heard
+        gallery.enrol(name, "nowhere.wav")
     assert len(gallery.voices) == 3
+
+
+@pytest.mark.parametrize("day", ["2026-13-45", "yes", "2026-02-29", " "])
+def test_a_day_of_consent_that_does_not_exist_is_refused_before_anything_is_heard(gallery, day):
+    with pytest.raises(GalleryError, match="consent: wanted a date such as 2026-11-02, got ") as caught:
+        gallery.enrol("Ada", "nowhere.wav", consent=day)
+    one_line(caught.value)
 
 
 def test_a_second_gallery_at_a_place_is_refused_and_the_first_stays(gallery, tmp_path):

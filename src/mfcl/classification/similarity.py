@@ -1,6 +1,7 @@
 """Find the recordings most similar to a clip, by whitened embeddings, and by alignment where that tells more."""
 
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,7 +82,7 @@ def similar(
     Args:
         source: Embeddings of the recordings (or their `.npz` file or folder of parts), or a model.
         clip: A file, or the id of one of the recordings, which is then left out.
-        data: The recordings; default for a model: those that it was trained on.
+        data: The recordings; default for a model: those that it was trained on. For embeddings: theirs, to align with.
         model: For embeddings: their model, to embed a file with.
         count: Recordings to return.
         part: `words`, `voices` or `all`; default: what is likely to tell recordings apart.
@@ -103,6 +104,8 @@ def similar(
     recordings = _recordings(source, data, hearing, data_root)
     if isinstance(source, Embeddings) or (isinstance(source, str | Path) and is_embeddings(source)):
         blocks = opened_in_blocks(source)
+        if recordings is not None:
+            _check_among(recordings, (name for block in blocks for name in block.ids.tolist()))
     elif recordings is None:
         raise MfclError("similar: wanted recordings to search in; name them (--in)")
     else:
@@ -190,6 +193,14 @@ def _recordings(source: object, data: Data | None, hearing: Embedder | None, dat
     return manifest_of(listed, data_root)
 
 
+def _check_among(recordings: Manifest, names: Iterable[str]) -> None:
+    """Refuse embeddings of other recordings than given ones: all of them are searched, so these would be found too."""
+    known = frozenset(recordings.ids.tolist())
+    missing = next((name for name in names if name not in known), None)
+    if missing is not None:
+        raise MfclError(f"similar: {missing!r} has embeddings, but is not among the recordings (--in); give the same")
+
+
 def _places_of(name: str, blocks: Blocks) -> Int64[np.ndarray, " places"]:
     """Return the places of the items with an id."""
     found, start = [], 0
@@ -241,9 +252,6 @@ def _aligned(
         recipe: How to prepare them.
     """
     known = {name: place for place, name in enumerate(recordings.ids.tolist())}
-    missing = next((name for name in names if name not in known), None)
-    if missing is not None:
-        raise MfclError(f"similar: {missing!r} has embeddings, but is not among the recordings (--in); give the same")
     different = list(dict.fromkeys(names))  # a recording may be both near and drawn
     chosen = open_store(recordings.select([known[name] for name in different]), recipe.preparation, progress=False)
     asked = open_manifest(clip) if own is None else recordings.select([known[own]])

@@ -75,7 +75,13 @@ def add_commands(command: options.Command) -> None:
         "what", type=options.path, metavar="MODEL|EMBEDDINGS", help="a model, or embeddings of mfcl embed"
     )
     similar.add_argument("clip", help="a file, or the id of one of the recordings")
-    similar.add_argument("--in", dest="data", type=options.source, metavar="DATA", help="the recordings to search in")
+    similar.add_argument(
+        "--in",
+        dest="data",
+        type=options.source,
+        metavar="DATA",
+        help="the recordings to search in; of embeddings: their sound, for --align yes",
+    )
     similar.add_argument("--model", type=options.path, help="for embeddings: their model, to hear a file with")
     similar.add_argument("--count", type=options.number(1, 10_000), default=10, help="recordings to show")
     similar.add_argument("--part", choices=("words", "voices", "all"), help="compare by this part")

@@ -63,7 +63,9 @@ def _check_options(given: argparse.Namespace, *, fits: bool, events: bool) -> No
 def _list_clips(given: argparse.Namespace) -> None:
     """Write the clips that are worth labelling, or a random draw, as a CSV with an empty column for the label."""
     from mfcl.classification import clips_to_label
+    from mfcl.data.label_table import check_unlabelled
 
+    check_unlabelled(given.out)
     found = clips_to_label(
         given.what, given.data, given.suggest or given.draw, at_random=given.draw is not None, labels=given.labels,
         label=given.label, data_root=given.data_root, device=given.device, seed=given.seed, progress=not given.quiet,

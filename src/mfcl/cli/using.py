@@ -18,7 +18,7 @@ def add_commands(command: options.Command) -> None:
         "--out",
         type=options.path,
         required=True,
-        help=".npz or .parquet file; bad files are named in OUT.failures.csv beside it. With --parts: a folder",
+        help="NAME.npz or NAME.parquet; bad files are named in NAME.failures.csv beside it. With --parts: a folder",
     )
     parts = embed.add_argument_group("in parts", "for lists of any size; parts that are there are kept")
     parts.add_argument(
@@ -81,6 +81,8 @@ def _embed(given: argparse.Namespace) -> None:
     if is_part_folder(given.out):
         raise MfclError(f"{given.out}: it holds part files; give their number to go on (--parts), or another --out")
     check_file_place(given.out)
+    if given.out.suffix not in (".npz", ".parquet") and not is_stream(given.out):
+        raise MfclError(f"{given.out}: wanted a name that ends in .npz or .parquet, by which commands know embeddings")
     name = f"{given.out.name.removesuffix('.npz').removesuffix('.parquet')}.failures.csv"
     failures = None if is_stream(given.out) else given.out.with_name(name)
     use_machine(given.threads)

@@ -41,7 +41,7 @@ def add_commands(command: options.Command) -> None:
     enrol = action("enrol", actions.enrol, "add clips to a voice")
     enrol.add_argument("name", help="name of the voice; a new one is made")
     enrol.add_argument("files", type=options.source, nargs="+", metavar="FILE", help="files or folders")
-    enrol.add_argument("--consent", default="", metavar="DATE", help="date on which the person agreed")
+    enrol.add_argument("--consent", default="", metavar="DATE", help="date on which the person agreed (2026-11-02)")
     enrol.add_argument("--note", default="", help="any text")
     enrol.add_argument("--keep-audio", action="store_true", help="keep the files in the gallery too")
     _uses_model(enrol)

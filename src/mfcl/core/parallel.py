@@ -28,7 +28,7 @@ def in_parallel(
     *,
     workers: int | None = None,
     what: str,
-    unit: str = "file",
+    unit: str = "files",
     shown: bool = True,
 ) -> Generator[Result, None, None]:
     """Yield `function` of every item, in the items' order, with a progress bar.
@@ -42,7 +42,7 @@ def in_parallel(
         items: Arguments of the calls.
         workers: Number of threads; None: one per core.
         what: Description on the bar.
-        unit: Name of an item on the bar.
+        unit: Name of the items on the bar, in the plural.
         shown: Whether to show the bar.
 
     Example:

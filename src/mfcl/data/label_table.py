@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Shaped
 
+from mfcl.core.files import is_stream
 from mfcl.core.urls import UrlPath, as_path, is_url
 from mfcl.data.columns import NAMES
 from mfcl.data.dataset import guessed_labels
 from mfcl.data.manifest import RESERVED
 from mfcl.data.manifest_table import folder_of
-from mfcl.errors import ManifestError, one_of, shown
+from mfcl.errors import ManifestError, MfclError, one_of, shown
 
 DELIMITERS = ",;\t"
 
@@ -128,6 +129,23 @@ def read_label_files(
     if len(names) > 1:
         notes.append("labels are of " + " and of ".join(f"{shown(name)} in {path}" for name, path in names.items()))
     return Labels(values, next(iter(names)), tuple(dict.fromkeys(notes)))
+
+
+def check_unlabelled(path: Path) -> None:
+    """Check that a list of clips to label can be written at a path without losing what somebody wrote into one there.
+
+    Raises:
+        MfclError: there is a file with labels, or one that is no list of clips.
+    """
+    if is_stream(path) or not path.exists():
+        return
+    try:
+        _, rows = _rows(path)
+    except ManifestError as error:
+        raise MfclError(f"{path}: it is there and is no list of clips; give another --out") from error
+    filled = sum(any(cell for name, cell in row.items() if name not in ("id", *NAMES["path"])) for _, row in rows)
+    if filled:
+        raise MfclError(f"{path}: {filled} of its rows have labels, which would be lost; give another --out")
 
 
 def _joined(folder: Path, given: str) -> Path:

@@ -169,7 +169,7 @@ def _column(values: np.ndarray) -> str:
 
 def _sounds(session: Session, folder: Path, *, shown: bool) -> tuple[int, int]:
     clips, silent = list(session.collection.recordings), 0
-    with progress(total=len(clips), what="sounds", unit="clip", shown=shown) as bar:
+    with progress(total=len(clips), what="sounds", unit="clips", shown=shown) as bar:
         for clip in clips:
             bar.update()
             try:

@@ -80,6 +80,7 @@ def estimate(predicted: Shaped[np.ndarray, " _"], truth: Shaped[np.ndarray, " _"
     Source: Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22, 1927.
     """
     check_number("level", level, 0.5, 0.999, error=MeasureError)
+    predicted, truth = np.asarray(predicted), np.asarray(truth)
     if predicted.ndim != 1 or predicted.shape != truth.shape:
         raise MeasureError(
             f"estimate: wanted one predicted and one true label per recording, got {predicted.shape} and {truth.shape}"

@@ -10,6 +10,7 @@ from scipy import sparse
 
 from mfcl.embeddings.alignment.ties import as_graph
 from mfcl.errors import MeasureError
+from mfcl.labelling.estimate import known_labels
 
 ALPHA = 0.97
 """Factor on the scores that an item receives from its neighbours in each step."""
@@ -90,7 +91,7 @@ def propagate(
 
     Args:
         given: A graph of the items (see `mfcl.embeddings.alignment.graph`), or the full distance matrix.
-        labels: A label for each item; "" where it is unknown.
+        labels: A label for each item; "" or None where it is unknown.
 
     Returns:
         The scores of all items. Its method `read` scores further items.
@@ -176,14 +177,15 @@ def _known(labels: Shaped[np.ndarray, " items"]) -> tuple[Shaped[np.ndarray, " c
 
 
 def check_labels(labels: Shaped[np.ndarray, "..."], items: int) -> Shaped[np.ndarray, " items"]:
-    """Return labels as strings, after checking that there is one per item.
+    """Return labels as strings, "" for None, after checking that there is one per item.
 
     Raises:
-        MeasureError: there is not.
+        MeasureError: there is not, or one is no text.
     """
-    if labels.shape != (items,):
-        raise MeasureError(f"labels: wanted one label per item, for {items} items, got shape {labels.shape}")
-    return labels.astype(np.str_)
+    given = np.asarray(labels)
+    if given.shape != (items,):
+        raise MeasureError(f"labels: wanted one label per item, for {items} items, got shape {given.shape}")
+    return known_labels(given, items)
 
 
 def _shares(scores: Float64[np.ndarray, "items classes"]) -> Float64[np.ndarray, "items classes"]:

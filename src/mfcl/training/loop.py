@@ -132,7 +132,7 @@ def fit(
         watch = Watch(done, lambda step, name, value: _fault(task, plan, step, name, value))
         ends, warned, saved = frozenset(plan.stage_ends), set[str](), time.monotonic()
         bar = progress_bar(
-            total=steps, initial=done.step, what=run.name, unit="step", shown=bool(progress) and is_main()
+            total=steps, initial=done.step, what=run.name, unit="steps", shown=bool(progress) and is_main()
         )
         batches = step_batches(task, plan, range(done.step, steps), where, journal.say)
         with bar, contextlib.closing(batches):

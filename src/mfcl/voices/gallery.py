@@ -22,7 +22,7 @@ from mfcl.voices.scoring import TOP, WAY, Way
 from mfcl.voices.server_search import likely_voices
 from mfcl.voices.snapshot import Snapshot, Threshold, read_snapshot
 from mfcl.voices.sound import Heard, Listener
-from mfcl.voices.storage import Storage, Voice
+from mfcl.voices.storage import Storage, Voice, check_consent, check_name
 from mfcl.voices.turns import SWITCH, Turn
 
 
@@ -143,7 +143,7 @@ class Gallery:
             name: Name of the voice; a new one is made.
             sounds: Files, a folder, arrays, or what was `Heard`.
             sample_rate: Of arrays, in Hz; default: the model's.
-            consent: Date on which the person agreed.
+            consent: Date on which the person agreed, such as `2026-11-02`.
             note: Any text.
             keep_audio: Keep the files' bytes too.
 
@@ -151,8 +151,10 @@ class Gallery:
             What was added, and what is suspicious about it.
 
         Raises:
-            GalleryError: no clip is new, or the gallery cannot be written.
+            GalleryError: no clip is new, the name or the date can be none, or the gallery cannot be written.
         """
+        check_name(name)
+        check_consent(consent)
         heard = self._bound.hear(sounds, sample_rate)
         new, skipped = without_copies(self._now(), name, heard)
         if not len(new):

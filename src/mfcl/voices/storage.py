@@ -1,5 +1,6 @@
 """Voices, their clips and the cohort in a database, with a version of the schema and its migrations."""
 
+import datetime
 import json
 import time
 import zlib
@@ -180,7 +181,7 @@ class Storage:
         Raises:
             GalleryError: the name cannot be used, or the gallery cannot be written.
         """
-        _check_name(name)
+        check_name(name)
         now = _now()
         with self._changing():
             self.database.rows(
@@ -213,7 +214,7 @@ class Storage:
         Raises:
             GalleryError: another voice has that name.
         """
-        _check_name(new)
+        check_name(new)
         with self._changing():
             key = self.find(name).id
             if any(voice.name == new and voice.id != key for voice in self.voices()):
@@ -289,13 +290,31 @@ def _packed(vector: Float32[np.ndarray, " dim"]) -> tuple[bytes, int]:
     return content, zlib.crc32(content)
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Refuse a name that no voice can have.
+
+    Raises:
+        GalleryError: it is empty, too long, not printable, or `unknown`.
+    """
     if not name.strip() or name != name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
         raise GalleryError(
             f"voice: wanted a name of 1 to {LONGEST_NAME} printable characters without outer spaces, got {shown(name)}"
         )
     if name == "unknown":
         raise GalleryError("voice: 'unknown' is the answer for a voice that is not enrolled; choose another name")
+
+
+def check_consent(day: str) -> None:
+    """Refuse what is no date, since what is noted must tell a day later on; "" is none.
+
+    Raises:
+        GalleryError: there is no such day.
+    """
+    try:
+        if day:
+            datetime.date.fromisoformat(day)
+    except ValueError:
+        raise GalleryError(f"consent: wanted a date such as 2026-11-02, got {shown(day)}") from None
 
 
 def _now() -> str:

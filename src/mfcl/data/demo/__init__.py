@@ -108,7 +108,7 @@ def _make(folder: Path, settings: _Settings, workers: int | None, progress: bool
         for remains in data.glob(".*.part"):  # left by a killed call
             shutil.rmtree(remains, ignore_errors=True)
         speak = partial(_speak, settings=settings, data=data)
-        for _ in in_parallel(speak, absent, workers=workers, what="synthesising", unit="voice", shown=progress):
+        for _ in in_parallel(speak, absent, workers=workers, what="synthesising", unit="voices", shown=progress):
             pass
         files.write_json(data / "audioMNIST_meta.txt", {voice.name: voice.meta() for voice in cast})
         files.write_json(finished, asdict(settings))  # last: it marks a complete corpus

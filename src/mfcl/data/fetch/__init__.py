@@ -244,7 +244,7 @@ def _unpack_and_check(corpus: Corpus, part: Path, target: Path, progress: bool) 
 
 def _check_clips(corpus: Corpus, folder: Path, progress: bool) -> None:
     faults = []
-    for path in progress_bar(corpus.paths(), total=corpus.clips, what="checking", unit="clip", shown=progress):
+    for path in progress_bar(corpus.paths(), total=corpus.clips, what="checking", unit="clips", shown=progress):
         try:
             with audio.open_audio(folder / path) as file:
                 frames = file.frames

@@ -77,7 +77,7 @@ def unpack(archive: Path, folder: Path, *, most_bytes: int, most_members: int, s
     try:
         with (
             _members(archive, most_bytes, most_members) as members,
-            progress_bar(members, what="unpacking", unit="file", shown=shown) as bar,
+            progress_bar(members, what="unpacking", unit="files", shown=shown) as bar,
         ):
             for count, member in enumerate(bar, start=1):
                 if count > most_members:

@@ -208,7 +208,7 @@ def _among(
 def _mapped(given: Mapped | None, workers: int | None, progress: bool) -> Mapped:
     if given is not None:
         return given
-    return functools.partial(in_parallel, workers=workers, what="Aligning", unit="block", shown=progress)
+    return functools.partial(in_parallel, workers=workers, what="Aligning", unit="blocks", shown=progress)
 
 
 def _blocks(held: _Clips, order: Int64[np.ndarray, " items"]) -> list[tuple[int, int]]:

@@ -86,9 +86,13 @@ def as_graph(given: sparse.spmatrix | sparse.sparray | Shaped[np.ndarray, "..."]
     """Return a sparse graph as it is, or build the graph of a square distance matrix.
 
     Raises:
-        MeasureError: not square, or weights that are negative, NaN, infinite or not symmetric.
+        MeasureError: no matrix, not square, or weights that are negative, NaN, infinite or not symmetric.
     """
     found: Any = given
+    if not hasattr(found, "shape"):
+        raise MeasureError(
+            f"graph: wanted a graph or all distances, got {type(found).__name__}; mfcl.Collection takes embeddings"
+        )
     if len(found.shape) != 2 or found.shape[0] != found.shape[1]:
         raise MeasureError(f"graph: wanted shape (items, items), got {found.shape}; give a graph or all distances")
     if not sparse.issparse(found):
