@@ -67,6 +67,7 @@ class Workspace:
         self._probed: dict[Representation, Fitted] = {}
         self._view: tuple[Representation, Embeddings] | None = None
         self._fitted: tuple[str, Describe] | None = None
+        self._ready: tuple[str, MultiFormatModel] | None = None
 
     def basis(self, source: Source) -> dict[str, Any]:
         """Return all inputs that a source's vectors depend on."""
@@ -88,14 +89,13 @@ class Workspace:
         known = self.about(source)
         if known is not None:
             return known
-        self._forget()
+        self._forget(self.name(source))
         give_back()  # a training's memory would come on top
         clock, spent = stopwatch(), self._spent(source)
         if not source.encodes:
             embeddings = self._described(source, self.data.store)
         else:
-            model = self.model(source)
-            embeddings = embed_store(model.to(pick_device(self.device)), self.data.store, progress=bool(self.progress))
+            embeddings = embed_store(self.ready(source), self.data.store, progress=bool(self.progress))
             embeddings = dataclasses.replace(embeddings, model=self._digest(source))
         file = self._file(source)
         embeddings.save(file)
@@ -107,14 +107,16 @@ class Workspace:
         """Return a source's embeddings of all recordings; those of the last source stay in memory."""
         name = self.name(source)
         if self._last is None or self._last[0] != name:
-            self._forget()
+            self._forget(name)
             self._last = (name, self._kept(source))
         return self._last[1]
 
-    def _forget(self) -> None:
-        """Drop the embeddings in memory and what was made of them."""
+    def _forget(self, name: str) -> None:
+        """Drop the embeddings in memory, what was made of them, and the encoders of all sources but the named one."""
         self._last = self._view = None
         self._probed.clear()
+        if self._ready is not None and self._ready[0] != name:
+            self._ready = None
 
     def _kept(self, source: Source) -> Embeddings:
         """Load the saved embeddings; a damaged file is made again, once."""
@@ -169,10 +171,21 @@ class Workspace:
         if not source.encodes:
             return self._described(source, disturbed)
         store: Any = disturbed
-        return embed_store(self.model(source).to(pick_device(self.device)), store)
+        return embed_store(self.ready(source), store)
+
+    def ready(self, source: Source) -> MultiFormatModel:
+        """Return a source's encoders on the device, to embed with and not to train; the last ones stay in memory.
+
+        Untrained ones are saved nowhere, and to choose their landmarks takes longer than to embed all recordings.
+        """
+        name = self.name(source)
+        if self._ready is None or self._ready[0] != name:
+            self._ready = (name, self.model(source).to(pick_device(self.device)))
+        return self._ready[1]
 
     def model(self, source: Source) -> MultiFormatModel:
-        """Return a source's encoders, training them if necessary; a stopped training is resumed."""
+        """Return new encoders of a source, training them if necessary; a stopped training is resumed."""
+        self._ready = None  # a training needs the memory
         run = self.run(source)
         if source.kind == "untrained":
             return untrained(self.data, source.recipe, seed=source.seed)
