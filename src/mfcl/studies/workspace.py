@@ -17,6 +17,7 @@ from mfcl.core.progress import Shown
 from mfcl.data.dataset import Data
 from mfcl.data.labels import known_classes
 from mfcl.data.store import Store
+from mfcl.data.store.interfaces import StoredClips
 from mfcl.embeddings.table import Embeddings, load_embeddings
 from mfcl.errors import MeasureError
 from mfcl.evaluation.aligned import aligned_neighbourhood
@@ -30,6 +31,7 @@ from mfcl.evaluation.wording import PART_WORDS
 from mfcl.models.heads import make_heads
 from mfcl.models.inference import embed_store, pick_device
 from mfcl.models.pair import MultiFormatModel
+from mfcl.models.unlearned import spectrum_alone
 from mfcl.models.weights_file import read_weights
 from mfcl.studies.cache import Cache, digest, read_object, slug
 from mfcl.studies.controls import described
@@ -95,7 +97,7 @@ class Workspace:
         if not source.encodes:
             embeddings = self._described(source, self.data.store)
         else:
-            embeddings = embed_store(self.ready(source), self.data.store, progress=bool(self.progress))
+            embeddings = self._embedded(source, self.data.store, progress=bool(self.progress))
             embeddings = dataclasses.replace(embeddings, model=self._digest(source))
         file = self._file(source)
         embeddings.save(file)
@@ -170,8 +172,12 @@ class Workspace:
         """Return a source's embeddings of noisy or re-levelled recordings."""
         if not source.encodes:
             return self._described(source, disturbed)
-        store: Any = disturbed
-        return embed_store(self.ready(source), store)
+        return self._embedded(source, disturbed)
+
+    def _embedded(self, source: Source, store: StoredClips, *, progress: bool = False) -> Embeddings:
+        model = self.ready(source)
+        with spectrum_alone(model):
+            return embed_store(model, store, progress=progress)
 
     def ready(self, source: Source) -> MultiFormatModel:
         """Return a source's encoders on the device, to embed with and not to train; the last ones stay in memory.
