@@ -17,6 +17,7 @@ from mfcl.models.encoders import EncoderSettings
 from mfcl.models.encoders.base import Frames
 from mfcl.models.frame_encoder import FrameEncoder
 from mfcl.models.frontends import MelSettings
+from mfcl.models.inference import embed_store
 from mfcl.models.landmarks import Landmarks, LandmarkSettings
 from mfcl.models.pair import ModelSettings, MultiFormatModel, make_model
 from mfcl.models.unlearned import spectrum_alone
@@ -24,6 +25,7 @@ from mfcl.training import frame_learning
 from mfcl.training.frame_learning import learn_frames
 from mfcl.training.landmark_choice import choose_landmarks, frames_to_align
 from mfcl.training.positives import Neighbourhood
+from mfcl.training.tasks.supervised import Classify, content_part
 from tests.small_run import make_task, open_tiny, tiny, with_neighbours
 from tests.sounds import spoken
 
@@ -247,3 +249,18 @@ def test_the_formats_have_other_recordings_as_landmarks_where_there_are_enough(
         chosen.append({item for item, own in enumerate(frames) if any(torch.equal(own, mark) for mark in marks)})
         assert len(chosen[-1]) == count
     assert (not chosen[0] & chosen[1]) == apart
+
+
+def test_what_is_trained_with_labels_aligns_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, words, _ = said_by_all(tmp_path)
+    targets = np.unique(words, return_inverse=True)[1].astype(np.int64)
+    recipe = dataclasses.replace(tiny(), model=LEARNING)
+    task = Classify(make_model(LEARNING, seed=0), "mel", store, targets, recipe, seed=0)
+    task.prepare()
+    whole = embed_store(task.whole[0], store, format="mel")
+    choose_landmarks(task.whole[0], store, LEARNING.landmarks, seed=0)
+    monkeypatch.delattr(Landmarks, "forward")
+    found = task.embed(store)
+    assert np.array_equal(found, content_part(whole, "mel"))
+    assert found.shape[1] == task.linear.in_features
+    assert task.encoder.landmarks is not None
