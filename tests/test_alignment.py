@@ -1,6 +1,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from mfcl.embeddings.alignment import (
     nearest,
     nearest_graph,
     nearness,
+    search,
 )
 from mfcl.embeddings.alignment.affinity import affinities, affinity_scale
 from mfcl.embeddings.alignment.covering import covering
@@ -156,6 +158,22 @@ def test_distances_are_symmetric_without_rounding_too(monkeypatch: pytest.Monkey
     monkeypatch.setattr("mfcl.embeddings.alignment.search.STEPS", 2.0**60)
     found = distances([clip(3 + seed % 20, seed, dim=81) for seed in range(60)])
     assert np.array_equal(found, found.T)
+
+
+def test_of_two_clips_one_is_compared_with_the_other_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared, compare = [], search._compare
+
+    def counted(*given: Any) -> np.ndarray:
+        compared.append(len(given[1]) * len(given[3]))
+        return compare(*given)
+
+    monkeypatch.setattr(search, "_compare", counted)
+    monkeypatch.setattr(search, "QUERIES_AT_ONCE", 4)
+    for lanes in (7, 512):  # blocks that end within a task's queries, and one block
+        compared.clear()
+        monkeypatch.setattr(search, "LANES", lanes)
+        distances([clip(3 + seed % 5, seed) for seed in range(40)])
+        assert sum(compared) <= 40 * (40 + 4 + 4) / 2
 
 
 @pytest.mark.parametrize("at_once", [1, 7, 10_000])

@@ -1,3 +1,4 @@
+import contextlib
 import dataclasses
 from pathlib import Path
 from typing import TypeAlias
@@ -16,12 +17,15 @@ from mfcl.models.encoders import EncoderSettings
 from mfcl.models.encoders.base import Frames
 from mfcl.models.frame_encoder import FrameEncoder
 from mfcl.models.frontends import MelSettings
+from mfcl.models.inference import embed_store
 from mfcl.models.landmarks import Landmarks, LandmarkSettings
 from mfcl.models.pair import ModelSettings, MultiFormatModel, make_model
+from mfcl.models.unlearned import spectrum_alone
 from mfcl.training import frame_learning
 from mfcl.training.frame_learning import learn_frames
 from mfcl.training.landmark_choice import choose_landmarks, frames_to_align
 from mfcl.training.positives import Neighbourhood
+from mfcl.training.tasks.supervised import Classify, content_part
 from tests.small_run import make_task, open_tiny, tiny, with_neighbours
 from tests.sounds import spoken
 
@@ -101,6 +105,27 @@ def test_until_frames_are_learned_the_distances_are_those_of_the_spectrum() -> N
     assert not torch.allclose(learning(spectrum), plain(spectrum), atol=1e-3)
     frames, _ = learning.frames(spectrum)
     torch.testing.assert_close(frames[0].norm(dim=1), torch.ones(12))
+
+
+def test_what_was_not_learned_can_be_left_out_and_changes_nothing() -> None:
+    sounds = [torch.from_numpy(spoken(word, seed=place))[None] for place, word in enumerate(("abc", "cba", "dad"))]
+    found = []
+    for alone in (lambda _: contextlib.nullcontext(), spectrum_alone):
+        model = make_model(LEARNING, seed=0).eval()
+        with torch.no_grad(), alone(model):
+            for encoder in (model.wave, model.mel):
+                encoder.front.fit_normalisation([(sound, None) for sound in sounds])
+                made = [encoder.landmarks.frames(encoder.spectrum(*encoder.front(sound))) for sound in sounds]
+                encoder.landmarks.fit([frames[0].numpy() for frames, _ in made], seed=0)
+            said = model(sounds[0])
+        found.append((said, model.state_dict()))
+    (with_zeros, kept), (without_them, same) = found
+    assert all(torch.equal(value, without_them[format]) for format, value in with_zeros.items())
+    assert all(torch.equal(value, same[name]) for name, value in kept.items())
+    model.mel.landmarks.learned.fill_(True)
+    with spectrum_alone(model):
+        assert model.wave.landmarks.frame_encoder is None
+        assert model.mel.landmarks.frame_encoder is not None
 
 
 def test_learned_frames_leave_the_encoders_first_weights_as_they_are() -> None:
@@ -224,3 +249,18 @@ def test_the_formats_have_other_recordings_as_landmarks_where_there_are_enough(
         chosen.append({item for item, own in enumerate(frames) if any(torch.equal(own, mark) for mark in marks)})
         assert len(chosen[-1]) == count
     assert (not chosen[0] & chosen[1]) == apart
+
+
+def test_what_is_trained_with_labels_aligns_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, words, _ = said_by_all(tmp_path)
+    targets = np.unique(words, return_inverse=True)[1].astype(np.int64)
+    recipe = dataclasses.replace(tiny(), model=LEARNING)
+    task = Classify(make_model(LEARNING, seed=0), "mel", store, targets, recipe, seed=0)
+    task.prepare()
+    whole = embed_store(task.whole[0], store, format="mel")
+    choose_landmarks(task.whole[0], store, LEARNING.landmarks, seed=0)
+    monkeypatch.delattr(Landmarks, "forward")
+    found = task.embed(store)
+    assert np.array_equal(found, content_part(whole, "mel"))
+    assert found.shape[1] == task.linear.in_features
+    assert task.encoder.landmarks is not None

@@ -11,9 +11,11 @@ from mfcl.data.dataset import open_data
 from mfcl.evaluation.result import BABBLE, GAIN, NOISE, PINK
 from mfcl.evaluation.result_file import from_rows, to_row
 from mfcl.recipe import load_recipe
-from mfcl.studies.evaluators import HEARD, robustness
+from mfcl.studies import workspace as making
+from mfcl.studies.evaluators import HEARD, costs, robustness
 from mfcl.studies.representations import Source
 from mfcl.studies.workspace import Workspace
+from tests.recipes import tiny_recipe
 from tests.sounds import write_corpus
 
 
@@ -65,5 +67,26 @@ def test_what_was_held_of_a_source_is_gone_when_another_is_made(workspace: Works
     assert held() is not None
     assert workspace.embeddings(first) is held()
     workspace.make(second)
+    gc.collect()
+    assert held() is None
+
+
+def test_untrained_encoders_are_made_once_for_all_that_is_asked_of_them(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, begin = [], making.untrained
+
+    def counted(*given: object, **more: object) -> object:
+        made.append(given)
+        return begin(*given, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(making, "untrained", counted)
+    source = Source("untrained", "", 0, load_recipe(tiny_recipe(tmp_path)))
+    workspace.make(source)
+    robustness(workspace, source)
+    costs(workspace, source)
+    assert len(made) == 1
+    held = weakref.ref(workspace.ready(source))
+    workspace.make(Source("baseline", "MFCC statistics", 5, load_recipe("quick"), ()))
     gc.collect()
     assert held() is None

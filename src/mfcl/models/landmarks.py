@@ -20,6 +20,8 @@ from mfcl.models.frame_encoder import FrameEncoder
 
 CELLS_AT_ONCE = 2**21
 """Frame-pair costs held at once, but those of one clip: 8 MiB, twice."""
+BLOCKS = 4
+"""Most blocks of landmarks of similar length, so that few frames of them are padding."""
 BANDS = 30
 """Bands that are aligned; of more, neighbouring ones are averaged."""
 LEARNED_SHARE = 0.2
@@ -97,15 +99,31 @@ class Landmarks(nn.Module):
             return found
         with torch.autocast(spectrum.values.device.type, enabled=False):
             own, lengths = self.frames(spectrum)
-            ends = self.lengths[:known]
-            in_time = self.marks[:known, : int(ends.max())].transpose(0, 1).contiguous()  # as `dtw` multiplies it
-            marks = in_time.transpose(0, 1)
-            at_once = max(1, CELLS_AT_ONCE // (own.shape[1] * marks.shape[0] * marks.shape[1]))
-            for first in range(0, batch, at_once):
-                some = slice(first, first + at_once)
-                apart = dtw(own[some, : int(lengths[some].max())], lengths[some], marks, ends)
-                found[some, :known] = nearness(apart)
+            apart = torch.empty_like(found[:, :known])
+            for some in self._blocks(known, *own.shape[:2]):
+                apart[:, some] = self._distances(own, lengths, some)
+            found[:, :known] = nearness(apart)
         return found
+
+    def _blocks(self, known: int, batch: int, width: int) -> Sequence[Int64[Tensor, " some"]]:
+        """Split the landmarks into blocks of similar length; one for a clip or two, as each block costs time."""
+        cells = batch * width * known * int(self.lengths.max())
+        by_length = torch.argsort(self.lengths[:known], stable=True)
+        return by_length.chunk(max(1, min(BLOCKS, batch, cells // CELLS_AT_ONCE)))
+
+    def _distances(
+        self, own: Float[Tensor, "batch frames dim"], lengths: Int64[Tensor, " batch"], some: Int64[Tensor, " some"]
+    ) -> Float[Tensor, "batch some"]:
+        """Return the DTW distances of clips to some landmarks, a few clips at a time."""
+        ends = self.lengths[some]
+        in_time = self.marks[some, : int(ends.max())].transpose(0, 1).contiguous()  # as `dtw` multiplies it
+        marks = in_time.transpose(0, 1)
+        at_once = max(1, CELLS_AT_ONCE // (own.shape[1] * marks.shape[0] * marks.shape[1]))
+        found = [
+            dtw(own[clips, : int(lengths[clips].max())], lengths[clips], marks, ends)
+            for clips in (slice(first, first + at_once) for first in range(0, len(own), at_once))
+        ]
+        return torch.cat(found)
 
     def frames(self, spectrum: Frames) -> tuple[Float[Tensor, "batch frames dim"], Int64[Tensor, " batch"]]:
         """Return the frames that are aligned, of unit length and zero after each clip's end, and their number.

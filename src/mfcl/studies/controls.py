@@ -11,6 +11,7 @@ from mfcl.errors import MeasureError
 from mfcl.evaluation.noisy_store import Disturbed
 from mfcl.evaluation.result import LANDMARKS
 from mfcl.models.inference import Format, embed_store, pick_device
+from mfcl.models.unlearned import spectrum_alone
 from mfcl.recipe import Recipe
 from mfcl.studies.representations import BASELINES, Describe, Training
 from mfcl.training.api import untrained
@@ -44,7 +45,8 @@ def control_embeddings(
     """
     if name == UNTRAINED:
         model = untrained(data, recipe, seed=seed).to(pick_device(device))
-        return embed_store(model, data.store, format=format, progress=progress)
+        with spectrum_alone(model):
+            return embed_store(model, data.store, format=format, progress=progress)
     store = data.store
     given = Training(store, store.manifest.splits == "train", store.sample_rate, seed)
     return described(BASELINES[CONTROLS[name]](given), CONTROLS[name], store)

@@ -42,7 +42,6 @@ from mfcl.evaluation.tasks import (
 from mfcl.evaluation.tasks.labelled_rows import tested
 from mfcl.evaluation.wording import name, subject
 from mfcl.models.cost import cost
-from mfcl.models.inference import pick_device
 from mfcl.studies.fine_tuning import networks
 from mfcl.studies.representations import Source
 from mfcl.studies.workspace import Workspace, view_of
@@ -231,7 +230,7 @@ def costs(workspace: Workspace, source: Source) -> Answer:
     """Measure the training time and the inference cost of the encoders."""
     answer = Answer()
     known = workspace.make(source)
-    model = workspace.model(source).to(pick_device(workspace.device))  # what embeds is what is timed
+    model = workspace.ready(source)  # what embeds is what is timed
     for one in (one for one in source.representations if not one.part):
         found = cost(model, workspace.data.store.sample_rate, format=one.format)  # type: ignore[arg-type]
         found["seconds"] = known["seconds"]

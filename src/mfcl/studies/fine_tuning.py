@@ -17,7 +17,7 @@ from mfcl.evaluation.result import JOINT, LINEAR, NETWORK, Names, Question, Repr
 from mfcl.evaluation.tasks.labelled_rows import having, tested
 from mfcl.labelling.logistic import fit_classifiers
 from mfcl.models.inference import embed_store
-from mfcl.models.pair import MultiFormatModel, make_model
+from mfcl.models.pair import MultiFormatModel, make_model, without
 from mfcl.recipe import Recipe
 from mfcl.studies.cache import slug
 from mfcl.studies.representations import Source
@@ -79,7 +79,8 @@ class ContinueJoint(Joint):
 
     def prepare(self) -> None:
         """Keep the input normalisation of pre-training, and fit the output layers, as `Continue` does."""
-        embeddings, known = embed_store(self.model, self.store), self.labelled
+        with without(self.model, "landmarks"):
+            embeddings, known = embed_store(self.model, self.store), self.labelled
         for format in self.formats:
             content = content_part(embeddings, format)
             begin_as_probe(self.linears[format], content[known], self.targets[known], content)
@@ -141,7 +142,8 @@ def jointly(workspace: Workspace, source: Source, per_class: int) -> list[Result
 
 def joint_content(model: MultiFormatModel, store: Store) -> Float64[np.ndarray, "items dim"]:
     """Return the content parts of both formats' embeddings, side by side."""
-    embeddings = embed_store(model, store)
+    with without(model, "landmarks"):  # they are no part of it
+        embeddings = embed_store(model, store)
     return np.concatenate([content_part(embeddings, name) for name in ("wave", "mel")], axis=1, dtype=np.float64)
 
 

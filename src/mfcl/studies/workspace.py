@@ -17,6 +17,7 @@ from mfcl.core.progress import Shown
 from mfcl.data.dataset import Data
 from mfcl.data.labels import known_classes
 from mfcl.data.store import Store
+from mfcl.data.store.interfaces import StoredClips
 from mfcl.embeddings.blocks import load_embeddings
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError
@@ -31,6 +32,7 @@ from mfcl.evaluation.wording import PART_WORDS
 from mfcl.models.heads import make_heads
 from mfcl.models.inference import embed_store, pick_device
 from mfcl.models.pair import MultiFormatModel
+from mfcl.models.unlearned import spectrum_alone
 from mfcl.models.weights_file import read_weights
 from mfcl.studies.cache import Cache, digest, read_object, slug
 from mfcl.studies.controls import described
@@ -68,6 +70,7 @@ class Workspace:
         self._probed: dict[Representation, Fitted] = {}
         self._view: tuple[Representation, Embeddings] | None = None
         self._fitted: tuple[str, Describe] | None = None
+        self._ready: tuple[str, MultiFormatModel] | None = None
 
     def basis(self, source: Source) -> dict[str, Any]:
         """Return all inputs that a source's vectors depend on."""
@@ -89,14 +92,13 @@ class Workspace:
         known = self.about(source)
         if known is not None:
             return known
-        self._forget()
+        self._forget(self.name(source))
         give_back()  # a training's memory would come on top
         clock, spent = stopwatch(), self._spent(source)
         if not source.encodes:
             embeddings = self._described(source, self.data.store)
         else:
-            model = self.model(source)
-            embeddings = embed_store(model.to(pick_device(self.device)), self.data.store, progress=bool(self.progress))
+            embeddings = self._embedded(source, self.data.store, progress=bool(self.progress))
             embeddings = dataclasses.replace(embeddings, model=self._digest(source))
         file = self._file(source)
         embeddings.save(file)
@@ -108,14 +110,16 @@ class Workspace:
         """Return a source's embeddings of all recordings; those of the last source stay in memory."""
         name = self.name(source)
         if self._last is None or self._last[0] != name:
-            self._forget()
+            self._forget(name)
             self._last = (name, self._kept(source))
         return self._last[1]
 
-    def _forget(self) -> None:
-        """Drop the embeddings in memory and what was made of them."""
+    def _forget(self, name: str) -> None:
+        """Drop the embeddings in memory, what was made of them, and the encoders of all sources but the named one."""
         self._last = self._view = None
         self._probed.clear()
+        if self._ready is not None and self._ready[0] != name:
+            self._ready = None
 
     def _kept(self, source: Source) -> Embeddings:
         """Load the saved embeddings; a damaged file is made again, once."""
@@ -169,11 +173,26 @@ class Workspace:
         """Return a source's embeddings of noisy or re-levelled recordings."""
         if not source.encodes:
             return self._described(source, disturbed)
-        store: Any = disturbed
-        return embed_store(self.model(source).to(pick_device(self.device)), store)
+        return self._embedded(source, disturbed)
+
+    def _embedded(self, source: Source, store: StoredClips, *, progress: bool = False) -> Embeddings:
+        model = self.ready(source)
+        with spectrum_alone(model):
+            return embed_store(model, store, progress=progress)
+
+    def ready(self, source: Source) -> MultiFormatModel:
+        """Return a source's encoders on the device, to embed with and not to train; the last ones stay in memory.
+
+        Untrained ones are saved nowhere, and to choose their landmarks takes longer than to embed all recordings.
+        """
+        name = self.name(source)
+        if self._ready is None or self._ready[0] != name:
+            self._ready = (name, self.model(source).to(pick_device(self.device)))
+        return self._ready[1]
 
     def model(self, source: Source) -> MultiFormatModel:
-        """Return a source's encoders, training them if necessary; a stopped training is resumed."""
+        """Return new encoders of a source, training them if necessary; a stopped training is resumed."""
+        self._ready = None  # a training needs the memory
         run = self.run(source)
         if source.kind == "untrained":
             return untrained(self.data, source.recipe, seed=source.seed)

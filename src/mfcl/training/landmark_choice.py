@@ -11,6 +11,7 @@ from mfcl.data.store import Store
 from mfcl.embeddings import alignment
 from mfcl.models.landmarks import Landmarks, LandmarkSettings
 from mfcl.models.pair import FormatEncoder, MultiFormatModel
+from mfcl.models.unlearned import spectrum_alone
 from mfcl.training.neighbour_search import JUDGED, judged, sound_frames, tells
 
 LONGEST_SECONDS = 10
@@ -30,12 +31,13 @@ def choose_landmarks(model: MultiFormatModel, store: Store, settings: LandmarkSe
     The formats have other recordings as landmarks, where there are enough: together they cover more.
     """
     pool = alignment.landmark_pool(len(store), settings.count, seed=seed)
-    for format in ("wave", "mel"):
-        encoder: FormatEncoder = getattr(model, format)
-        landmarks = cast(Landmarks, encoder.landmarks)
-        chosen = pool[landmarks.fit(frames_to_align(encoder, store.select(pool)), seed=seed)]
-        left = np.setdiff1d(pool, chosen)
-        pool = left if len(left) >= settings.count else pool
+    with spectrum_alone(model):
+        for format in ("wave", "mel"):
+            encoder: FormatEncoder = getattr(model, format)
+            landmarks = cast(Landmarks, encoder.landmarks)
+            chosen = pool[landmarks.fit(frames_to_align(encoder, store.select(pool)), seed=seed)]
+            left = np.setdiff1d(pool, chosen)
+            pool = left if len(left) >= settings.count else pool
 
 
 @torch.no_grad()

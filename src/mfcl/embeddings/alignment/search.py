@@ -159,12 +159,13 @@ def _table(
     blocks = _blocks(held, order)
     mutual = rows is None
     every = np.arange(len(asked.lengths)) if rows is None else rows
-    tasks = []  # (row indices, column indices) of the table
+    tasks, squares = [], []  # (row indices, column indices) of the table; indices that a task has on both sides
     for start, stop in blocks:
         places = order[:stop] if mutual else np.arange(len(every))
-        tasks += [
-            (places[at : at + QUERIES_AT_ONCE], order[start:stop]) for at in range(0, len(places), QUERIES_AT_ONCE)
-        ]
+        for at in range(0, len(places), QUERIES_AT_ONCE):
+            first = max(start, at) if mutual else start  # what precedes these queries was compared with them already
+            tasks.append((places[at : at + QUERIES_AT_ONCE], order[first:stop]))
+            squares.append(order[first : min(stop, at + QUERIES_AT_ONCE)])
 
     def compared(task: tuple[Int64[np.ndarray, " queries"], Int64[np.ndarray, " lanes"]]) -> Frames:
         return _compare(asked, every[task[0]], held, task[1], cells)
@@ -176,8 +177,8 @@ def _table(
             found[np.ix_(places, columns)] = part
             if mutual:
                 found[np.ix_(columns, places)] = part.T
-    for start, stop in blocks if mutual else []:  # within a block both directions were computed: make them equal
-        square = np.ix_(order[start:stop], order[start:stop])
+    for own in squares if mutual else []:  # both directions were computed: make them equal
+        square = np.ix_(own, own)
         found[square] = np.minimum(found[square], found[square].T)
     return found
 

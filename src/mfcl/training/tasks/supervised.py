@@ -17,7 +17,7 @@ from mfcl.data.store import Store
 from mfcl.data.store.interfaces import StoredClips
 from mfcl.embeddings.table import Embeddings
 from mfcl.models.inference import embed_store
-from mfcl.models.pair import FormatEncoder, MultiFormatModel
+from mfcl.models.pair import FormatEncoder, MultiFormatModel, without
 from mfcl.recipe import Recipe, TrainSettings
 from mfcl.training.normalisation import fit_front
 from mfcl.training.tasks.base import Task
@@ -132,9 +132,10 @@ class Classify(Task):
 
     def embed(self, store: StoredClips, *, batch: int = 64) -> Float32[np.ndarray, "items dim"]:
         """Return the content part of whole recordings' embeddings; of long ones the mean over their windows."""
-        (model,) = self.whole
+        model = self.whole[0].to(self.device)
         try:
-            embeddings = embed_store(model.to(self.device), store, format=self.format, batch=batch)
+            with without(model, "landmarks"):  # they are no part of it, and take longer than all else
+                embeddings = embed_store(model, store, format=self.format, batch=batch)
         finally:
             self.train(self.training)  # embedding has set the mode of both encoders
         return content_part(embeddings, self.format)
