@@ -9,7 +9,7 @@ import torch
 
 from mfcl.core import memory
 from mfcl.models import inference
-from mfcl.models.encoders.base import recomputed
+from mfcl.models.encoders.recomputing import recomputed
 
 GAPS = """
 import numpy as np
@@ -88,6 +88,34 @@ def test_what_is_computed_again_has_the_same_gradient_and_keeps_its_input_alone(
         found.append((torch.autograd.grad(y.sum(), x)[0], sum(kept)))
     assert torch.equal(found[0][0], found[1][0])
     assert found[0][1] >= 4 * x.nbytes > found[1][1]
+
+
+def test_what_is_computed_again_has_the_gradients_of_weights_in_the_arithmetic_of_its_time() -> None:
+    """Weights are no inputs, half precision is on in the forward pass alone, and a graph may be used twice."""
+    layer = torch.nn.Conv1d(3, 5, 3, padding=1)
+    x = torch.randn(2, 3, 40, generator=torch.Generator().manual_seed(0), requires_grad=True)
+
+    def made(value: torch.Tensor) -> torch.Tensor:
+        return layer(value).relu().float().square()
+
+    found = []
+    for apply in (made, lambda value: recomputed(made, value)):
+        with torch.autocast("cpu", torch.bfloat16):
+            y = apply(x)
+        once, again = (torch.autograd.grad(y.sum(), (x, *layer.parameters()), retain_graph=True) for _ in range(2))
+        assert all(torch.equal(a, b) for a, b in zip(once, again, strict=True))
+        found.append((y, *once))
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
+def test_what_was_changed_in_place_is_not_computed_again_in_silence() -> None:
+    x = torch.ones(4, requires_grad=True)
+    doubled = x * 2
+    y = recomputed(torch.exp, recomputed(torch.sin, doubled)) + recomputed(torch.cos, doubled)
+    with torch.no_grad():
+        doubled.mul_(3)
+    with pytest.raises(RuntimeError, match="changed in place"):
+        y.sum().backward()
 
 
 def test_a_batch_to_embed_is_bounded_by_its_samples() -> None:
