@@ -17,6 +17,7 @@ from mfcl.core.progress import Shown
 from mfcl.core.progress import progress as progress_bar
 from mfcl.errors import TrainingError
 from mfcl.recipe import Recipe, TrainSettings
+from mfcl.training.adam import Adam
 from mfcl.training.batch_schedule import Plan
 from mfcl.training.metrics import Watch, collapse
 from mfcl.training.optim import Ema, learning_rate, make_optimiser, set_rate
@@ -202,9 +203,7 @@ def _end_stage(
     warned.add(kind)
 
 
-def _save(
-    journal: Journal, run: Path, done: Progress, task: Task, optimiser: torch.optim.Optimizer, ema: Ema | None
-) -> None:
+def _save(journal: Journal, run: Path, done: Progress, task: Task, optimiser: Adam, ema: Ema | None) -> None:
     if is_main():
         done.lines = journal.lines()
         save_state(run, done, task, optimiser, ema)
