@@ -10,6 +10,8 @@ import torch
 from mfcl.core import memory
 from mfcl.models import inference
 from mfcl.models.encoders.recomputing import recomputed
+from mfcl.models.pair import make_model
+from mfcl.recipe import load_recipe
 
 GAPS = """
 import numpy as np
@@ -33,6 +35,21 @@ give_back(**({"kept": 0} if sys.argv[1] == "0" else {}))
 before = held_bytes()
 block, guard = np.ones(1 << 22), np.ones(1 << 18)  # 32 MiB, and a later block that keeps it off the heap's end
 del block
+print(held_bytes() - before)
+"""
+
+THREADS = """
+import threading
+import numpy as np
+from mfcl.core.memory import give_back, keep_blocks, held_bytes
+keep_blocks()
+made = []
+thread = threading.Thread(target=lambda: made.extend(np.ones(1 << 15) for _ in range(400)))
+thread.start()
+thread.join()
+before = held_bytes()
+made.clear()
+again = [np.ones(1 << 15) for _ in range(400)]
 print(held_bytes() - before)
 """
 
@@ -65,6 +82,13 @@ def test_a_small_process_keeps_large_blocks_until_it_is_told_not_to(kept: str, r
         pytest.skip("another system or C library gives memory back by itself")
     done = subprocess.run([sys.executable, "-c", LARGE, kept], check=True, capture_output=True, text=True)
     assert (int(done.stdout) < 8 << 20) == returned
+
+
+def test_what_one_thread_has_freed_another_uses() -> None:
+    if not memory.held_bytes() or memory._glibc() is None:
+        pytest.skip("another C library has its own ways")
+    done = subprocess.run([sys.executable, "-c", THREADS], check=True, capture_output=True, text=True)
+    assert int(done.stdout) < 50 << 20  # of 100 MiB that the other thread has freed
 
 
 def test_where_the_c_library_is_another_one_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,6 +140,16 @@ def test_what_was_changed_in_place_is_not_computed_again_in_silence() -> None:
         doubled.mul_(3)
     with pytest.raises(RuntimeError, match="changed in place"):
         y.sum().backward()
+
+
+def test_embedding_gives_back_batch_by_batch_what_is_more_than_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits: list[int] = []
+    monkeypatch.setattr(inference, "give_back", lambda *, above: limits.append(above))
+    monkeypatch.setattr(inference, "held_bytes", lambda: 3 << 30)
+    model = make_model(load_recipe("quick").model, seed=0)
+    clips = inference.Listed([np.zeros(8000, np.float32)] * 5)
+    inference.embed_clips(model, clips, 16000, format="wave", batch=2)
+    assert limits == [(3 << 30) + inference.KEPT_MORE] * 3 + [memory.HELD]
 
 
 def test_a_batch_to_embed_is_bounded_by_its_samples() -> None:
