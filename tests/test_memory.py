@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,9 @@ from mfcl.models import inference
 from mfcl.models.encoders.recomputing import recomputed
 from mfcl.models.pair import make_model
 from mfcl.recipe import load_recipe
+from mfcl.training.tasks import contrastive
+from tests.small_run import make_task, open_tiny, tiny
+from tests.sounds import write_corpus
 
 GAPS = """
 import numpy as np
@@ -57,6 +61,9 @@ OUTLINE = """
 import sys
 from mfcl.models.pair import outline
 from mfcl.recipe import load_recipe
+from mfcl.training.tasks import contrastive
+from tests.small_run import make_task, open_tiny, tiny
+from tests.sounds import write_corpus
 made = outline(load_recipe("default").model)
 print("torch._dynamo" in sys.modules, next(made.mel.parameters()).is_meta)
 """
@@ -140,6 +147,19 @@ def test_what_was_changed_in_place_is_not_computed_again_in_silence() -> None:
         doubled.mul_(3)
     with pytest.raises(RuntimeError, match="changed in place"):
         y.sum().backward()
+
+
+def test_a_step_gives_back_after_each_encoder_on_the_way_there_and_before_it_on_the_way_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+    monkeypatch.setattr(contrastive, "give_back", lambda *, above: calls.append(above))
+    task = make_task(open_tiny(write_corpus(tmp_path / "corpus"), tiny()), tiny())
+    task.prepare()
+    loss, _ = task(task.see(task.batch(np.arange(8), 0)))
+    assert len(calls) == 4  # two crops, two formats
+    loss.backward()
+    assert len(calls) == 8
 
 
 def test_embedding_gives_back_batch_by_batch_what_is_more_than_before(monkeypatch: pytest.MonkeyPatch) -> None:

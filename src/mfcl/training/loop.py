@@ -184,11 +184,13 @@ def _end_stage(
 ) -> None:
     """Validate, record the figures, and warn if the run does not learn: when this begins, and at the run's end."""
     figures: dict[str, float] = {}
+    give_back()  # what steps have freed, which embedding would come on top of
     if validate is not None and is_main():
         task.eval()
         with torch.no_grad(), ema.shown() if ema is not None else contextlib.nullcontext():
             figures = validate()
         task.train()
+    give_back()  # and what that has freed, before the search for neighbours
     barrier()
     epoch = plan.epochs_after(done.step)
     journal.record({"step": done.step, "epoch": epoch, **figures})
