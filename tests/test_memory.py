@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,12 @@ import torch
 
 from mfcl.core import memory
 from mfcl.models import inference
-from mfcl.models.encoders.base import recomputed
+from mfcl.models.encoders.recomputing import recomputed
+from mfcl.models.pair import make_model
+from mfcl.recipe import load_recipe
+from mfcl.training.tasks import contrastive
+from tests.small_run import make_task, open_tiny, tiny
+from tests.sounds import write_corpus
 
 GAPS = """
 import numpy as np
@@ -36,10 +42,28 @@ del block
 print(held_bytes() - before)
 """
 
+THREADS = """
+import threading
+import numpy as np
+from mfcl.core.memory import give_back, keep_blocks, held_bytes
+keep_blocks()
+made = []
+thread = threading.Thread(target=lambda: made.extend(np.ones(1 << 15) for _ in range(400)))
+thread.start()
+thread.join()
+before = held_bytes()
+made.clear()
+again = [np.ones(1 << 15) for _ in range(400)]
+print(held_bytes() - before)
+"""
+
 OUTLINE = """
 import sys
 from mfcl.models.pair import outline
 from mfcl.recipe import load_recipe
+from mfcl.training.tasks import contrastive
+from tests.small_run import make_task, open_tiny, tiny
+from tests.sounds import write_corpus
 made = outline(load_recipe("default").model)
 print("torch._dynamo" in sys.modules, next(made.mel.parameters()).is_meta)
 """
@@ -67,6 +91,13 @@ def test_a_small_process_keeps_large_blocks_until_it_is_told_not_to(kept: str, r
     assert (int(done.stdout) < 8 << 20) == returned
 
 
+def test_what_one_thread_has_freed_another_uses() -> None:
+    if not memory.held_bytes() or memory._glibc() is None:
+        pytest.skip("another C library has its own ways")
+    done = subprocess.run([sys.executable, "-c", THREADS], check=True, capture_output=True, text=True)
+    assert int(done.stdout) < 50 << 20  # of 100 MiB that the other thread has freed
+
+
 def test_where_the_c_library_is_another_one_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "_glibc", lambda: None)
     memory.keep_blocks()
@@ -88,6 +119,57 @@ def test_what_is_computed_again_has_the_same_gradient_and_keeps_its_input_alone(
         found.append((torch.autograd.grad(y.sum(), x)[0], sum(kept)))
     assert torch.equal(found[0][0], found[1][0])
     assert found[0][1] >= 4 * x.nbytes > found[1][1]
+
+
+def test_what_is_computed_again_has_the_gradients_of_weights_in_the_arithmetic_of_its_time() -> None:
+    """Weights are no inputs, half precision is on in the forward pass alone, and a graph may be used twice."""
+    layer = torch.nn.Conv1d(3, 5, 3, padding=1)
+    x = torch.randn(2, 3, 40, generator=torch.Generator().manual_seed(0), requires_grad=True)
+
+    def made(value: torch.Tensor) -> torch.Tensor:
+        return layer(value).relu().float().square()
+
+    found = []
+    for apply in (made, lambda value: recomputed(made, value)):
+        with torch.autocast("cpu", torch.bfloat16):
+            y = apply(x)
+        once, again = (torch.autograd.grad(y.sum(), (x, *layer.parameters()), retain_graph=True) for _ in range(2))
+        assert all(torch.equal(a, b) for a, b in zip(once, again, strict=True))
+        found.append((y, *once))
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
+def test_what_was_changed_in_place_is_not_computed_again_in_silence() -> None:
+    x = torch.ones(4, requires_grad=True)
+    doubled = x * 2
+    y = recomputed(torch.exp, recomputed(torch.sin, doubled)) + recomputed(torch.cos, doubled)
+    with torch.no_grad():
+        doubled.mul_(3)
+    with pytest.raises(RuntimeError, match="changed in place"):
+        y.sum().backward()
+
+
+def test_a_step_gives_back_after_each_encoder_on_the_way_there_and_before_it_on_the_way_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+    monkeypatch.setattr(contrastive, "give_back", lambda *, above: calls.append(above))
+    task = make_task(open_tiny(write_corpus(tmp_path / "corpus"), tiny()), tiny())
+    task.prepare()
+    loss, _ = task(task.see(task.batch(np.arange(8), 0)))
+    assert len(calls) == 4  # two crops, two formats
+    loss.backward()
+    assert len(calls) == 8
+
+
+def test_embedding_gives_back_batch_by_batch_what_is_more_than_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits: list[int] = []
+    monkeypatch.setattr(inference, "give_back", lambda *, above: limits.append(above))
+    monkeypatch.setattr(inference, "held_bytes", lambda: 3 << 30)
+    model = make_model(load_recipe("quick").model, seed=0)
+    clips = inference.Listed([np.zeros(8000, np.float32)] * 5)
+    inference.embed_clips(model, clips, 16000, format="wave", batch=2)
+    assert limits == [(3 << 30) + inference.KEPT_MORE] * 3 + [memory.HELD]
 
 
 def test_a_batch_to_embed_is_bounded_by_its_samples() -> None:

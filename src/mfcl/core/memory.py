@@ -10,7 +10,7 @@ LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.
 """Files with the memory limit of a container (cgroup v2 and v1)."""
 HELD = 640 << 20
 """Bytes, beside mapped files, up to which a process keeps what it has freed, as that is quicker."""
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # constants of glibc's malloc.h
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # constants of glibc's malloc.h
 KEPT = 2**30
 """Blocks below this size (bytes) are kept when they are freed."""
 RETURNED = 2**22
@@ -38,10 +38,11 @@ def held_bytes() -> int:
 
 
 def keep_blocks() -> None:
-    """Keep large freed blocks in this process; see `docs/decisions/0006-keep-large-blocks.md`."""
+    """Keep large freed blocks in this process, for all its threads; see `docs/decisions/0006-keep-large-blocks.md`."""
     if (library := _glibc()) is not None:
         library.mallopt(M_MMAP_THRESHOLD, KEPT)
         library.mallopt(M_TRIM_THRESHOLD, KEPT)
+        library.mallopt(M_ARENA_MAX, 1)  # else the thread that makes batches cannot use what the others have freed
 
 
 def give_back(*, above: int = 0, kept: int = HELD) -> None:

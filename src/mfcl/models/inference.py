@@ -12,7 +12,7 @@ from jaxtyping import Float32, Int64
 from mfcl.audio import Sound
 from mfcl.audio.arrays import padded
 from mfcl.core.limits import MOST_BATCH
-from mfcl.core.memory import HELD, give_back
+from mfcl.core.memory import HELD, give_back, held_bytes
 from mfcl.core.parallel import Mapped
 from mfcl.core.progress import progress as progress_bar
 from mfcl.data.store.interfaces import IndexedClips, StoredClips
@@ -26,6 +26,8 @@ LONGEST_SECONDS = 10.0
 """A longer recording is split into windows of at most this length, to bound memory."""
 MOST_SAMPLES = 1 << 20
 """Most samples in a batch, padding included (64 clips of a second at 16 kHz), to bound memory."""
+KEPT_MORE = 128 << 20
+"""Bytes that embedding may hold, beside what the process held before, until it gives back what it has freed."""
 Samples = Float32[np.ndarray, " _"]
 
 
@@ -121,6 +123,7 @@ def embed_clips(
     was_training = model.training
     model.eval()
     device = next(model.parameters()).device
+    most = max(HELD, held_bytes() + KEPT_MORE)
 
     def embedded(windows: Sequence[tuple[int, int, int]]) -> Float32[np.ndarray, "windows dim"]:
         wave, lengths = _stack([clips.piece(item, start, stop) for item, start, stop in windows])
@@ -128,7 +131,10 @@ def embed_clips(
             getattr(model, name)(wave.to(device), None if lengths is None else lengths.to(device)).float()
             for name in wanted
         ]
-        return torch.cat(output, dim=1).cpu().numpy()
+        made = torch.cat(output, dim=1).cpu().numpy()
+        del output
+        give_back(above=most)
+        return made
 
     try:
         plan = list(_plan(clips.lengths, longest, batch))

@@ -11,7 +11,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mfcl.errors import RecipeError, one_of
-from mfcl.models.encoders.base import Frames, lengths_of, recomputed, within
+from mfcl.models.encoders.base import Frames, lengths_of, within
+from mfcl.models.encoders.recomputing import recomputed
 
 Embedding = Float[Tensor, "batch dim"]
 Side = Literal["first", "second"]

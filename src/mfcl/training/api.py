@@ -171,6 +171,7 @@ def pretrain(
         with replacing(out / MANIFEST) as temporary:
             temporary.write_bytes(listed)
     barrier()
+    give_back()
     return load_checkpoint(out)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mfcl.training.adam import Adam
 from mfcl.views.random_draws import Numbers
 
 WARM_UPS = 2
@@ -35,16 +36,14 @@ class Recorded:
     Source: Ng and others, "Accelerating PyTorch with CUDA graphs", PyTorch blog, 2021 (recording a whole step).
     """
 
-    def __init__(
-        self, step: Step, task: nn.Module, optimiser: torch.optim.Optimizer, *, say: Callable[[str], None] = print
-    ) -> None:
+    def __init__(self, step: Step, task: nn.Module, optimiser: Adam, *, say: Callable[[str], None] = print) -> None:
         self.step, self.task, self.optimiser, self.say = step, task, optimiser, say
         self.graphs: dict[tuple[Any, ...], tuple[torch.cuda.CUDAGraph, list[Tensor], dict[str, Tensor]]] = {}
         self.pool: Any = None
         self.failed = False
         device = next(task.parameters()).device
         for group in optimiser.param_groups:
-            group["lr"], group["capturable"] = torch.tensor(float(group["lr"]), device=device), True
+            group["lr"] = torch.tensor(float(group["lr"]), device=device)
 
     def __call__(self, batch: Any) -> dict[str, Tensor]:
         """Learn from a batch and return its figures."""

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
+from mfcl.core.memory import give_back
 from mfcl.core.random import generator
 from mfcl.data.store import Store
 from mfcl.embeddings import alignment
@@ -36,6 +37,7 @@ def choose_landmarks(model: MultiFormatModel, store: Store, settings: LandmarkSe
             encoder: FormatEncoder = getattr(model, format)
             landmarks = cast(Landmarks, encoder.landmarks)
             chosen = pool[landmarks.fit(frames_to_align(encoder, store.select(pool)), seed=seed)]
+            give_back()
             left = np.setdiff1d(pool, chosen)
             pool = left if len(left) >= settings.count else pool
 

@@ -17,6 +17,7 @@ from mfcl.core.progress import Shown
 from mfcl.core.progress import progress as progress_bar
 from mfcl.errors import TrainingError
 from mfcl.recipe import Recipe, TrainSettings
+from mfcl.training.adam import Adam
 from mfcl.training.batch_schedule import Plan
 from mfcl.training.metrics import Watch, collapse
 from mfcl.training.optim import Ema, learning_rate, make_optimiser, set_rate
@@ -183,11 +184,13 @@ def _end_stage(
 ) -> None:
     """Validate, record the figures, and warn if the run does not learn: when this begins, and at the run's end."""
     figures: dict[str, float] = {}
+    give_back()  # what steps have freed, which embedding would come on top of
     if validate is not None and is_main():
         task.eval()
         with torch.no_grad(), ema.shown() if ema is not None else contextlib.nullcontext():
             figures = validate()
         task.train()
+    give_back()  # and what that has freed, before the search for neighbours
     barrier()
     epoch = plan.epochs_after(done.step)
     journal.record({"step": done.step, "epoch": epoch, **figures})
@@ -202,9 +205,7 @@ def _end_stage(
     warned.add(kind)
 
 
-def _save(
-    journal: Journal, run: Path, done: Progress, task: Task, optimiser: torch.optim.Optimizer, ema: Ema | None
-) -> None:
+def _save(journal: Journal, run: Path, done: Progress, task: Task, optimiser: Adam, ema: Ema | None) -> None:
     if is_main():
         done.lines = journal.lines()
         save_state(run, done, task, optimiser, ema)

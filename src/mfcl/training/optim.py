@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from mfcl.recipe import TrainSettings
+from mfcl.training.adam import Adam
 
 
 def make_optimiser(
     module: nn.Module, settings: TrainSettings, share: Callable[[str], float] = lambda name: 1.0
-) -> torch.optim.Optimizer:
+) -> Adam:
     """Return the optimiser of a module's parameters; norms, biases and scalars have no weight decay.
 
     Args:
@@ -35,9 +36,7 @@ def make_optimiser(
         for own in dict.fromkeys(share(name) for name in weights)
         for large in (True, False)
     ]  # fmt: skip
-    kind = torch.optim.AdamW if settings.optimiser == "adamw" else torch.optim.Adam
-    # fused: one pass over the weights instead of one for each of the update's operations
-    return kind([group for group in groups if group["params"]], lr=settings.learning_rate, fused=True)
+    return Adam([group for group in groups if group["params"]], lr=settings.learning_rate)
 
 
 def learning_rate(step: int, steps: int, settings: TrainSettings) -> float:
@@ -59,7 +58,7 @@ def learning_rate(step: int, steps: int, settings: TrainSettings) -> float:
     return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rising) / max(steps - rising, 1)))
 
 
-def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+def set_rate(optimiser: Adam, rate: float) -> None:
     """Set the learning rate of a step, in each group its share of it."""
     for group in optimiser.param_groups:
         own = rate * group.get("share", 1.0)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from mfcl.core.files import replacing
 from mfcl.errors import CheckpointError, shown
+from mfcl.training.adam import Adam
 from mfcl.training.optim import Ema
 from mfcl.training.run_folder import STATES
 
@@ -42,9 +43,7 @@ class Progress:
     """Figures of the last line."""
 
 
-def save_state(
-    run: Path, progress: Progress, task: nn.Module, optimiser: torch.optim.Optimizer, ema: Ema | None
-) -> None:
+def save_state(run: Path, progress: Progress, task: nn.Module, optimiser: Adam, ema: Ema | None) -> None:
     """Save the state of a run; the previous file is kept.
 
     Raises:
@@ -72,7 +71,7 @@ def save_state(
 
 
 def load_state(
-    run: Path, task: nn.Module, optimiser: torch.optim.Optimizer, ema: Ema | None, *, say: Callable[[str], None]
+    run: Path, task: nn.Module, optimiser: Adam, ema: Ema | None, *, say: Callable[[str], None]
 ) -> Progress | None:
     """Load the saved state of a run; if it is damaged, warn with `say` and load the previous one.
 
@@ -155,9 +154,7 @@ def _check(tensors: Mapping[str, Tensor], task: nn.Module, path: Path) -> None:
             raise CheckpointError(f"{path}: wanted {name} of {value.dtype}, got {tensors[name].dtype}; it is not used")
 
 
-def _check_moments(
-    tensors: Mapping[str, Tensor], optimiser: torch.optim.Optimizer, ema: Ema | None, path: Path
-) -> None:
+def _check_moments(tensors: Mapping[str, Tensor], optimiser: Adam, ema: Ema | None, path: Path) -> None:
     """Refuse optimiser moments and averages that do not fit the weights."""
     for place, weight in enumerate(_weights(optimiser)):
         start = f"optimiser.{place}."
@@ -176,7 +173,7 @@ def _check_moments(
             raise CheckpointError(f"{path}: wanted {name}, it is missing; it is not used")
 
 
-def _restore(tensors: Mapping[str, Tensor], task: nn.Module, optimiser: torch.optim.Optimizer, ema: Ema | None) -> None:
+def _restore(tensors: Mapping[str, Tensor], task: nn.Module, optimiser: Adam, ema: Ema | None) -> None:
     groups: dict[str, dict[str, Tensor]] = {"task": {}, "optimiser": {}, "ema": {}}
     for name, value in tensors.items():
         group, _, rest = name.partition(".")
@@ -195,7 +192,7 @@ def _restore(tensors: Mapping[str, Tensor], task: nn.Module, optimiser: torch.op
         optimiser.state[weight][key] = value.to(weight.device)
 
 
-def _weights(optimiser: torch.optim.Optimizer) -> list[Tensor]:
+def _weights(optimiser: Adam) -> list[Tensor]:
     return [weight for group in optimiser.param_groups for weight in group["params"]]
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from mfcl.core.memory import HELD, give_back
+from mfcl.training.adam import Adam
 from mfcl.training.batch_schedule import Plan, ahead
 from mfcl.training.graphs import Recorded, on_gpu, streams_of
 from mfcl.training.resident import Resident
@@ -64,7 +65,7 @@ def _cut_there(cut: Callable[[int], Any], steps: range) -> Generator[tuple[int, 
 def learner(
     task: Task,
     runner: nn.Module,
-    optimiser: torch.optim.Optimizer,
+    optimiser: Adam,
     *,
     clip: float,
     where: torch.device,
@@ -81,7 +82,7 @@ def learner(
     return Recorded(from_crops, task, optimiser, say=say) if runner is task else from_crops
 
 
-def learn(runner: nn.Module, batch: Any, *, optimiser: torch.optim.Optimizer, clip: float) -> dict[str, Tensor]:
+def learn(runner: nn.Module, batch: Any, *, optimiser: Adam, clip: float) -> dict[str, Tensor]:
     """Do one optimiser step on a batch and return the loss, the gradient norm and the task's figures, on the device."""
     optimiser.zero_grad()
     loss, figures = runner(batch)

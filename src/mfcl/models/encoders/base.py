@@ -7,14 +7,12 @@ padding, so a clip gives the same frames alone and in a padded batch. Norms set 
 """
 
 import abc
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.checkpoint import checkpoint
 
 Grid = Float[Tensor, "batch channels bands frames"]
 NewGrid = Float[Tensor, "batch new_channels new_bands new_frames"]
@@ -130,19 +128,6 @@ def silence_(grid: Grid, lengths: Lengths) -> Grid:
     In place, because reading and writing grids takes most of a step's time outside matrix products.
     """
     return grid if lengths is None else grid.mul_(within(lengths, grid.shape[3]).to(grid.dtype)[:, None, None])
-
-
-def recomputed(function: Callable[..., Tensor], *inputs: Tensor | None) -> Tensor:
-    """Return `function(*inputs)`; for the backward pass only the inputs are kept, and the rest is computed again.
-
-    For cheap operations on large grids: what autograd would keep of these is most of a step's memory. The result and
-    its gradient are the same. The function must be without random draws and without any other effect. On a GPU, which
-    has memory enough and spends a step's time on starting operations, nothing is computed again.
-    """
-    if not torch.is_grad_enabled() or any(given is not None and given.is_cuda for given in inputs):
-        return function(*inputs)
-    made: Tensor = checkpoint(function, *inputs, use_reentrant=False, preserve_rng_state=False)
-    return made
 
 
 def at_least(grid: Grid, lengths: Lengths, frames: int) -> tuple[NewGrid, Lengths]:

@@ -17,10 +17,10 @@ from mfcl.models.encoders.base import (
     WaveEncoder,
     channels_last,
     initialise,
-    recomputed,
     whole_windows,
 )
 from mfcl.models.encoders.norm import NormName, make_norm
+from mfcl.models.encoders.recomputing import recomputed
 from mfcl.models.encoders.wave import Block, scaled
 
 FILTERS = 80

@@ -11,7 +11,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from mfcl.core.distributed import all_reduce_sum, processes
-from mfcl.models.encoders.base import Grid, Lengths, NewGrid, recomputed, silence_, within
+from mfcl.models.encoders.base import Grid, Lengths, NewGrid, silence_, within
+from mfcl.models.encoders.recomputing import recomputed
 
 NormName = Literal["batch", "group", "instance"]
 GROUPS = 32

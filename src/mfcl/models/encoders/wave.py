@@ -17,12 +17,12 @@ from mfcl.models.encoders.base import (
     at_least,
     channels_last,
     initialise,
-    recomputed,
     silence_,
     whole_windows,
     windows,
 )
 from mfcl.models.encoders.norm import NormName, make_norm
+from mfcl.models.encoders.recomputing import recomputed
 
 
 class Block(nn.Module):

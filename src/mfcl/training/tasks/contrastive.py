@@ -260,4 +260,6 @@ class Pretrain(Task):
         frames = self.frames(getattr(self.model, format), format, *represented)
         if not frames.values.is_cuda:
             give_back(above=HELD)
+            if frames.values.requires_grad:  # and before the backward pass goes through this encoder
+                frames.values.register_hook(lambda gradient: give_back(above=HELD))  # type: ignore[no-untyped-call]
         return frames
