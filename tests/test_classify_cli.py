@@ -391,6 +391,9 @@ def test_a_map_is_one_page_that_loads_nothing(desk, tmp_path, capsys):
     run("map", desk / "e.npz", "--out", tmp_path / "map.html")
     page = (tmp_path / "map.html").read_text()
     assert "a map of 48 clips" in capsys.readouterr().out
+    assert cli.main(["map", str(desk / "e.npz"), "--out", str(tmp_path / "map.pdf")]) == 2
+    assert "wanted a name that ends in .html" in capsys.readouterr().err
+    assert not (tmp_path / "map.pdf").exists()
     data = json.loads(re.search(r'id="map-data">(.*?)</script>', page, re.DOTALL)[1])
     assert len(data["clips"]) == 48
     assert {"digit", "speaker"} <= {one["name"] for one in data["labels"]}

@@ -119,7 +119,16 @@ def test_sub_folders_of_any_other_folder_are_labels(tmp_path):
         {"label": "owl"},
         {},
     ]
-    assert manifest.notes == ("1 of 3 files lie deeper than 1 folders; deeper folders are not labels",)
+    assert manifest.notes == (
+        "1 of 3 files lie deeper than 1 folder; these folders are no labels, as most files have none",
+    )
+
+
+def test_a_few_files_in_sub_folders_get_no_labels_and_that_is_said(tmp_path):
+    touch(tmp_path, "a.wav", "b.wav", "c.wav", "owl/d.wav")
+    manifest = open_manifest(tmp_path)
+    assert manifest.label_names == ()
+    assert manifest.notes == ("1 of 4 files lie in sub-folders; these folders are no labels, as most files have none",)
 
 
 def test_one_file_that_lies_deeper_makes_no_label_for_all(tmp_path):

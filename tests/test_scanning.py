@@ -162,7 +162,7 @@ def test_the_table_says_how_a_folder_was_read_and_whether_a_split_is_given(tmp_p
     text = scan(open_manifest(tmp_path), progress=False).table()
     assert "split         none given" in text
     assert "layout        sub-folders are labels" in text
-    assert "\nnote: 1 of 3 files lie deeper than 1 folders" in text
+    assert "\nnote: 1 of 3 files lie deeper than 1 folder;" in text
     given = open_manifest(tmp_path).with_splits(["train", "test", ""])
     assert "split         test: 1, train: 1; none given: 1" in scan(given, progress=False).table()
 

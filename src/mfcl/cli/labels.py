@@ -96,7 +96,7 @@ def add_commands(command: options.Command) -> None:
     options.data_root(similar)
     options.machine(similar)
 
-    drawn = command("map", actions.map_page, "draw at most 20,000 clips of an .npz file on a page that needs no server")
+    drawn = command("map", actions.map_page, "draw at most 20,000 embedded clips on a page that needs no server")
     drawn.add_argument("embeddings", type=options.path, help="embeddings of mfcl embed (.npz, .parquet, parts)")
     drawn.add_argument("--out", type=options.path, required=True, metavar="HTML", help="the page")
     drawn.add_argument("--part", choices=("words", "voices", "all"), help="draw only this part; all kinds if left out")

@@ -8,7 +8,7 @@ from typing import Any
 
 from mfcl.cli.labels_events import MERGED, MERGING, event_settings, events_of
 from mfcl.core.console import printable
-from mfcl.core.files import check_file_place, check_folder_place, write_text
+from mfcl.core.files import check_file_place, check_folder_place, is_stream, write_text
 from mfcl.core.urls import as_path
 from mfcl.errors import MfclError
 
@@ -249,5 +249,7 @@ def map_page(given: argparse.Namespace) -> None:
     from mfcl.report.clip_map import write_map
 
     check_file_place(given.out)
+    if given.out.suffix.lower() not in (".html", ".htm") and not is_stream(given.out):
+        raise MfclError(f"{given.out}: wanted a name that ends in .html: the map is a page")
     count = write_map(load_embeddings(given.embeddings), given.out, part=given.part, seed=given.seed)
     print(f"{given.out}: a map of {count} clips")

@@ -172,11 +172,13 @@ def _folder(root: Path, names: Sequence[str]) -> Manifest:
     notes = []
     deeper = _at(depths, levels + 1)
     if deeper:
-        notes.append(f"{deeper} of {len(names)} files lie deeper than {levels} folders; deeper folders are not labels")
+        where = f"deeper than {levels} {'folder' if levels == 1 else 'folders'}" if levels else "in sub-folders"
+        files = f"{deeper} of {len(names)} files"
+        notes.append(f"{files} lie {where}; these folders are no labels, as most files have none")
     return Manifest(
         tuple(recordings),
         root,
-        "sub-folders are labels" if levels else "a folder without sub-folders",
+        "sub-folders are labels" if levels else "a folder of recordings",
         (*notes, *_nearly_a_corpus(names)),
     )
 
