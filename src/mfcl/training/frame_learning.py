@@ -103,6 +103,7 @@ def learn_frames(
     learners.requires_grad_(False)
     for encoder in encoders.values():
         _landmarks(encoder).learned.fill_(True)
+    give_back()
 
 
 def _landmarks(encoder: FormatEncoder) -> Landmarks:
