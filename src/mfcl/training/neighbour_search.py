@@ -33,7 +33,8 @@ JUDGED = 500
 APART = 0.63
 """Highest distance to the farthest of the neighbours, over the distance of two recordings drawn at random.
 
-Recordings of words have 0.48 to 0.58, whatever their number; environmental scenes 0.67 to 0.70."""
+Words of three corpora have 0.44 to 0.59 (120 to 500 recordings); environmental scenes 0.62 to 0.67 (240 recordings),
+0.60 to 0.67 (160) and 0.58 to 0.68 (120): of fewer than two hundred some are taken for words."""
 
 
 LEARNED = 0.2
