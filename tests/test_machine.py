@@ -94,7 +94,7 @@ def test_the_command_uses_the_threads_that_are_allowed(
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "5,2")
     paths = [tmp_path / "nowhere", *([tmp_path / "nothing"] if verb in ("embed", "compare") else [])]
-    words = [verb, *map(str, paths), *([] if verb == "compare" else ["--out", str(tmp_path / "out")])]
+    words = [verb, *map(str, paths), *([] if verb == "compare" else ["--out", str(tmp_path / "out.npz")])]
     assert cli.main(words) == 2
     assert cli.main([*words, "--threads", "2"]) == 2
     assert told == [5, 2]

@@ -94,7 +94,7 @@ def _open_streams() -> None:
 
 def _complain(text: str) -> None:
     with contextlib.suppress(OSError, ValueError):  # nobody listens
-        print(text, file=sys.stderr, flush=True)
+        print(f"{text}\n", end="", file=sys.stderr, flush=True)  # one write: other processes may say something, too
 
 
 def _print_no_more() -> None:
