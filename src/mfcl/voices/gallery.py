@@ -17,12 +17,13 @@ from mfcl.voices.decisions import LEAST_MARGIN, Identification, Verification
 from mfcl.voices.enrolment import Enrolment, clips_of, findings, without_copies
 from mfcl.voices.held_out import People
 from mfcl.voices.material import COHORT_SIZE, held_out_people, manifest_of
+from mfcl.voices.naming import check_consent, check_name
 from mfcl.voices.places import check_free
 from mfcl.voices.scoring import TOP, WAY, Way
 from mfcl.voices.server_search import likely_voices
 from mfcl.voices.snapshot import Snapshot, Threshold, read_snapshot
 from mfcl.voices.sound import Heard, Listener
-from mfcl.voices.storage import Storage, Voice, check_consent, check_name
+from mfcl.voices.storage import Storage, Voice
 from mfcl.voices.turns import SWITCH, Turn
 
 

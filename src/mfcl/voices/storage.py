@@ -1,6 +1,5 @@
 """Voices, their clips and the cohort in a database, with a version of the schema and its migrations."""
 
-import datetime
 import json
 import time
 import zlib
@@ -16,9 +15,8 @@ import mfcl
 from mfcl.errors import GalleryError, one_of, shown
 from mfcl.voices import schema
 from mfcl.voices.database import Database, Row
+from mfcl.voices.naming import check_name
 from mfcl.voices.places import connect
-
-LONGEST_NAME = 200
 
 
 @dataclass(frozen=True)
@@ -288,33 +286,6 @@ class _Change:
 def _packed(vector: Float32[np.ndarray, " dim"]) -> tuple[bytes, int]:
     content = vector.astype("<f4").tobytes()
     return content, zlib.crc32(content)
-
-
-def check_name(name: str) -> None:
-    """Refuse a name that no voice can have.
-
-    Raises:
-        GalleryError: it is empty, too long, not printable, or `unknown`.
-    """
-    if not name.strip() or name != name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
-        raise GalleryError(
-            f"voice: wanted a name of 1 to {LONGEST_NAME} printable characters without outer spaces, got {shown(name)}"
-        )
-    if name == "unknown":
-        raise GalleryError("voice: 'unknown' is the answer for a voice that is not enrolled; choose another name")
-
-
-def check_consent(day: str) -> None:
-    """Refuse what is no date, since what is noted must tell a day later on; "" is none.
-
-    Raises:
-        GalleryError: there is no such day.
-    """
-    try:
-        if day:
-            datetime.date.fromisoformat(day)
-    except ValueError:
-        raise GalleryError(f"consent: wanted a date such as 2026-11-02, got {shown(day)}") from None
 
 
 def _now() -> str:
