@@ -109,6 +109,16 @@ def test_a_missing_path_and_an_empty_folder(command: str, tmp_path: Path, capsys
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("words", ["info {}", "similar {} x.wav", "classify {} x --out y.csv"])
+def test_a_missing_model_is_asked_for_as_what_else_the_command_takes(
+    words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = refused(capsys, *words.format(tmp_path / "nowhere").split())
+    assert "nowhere: wanted a" in line
+    assert " or " in line
+    assert "there is nothing there" in line
+
+
 @pytest.mark.parametrize("command", ["train", "study"])
 def test_a_folder_with_one_speaker(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = write_corpus(tmp_path / "corpus", speakers=1)

@@ -275,6 +275,12 @@ def test_the_command_serves_until_it_is_stopped(desk: Path) -> None:
         assert address is not None
         answer = httpx.post(address[0], content=(desk / "clips" / "0.wav").read_bytes(), timeout=60)
         assert answer.json()["voice"]["best"] == "Ada"
+        # a client that sends the whole body before it reads is told why it was refused, and not cut off
+        mebibyte = bytes(2**20)
+        for sent in (mebibyte * 100, (mebibyte for _ in range(100))):
+            refused = httpx.post(address[0], content=sent, timeout=60)
+            assert refused.status_code == 413
+            assert "shorter file" in refused.text
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=60) in (0, 130)
         assert "Traceback" not in process.stdout.read()

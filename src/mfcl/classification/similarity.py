@@ -17,6 +17,7 @@ from mfcl.classification.sources import (
     opened_in_blocks,
     vectors_of,
 )
+from mfcl.core.files import check_there
 from mfcl.core.random import generator
 from mfcl.core.urls import as_path
 from mfcl.data.layouts import open_manifest
@@ -174,6 +175,8 @@ def _model(source: object, model: Embedder | str | Path | None, device: str) -> 
     place = model
     if isinstance(source, Embedder) or (isinstance(source, str | Path) and not is_embeddings(source)):
         place = source
+        if not isinstance(place, Embedder):
+            check_there(as_path(place), "a model or embeddings", "give a run folder, or what `mfcl embed` wrote")
     if place is None or isinstance(place, Embedder):
         return place
     return load(place, device=device)

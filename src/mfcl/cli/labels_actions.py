@@ -8,7 +8,7 @@ from typing import Any
 
 from mfcl.cli.labels_events import MERGED, MERGING, event_settings, events_of
 from mfcl.core.console import printable
-from mfcl.core.files import check_file_place, check_folder_place, is_stream, write_text
+from mfcl.core.files import check_file_place, check_folder_place, check_there, is_stream, write_text
 from mfcl.core.urls import as_path
 from mfcl.errors import MfclError
 
@@ -44,6 +44,7 @@ def _check_options(given: argparse.Namespace, *, fits: bool, events: bool) -> No
     if lists and (given.out is None or given.fit is not None or (given.suggest and given.draw)):
         raise MfclError("--suggest and --draw write a list of clips: give --out CSV, one of the two, and no --fit")
     if fits and given.fit is None and not lists:
+        check_there(given.what, "a classifier or a model", "give the folder of one")
         raise MfclError(
             f"{given.what}: not a classifier; give one, or write one with this model: --labels CSV --fit FOLDER"
         )

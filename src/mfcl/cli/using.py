@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from mfcl.cli import options
-from mfcl.core.files import check_file_place, is_stream
+from mfcl.core.files import check_file_place, check_there, is_stream
 from mfcl.core.limits import MOST_BATCH, MOST_PARTS
 from mfcl.errors import MfclError
 
@@ -184,6 +184,7 @@ def _info(given: argparse.Namespace) -> None:
         return
     from mfcl.embeddings.part_files import is_part_folder
 
+    check_there(given.path, "a model or embeddings", "give a run folder, or what `mfcl embed` wrote")
     if given.path.suffix in (".npz", ".parquet") or is_part_folder(given.path):
         from mfcl.embeddings.blocks import open_blocks
 

@@ -113,6 +113,21 @@ def is_there(path: Path) -> bool:
     return path_there(path)
 
 
+def check_there(path: Path, wanted: str, do: str) -> None:
+    """Check that something is at a path; see `is_there`.
+
+    Args:
+        path: The path.
+        wanted: What should be there.
+        do: What to do if nothing is.
+
+    Raises:
+        MfclError: nothing is there.
+    """
+    if not is_there(path):
+        raise MfclError(f"{path}: wanted {wanted}, there is nothing there; {do}")
+
+
 def is_stream(path: Path) -> bool:
     """Return whether a path is a device or a pipe, which is written to and never replaced."""
     name = os.path.normpath(path)

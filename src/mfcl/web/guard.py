@@ -1,6 +1,7 @@
 """Who may ask: the names of this server, requests of other pages, and the size of what is sent."""
 
 import abc
+import asyncio
 import hmac
 import ipaddress
 import secrets
@@ -13,6 +14,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MOST_BODY = 32 * 2**20
 """Bytes of one request."""
+MOST_PASSED = 16 * MOST_BODY
+PASSING_SECONDS = 10.0
+"""How much of a body that is too large is read and dropped before the answer, and for how long."""
+TOO_LARGE = 413
 LOCAL = ("127.0.0.1", "localhost", "::1")
 POLICY = "; ".join(
     [
@@ -75,6 +80,8 @@ class Guard(abc.ABC):
             await send(message)
 
         if refused is not None:
+            if refused.status_code == TOO_LARGE and "expect" not in headers:  # who expects a go-ahead sends nothing yet
+                await _passed_over(receive)
             await refused(scope, receive, marked)
         else:
             await self._app(scope, _bounded(receive), marked)
@@ -98,7 +105,7 @@ class Guard(abc.ABC):
             return answer
         length = headers.get("content-length", "0")
         if not (length.isascii() and length.isdecimal() and len(length) < 20) or int(length) > MOST_BODY:
-            return said(413, f"Wanted at most {MOST_BODY >> 20} MiB; send a shorter file.")
+            return said(TOO_LARGE, f"Wanted at most {MOST_BODY >> 20} MiB; send a shorter file.")
         return None
 
     def _is_own(self, host: str) -> bool:
@@ -141,10 +148,26 @@ def _bounded(receive: Receive) -> Receive:
         if message["type"] == "http.request":
             seen += len(message.get("body", b""))
             if seen > MOST_BODY:
+                if message.get("more_body"):
+                    await _passed_over(receive)
                 raise TooLarge
         return message
 
     return counted
+
+
+async def _passed_over(receive: Receive) -> None:
+    """Read and drop what is still sent: a client that is cut off while it sends never reads the answer."""
+    left = MOST_PASSED
+    try:
+        async with asyncio.timeout(PASSING_SECONDS):
+            while left > 0:
+                message = await receive()
+                left -= len(message.get("body", b""))
+                if not message.get("more_body"):
+                    return
+    except TimeoutError:
+        return
 
 
 def said(status: int, text: str) -> Response:

@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 
 from mfcl.core.console import printable
 from mfcl.errors import MfclError
-from mfcl.web.guard import TooLarge
+from mfcl.web.guard import TOO_LARGE, TooLarge
 
 BODY_SECONDS = 30.0
 """How long a body may take to arrive."""
@@ -38,7 +38,7 @@ def _refused(request: Request, error: Exception) -> Response:
 
 
 def _too_large(request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": "Too large; send a shorter file."}, 413)
+    return JSONResponse({"error": "Too large; send a shorter file."}, TOO_LARGE)
 
 
 def _broken(request: Request, error: Exception) -> Response:
