@@ -48,8 +48,10 @@ def test_words_are_told_apart_and_noise_is_not(tmp_path: Path) -> None:
     assert same_word(found.graph(), names) > 0.99
     drawn = np.random.default_rng(1)
     (tmp_path / "noise").mkdir()
-    noise = stored([0.1 * drawn.standard_normal(6000) for _ in range(48)], tmp_path / "noise")
-    assert not compare(noise, seed=0).tells
+    tilts = np.arange(1, 3001) ** drawn.uniform(-1.5, 0.5, (48, 1))  # of many colours
+    noise = np.fft.irfft(np.fft.rfft(drawn.standard_normal((48, 6000)))[:, 1:] * tilts)
+    kept = stored(list(0.5 * noise / np.abs(noise).max(axis=1, keepdims=True)), tmp_path / "noise")
+    assert not compare(kept, seed=0).tells
 
 
 def test_few_recordings_tell_nothing(tmp_path: Path) -> None:
