@@ -9,10 +9,13 @@ from unittest import mock
 import numpy as np
 
 from benchmarks.postgres_server import NoServerError, Server, processor_seconds, running
+from mfcl.embeddings.linalg import unit_rows
 from mfcl.voices import Calibration, Gallery, Heard, Identification, server_search
 from mfcl.voices import gallery as gallery_module
 from mfcl.voices.calibration import Level
 from mfcl.voices.postgres import PostgresDatabase
+from mfcl.voices.scoring import raw_scores
+from mfcl.voices.snapshot import Snapshot
 
 SIZES = (1_500, 10_000, 100_000)
 """Clips."""
@@ -49,6 +52,7 @@ def server_rows(found: dict[str, Any] | str) -> list[tuple[str, str]]:
             text = ", ".join(f"{name} {1000 * value:.1f}" for name, value in seconds.items())
             lines.append((f"a question among {int(size):,} clips on PostgreSQL, {way}: milliseconds", text))
         lines.append((f"equal answers, {int(size):,} clips", f"{own['equal_answers']} of {own['answers']}"))
+        lines.append(("lowest place of a best or second voice by its cosine alone", f"{own['lowest_place_by_cosine']}"))
     return [*lines, ("PostgreSQL, pgvector", ", ".join(found["about"].values()))]
 
 
@@ -78,6 +82,7 @@ def _measured(
     with Gallery.open(address, model=listener) as held:
         held.storage.database.rows("ANALYZE")  # as a server does by itself within a minute
         held.identify(questions)  # now all voices are in memory
+        place = _lowest_place(held._now(), questions)
         works: dict[str, tuple[Callable[[], Any], int]] = {
             "pgvector": (by_server, max(1, 50_000 // size)),
             "all read": (by_all, max(1, 50_000 // size)),
@@ -95,7 +100,15 @@ def _measured(
         seconds[name] = {key: value for key, value in means.items() if value > 0}  # 0 is less than such a step
     alone = [by_server(questions.select(np.array([place])))[0] for place in range(len(questions))]
     equal = sum(_equal(first, second) for first, second in zip(alone, by_all(questions), strict=True))
-    return {"seconds": seconds, "equal_answers": equal, "answers": len(questions)}
+    return {"seconds": seconds, "equal_answers": equal, "answers": len(questions), "lowest_place_by_cosine": place}
+
+
+def _lowest_place(now: Snapshot, questions: Heard) -> int:
+    """Return the lowest place, counted from 1, that a best or second voice by score has by its cosine alone."""
+    cosines = raw_scores(unit_rows(questions.vectors, np.float32), now.profiles, way=now.scorer.way)
+    chosen = np.argsort(-now.scores(questions), axis=1)[:, :2]
+    own = np.take_along_axis(cosines, chosen, axis=1)
+    return int(1 + (cosines[:, None, :] > own[:, :, None]).sum(axis=2).max())
 
 
 def _seconds(server: Server, work: Callable[[], Any], repeats: int) -> dict[str, float]:
