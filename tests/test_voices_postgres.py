@@ -180,6 +180,22 @@ def test_a_server_with_pgvector_is_read_whole_for_more_than_a_few_clips_until_it
         assert len(asked) == voices_gallery.FEW + 1
 
 
+def test_the_nearest_clip_is_named_though_its_voice_is_not_likely(vector_address, monkeypatch):
+    monkeypatch.setattr(server_search, "ALL", 5)
+    monkeypatch.setattr(server_search, "LIKELY", 2)
+    with small_gallery(vector_address, voices=range(12), clips=3) as made:
+        heard = clips_of(2, 1, take=5)
+        odd = clips_of(50, 3, noise=0.1)
+        own = heard.vectors[0]
+        odd.vectors[:] = np.stack([own + 0.01 * odd.vectors[0], 0.5 * odd.vectors[1] - own, 0.5 * odd.vectors[2] - own])
+        made.enrol("odd", odd)
+        made.calibrate(people(100, 12), far=0.1)
+        made._snapshot = None
+        monkeypatch.setattr(made, "_now", lambda: pytest.fail("all voices were read"))
+        found = made.identify(heard)[0]
+        assert (found.best, found.near[0].voice) == ("voice 2", "odd")
+
+
 def test_clips_are_brought_over_again_only_after_a_change(vector_address, tmp_path, monkeypatch):
     brought = []
     monkeypatch.setattr(ServerSearch, "_bring_some", spied(ServerSearch._bring_some, brought))
