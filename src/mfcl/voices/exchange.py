@@ -12,6 +12,7 @@ from mfcl.embeddings.table import Embeddings
 from mfcl.errors import GalleryError
 from mfcl.voices.agreement import SAME
 from mfcl.voices.places import is_address
+from mfcl.voices.server_search import FILLED
 from mfcl.voices.storage import Clip, Storage, Voice
 
 
@@ -48,7 +49,8 @@ def export(storage: Storage, out: str | Path, names: Sequence[str] = ()) -> list
     if not is_address(out) and Path(out).suffix == ".npz":
         _export_npz(storage, Path(out), chosen)
         return chosen
-    about = {name: value for name, value in storage.about().items() if name not in ("schema", "written_by", "changes")}
+    own = ("schema", "written_by", "changes", FILLED)
+    about = {name: value for name, value in storage.about().items() if name not in own}
     made = Storage.create(out, about, storage.cohort())
     try:
         calibration = storage.calibration()

@@ -20,7 +20,7 @@ from mfcl.voices.material import COHORT_SIZE, held_out_people, manifest_of
 from mfcl.voices.naming import check_consent, check_name
 from mfcl.voices.places import check_free
 from mfcl.voices.scoring import TOP, WAY, Way
-from mfcl.voices.server_search import likely_voices
+from mfcl.voices.server_search import FEW, likely_voices
 from mfcl.voices.snapshot import Snapshot, Threshold, read_snapshot
 from mfcl.voices.sound import Heard, Listener
 from mfcl.voices.storage import Storage, Voice
@@ -45,6 +45,7 @@ class Gallery:
         self._storage = storage
         self._bound = BoundModel(storage, model, device)
         self._snapshot: Snapshot | None = None
+        self._asked = (-1, 0)  # the number of changes, and the clips asked about since
 
     @classmethod
     def create(
@@ -308,8 +309,15 @@ class Gallery:
         return self._storage
 
     def _likely(self, heard: Heard, *names: str) -> Snapshot:
-        """Return the voices that are likely for some clips, and those named; all of them where none can be left out."""
-        found = likely_voices(self._storage, heard, names)
+        """Return the voices that are likely for some clips, and those named; all of them where none can be left out.
+
+        All are read for more than a few clips of a gallery that nobody changes, too, and if they are in memory already.
+        """
+        changes = self._storage.changes()
+        before, asked = self._asked
+        self._asked = (changes, len(heard) + (asked if before == changes else 0))
+        held = self._snapshot is not None and self._snapshot.changes == changes
+        found = None if held or self._asked[1] > FEW else likely_voices(self._storage, heard, names)
         return self._now() if found is None else read_snapshot(self._storage, found)
 
     def _now(self) -> Snapshot:

@@ -54,6 +54,19 @@ class PostgresDatabase:
         with self._said(), self._connection.cursor() as cursor:
             cursor.executemany(_placed(statement), [tuple(row) for row in values])
 
+    def copy(self, statement: str, types: Sequence[str], values: Iterable[Sequence[Any]]) -> None:
+        """Send rows with a `COPY ... FROM STDIN BINARY`, many times faster than `many`.
+
+        Args:
+            statement: The statement.
+            types: PostgreSQL's name of each column's type, whose binary form is sent.
+            values: The rows.
+        """
+        with self._said(), self._connection.cursor() as cursor, cursor.copy(statement) as sent:
+            sent.set_types(types)
+            for row in values:
+                sent.write_row(tuple(row))
+
     @contextlib.contextmanager
     def transaction(self, *, write: bool = True) -> Iterator[None]:
         """Do everything in the block or nothing; a writer waits for other writers, a reader sees one state."""

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Float64
 
+from mfcl.embeddings.linalg import unit_rows
 from mfcl.errors import GalleryError
+from mfcl.voices.decisions import NEAREST
 from mfcl.voices.postgres import PostgresDatabase
 from mfcl.voices.scoring import WAYS, Way
 from mfcl.voices.sound import Heard
@@ -17,8 +19,15 @@ ALL = 1000
 """Voices up to which all are read, once, and searched here."""
 LIKELY = 200
 """Voices that are read for each clip of a larger gallery."""
-AT_ONCE = 1000
+FEW = 3
+"""Clips up to which the server is asked; reading all voices once costs as much as three or four such questions, and
+then they are in memory (measured: docs/voices.md)."""
+AT_ONCE = 10_000
 """Clips that are brought over at once."""
+FILLED = "searched"
+"""Fact of a gallery: the number of changes up to which the table has all clips."""
+MEMORY_MB = 64
+"""What the server may take for the sums of a query; it goes by way of the disk where they need more."""
 SCORES: dict[Way, str] = {
     "mean": "1 - ({avg}(s.unit) OPERATOR({schema}.<=>) ?)",
     "best": "max(1 - (s.unit OPERATOR({schema}.<=>) ?))",
@@ -42,27 +51,42 @@ class ServerSearch:
         self._schema = '"' + schema.replace('"', '""') + '"'
 
     def bring_over(self) -> None:
-        """Make the table and add the clips that another program has enrolled without it."""
-        if TABLE not in self._database.tables():
+        """Make the table and add the clips that another program has enrolled without it.
+
+        The number of changes up to which it was filled is kept, as looking for clips that are missing reads both
+        tables, and mostly there are none.
+        """
+        known = TABLE in self._database.tables()
+        if known and self._fact(FILLED) == self._fact("changes"):
+            return
+        if not known:
             with self._database.transaction():
                 self._database.rows(
                     f"CREATE TABLE IF NOT EXISTS {TABLE} (clip BIGINT PRIMARY KEY REFERENCES mfcl_clips(id) "
                     f"ON DELETE CASCADE, unit {self._schema}.vector({self._dim}) NOT NULL)"
                 )
-        while True:
+        while self._bring_some():
+            pass
+
+    def _bring_some(self) -> bool:
+        """Add up to `AT_ONCE` clips while no other program writes; return whether any were missing."""
+        with self._database.transaction():
+            self._settings()
             found = self._database.rows(
                 f"SELECT c.id, c.vector FROM mfcl_clips c LEFT JOIN {TABLE} s ON s.clip = c.id WHERE s.clip IS NULL "  # noqa: S608
                 f"ORDER BY c.id LIMIT {AT_ONCE}"
             )
-            if not found:
-                return
-            rows = [(int(clip), _text(_unit(np.frombuffer(content, "<f4")))) for clip, content in found]
-            with self._database.transaction():
-                self._database.many(
-                    f"INSERT INTO {TABLE} SELECT id, CAST(? AS {self._schema}.vector) FROM mfcl_clips WHERE id = ? "  # noqa: S608
-                    "ON CONFLICT (clip) DO NOTHING",
-                    [(unit, clip) for clip, unit in rows],
+            if found:
+                units = unit_rows(np.frombuffer(b"".join(row[1] for row in found), "<f4").reshape(len(found), -1))
+                rows = ((int(row[0]), sent) for row, sent in zip(found, _binary(units), strict=True))
+                self._database.copy(f"COPY {TABLE} (clip, unit) FROM STDIN BINARY", ("int8", "bytea"), rows)
+            else:
+                self._database.rows(
+                    "INSERT INTO mfcl_about SELECT ?, value FROM mfcl_about WHERE name = 'changes' "
+                    "ON CONFLICT (name) DO UPDATE SET value = EXCLUDED.value",
+                    (FILLED,),
                 )
+        return bool(found)
 
     def likeliest(self, queries: Float32[np.ndarray, "clips dim"], way: Way, count: int) -> list[str]:
         """Return the names of the voices with the highest cosines with any of the clips, in no order.
@@ -74,16 +98,41 @@ class ServerSearch:
         """
         score = SCORES[way].format(schema=self._schema, avg=f"{self._schema}.avg")
         score = score.replace("?", f"CAST(? AS {self._schema}.vector)")
+        return self._names(
+            f"SELECT v.name FROM {TABLE} s JOIN mfcl_clips c ON c.id = s.clip JOIN mfcl_voices v "  # noqa: S608
+            f"ON v.id = c.voice GROUP BY v.id, v.name ORDER BY {score} DESC, v.name LIMIT ?",
+            queries,
+            count,
+        )
+
+    def nearest(self, queries: Float32[np.ndarray, "clips dim"], count: int) -> list[str]:
+        """Return the names of the voices that the `count` enrolled clips nearest to each of the clips are of."""
+        return self._names(
+            f"SELECT DISTINCT v.name FROM (SELECT clip FROM {TABLE} ORDER BY unit OPERATOR({self._schema}.<=>) "  # noqa: S608
+            f"CAST(? AS {self._schema}.vector), clip LIMIT ?) s JOIN mfcl_clips c ON c.id = s.clip "
+            "JOIN mfcl_voices v ON v.id = c.voice",
+            queries,
+            count,
+        )
+
+    def _names(self, statement: str, queries: Float32[np.ndarray, "clips dim"], count: int) -> list[str]:
+        """Return all names that a statement gives for the clips; its last value is the count, the others a clip."""
         found: set[str] = set()
-        for query in queries:
-            text = _text(_unit(query))
-            rows = self._database.rows(
-                f"SELECT v.name FROM {TABLE} s JOIN mfcl_clips c ON c.id = s.clip JOIN mfcl_voices v "  # noqa: S608
-                f"ON v.id = c.voice GROUP BY v.id, v.name ORDER BY {score} DESC, v.name LIMIT ?",
-                (*[text] * score.count("?"), count),
-            )
-            found.update(str(name) for (name,) in rows)
+        for query in unit_rows(queries, np.float32):
+            with self._database.transaction(write=False):
+                self._settings()
+                values = (*[_text(query)] * (statement.count("?") - 1), count)
+                found.update(str(name) for (name,) in self._database.rows(statement, values))
         return sorted(found)
+
+    def _settings(self) -> None:
+        """Let this transaction work in memory and alone: helpers hand over sums of vectors by way of the disk."""
+        self._database.rows("SET LOCAL max_parallel_workers_per_gather = 0")
+        self._database.rows(f"SET LOCAL work_mem = '{MEMORY_MB}MB'")
+
+    def _fact(self, name: str) -> str | None:
+        rows = self._database.rows("SELECT value FROM mfcl_about WHERE name = ?", (name,))
+        return str(rows[0][0]) if rows else None
 
 
 def likely_voices(storage: Storage, heard: Heard, names: Sequence[str]) -> list[str] | None:
@@ -101,7 +150,8 @@ def likely_voices(storage: Storage, heard: Heard, names: Sequence[str]) -> list[
     if search is None or way is None or heard.vectors.shape[1] != int(about["dim"]):
         return None
     search.bring_over()
-    return sorted({*search.likeliest(heard.vectors, way, LIKELY), *names})
+    nearest = search.nearest(heard.vectors, NEAREST)  # they are named in the answer, whosever they are
+    return sorted({*search.likeliest(heard.vectors, way, LIKELY), *nearest, *names})
 
 
 def server_search(database: PostgresDatabase, dim: int) -> ServerSearch | None:
@@ -125,9 +175,10 @@ def _schema(database: PostgresDatabase) -> str | None:
     return str(rows[0][0]) if rows else None
 
 
-def _unit(vector: Float32[np.ndarray, " dim"]) -> Float32[np.ndarray, " dim"]:
-    length = float(np.linalg.norm(vector.astype(np.float64)))
-    return (vector / max(length, 1e-12)).astype(np.float32)
+def _binary(units: Float64[np.ndarray, "clips dim"]) -> list[bytes]:
+    """Return vectors as pgvector sends and takes them: the size, two bytes of nothing, float32, highest byte first."""
+    head = np.array([units.shape[1], 0], dtype=">u2").tobytes()
+    return [head + unit.tobytes() for unit in units.astype(">f4")]
 
 
 def _text(vector: Float32[np.ndarray, " dim"]) -> str:
