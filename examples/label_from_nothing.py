@@ -3,11 +3,12 @@
 A simulated person labels what the explorer suggests: true labels stand in for the answers, and the clips to label come
 from the train part alone. After 10, 20, ... labels a classifier is fitted and read on other clips (`--part`, by default
 valid), which nothing was chosen by. Beside it stand the same classifier of as many labels drawn at random, and linear
-probes on those and on twice as many, by the part of the embedding that does best on those clips. Intervals are over
-speakers where they are named, else over recordings.
+probes on those and on twice as many, by the part of the embedding, whitened or not, that does best on those clips.
+Intervals are over speakers where they are named, else over recordings.
 """
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -90,11 +91,10 @@ def spread_at_random(collection: Collection, others: Embeddings, told: argparse.
 
 
 def probed(collection: Collection, others: Embeddings, told: argparse.Namespace, count: int) -> str:
-    """Return the mean accuracy of linear probes on labels that were drawn at random, by the features that do best."""
+    """Return the mean accuracy of linear probes on labels that were drawn at random, by the vectors that do best."""
     truth, answers = collection.embeddings.label(told.label), others.label(told.label)
     best = 0.0
-    for kind in collection.features:
-        vectors, asked = collection.matrix(kind.name), kind(others)
+    for vectors, asked in readable(collection, others):
         strength = STRENGTH * vectors.shape[1]
         shares = []
         for some in drawn(told, truth, count):
@@ -102,6 +102,17 @@ def probed(collection: Collection, others: Embeddings, told: argparse.Namespace,
             shares.append(float((probe.predict(asked) == answers).mean()))
         best = max(best, float(np.mean(shares)))
     return f"{100 * best:.1f}"
+
+
+def readable(collection: Collection, others: Embeddings) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield what a probe may read of the collection and of the others: features, whitened, and values as they are."""
+    for kind in collection.features:
+        yield collection.matrix(kind.name), kind(others)
+    here = collection.embeddings
+    yield here.vectors, others.vectors
+    for role in ("words", "voices"):
+        if any(role in part for part in here.parts):
+            yield here.only(role).vectors, others.only(role).vectors
 
 
 if __name__ == "__main__":
