@@ -313,15 +313,23 @@ class Gallery:
 
         All are read for more than a few clips of a gallery that nobody changes, too, and if they are in memory already.
         """
+        held = self._held()
+        if held is not None:
+            return held
         changes = self._storage.changes()
         before, asked = self._asked
         self._asked = (changes, len(heard) + (asked if before == changes else 0))
-        held = self._snapshot is not None and self._snapshot.changes == changes
-        found = None if held or self._asked[1] > FEW else likely_voices(self._storage, heard, names)
+        found = None if self._asked[1] > FEW else likely_voices(self._storage, heard, names)
         return self._now() if found is None else read_snapshot(self._storage, found)
+
+    def _held(self) -> Snapshot | None:
+        """Return the voices in memory; None if they are not there, or another process has changed them."""
+        held = self._snapshot
+        return held if held is not None and held.changes == self._storage.changes() else None
 
     def _now(self) -> Snapshot:
         """Return the voices in memory, read again if another process has changed them."""
-        if self._snapshot is None or self._snapshot.changes != self._storage.changes():
-            self._snapshot = read_snapshot(self._storage)
-        return self._snapshot
+        held = self._held()
+        if held is None:
+            held = self._snapshot = read_snapshot(self._storage)
+        return held
