@@ -13,6 +13,7 @@ import pytest
 import soundfile
 
 from mfcl import cli
+from mfcl.core.files import replacing
 from mfcl.embeddings.blocks import load_embeddings
 from mfcl.embeddings.table import Embeddings
 from tests.recipes import tiny_recipe
@@ -288,6 +289,25 @@ def test_an_interrupt_ends_quietly_and_the_run_can_go_on(tmp_path: Path) -> None
     assert "Traceback" not in said
     assert "--resume" in said.splitlines()[-1]
     assert not [path for path in (tmp_path / "run").rglob("*") if path.suffix == ".tmp"]
+
+
+def test_a_scheduler_that_ends_the_process_leaves_nothing_half_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_corpus(tmp_path / "corpus")
+
+    def ended(*_: object, **__: object) -> None:
+        with replacing(tmp_path / "list.csv") as temporary:
+            temporary.write_text("half of it")
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(60)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr("mfcl.data.manifest_csv.write_manifest", ended)
+    assert cli.main(["scan", str(data), "--quiet", "--out", str(tmp_path / "list.csv")]) == 130
+    assert "interrupted; nothing is half-written" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["corpus"]
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_sound_of_any_kind_passes_through_a_scan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

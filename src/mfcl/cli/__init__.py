@@ -3,8 +3,10 @@
 import argparse
 import contextlib
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mfcl import __version__
@@ -29,7 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # so is this: large tensors in pages of 2 MB where Linux has them; clearing pages of 4 KB takes a third of a step
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     try:
-        given.run(given)
+        with _stopped_as_by_the_keyboard():
+            given.run(given)
         sys.stdout.flush()
     except MfclError as error:
         _complain(f"mfcl: {printable(str(error))}")
@@ -70,6 +73,22 @@ def parser() -> OneLineParser:
     for group in (corpora, studying, using, labels, exploring, sharing, serving, voices):
         group.add_commands(command)
     return top
+
+
+@contextlib.contextmanager
+def _stopped_as_by_the_keyboard() -> Iterator[None]:
+    """Let SIGTERM, by which schedulers and containers end a process, do what Ctrl-C does: nothing is left half-written.
+
+    By default it would end the process at once, and temporary files and folders would stay.
+    """
+    if threading.current_thread() is not threading.main_thread():  # only there may signals be handled
+        yield
+        return
+    earlier = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, earlier)
 
 
 def _open_streams() -> None:
