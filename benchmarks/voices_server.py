@@ -10,12 +10,11 @@ import numpy as np
 
 from benchmarks.postgres_server import NoServerError, Server, processor_seconds, running
 from mfcl.embeddings.linalg import unit_rows
-from mfcl.voices import Calibration, Gallery, Heard, Identification, server_search
-from mfcl.voices import gallery as gallery_module
+from mfcl.voices import Calibration, Gallery, Heard, Identification, memory, server_search
 from mfcl.voices.calibration import Level
 from mfcl.voices.postgres import PostgresDatabase
 from mfcl.voices.scoring import raw_scores
-from mfcl.voices.snapshot import Snapshot
+from mfcl.voices.snapshot import Snapshot, read_snapshot
 
 SIZES = (1_500, 10_000, 100_000)
 """Clips."""
@@ -67,7 +66,7 @@ def _measured(
     def asked(heard: Heard, *, least: float, few: float) -> list[Identification]:
         with (
             mock.patch.object(server_search, "ALL", least),
-            mock.patch.object(gallery_module, "FEW", few),
+            mock.patch.object(memory, "FEW", few),
             Gallery.open(address, model=listener) as opened,
         ):
             return opened.identify(heard)
@@ -82,7 +81,7 @@ def _measured(
     with Gallery.open(address, model=listener) as held:
         held.storage.database.rows("ANALYZE")  # as a server does by itself within a minute
         held.identify(questions)  # now all voices are in memory
-        place = _lowest_place(held._now(), questions)
+        place = _lowest_place(read_snapshot(held.storage), questions)
         works: dict[str, tuple[Callable[[], Any], int]] = {
             "pgvector": (by_server, max(1, 50_000 // size)),
             "all read": (by_all, max(1, 50_000 // size)),
@@ -150,7 +149,7 @@ def _fill(address: str, size: int, listener: Any, cohort: np.ndarray, draw: np.r
     strangers = Heard(cohort, np.ones(count), np.full(count, -25.0), ("other.wav",) * count)
     kept = []
     with Gallery.create(address, listener, cohort=strangers) as made:
-        database, setting = made.storage.database, made._now().setting
+        database, setting = made.storage.database, read_snapshot(made.storage).setting
         with database.transaction():
             database.rows(
                 "INSERT INTO mfcl_voices (name, consent, note, added) "

@@ -367,7 +367,7 @@ def test_evaluation_finds_easy_voices_perfect_and_noise_useless(gallery):
 
 
 def _turns(gallery, talk, **options):
-    now = gallery._now()
+    now = gallery._memory.all()
     kept, scores = now.window_scores(talk.heard)
     names = tuple(now.profiles.names[place] for place in kept)
     return turns(
@@ -423,6 +423,6 @@ def test_a_large_gallery_follows_only_likely_voices_and_answers_the_same(gallery
 
 def test_without_cohort_and_calibration_nobody_gets_a_name(tmp_path):
     with small_gallery(tmp_path / "team.db", voices=(1, 2), cohort_size=0) as bare:
-        now = bare._now()
+        now = bare._memory.all()
         assert identifications(now, clips_of(1, 1), least_margin=0)[0].name == "unknown"
         assert "nothing tells a threshold" in bare.threshold().notes[0]

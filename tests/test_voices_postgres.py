@@ -11,8 +11,7 @@ import pytest
 from benchmarks.postgres_server import NoServerError, running
 from mfcl.embeddings.linalg import unit_rows
 from mfcl.errors import GalleryError
-from mfcl.voices import Gallery, server_search
-from mfcl.voices import gallery as voices_gallery
+from mfcl.voices import Gallery, memory, server_search
 from mfcl.voices.exchange import export, take_in
 from mfcl.voices.places import is_address
 from mfcl.voices.postgres import PostgresDatabase
@@ -125,9 +124,9 @@ def test_a_server_with_pgvector_answers_as_one_that_is_read_whole(vector_address
         monkeypatch.setattr(server_search, "ALL", 5)
         monkeypatch.setattr(server_search, "LIKELY", 4)
         monkeypatch.setattr(server_search, "AT_ONCE", 10)  # the clips are brought over in several steps
-        monkeypatch.setattr(voices_gallery, "FEW", 100)
-        made._snapshot = None
-        monkeypatch.setattr(made, "_now", lambda: pytest.fail("all voices were read"))
+        monkeypatch.setattr(memory, "FEW", 100)
+        made._memory.forget()
+        monkeypatch.setattr(made._memory, "all", lambda: pytest.fail("all voices were read"))
         for one, answers in zip(heard, whole, strict=True):
             for found, wanted in zip(made.identify(one), answers, strict=True):
                 assert (found.name, found.reason, found.best) == (wanted.name, wanted.reason, wanted.best)
@@ -145,7 +144,7 @@ def test_pgvector_ranks_voices_by_the_same_cosines_and_follows_every_change(vect
         search = server_search.server_search(made.storage.database, DIM)
         search.bring_over()
         queries = clips_of(4, 5, take=9, noise=3.0).vectors
-        profiles = made._now().profiles
+        profiles = made._memory.all().profiles
         scores = raw_scores(unit_rows(queries, np.float32), profiles, way=way)
         for query, row in zip(queries, scores, strict=True):
             best = [profiles.names[place] for place in np.argsort(-row)[:3].tolist()]
@@ -169,15 +168,15 @@ def test_a_server_with_pgvector_is_read_whole_for_more_than_a_few_clips_until_it
     monkeypatch.setattr(ServerSearch, "likeliest", spied(ServerSearch.likeliest, asked))
     with small_gallery(vector_address, voices=range(12), clips=3) as made:
         made.calibrate(people(100, 12), far=0.1)
-        made._snapshot = None
+        made._memory.forget()
         first, *_ = [made.identify(clips_of(2, 1, take=5)) for _ in range(5)]
-        assert (first[0].best, len(asked)) == ("voice 2", voices_gallery.FEW)
+        assert (first[0].best, len(asked)) == ("voice 2", memory.FEW)
         made.verify("voice 7", clips_of(7, 3, take=5))
-        assert len(asked) == voices_gallery.FEW
+        assert len(asked) == memory.FEW
         made.rename("voice 1", "Ada")
         assert made.identify(clips_of(1, 1, take=5))[0].best == "Ada"
-        made.identify(clips_of(1, voices_gallery.FEW, take=5))
-        assert len(asked) == voices_gallery.FEW + 1
+        made.identify(clips_of(1, memory.FEW, take=5))
+        assert len(asked) == memory.FEW + 1
 
 
 def test_the_nearest_clip_is_named_though_its_voice_is_not_likely(vector_address, monkeypatch):
@@ -190,10 +189,29 @@ def test_the_nearest_clip_is_named_though_its_voice_is_not_likely(vector_address
         odd.vectors[:] = np.stack([own + 0.01 * odd.vectors[0], 0.5 * odd.vectors[1] - own, 0.5 * odd.vectors[2] - own])
         made.enrol("odd", odd)
         made.calibrate(people(100, 12), far=0.1)
-        made._snapshot = None
-        monkeypatch.setattr(made, "_now", lambda: pytest.fail("all voices were read"))
+        made._memory.forget()
+        monkeypatch.setattr(made._memory, "all", lambda: pytest.fail("all voices were read"))
         found = made.identify(heard)[0]
         assert (found.best, found.near[0].voice) == ("voice 2", "odd")
+
+
+def test_an_account_that_may_only_read_gets_the_answers_too(vector_address, monkeypatch):
+    monkeypatch.setattr(server_search, "ALL", 5)
+    with small_gallery(vector_address, voices=range(12), clips=3) as made:
+        made.calibrate(people(100, 12), far=0.1)
+        assert server_search.server_search(made.storage.database, DIM) is not None  # the extension is there for all
+        schema = vector_address.split("%3D")[1]
+        for statement in (
+            "CREATE ROLE reader LOGIN",
+            f"GRANT USAGE ON SCHEMA {schema} TO reader",
+            f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO reader",
+        ):
+            made.storage.database.rows(statement)
+        heard = clips_of(2, 1, take=5)
+        with Gallery.open(vector_address.replace("mfcl:secret@", "reader@"), model=SmallListener()) as reading:
+            assert reading.identify(heard)[0].best == "voice 2"
+            with pytest.raises(GalleryError, match="denied"):
+                reading.enrol("new", clips_of(77, 3))
 
 
 def test_clips_are_brought_over_again_only_after_a_change(vector_address, tmp_path, monkeypatch):

@@ -17,11 +17,11 @@ from mfcl.voices.decisions import LEAST_MARGIN, Identification, Verification
 from mfcl.voices.enrolment import Enrolment, clips_of, findings, without_copies
 from mfcl.voices.held_out import People
 from mfcl.voices.material import COHORT_SIZE, held_out_people, manifest_of
+from mfcl.voices.memory import Memory
 from mfcl.voices.naming import check_consent, check_name
 from mfcl.voices.places import check_free
 from mfcl.voices.scoring import TOP, WAY, Way
-from mfcl.voices.server_search import FEW, likely_voices
-from mfcl.voices.snapshot import Snapshot, Threshold, read_snapshot
+from mfcl.voices.snapshot import Threshold
 from mfcl.voices.sound import Heard, Listener
 from mfcl.voices.storage import Storage, Voice
 from mfcl.voices.turns import SWITCH, Turn
@@ -44,8 +44,7 @@ class Gallery:
     def __init__(self, storage: Storage, *, model: Any = None, device: str = "auto") -> None:
         self._storage = storage
         self._bound = BoundModel(storage, model, device)
-        self._snapshot: Snapshot | None = None
-        self._asked = (-1, 0)  # the number of changes, and the clips asked about since
+        self._memory = Memory(storage)
 
     @classmethod
     def create(
@@ -158,11 +157,11 @@ class Gallery:
         check_name(name)
         check_consent(consent)
         heard = self._bound.hear(sounds, sample_rate)
-        new, skipped = without_copies(self._now(), name, heard)
+        new, skipped = without_copies(self._memory.all(), name, heard)
         if not len(new):
             raise GalleryError(f"{self.name}: all {len(heard)} clips are enrolled as {name!r} already; give others")
         self._storage.enrol(name, clips_of(new, keep_audio=keep_audio), consent=consent, note=note)
-        return findings(name, new, skipped, self._now())
+        return findings(name, new, skipped, self._memory.all())
 
     def identify(
         self,
@@ -173,7 +172,7 @@ class Gallery:
     ) -> list[Identification]:
         """Say who speaks in each clip: a name, or `unknown` with the reason."""
         heard = self._bound.hear(sounds, sample_rate)
-        return identifications(self._likely(heard), heard, least_margin=least_margin)
+        return identifications(self._memory.likely(heard), heard, least_margin=least_margin)
 
     def verify(self, name: str, sounds: Any, *, sample_rate: int | float | None = None) -> list[Verification]:
         """Say for each clip whether it is of the voice it is said to be of.
@@ -183,7 +182,7 @@ class Gallery:
         """
         self._storage.find(name)
         heard = self._bound.hear(sounds, sample_rate)
-        return verifications(self._likely(heard, name), name, heard)
+        return verifications(self._memory.likely(heard, name), name, heard)
 
     def turns(
         self,
@@ -208,7 +207,7 @@ class Gallery:
         check_covered(window, hop)
         left_out = LeftOut()
         recordings = self.listener.windows(manifest_of(files), left_out, window=window, hop=hop)
-        found = spoken_turns(self._now(), recordings, hop=hop, switch=switch)
+        found = spoken_turns(self._memory.all(), recordings, hop=hop, switch=switch)
         left_out.write(None)
         return found
 
@@ -242,14 +241,14 @@ class Gallery:
             MfclError: there are too few people or clips.
         """
         held = self.held_out(data, speaker=speaker, label=label, split=split)
-        now = self._now()
+        now = self._memory.all()
         made, notes = calibrating.calibrate(
             held, now.scorer.cohort, now.profiles, far=far, setting=now.setting, clips=clips, seed=seed,
             use_quality=use_quality, way=now.scorer.way, top=now.scorer.top,
             what=str(data if not isinstance(data, Manifest) else data.root),
         )  # fmt: skip
         self._storage.calibrate(made.to_json())
-        self._snapshot = None
+        self._memory.forget()
         return made, notes
 
     def held_out(
@@ -284,7 +283,7 @@ class Gallery:
         """
         check_number("far", far, 1e-6, 0.5)
         held = data if isinstance(data, People) else self.held_out(data, speaker=speaker, label=label, split=split)
-        now = self._now()
+        now = self._memory.all()
         return evaluating.evaluate(
             held,
             now.scorer.cohort,
@@ -301,35 +300,9 @@ class Gallery:
 
         Without a calibration it is set by the cohort; without a cohort there is none, and nobody gets a name.
         """
-        return self._now().threshold(size)
+        return self._memory.all().threshold(size)
 
     @property
     def storage(self) -> Storage:
         """The rows on disk."""
         return self._storage
-
-    def _likely(self, heard: Heard, *names: str) -> Snapshot:
-        """Return the voices that are likely for some clips, and those named; all of them where none can be left out.
-
-        All are read for more than a few clips of a gallery that nobody changes, too, and if they are in memory already.
-        """
-        held = self._held()
-        if held is not None:
-            return held
-        changes = self._storage.changes()
-        before, asked = self._asked
-        self._asked = (changes, len(heard) + (asked if before == changes else 0))
-        found = None if self._asked[1] > FEW else likely_voices(self._storage, heard, names)
-        return self._now() if found is None else read_snapshot(self._storage, found)
-
-    def _held(self) -> Snapshot | None:
-        """Return the voices in memory; None if they are not there, or another process has changed them."""
-        held = self._snapshot
-        return held if held is not None and held.changes == self._storage.changes() else None
-
-    def _now(self) -> Snapshot:
-        """Return the voices in memory, read again if another process has changed them."""
-        held = self._held()
-        if held is None:
-            held = self._snapshot = read_snapshot(self._storage)
-        return held
