@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mfcl
+from mfcl.embeddings import whitening
 from mfcl.embeddings.blocks import load_embeddings
 from mfcl.embeddings.table import Embeddings
 from mfcl.embeddings.vector_graph import vector_graph
@@ -20,6 +21,7 @@ from mfcl.labelling import (
     Collection,
     draw_held_out,
     estimate,
+    features,
     fit_classifier,
     load_classifier,
     save_classifier,
@@ -89,6 +91,28 @@ def test_the_part_that_tells_the_labels_is_chosen_by_the_labels_alone(here):
     right = {one.way: one.share for one in collection.check(by_voice)}
     assert right["voices"] > 0.9 > right["words"] + 0.3
     assert collection.fit(by_voice).spread.labels.tolist() == here.label("speaker").tolist()
+
+
+def test_directions_of_noise_do_not_count_as_much_as_what_is_said_where_recordings_are_few(monkeypatch):
+    def read():
+        labels = few(some.label("species"), 2)
+        found = fit_classifier(some, labels, way="words").classifier.predict(others)
+        return (found.likeliest == others.label("species")).mean()
+
+    some, others = (noisy_words(count, seed=seed) for seed, count in enumerate((20, 60)))
+    floored = read()
+    monkeypatch.setattr(features, "CONTENT_FLOOR", whitening.FLOOR)
+    monkeypatch.setattr(features, "CONTENT_NOISE", 0.0)
+    assert floored > read() + 0.15
+
+
+def noisy_words(each, *, seed):
+    """Clips whose words' part has as many more values of noise as there are clips."""
+    told = embeddings(each=each, noise=1.0, seed=seed)
+    noise = np.random.default_rng([9, seed]).standard_normal((len(told), 160), dtype=np.float32)
+    parts = {"mel words": (0, 176), "mel voices": (176, 192)}
+    vectors = np.concatenate([told.vectors[:, :16], noise, told.vectors[:, 16:]], axis=1)
+    return dataclasses.replace(told, vectors=vectors, parts=parts)
 
 
 def test_too_few_labels_choose_nothing(here):

@@ -42,14 +42,15 @@ class Whitening:
         return unit_rows((vectors - self.mean) @ self.directions, np.float32)
 
 
-def fit_whitening(vectors: Float32[np.ndarray, "items dim"]) -> Whitening:
+def fit_whitening(vectors: Float32[np.ndarray, "items dim"], *, floor: float = FLOOR) -> Whitening:
     """Fit a PCA whitening on training vectors, without labels.
 
-    Each value is standardised. Each principal direction is then divided by the square root of its variance plus `FLOOR`
+    Each value is standardised. Each principal direction is then divided by the square root of its variance plus `floor`
     times the total variance. So all directions above the noise weigh about equally in a cosine.
 
     Args:
         vectors: Embeddings of training recordings.
+        floor: Share of the total variance.
 
     Raises:
         MeasureError: fewer than two vectors.
@@ -78,7 +79,7 @@ def fit_whitening(vectors: Float32[np.ndarray, "items dim"]) -> Whitening:
         return Whitening(mean.astype(np.float32), np.zeros((len(mean), 1), dtype=np.float32))
     turn = axes.directions(kept)
     turn = turn * np.sign(turn[np.abs(turn).argmax(axis=0), np.arange(kept)])  # fix the arbitrary sign of each
-    weights = 1 / np.sqrt(axes.squares[:kept] + FLOOR * whole)
+    weights = 1 / np.sqrt(axes.squares[:kept] + floor * whole)
     return Whitening(mean.astype(np.float32), (turn * weights / deviation[:, None]).astype(np.float32))
 
 

@@ -10,6 +10,8 @@ from jaxtyping import Bool, Int64, Shaped
 from mfcl.core.random import generator
 from mfcl.labelling.propagate import Spread
 
+FARTHER = 0.05
+"""A way that spreads labels to so many more of all recordings is taken where it reads no fewer hidden labels."""
 FEWEST = 10
 """Fewest labels that can be hidden and read again for a choice; with fewer the first way is taken."""
 FOLDS = 5
@@ -44,12 +46,15 @@ class Checked:
         right: Labels that it read right.
         count: Labels that were hidden.
         rights: Whether each hidden label was read right.
+        reached: Share of all recordings that the labels were spread to, 0 to 1: of a graph that falls apart, some
+            pieces have none.
     """
 
     way: str
     right: int
     count: int
     rights: tuple[bool, ...]
+    reached: float = 1.0
 
     @property
     def share(self) -> float:
@@ -89,11 +94,12 @@ def checked_ways(collection: Spreads, labels: Shaped[np.ndarray, " items"], *, s
             break
         spreads = collection.spread_sets(way, sets)
         rights = np.zeros(len(labels), dtype=np.bool_)
+        reached = np.mean([(spread.scores > 0).any(axis=1).mean() for spread in spreads])
         for part, spread in enumerate(spreads):
             inside = fold == part
             rights[inside] = spread.labels[inside] == labels[inside]
         hidden = rights[fold >= 0]
-        found.append(Checked(way.name, int(hidden.sum()), len(hidden), tuple(hidden.tolist())))
+        found.append(Checked(way.name, int(hidden.sum()), len(hidden), tuple(hidden.tolist()), float(reached)))
     return tuple(found)
 
 
@@ -101,14 +107,16 @@ def chosen_way(ways: Sequence[Way], checked: Sequence[Checked]) -> Way:
     """Return the way that read most labels right, if it is clearly better than all ways before it.
 
     It is clearly better if it alone is right for more labels than chance would give: more by one standard error of the
-    difference, which is the root of the labels that only one of both reads right.
+    difference, which is the root of the labels that only one of both reads right. One that reads no fewer and spreads
+    labels to clearly more of the recordings is taken, too.
     """
     best = 0
     for place in range(1, len(checked)):
         better = np.array(checked[place].rights, dtype=np.int64)
         worse = np.array(checked[best].rights, dtype=np.int64)
         gain, differ = int((better - worse).sum()), int((better != worse).sum())
-        if _clear(gain, differ):
+        farther = checked[place].reached >= checked[best].reached + FARTHER
+        if _clear(gain, differ) or (farther and gain >= 0):
             best = place
     return ways[best]
 

@@ -1,4 +1,4 @@
-"""Suggest which items to label next: representative items, and items whose label is uncertain (active learning)."""
+"""Suggest which items to label next: those that represent most of the items far from every label."""
 
 import functools
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from mfcl.core.random import generator
 from mfcl.embeddings.alignment.covering import covering
 from mfcl.embeddings.alignment.ties import as_graph
 from mfcl.errors import MeasureError
-from mfcl.labelling.propagate import check_labels, propagate
+from mfcl.labelling.propagate import check_labels
 
 STEPS = 12
 """Edges of the longest graph path by which one item represents another."""
@@ -21,8 +21,6 @@ DAMPING = 0.95
 """Factor on a path's weight for each edge."""
 MOST = 4096
 """Most candidates; of more items, as many are drawn (64 MiB)."""
-LEAST_DOUBT = 0.1
-"""Smallest weight of an item, however certain its label seems: scores are unreliable while few labels are known."""
 CELLS_AT_ONCE = 2**19
 """Path weights held at once by each thread: 4 MiB."""
 
@@ -37,8 +35,9 @@ def suggest(
     """Return the indices of the items to label next, the most useful first.
 
     An item represents the items that short graph paths connect it to. Each new item is the one that adds most to the
-    coverage of all items. With known labels, labelled items count as already chosen, and an item weighs more the closer
-    the scores of its two likeliest labels are. So items far from every label, or between two, come first.
+    coverage of all items. Labelled items count as already chosen, so items far from every label come first. Once the
+    groups of items have labels, it is mostly outliers that are far from all, and their labels tell little of others. So
+    with known labels each item counts as much as the sum of its ties.
 
     Args:
         given: A graph of the items (see `mfcl.embeddings.alignment.graph`), or the full distance matrix.
@@ -74,7 +73,7 @@ def suggest(
     covered = weights = None
     if len(labelled):
         covered = functools.reduce(np.maximum, (total[drawn].max(axis=1) for total in _reach(ties, labelled))) / whole
-        weights = np.maximum(1 - propagate(ties, labels).margins[drawn], LEAST_DOUBT)
+        weights = np.asarray(ties.sum(axis=1), dtype=np.float64).reshape(-1)[drawn]
     chosen: Int64[np.ndarray, " {count}"] = drawn[covering(reach, count, covered=covered, weights=weights)]
     return chosen
 
