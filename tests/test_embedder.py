@@ -89,7 +89,7 @@ def test_bad_files_are_left_out_and_named(run: Path, tmp_path: Path, capsys: pyt
     with (tmp_path / "failures.csv").open() as file:
         listed = list(csv.DictReader(file))
     assert [entry["id"] for entry in listed] == ["data/01/0_01_5.wav"]
-    assert "1 recordings left out" in capsys.readouterr().err
+    assert "1 recording left out" in capsys.readouterr().err
     with pytest.raises(MfclError, match="0_01_5"):
         mfcl.embed(run, data, strict=True, progress=False)
 
@@ -129,7 +129,7 @@ def test_files_with_something_wrong_are_embedded_counted_and_written_down(
     assert [row[2].removeprefix(f"{silent}: ")[:9] for row in listed] == ["silent: -", "cut short", "clipped: "]
     said = capsys.readouterr().err.splitlines()
     assert [line.split(",")[0] for line in said] == [
-        "1 recordings left out",
+        "1 recording left out",
         "2 recordings used although they have problems",
     ]
     scanned = scan(open_manifest(tmp_path / "corpus"), progress=False)

@@ -4,7 +4,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from mfcl.cli import options
-from mfcl.core.console import printable
+from mfcl.core.console import counted, printable
 from mfcl.core.files import check_file_place, check_folder_place
 from mfcl.core.limits import MOST_MEGABYTES
 from mfcl.errors import MfclError
@@ -113,7 +113,8 @@ def _segmented(given: argparse.Namespace, manifest: "Manifest") -> "Manifest":
     level = SILENCE_DB if given.level is None else given.level
     above = ABOVE_DB if given.above is None else given.above
     found = segment(manifest, given.segment, level_db=level, above_db=above, progress=not given.quiet)
-    kept = f"{len(found.manifest)} segments of {len(manifest)} recordings, {found.seconds / 3600:.2f} hours"
+    kept = f"{counted(len(found.manifest), 'segment')} of {counted(len(manifest), 'recording')}"
+    kept += f", {found.seconds / 3600:.2f} hours"
     if onsets:
         print(f"{kept}; {found.left_out / 3600:.2f} hours of background between them")
     else:

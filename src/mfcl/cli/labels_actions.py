@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mfcl.cli.labels_events import MERGED, MERGING, event_settings, events_of
-from mfcl.core.console import printable
+from mfcl.core.console import counted, printable
 from mfcl.core.files import check_file_place, check_folder_place, check_there, is_stream, write_text
 from mfcl.core.urls import as_path
 from mfcl.errors import MfclError
@@ -147,7 +147,8 @@ def _apply(given: argparse.Namespace, folder: Path, events: bool) -> None:
         print(text, end="")
     else:
         write_text(given.out, text)
-        print(f"{given.out}: {len(merged)} events in {len({event.source for event in merged})} recordings")
+        heard = len({event.source for event in merged})
+        print(f"{given.out}: {counted(len(merged), 'event')} in {counted(heard, 'recording')}")
 
 
 def _print_estimate(given: argparse.Namespace, answers: Any) -> None:

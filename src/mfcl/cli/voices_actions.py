@@ -18,6 +18,7 @@ from mfcl.cli.voices_text import (
     turn_rows,
     verification_rows,
 )
+from mfcl.core.console import counted
 from mfcl.core.files import write_text
 from mfcl.errors import MfclError
 
@@ -179,7 +180,7 @@ def show(given: argparse.Namespace) -> None:
         (one.name, one.clips, round(one.seconds, 1), one.consent or "-", one.added[:10], one.note) for one in voices
     ]
     print(table(rows_, ["voice", "clips", "seconds", "consent", "since", "note"]))
-    print(f"\n{len(voices)} voices; model {about['digest'][:12]} in {plain(about['model'])}")
+    print(f"\n{counted(len(voices), 'voice')}; model {about['digest'][:12]} in {plain(about['model'])}")
     print("not calibrated" if calibration is None else calibration_text(calibration))
 
 
@@ -190,7 +191,7 @@ def export(given: argparse.Namespace) -> None:
 
     with opened(given) as gallery:
         written = write(gallery.storage, given.out, given.voices)
-        print(f"{plain(given.out)}: {len(written)} voices")
+        print(f"{plain(given.out)}: {counted(len(written), 'voice')}")
         if given.audio is not None:
             print(f"{plain(str(given.audio))}: {write_audio(gallery.storage, given.audio, given.voices)} files")
 

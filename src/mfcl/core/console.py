@@ -36,6 +36,16 @@ def quiet_log(name: str) -> Iterator[None]:
         logger.setLevel(before)
 
 
+def counted(number: int | float, word: str) -> str:
+    """Return how many there are of something.
+
+    Example:
+        >>> counted(1, "label"), counted(1500, "clip"), counted(108.0, "label")
+        ('1 label', '1,500 clips', '108 labels')
+    """
+    return f"{number:,.0f} {word}{'' if round(number) == 1 else 's'}"
+
+
 def printable(text: str, most: int = LONGEST) -> str:
     r"""Return a text as one line that is safe to print: control characters escaped, a long text cut in the middle.
 

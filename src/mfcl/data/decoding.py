@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mfcl.audio import LongSound, Preparation, Sound, heard, read_prepared
 from mfcl.audio.windows import MOST_SAMPLES, bounded, window_samples, window_starts
-from mfcl.core.console import printable
+from mfcl.core.console import counted, printable
 from mfcl.core.files import replacing
 from mfcl.core.parallel import in_parallel
 from mfcl.data.manifest import Manifest, Recording
@@ -77,10 +77,13 @@ class LeftOut:
             return
         where = "" if path is None else f"; all of them in {printable(str(path))}"
         if self.reasons and said:
-            _say(f"{len(self.reasons)} recordings left out, the first: {printable(self.reasons[0][1])}{where}")
+            _say(
+                f"{counted(len(self.reasons), 'recording')} left out, the first: {printable(self.reasons[0][1])}{where}"
+            )
         if self.notices and said:
             count, first = len({name for name, _ in self.notices}), printable(": ".join(self.notices[0]))
-            _say(f"{count} recordings used although they have problems, the first: {first}{where}")
+            they = "it has" if count == 1 else "they have"
+            _say(f"{counted(count, 'recording')} used although {they} problems, the first: {first}{where}")
         if path is not None:
             kinds = (("failure", self.reasons), ("notice", self.notices))
             rows = [(*one, kind) for kind, some in kinds for one in some]

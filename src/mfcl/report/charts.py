@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from mfcl.core.console import counted
 from mfcl.evaluation import wording
 from mfcl.evaluation.result import CLEAN, GAIN, NOISE, OTHER_NOISE, PRETRAINED, Question, Representation
 from mfcl.evaluation.summary import Summary
 from mfcl.report.names import called
-from mfcl.report.phrases import counted, shortened
+from mfcl.report.phrases import shortened
 from mfcl.report.selection import by_question, shown, view
 from mfcl.report.svg.dots import Dot, DotChart
 from mfcl.report.svg.lines import Axis, LineChart, Point, Series

@@ -3,10 +3,10 @@
 import math
 from pathlib import Path
 
-from mfcl.core.console import duration
+from mfcl.core.console import counted, duration
 from mfcl.report.about import About
 from mfcl.report.load import Study
-from mfcl.report.phrases import counted, listed, shortened
+from mfcl.report.phrases import listed, shortened
 from mfcl.report.pictures import Method
 
 WARNING = "warning: "

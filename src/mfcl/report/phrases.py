@@ -21,16 +21,6 @@ def listed(words: Sequence[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
 
 
-def counted(number: int | float, word: str) -> str:
-    """Return how many there are of something.
-
-    Example:
-        >>> counted(1, "label"), counted(1500, "clip"), counted(108.0, "label")
-        ('1 label', '1,500 clips', '108 labels')
-    """
-    return f"{number:,.0f} {word}{'' if round(number) == 1 else 's'}"
-
-
 def shortened(text: str, room: int = ROOM) -> str:
     """Return a text that has at most `room` letters.
 

@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from mfcl.core.console import counted
 from mfcl.evaluation.result import BASELINE, PRETRAINED, SUPERVISED, UNTRAINED, Representation
 from mfcl.report.charts import Plot, plot_lines
 from mfcl.report.names import called
-from mfcl.report.phrases import counted, shortened
+from mfcl.report.phrases import shortened
 from mfcl.report.picture_text import by_group, summed
 from mfcl.report.pictures import Det, Epoch, Pictures, Training
 from mfcl.report.selection import pictured, shown

@@ -1,8 +1,9 @@
 """What the pictures say, in words: confusions, the speakers that are told worst, and how training went."""
 
+from mfcl.core.console import counted
 from mfcl.evaluation.result import Representation
 from mfcl.evaluation.typed_rows import Numbers
-from mfcl.report.phrases import counted, listed, shortened
+from mfcl.report.phrases import listed, shortened
 from mfcl.report.pictures import Pictures, Training
 from mfcl.report.selection import pictured
 from mfcl.report.text import named

@@ -7,11 +7,12 @@ import dataclasses
 import math
 from collections.abc import Iterable, Sequence
 
+from mfcl.core.console import counted
 from mfcl.evaluation import wording
 from mfcl.evaluation.result import CLEAN, FROM_SCRATCH, LINEAR, NETWORK, NOISE, OTHER_NOISE, PINK, PRETRAINED, Question
 from mfcl.evaluation.summary import Summary
 from mfcl.report.names import called, saw_more
-from mfcl.report.phrases import counted, listed, shortened
+from mfcl.report.phrases import listed, shortened
 from mfcl.report.selection import best, by_question, exceeds, leading
 from mfcl.report.text import NO_INTERVAL, Differences, compare, condition_words, named, task_words, value
 

@@ -5,6 +5,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from mfcl.core.console import counted
 from mfcl.evaluation import standing, wording
 from mfcl.evaluation.result import (
     BASELINE,
@@ -20,7 +21,7 @@ from mfcl.evaluation.result import (
 from mfcl.evaluation.summary import Difference, Summary
 from mfcl.report.load import Pair, Study
 from mfcl.report.names import saw_more
-from mfcl.report.phrases import counted, listed, shortened
+from mfcl.report.phrases import listed, shortened
 from mfcl.report.selection import COMPARED, beside, best, by_question, exceeds, leading, view
 
 VIEWS: dict[tuple[str, str], str] = {
