@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from mfcl.core.console import duration, table
@@ -70,7 +70,7 @@ class Step:
     seconds: float
     settings: Mapping[str, Any]
 
-    @property
+    @cached_property  # asked for every step whenever the time left is told
     def basis(self) -> dict[str, Any]:
         """Return all inputs that the answer depends on."""
         data = self.workspace.data

@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -118,6 +119,24 @@ class Source:
             fingerprint: Fingerprint of the recordings and their split.
             label: The label that supervised training predicts.
         """
+        label = label if self.kind == "supervised" else None
+        baseline = self.kind == BASELINE
+        aligns = self.kind in ("untrained", "pre-trained") and self.recipe.model.landmarks is not None
+        return {  # version 0.1 called a baseline "control"; keeping the word keeps its cached embeddings usable
+            "kind": "control" if baseline else self.kind,
+            "name": "" if self.encodes else self.variant,
+            "seed": self.seed,
+            "recipe": self._settings,
+            "label": label,
+            "data": fingerprint,
+            "version": FIGURES_VERSION,
+            **({"landmarks": MODEL_LANDMARKS_VERSION} if aligns else {}),
+            **({"landmarks": LANDMARKS_VERSION} if self.variant == LANDMARKS else {}),
+        }
+
+    @cached_property  # a study asks for it hundreds of times
+    def _settings(self) -> dict[str, Any]:
+        """Return the settings that the vectors depend on, as JSON values."""
         every = to_dict(self.recipe if self.kind == "pre-trained" else without_learned_frames(self.recipe))
         parts = {
             "baseline": ("preparation",),
@@ -126,23 +145,7 @@ class Source:
             "pre-trained": ("preparation", "model", "crops", "augment", "head", "loss", "train"),
             "supervised": ("preparation", "model", "crops", "augment", "supervised"),
         }[self.kind]
-        wanted = {part: every[part] for part in parts}
-        label = label if self.kind == "supervised" else None
-        baseline = self.kind == BASELINE
-        if self.kind == ELSEWHERE:
-            wanted = {"digest": self.digest}
-        aligns = self.kind in ("untrained", "pre-trained") and self.recipe.model.landmarks is not None
-        return {  # version 0.1 called a baseline "control"; keeping the word keeps its cached embeddings usable
-            "kind": "control" if baseline else self.kind,
-            "name": "" if self.encodes else self.variant,
-            "seed": self.seed,
-            "recipe": wanted,
-            "label": label,
-            "data": fingerprint,
-            "version": FIGURES_VERSION,
-            **({"landmarks": MODEL_LANDMARKS_VERSION} if aligns else {}),
-            **({"landmarks": LANDMARKS_VERSION} if self.variant == LANDMARKS else {}),
-        }
+        return {"digest": self.digest} if self.kind == ELSEWHERE else {part: every[part] for part in parts}
 
     @property
     def representations(self) -> tuple[Representation, ...]:
