@@ -377,12 +377,22 @@ def test_a_large_set_has_a_part_of_an_epoch_and_searches_as_often(store, tmp_pat
     assert [line["epoch"] for line in lines(run) if "valid_knn" in line] == [1.25, 2.5, 3.75, 5, 6.25, 7.5]
 
 
+@pytest.fixture(scope="module")
+def unbroken_by_steps(store, tmp_path_factory):
+    """A run by steps that nothing happens to: its recipe, its task and its folder."""
+    recipe, run = with_neighbours(filled(batch=7, epochs=1, least_steps=46)), tmp_path_factory.mktemp("steps") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        few_are_enough(patch.setattr)
+        task = make_task(store, recipe)
+        run_tiny(task, recipe, run, validate=lambda: {"valid_knn": 50.0})
+    return recipe, task, run
+
+
 @pytest.mark.parametrize("step", [4, 16, 31])  # within a stage, at its first step, and in one that began amid an epoch
-def test_a_run_by_steps_that_is_stopped_ends_as_an_unbroken_one(store, tmp_path, step, monkeypatch):
+def test_a_run_by_steps_that_is_stopped_ends_as_an_unbroken_one(store, unbroken_by_steps, tmp_path, step, monkeypatch):
     few_are_enough(monkeypatch.setattr)
-    recipe = with_neighbours(filled(batch=7, epochs=1, least_steps=46))
-    unbroken, broken = make_task(store, recipe), make_task(store, recipe)
-    run_tiny(unbroken, recipe, tmp_path / "unbroken", validate=lambda: {"valid_knn": 50.0})
+    recipe, unbroken, run = unbroken_by_steps
+    broken = make_task(store, recipe)
     send_at(broken, step, signal.SIGINT)
     with pytest.raises(Interrupted, match=f"step {step} of 46"):
         run_tiny(broken, recipe, tmp_path / "run", validate=lambda: {"valid_knn": 50.0})
@@ -390,7 +400,7 @@ def test_a_run_by_steps_that_is_stopped_ends_as_an_unbroken_one(store, tmp_path,
     run_tiny(resumed, recipe, tmp_path / "run", validate=lambda: {"valid_knn": 50.0}, resume=True)
     assert same(unbroken, resumed)
     times = {"seconds": 0, "recordings_per_second": 0}
-    one, other = ([{**line, **times} for line in lines(tmp_path / run)] for run in ("unbroken", "run"))
+    one, other = ([{**line, **times} for line in lines(folder)] for folder in (run, tmp_path / "run"))
     assert one == other
 
 
