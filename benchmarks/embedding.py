@@ -29,7 +29,7 @@ PEER = "Resemblyzer, store, batch 1"
 
 def measure(*, rounds: int = 2, tiny: bool = False) -> dict[str, Any]:
     """Return recordings a second of each recipe's encoders and of a peer, and the ratios of the two recipes."""
-    count = 8 if tiny else 128
+    count = 2 if tiny else 128
     with tempfile.TemporaryDirectory() as folder:
         recordings = write_recordings(Path(folder) / "sound", count)
         few = write_recordings(Path(folder) / "few", min(count, FEW))

@@ -27,18 +27,18 @@ def measure(
 ) -> dict[str, Any]:
     """Return seconds and peak memory of each work, by the number of clips and by the length of one long file."""
     clips, seconds = ((8,), (2,)) if tiny else (clips, seconds)
-    works = WORKS[:3] if tiny else WORKS
+    works, recipe = (WORKS[:3], "reference") if tiny else (WORKS, "default")
     found: dict[str, dict[str, Any]] = {work: {} for work in works}
     with tempfile.TemporaryDirectory() as folder:
         for count in clips:
             given = write_recordings(Path(folder) / f"{count} clips", count)
             for work in works:
-                found[work][given.name] = _alone(work, given)
+                found[work][given.name] = _alone(work, given, recipe)
         for length in seconds:
             given = write_recordings(Path(folder) / f"{length} s and {FEW} clips", FEW)
             write_long(given / "long.flac", length)
             for work in works:
-                found[work][given.name] = _alone(work, given)
+                found[work][given.name] = _alone(work, given, recipe)
     return {"peaks": found}
 
 
@@ -50,15 +50,15 @@ def write_long(path: Path, seconds: int) -> None:
             file.write(0.1 * np.sign(np.sin(2 * np.pi * (100 + second % 300) * times + 0.1)))
 
 
-def _alone(work: str, given: Path) -> dict[str, float]:
+def _alone(work: str, given: Path, recipe: str) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as made:
-        asked = [sys.executable, "-m", "benchmarks.memory", work, str(given), made]
+        asked = [sys.executable, "-m", "benchmarks.memory", work, str(given), made, recipe]
         done = subprocess.run(asked, check=True, capture_output=True, text=True)
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
-def child(work: str, given: Path, made: Path) -> dict[str, float]:
+def child(work: str, given: Path, made: Path, named: str) -> dict[str, float]:
     """Do one work; return its seconds and the process's peak memory in MB."""
     import mfcl
     from benchmarks.models import model_to_time
@@ -67,7 +67,7 @@ def child(work: str, given: Path, made: Path) -> dict[str, float]:
     from mfcl.data.store import open_store
     from mfcl.recipe import load_recipe
 
-    recipe = load_recipe("default")
+    recipe = load_recipe(named)
     model = model_to_time(recipe)
     start = time.perf_counter()
     if work == "scan":
@@ -76,7 +76,7 @@ def child(work: str, given: Path, made: Path) -> dict[str, float]:
         open_store(open_manifest(given), recipe.preparation, cache=made / "cache", progress=False)
     elif work == "train":
         short = ["train.epochs=1", f"train.batch={FEW // 3}"]
-        mfcl.train(given, made / "run", recipe="default", overrides=short, cache=made / "cache", progress=False)
+        mfcl.train(given, made / "run", recipe=named, overrides=short, cache=made / "cache", progress=False)
     elif work == "embed":
         save_checkpoint(model, recipe, made / "model")
         mfcl.embed(made / "model", given, progress=False)
@@ -95,4 +95,4 @@ def rows(found: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(child(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))))
+    print(json.dumps(child(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4])))

@@ -43,7 +43,7 @@ def child(name: str) -> dict[str, float]:
     from mfcl.recipe import load_recipe
 
     torch.set_num_threads(1)
-    files, rows = (8, 200) if name == "tiny" else (256, ROWS)
+    files, rows = (2, 200) if name == "tiny" else (256, ROWS)
     recipe = load_recipe("quick" if name == "tiny" else "default")
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)

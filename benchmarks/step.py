@@ -41,7 +41,7 @@ def measure(*, rounds: int = 3, tiny: bool = False, device: str = "cpu") -> dict
         batches = {name: ["train.batch=4"] if tiny else BATCHES.get(name, []) for name in RECIPES}
         recipes = {name: load_recipe(name, batches[name]) for name in RECIPES}
         tasks = {
-            name: Trial(recipe, open_recordings(recordings, recipe, Path(folder) / "cache"), where)
+            name: Trial(recipe, open_recordings(recordings, recipe, Path(folder) / "cache"), where, tiny=tiny)
             for name, recipe in recipes.items()
         }
         seconds = in_turn({name: task.some_steps for name, task in tasks.items()}, rounds=rounds)
@@ -69,7 +69,7 @@ def measure(*, rounds: int = 3, tiny: bool = False, device: str = "cpu") -> dict
 class Trial:
     """A recipe's pre-training, some steps of it at a time."""
 
-    def __init__(self, recipe: Recipe, store: Any, device: torch.device) -> None:
+    def __init__(self, recipe: Recipe, store: Any, device: torch.device, *, tiny: bool = False) -> None:
         self.recipe, self.device = recipe, device
         self.task = Pretrain(make_model(recipe.model, seed=0), store, recipe, seed=0)
         self.task.precision = {
@@ -84,7 +84,7 @@ class Trial:
         self.learned = learner(self.task, self.task, self.optimiser, clip=recipe.train.clip, where=device)
         self.plan = Plan(store.lengths, recipe.train.batch, 1000, 0)
         self.batch = min(recipe.train.batch, len(store))
-        self.steps = STEPS.get(recipe.name, MORE)
+        self.steps = 1 if tiny else STEPS.get(recipe.name, MORE)
         self.done = 0
 
     @property
