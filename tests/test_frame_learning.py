@@ -223,7 +223,7 @@ def test_frames_of_what_may_say_the_same_are_no_negatives() -> None:
 def test_a_model_that_is_not_trained_learns_no_frames(tmp_path: Path) -> None:
     store, _, _ = said_by_all(tmp_path)
     recipe = with_neighbours(tiny())
-    landmarks = LandmarkSettings(count=6, frames=30, learned=8)
+    landmarks = LandmarkSettings(count=6, frames=30, learned=8, steps=2)
     task = make_task(store, dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, landmarks=landmarks)))
     task.prepare()
     task.finish()
