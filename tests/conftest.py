@@ -8,6 +8,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from hypothesis import settings
 
+from tests.type_checks import use_quick_checks
+
+use_quick_checks()
+
 # a failure must come again for whoever looks into it; MFCL_EXAMPLES=drawn looks at other values in each run
 settings.register_profile("repeatable", derandomize=True)
 settings.register_profile("drawn")
