@@ -32,8 +32,9 @@ def decorator(*decorated: Any, **settings: Any) -> Any:
 
 def checked(decorated: Any, *, typechecker: Any) -> Any:
     """Return a function, or a class, whose types are checked at each call."""
-    if not isinstance(decorated, types.FunctionType) or any(map(may_have_axes, decorated.__annotations__.values())):
-        return THOROUGH(decorated, typechecker=typechecker)
+    plain = isinstance(decorated, types.FunctionType) and "<locals>" not in decorated.__qualname__
+    if not plain or any(map(may_have_axes, decorated.__annotations__.values())):
+        return THOROUGH(decorated, typechecker=typechecker)  # of a local function torch.export, too, sees through it
     return beartype(decorated, conf=SETTINGS)
 
 

@@ -104,9 +104,9 @@ def _whitening(name: str, part: Float32[np.ndarray, "items _"]) -> Whitening:
     known = Part.parse(name)
     if known.stage == "projection":
         return fit_centring(part)
-    return fit_whitening(
-        part, floor=max(CONTENT_FLOOR, CONTENT_NOISE / len(part)) if known.role == "content" else FLOOR
-    )
+    used = min(len(part), MOST_ITEMS)
+    floor = max(CONTENT_FLOOR, CONTENT_NOISE / used) if known.role == "content" else FLOOR
+    return fit_whitening(part, floor=floor)
 
 
 def simple_features(features: Sequence[Features]) -> Features | None:
