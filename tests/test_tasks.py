@@ -34,8 +34,9 @@ from mfcl.evaluation.tasks import (
     measure_traits,
     measure_under,
     measure_voices,
-    points,
+    placed,
     traits,
+    unplaced,
 )
 from mfcl.evaluation.tasks.traits import redrawn
 from tests.small_study import task
@@ -385,7 +386,7 @@ def test_classes_that_are_numbers_stand_in_their_order() -> None:
 
 def test_a_map_is_of_the_test_part_with_its_labels() -> None:
     whole = corpus(voice=3.0)
-    picture = points(whole, ["digit", "speaker"], seed=0)
+    (picture,) = placed([unplaced(whole, ["digit", "speaker"], seed=0)], seed=0)
     test = np.flatnonzero(whole.splits == "test")
     assert picture["ids"] == whole.ids[test].tolist()
     assert picture["labels"] == {name: whole.labels[name][test].tolist() for name in ("digit", "speaker")}
@@ -394,10 +395,12 @@ def test_a_map_is_of_the_test_part_with_its_labels() -> None:
     np.fill_diagonal(gaps, np.inf)
     voices = np.array(picture["labels"]["speaker"])
     assert (voices[gaps.argmin(axis=1)] == voices).mean() > 0.9
-    few = points(whole, ["speaker"], seed=0, most=10)
+    (few,) = placed([unplaced(whole, ["speaker"], seed=0, most=10)], seed=0)
     assert len(few["ids"]) == len(few["x"]) == len(few["labels"]["speaker"]) == 10
     assert set(few["ids"]) < set(picture["ids"])
     json.dumps(picture)
+    both = [unplaced(whole, ["digit", "speaker"], seed=0), unplaced(whole, ["speaker"], seed=0, most=10)]
+    assert placed(both, seed=0) == [picture, few]  # laid out at the same time, each is as it is alone
 
 
 @pytest.mark.parametrize("groups", [["s", "s"], ["s", "t"]])

@@ -1,9 +1,13 @@
 """2D maps of embeddings: t-SNE by cosine."""
 
+from collections.abc import Sequence
+from functools import partial
+
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Int64
 from threadpoolctl import threadpool_limits
 
+from mfcl.core.parallel import in_parallel
 from mfcl.core.random import generator
 from mfcl.embeddings.linalg import PrincipalAxes, check_measurable, unit_rows
 
@@ -33,8 +37,29 @@ def project_2d(
     Source: van der Maaten and Hinton, "Visualizing Data using t-SNE", JMLR 9, 2008, as implemented in scikit-learn. The
         squared distance of unit vectors is twice one minus their cosine.
     """
+    return lay_out(reduced(vectors), seed=seed, perplexity=perplexity)
+
+
+def reduced(vectors: Float[np.ndarray, "items dim"]) -> Float64[np.ndarray, "items kept"]:
+    """Return what t-SNE needs of vectors: unit vectors in at most `DIRECTIONS` principal directions.
+
+    Raises:
+        MeasureError: see `project_2d`.
+    """
     check_measurable(vectors, np.ones(len(vectors)), what="map")
-    points = principal(unit_rows(vectors))
+    return principal(unit_rows(vectors))
+
+
+def lay_out_each(several: Sequence[Float64[np.ndarray, "_ _"]], *, seed: int) -> list[Float32[np.ndarray, "_ 2"]]:
+    """Return `lay_out` of several sets of points, as many at once as there are cores; each is that of one alone."""
+    with threadpool_limits(1):  # outside, too: each thread would end what another one began
+        return list(in_parallel(partial(lay_out, seed=seed), several, what="Maps", shown=False))
+
+
+def lay_out(
+    points: Float64[np.ndarray, "items kept"], *, seed: int, perplexity: float = 30.0
+) -> Float32[np.ndarray, "items 2"]:
+    """Return the t-SNE map of `reduced` vectors; see `project_2d`."""
     spread = float(points[:, 0].std())
     if spread < 1e-6:  # all vectors have one direction, up to rounding
         return np.zeros((len(points), 2), dtype=np.float32)

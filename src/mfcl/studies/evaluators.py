@@ -37,7 +37,8 @@ from mfcl.evaluation.tasks import (
     measure_nearest,
     measure_traits,
     measure_voices,
-    points,
+    placed,
+    unplaced,
 )
 from mfcl.evaluation.tasks.labelled_rows import tested
 from mfcl.evaluation.wording import name, subject
@@ -218,11 +219,12 @@ def maps(workspace: Workspace, source: Source) -> Answer:
     """
     answer = Answer()
     wanted = [label for label in (workspace.data.label, workspace.data.speaker) if label]
-    alone = len(source.formats) == 1
+    alone, found = len(source.formats) == 1, []
     for one in source.representations:
         others = OTHERS if alone or one.format == "both" else 0
-        placed = points(workspace.view(source, one), wanted, seed=source.seed, most=TESTED, others=others)
-        answer.picture("maps", one, source, placed)
+        found.append(unplaced(workspace.view(source, one), wanted, seed=source.seed, most=TESTED, others=others))
+    for one, picture in zip(source.representations, placed(found, seed=source.seed), strict=True):
+        answer.picture("maps", one, source, picture)
     return answer
 
 

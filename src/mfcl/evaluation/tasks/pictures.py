@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64
 
-from mfcl.embeddings.projection import MOST, drawn, project_2d
+from mfcl.embeddings.projection import MOST, drawn, lay_out_each, reduced
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError
 from mfcl.evaluation import metrics as scores
@@ -68,21 +69,21 @@ def det(result: Result) -> dict[str, Any]:
     }
 
 
-def points(
+def unplaced(
     embeddings: Embeddings, labels: Sequence[str], *, seed: int, most: int = MOST, others: int = 0
-) -> dict[str, Any]:
-    """Return a 2D t-SNE map of the test split, or of all splits together, with labels to colour it by.
+) -> tuple[dict[str, Any], Float64[np.ndarray, "chosen kept"]]:
+    """Return what a map of the test split, or of all splits together, shows, and the vectors that it is to be made of.
 
     Args:
         embeddings: All splits; the train split is used for whitening.
-        labels: Label columns to include.
-        seed: Seed of t-SNE, and of the draw of recordings if there are more than wanted.
+        labels: Label columns to include, to colour the map by.
+        seed: Seed of the draw of recordings if there are more than wanted.
         most: Most test recordings of the map.
         others: Most recordings of the other splits; 0 leaves them out.
 
     Returns:
-        `ids`, `x`, `y`, `labels`, and with `others` also `splits`, each with one entry per point; test recordings
-        come first.
+        `ids`, `labels`, and with `others` also `splits`, each with one entry per point, test recordings first; and the
+        points in few dimensions.
 
     Raises:
         MeasureError: there is no test split, or no such label.
@@ -91,14 +92,21 @@ def points(
     rest = np.flatnonzero((embeddings.splits != "test") & (embeddings.splits != "")) if others else test[:0]
     sides = [part[drawn(len(part), count, seed=seed)] for part, count in ((test, most), (rest, others)) if len(part)]
     chosen = np.concatenate([test[:0], *sides])
-    placed = project_2d(embeddings.whitened[chosen], seed=seed).astype(np.float64).round(3)
-    return {
+    told = {
         "ids": embeddings.ids[chosen].tolist(),
-        "x": placed[:, 0].tolist(),
-        "y": placed[:, 1].tolist(),
         "labels": {name: embeddings.label(name)[chosen].tolist() for name in labels},
         **({"splits": embeddings.splits[chosen].tolist()} if others else {}),
     }
+    return told, reduced(embeddings.whitened[chosen])
+
+
+def placed(maps: Sequence[tuple[dict[str, Any], Float64[np.ndarray, "_ _"]]], *, seed: int) -> list[dict[str, Any]]:
+    """Return maps with the places of their points, `x` and `y`, by t-SNE; several are laid out at the same time."""
+    places = [one.astype(np.float64).round(3) for one in lay_out_each([vectors for _, vectors in maps], seed=seed)]
+    return [
+        {"ids": told["ids"], "x": at[:, 0].tolist(), "y": at[:, 1].tolist(), **told}
+        for (told, _), at in zip(maps, places, strict=True)
+    ]
 
 
 def _wanted(result: Result, name: str) -> Any:
