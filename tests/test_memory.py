@@ -165,7 +165,7 @@ def test_a_step_gives_back_after_each_encoder_on_the_way_there_and_before_it_on_
 def test_embedding_gives_back_batch_by_batch_what_is_more_than_before(monkeypatch: pytest.MonkeyPatch) -> None:
     limits: list[int] = []
     monkeypatch.setattr(inference, "give_back", lambda *, above: limits.append(above))
-    monkeypatch.setattr(inference, "held_bytes", lambda: 3 << 30)
+    monkeypatch.setattr(memory, "held_bytes", lambda: 3 << 30)
     model = make_model(load_recipe("quick").model, seed=0)
     clips = inference.Listed([np.zeros(8000, np.float32)] * 5)
     inference.embed_clips(model, clips, 16000, format="wave", batch=2)

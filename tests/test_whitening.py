@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mfcl.embeddings import whitening
+from mfcl.embeddings.part_whitening import fit_part
 from mfcl.embeddings.table import Embeddings
 from mfcl.embeddings.whitening import FLOOR, fit_whitening
 from mfcl.errors import MeasureError
@@ -88,7 +89,7 @@ def test_embeddings_are_whitened_part_by_part_by_their_training_items_alone() ->
     splits = np.where(np.arange(30) < 20, "train", "test")
     parts = {"wave": (0, 3), "mel words": (3, 5), "mel voices": (5, 7)}
     embeddings = Embeddings(values, names, {}, parts, splits)
-    expected = [fit_whitening(values[:20, slice(*ends)])(values[:, slice(*ends)]) for ends in parts.values()]
+    expected = [fit_part(name, values[:20, slice(*ends)])(values[:, slice(*ends)]) for name, ends in parts.items()]
     np.testing.assert_array_equal(embeddings.whitened, np.concatenate(expected, axis=1))
     moved = values.copy()
     moved[25:] += 9

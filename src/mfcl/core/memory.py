@@ -10,6 +10,8 @@ LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.
 """Files with the memory limit of a container (cgroup v2 and v1)."""
 HELD = 640 << 20
 """Bytes, beside mapped files, up to which a process keeps what it has freed, as that is quicker."""
+GROWTH = 400 << 20
+"""Bytes by which learning may raise what the process holds, until it gives back what it has freed."""
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # constants of glibc's malloc.h
 KEPT = 2**30
 """Blocks below this size (bytes) are kept when they are freed."""
@@ -35,6 +37,18 @@ def held_bytes() -> int:
         return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, AttributeError):
         return 0
+
+
+def most_held(more: int = GROWTH) -> int:
+    """Return the bytes that a work that begins now may hold before it gives freed memory back.
+
+    Giving back takes time, since what is touched anew must be cleared, and a process that holds much already, as a
+    study does, would do so in every step.
+
+    Args:
+        more: Bytes beside those that the process holds now.
+    """
+    return max(HELD, held_bytes() + more)
 
 
 def keep_blocks() -> None:

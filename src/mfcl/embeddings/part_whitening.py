@@ -7,10 +7,36 @@ from jaxtyping import Float32
 
 from mfcl.embeddings.near_voices import fit_near_voices
 from mfcl.embeddings.parts import Part
-from mfcl.embeddings.whitening import MOST_ITEMS, Whitening, drawn_items, fit_centring, fit_whitening
+from mfcl.embeddings.whitening import FLOOR, MOST_ITEMS, Whitening, drawn_items, fit_centring, fit_whitening
 
 FEWEST = 500
 """Fewest recordings to find pairs of one voice among: of 250 little was gained."""
+CONTENT_FLOOR = 0.01
+"""Least share of the total variance added to the variance of each direction of what is said (`fit_whitening`)."""
+CONTENT_NOISE = 10.0
+"""That share times the recordings, where these are few: the fewer there are, the more of their directions are noise,
+and with all of them as important as any, each two recordings would be equally far apart."""
+NOISE = 1.0
+"""The same of vectors that say both what is said and who says it, whose `FLOOR` is lower."""
+
+
+def fit_part(name: str, vectors: Float32[np.ndarray, "items _"]) -> Whitening:
+    """Fit the whitening of one part without regard to others; see `docs/decisions/0043-floors-of-whitening.md`.
+
+    Args:
+        name: The part's or the baseline's name.
+        vectors: That part of the training recordings.
+
+    Raises:
+        MeasureError: there are fewer than two recordings, or no projection.
+    """
+    known = Part.parse(name)
+    if known.stage == "projection":
+        return fit_centring(vectors)
+    used = max(1, min(len(vectors), MOST_ITEMS))
+    if known.role == "content" or name.endswith(" landmarks"):  # similarities to landmarks tell what is said
+        return fit_whitening(vectors, floor=max(CONTENT_FLOOR, CONTENT_NOISE / used))
+    return fit_whitening(vectors, floor=FLOOR if known.role == "speaker" else max(FLOOR, NOISE / used))
 
 
 def fit_whitenings(names: Iterable[str], part: Callable[[str], Float32[np.ndarray, "items _"]]) -> dict[str, Whitening]:
@@ -28,10 +54,10 @@ def fit_whitenings(names: Iterable[str], part: Callable[[str], Float32[np.ndarra
     """
     known = {name: Part.parse(name) for name in names}
     count, found = 0, {}
-    for name, own in known.items():
+    for name in known:
         vectors = part(name)
         count = len(vectors)
-        found[name] = (fit_centring if own.stage == "projection" else fit_whitening)(vectors)
+        found[name] = fit_part(name, vectors)
     said = [name for name, own in known.items() if (own.role, own.stage) == ("content", "projection")]
     voices = [name for name, own in known.items() if own.role == "speaker"]
     if not said or not voices or count < FEWEST:

@@ -10,9 +10,10 @@ from jaxtyping import Float32, Int64, Shaped
 
 from mfcl.embeddings.blocks import Blocks
 from mfcl.embeddings.linalg import check_measurable
+from mfcl.embeddings.part_whitening import fit_part
 from mfcl.embeddings.parts import Part
 from mfcl.embeddings.table import Embeddings
-from mfcl.embeddings.whitening import FLOOR, MOST_ITEMS, Whitening, drawn_items, fit_centring, fit_whitening
+from mfcl.embeddings.whitening import MOST_ITEMS, Whitening, drawn_items, fit_centring
 from mfcl.errors import MeasureError
 
 ALL = "all"
@@ -23,12 +24,6 @@ SIMPLE = "spectrum"
 SPREAD_AT_LEAST = 1e-6
 """Standard deviation below which a part is the same for all recordings: one that the model did not learn is 0."""
 ROWS_AT_ONCE = 8192
-CONTENT_FLOOR = 0.01
-"""Least share of the total variance added to the variance of each direction of what is said (`fit_whitening`)."""
-CONTENT_NOISE = 10.0
-"""That share times the recordings, where these are few: the fewer there are, the more of their directions are noise,
-and with all of them as important as any, each two recordings would be equally far apart."""
-
 Vectors = Embeddings | Shaped[np.ndarray, "..."]
 
 
@@ -86,7 +81,7 @@ def fit_features(vectors: Vectors) -> list[Features]:
     for name in table.parts or ("",):
         part = table.part(name) if name else table.vectors
         if float(part.std(axis=0).max()) > SPREAD_AT_LEAST:
-            fitted[name] = _whitening(name, part)
+            fitted[name] = fit_part(name, part)
     if not fitted:
         raise MeasureError("labelling: wanted vectors that differ, but all are equal; embed with another model")
     roles = {name: Part.parse(name).role for name in fitted}
@@ -98,15 +93,6 @@ def fit_features(vectors: Vectors) -> list[Features]:
     if not (kinds[WORDS] and kinds[VOICES]):
         kinds = {ALL: list(fitted)}
     return [Features(kind, {name: fitted[name] for name in names}) for kind, names in kinds.items()]
-
-
-def _whitening(name: str, part: Float32[np.ndarray, "items _"]) -> Whitening:
-    known = Part.parse(name)
-    if known.stage == "projection":
-        return fit_centring(part)
-    used = min(len(part), MOST_ITEMS)
-    floor = max(CONTENT_FLOOR, CONTENT_NOISE / used) if known.role == "content" else FLOOR
-    return fit_whitening(part, floor=floor)
 
 
 def simple_features(features: Sequence[Features]) -> Features | None:

@@ -12,7 +12,7 @@ from jaxtyping import Float32, Int64
 from mfcl.audio import Sound
 from mfcl.audio.arrays import padded
 from mfcl.core.limits import MOST_BATCH
-from mfcl.core.memory import HELD, give_back, held_bytes
+from mfcl.core.memory import HELD, give_back, most_held
 from mfcl.core.parallel import Mapped
 from mfcl.core.progress import progress as progress_bar
 from mfcl.data.store.interfaces import IndexedClips, StoredClips
@@ -123,7 +123,7 @@ def embed_clips(
     was_training = model.training
     model.eval()
     device = next(model.parameters()).device
-    most = max(HELD, held_bytes() + KEPT_MORE)
+    most = most_held(KEPT_MORE)
 
     def embedded(windows: Sequence[tuple[int, int, int]]) -> Float32[np.ndarray, "windows dim"]:
         wave, lengths = _stack([clips.piece(item, start, stop) for item, start, stop in windows])

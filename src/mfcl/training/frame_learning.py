@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn import functional
 
-from mfcl.core.memory import HELD, give_back
+from mfcl.core.memory import give_back, most_held
 from mfcl.core.progress import progress
 from mfcl.core.random import generator
 from mfcl.data.store import Store
@@ -78,12 +78,12 @@ def learn_frames(
         cast(FrameEncoder, learners[format]).start(seed)
     learners.requires_grad_(True)
     optimiser = make_optimiser(learners, OPTIMISER)
-    draw = generator(seed, "frames")
+    draw, most = generator(seed, "frames"), most_held()
     for step in progress(range(steps), what="Learning frames", unit="steps", shown=shown):
         first = draw.integers(len(hood.members), size=PAIRS)
         second = hood.near[:, : hood.positives].cpu().numpy()[first, draw.integers(hood.positives, size=PAIRS)]
         heard = [_hear(encoders, store, hood.members[places], draw) for places in (first, second)]
-        give_back(above=HELD)
+        give_back(above=most)
         pair, times = _matches(heard[0][1], heard[1][1], draw)
         apart = _negatives(hood, first, second, pair, times)
         with torch.enable_grad():

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mfcl.core.memory import HELD, give_back
+from mfcl.core.memory import HELD, give_back, most_held
 from mfcl.training.adam import Adam
 from mfcl.training.batch_schedule import Plan, ahead
 from mfcl.training.graphs import Recorded, on_gpu, streams_of
@@ -72,7 +72,7 @@ def learner(
     say: Callable[[str], None] = print,
 ) -> Callable[[Any], dict[str, Tensor]]:
     """Return what does a step on what `seen` yields; on a GPU that a single process uses, steps are recorded."""
-    once = functools.partial(learn, runner, optimiser=optimiser, clip=clip)
+    once = functools.partial(learn, runner, optimiser=optimiser, clip=clip, most=most_held())
     if where.type != "cuda":
         return once
 
@@ -82,15 +82,18 @@ def learner(
     return Recorded(from_crops, task, optimiser, say=say) if runner is task else from_crops
 
 
-def learn(runner: nn.Module, batch: Any, *, optimiser: Adam, clip: float) -> dict[str, Tensor]:
-    """Do one optimiser step on a batch and return the loss, the gradient norm and the task's figures, on the device."""
+def learn(runner: nn.Module, batch: Any, *, optimiser: Adam, clip: float, most: int = HELD) -> dict[str, Tensor]:
+    """Do one optimiser step on a batch and return the loss, the gradient norm and the task's figures, on the device.
+
+    A process that holds more than `most` bytes gives back what it has freed before the backward pass and after it.
+    """
     optimiser.zero_grad()
     loss, figures = runner(batch)
     if not loss.is_cuda:
-        give_back(above=HELD)
+        give_back(above=most)
     loss.backward()
     if not loss.is_cuda:
-        give_back(above=HELD)
+        give_back(above=most)
     weights = [weight for group in optimiser.param_groups for weight in group["params"]]
     norm = nn.utils.clip_grad_norm_(weights, clip or math.inf)
     optimiser.step()

@@ -10,7 +10,7 @@ from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
 from mfcl.core.distributed import broadcast, gather, own_rows
-from mfcl.core.memory import HELD, give_back
+from mfcl.core.memory import give_back, most_held
 from mfcl.data.store import Store
 from mfcl.embeddings.parts import Role
 from mfcl.embeddings.table import Embeddings
@@ -81,6 +81,7 @@ class Pretrain(Task):
         self.voices_alike = voices if voices.positives else None
         self.compared: Compared | None = None  # made at the first search, and again after a resume
         self.chance_loss = self._chance(self.budget(recipe.train).batch)
+        self.most_held = most_held()
 
     @property
     def formats(self) -> tuple[str, ...]:
@@ -259,7 +260,7 @@ class Pretrain(Task):
         """Return the frames of a format's encoder."""
         frames = self.frames(getattr(self.model, format), format, *represented)
         if not frames.values.is_cuda:
-            give_back(above=HELD)
+            give_back(above=self.most_held)
             if frames.values.requires_grad:  # and before the backward pass goes through this encoder
-                frames.values.register_hook(lambda gradient: give_back(above=HELD))  # type: ignore[no-untyped-call]
+                frames.values.register_hook(lambda gradient: give_back(above=self.most_held))  # type: ignore[no-untyped-call]
         return frames
