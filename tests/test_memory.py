@@ -13,6 +13,8 @@ from mfcl.models import inference
 from mfcl.models.encoders.recomputing import recomputed
 from mfcl.models.pair import make_model
 from mfcl.recipe import load_recipe
+from mfcl.training import steps
+from mfcl.training.optim import make_optimiser
 from mfcl.training.tasks import contrastive
 from tests.small_run import make_task, open_tiny, tiny
 from tests.sounds import write_corpus
@@ -61,6 +63,8 @@ OUTLINE = """
 import sys
 from mfcl.models.pair import outline
 from mfcl.recipe import load_recipe
+from mfcl.training import steps
+from mfcl.training.optim import make_optimiser
 from mfcl.training.tasks import contrastive
 from tests.small_run import make_task, open_tiny, tiny
 from tests.sounds import write_corpus
@@ -160,6 +164,24 @@ def test_a_step_gives_back_after_each_encoder_on_the_way_there_and_before_it_on_
     assert len(calls) == 4  # two crops, two formats
     loss.backward()
     assert len(calls) == 8
+
+
+@pytest.mark.parametrize(("held", "most"), [(100 << 20, memory.HELD), (900 << 20, (900 << 20) + memory.GROWTH)])
+def test_learning_gives_back_only_what_comes_on_top_of_a_process_that_holds_much(
+    held: int, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+    monkeypatch.setattr(memory, "held_bytes", lambda: held)
+    monkeypatch.setattr(contrastive, "give_back", lambda *, above: calls.append(above))
+    monkeypatch.setattr(steps, "give_back", lambda *, above: calls.append(above))
+    task = make_task(open_tiny(write_corpus(tmp_path / "corpus"), tiny()), tiny())
+    task.prepare()
+    optimiser = make_optimiser(task, tiny().train)
+    step = steps.learner(task, task, optimiser, clip=1.0, where=torch.device("cpu"))
+    monkeypatch.setattr(memory, "held_bytes", lambda: 5000 << 20)  # what the work itself comes to hold does not count
+    step(task.see(task.batch(np.arange(8), 0)))
+    assert set(calls) == {most}
+    assert len(calls) == 10  # eight of the encoders, before the backward pass, after it
 
 
 def test_embedding_gives_back_batch_by_batch_what_is_more_than_before(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,3 +103,26 @@ def test_embeddings_are_whitened_part_by_part_by_their_training_items_alone() ->
     assert list(embeddings.only("voices").parts) == ["mel voices"]
     with pytest.raises(MeasureError, match="no part is called 'word'"):
         embeddings.only("word")
+
+
+@pytest.mark.parametrize(
+    ("part", "items", "floor"),
+    [
+        ("mel words", 2000, 0.01),
+        ("mel words", 100, 0.1),
+        ("mel words landmarks", 400, 0.025),
+        ("alignment landmarks", 2000, 0.01),
+        ("mel voices", 100, 0.001),
+        ("log-mel picture", 2000, 0.001),
+        ("log-mel picture", 100, 0.01),
+        ("", 9000, 0.001),
+    ],
+)
+def test_the_floor_is_higher_for_what_is_said_and_for_few_recordings(part: str, items: int, floor: float) -> None:
+    train = vectors(items, 6)
+    assert np.array_equal(fit_part(part, train).directions, fit_whitening(train, floor=floor).directions)
+
+
+def test_projections_are_centred_alone() -> None:
+    whitening = fit_part("mel words projection", vectors(50, 4))
+    assert np.array_equal(whitening.directions, np.eye(4, dtype=np.float32))

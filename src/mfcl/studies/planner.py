@@ -26,10 +26,10 @@ from mfcl.training.tasks.supervised import enough_steps
 PROBES_VERSION = 2
 """Version of the label probes; raise it when they change, so that their answers, and nothing else, are made anew."""
 PROBED = ("labels", "efficiency", "robustness")
-WHITENING_VERSION = 2
-"""Version of the whitening of speaker parts beside projections; raise it when that changes."""
+WHITENING_VERSION = 3
+"""Version of the whitenings of parts; raise it when they change, so that what measures cosines is made anew."""
 UNWHITENED = ("robustness", "cost")
-"""Sections that measure no cosines."""
+"""Sections that measure no cosines; trainings with few labels measure none either."""
 Ask = Callable[[Workspace, Source], Answer]
 UNASKED: dict[str, tuple[str, ...]] = {BASELINE: UNLABELLED, ELSEWHERE: ("cost",)}
 """Kind of source -> sections that it is not asked in."""
@@ -74,19 +74,12 @@ class Step:
     def basis(self) -> dict[str, Any]:
         """Return all inputs that the answer depends on."""
         data = self.workspace.data
+        cosines = self.section not in UNWHITENED and "count" not in self.settings
         return {
             "source": self.workspace.basis(self.source), "named": self.source.name, "section": self.section,
-            "label": data.label, "speaker": data.speaker, **self.settings, **self._whitened,
+            "label": data.label, "speaker": data.speaker, **self.settings,
+            **({"whitening": WHITENING_VERSION} if cosines else {}),
         }  # fmt: skip
-
-    @property
-    def _whitened(self) -> dict[str, int]:
-        """Return what cosines of models with speaker parts and projections depend on beside the source."""
-        model = self.source.recipe.model
-        turned = (
-            self.source.kind in ("untrained", "pre-trained") and model.voices is not None and model.neck is not None
-        )
-        return {"whitening": WHITENING_VERSION} if turned and self.section not in UNWHITENED else {}
 
     @property
     def rank(self) -> int:
