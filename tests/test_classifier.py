@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mfcl
-from mfcl.embeddings import part_whitening, whitening
+from mfcl.embeddings import whitening
 from mfcl.embeddings.blocks import load_embeddings
 from mfcl.embeddings.table import Embeddings
 from mfcl.embeddings.vector_graph import vector_graph
@@ -21,6 +21,7 @@ from mfcl.labelling import (
     Collection,
     draw_held_out,
     estimate,
+    features,
     fit_classifier,
     load_classifier,
     save_classifier,
@@ -100,8 +101,8 @@ def test_directions_of_noise_do_not_count_as_much_as_what_is_said_where_recordin
 
     some, others = (noisy_words(count, seed=seed) for seed, count in enumerate((20, 60)))
     floored = read()
-    monkeypatch.setattr(part_whitening, "CONTENT_FLOOR", whitening.FLOOR)
-    monkeypatch.setattr(part_whitening, "CONTENT_NOISE", 0.0)
+    monkeypatch.setattr(features, "CONTENT_FLOOR", whitening.FLOOR)
+    monkeypatch.setattr(features, "CONTENT_NOISE", 0.0)
     assert floored > read() + 0.15
 
 

@@ -109,8 +109,8 @@ def test_embeddings_are_whitened_part_by_part_by_their_training_items_alone() ->
     ("part", "items", "floor"),
     [
         ("mel words", 2000, 0.01),
-        ("mel words", 100, 0.1),
-        ("mel words landmarks", 400, 0.025),
+        ("mel words", 100, 0.01),
+        ("mel words landmarks", 400, 0.01),
         ("alignment landmarks", 2000, 0.01),
         ("mel voices", 100, 0.001),
         ("log-mel picture", 2000, 0.001),
@@ -118,7 +118,7 @@ def test_embeddings_are_whitened_part_by_part_by_their_training_items_alone() ->
         ("", 9000, 0.001),
     ],
 )
-def test_the_floor_is_higher_for_what_is_said_and_for_few_recordings(part: str, items: int, floor: float) -> None:
+def test_the_floor_is_higher_for_what_is_said_and_of_few_vectors_for_both(part: str, items: int, floor: float) -> None:
     train = vectors(items, 6)
     assert np.array_equal(fit_part(part, train).directions, fit_whitening(train, floor=floor).directions)
 

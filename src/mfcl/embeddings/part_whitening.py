@@ -12,20 +12,18 @@ from mfcl.embeddings.whitening import FLOOR, MOST_ITEMS, Whitening, drawn_items,
 FEWEST = 500
 """Fewest recordings to find pairs of one voice among: of 250 little was gained."""
 CONTENT_FLOOR = 0.01
-"""Least share of the total variance added to the variance of each direction of what is said (`fit_whitening`)."""
-CONTENT_NOISE = 10.0
-"""That share times the recordings, where these are few: the fewer there are, the more of their directions are noise,
-and with all of them as important as any, each two recordings would be equally far apart."""
+"""Share of the total variance added to the variance of each direction of what is said (`fit_whitening`)."""
 NOISE = 1.0
-"""The same of vectors that say both what is said and who says it, whose `FLOOR` is lower."""
+"""For vectors without a role: the floor times the recordings, where these are few and more directions are noise."""
 
 
-def fit_part(name: str, vectors: Float32[np.ndarray, "items _"]) -> Whitening:
+def fit_part(name: str, vectors: Float32[np.ndarray, "items _"], *, content_floor: float = CONTENT_FLOOR) -> Whitening:
     """Fit the whitening of one part without regard to others; see `docs/decisions/0043-floors-of-whitening.md`.
 
     Args:
         name: The part's or the baseline's name.
         vectors: That part of the training recordings.
+        content_floor: The floor of what is said.
 
     Raises:
         MeasureError: there are fewer than two recordings, or no projection.
@@ -33,10 +31,10 @@ def fit_part(name: str, vectors: Float32[np.ndarray, "items _"]) -> Whitening:
     known = Part.parse(name)
     if known.stage == "projection":
         return fit_centring(vectors)
-    used = max(1, min(len(vectors), MOST_ITEMS))
     if known.role == "content" or name.endswith(" landmarks"):  # similarities to landmarks tell what is said
-        return fit_whitening(vectors, floor=max(CONTENT_FLOOR, CONTENT_NOISE / used))
-    return fit_whitening(vectors, floor=FLOOR if known.role == "speaker" else max(FLOOR, NOISE / used))
+        return fit_whitening(vectors, floor=content_floor)
+    few = NOISE / max(1, len(vectors)) if not known.role else 0.0
+    return fit_whitening(vectors, floor=max(FLOOR, few))
 
 
 def fit_whitenings(names: Iterable[str], part: Callable[[str], Float32[np.ndarray, "items _"]]) -> dict[str, Whitening]:

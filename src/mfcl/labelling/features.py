@@ -10,7 +10,7 @@ from jaxtyping import Float32, Int64, Shaped
 
 from mfcl.embeddings.blocks import Blocks
 from mfcl.embeddings.linalg import check_measurable
-from mfcl.embeddings.part_whitening import fit_part
+from mfcl.embeddings.part_whitening import CONTENT_FLOOR, fit_part
 from mfcl.embeddings.parts import Part
 from mfcl.embeddings.table import Embeddings
 from mfcl.embeddings.whitening import MOST_ITEMS, Whitening, drawn_items, fit_centring
@@ -24,6 +24,9 @@ SIMPLE = "spectrum"
 SPREAD_AT_LEAST = 1e-6
 """Standard deviation below which a part is the same for all recordings: one that the model did not learn is 0."""
 ROWS_AT_ONCE = 8192
+CONTENT_NOISE = 10.0
+"""The floor (`CONTENT_FLOOR`) times the recordings, where these are few: the fewer there are, the more of their
+directions are noise, and with all of them as important as any, each two recordings would be equally far apart."""
 Vectors = Embeddings | Shaped[np.ndarray, "..."]
 
 
@@ -81,7 +84,8 @@ def fit_features(vectors: Vectors) -> list[Features]:
     for name in table.parts or ("",):
         part = table.part(name) if name else table.vectors
         if float(part.std(axis=0).max()) > SPREAD_AT_LEAST:
-            fitted[name] = fit_part(name, part)
+            floor = max(CONTENT_FLOOR, CONTENT_NOISE / min(len(part), MOST_ITEMS))
+            fitted[name] = fit_part(name, part, content_floor=floor)
     if not fitted:
         raise MeasureError("labelling: wanted vectors that differ, but all are equal; embed with another model")
     roles = {name: Part.parse(name).role for name in fitted}
