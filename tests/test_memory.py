@@ -63,8 +63,6 @@ OUTLINE = """
 import sys
 from mfcl.models.pair import outline
 from mfcl.recipe import load_recipe
-from mfcl.training import steps
-from mfcl.training.optim import make_optimiser
 from mfcl.training.tasks import contrastive
 from tests.small_run import make_task, open_tiny, tiny
 from tests.sounds import write_corpus
