@@ -33,9 +33,12 @@ class WaveEncoder(nn.Module, abc.ABC):
 
     Attributes:
         features: Values in a frame; set when it is made.
+        small: Whether its operations are over too soon to be shared between cores. In training it is then computed
+            beside the encoder of the other format, if that is small, too.
     """
 
     features: int
+    small: bool = False
 
     @abc.abstractmethod
     def forward(self, wave: Float[Tensor, "batch samples"], lengths: Lengths = None) -> Frames:
@@ -73,9 +76,11 @@ class MelEncoder(nn.Module, abc.ABC):
 
     Attributes:
         features: Values in a frame; set when it is made.
+        small: As of `WaveEncoder`.
     """
 
     features: int
+    small: bool = False
 
     @abc.abstractmethod
     def forward(self, mel: Float[Tensor, "batch bands frames"], lengths: Lengths = None) -> Frames:

@@ -52,6 +52,7 @@ class Filterbank1d(WaveEncoder):
         (Gabor filters spaced as mel bands, squared modulus; here every sample of a kernel is a weight).
     """
 
+    small = True
     first_filters: Float[Tensor, "doubled_filters kernel"]
 
     def __init__(self, *, width: float = 1.0, norm: NormName = "batch") -> None:

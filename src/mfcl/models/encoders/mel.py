@@ -34,6 +34,8 @@ class MelCnn(MelEncoder):
     Source: Niizumi et al., "BYOL for Audio", arXiv:2204.07402, section IV-B (frequency x channel kept).
     """
 
+    small = True
+
     def __init__(self, bands: int, *, width: float = 1.0, norm: NormName = "batch") -> None:
         super().__init__()
         channels = max(round(32 * width / 8), 1) * 8

@@ -1,5 +1,6 @@
 """Contrastive pre-training of the two encoders, without labels."""
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -28,12 +29,16 @@ from mfcl.training.neighbour_search import Compared
 from mfcl.training.normalisation import fit_front
 from mfcl.training.positives import Neighbourhood
 from mfcl.training.projections import head_sizes, projections
+from mfcl.training.side_by_side import side_by_side
 from mfcl.training.tasks.base import Task
 from mfcl.training.tasks.inputs import Crops, Represented, Seen, cut_crops, see_crops
 from mfcl.training.tasks.neighbours import due, search_aligned, search_content, search_voices
 from mfcl.training.vector_search import part_of
 from mfcl.views.crops import mean_seconds
 from mfcl.views.own import OwnAugment, augment_name
+
+HALVES: tuple[Side, ...] = ("first", "second")
+"""The halves of a crop, which are positives for the speaker part."""
 
 
 class Pretrain(Task):
@@ -181,16 +186,10 @@ class Pretrain(Task):
 
     def forward(self, batch: Seen) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         """Return the contrastive loss over all processes' crops, and top-1, temperature and spread."""
-        first, second = (
-            {format: self._frames(format, represented) for format, represented in view.items()}
-            for view in (batch.first, batch.second)
-        )
-        loss, figures = self.loss(
-            *self._projected("content", first, second),
-            self._relations(self.neighbourhood, batch.recordings, batch.others),
-        )
-        if self.recipe.model.voices is not None:
-            speaker_loss, speaker_figures = self._speaker_loss(batch, first, second)
+        first, second, *halves = self._projected(batch.first, batch.second)
+        loss, figures = self.loss(first, second, self._relations(self.neighbourhood, batch.recordings, batch.others))
+        if halves:
+            speaker_loss, speaker_figures = self._speaker_loss(batch, halves)
             weight = self.recipe.loss.voices
             loss = (loss + weight * speaker_loss) / (1 + weight)
             figures |= {"voices_top1": speaker_figures["top1"]}
@@ -208,19 +207,18 @@ class Pretrain(Task):
         places = torch.arange(sum(map(len, sides)), device=of[0].device).reshape(len(sides), -1)
         return hood.relations(torch.cat(sides), own=None if mine is None else places[:, mine].flatten())
 
-    def _speaker_loss(self, batch: Seen, *views: Mapping[str, Frames]) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+    def _speaker_loss(
+        self, batch: Seen, halves: Sequence[dict[str, Float[Tensor, "batch out"]]]
+    ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         """Return the loss of the speaker part: the first half of each crop with its second half.
 
         Args:
             batch: For the relations between its recordings.
-            views: The first crops' frames by format, and the second crops'.
+            halves: Projections by format of the first crops' first and second halves, and of the second crops'.
         """
         losses, figures = [], {}
-        sides: tuple[Side, Side] = ("first", "second")
-        halves = [(view, side) for view in views for side in sides]
-        projected = self._projected("speaker", *(view for view, _ in halves), sides=[side for _, side in halves])
         of = (batch.recordings, batch.others)
-        for early, late, recordings in zip(projected[::2], projected[1::2], of, strict=True):
+        for early, late, recordings in zip(halves[::2], halves[1::2], of, strict=True):
             related = self._relations(self.voices_alike, recordings, recordings)
             for format, other in zip(early, reversed(late), strict=True):  # across formats, where there are two
                 loss, figures = self.loss({format: early[format]}, {other: late[other]}, related)
@@ -236,25 +234,45 @@ class Pretrain(Task):
         weight = self.recipe.loss.voices if self.recipe.model.voices is not None else 0.0
         return (content + weight * speaker) / (1 + weight)
 
-    def _projected(
-        self, role: Role, *views: Mapping[str, Frames], sides: Sequence[Side | None] = ()
-    ) -> list[dict[str, Float[Tensor, "batch out"]]]:
-        """Return the projections of one part of the embeddings: for each view, by format; of its half in `sides`.
+    def _projected(self, *views: Mapping[str, Represented]) -> list[dict[str, Float[Tensor, "batch out"]]]:
+        """Return projections by format: of each view's content, then, if there is a speaker part, of its halves.
 
-        A head runs once on all views of its format, which is faster than once for each.
+        All that a format does by itself is in here, so that two formats do it side by side.
         """
-        found: list[dict[str, Tensor]] = [{} for _ in views]
-        for format in dict.fromkeys(format for view in views for format in view):
-            encoder: FormatEncoder = getattr(self.model, format)
-            neck = encoder.neck if role == "content" else None
-            head = self.heads[str(part_of(self.model, format, role))] if neck is None else neck.project
-            places = [place for place, view in enumerate(views) if format in view]
-            pooled = torch.cat(
-                [encoder.pooling(role)(views[place][format], sides[place] if sides else None) for place in places]
-            )
-            for place, projected in zip(places, head(pooled).chunk(len(places)), strict=True):
-                found[place][format] = projected
+        halves = 0 if self.recipe.model.voices is None else len(HALVES)
+        found: list[dict[str, Tensor]] = [{} for _ in range(len(views) * (1 + halves))]
+        places = {
+            format: [place for place, view in enumerate(views) if format in view]
+            for format in dict.fromkeys(format for view in views for format in view)
+        }
+
+        def project(format: str) -> list[Tensor]:
+            frames = [self._frames(format, views[place][format]) for place in places[format]]
+            projected = self._project(format, "content", frames, [None])
+            return [*projected, *self._project(format, "speaker", frames, HALVES)] if halves else projected
+
+        made = side_by_side(
+            [functools.partial(project, format) for format in places],
+            [getattr(self.model, format).encoder for format in places],
+        )
+        for (format, here), projected in zip(places.items(), made, strict=True):
+            later = [len(views) + halves * place + half for place in here for half in range(halves)]
+            for place, own in zip([*here, *later], projected, strict=True):
+                found[place][format] = own
         return found
+
+    def _project(
+        self, format: str, role: Role, frames: Sequence[Frames], sides: Sequence[Side | None]
+    ) -> list[Float[Tensor, "batch out"]]:
+        """Return the projections of one part of each view's embedding, or of that of each of its sides.
+
+        A head runs once on all of them, which is faster than once for each.
+        """
+        encoder: FormatEncoder = getattr(self.model, format)
+        neck = encoder.neck if role == "content" else None
+        head = self.heads[str(part_of(self.model, format, role))] if neck is None else neck.project
+        pooled = torch.cat([encoder.pooling(role)(own, side) for own in frames for side in sides])
+        return list(head(pooled).chunk(len(frames) * len(sides)))
 
     def _frames(self, format: str, represented: Represented) -> Frames:
         """Return the frames of a format's encoder."""

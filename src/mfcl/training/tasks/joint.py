@@ -1,5 +1,6 @@
 """Joint training: the contrastive loss on all recordings, and a classification loss on the labelled ones."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +14,10 @@ from torch.nn import functional
 from mfcl.core.distributed import all_reduce_sum, processes
 from mfcl.core.random import uniforms
 from mfcl.data.store import Store
-from mfcl.models.encoders import Frames
 from mfcl.models.inference import embed_store
 from mfcl.models.pair import MultiFormatModel
 from mfcl.recipe import Recipe
+from mfcl.training.side_by_side import side_by_side
 from mfcl.training.tasks.contrastive import Pretrain
 from mfcl.training.tasks.inputs import Crops, Represented, Seen, View, crop_inputs, cut_crops
 from mfcl.training.tasks.supervised import both_formats, content_part, content_size, likeliest, linear_of
@@ -114,8 +115,10 @@ class Joint(Pretrain):
         """Return the sum of both losses over all processes, and the contrastive figures with `labels_top1`."""
         loss, figures = super().forward(batch.crops)
         targets = batch.targets
-        frames = {format: self._frames(format, represented) for format, represented in batch.labelled.items()}
-        logits = self._logits(frames)
+        works = [functools.partial(self._logits, format, heard) for format, heard in batch.labelled.items()]
+        logits = [
+            own for (own,) in side_by_side(works, [getattr(self.model, format).encoder for format in batch.labelled])
+        ]
         label_loss = torch.stack([functional.cross_entropy(own, targets) for own in logits]).mean()
         hits = (_mean_probabilities(logits).argmax(dim=1) == targets).float().mean()
         figures["labels_top1"] = all_reduce_sum(hits.detach()) / processes()
@@ -128,9 +131,10 @@ class Joint(Pretrain):
         logits = [layer.logits(content_part(embeddings, name)) for name, layer in layers.items()]
         return likeliest(both_formats(logits))
 
-    def _logits(self, frames: Mapping[str, Frames]) -> list[Float[Tensor, "batch classes"]]:
-        """Return the logits of each format's linear layer."""
-        return [self.linears[format](self.content(getattr(self.model, format), own)) for format, own in frames.items()]
+    def _logits(self, format: str, heard: Represented) -> list[Float[Tensor, "batch classes"]]:
+        """Return the logits of a format's linear layer."""
+        frames = self._frames(format, heard)
+        return [self.linears[format](self.content(getattr(self.model, format), frames))]
 
 
 def _mean_probabilities(logits: Sequence[Float[Tensor, "batch classes"]]) -> Float[Tensor, "batch classes"]:

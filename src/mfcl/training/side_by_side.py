@@ -1,0 +1,90 @@
+"""Compute what two formats do by themselves side by side, forward and backward, with half of the threads each.
+
+An operation on a small grid is over before a second core is awake, so that two cores on one encoder are idle for a
+quarter of the time. Two encoders on a core each have nothing to wait for.
+"""
+
+import contextlib
+import functools
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mfcl.core.distributed import processes
+
+Made = Sequence[Tensor]
+
+
+def side_by_side(works: Sequence[Callable[[], Made]], encoders: Sequence[nn.Module]) -> list[Made]:
+    """Return what each work makes; the backward pass goes through the works side by side, too.
+
+    Works of two small encoders are done at the same time if there are two processor threads. Else one is done after
+    another: a large encoder has use for all cores, a GPU does one thing after another anyway, and several processes
+    wait for each other in one order.
+
+    Args:
+        works: Make tensors that have a gradient. They must share no weight that learns, and the tensors no graph.
+        encoders: The encoder that each work is about.
+    """
+    apart = len(works) == 2 and torch.get_num_threads() > 1 and processes() == 1
+    if not apart or not all(getattr(own, "small", False) and _on_processor(own) for own in encoders):
+        return [work() for work in works]
+    made = _both(*works)
+    if not torch.is_grad_enabled():
+        return made
+    joined = iter(_Joined.apply(torch.zeros((), requires_grad=True), made))  # type: ignore[no-untyped-call]
+    return [[next(joined) for _ in own] for own in made]
+
+
+def _on_processor(module: nn.Module) -> bool:
+    return all(weight.is_cpu for weight in module.parameters())
+
+
+class _Joined(torch.autograd.Function):
+    """The tensors of both works in a graph that begins with them; its backward pass is that of their own graphs."""
+
+    @staticmethod
+    def forward(context: Any, _: Tensor, made: Sequence[Made]) -> tuple[Tensor, ...]:
+        context.made = made
+        return tuple(tensor.detach() for own in made for tensor in own)
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> tuple[None, None]:
+        made, given = context.made, iter(gradients)
+        del context.made  # else what the graphs keep would outlive their backward pass
+        _both(*(functools.partial(torch.autograd.backward, own, [next(given) for _ in own]) for own in made))
+        return None, None
+
+
+def _both(first: Callable[[], Any], second: Callable[[], Any]) -> list[Any]:
+    with _shared() as other:
+        there = other.submit(second)
+        try:
+            here = first()
+        finally:
+            found = there.result()
+    return [here, found]
+
+
+@contextlib.contextmanager
+def _shared() -> Generator[ThreadPoolExecutor, None, None]:
+    """Yield the other thread, which has half of torch's threads; this one has the rest until the end."""
+    threads = torch.get_num_threads()
+    other = _other(threads // 2)
+    torch.set_num_threads(threads - threads // 2)
+    try:
+        yield other
+    finally:
+        torch.set_num_threads(threads)
+
+
+@functools.cache
+def _other(threads: int) -> ThreadPoolExecutor:
+    """Return a thread that works with so many of torch's threads; torch counts them for each thread by itself."""
+    other = ThreadPoolExecutor(1, thread_name_prefix="side")
+    other.submit(torch.get_num_threads).result()  # else torch sets its own number when the thread first needs it
+    other.submit(torch.set_num_threads, threads).result()
+    return other
