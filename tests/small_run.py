@@ -86,7 +86,7 @@ def make_task(store, recipe: Recipe, *, kind: str = "pretrain", seed: int = 0):
     if kind == "pretrain":
         return Pretrain(model, store, recipe, seed=seed)
     targets = np.unique(store.manifest.column("digit"), return_inverse=True)[1].astype(np.int64)
-    return Classify(model, "mel", store, targets, recipe, seed=seed)
+    return Classify(model, ["mel"], store, targets, recipe, seed=seed)
 
 
 def run_tiny(task, recipe: Recipe, run: Path, **options):

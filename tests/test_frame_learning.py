@@ -255,12 +255,12 @@ def test_what_is_trained_with_labels_aligns_nothing(tmp_path: Path, monkeypatch:
     store, words, _ = said_by_all(tmp_path)
     targets = np.unique(words, return_inverse=True)[1].astype(np.int64)
     recipe = dataclasses.replace(tiny(), model=LEARNING)
-    task = Classify(make_model(LEARNING, seed=0), "mel", store, targets, recipe, seed=0)
+    task = Classify(make_model(LEARNING, seed=0), ["mel"], store, targets, recipe, seed=0)
     task.prepare()
     whole = embed_store(task.whole[0], store, format="mel")
     choose_landmarks(task.whole[0], store, LEARNING.landmarks, seed=0)
     monkeypatch.delattr(Landmarks, "forward")
-    found = task.embed(store)
+    found = task.embed(store)["mel"]
     assert np.array_equal(found, content_part(whole, "mel"))
-    assert found.shape[1] == task.linear.in_features
-    assert task.encoder.landmarks is not None
+    assert found.shape[1] == task.linears["mel"].in_features
+    assert task.encoder("mel").landmarks is not None

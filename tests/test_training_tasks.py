@@ -195,9 +195,9 @@ def test_a_classifier_predicts_without_moving_anything(store):
     before = {name: value.clone() for name, value in task.state_dict().items()}
     found = task.predict(store)
     assert task.training
-    assert task.encoder.training
+    assert task.encoder("mel").training
     assert task.eval().predict(store).tolist() == found.tolist()
-    assert not task.encoder.training
+    assert not task.encoder("mel").training
     assert found.shape == (len(store),)
     assert all(torch.equal(value, before[name]) for name, value in task.state_dict().items())
 
@@ -400,22 +400,22 @@ def test_supervised_training_hears_crops_augmented_as_in_pre_training(store, for
     recipe = changed(supervised={"crop": 0.6})
     plain = dataclasses.replace(recipe, augment=dataclasses.replace(recipe.augment, setting="none"))
     made = {
-        kind: Classify(make_model(one.model, seed=0), format, store, np.arange(len(store)) % 3, one, seed=0)
+        kind: Classify(make_model(one.model, seed=0), [format], store, np.arange(len(store)) % 3, one, seed=0)
         for kind, one in (("augmented", recipe), ("plain", plain))
     }
     indices = np.arange(8)
     batches = {kind: task.batch(indices, 1) for kind, task in made.items()}
-    seen = {kind: task.see(batches[kind]).inputs for kind, task in made.items()}
+    seen = {kind: task.see(batches[kind]).inputs[format] for kind, task in made.items()}
     assert seen["augmented"][0].shape == seen["plain"][0].shape  # the same crops
     assert not torch.equal(seen["augmented"][0], seen["plain"][0])
-    again = made["augmented"].see(made["augmented"].batch(indices, 1)).inputs
+    again = made["augmented"].see(made["augmented"].batch(indices, 1)).inputs[format]
     assert torch.equal(again[0], seen["augmented"][0])
     clips = batches["plain"].crops.views.first
     shares = clips.lengths.numpy() / store.lengths[indices]
     assert (shares > 0.59).all()
     assert (shares <= 1).all()
     assert np.ptp(shares) > 0.1
-    expected = made["plain"].encoder.front(clips.wave, clips.lengths)
+    expected = made["plain"].encoder(format).front(clips.wave, clips.lengths)
     assert torch.equal(seen["plain"][0], expected[0])
     assert torch.equal(seen["plain"][1], expected[1])
 
@@ -436,8 +436,8 @@ def test_label_smoothing_is_a_share_of_the_loss_of_every_class(store):
         task.prepare()
         batch = task.see(task.batch(np.arange(8), 0))
         losses[smoothing] = float(task(batch)[0].detach())
-    frames = task.frames(task.encoder, task.format, *batch.inputs)
-    chances = -task.linear(task.content(task.encoder, frames)).log_softmax(dim=1)
+    frames = task.frames(task.encoder("mel"), "mel", *batch.inputs["mel"])
+    chances = -task.linears["mel"](task.content(task.encoder("mel"), frames)).log_softmax(dim=1)
     own = float(chances[np.arange(8), batch.targets].mean().detach())
     assert losses[0.0] == pytest.approx(own, rel=1e-5)
     assert losses[0.3] == pytest.approx(0.7 * own + 0.3 * float(chances.mean().detach()), rel=1e-5)
@@ -452,11 +452,11 @@ def test_the_classes_of_both_formats_are_those_of_the_mean_of_their_logits():
 
 def test_an_output_layer_beside_the_task_says_what_the_task_says(store):
     recipe = with_neighbours(tiny())  # with a neck and a part for voices
-    task = Classify(make_model(recipe.model, seed=0), "mel", store, np.arange(len(store)) % 3, recipe, seed=0).eval()
+    task = Classify(make_model(recipe.model, seed=0), ["mel"], store, np.arange(len(store)) % 3, recipe, seed=0).eval()
     task.prepare()
     clips = whole_clips(store, np.arange(3))
-    frames = task.frames(task.encoder, "mel", *task.encoder.front(clips.wave, clips.lengths))
+    frames = task.frames(task.encoder("mel"), "mel", *task.encoder("mel").front(clips.wave, clips.lengths))
     with torch.no_grad():
-        expected = task.linear(task.content(task.encoder, frames)).numpy()
-    np.testing.assert_allclose(task.logits(store)[:3], expected, rtol=1e-4, atol=1e-5)
-    assert task.linear.in_features == 4 + 8  # directions and projection, without voices
+        expected = task.linears["mel"](task.content(task.encoder("mel"), frames)).numpy()
+    np.testing.assert_allclose(task.logits(store)["mel"][:3], expected, rtol=1e-4, atol=1e-5)
+    assert task.linears["mel"].in_features == 4 + 8  # directions and projection, without voices

@@ -13,6 +13,7 @@ from torch import nn
 from mfcl.core.machine import stopwatch
 from mfcl.data.labels import known_classes
 from mfcl.data.store import Store
+from mfcl.embeddings.parts import FORMATS
 from mfcl.evaluation.result import JOINT, LINEAR, NETWORK, Names, Question, Representation, Result, Tested, Vectors
 from mfcl.evaluation.tasks.labelled_rows import having, tested
 from mfcl.labelling.logistic import fit_classifiers
@@ -35,16 +36,15 @@ TUNED_RATE = 0.25
 JOINT_EPOCHS, JOINT_RATE = 5, 0.3
 """Epochs of joint training, and its learning rate as a share of the pre-training's."""
 
-Format = Literal["wave", "mel"]
 Logits = Float32[np.ndarray, "items classes"]
 
 
 class Continue(Classify):
-    """Fine-tune a pre-trained encoder: it begins as the linear probe on the frozen embedding, and learns slowly.
+    """Fine-tune pre-trained encoders: each begins as the linear probe on the frozen embedding, and learns slowly.
 
-    The output layer is first fitted on the frozen embeddings of the labelled recordings; a random one would change the
-    encoder at random in its first steps. The norms keep the statistics of pre-training, as those of a few recordings
-    are worse. `supervised.encoder_rate` is the encoder's share of the learning rate.
+    An output layer is first fitted on the frozen embeddings of the labelled recordings; a random one would change its
+    encoder at random in the first steps. The norms keep the statistics of pre-training, as those of a few recordings
+    are worse. `supervised.encoder_rate` is the encoders' share of the learning rate.
 
     Source: Kumar et al., "Fine-tuning can distort pretrained features", arXiv:2202.10054, section 4 (probe first).
     """
@@ -53,20 +53,21 @@ class Continue(Classify):
     """Recordings without labels that standardise the embeddings for the first output layer; None: the labelled."""
 
     def prepare(self) -> None:
-        """Keep the input normalisation of pre-training, which the weights depend on, and fit the output layer."""
-        content = self.embed(self.store)
-        standard = content if self.around is None else self.embed(self.around)
-        begin_as_probe(self.linear, content, self.targets, standard)
+        """Keep the input normalisation of pre-training, which the weights depend on, and fit the output layers."""
+        contents = self.embed(self.store)
+        standards = contents if self.around is None else self.embed(self.around)
+        for format, layer in self.linears.items():
+            begin_as_probe(layer, contents[format], self.targets, standards[format])
 
     def train(self, mode: bool = True) -> "Continue":
-        """Set the mode of all but the encoder, which stays in evaluation mode."""
+        """Set the mode of all but the encoders, which stay in evaluation mode."""
         super().train(mode)
-        self.encoder.eval()
+        self.encoders.eval()
         return self
 
     def share(self, name: str) -> float:
-        """Return 1 for the output layer, and `supervised.encoder_rate` for the encoder."""
-        return 1.0 if name.startswith("linear.") else self.recipe.supervised.encoder_rate
+        """Return 1 for the output layers, and `supervised.encoder_rate` for the encoders."""
+        return 1.0 if name.startswith("linears.") else self.recipe.supervised.encoder_rate
 
 
 class ContinueJoint(Joint):
@@ -144,7 +145,7 @@ def joint_content(model: MultiFormatModel, store: Store) -> Float64[np.ndarray, 
     """Return the content parts of both formats' embeddings, side by side."""
     with without(model, "landmarks"):  # they are no part of it
         embeddings = embed_store(model, store)
-    return np.concatenate([content_part(embeddings, name) for name in ("wave", "mel")], axis=1, dtype=np.float64)
+    return np.concatenate([content_part(embeddings, name) for name in FORMATS], axis=1, dtype=np.float64)
 
 
 def tuned(
@@ -177,19 +178,17 @@ def tuned(
     else:
         recipe = _tuned_recipe(source.recipe, len(chosen), start)
         test = data.store.select(having(workspace.embeddings(source), data.label, "test"))
-        logits = {}
-        for format in ("wave", "mel"):
-            model = begun(workspace, source, recipe, start)
-            kind = Continue if start == "fine-tuned" else Classify
-            task = kind(model, format, store.select(chosen), targets[chosen], recipe, seed=source.seed)
-            if isinstance(task, Continue):
-                task.around = store
-            out = workspace.folder / "runs" / f"{workspace.name(source)}-{slug(start)}-{per_class or 'all'}-{format}"
-            fit(
-                task, recipe.supervised, out, recipe=recipe, fingerprint=resumed_fingerprint(data.manifest, out),
-                seed=source.seed, resume=out.exists(), device=workspace.device, progress=workspace.progress,
-            )  # fmt: skip
-            logits[format] = task.logits(test)
+        model = begun(workspace, source, recipe, start)
+        kind = Continue if start == "fine-tuned" else Classify
+        task = kind(model, FORMATS, store.select(chosen), targets[chosen], recipe, seed=source.seed)
+        if isinstance(task, Continue):
+            task.around = store
+        out = workspace.folder / "runs" / f"{workspace.name(source)}-{slug(start)}-{per_class or 'all'}"
+        fit(
+            task, recipe.supervised, out, recipe=recipe, fingerprint=resumed_fingerprint(data.manifest, out),
+            seed=source.seed, resume=out.exists(), device=workspace.device, progress=workspace.progress,
+        )  # fmt: skip
+        logits = task.logits(test)
     about = tested(workspace.embeddings(source), data.label, data.speaker)  # what the probes are tested on
     question = Question("efficiency", "accuracy", data.label, NETWORK, per_class or None)
     x = float(per_class) if per_class else len(chosen) / len(names)

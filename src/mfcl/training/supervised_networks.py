@@ -23,6 +23,9 @@ from mfcl.training.run_folder import CLASSIFIERS, MANIFEST, resumed_fingerprint
 from mfcl.training.saving import save_trained
 from mfcl.training.tasks.supervised import Classify, Linear, enough_steps
 
+STEPS = "networks"
+"""The folder of the training itself in a run folder."""
+
 
 def train_supervised(
     data: Data,
@@ -42,7 +45,7 @@ def train_supervised(
     Args:
         data: Opened recordings.
         recipe: Model, augmentation and `supervised`; a neck is left out, as it is for what no label says.
-        out: The run folder, with a folder for the training of each format.
+        out: The run folder, with a folder for the training of both formats.
         label: The label to predict.
         formats: The formats to train; another's encoder keeps its random weights.
         seed: Of the weights, the crops and the augmentations.
@@ -56,15 +59,13 @@ def train_supervised(
     labelled = np.flatnonzero(targets >= 0)
     recipe = dataclasses.replace(recipe, supervised=enough_steps(recipe.supervised, len(labelled)))
     listed = manifest_bytes(data.manifest, out / MANIFEST, relative=True)
-    layers: dict[str, Tensor] = {}
-    for format in formats:
-        task = Classify(model, format, store.select(labelled), targets[labelled], recipe, seed=seed)
-        fit(
-            task, recipe.supervised, out / format, recipe=recipe,
-            fingerprint=resumed_fingerprint(data.manifest, out / format), seed=seed, resume=(out / format).exists(),
-            device=device, progress=progress,
-        )  # fmt: skip
-        layers |= {f"{format}.{name}": value.detach().cpu() for name, value in task.linear.state_dict().items()}
+    task = Classify(model, formats, store.select(labelled), targets[labelled], recipe, seed=seed)
+    steps = out / STEPS
+    fit(
+        task, recipe.supervised, steps, recipe=recipe, fingerprint=resumed_fingerprint(data.manifest, steps), seed=seed,
+        resume=steps.exists(), device=device, progress=progress,
+    )  # fmt: skip
+    layers = {name: value.detach().cpu() for name, value in task.linears.state_dict().items()}
     facts = {"training": f"supervised by {label!r}", "formats": " and ".join(formats), "seed": str(seed)}
     save_trained(model, task, recipe, out, formats=formats, facts=facts)
     with replacing(out / MANIFEST) as temporary:

@@ -1,10 +1,11 @@
-"""Supervised training of one encoder with a linear layer."""
+"""Supervised training of encoders, each with a linear layer."""
 
 import dataclasses
+import functools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -16,10 +17,11 @@ from mfcl.core.distributed import all_reduce_sum, processes
 from mfcl.data.store import Store
 from mfcl.data.store.interfaces import StoredClips
 from mfcl.embeddings.table import Embeddings
-from mfcl.models.inference import embed_store
+from mfcl.models.inference import Format, embed_store
 from mfcl.models.pair import FormatEncoder, MultiFormatModel, without
 from mfcl.recipe import Recipe, TrainSettings
 from mfcl.training.normalisation import fit_front
+from mfcl.training.side_by_side import side_by_side
 from mfcl.training.tasks.base import Task
 from mfcl.training.tasks.inputs import Crops, Represented, crop_inputs, cut_crops, mixed_in
 from mfcl.views.crops import CropSettings
@@ -44,18 +46,20 @@ class Labelled:
 class LabelledSeen:
     """The encoder inputs of a batch of supervised training."""
 
-    inputs: Represented
+    inputs: Mapping[str, Represented]
+    """By format."""
     targets: Int64[Tensor, " batch"]
 
 
 class Classify(Task):
-    """Train one encoder and a linear layer on the content part of its embedding to classify recordings.
+    """Train encoders, each with a linear layer on the content part of its embedding, to classify recordings.
 
-    Crops and augmentations are drawn as in pre-training; `recipe.supervised` sets how much of a recording is heard.
+    Two formats are two networks that share nothing but their crops: the loss is the sum of theirs. Crops and
+    augmentations are drawn as in pre-training; `recipe.supervised` sets how much of a recording is heard.
 
     Args:
         model: The encoders.
-        format: The encoder to train.
+        formats: The encoders to train.
         store: The training recordings.
         targets: The class of each recording, from 0.
         recipe: Gives the augmentation and, in `supervised`, crops and label smoothing.
@@ -67,7 +71,7 @@ class Classify(Task):
     def __init__(
         self,
         model: MultiFormatModel,
-        format: str,
+        formats: Sequence[str],
         store: Store,
         targets: Int64[np.ndarray, " items"],
         recipe: Recipe,
@@ -75,78 +79,106 @@ class Classify(Task):
         seed: int,
     ) -> None:
         super().__init__(store, seed=seed)
-        self.format = cast(Literal["wave", "mel"], format)
-        # in a tuple, as the other format's weights are not trained
+        # in a tuple, as another format's weights are not trained
         self.whole, self.recipe = (model,), recipe
-        self.encoder: FormatEncoder = getattr(model, format)
+        self.encoders = nn.ModuleDict({format: getattr(model, format) for format in formats})
         self.targets = targets
         self.classes = int(targets.max()) + 1
-        self.chance_loss = float(np.log(self.classes))
+        self.chance_loss = len(self.encoders) * float(np.log(self.classes))
         asked = recipe.supervised
         self.crops = CropSettings(
             asked.crop, 1.0, placement="free", most_seconds=max(asked.longest_seconds, recipe.crops.shortest_seconds),
             shortest_seconds=recipe.crops.shortest_seconds,
         )  # fmt: skip
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            self.linear = nn.Linear(content_size(self.encoder), self.classes)
+        self.linears = nn.ModuleDict()
+        for format in self.encoders:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(seed)  # a format's layer is the same with another beside it
+                self.linears[format] = nn.Linear(content_size(self.encoder(format)), self.classes)
+
+    def encoder(self, format: str) -> FormatEncoder:
+        """Return the encoder of a format."""
+        return cast(FormatEncoder, self.encoders[format])
 
     @property
     def partial(self) -> bool:
-        """Whether the encoder has a part for the speaker with weights of its own, which get no gradient."""
-        return "speaker" in self.encoder.roles and any(True for _ in self.encoder.pooling("speaker").parameters())
+        """Whether an encoder has a part for the speaker with weights of its own, which get no gradient."""
+        voices = [encoder.pooling("speaker") for encoder in self.trained if "speaker" in encoder.roles]
+        return any(True for pooling in voices for _ in pooling.parameters())
+
+    @property
+    def trained(self) -> list[FormatEncoder]:
+        """The encoders that are trained."""
+        return [self.encoder(format) for format in self.encoders]
 
     def describe(self) -> dict[str, Any]:
-        """Return the task's name, the format and the number of classes."""
-        return {"task": "classify", "format": self.format, "classes": self.classes}
+        """Return the task's name, the formats and the number of classes."""
+        return {"task": "classify", "formats": list(self.encoders), "classes": self.classes}
 
     def prepare(self) -> None:
-        """Fit the normalisation of the format on the training recordings."""
-        fit_front(self.encoder, self.store, seed=self.seed)
+        """Fit the normalisation of each format on the training recordings."""
+        for encoder in self.trained:
+            fit_front(encoder, self.store, seed=self.seed)
 
     def batch(self, indices: Int64[np.ndarray, " batch"], epoch: int) -> Labelled:
         """Return a crop of each recording, and of another recording if the recipe mixes log-mels."""
-        partners = self.format == "mel" and self.recipe.augment.needs_partner
+        partners = "mel" in self.encoders and self.recipe.augment.needs_partner
         crops = cut_crops(self.clips, indices, self.crops, seed=self.seed, epoch=epoch, partners=partners)
         return Labelled(crops, torch.from_numpy(self.targets[indices]))
 
     @torch.no_grad()
     def see(self, batch: Labelled) -> LabelledSeen:
         """Make the augmented encoder inputs of the crops, without trained weights."""
-        partner = mixed_in(self.encoder, batch.crops, self.device)
-        inputs = crop_inputs(self.encoder, batch.crops, "first", self.recipe.augment, self.device, partner=partner)
+        partner = mixed_in(self.encoder("mel"), batch.crops, self.device) if "mel" in self.encoders else None
+        inputs = {
+            format: crop_inputs(
+                self.encoder(format), batch.crops, "first", self.recipe.augment, self.device, partner=partner
+            )
+            for format in self.encoders
+        }
         return LabelledSeen(inputs, batch.targets.to(self.device))
 
     def forward(self, batch: LabelledSeen) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
-        """Return the cross-entropy over the recordings of all processes, and the top-1 accuracy."""
-        targets = batch.targets
-        frames = self.frames(self.encoder, self.format, *batch.inputs)
-        logits = self.linear(self.content(self.encoder, frames))
-        hits = (logits.detach().argmax(dim=1) == targets).float().mean()
-        loss = functional.cross_entropy(logits, targets, label_smoothing=self.recipe.supervised.label_smoothing)
+        """Return the sum of the formats' cross-entropies over the recordings of all processes, and mean top-1."""
+        works = [functools.partial(self._scores, format, heard) for format, heard in batch.inputs.items()]
+        logits, targets = (
+            [own for (own,) in side_by_side(works, [encoder.encoder for encoder in self.trained])],
+            batch.targets,
+        )
+        hits = torch.stack([(own.detach().argmax(dim=1) == targets).float().mean() for own in logits]).mean()
+        smoothing = self.recipe.supervised.label_smoothing
+        losses = [functional.cross_entropy(own, targets, label_smoothing=smoothing) for own in logits]
+        loss = torch.stack(losses).sum()
         return all_reduce_sum(loss) / processes(), {"top1": all_reduce_sum(hits) / processes()}
 
-    def classifier(self) -> "Linear":
-        """Return the trained output layer."""
-        return linear_of(self.linear)
+    def _scores(self, format: str, heard: Represented) -> list[Float[Tensor, "batch classes"]]:
+        """Return the class scores of a format's crops."""
+        encoder = self.encoder(format)
+        return [self.linears[format](self.content(encoder, self.frames(encoder, format, *heard)))]
 
-    def embed(self, store: StoredClips, *, batch: int = 64) -> Float32[np.ndarray, "items dim"]:
-        """Return the content part of whole recordings' embeddings; of long ones the mean over their windows."""
+    def classifiers(self) -> dict[str, "Linear"]:
+        """Return the trained output layer of each format."""
+        return {format: linear_of(layer) for format, layer in self.linears.items()}
+
+    def embed(self, store: StoredClips, *, batch: int = 64) -> dict[str, Float32[np.ndarray, "items dim"]]:
+        """Return the content part of whole recordings' embeddings by format; of long ones the mean of their windows."""
         model = self.whole[0].to(self.device)
+        only = cast(Format, next(iter(self.encoders))) if len(self.encoders) == 1 else None
         try:
             with without(model, "landmarks"):  # they are no part of it, and take longer than all else
-                embeddings = embed_store(model, store, format=self.format, batch=batch)
+                embeddings = embed_store(model, store, format=only, batch=batch)
         finally:
             self.train(self.training)  # embedding has set the mode of both encoders
-        return content_part(embeddings, self.format)
+        return {format: content_part(embeddings, format) for format in self.encoders}
 
-    def logits(self, store: StoredClips, *, batch: int = 64) -> Float32[np.ndarray, "items classes"]:
-        """Return the output for whole recordings; the task is left in its present mode."""
-        return self.classifier().logits(self.embed(store, batch=batch))
+    def logits(self, store: StoredClips, *, batch: int = 64) -> dict[str, Float32[np.ndarray, "items classes"]]:
+        """Return the output for whole recordings by format; the task is left in its present mode."""
+        contents = self.embed(store, batch=batch)
+        return {format: layer.logits(contents[format]) for format, layer in self.classifiers().items()}
 
     def predict(self, store: StoredClips, *, batch: int = 64) -> Int64[np.ndarray, " items"]:
-        """Return the predicted class of each recording of a store."""
-        return likeliest(self.logits(store, batch=batch))
+        """Return the class of each recording of a store, by the mean of the formats' outputs."""
+        return likeliest(both_formats(self.logits(store, batch=batch).values()))
 
 
 @dataclass(frozen=True)
