@@ -1,8 +1,10 @@
 """What a process has freed goes back to the system, and what it makes on the way is bounded."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -85,12 +87,38 @@ def test_gaps_between_blocks_go_back_to_the_system_only_above_a_limit() -> None:
     assert before - after > 30 << 20  # of 50 MiB that were freed
 
 
-@pytest.mark.parametrize(("kept", "returned"), [("0", True), ("default", False)])
-def test_a_small_process_keeps_large_blocks_until_it_is_told_not_to(kept: str, returned: bool) -> None:
+@pytest.mark.parametrize(("kept", "pages", "returned"), [("0", "0", True), ("default", "0", False), ("0", "1", True)])
+def test_a_small_process_keeps_large_blocks_until_it_is_told_not_to(kept: str, pages: str, returned: bool) -> None:
     if not memory.held_bytes() or memory._glibc() is None:
         pytest.skip("another system or C library gives memory back by itself")
-    done = subprocess.run([sys.executable, "-c", LARGE, kept], check=True, capture_output=True, text=True)
+    told = {**os.environ, "THP_MEM_ALLOC_ENABLE": pages}
+    done = subprocess.run([sys.executable, "-c", LARGE, kept], check=True, capture_output=True, text=True, env=told)
     assert (int(done.stdout) < 8 << 20) == returned
+
+
+@pytest.mark.parametrize(
+    ("asked", "system", "large"),
+    [
+        ("1", "always [madvise] never", True), ("1", "[always] madvise never", True),
+        ("1", "always madvise [never]", False), ("1", None, False),
+        ("0", "always [madvise] never", False), (None, "[always] madvise never", False),
+    ],
+)  # fmt: skip
+def test_blocks_that_lie_in_large_pages_are_not_kept(
+    asked: str | None, system: str | None, large: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("THP_MEM_ALLOC_ENABLE", raising=False)
+    if asked is not None:
+        monkeypatch.setenv("THP_MEM_ALLOC_ENABLE", asked)
+    if system is not None:
+        (tmp_path / "enabled").write_text(f"{system}\n")
+    monkeypatch.setattr(memory, "LARGE_PAGES", tmp_path / "enabled")
+    assert memory.large_pages() == large
+    told: list[tuple[int, int]] = []
+    library = SimpleNamespace(mallopt=lambda *what: told.append(what))
+    monkeypatch.setattr(memory, "_glibc", lambda: library)
+    memory.keep_blocks()
+    assert dict(told)[memory.M_MMAP_THRESHOLD] == (memory.RETURNED if large else memory.KEPT)
 
 
 def test_what_one_thread_has_freed_another_uses() -> None:

@@ -8,15 +8,17 @@ from pathlib import Path
 
 LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 """Files with the memory limit of a container (cgroup v2 and v1)."""
+LARGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+"""Tells whether the system gives pages of 2 MB, on request or always."""
 HELD = 640 << 20
 """Bytes, beside mapped files, up to which a process keeps what it has freed, as that is quicker."""
-GROWTH = 400 << 20
+GROWTH = 500 << 20
 """Bytes by which learning may raise what the process holds, until it gives back what it has freed."""
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # constants of glibc's malloc.h
 KEPT = 2**30
-"""Blocks below this size (bytes) are kept when they are freed."""
+"""Blocks below this size (bytes) are kept when they are freed, where pages are small."""
 RETURNED = 2**22
-"""Blocks from this size on go back to the system in a process that holds more than `HELD`."""
+"""Blocks from this size on go back to the system where pages are large, or in a process that holds more than `HELD`."""
 
 
 def memory_bytes() -> int:
@@ -51,10 +53,23 @@ def most_held(more: int = GROWTH) -> int:
     return max(HELD, held_bytes() + more)
 
 
+def large_pages() -> bool:
+    """Return whether torch's large tensors lie in pages of 2 MB: it is asked to, and the system has them."""
+    asked = os.environ.get("THP_MEM_ALLOC_ENABLE") == "1"
+    try:
+        return asked and "[never]" not in LARGE_PAGES.read_text(encoding="ascii")
+    except (OSError, ValueError):
+        return False
+
+
 def keep_blocks() -> None:
-    """Keep large freed blocks in this process, for all its threads; see `docs/decisions/0006-keep-large-blocks.md`."""
+    """Keep large freed blocks in this process, for all its threads; see `docs/decisions/0006-keep-large-blocks.md`.
+
+    With pages of 2 MB a block of `RETURNED` bytes is taken from the system again in little time, and where such blocks
+    do not stay, they leave no gaps: only smaller ones are kept.
+    """
     if (library := _glibc()) is not None:
-        library.mallopt(M_MMAP_THRESHOLD, KEPT)
+        library.mallopt(M_MMAP_THRESHOLD, RETURNED if large_pages() else KEPT)
         library.mallopt(M_TRIM_THRESHOLD, KEPT)
         library.mallopt(M_ARENA_MAX, 1)  # else the thread that makes batches cannot use what the others have freed
 
