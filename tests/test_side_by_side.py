@@ -1,5 +1,6 @@
 """What is computed side by side is what is computed one after the other, forward and backward."""
 
+import os
 import threading
 
 import pytest
@@ -111,6 +112,17 @@ def test_nothing_is_joined_where_nothing_learns(two_threads):
     with torch.no_grad():
         made = side_by_side([lambda: [torch.ones(1)], lambda: [torch.zeros(1)]], TWO)
     assert not any(own.requires_grad for (own,) in made)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:This process")  # has several threads: that is what is tested
+def test_a_forked_process_does_not_wait_for_a_thread_of_its_parent(two_threads):
+    side_by_side([lambda: [torch.ones(1)]] * 2, TWO)
+    child = os.fork()
+    if not child:
+        os._exit(module._other.cache_info().currsize)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert module._other.cache_info().currsize > 0
 
 
 def test_more_threads_are_shared_out(two_threads):

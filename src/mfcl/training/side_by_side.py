@@ -6,6 +6,7 @@ quarter of the time. Two encoders on a core each have nothing to wait for.
 
 import contextlib
 import functools
+import os
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -88,3 +89,7 @@ def _other(threads: int) -> ThreadPoolExecutor:
     other.submit(torch.get_num_threads).result()  # else torch sets its own number when the thread first needs it
     other.submit(torch.set_num_threads, threads).result()
     return other
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_other.cache_clear)  # a child has the object, and not the thread

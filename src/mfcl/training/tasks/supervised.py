@@ -141,10 +141,8 @@ class Classify(Task):
     def forward(self, batch: LabelledSeen) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         """Return the sum of the formats' cross-entropies over the recordings of all processes, and mean top-1."""
         works = [functools.partial(self._scores, format, heard) for format, heard in batch.inputs.items()]
-        logits, targets = (
-            [own for (own,) in side_by_side(works, [encoder.encoder for encoder in self.trained])],
-            batch.targets,
-        )
+        logits = [own for (own,) in side_by_side(works, [own.encoder for own in self.trained])]
+        targets = batch.targets
         hits = torch.stack([(own.detach().argmax(dim=1) == targets).float().mean() for own in logits]).mean()
         smoothing = self.recipe.supervised.label_smoothing
         losses = [functional.cross_entropy(own, targets, label_smoothing=smoothing) for own in logits]
