@@ -120,7 +120,7 @@ def test_a_share_of_the_rate_is_for_the_weights_that_it_names():
 
     set_rate(optimiser, 0.5)
     before = module["linear"].weight.detach().clone()
-    learn(Sum(), torch.ones(3, 2), optimiser=optimiser, clip=0.0)
+    learn(Sum(), torch.ones(3, 2), optimiser=optimiser, clip=0.0, networks=[list(module.parameters())])
     assert not torch.equal(module["linear"].weight, before)
     assert [group["lr"] for group in optimiser.param_groups] == [
         0.5 * group["share"] for group in optimiser.param_groups

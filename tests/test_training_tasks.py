@@ -14,6 +14,8 @@ from mfcl.models.losses import chance_loss
 from mfcl.models.pair import make_model
 from mfcl.models.pooling import half
 from mfcl.training import Interrupted
+from mfcl.training.optim import make_optimiser
+from mfcl.training.steps import learner
 from mfcl.training.tasks import neighbours
 from mfcl.training.tasks.supervised import Classify, both_formats, likeliest
 from mfcl.views.batches import whole_clips
@@ -418,6 +420,26 @@ def test_supervised_training_hears_crops_augmented_as_in_pre_training(store, for
     expected = made["plain"].encoder(format).front(clips.wave, clips.lengths)
     assert torch.equal(seen["plain"][0], expected[0])
     assert torch.equal(seen["plain"][1], expected[1])
+
+
+@pytest.mark.parametrize("clip", [0.05, 5.0])
+def test_a_network_of_one_format_learns_as_it_does_alone(store, clip):
+    """Beside the other format's: the same crops, and no gradient that is clipped by both."""
+    recipe, targets, found = tiny(), np.arange(len(store)) % 3, {}
+    for formats in (["wave"], ["mel"], ["wave", "mel"]):
+        task = Classify(make_model(recipe.model, seed=0), formats, store, targets, recipe, seed=0)
+        task.prepare()
+        optimiser = make_optimiser(task.train(), recipe.supervised)
+        step = learner(task, task, optimiser, clip=clip, where=torch.device("cpu"))
+        norms = [step(task.see(task.batch(np.arange(first, first + 8), 0)))["gradient_norm"] for first in (0, 8, 16)]
+        found["".join(formats)] = ({name: weight.detach() for name, weight in task.named_parameters()}, norms)
+    together, norms = found.pop("wavemel")
+    for weights, _ in found.values():
+        assert weights.keys() < together.keys()
+        assert all(torch.equal(weight, together[name]) for name, weight in weights.items())
+    for own, wave, mel in zip(norms, found["wave"][1], found["mel"][1], strict=True):
+        assert own == pytest.approx(float((wave**2 + mel**2).sqrt()))
+    assert (float(norms[0]) > clip) == (clip < 1)
 
 
 def test_a_whole_recording_is_heard_where_no_shorter_crop_is_asked_for(store):

@@ -4,7 +4,7 @@ import contextlib
 import functools
 import itertools
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import torch
@@ -72,7 +72,9 @@ def learner(
     say: Callable[[str], None] = print,
 ) -> Callable[[Any], dict[str, Tensor]]:
     """Return what does a step on what `seen` yields; on a GPU that a single process uses, steps are recorded."""
-    once = functools.partial(learn, runner, optimiser=optimiser, clip=clip, most=most_held())
+    once = functools.partial(
+        learn, runner, optimiser=optimiser, clip=clip, networks=networks(task, optimiser), most=most_held()
+    )
     if where.type != "cuda":
         return once
 
@@ -82,10 +84,34 @@ def learner(
     return Recorded(from_crops, task, optimiser, say=say) if runner is task else from_crops
 
 
-def learn(runner: nn.Module, batch: Any, *, optimiser: Adam, clip: float, most: int = HELD) -> dict[str, Tensor]:
+def networks(task: Task, optimiser: Adam) -> list[list[Tensor]]:
+    """Return the weights of each network of a task, in the optimiser's order."""
+    name = {id(weight): task.network(name) for name, weight in task.named_parameters()}
+    found: dict[str, list[Tensor]] = {}
+    for group in optimiser.param_groups:
+        for weight in group["params"]:
+            found.setdefault(name[id(weight)], []).append(weight)
+    return list(found.values())
+
+
+def learn(
+    runner: nn.Module,
+    batch: Any,
+    *,
+    optimiser: Adam,
+    clip: float,
+    networks: Sequence[Sequence[Tensor]],
+    most: int = HELD,
+) -> dict[str, Tensor]:
     """Do one optimiser step on a batch and return the loss, the gradient norm and the task's figures, on the device.
 
-    A process that holds more than `most` bytes gives back what it has freed before the backward pass and after it.
+    Args:
+        runner: The task, or what averages its gradients over processes.
+        batch: What it takes.
+        optimiser: Of its weights.
+        clip: The largest gradient norm of a network; 0 does not clip.
+        networks: The weights of each network.
+        most: Bytes above which a process gives back what it has freed, before the backward pass and after it.
     """
     optimiser.zero_grad()
     loss, figures = runner(batch)
@@ -94,7 +120,7 @@ def learn(runner: nn.Module, batch: Any, *, optimiser: Adam, clip: float, most: 
     loss.backward()
     if not loss.is_cuda:
         give_back(above=most)
-    weights = [weight for group in optimiser.param_groups for weight in group["params"]]
-    norm = nn.utils.clip_grad_norm_(weights, clip or math.inf)
+    norms = [nn.utils.clip_grad_norm_(weights, clip or math.inf) for weights in networks]
+    norm = norms[0] if len(norms) == 1 else torch.stack(norms).norm()
     optimiser.step()
     return {"loss": loss.detach(), "gradient_norm": norm, **figures}

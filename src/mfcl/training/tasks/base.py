@@ -67,6 +67,10 @@ class Task(nn.Module, abc.ABC):
         """Return the learning rate of the parameter of that name, as a share of the rate of each step."""
         return 1.0
 
+    def network(self, name: str) -> str:
+        """Return which network the parameter of that name is of: each one's gradient is clipped by itself."""
+        return ""
+
     @abc.abstractmethod
     def describe(self) -> dict[str, Any]:
         """Return the task's name and settings in plain values; a run is resumed only if they are the same."""

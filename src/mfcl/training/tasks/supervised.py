@@ -111,6 +111,10 @@ class Classify(Task):
         """The encoders that are trained."""
         return [self.encoder(format) for format in self.encoders]
 
+    def network(self, name: str) -> str:
+        """Return the format: a network of one learns as it does without the other."""
+        return name.split(".")[1]
+
     def describe(self) -> dict[str, Any]:
         """Return the task's name, the formats and the number of classes."""
         return {"task": "classify", "formats": list(self.encoders), "classes": self.classes}
