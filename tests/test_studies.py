@@ -439,7 +439,7 @@ STOPS = (
     "embeddings/MFCC-statistics-*.npz",
     "runs/pre-trained-seed0-????????????/metrics.jsonl",
     "embeddings/pre-trained-*.npz",
-    "runs/*-from-scratch-*-mel",
+    "runs/*-from-scratch-*",
     "parts/formats-*.json",
 )
 """What a study has written when it is killed: in the midst of a control, a training, and between part and part."""

@@ -18,7 +18,7 @@ def test_a_note_on_what_has_no_label_begins_with_its_section() -> None:
 
 
 def test_warnings_of_every_training_of_a_source_become_notes_with_its_name(tmp_path: Path) -> None:
-    runs = {"pre-trained-seed0-ab": "epoch 2: collapsed", "pre-trained-seed0-ab-fine-tuned-10-mel": "two recordings"}
+    runs = {"pre-trained-seed0-ab": "epoch 2: collapsed", "pre-trained-seed0-ab-fine-tuned-10": "two recordings"}
     for name, text in {**runs, "pre-trained-seed1-cd": "of another seed"}.items():
         (tmp_path / "runs" / name).mkdir(parents=True)
         log = f"2026-01-02 03:04:05 begun\n2026-01-02 03:04:06 warning: {text}\n"
@@ -28,5 +28,5 @@ def test_warnings_of_every_training_of_a_source_become_notes_with_its_name(tmp_p
     step.workspace, step.source = workspace, SimpleNamespace(name="pre-trained", seed=0)
     assert training_warnings([step]) == [
         "warning: pre-trained, seed 0: epoch 2: collapsed",
-        "warning: pre-trained, fine-tuned-10-mel, seed 0: two recordings",
+        "warning: pre-trained, fine-tuned-10, seed 0: two recordings",
     ]

@@ -176,6 +176,6 @@ def test_the_seconds_of_a_training_that_was_stopped_are_those_of_all_attempts(tm
     again = small_study(data, tmp_path, only=["cost"])
     seconds = {called(row): row.value for row in again if row.question.metric == "seconds"}
     assert 500 <= seconds["pre-trained, both"] < 520
-    assert 1000 <= seconds["supervised, both"] < 1020  # one training a format
+    assert 500 <= seconds["supervised, both"] < 520  # one training of both formats
     assert seconds["untrained, both"] < 20
     assert all(row.value < 60 for row in rows if row.question.metric == "seconds")
