@@ -77,14 +77,33 @@ class Page:
         self.wait_for(f"state.column === {name!r}")
 
     def labelled(self, name: str) -> None:
-        """Make a column with a label of each pitch, and wait for its guesses."""
+        """Make a column with a label of each pitch, and wait until it is saved and its guesses are on the page."""
         self.column(name)
         for clip, pitch in enumerate(PITCHES):
             self.label(clip * PER_PITCH, pitch)
+        self.guessed()
+
+    def guessed(self) -> None:
+        """Wait for guesses of all three pitches, and for the panel that is drawn with them."""
         self.wait_for("state.guesses && state.guesses.values.length === 3")
+        redrawn(self.page)
 
     def choose(self, clip: int) -> None:
         self.page.evaluate("async (clip) => (await import('/page/state.js')).setCurrent(clip, { play: false })", clip)
+
+    def hold(self, path: str) -> None:
+        """Keep back what the page asks for at `path` until `go_on`."""
+        self.page.evaluate(
+            "(held) => { const own = window.fetch; window.fetch = async (path, options) => {"
+            " if (held && path.startsWith(held)) await new Promise((done) => {"
+            " window.goOn = () => { held = ''; done(); }; });"
+            " return own(path, options); }; }",
+            path,
+        )
+
+    def go_on(self) -> None:
+        """Let what was kept back go on, and all that follows."""
+        self.page.evaluate("window.goOn()")
 
     def select(self, *clips: int) -> None:
         self.page.evaluate("async (clips) => (await import('/page/state.js')).setSelection(clips)", list(clips))

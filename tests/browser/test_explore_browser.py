@@ -77,7 +77,7 @@ def test_labels_from_a_lasso_to_a_classifier(browser, address, folder):
         own.label(0, "low")
         own.label(PER_PITCH, "middle")
         own.label(2 * PER_PITCH, "high")
-        own.wait_for("state.guesses && state.guesses.values.length === 3")
+        own.guessed()
         right = own.state(
             "state.guesses.codes.reduce((sum, code, clip) =>"
             " sum + (state.ids[clip].includes(state.guesses.values[code]) ? 1 : 0), 0)"

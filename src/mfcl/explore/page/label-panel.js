@@ -65,7 +65,7 @@ function drawColumn() {
     form.lastChild.lastChild.hidden = !own.length;  // there is nothing else to go back to
     return;
   }
-  const select = h("select", { id: "column", onchange: () => (select.value === "\u0000" ? make(true) : chooseColumn(select.value)) },
+  const select = h("select", { id: "column", onchange: () => (select.value === "\u0000" ? make(true) : chooseColumn(select.value).catch((error) => toast(error.message, true))) },
     state.column ? null : h("option", { value: "", text: "Choose a column", disabled: true, selected: true }),
     own.map((name) => h("option", { value: name, text: name, selected: name === state.column })), h("option", { value: "\u0000", text: "New column…" }));
   fill(column, h("label", { class: "field" }, "Column ", select));

@@ -4,16 +4,41 @@ import { arrays, get, post } from "./api.js";
 import { natural, toast } from "./dom.js";
 import { count, emit, labelOf, restyle, setCurrent, state } from "./state.js";
 
+let choices = 0;
+
+// the column before stays, labels and all, until the next one's labels are known: a key never meets half of each
 export async function chooseColumn(name) {
-  state.column = name;
+  const mine = ++choices;
+  const found = await labelsOf(name);
+  if (mine !== choices) return;  // another one was chosen meanwhile
+  [state.column, state.classes, state.guesses, state.estimate] = [name, [], null, null];
   state.queue = { order: "", clips: [], at: 0 };
   turns++;
-  await readLabels();
+  take(found);
   emit("column");
   await readGuesses();
 }
 
-let [pending, missed, saving] = [0, false, Promise.resolve()];
+let [writes, pending, saving] = [0, 0, Promise.resolve()];
+
+// one write after the other, as they were given: an undo must not overtake the label that it takes back
+function inTurn(write) {
+  writes++;
+  pending++;
+  const done = saving.then(write).finally(() => { pending--; });
+  saving = done.catch(() => {});
+  return done;
+}
+
+// what the server has once every write has reached it: what is on its way must not vanish from the page meanwhile
+async function labelsOf(column) {
+  for (;;) {
+    while (pending) await saving;
+    const before = writes;
+    const found = await arrays("/api/labels", { column });
+    if (before === writes) return found;
+  }
+}
 
 export async function readLabels() {
   if (!state.column) {
@@ -21,13 +46,13 @@ export async function readLabels() {
     return restyle();
   }
   const { column } = state;
-  const found = await arrays("/api/labels", { column });
-  if (column !== state.column) return;
-  if (pending) { missed = true; return; }  // what is on its way to the disk must not vanish from the page meanwhile
+  const found = await labelsOf(column);
+  if (column === state.column) take(found);
+}
+
+function take(found) {
   const names = found.values.filter((name) => name !== "").sort(natural);
-  // labels keep their keys while the page is open: new ones come last
-  state.classes = [...new Set([...(state.keysOf === state.column ? state.classes : []), ...names])];
-  state.keysOf = state.column;
+  state.classes = [...new Set([...state.classes, ...names])];  // labels keep their keys while the column is open
   const place = new Map(state.classes.map((name, at) => [name, at]));
   const table = found.values.map((name) => (name === "" ? -1 : place.get(name)));
   state.codes = Int32Array.from(found.codes, (code) => table[code]);
@@ -46,14 +71,15 @@ export async function readGuesses() {
   try {
     do {
       again = false;
-      const [guesses, estimate] = await Promise.all([
-        arrays("/api/guesses", { column: state.column }), get("/api/estimate", { column: state.column })]);
+      const { column } = state;
+      const [guesses, estimate] = await Promise.all([arrays("/api/guesses", { column }), get("/api/estimate", { column })]);
+      if (column !== state.column) { again = true; continue; }
       state.guesses = guesses.waiting ? null : guesses;
       state.why = guesses.waiting ?? "";
       state.estimate = estimate.waiting ? null : estimate;
+      restyle();
+      emit("guesses");
     } while (again);
-    restyle();
-    emit("guesses");
   } catch (error) {
     toast(error.message, true);
   } finally {
@@ -97,32 +123,31 @@ function forget(names) {
 
 // change cells: [clip, kind, value]; the page shows them at once
 function step(how, cells) {
-  saving = save(how, cells);
-  return saving;
-}
-
-async function save(how, cells) {
+  const { column } = state;
   const before = cells.map(([clip, kind]) => [clip, kind, cellOf(clip, kind)]);
   const known = new Set(state.classes);
   put(cells);
   changed();
-  pending++;
+  return inTurn(() => save({ column, how, cells }, before, known));
+}
+
+async function save(wanted, before, known) {
+  const { column, cells } = wanted;
   try {
-    const saved = await post("/api/steps", { column: state.column, how, cells });
+    const saved = await post("/api/steps", wanted);
     state.about.own = saved.own;
     emit("saved", saved.version);
     if (cells.some(([, kind]) => kind !== "note")) readGuesses();
     return true;
   } catch (error) {
-    put(before);
-    forget(state.classes.filter((name) => !known.has(name) && cells.some(([, kind, value]) => kind === "label" && value === name)));
-    changed();
-    if (pending > 1) missed = true;  // another step of the same clips may have been saved meanwhile
+    if (column === state.column) {
+      put(before);
+      forget(state.classes.filter((name) => !known.has(name) && cells.some(([, kind, value]) => kind === "label" && value === name)));
+      changed();
+    }
+    if (pending > 1) readLabels().catch((wrong) => toast(wrong.message, true));  // later writes may be of the same clips
     toast(`Not saved: ${error.message}`, true);
     return false;
-  } finally {
-    pending--;
-    if (missed && !pending) { missed = false; readLabels().catch((error) => toast(error.message, true)); }
   }
 }
 
@@ -184,7 +209,7 @@ export const note = (clip, text) => step("noted", [[clip, "note", text]]);
 
 export async function turn(which) {
   try {
-    const done = await post(`/api/${which}`);
+    const done = await inTurn(() => post(`/api/${which}`));
     if (!done.step) return toast(which === "undo" ? "Nothing to undo." : "Nothing to redo.");
     state.about.own = done.own;
     const { how, value, clips, column } = done.step;
@@ -198,8 +223,10 @@ export async function turn(which) {
 
 export async function fillQueue(order, label = "") {
   const mine = ++turns;
-  const found = await get("/api/suggestions", { column: state.column || "label", order, label, count: order === "useful" ? 10 : 30 });
+  await saving;  // else what was just labelled could come again
   if (mine !== turns) return;  // another queue was asked for meanwhile
+  const found = await get("/api/suggestions", { column: state.column || "label", order, label, count: order === "useful" ? 10 : 30 });
+  if (mine !== turns) return;
   if (found.waiting) return toast(`One moment: ${found.waiting}.`);
   state.queue = { order, label, clips: found.clips, at: 0 };
   emit("queue");
@@ -211,9 +238,7 @@ async function refill(order, wanted) {
   if (held()) return;
   filling = true;
   try {
-    const mine = turns;
-    await saving;  // else what was just labelled could come again
-    if (mine === turns) await fillQueue(order, wanted);
+    await fillQueue(order, wanted);
   } catch (error) {
     toast(error.message, true);
   } finally {
@@ -233,7 +258,8 @@ export function advance(by = 1) {
 
 export async function drawHeldOut(size) {
   try {
-    await post("/api/held-out", { column: state.column, count: size });
+    const { column } = state;
+    await inTurn(() => post("/api/held-out", { column, count: size }));
     await readLabels();
     await readGuesses();
     await fillQueue("held");
