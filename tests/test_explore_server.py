@@ -489,6 +489,53 @@ def test_a_site_has_every_column_of_labels(session, tmp_path):
     assert [about["values"][code] for code in arrays["codes"][:3]] == ["x", "", "y"]
 
 
+def test_a_column_begins_once(tmp_path):
+    write_collection(tmp_path)
+    session = Session(open_collection(tmp_path / "clips.npz"), who="ada")
+    client = asked_by(session)
+
+    def begin(source):
+        return client.post("/api/begin", json={"column": "mine", "from": source}, headers=WRITES)
+
+    assert begin("pitch").status_code == 200
+    assert client.post("/api/undo", headers=WRITES).status_code == 200
+    assert begin("maker").status_code == 200  # what was undone is in nobody's way
+    again = begin("pitch")
+    assert again.status_code == 400
+    assert again.json()["error"] == "column: 'mine' is there already, with labels of its own; choose another name"
+    assert set(session.book.labels("mine")) == {f"maker {number}" for number in range(4)}
+    session.close()
+
+
+def test_a_job_that_fails_in_any_way_is_told_and_the_next_ones_are_done(tmp_path, monkeypatch, caplog):
+    write_collection(tmp_path)
+    session = Session(open_collection(tmp_path / "clips.npz"), who="ada")
+    client = asked_by(session)
+    found, asked = findings.doubtful, []
+
+    def doubtful(spaces, part, values):
+        asked.append(set(values))
+        if len(asked) == 1:
+            raise ZeroDivisionError("by chance")
+        return found(spaces, part, values)
+
+    def ask(column):
+        for _ in range(500):
+            answer = client.get(f"/api/findings?kind=doubtful&part=words&column={column}")
+            if answer.status_code != 202:
+                return answer
+            time.sleep(0.02)
+        raise AssertionError("waited in vain")
+
+    monkeypatch.setattr(findings, "doubtful", doubtful)
+    failed = ask("pitch")
+    assert failed.status_code == 400
+    assert failed.json()["error"] == "doubtful in words by pitch, version 0: by chance"
+    assert "ZeroDivisionError" in caplog.text  # what was not foreseen is told whole on the server's side
+    assert [row["better"] for row in ask("wrong").json()["found"]] == ["high"]  # of another column nothing has failed
+    session.close()
+
+
 # ---- how it begins, lasts and ends
 
 

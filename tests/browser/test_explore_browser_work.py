@@ -7,7 +7,7 @@ import pytest
 
 from mfcl.embeddings.blocks import load_embeddings
 from tests.small_browser import CHROMIUM, Page, redrawn
-from tests.small_explore import PER_PITCH, PITCHES, serving
+from tests.small_explore import PER_PITCH, serving
 from tests.small_labels import beside_noise, few
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
@@ -98,47 +98,6 @@ def test_keys_in_haste_do_not_change_the_clip_before(browser, address):
         page.keyboard.press("2")
         own.wait_for(f"state.codes[{after}] === 1 && state.current !== {after}")
         assert own.state(f"state.codes[{last}]") == 0
-        assert own.wrong == []
-
-
-def test_an_undo_does_not_overtake_the_label_that_it_takes_back(browser, address):
-    with Page(browser, address) as own:
-        own.labelled("hasty undo")
-        own.choose(1)
-        own.hold("/api/steps")
-        own.page.keyboard.press("1")
-        own.wait_for("window.goOn")
-        own.page.keyboard.press("Control+z")
-        own.page.wait_for_timeout(300)
-        own.go_on()
-        own.page.wait_for_selector(".toast:has-text('Undone: picked “low” (1 clip)')")
-        own.wait_for("state.codes[1] < 0")
-        assert own.state("state.codes.filter((code) => code >= 0).length") == 3
-        assert own.wrong == []
-
-
-def test_a_column_stays_whole_until_the_next_one_is_known(browser, address):
-    with Page(browser, address) as own:
-        own.labelled("whole")
-        own.choose(1)
-        own.hold("/api/labels?column=next")
-        own.page.select_option("#column", label="New column…")
-        own.page.fill("#new-column", "next")
-        own.page.press("#new-column", "Enter")
-        own.wait_for("window.goOn")
-        assert own.state("[state.column, ...state.classes]") == ["whole", *PITCHES]
-        own.page.keyboard.press("3")  # of the column that is still there
-        own.wait_for("state.codes[1] === 2")
-        own.go_on()
-        own.wait_for("state.column === 'next'")
-        assert own.state("state.classes.length") == 0
-        assert own.state("state.codes.every((code) => code < 0)")
-        own.label(2, "middle")
-        own.label(3, "high")
-        assert own.state("state.classes") == ["middle", "high"]  # the first key is the first label's
-        redrawn(own.page)
-        own.page.select_option("#column", label="whole")
-        own.wait_for("state.column === 'whole' && state.classes[state.codes[1]] === 'high'")
         assert own.wrong == []
 
 

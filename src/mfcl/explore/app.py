@@ -140,10 +140,11 @@ class _Routes:
 
     def labels(self, request: Request) -> Response:
         book, column = self._session.book, asked(request, "column")
+        version = book.version  # before the labels: what is given meanwhile is then read once more
         names, codes = np.unique(book.labels(column), return_inverse=True)
         about = {
             "values": names.tolist(), "notes": book.notes(), "rejected": book.rejected(column),
-            "version": book.version,
+            "version": version,
         }  # fmt: skip
         return packed_answer(about, codes=codes.astype(np.int32), held=book.held(column).astype(np.uint8))
 
@@ -179,9 +180,6 @@ class _Routes:
         kind, part = asked(request, "kind"), asked(request, "part")
         found = self._session.findings(kind, part, request.query_params.get("column", ""))
         if found is None:
-            failed = [line for line in self._session.work.failed.values() if line.startswith(f"{kind} in {part}")]
-            if failed:
-                raise MfclError(failed[-1])
             return JSONResponse({"waiting": "being looked for"}, 202)
         return JSONResponse({"found": found})
 

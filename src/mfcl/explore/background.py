@@ -81,10 +81,11 @@ class Background:
             try:
                 if not self._stopped:
                     job()
-            except (MfclError, OSError, MemoryError) as error:
+            except Exception as error:  # whatever it is: else all jobs after it would wait for ever
                 if not self._stopped:
-                    self.failed[name] = f"{name}: {error}"
-                    log.warning("%s: %s", name, error)
+                    self.failed[name] = f"{name}: {error or type(error).__name__}"
+                    known = isinstance(error, MfclError | OSError | MemoryError)
+                    log.warning("%s", self.failed[name], exc_info=None if known else error)
             finally:
                 with self._lock:
                     self._waiting.remove(name)

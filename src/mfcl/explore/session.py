@@ -164,6 +164,8 @@ class Session:
 
     def begin(self, column: str, source: str) -> int:
         """Begin a column with the labels of one that came with the clips, and return the new version."""
+        if any(self.book.labels(column)) or any(self.book.held(column)):
+            raise LabelsError(f"column: {column!r} is there already, with labels of its own; choose another name")
         values = self.column(source).tolist()
         cells = [Cell(clip, LABEL, value.strip()) for clip, value in enumerate(values) if value.strip()]
         return self.step(column, "imported", cells)
@@ -172,7 +174,7 @@ class Session:
         """Return findings, or None while they are worked out in the background.
 
         Raises:
-            MfclError: there is no such kind, part or column.
+            MfclError: there is no such kind, part or column, or the work failed.
         """
         self.check_part(part)
         if kind not in KINDS:
@@ -193,7 +195,10 @@ class Session:
                 self._found = {one: rows for one, rows in self._found.items() if one[:3] != key[:3]}
                 self._found[key] = [one.row() for one in found]
 
-        self.work.start(f"{kind} in {part}" + (f" by {column}, version {key[3]}" if values is not None else ""), work)
+        name = f"{kind} in {part}" + (f" by {column}, version {key[3]}" if values is not None else "")
+        if name in self.work.failed:
+            raise MfclError(self.work.failed[name])
+        self.work.start(name, work)
         return None
 
 

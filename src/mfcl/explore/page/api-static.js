@@ -35,7 +35,7 @@ export const open = () => get("/api/about");
 export const post = () => Promise.reject(new Error("This page has no server: nothing can be changed."));
 export const send = post;
 export const soundOf = (clip) => `sounds/${clip}.flac`;
-export const downloadOf = () => "";
+export const download = post;
 
 // a page that is opened from disk may load scripts but not files: each clip's picture is a small script
 export function pictureOf(clip) {

@@ -74,4 +74,4 @@ export async function send(path, query, bytes) {
 
 export const soundOf = (clip) => address(`/api/clips/${clip}/sound`, { collection });
 export const pictureOf = (clip) => arrays(`/api/clips/${clip}/picture`);
-export const downloadOf = (kind, query) => address(`/api/export/${kind}`, { ...query, collection });
+export const download = (kind, query) => ask(address(`/api/export/${kind}`, query));

@@ -36,7 +36,8 @@ export const byId = (id) => document.getElementById(id);
 
 export function toast(text, bad = false) {
   const made = h("p", { class: bad ? "toast bad" : "toast", text });
-  byId("toasts").append(made);
+  const dialog = byId("dialog");
+  (dialog.open ? dialog : byId("toasts")).append(made);  // a dialog lies above everything
   setTimeout(() => made.remove(), bad ? 9000 : 3500);
 }
 

@@ -1,7 +1,8 @@
 // Files to take away, and the list of keys.
 
-import { downloadOf } from "./api.js";
+import { download } from "./api.js";
 import { byId, fill, h, toast } from "./dom.js";
+import { settled } from "./labelling.js";
 import { on, state } from "./state.js";
 
 const FILES = [
@@ -34,18 +35,18 @@ function open(title, ...content) {
 function exporting() {
   if (!state.column) return toast("First make a column and label some clips.");
   const spread = h("input", { type: "checkbox", id: "spread" });
-  open(`Export ${state.column}`,
+  const { column } = state;
+  open(`Export ${column}`,
     h("label", { class: "field" }, spread, " with guesses for the clips without a label"),
     h("ul", { class: "files" }, FILES.map(([kind, name, told]) => h("li", {},
-      h("button", { "data-kind": kind, onclick: () => save(kind, spread.checked), text: name }), h("small", { text: told })))),
+      h("button", { "data-kind": kind, onclick: () => save(kind, column, spread.checked), text: name }), h("small", { text: told })))),
     h("p", { class: "soft", text: `Every step is in ${state.about.labels}` }));
 }
 
-async function save(kind, spread) {
-  const address = downloadOf(kind, { column: state.column, spread: spread ? 1 : undefined });
+async function save(kind, column, spread) {
   try {
-    const answer = await fetch(address);
-    if (!answer.ok) throw new Error((await answer.json()).error);
+    await settled();  // a label that was just given belongs in the file
+    const answer = await download(kind, { column, spread: spread ? 1 : undefined });
     const name = /filename="([^"]+)"/.exec(answer.headers.get("content-disposition"))?.[1] ?? "labels";
     const link = h("a", { href: URL.createObjectURL(await answer.blob()), download: name });
     link.click();

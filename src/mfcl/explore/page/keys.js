@@ -33,15 +33,18 @@ export function makeKeys(maps, flip) {
       const again = key === "y" || (key === "z" && event.shiftKey);
       if (!again && key !== "z" && key !== "a") return;
       event.preventDefault();
+      if (event.repeat) return;
       if (key === "a") return setSelection(all());
       if (state.about.writable !== false) turn(again ? "redo" : "undo");
       return;
     }
     const pressed = document.activeElement?.matches("button, a, [role=tab], summary");
+    // a key that is held down moves, but gives no label to clip after clip, unheard
+    if (event.repeat && !key.startsWith("Arrow")) { if (!pressed) event.preventDefault(); return; }
     if (key.startsWith("Arrow")) {
       if (document.activeElement?.matches("[role=tab]")) return;
       if (!byId("list").hidden) stepList(key, event.shiftKey);
-      else maps.find((map) => map.figure.contains(document.activeElement) && !map.figure.hidden)?.step(key) ?? maps.find((map) => !map.figure.hidden)?.step(key);
+      else (maps.find((map) => map.figure.contains(document.activeElement)) ?? maps[0]).step(key);
     } else if (key === " " && !pressed) toggle();
     else if (key === "?") emit("help");
     else if (key === "m") flip();

@@ -2,7 +2,7 @@
 
 import { post } from "./api.js";
 import { fill, h, percent, toast } from "./dom.js";
-import { accept, advance, chooseColumn, classNumber, drawHeldOut, fillQueue, give, queued, reject, suggestion, targets } from "./labelling.js";
+import { accept, advance, beginColumn, chooseColumn, classNumber, drawHeldOut, fillQueue, give, queued, reject, suggestion, targets } from "./labelling.js";
 import { lookOf, palette, swatch } from "./palette.js";
 import { count, emit, labelOf, nameOf, on, restyle, setSelection, state } from "./state.js";
 
@@ -65,7 +65,10 @@ function drawColumn() {
     form.lastChild.lastChild.hidden = !own.length;  // there is nothing else to go back to
     return;
   }
-  const select = h("select", { id: "column", onchange: () => (select.value === "\u0000" ? make(true) : chooseColumn(select.value).catch((error) => toast(error.message, true))) },
+  const shown = JSON.stringify([own, state.column]);
+  const there = column.querySelector("#column");
+  if (there && there.dataset.shown === shown) { there.value = state.column; return; }  // it may be open
+  const select = h("select", { id: "column", "data-shown": shown, onchange: () => (select.value === "\u0000" ? make(true) : chooseColumn(select.value).catch((error) => { toast(error.message, true); select.value = state.column; })) },
     state.column ? null : h("option", { value: "", text: "Choose a column", disabled: true, selected: true }),
     own.map((name) => h("option", { value: name, text: name, selected: name === state.column })), h("option", { value: "\u0000", text: "New column…" }));
   fill(column, h("label", { class: "field" }, "Column ", select));
@@ -92,7 +95,7 @@ function columnForm() {
     if (!wanted) return name.focus();
     name.blur();
     try {
-      if (from.value) await post("/api/begin", { column: wanted, from: from.value });
+      if (from.value) await beginColumn(wanted, from.value);
       else await post("/api/check", { column: wanted });
       await chooseColumn(wanted);
       make(false);
@@ -160,7 +163,7 @@ function drawEstimate() {
   }
   if (state.guesses?.note) parts.push(h("p", { class: "note", id: "way-note", text: `${state.guesses.note[0].toUpperCase()}${state.guesses.note.slice(1)}.` }));
   const left = found ? found.drawn - found.labelled : 0;
-  parts.push(h("button", { id: "held-out", disabled: count() < 4, onclick: () => (left ? fillQueue("held") : drawHeldOut(HELD_OUT)),
+  parts.push(h("button", { id: "held-out", disabled: count() < 4, onclick: () => (left ? fillQueue("held") : drawHeldOut(HELD_OUT)).catch((error) => toast(error.message, true)),
     text: left ? `Label the ${left} that are left` : found?.drawn ? `Draw ${HELD_OUT} more` : `Draw ${HELD_OUT} clips` }));
   fill(estimate, ...parts);
 }

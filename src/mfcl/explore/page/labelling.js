@@ -5,6 +5,7 @@ import { natural, toast } from "./dom.js";
 import { count, emit, labelOf, restyle, setCurrent, state } from "./state.js";
 
 let choices = 0;
+export const chosen = () => choices > 0;
 
 // the column before stays, labels and all, until the next one's labels are known: a key never meets half of each
 export async function chooseColumn(name) {
@@ -20,6 +21,8 @@ export async function chooseColumn(name) {
 }
 
 let [writes, pending, saving] = [0, 0, Promise.resolve()];
+addEventListener("beforeunload", (event) => { if (pending) event.preventDefault(); });  // the browser asks, then
+export const settled = () => saving;
 
 // one write after the other, as they were given: an undo must not overtake the label that it takes back
 function inTurn(write) {
@@ -43,7 +46,9 @@ async function labelsOf(column) {
 export async function readLabels() {
   if (!state.column) {
     [state.classes, state.codes, state.held] = [[], new Int32Array(count()).fill(-1), new Uint8Array(count())];
-    return restyle();
+    state.notes = (await get("/api/about")).notes_of;
+    restyle();
+    return emit("labels");
   }
   const { column } = state;
   const found = await labelsOf(column);
@@ -56,6 +61,7 @@ function take(found) {
   const place = new Map(state.classes.map((name, at) => [name, at]));
   const table = found.values.map((name) => (name === "" ? -1 : place.get(name)));
   state.codes = Int32Array.from(found.codes, (code) => table[code]);
+  state.version = found.version;
   [state.held, state.notes, state.rejected] = [Uint8Array.from(found.held), found.notes, found.rejected];
   restyle();
   emit("labels");
@@ -85,6 +91,7 @@ export async function readGuesses() {
   } finally {
     asking = false;
   }
+  if (again) { again = false; await readGuesses(); }  // asked for while it failed
 }
 
 export function classNumber(label) {
@@ -121,33 +128,41 @@ function forget(names) {
   }
 }
 
+const befores = [];  // what the cells of each write that is on its way were, the oldest write first
+
 // change cells: [clip, kind, value]; the page shows them at once
 function step(how, cells) {
   const { column } = state;
-  const before = cells.map(([clip, kind]) => [clip, kind, cellOf(clip, kind)]);
   const known = new Set(state.classes);
+  befores.push(cells.map(([clip, kind]) => [clip, kind, cellOf(clip, kind)]));
   put(cells);
   changed();
-  return inTurn(() => save({ column, how, cells }, before, known));
+  return inTurn(() => save({ column, how, cells }, known));
 }
 
-async function save(wanted, before, known) {
-  const { column, cells } = wanted;
+async function save(wanted, known) {
   try {
     const saved = await post("/api/steps", wanted);
     state.about.own = saved.own;
     emit("saved", saved.version);
-    if (cells.some(([, kind]) => kind !== "note")) readGuesses();
+    if (wanted.cells.some(([, kind]) => kind !== "note")) readGuesses();
     return true;
   } catch (error) {
-    if (column === state.column) {
-      put(before);
-      forget(state.classes.filter((name) => !known.has(name) && cells.some(([, kind, value]) => kind === "label" && value === name)));
-      changed();
-    }
-    if (pending > 1) readLabels().catch((wrong) => toast(wrong.message, true));  // later writes may be of the same clips
+    takeBack(...befores);
+    forget(state.classes.filter((name) => !known.has(name) && wanted.cells.some(([, kind, value]) => kind === "label" && value === name)));
+    changed();
     toast(`Not saved: ${error.message}`, true);
     return false;
+  } finally {
+    befores.shift();
+  }
+}
+
+// cells are again what they were, except where a later write is on its way: that one goes back to there, should it fail
+function takeBack(before, ...later) {
+  for (const [clip, kind, value] of before) {
+    const next = later.flat().find((one) => one[0] === clip && one[1] === kind);
+    if (next) next[2] = value; else put([[clip, kind, value]]);
   }
 }
 
@@ -174,10 +189,10 @@ export async function give(value) {
 export const queued = () => state.queue.clips.length > 0 && state.queue.clips[state.queue.at] === state.current;
 
 // the queue's last clip stays until the next ones are known: a key that was meant for them must not change it
-let [filling, turns] = [false, 0];
+let [filling, turns] = [0, 0];
 function held() {
   if (filling && queued()) toast("One moment: the next clips are being looked for.");
-  return filling && queued();
+  return filling > 0 && queued();
 }
 
 export async function accept() {
@@ -226,6 +241,7 @@ export async function fillQueue(order, label = "") {
   await saving;  // else what was just labelled could come again
   if (mine !== turns) return;  // another queue was asked for meanwhile
   const found = await get("/api/suggestions", { column: state.column || "label", order, label, count: order === "useful" ? 10 : 30 });
+  await unlessTyping();
   if (mine !== turns) return;
   if (found.waiting) return toast(`One moment: ${found.waiting}.`);
   state.queue = { order, label, clips: found.clips, at: 0 };
@@ -234,15 +250,23 @@ export async function fillQueue(order, label = "") {
   else toast(order === "held" ? "The held-out set is labelled." : "Nothing is left to look at here.");
 }
 
+// who writes a label or a note has one clip in mind: it stays until they are done
+async function unlessTyping() {
+  const field = document.activeElement;
+  if (!field?.matches("textarea, #new-label")) return;
+  filling = 0;  // it is not the server that is waited for now
+  await new Promise((done) => field.addEventListener("blur", done, { once: true }));
+}
+
 async function refill(order, wanted) {
   if (held()) return;
-  filling = true;
+  const mine = filling = turns + 1;
   try {
     await fillQueue(order, wanted);
   } catch (error) {
     toast(error.message, true);
   } finally {
-    filling = false;
+    if (filling === mine) filling = 0;
   }
 }
 
@@ -256,14 +280,22 @@ export function advance(by = 1) {
   emit("queue");
 }
 
+let drawing = false;
 export async function drawHeldOut(size) {
+  if (drawing) return;
+  drawing = true;
+  const { column } = state;
   try {
-    const { column } = state;
     await inTurn(() => post("/api/held-out", { column, count: size }));
+    if (column !== state.column) return;  // another one was chosen meanwhile
     await readLabels();
-    await readGuesses();
     await fillQueue("held");
+    await readGuesses();
   } catch (error) {
     toast(error.message, true);
+  } finally {
+    drawing = false;
   }
 }
+
+export const beginColumn = (column, from) => inTurn(() => post("/api/begin", { column, from }));

@@ -7,7 +7,7 @@ import { byId, h, toast } from "./dom.js";
 import { makeDialogs } from "./export.js";
 import { makeKeys } from "./keys.js";
 import { makeLabelPanel } from "./label-panel.js";
-import { chooseColumn, readGuesses, readLabels, turn } from "./labelling.js";
+import { chooseColumn, chosen, readGuesses, readLabels, turn } from "./labelling.js";
 import { makeLegend } from "./legend.js";
 import { makeList, refresh } from "./list.js";
 import { makeMap } from "./map.js";
@@ -43,8 +43,8 @@ async function begin() {
   const ids = get("/api/ids").then((found) => { state.ids = found; refresh(); });
   await Promise.all([ids, ...maps.map(readMap), ...state.about.columns.map(readColumn)]);
   const first = state.about.own[0]?.name;
-  if (first) await chooseColumn(first);
-  colours(first ? `labels\u0000` : state.about.columns.length ? `column\u0000${firstColumn()}` : "");
+  if (first && !chosen()) await chooseColumn(first);  // else somebody was quicker
+  colours(state.column ? `labels\u0000` : state.about.columns.length ? `column\u0000${firstColumn()}` : "");
   document.body.classList.add("ready");
   watch();
 }
@@ -109,7 +109,7 @@ const flip = () => view(byId("maps").hidden);
 
 function makeTabs() {
   const panels = writable
-    ? [["label", "Label", makeLabelPanel()], ["clip", "Clip", makeClipPanel()], ["check", "Check", makeCheckPanel()], ["search", "Search", makeSearchPanel(maps)]]
+    ? [["label", "Label", makeLabelPanel()], ["clip", "Clip", makeClipPanel()], ["check", "Check", makeCheckPanel()], ["search", "Search", makeSearchPanel()]]
     : [["clip", "Clip", makeClipPanel()]];
   const tabs = panels.map(([name, text]) => h("button", { role: "tab", id: `tab-${name}`, "aria-controls": `panel-${name}`, text, onclick: () => emit("tab", name) }));
   on("tab", (wanted) => panels.forEach(([name, , panel], at) => {
@@ -133,17 +133,19 @@ function makeTabs() {
 // maps that become ready, and labels that were given elsewhere
 async function watch() {
   if (!writable) return;
-  let [version, lost] = [null, false];
-  on("saved", (number) => { version = Math.max(version ?? 0, number); });
+  let lost = false;
+  // a step of our own is known here; what others did before it is read
+  on("saved", (number) => { if (number === state.version + 1) state.version = number; });
   for (;;) {
     try {
       const status = await get("/api/status");
       lost = false;
       for (const map of maps) if (map.method !== status.maps[map.part]) await readMap(map);
       const near = JSON.stringify([status.ways, status.waiting.includes("nearest clips")]);
-      if (version !== null && status.version > version) state.about.own = (await get("/api/about")).own;
-      if (version !== null && (status.version > version || near !== state.near)) { await readLabels(); await readGuesses(); }
-      [version, state.near] = [Math.max(version ?? 0, status.version), near];
+      const newer = status.version > state.version;
+      if (newer) state.about.own = (await get("/api/about")).own;
+      if (newer || near !== state.near) { await readLabels(); await readGuesses(); }
+      [state.version, state.near] = [Math.max(state.version, status.version), near];
       for (const line of status.failed) if (!state.failed?.includes(line)) toast(line, true);
       state.failed = status.failed;
       document.body.dataset.waiting = status.waiting.join(", ");

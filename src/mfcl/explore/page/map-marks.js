@@ -19,6 +19,16 @@ export function drawMarks(brush, view, { places, names, hovered, current, mark, 
   if (trail?.length > 1) drawLasso(brush, trail, ink);
 }
 
+// the place of a sound among its nearest clips, on a map as it is now
+export function between({ clips, distances }, places) {
+  let [x, y, whole] = [0, 0, 0];
+  clips.slice(0, 5).forEach((clip, rank) => {
+    const weight = 1 / (distances[rank] + 1e-3) ** 2;
+    [x, y, whole] = [x + weight * places[2 * clip], y + weight * places[2 * clip + 1], whole + weight];
+  });
+  return [x / whole, y / whole];
+}
+
 const onScreen = (view, x, y) => [view.x + x * view.scale, view.y - y * view.scale];
 
 function drawLasso(brush, trail, ink) {

@@ -1,7 +1,7 @@
 // One map: pan, zoom, lasso, hover, click, and the arrow keys to the next clip in a direction.
 
 import { h, percent } from "./dom.js";
-import { drawMarks, namesOf } from "./map-marks.js";
+import { between, drawMarks, namesOf } from "./map-marks.js";
 import { clipAt, gridOf, inside, nextTowards } from "./map-picking.js";
 import { palette } from "./palette.js";
 import { makePoints, pointSize } from "./points.js";
@@ -21,11 +21,11 @@ export function makeMap(part) {
   const method = h("span", { class: "method" });
   const tip = h("div", { class: "tip", hidden: true });
   const lassoKey = h("button", { class: "lasso", "aria-pressed": "false", title: "Lasso (L, or hold Shift)", text: "Lasso" });
-  const whole = h("button", { title: "Whole map (0)", text: "Whole" });
+  const whole = h("button", { title: "Whole map (or double-click it)", text: "Whole" });
   const box = h("div", { class: "plane" }, gl, over, tip);
   const figure = h("figure", { class: "map", "data-part": part },
     h("figcaption", {}, h("b", { text: part === "all" ? "map" : part }), " ", method, h("span", { class: "keys" }, lassoKey, whole)), box);
-  const points = makePoints(gl);
+  const points = makePoints(gl, () => redraw());
   const view = { scale: 1, x: 0, y: 0, width: 1, height: 1, ratio: 1 };
   let [places, grid, names, dirty, moved, hovered, trail, lasso, fitted] = [new Float32Array(), null, [], false, true, -1, null, false, true];
   const fingers = new Map();
@@ -65,7 +65,7 @@ export function makeMap(part) {
     dirty = false;
     if (moved) drawPoints();
     moved = false;
-    drawMarks(over.getContext("2d"), view, { places, names, hovered, current: state.current, mark: state.mark?.places[part], trail });
+    drawMarks(over.getContext("2d"), view, { places, names, hovered, current: state.current, mark: state.mark && places.length ? between(state.mark.near[part], places) : null, trail });
   }
   function drawPoints() {
     const zoom = view.scale / Math.max(10, Math.min(view.width, view.height) / 2 - MARGIN);
@@ -108,6 +108,7 @@ export function makeMap(part) {
   const at = (event) => { const { left, top } = over.getBoundingClientRect(); return [event.clientX - left, event.clientY - top]; };
   let start = null;
   over.addEventListener("pointerdown", (event) => {
+    if (event.button > 0) return;  // its end may go to the browser's menu
     over.setPointerCapture(event.pointerId);
     fingers.set(event.pointerId, at(event));
     start = { at: at(event), moved: false, add: event.ctrlKey || event.metaKey };
@@ -153,7 +154,6 @@ export function makeMap(part) {
   over.addEventListener("keydown", (event) => {
     if (event.key === "+" || event.key === "=") zoom(1.4, view.width / 2, view.height / 2);
     else if (event.key === "-") zoom(1 / 1.4, view.width / 2, view.height / 2);
-    else if (event.key === "0") fit();
     else return;
     event.preventDefault();
     event.stopPropagation();

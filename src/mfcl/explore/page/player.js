@@ -53,6 +53,7 @@ function start() {
 
 async function show(clip, { play }) {
   wanted = clip;
+  canvas.classList.add("before");  // the picture is the last clip's until this one's is there
   title.textContent = clip < 0 ? "" : nameOf(clip);
   title.classList.remove("silent");
   hint.hidden = clip >= 0;
@@ -64,6 +65,7 @@ async function show(clip, { play }) {
     const found = await pictureOf(clip);
     if (wanted !== clip) return;
     [picture, drawn] = [found, null];
+    canvas.classList.remove("before");
     draw();
   } catch (error) {
     if (wanted !== clip) return;

@@ -64,55 +64,73 @@ export function pointSize(count) {
   return Math.max(3.6, Math.min(11, 17.6 - 2.8 * Math.log10(Math.max(count, 10))));
 }
 
-export function makePoints(canvas) {
+export function makePoints(canvas, redraw = () => {}) {
   const gl = canvas.getContext("webgl2", { antialias: false, alpha: true, premultipliedAlpha: true });
-  return gl ? withWebGL(canvas, gl) : plain(canvas);
+  return gl ? withWebGL(canvas, gl, redraw) : plain(canvas);
 }
 
-function withWebGL(canvas, gl) {
+function programOf(gl) {
   const program = gl.createProgram();
   for (const [kind, source] of [[gl.VERTEX_SHADER, VERTEX], [gl.FRAGMENT_SHADER, FRAGMENT]]) {
     const shader = gl.createShader(kind);
     gl.shaderSource(shader, source);
     gl.compileShader(shader);
-    if (!gl.getShaderParameter(shader, gl.COMPILE_STATUS)) throw new Error(gl.getShaderInfoLog(shader));
+    if (!gl.getShaderParameter(shader, gl.COMPILE_STATUS) && !gl.isContextLost()) throw new Error(gl.getShaderInfoLog(shader));
     gl.attachShader(program, shader);
   }
   gl.bindAttribLocation(program, 0, "place");
   gl.bindAttribLocation(program, 1, "look");
   gl.linkProgram(program);
-  gl.useProgram(program);
-  const at = (name) => gl.getUniformLocation(program, name);
-  const [view, size, colours] = [at("view"), at("size"), at("colours")];
-  const [places, looks] = [gl.createBuffer(), gl.createBuffer()];
-  gl.enableVertexAttribArray(0);
-  gl.enableVertexAttribArray(1);
-  gl.bindBuffer(gl.ARRAY_BUFFER, places);
-  gl.vertexAttribPointer(0, 2, gl.FLOAT, false, 0, 0);
-  gl.bindBuffer(gl.ARRAY_BUFFER, looks);
-  gl.vertexAttribIPointer(1, 2, gl.UNSIGNED_BYTE, 0, 0);
-  gl.enable(gl.BLEND);
-  gl.enable(gl.DEPTH_TEST);  // selected and labelled clips lie above the others
-  gl.depthFunc(gl.LEQUAL);
-  gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
-  let count = 0;
-  const fill = (buffer, values) => {
+  return program;
+}
+
+function withWebGL(canvas, gl, redraw) {
+  const at = {};
+  const given = { places: new Float32Array(), looks: new Uint8Array(), colours: [] };
+  function begin() {
+    const program = programOf(gl);
+    gl.useProgram(program);
+    for (const name of ["view", "size", "colours"]) at[name] = gl.getUniformLocation(program, name);
+    [at.places, at.looks] = [gl.createBuffer(), gl.createBuffer()];
+    gl.enableVertexAttribArray(0);
+    gl.enableVertexAttribArray(1);
+    gl.bindBuffer(gl.ARRAY_BUFFER, at.places);
+    gl.vertexAttribPointer(0, 2, gl.FLOAT, false, 0, 0);
+    gl.bindBuffer(gl.ARRAY_BUFFER, at.looks);
+    gl.vertexAttribIPointer(1, 2, gl.UNSIGNED_BYTE, 0, 0);
+    gl.enable(gl.BLEND);
+    gl.enable(gl.DEPTH_TEST);  // selected and labelled clips lie above the others
+    gl.depthFunc(gl.LEQUAL);
+    gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
+  }
+  function fill(buffer, values) {
     gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
     gl.bufferData(gl.ARRAY_BUFFER, values, gl.DYNAMIC_DRAW);
-  };
-  return {
-    setPlaces(values) { fill(places, values); count = values.length / 2; },
-    setLooks(values) { fill(looks, values); },
-    setColours(values) { gl.uniform3fv(colours, values.flat()); },
+  }
+  const points = {
+    setPlaces(values) { given.places = values; fill(at.places, values); },
+    setLooks(values) { given.looks = values; fill(at.looks, values); },
+    setColours(values) { given.colours = values; gl.uniform3fv(at.colours, values.flat()); },
     draw({ scale, x, y, width, height, ratio, dot }) {
       gl.viewport(0, 0, canvas.width, canvas.height);
       gl.clearColor(0, 0, 0, 0);
       gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
-      gl.uniform4f(view, 2 * scale / width, 2 * scale / height, 2 * x / width - 1, 1 - 2 * y / height);
-      gl.uniform1f(size, dot * ratio);
-      gl.drawArrays(gl.POINTS, 0, count);
+      gl.uniform4f(at.view, 2 * scale / width, 2 * scale / height, 2 * x / width - 1, 1 - 2 * y / height);
+      gl.uniform1f(at.size, dot * ratio);
+      gl.drawArrays(gl.POINTS, 0, given.places.length / 2);
     },
   };
+  // a graphics driver that was started anew, or a machine that slept, has lost everything
+  canvas.addEventListener("webglcontextlost", (event) => event.preventDefault());
+  canvas.addEventListener("webglcontextrestored", () => {
+    begin();
+    points.setPlaces(given.places);
+    points.setLooks(given.looks);
+    points.setColours(given.colours);
+    redraw();
+  });
+  begin();
+  return points;
 }
 
 function plain(canvas) {

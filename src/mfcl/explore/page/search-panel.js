@@ -10,10 +10,9 @@ const MOST = 32 * 2 ** 20;
 const RECORDED = 10;  // seconds at most
 const panel = h("section", { class: "panel", id: "panel-search", role: "tabpanel", "aria-label": "Search" });
 const found = h("div", { class: "found" });
-let [maps, recording] = [[], null];
+let recording = null;
 
-export function makeSearchPanel(all) {
-  maps = all;
+export function makeSearchPanel() {
   const file = h("input", { type: "file", id: "file", accept: "audio/*,.flac,.wav,.mp3,.ogg,.opus,.aif,.aiff", class: "unseen" });
   file.addEventListener("change", () => { if (file.files[0]) search(file.files[0], file.files[0].name); file.value = ""; });
   const microphone = h("button", { id: "microphone", text: "Record", onclick: () => (recording ? finish() : record(microphone)) });
@@ -38,30 +37,20 @@ async function search(blob, name) {
   emit("tab", "search");
   if (blob.size > MOST) return toast(`“${name}” is larger than ${MOST >> 20} MiB; drop a shorter sound.`, true);
   fill(found, h("p", { class: "soft", role: "status" }, h("span", { class: "busy" }), `Listening to “${name}” …`));
+  const { column } = state;
   try {
-    show(name, await send("/api/search", { column: state.column || undefined }, blob));
+    show(name, await send("/api/search", { column: column || undefined }, blob), column);
   } catch (error) {
     fill(found, h("p", { class: "bad", role: "alert", text: error.message }));
   }
 }
 
-function show(name, answer) {
-  const places = {};
-  for (const map of maps) {
-    const near = answer.near[map.part];
-    const at = map.places();
-    let [x, y, whole] = [0, 0, 0];
-    near.clips.slice(0, 5).forEach((clip, rank) => {
-      const weight = 1 / (near.distances[rank] + 1e-3) ** 2;
-      [x, y, whole] = [x + weight * at[2 * clip], y + weight * at[2 * clip + 1], whole + weight];
-    });
-    places[map.part] = [x / whole, y / whole];
-  }
-  state.mark = { name, places };
+function show(name, answer, column) {
+  state.mark = answer;
   emit("mark");
   fill(found,
     h("h2", { class: "name", text: name }),
-    answer.guess ? h("p", { class: "guess" }, h("b", { text: answer.guess.label }), h("small", { text: ` ${state.column}, ${percent(answer.guess.confidence)} sure` })) : "",
+    answer.guess ? h("p", { class: "guess" }, h("b", { text: answer.guess.label }), h("small", { text: ` ${column}, ${percent(answer.guess.confidence)} sure` })) : "",
     answer.voice ? voiceLine(answer.voice) : "",
     h("p", { class: "soft", text: "The cross on the map is between its nearest clips." }),
     ...Object.entries(answer.near).map(([part, near]) => h("div", { class: "near" },
@@ -72,14 +61,19 @@ function show(name, answer) {
 
 // the microphone's samples, as WAV: what browsers record by themselves is in formats that not every decoder reads
 async function record(button) {
-  let stream;
+  let [stream, context] = [null, null];
+  button.disabled = true;  // until it can stop what it begins
   try {
     stream = await navigator.mediaDevices.getUserMedia({ audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false } });
+    context = new AudioContext();
+    await context.audioWorklet.addModule("page/recorder.js");
   } catch (error) {
+    stream?.getTracks().forEach((track) => track.stop());
+    context?.close();
     return toast(`No microphone: ${error.message}`, true);
+  } finally {
+    button.disabled = false;
   }
-  const context = new AudioContext();
-  await context.audioWorklet.addModule("page/recorder.js");
   const node = new AudioWorkletNode(context, "recorder");
   const blocks = [];
   node.port.onmessage = ({ data }) => blocks.push(data);

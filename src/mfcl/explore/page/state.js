@@ -5,7 +5,7 @@ import { HELD, LABELLED, SELECTED } from "./points.js";
 import { natural } from "./dom.js";
 
 export const state = {
-  about: null, ids: [], maps: {}, columns: {}, status: null,
+  about: null, version: 0, ids: [], maps: {}, columns: {}, status: null,
   colour: "", only: "all", text: "", values: new Set(),
   current: -1, selection: new Set(), visible: new Uint8Array(), looks: new Uint8Array(), legend: [],
   column: "", classes: [], codes: new Int32Array(), held: new Uint8Array(), notes: {}, rejected: {},
