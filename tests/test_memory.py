@@ -115,10 +115,27 @@ def test_blocks_that_lie_in_large_pages_are_not_kept(
     monkeypatch.setattr(memory, "LARGE_PAGES", tmp_path / "enabled")
     assert memory.large_pages() == large
     told: list[tuple[int, int]] = []
-    library = SimpleNamespace(mallopt=lambda *what: told.append(what))
+    library = SimpleNamespace(mallopt=lambda *what: told.append(what) or 1)
     monkeypatch.setattr(memory, "_glibc", lambda: library)
     memory.keep_blocks()
     assert dict(told)[memory.M_MMAP_THRESHOLD] == (memory.RETURNED if large else memory.KEPT)
+
+
+def test_an_older_c_library_keeps_what_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before 2.35 glibc takes no threshold above 32 MiB, and after a refusal its own would stay at 128 KiB."""
+    limits: dict[int, int] = {}
+
+    def mallopt(name: int, value: int) -> int:
+        if name == memory.M_MMAP_THRESHOLD and value > 32 << 20:
+            return 0
+        limits[name] = value
+        return 1
+
+    monkeypatch.setattr(memory, "_glibc", lambda: SimpleNamespace(mallopt=mallopt))
+    monkeypatch.setattr(memory, "large_pages", lambda: False)
+    memory.keep_blocks()
+    assert limits[memory.M_MMAP_THRESHOLD] == 32 << 20
+    assert limits[memory.M_TRIM_THRESHOLD] == memory.KEPT
 
 
 def test_what_one_thread_has_freed_another_uses() -> None:

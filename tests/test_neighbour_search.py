@@ -11,8 +11,9 @@ from mfcl.embeddings import alignment
 from mfcl.models.inference import embed_store
 from mfcl.models.landmarks import LandmarkSettings
 from mfcl.models.losses import LossSettings
+from mfcl.training import neighbour_search
 from mfcl.training import neighbour_search as module
-from mfcl.training.neighbour_search import compare, judged, sound_frames
+from mfcl.training.neighbour_search import can_align, compare, judged, sound_frames
 from tests.small_run import few_are_enough, make_task, open_tiny, tiny, with_neighbours
 from tests.sounds import spoken, write_corpus
 
@@ -58,6 +59,18 @@ def test_few_recordings_tell_nothing(tmp_path: Path) -> None:
     store, _ = words(tmp_path, 2)
     assert judged(sound_frames(store), seed=0) == (1.0, 1.0)
     assert not compare(store, seed=0).tells
+
+
+def test_whether_recordings_can_be_aligned_is_judged_as_in_a_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, _ = words(tmp_path)
+    monkeypatch.setattr(neighbour_search, "JUDGED", 44)  # of all recordings some, as of a large corpus
+    assert len(store) > 44
+    found = compare(store, seed=3)
+    for limit, told in ((found.near / found.typical + 1e-6, True), (found.near / found.typical - 1e-6, False)):
+        monkeypatch.setattr(neighbour_search, "APART", limit)
+        assert found.tells == can_align(store, seed=3) == told
 
 
 @pytest.mark.parametrize("compared_before", [False, True])

@@ -108,10 +108,18 @@ def test_a_failure_of_either_is_raised_and_threads_are_given_back(two_threads, f
     assert len(side_by_side([lambda: [torch.ones(1)]] * 2, TWO)) == 2  # the next one works
 
 
-def test_nothing_is_joined_where_nothing_learns(two_threads):
-    with torch.no_grad():
-        made = side_by_side([lambda: [torch.ones(1)], lambda: [torch.zeros(1)]], TWO)
+@pytest.mark.parametrize("without", [torch.no_grad, torch.inference_mode])
+def test_nothing_is_joined_where_nothing_learns(two_threads, without):
+    with without():
+        made = side_by_side([lambda net=net: [net(torch.ones(3, 1))] for net in TWO], TWO)
     assert not any(own.requires_grad for (own,) in made)
+
+
+def test_an_encoder_is_small_only_if_it_says_so(two_threads):
+    by_name, threads = nn.Module(), []
+    by_name.small = nn.Linear(1, 1)  # a layer that is called so
+    side_by_side([lambda: threads.append(threading.current_thread().name) or [torch.ones(1)]] * 2, [by_name] * 2)
+    assert set(threads) == {threading.current_thread().name}
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")

@@ -160,6 +160,37 @@ def test_ctrl_c_while_validating_waits_for_the_end_of_it(store, tmp_path):
     assert lines(tmp_path)[-1]["valid_knn"] == 1.0
 
 
+@pytest.mark.parametrize("when", ["step", "validation"])
+def test_ctrl_c_at_the_end_stops_what_would_follow(store, unbroken, tmp_path, when):
+    recipe, run, calls = tiny(), tmp_path / "run", []
+    task = make_task(store, recipe)
+    if when == "step":
+        send_at(task, 12, signal.SIGINT)
+
+    def validate():
+        calls.append(len(calls))
+        if when == "validation" and len(calls) == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+        return {"valid_knn": 1.0}
+
+    with pytest.raises(Interrupted, match="after its last step, which is saved; it can go on from there"):
+        run_tiny(task, recipe, run, validate=validate)
+    resumed, result = trained(store, run, resume=True)
+    assert same(unbroken[1], resumed)
+    assert result.steps == 12
+    assert "finished before" in (run / "train.log").read_text()
+
+
+def test_a_network_that_learns_nothing_is_named_beside_one_that_does(store, tmp_path, monkeypatch):
+    recipe = tiny()
+    task = make_task(store, recipe)
+    monkeypatch.setattr(task, "learning", lambda figures: {"wave": (0.1, 2.0), "mel": (2.0, 2.0)})
+    run_tiny(task, recipe, tmp_path)
+    told = [line for line in (tmp_path / "train.log").read_text().splitlines() if "nothing is learned" in line]
+    assert len(told) == 1  # at the end
+    assert "mel network: nothing is learned: loss 2.000 is not below its chance line 2.000" in told[0]
+
+
 def test_a_second_ctrl_c_ends_at_once(store, tmp_path):
     recipe = tiny()
     task = make_task(store, recipe)

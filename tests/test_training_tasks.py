@@ -431,12 +431,15 @@ def test_a_network_of_one_format_learns_as_it_does_alone(store, clip):
         task.prepare()
         optimiser = make_optimiser(task.train(), recipe.supervised)
         step = learner(task, task, optimiser, clip=clip, where=torch.device("cpu"))
-        norms = [step(task.see(task.batch(np.arange(first, first + 8), 0)))["gradient_norm"] for first in (0, 8, 16)]
-        found["".join(formats)] = ({name: weight.detach() for name, weight in task.named_parameters()}, norms)
-    together, norms = found.pop("wavemel")
-    for weights, _ in found.values():
+        steps = [step(task.see(task.batch(np.arange(first, first + 8), 0))) for first in (0, 8, 16)]
+        norms = [figures["gradient_norm"] for figures in steps]
+        weights = {name: weight.detach() for name, weight in task.named_parameters()}
+        found["".join(formats)] = (weights, norms, task.learning({name: float(of) for name, of in steps[-1].items()}))
+    together, norms, learning = found.pop("wavemel")
+    for format, (weights, _, alone) in found.items():
         assert weights.keys() < together.keys()
         assert all(torch.equal(weight, together[name]) for name, weight in weights.items())
+        assert learning[format] == pytest.approx(alone[""])  # its own loss, beside its own chance line
     for own, wave, mel in zip(norms, found["wave"][1], found["mel"][1], strict=True):
         assert own == pytest.approx(float((wave**2 + mel**2).sqrt()))
     assert (float(norms[0]) > clip) == (clip < 1)

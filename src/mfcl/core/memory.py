@@ -12,11 +12,13 @@ LARGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 """Tells whether the system gives pages of 2 MB, on request or always."""
 HELD = 640 << 20
 """Bytes, beside mapped files, up to which a process keeps what it has freed, as that is quicker."""
-GROWTH = 400 << 20
+GROWTH = 384 << 20
 """Bytes by which learning may raise what the process holds, until it gives back what it has freed."""
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # constants of glibc's malloc.h
 KEPT = 2**30
 """Blocks below this size (bytes) are kept when they are freed, where pages are small."""
+KEPT_BEFORE = 2**25
+"""The same for glibc before 2.35, which takes no larger threshold."""
 RETURNED = 2**22
 """Blocks from this size on go back to the system where pages are large, or in a process that holds more than `HELD`."""
 
@@ -69,7 +71,9 @@ def keep_blocks() -> None:
     do not stay, they leave no gaps: only smaller ones are kept.
     """
     if (library := _glibc()) is not None:
-        library.mallopt(M_MMAP_THRESHOLD, RETURNED if large_pages() else KEPT)
+        # refused, the threshold would stay at 128 KiB for good: from the next line on it does not grow by itself
+        if not library.mallopt(M_MMAP_THRESHOLD, RETURNED if large_pages() else KEPT):
+            library.mallopt(M_MMAP_THRESHOLD, KEPT_BEFORE)
         library.mallopt(M_TRIM_THRESHOLD, KEPT)
         library.mallopt(M_ARENA_MAX, 1)  # else the thread that makes batches cannot use what the others have freed
 

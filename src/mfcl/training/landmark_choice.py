@@ -7,22 +7,14 @@ import torch
 from jaxtyping import Float32
 
 from mfcl.core.memory import give_back
-from mfcl.core.random import generator
 from mfcl.data.store import Store
 from mfcl.embeddings import alignment
 from mfcl.models.landmarks import Landmarks, LandmarkSettings
 from mfcl.models.pair import FormatEncoder, MultiFormatModel
 from mfcl.models.unlearned import spectrum_alone
-from mfcl.training.neighbour_search import JUDGED, judged, sound_frames, tells
 
 LONGEST_SECONDS = 10
 """Beginning of a recording that is looked at; a landmark keeps less."""
-
-
-def can_align(store: Store, *, seed: int) -> bool:
-    """Return whether alignment tells recordings apart, judged by at most `JUDGED` of them."""
-    drawn = generator(seed, "can align").permutation(len(store))[:JUDGED]
-    return tells(*judged(sound_frames(store.select(np.sort(drawn))), seed=seed))
 
 
 @torch.no_grad()

@@ -126,6 +126,7 @@ def fit(
         for caution in cautions if done.step == 0 else ():
             journal.warn(caution)
         if done.finished:
+            _heed(stopping, run, where)
             return FitResult(done.step, done.seconds, done.latest.get("loss", math.nan), done.latest)
         runner = averaged(task, partial=task.partial)
         task.clips = resident(task.store, where) if task.cut_there else task.store
@@ -170,7 +171,14 @@ def fit(
         optimiser.zero_grad()  # gradients and moments are three times the weights, and nobody needs them now
         optimiser.state.clear()
         give_back()
+        _heed(stopping, run, where)
         return FitResult(done.step, done.seconds, done.latest["loss"], done.latest)
+
+
+def _heed(stopping: Stopping, run: Path, where: torch.device) -> None:
+    """Stop if that was asked for after the last step but one: what follows a training may take minutes."""
+    if stopping.asked(where):
+        raise Interrupted(f"{run}: stopped after its last step, which is saved; it can go on from there")
 
 
 def _end_stage(
@@ -196,13 +204,16 @@ def _end_stage(
     journal.record({"step": done.step, "epoch": epoch, **figures})
     shown = "".join(f", {name} {value:.2f}" for name, value in figures.items())
     journal.say(f"epoch {epoch:.4g}: {_short(done.latest, task.chance_loss)}{shown}")
-    wrong = collapse(
-        done.latest, task.chance_loss, step=done.step, steps=plan.steps, count=task.count, batch=plan.batch
-    )
-    kind = wrong.partition(":")[0] if wrong is not None else ""
-    if wrong is not None and (kind not in warned or done.step == plan.steps):
-        journal.warn(f"epoch {epoch:.4g}: {wrong}")
-    warned.add(kind)
+    for network, (loss, chance) in task.learning(done.latest).items():
+        wrong = collapse(
+            {**done.latest, "loss": loss}, chance, step=done.step, steps=plan.steps, count=task.count, batch=plan.batch
+        )
+        if wrong is None:
+            continue
+        kind = f"{network} {wrong.partition(':')[0]}"
+        if kind not in warned or done.step == plan.steps:
+            journal.warn(f"epoch {epoch:.4g}: " + (f"{network} network: {wrong}" if network else wrong))
+        warned.add(kind)
 
 
 def _save(journal: Journal, run: Path, done: Progress, task: Task, optimiser: Adam, ema: Ema | None) -> None:

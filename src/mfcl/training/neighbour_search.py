@@ -101,8 +101,8 @@ class Compared:
         return np.asarray(1 - np.einsum("rd,rcd->rc", units[rows], units[self.choices[rows]]), dtype=np.float32)
 
 
-def sound_frames(store: Store) -> list[Frames]:
-    """Return the log-mel frames of each recording; see `mfcl.embeddings.alignment.frames`."""
+def sound_frames(store: Store, items: Sequence[int] | None = None) -> list[Frames]:
+    """Return the log-mel frames of each recording, or of some; see `mfcl.embeddings.alignment.frames`."""
     most = round(LONGEST_SECONDS * store.sample_rate)
     total = np.minimum(store.lengths, most).sum() / store.sample_rate / alignment.HOP_SECONDS
     hop = alignment.HOP_SECONDS * max(1, int(np.ceil(total / FRAMES_HELD)))
@@ -111,7 +111,7 @@ def sound_frames(store: Store) -> list[Frames]:
         return alignment.frames(store.piece(item, 0, min(most, int(store.lengths[item]))), store.sample_rate,
                                 hop_seconds=hop)  # fmt: skip
 
-    return list(shared_out(made, range(len(store))))
+    return list(shared_out(made, range(len(store)) if items is None else items))
 
 
 def pictures(store: Store) -> Float32[np.ndarray, "items _"]:
@@ -148,11 +148,24 @@ def judged(frames: Sequence[Frames], *, seed: int) -> tuple[float, float]:
 
     They are equal for fewer than 40 recordings, of which nothing can be said.
     """
-    drawn = generator(seed, "likeness").permutation(len(frames))[:JUDGED]
-    rank = len(drawn) // NEAR_SHARE
+    return _judged([frames[item] for item in _drawn(len(frames), seed)])
+
+
+def can_align(store: Store, *, seed: int) -> bool:
+    """Return what `compare(store, seed=seed).tells` is, by the frames of those recordings alone that judge it."""
+    return tells(*_judged(sound_frames(store, _drawn(len(store), seed))))
+
+
+def _drawn(count: int, seed: int) -> list[int]:
+    drawn: list[int] = generator(seed, "likeness").permutation(count)[:JUDGED].tolist()
+    return drawn
+
+
+def _judged(frames: Sequence[Frames]) -> tuple[float, float]:
+    rank = len(frames) // NEAR_SHARE
     if not rank:
         return 1.0, 1.0
-    table = alignment.distances([frames[item] for item in drawn], mapped=shared_out)
-    others = table[~np.eye(len(drawn), dtype=np.bool_)].reshape(len(drawn), -1)
+    table = alignment.distances(list(frames), mapped=shared_out)
+    others = table[~np.eye(len(frames), dtype=np.bool_)].reshape(len(frames), -1)
     farthest = np.partition(others, rank - 1, axis=1)[:, rank - 1]
     return float(np.median(farthest)), max(float(np.median(others)), 1e-9)

@@ -30,12 +30,11 @@ def side_by_side(works: Sequence[Callable[[], Made]], encoders: Sequence[nn.Modu
         works: Make tensors that have a gradient. They must share no weight that learns, and the tensors no graph.
         encoders: The encoder that each work is about.
     """
-    apart = len(works) == 2 and torch.get_num_threads() > 1 and processes() == 1
-    if not apart or not all(getattr(own, "small", False) and _on_processor(own) for own in encoders):
+    # whether there are gradients is known to each thread by itself, and the other thread always makes them
+    apart = len(works) == 2 and torch.get_num_threads() > 1 and processes() == 1 and torch.is_grad_enabled()
+    if not apart or not all(getattr(own, "small", False) is True and _on_processor(own) for own in encoders):
         return [work() for work in works]
     made = _both(*works)
-    if not torch.is_grad_enabled():
-        return made
     joined = iter(_Joined.apply(torch.zeros((), requires_grad=True), made))  # type: ignore[no-untyped-call]
     return [[next(joined) for _ in own] for own in made]
 
@@ -75,8 +74,8 @@ def _shared() -> Generator[ThreadPoolExecutor, None, None]:
     """Yield the other thread, which has half of torch's threads; this one has the rest until the end."""
     threads = torch.get_num_threads()
     other = _other(threads // 2)
-    torch.set_num_threads(threads - threads // 2)
     try:
+        torch.set_num_threads(threads - threads // 2)
         yield other
     finally:
         torch.set_num_threads(threads)

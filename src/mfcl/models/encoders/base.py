@@ -34,7 +34,8 @@ class WaveEncoder(nn.Module, abc.ABC):
     Attributes:
         features: Values in a frame; set when it is made.
         small: Whether its operations are over too soon to be shared between cores. In training it is then computed
-            beside the encoder of the other format, if that is small, too.
+            beside the encoder of the other format, if that is small, too, in a thread of its own: it must draw nothing
+            at random in `forward`, and share no weight and nothing that it changes with another module.
     """
 
     features: int

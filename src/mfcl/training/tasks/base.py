@@ -110,6 +110,14 @@ class Task(nn.Module, abc.ABC):
     def forward(self, batch: Any) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         """Return the loss of a batch over all processes, and figures to record."""
 
+    def learning(self, figures: Mapping[str, float]) -> dict[str, tuple[float, float]]:
+        """Return the loss of each network that learns by itself, and its chance line; "" names the only one.
+
+        Args:
+            figures: The latest figures, as `forward` returns them and with the loss.
+        """
+        return {"": (figures["loss"], self.chance_loss)}
+
     def content(self, encoder: FormatEncoder, frames: Frames) -> Float[Tensor, "batch _"]:
         """Return the content part of the embeddings: what a classifier is fitted on."""
         pooled: Tensor = encoder.pooling("content")(frames)

@@ -24,8 +24,8 @@ from mfcl.models.pair import FormatEncoder, MultiFormatModel, without
 from mfcl.models.pooling import Side
 from mfcl.recipe import Recipe
 from mfcl.training.frame_learning import learn_frames
-from mfcl.training.landmark_choice import can_align, choose_landmarks
-from mfcl.training.neighbour_search import Compared
+from mfcl.training.landmark_choice import choose_landmarks
+from mfcl.training.neighbour_search import Compared, can_align
 from mfcl.training.normalisation import fit_front
 from mfcl.training.positives import Neighbourhood
 from mfcl.training.projections import head_sizes, projections
@@ -129,8 +129,8 @@ class Pretrain(Task):
         frames are learned from the neighbours that training had found, in no more steps than it had itself.
         """
         settings = self.recipe.model
-        compared, hood = self.compared, self.neighbourhood
-        if settings.landmarks is not None and (compared.tells if compared else can_align(self.store, seed=self.seed)):
+        hood = self.neighbourhood
+        if settings.landmarks is not None and self._alignment_tells():
             if settings.landmarks.learned and hood is not None and hood.found:
                 steps = min(settings.landmarks.steps, self.budget(self.recipe.train).steps)
                 learn_frames(
@@ -143,6 +143,13 @@ class Pretrain(Task):
             for format in ("wave", "mel"):
                 neck: Neck = getattr(self.model, format).neck
                 neck.turn(fit_whitening(embeddings.part(part_of(self.model, format, "content"))))
+
+    def _alignment_tells(self) -> bool:
+        """Return whether recordings can be aligned: as a search found, or would have found, also after a resume."""
+        if self.compared is not None:
+            return self.compared.tells
+        hood = self.neighbourhood
+        return can_align(self.store if hood is None else self.store.select(hood.members), seed=self.seed)
 
     def begin(self, stage: int, stages: int) -> list[str]:
         """Search for nearest neighbours, in the stages given by `loss.searches`; return what to log."""

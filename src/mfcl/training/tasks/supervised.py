@@ -151,7 +151,21 @@ class Classify(Task):
         smoothing = self.recipe.supervised.label_smoothing
         losses = [functional.cross_entropy(own, targets, label_smoothing=smoothing) for own in logits]
         loss = torch.stack(losses).sum()
-        return all_reduce_sum(loss) / processes(), {"top1": all_reduce_sum(hits) / processes()}
+        figures = {"top1": hits, **self._apart(losses)}
+        return all_reduce_sum(loss) / processes(), {
+            name: all_reduce_sum(value) / processes() for name, value in figures.items()
+        }
+
+    def _apart(self, losses: Sequence[Float[Tensor, ""]]) -> dict[str, Tensor]:
+        """Return each format's loss by name, where there are two: their sum could hide that one of them is lost."""
+        names = [_loss_of(format) for format in self.encoders]
+        return dict(zip(names, (loss.detach() for loss in losses), strict=True)) if len(names) > 1 else {}
+
+    def learning(self, figures: Mapping[str, float]) -> dict[str, tuple[float, float]]:
+        """Return the loss of each network and its chance line; see `Task.learning`."""
+        if not all(_loss_of(format) in figures for format in self.encoders):
+            return super().learning(figures)
+        return {format: (figures[_loss_of(format)], float(np.log(self.classes))) for format in self.encoders}
 
     def _scores(self, format: str, heard: Represented) -> list[Float[Tensor, "batch classes"]]:
         """Return the class scores of a format's crops."""
@@ -181,6 +195,10 @@ class Classify(Task):
     def predict(self, store: StoredClips, *, batch: int = 64) -> Int64[np.ndarray, " items"]:
         """Return the class of each recording of a store, by the mean of the formats' outputs."""
         return likeliest(both_formats(self.logits(store, batch=batch).values()))
+
+
+def _loss_of(format: str) -> str:
+    return f"{format}_loss"
 
 
 @dataclass(frozen=True)
