@@ -1,9 +1,13 @@
 """The pre-training step: recordings a second of each recipe, beside what the machine could do, and where time goes."""
 
+import contextlib
+import functools
+import multiprocessing
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -36,26 +40,27 @@ def measure(*, rounds: int = 3, tiny: bool = False, device: str = "cpu") -> dict
     """Return recordings a second of each recipe's step, their ratios, the share of the machine's limit, a profile."""
     where = torch.device(device)
     rates = matrix_rates(where, size=256 if tiny else 2048, rounds=rounds)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as processes:
         recordings = write_recordings(Path(folder) / "sound", 16 if tiny else 256)
-        batches = {name: ["train.batch=4"] if tiny else BATCHES.get(name, []) for name in RECIPES}
-        recipes = {name: load_recipe(name, batches[name]) for name in RECIPES}
-        tasks = {
-            name: Trial(recipe, open_recordings(recordings, recipe, Path(folder) / "cache"), where, tiny=tiny)
-            for name, recipe in recipes.items()
-        }
-        seconds = in_turn({name: task.some_steps for name, task in tasks.items()}, rounds=rounds)
+        asked = {}
+        for name in RECIPES:
+            own = processes.enter_context(ProcessPoolExecutor(1, multiprocessing.get_context("spawn")))
+            options = ["train.batch=4"] if tiny else BATCHES.get(name, [])
+            trial = (name, options, recordings, Path(folder) / "cache", device, tiny)
+            own.submit(_begin, *trial, threads=torch.get_num_threads()).result()
+            asked[name] = functools.partial(_ask, own)
+        seconds = in_turn({name: functools.partial(ask, "some_steps") for name, ask in asked.items()}, rounds=rounds)
         found: dict[str, Any] = {"matrix_gigamultiplyadds_per_second": {k: v / 1e9 for k, v in rates.items()}}
-        for name, task in tasks.items():
-            rate = task.steps * task.batch / seconds[name]
-            work = task.multiply_adds()
-            best = sum(work[format] / rates[task.task.precision[format]] for format in work)
+        for name, ask in asked.items():
+            batch, sound, precision, work = ask("facts")
+            rate = (1 if tiny else STEPS.get(name, MORE)) * batch / seconds[name]
+            best = sum(work[format] / rates[precision[format]] for format in work)
             found[name] = {
                 "recordings_per_second": rate,
-                "sound_seconds_per_second": rate * task.sound_seconds,
+                "sound_seconds_per_second": rate * sound,
                 "multiply_adds_per_recording": sum(work.values()),
                 "share_of_limit": rate * best,
-                "profile": task.profile(1 if tiny else 2 * rounds),
+                "profile": ask("profile", 1 if tiny else 2 * rounds),
             }
             found[name]["data_share"] = found[name]["profile"]["data"] + found[name]["profile"]["views"]
         own = found["default"]
@@ -64,6 +69,24 @@ def measure(*, rounds: int = 3, tiny: bool = False, device: str = "cpu") -> dict
                 key = f"ratio_default_over_{other}" + ("" if what == "recordings" else "_in_sound")
                 found[key] = own[f"{what}_per_second"] / found[other][f"{what}_per_second"]
     return found
+
+
+def _begin(
+    name: str, options: list[str], recordings: Any, cache: Path, device: str, tiny: bool, *, threads: int
+) -> None:
+    """Make this process's trial; a process each, as a training has: what one holds would make another give back."""
+    global _trial
+    torch.set_num_threads(threads)
+    recipe = load_recipe(name, options)
+    _trial = Trial(recipe, open_recordings(recordings, recipe, cache), torch.device(device), tiny=tiny)
+
+
+def _do(what: str, *given: Any) -> Any:
+    return getattr(_trial, what)(*given)
+
+
+def _ask(process: ProcessPoolExecutor, what: str, *given: Any) -> Any:
+    return process.submit(_do, what, *given).result()
 
 
 class Trial:
@@ -100,6 +123,10 @@ class Trial:
         wait(self.device)
         self.done += self.steps
 
+    def facts(self) -> tuple[int, float, dict[str, str], dict[str, float]]:
+        """Return the batch, `sound_seconds`, each format's precision and `multiply_adds`."""
+        return self.batch, self.sound_seconds, dict(self.task.precision), self.multiply_adds()
+
     def multiply_adds(self) -> dict[str, float]:
         """Return those of a recording's forward and backward pass, by format; the loss's are left out."""
         counts: dict[str, float] = defaultdict(float)
@@ -135,20 +162,29 @@ class Trial:
             return run
 
         self.task.frames = lambda *given: timed(f"{given[1]} forward", whole)(*given)  # type: ignore[method-assign]
-        self.task._projected = timed("pooling and heads", projected)  # type: ignore[method-assign]
+        self.task._projected = timed("encoders and heads", projected)  # type: ignore[method-assign]
         self.task.loss.forward = timed("loss", loss_of)  # type: ignore[method-assign]
+        encoders = [encoder.encoder for encoder in (self.task.model.wave, self.task.model.mel)]
+        small = [encoder.small for encoder in encoders]
         try:
+            for encoder in encoders:
+                encoder.small = False  # one format after the other, too
             for step in range(steps):
                 batch = timed("views", self.task.see)(timed("data", self._batch)(step))
-                start, inside = time.perf_counter(), sum(spent.values())
+                start, inside = time.perf_counter(), spent["encoders and heads"] + spent["loss"]
                 loss, _ = self.task(batch)
                 wait(self.device)
-                spent["the rest of the loss"] += time.perf_counter() - start - (sum(spent.values()) - inside)
+                outside = time.perf_counter() - start - (spent["encoders and heads"] + spent["loss"] - inside)
+                spent["the rest of the loss"] += outside
                 self.optimiser.zero_grad()
                 timed("backward", loss.backward)()
                 timed("optimiser", self.optimiser.step)()
         finally:
             del self.task.frames, self.task._projected, self.task.loss.forward
+            for encoder, before in zip(encoders, small, strict=True):
+                encoder.small = before
+        forward = sum(seconds for what, seconds in spent.items() if what.endswith(" forward"))
+        spent["pooling and heads"] = spent.pop("encoders and heads") - forward
         total = sum(spent.values())
         return {what: seconds / total for what, seconds in spent.items()}
 
