@@ -12,7 +12,7 @@ LARGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 """Tells whether the system gives pages of 2 MB, on request or always."""
 HELD = 640 << 20
 """Bytes, beside mapped files, up to which a process keeps what it has freed, as that is quicker."""
-GROWTH = 384 << 20
+GROWTH = 400 << 20
 """Bytes by which learning may raise what the process holds, until it gives back what it has freed."""
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # constants of glibc's malloc.h
 KEPT = 2**30
