@@ -1,6 +1,6 @@
 """Fit a classifier on recordings of which few have labels."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from mfcl.classification.sources import Data, check_same_model, is_embeddings, m
 from mfcl.core.urls import as_path
 from mfcl.data.dataset import guessed_labels
 from mfcl.data.label_table import Labels, read_label_files
+from mfcl.data.manifest import Recording
 from mfcl.data.store import open_store
 from mfcl.embedder import Embedder, load
 from mfcl.embeddings.table import Embeddings
@@ -68,8 +69,8 @@ def fit_on(
     Raises:
         MfclError: recordings or labels cannot be used; see `Collection.fit`.
     """
-    loaded, data, embeddings, files = _embedded(model, data, data_root, device, progress=progress)
-    given = _labels(embeddings, labels, label, files)
+    loaded, data, embeddings, recordings = _embedded(model, data, data_root, device, progress=progress)
+    given = _labels(embeddings, labels, label, recordings)
     graphs, notes = _alignment(data, embeddings, loaded, seed=seed) if align else ({}, ())
     fitted = fit_classifier(embeddings, given.values, graph=graphs, seed=seed)
     about = {**fitted.classifier.about, "label": given.name, "model_folder": str(loaded.folder.resolve())}
@@ -107,8 +108,8 @@ def clips_to_label(
     Raises:
         MfclError: there are not so many recordings without a label; see `fit_on`.
     """
-    _, _, embeddings, files = _embedded(model, data, data_root, device, progress=progress)
-    known = None if labels is None else _labels(embeddings, labels, label, files).values
+    _, _, embeddings, recordings = _embedded(model, data, data_root, device, progress=progress)
+    known = None if labels is None else _labels(embeddings, labels, label, recordings).values
     if at_random:
         blank = np.full(len(embeddings), "")
         places = draw_held_out(blank if known is None else known, count, seed=seed)
@@ -119,29 +120,29 @@ def clips_to_label(
 
 def _embedded(
     model: Embedder | str | Path, data: Data, data_root: Path | None, device: str, *, progress: bool
-) -> tuple[Embedder, Data, Embeddings, dict[str, Path]]:
-    """Return the model, the recordings, their embeddings and their files."""
+) -> tuple[Embedder, Data, Embeddings, tuple[Recording, ...]]:
+    """Return the model, the data, their embeddings, and the recordings where they are known."""
     loaded = model if isinstance(model, Embedder) else load(model, device=device)
-    files: dict[str, Path] = {}
+    recordings: tuple[Recording, ...] = ()
     if not is_embeddings(data):
         data = manifest_of(data, data_root)
-        files = {one.id: one.path for one in data}
+        recordings = data.recordings
     embeddings = vectors_of(data, loaded, progress=progress)
     check_same_model(embeddings, loaded)
-    return loaded, data, embeddings, files
+    return loaded, data, embeddings, recordings
 
 
 def _labels(
     embeddings: Embeddings,
     labels: str | Path | Sequence[str | Path] | Shaped[np.ndarray, " _"] | None,
     label: str | None,
-    files: Mapping[str, Path],
+    recordings: Sequence[Recording],
 ) -> Labels:
     if isinstance(labels, np.ndarray):
         return Labels(labels, label or "label")
     if labels is not None:
         paths = [as_path(one) for one in ([labels] if isinstance(labels, str | Path) else labels)]
-        return read_label_files(paths, embeddings.ids.tolist(), files=files, label=label)
+        return read_label_files(paths, embeddings.ids.tolist(), recordings=recordings, label=label)
     names = list(embeddings.labels)
     name = label or guessed_labels(names, None, None)[0]
     if name is None or name not in names:

@@ -32,7 +32,7 @@ def add_commands(command: options.Command) -> None:
     fit.add_argument("--fit", type=options.path, metavar="FOLDER", help="write the classifier here")
     fit.add_argument(
         "--labels", nargs="+", action="extend", type=options.source, metavar="CSV",
-        help="one or several files with the columns id or path, and a label; few rows do",
+        help="one or several files with the columns id, or path (of segments: path, start, end), and a label",
     )  # fmt: skip
     fit.add_argument("--label", help="column of the labels; one with a usual name if left out")
     fit.add_argument("--align", action="store_true", help="also compare the sound by alignment; takes minutes")

@@ -9,7 +9,6 @@ from typing import Any
 from mfcl.cli.labels_events import MERGED, MERGING, event_settings, events_of
 from mfcl.core.console import counted, printable
 from mfcl.core.files import check_file_place, check_folder_place, check_there, is_stream, write_text
-from mfcl.core.urls import as_path
 from mfcl.errors import MfclError
 
 
@@ -120,15 +119,19 @@ def _fitted_text(fitted: Any, labels: Any) -> str:
 def _apply(given: argparse.Namespace, folder: Path, events: bool) -> None:
     from mfcl.classification import classify as answer
     from mfcl.classification import classify_windows
+    from mfcl.classification.sources import is_embeddings
     from mfcl.data.annotations import check_sources, written
     from mfcl.data.layouts import open_manifest
     from mfcl.labelling import load_classifier
 
     made, data, sources = load_classifier(folder), given.data, []
+    recordings: Any = ()
     settings = event_settings(given, made.classes.tolist()) if events else {}
     shared = {"model": given.model, "least": given.least, "data_root": given.data_root, "device": given.device}
-    if events and given.window is not None:
+    if not is_embeddings(data):
         data = open_manifest(data, data_root=given.data_root)
+        recordings = data.recordings
+    if events and given.window is not None:
         sources = [str(one.path) for one in data]
         check_sources(given.format or "csv", sources)
     if given.window is None:
@@ -136,7 +139,7 @@ def _apply(given: argparse.Namespace, folder: Path, events: bool) -> None:
     else:
         found = list(classify_windows(made, data, window=given.window, hop=given.hop, **shared))
     if given.check is not None:
-        _print_estimate(given, found[0])
+        _print_estimate(given, found[0], recordings)
     if not events:
         if given.check is None or given.out is not None:
             _write_rows(given, found)
@@ -151,15 +154,12 @@ def _apply(given: argparse.Namespace, folder: Path, events: bool) -> None:
         print(f"{given.out}: {counted(len(merged), 'event')} in {counted(heard, 'recording')}")
 
 
-def _print_estimate(given: argparse.Namespace, answers: Any) -> None:
+def _print_estimate(given: argparse.Namespace, answers: Any, recordings: Any) -> None:
     """Say how accurate the answers are on held-out recordings, and what narrower intervals would take."""
     from mfcl.data.label_table import read_labels
     from mfcl.labelling import UNKNOWN, estimate
 
-    files = {
-        name: as_path(path) for name, path in zip(answers.ids.tolist(), answers.paths.tolist(), strict=True) if path
-    }
-    truth = read_labels(given.check, answers.ids.tolist(), files=files, label=given.label)
+    truth = read_labels(given.check, answers.ids.tolist(), recordings=recordings, label=given.label)
     for note in truth.notes:
         print(f"note: {printable(note)}", file=sys.stderr)
     found = estimate(answers.predictions.labels, truth.values)

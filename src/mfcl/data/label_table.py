@@ -2,10 +2,12 @@
 
 import csv
 import io
+import itertools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Shaped
@@ -14,11 +16,13 @@ from mfcl.core.files import is_stream
 from mfcl.core.urls import UrlPath, as_path, is_url
 from mfcl.data.columns import NAMES
 from mfcl.data.dataset import guessed_labels
-from mfcl.data.manifest import RESERVED
-from mfcl.data.manifest_table import folder_of
+from mfcl.data.manifest import RESERVED, Recording, number_text
+from mfcl.data.manifest_table import folder_of, seconds_of
 from mfcl.errors import ManifestError, MfclError, one_of, shown
 
 DELIMITERS = ",;\t"
+Span: TypeAlias = tuple[int, int | None]
+"""Start and end of a recording in its file, in microseconds; an end of None is the file's."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,22 +41,23 @@ class Labels:
 
 
 def read_labels(
-    path: Path, ids: Sequence[str], *, files: Mapping[str, Path] | None = None, label: str | None = None
+    path: Path, ids: Sequence[str], *, recordings: Iterable[Recording] = (), label: str | None = None
 ) -> Labels:
     """Read the labels of recordings from a CSV with a column `id` or `path` and one for the label.
 
-    A row names the recording of the same id, or that of the same file; paths are relative to the CSV's folder. Empty
+    A row names the recording of the same id, or that of the same file; paths are relative to the CSV's folder. Of
+    several recordings in one file, it names that of the same `start` and `end` in seconds (within a microsecond). Empty
     labels are unknown ones. Columns are separated by commas, tabs or semicolons.
 
     Args:
         path: The CSV.
         ids: Ids of the recordings.
-        files: Id -> file, where the files are known.
+        recordings: Those of these ids, where their files are known.
         label: The column of the labels; default: one with a usual name, or the only one.
 
     Raises:
-        ManifestError: the file cannot be read, a column is missing, no row names a recording, or two rows give one
-            recording different labels.
+        ManifestError: the file cannot be read, a column is missing, no row names a recording, one names several, or two
+            rows give one recording different labels.
     """
     header, rows = _rows(path)
     key = next((name for name in ("id", *NAMES["path"]) if name in header), None)
@@ -67,17 +72,23 @@ def read_labels(
             f"{path}: wanted one column of labels, got {', '.join(others) or 'none'}; name it (--label)"
         )
     places = {one: place for place, one in enumerate(ids)}
-    by_file = {_plain(file.absolute()): places[one] for one, file in (files or {}).items() if one in places}
+    by_file = _by_file(places, recordings)
     folder = folder_of(path)
     values, unseen, first = [""] * len(ids), 0, ""
     for line, row in rows:
-        given, value = row.get(key, ""), row.get(name, "")
-        place = places.get(given, by_file.get(_plain(_joined(folder, given))) if given else None)
+        given, value, where = row.get(key, ""), row.get(name, ""), f"{path}, line {line}"
+        start, end = (seconds_of(row.get(side, ""), side, where) for side in ("start", "end"))
+        timed = start is not None or end is not None
+        exact = f"{given}#{number_text(start)}-{number_text(end)}" if timed and key != "id" else given
+        place = places.get(exact)
+        if place is None and given:
+            spans = by_file.get(_plain(_joined(folder, given)), {})
+            place = _one_of(spans, _span(start, end) if timed else None, f"{where}: {shown(given)}")
         if place is None:
-            unseen, first = unseen + 1, first or given
+            unseen, first = unseen + 1, first or exact
         elif value and values[place] not in ("", value):
             raise ManifestError(
-                f"{path}, line {line}: {shown(given)} is labelled {shown(value)}, but {shown(values[place])} above; "
+                f"{where}: {shown(exact)} is labelled {shown(value)}, but {shown(values[place])} above; "
                 "keep one of them"
             )
         else:
@@ -92,7 +103,7 @@ def read_labels(
 
 
 def read_label_files(
-    paths: Sequence[Path], ids: Sequence[str], *, files: Mapping[str, Path] | None = None, label: str | None = None
+    paths: Sequence[Path], ids: Sequence[str], *, recordings: Iterable[Recording] = (), label: str | None = None
 ) -> Labels:
     """Read the labels of recordings from one or several CSVs; see `read_labels`.
 
@@ -101,7 +112,7 @@ def read_label_files(
     Args:
         paths: The CSVs.
         ids: Ids of the recordings.
-        files: Id -> file, where the files are known.
+        recordings: Those of these ids, where their files are known.
         label: The column of the labels in all of them; default: see `read_labels`.
 
     Raises:
@@ -109,11 +120,12 @@ def read_label_files(
     """
     if not paths:
         raise ManifestError("labels: wanted one or more CSVs, got none")
+    recordings = tuple(recordings)  # each file asks for them
     values, source = np.full(len(ids), "", dtype=np.str_), np.zeros(len(ids), dtype=np.int64)
     names: dict[str, Path] = {}
     notes: list[str] = []
     for number, path in enumerate(paths):
-        found = read_labels(path, ids, files=files, label=label)
+        found = read_labels(path, ids, recordings=recordings, label=label)
         given = found.values != ""
         unlike = np.flatnonzero(given & (values != "") & (values != found.values))
         if len(unlike):
@@ -146,6 +158,38 @@ def check_unlabelled(path: Path) -> None:
     filled = sum(any(cell for name, cell in row.items() if name not in ("id", *NAMES["path"])) for _, row in rows)
     if filled:
         raise MfclError(f"{path}: {filled} of its rows have labels, which would be lost; give another --out")
+
+
+def _by_file(places: Mapping[str, int], recordings: Iterable[Recording]) -> dict[str, dict[Span, list[int]]]:
+    """Return the places of the recordings in each file, by their start and end."""
+    found: dict[str, dict[Span, list[int]]] = {}
+    for one in recordings:
+        if one.id in places:
+            own = found.setdefault(_plain(one.path.absolute()), {})
+            own.setdefault(_span(one.start, one.end), []).append(places[one.id])
+    return found
+
+
+def _one_of(spans: Mapping[Span, list[int]], wanted: Span | None, where: str) -> int | None:
+    """Return the place of the recording with a start and end, or of the only one; None if there is none.
+
+    Raises:
+        ManifestError: there are several.
+    """
+    named = list(spans)
+    if wanted is not None:
+        start, end = wanted
+        ends = (None,) if end is None else (end - 1, end, end + 1)
+        named = [one for one in itertools.product((start - 1, start, start + 1), ends) if one in spans]
+    found = [place for one in named for place in spans[one]]
+    if len(found) > 1:
+        told = "give the columns `start` and `end` of one of them, or its `id`" if wanted is None else "give its `id`"
+        raise ManifestError(f"{where} names {len(found)} recordings; {told}")
+    return found[0] if found else None
+
+
+def _span(start: float | None, end: float | None) -> Span:
+    return round((start or 0.0) * 1e6), None if end is None else round(end * 1e6)
 
 
 def _joined(folder: Path, given: str) -> Path:

@@ -110,7 +110,7 @@ class Table:
 
     def _times(self, row: Mapping[str, str], where: str) -> tuple[float | None, float | None]:
         times = {
-            meaning: _seconds(row.get(meaning, ""), self.header[self.columns.places[meaning]], where)
+            meaning: seconds_of(row.get(meaning, ""), self.header[self.columns.places[meaning]], where)
             if meaning in self.columns.places
             else None
             for meaning in ("start", "end", "duration", "offset")
@@ -144,7 +144,12 @@ def _cell(cells: Sequence[str], place: int) -> str:
     return cells[place] if place < len(cells) else ""
 
 
-def _seconds(text: str, name: str, where: str) -> float | None:
+def seconds_of(text: str, name: str, where: str) -> float | None:
+    """Return the seconds in a cell of the column `name`; None for an empty one.
+
+    Raises:
+        ManifestError: they are no time in a file; `where` says which row it is.
+    """
     try:
         value = float(text) if text.strip() else None
     except ValueError:

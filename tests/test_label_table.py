@@ -1,0 +1,42 @@
+"""Labels of recordings from a CSV: which recording a row names."""
+
+from pathlib import Path
+
+import pytest
+
+from mfcl.data.label_table import read_labels
+from mfcl.data.manifest import Recording, default_id
+from mfcl.errors import ManifestError
+
+
+def windows(folder: Path, count: int = 6, name: str = "day.wav") -> list[Recording]:
+    """Windows of half a second of one file, as `mfcl scan --segment 0.5` lists them."""
+    spans = [(place / 2, place / 2 + 0.5) for place in range(count)]
+    return [Recording(default_id(folder / name, folder, *one), folder / name, *one) for one in spans]
+
+
+def labels(folder: Path, text: str, recordings: list[Recording], *, heard: bool = True) -> list[str]:
+    (folder / "lab.csv").write_text(text)
+    ids = [one.id for one in recordings]
+    return read_labels(folder / "lab.csv", ids, recordings=recordings if heard else ()).values.tolist()
+
+
+@pytest.mark.parametrize("heard", [True, False])
+def test_a_row_labels_the_segment_of_its_start_and_end(tmp_path: Path, heard: bool) -> None:
+    text = "path,start,end,label\nday.wav,0.0,0.5,wren\nday.wav,2,2.5,owl\n"
+    assert labels(tmp_path, text, windows(tmp_path), heard=heard) == ["wren", "", "", "", "owl", ""]
+
+
+def test_times_are_equal_within_a_microsecond_and_no_start_is_the_beginning(tmp_path: Path) -> None:
+    text = "path,start,end,label\nday.wav,,0.5000004,wren\nday.wav,0.4999996,1,owl\nday.wav,0.6,1,none\n"
+    assert labels(tmp_path, text, windows(tmp_path)) == ["wren", "owl", "", "", "", ""]
+    whole = Recording("day.wav", tmp_path / "day.wav")
+    assert labels(tmp_path, "path,start,end,label\nday.wav,0,,wren\n", [whole]) == ["wren"]
+
+
+def test_a_path_of_several_recordings_is_refused_and_of_one_is_enough(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"lab.csv, line 2: 'day.wav' names 6 recordings; give the columns `start`"):
+        labels(tmp_path, "path,label\nday.wav,wren\n", windows(tmp_path))
+    assert labels(tmp_path, "path,label\nday.wav,wren\n", windows(tmp_path, 1)) == ["wren"]
+    with pytest.raises(ManifestError, match="line 2: start is 'x'; give seconds"):
+        labels(tmp_path, "path,start,label\nday.wav,x,wren\n", windows(tmp_path))
