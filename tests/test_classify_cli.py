@@ -352,6 +352,29 @@ def test_refusals_are_one_line(desk, long, tmp_path, capsys):
     )
 
 
+def test_what_is_read_is_not_replaced_by_what_is_written(desk, tmp_path, capsys):
+    corpus, made, labels = tmp_path / "corpus", desk / "made", tmp_path / "labels.csv"
+    corpus.mkdir()
+    shutil.copy(desk / "corpus" / "data" / "03" / "1_03_1.wav", corpus / "a.wav")
+    shutil.copy(desk / "e.npz", tmp_path)
+    shutil.copy(desk / "ids.csv", labels)
+    (tmp_path / "same.csv").symlink_to(labels)
+    sound, vectors = corpus / "a.wav", tmp_path / "e.npz"
+    before = [one.read_bytes() for one in (sound, vectors, labels)]
+    for words in (
+        ("scan", sound, "--out", sound),
+        ("scan", corpus, "--out", sound),
+        ("classify", made, sound, "--out", sound),
+        ("classify", made, corpus, "--out", sound),
+        ("classify", made, vectors, "--out", vectors),
+        ("classify", made, vectors, "--check", labels, "--out", tmp_path / "same.csv"),
+        ("classify", desk / "run0", vectors, "--labels", labels, "--fit", tmp_path / "f", "--out", labels),
+    ):
+        assert "it is read here, and would be replaced; give another --out" in refused(capsys, *words)
+    assert before == [one.read_bytes() for one in (sound, vectors, labels)]
+    assert not (tmp_path / "f").exists()
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from mfcl.cli import options
 from mfcl.core.console import counted, printable
-from mfcl.core.files import check_file_place, check_folder_place
+from mfcl.core.files import check_file_place, check_folder_place, check_not_input
 from mfcl.core.limits import MOST_MEGABYTES
 from mfcl.errors import MfclError
 
@@ -139,6 +139,7 @@ def _scan(given: argparse.Namespace) -> None:
 
     if given.out:
         check_file_place(given.out)
+        check_not_input(given.out, given.data)
     if given.segment is None and (given.level is not None or given.above is not None):
         raise MfclError("--level and --above are for segments; give --segment too")
     if (given.level is not None and given.segment == "onsets") or (
@@ -146,6 +147,8 @@ def _scan(given: argparse.Namespace) -> None:
     ):
         raise MfclError("--level is for --segment SECONDS, --above for --segment onsets")
     manifest = open_manifest(given.data)
+    if given.out and given.out.exists():
+        check_not_input(given.out, *(one.path for one in manifest))
     if given.segment is not None:
         manifest = _segmented(given, manifest)
     report = scan(manifest, progress=not given.quiet)

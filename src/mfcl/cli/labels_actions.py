@@ -8,7 +8,7 @@ from typing import Any
 
 from mfcl.cli.labels_events import MERGED, MERGING, event_settings, events_of
 from mfcl.core.console import counted, printable
-from mfcl.core.files import check_file_place, check_folder_place, check_there, is_stream, write_text
+from mfcl.core.files import check_file_place, check_folder_place, check_not_input, check_there, is_stream, write_text
 from mfcl.errors import MfclError
 
 
@@ -21,6 +21,7 @@ def classify(given: argparse.Namespace) -> None:
     _check_options(given, fits=fits, events=events)
     if given.out is not None:
         check_file_place(given.out)
+        check_not_input(given.out, given.data, given.check, *(given.labels or ()))
     use_machine(given.threads)
     if given.suggest or given.draw:
         _list_clips(given)
@@ -131,6 +132,8 @@ def _apply(given: argparse.Namespace, folder: Path, events: bool) -> None:
     if not is_embeddings(data):
         data = open_manifest(data, data_root=given.data_root)
         recordings = data.recordings
+        if given.out is not None and given.out.exists():
+            check_not_input(given.out, *(one.path for one in recordings))
     if events and given.window is not None:
         sources = [str(one.path) for one in data]
         check_sources(given.format or "csv", sources)

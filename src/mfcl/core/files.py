@@ -87,6 +87,22 @@ def check_file_place(path: Path) -> None:
             raise MfclError(f"{path}: wanted a path for a file, got a disk or a socket; choose another path")
 
 
+def check_not_input(path: Path, *inputs: Path | None) -> None:
+    """Check that a file that is to be written is none of those that are read, under any name.
+
+    Raises:
+        MfclError: it is one of them, and writing would replace it.
+    """
+    if isinstance(path, UrlPath) or is_stream(path):
+        return
+    for one in inputs:
+        same = False
+        with contextlib.suppress(OSError, ValueError):  # one of them is not there
+            same = one is not None and not isinstance(one, UrlPath) and path.samefile(one)
+        if same:
+            raise MfclError(f"{path}: it is read here, and would be replaced; give another --out")
+
+
 def check_folder_place(path: Path) -> None:
     """Check that a path is a folder or can become one, before any work is done for it.
 
