@@ -43,6 +43,22 @@ def test_short_events_are_left_out_long_ones_cut_and_gaps_bridged():
     assert spans(found([0.9], gap=5, shortest=2)) == []
 
 
+@pytest.mark.parametrize("start", [0.0, 0.7, 3600.1, 86_400.3])
+@pytest.mark.parametrize("rate", [16_000, 22_050])
+def test_a_gap_and_a_length_of_exactly_the_setting_count_wherever_they_lie(start, rate):
+    step = 0.1 if rate == 16_000 else 2206 / 22_050  # the second is no decimal, and is rounded in embeddings
+    windows = np.round(start + step * np.arange(60), 6)
+    edges = window_edges(windows, np.round(windows + 2 * step, 6))
+    chances = np.tile([0.9, 0.0, 0.0], 20)[:, None]
+    for gap, count in ((2 * step, 1), (2 * step - 1e-3, 20)):
+        assert len(find_events("a.wav", edges, chances, ["wren"], EventSettings(gap=gap))) == count
+    chances = np.tile([0.9, 0.9, 0.0], 20)[:, None]
+    whole = find_events("a.wav", edges, chances, ["wren"], EventSettings(shortest=2 * step))
+    assert len(whole) == 20
+    cut = find_events("a.wav", edges, chances, ["wren"], EventSettings(longest=2 * step))
+    assert len(cut) == 21  # the first is longer, by half of what windows overlap
+
+
 def test_each_class_has_its_own_settings_and_events_may_overlap():
     chances = np.array([[0.6, 0.6], [0.6, 0.6]])
     both = find_events("a", np.arange(3.0), chances, ["b", "a"], EventSettings())

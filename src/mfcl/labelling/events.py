@@ -13,6 +13,9 @@ from mfcl.errors import MeasureError, check_number
 MOST_SECONDS = 1e7
 """Largest length that can be asked for: 115 days."""
 
+ROUNDED = 2e-6
+"""Seconds by which lengths may differ: times of embedded windows are written in microseconds."""
+
 
 @dataclass(frozen=True)
 class EventSettings:
@@ -105,16 +108,16 @@ def _of_class(
     ]
     joined: list[tuple[int, int]] = []
     for first, last in runs:
-        if joined and edges[first] - edges[joined[-1][1]] <= settings.gap:
+        if joined and edges[first] - edges[joined[-1][1]] <= settings.gap + ROUNDED:
             joined[-1] = (joined[-1][0], last)
         else:
             joined.append((first, last))
     found = []
     for first, last in joined:
         start, end = float(edges[first]), float(edges[last])
-        if end - start < settings.shortest - 1e-9:
+        if end - start < settings.shortest - ROUNDED:
             continue
-        pieces = 1 if not settings.longest else max(1, int(np.ceil((end - start) / settings.longest - 1e-9)))
+        pieces = 1 if not settings.longest else max(1, int(np.ceil((end - start - ROUNDED) / settings.longest)))
         for left, right in pairwise(np.linspace(start, end, pieces + 1).tolist()):
             inside = (edges[first + 1 : last + 1] > left + 1e-9) & (edges[first:last] < right - 1e-9)
             best = float(chances[first:last][inside].max(initial=0.0))
