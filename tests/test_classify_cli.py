@@ -1,6 +1,7 @@
 """`mfcl classify`, `mfcl similar` and `mfcl map` from sound to files, and what they say when something is wrong."""
 
 import csv
+import dataclasses
 import json
 import re
 import shutil
@@ -162,6 +163,23 @@ def test_clips_to_label_are_none_that_either_file_labels(desk, tmp_path):
     assert not found & {one["id"] for one in rows_of(desk / "ids.csv")}
     run(*words, "--labels", desk / "ids.csv")
     assert {one["id"] for one in rows_of(tmp_path / "next.csv")} == found
+
+
+@pytest.mark.parametrize("option", ["--suggest", "--draw"])
+def test_clips_that_the_data_label_are_listed_only_where_all_have_labels(desk, tmp_path, option, capsys):
+    table = load_embeddings(desk / "e.npz")
+    given = np.where(np.arange(48) < 40, table.label("digit"), "")
+    dataclasses.replace(table, labels={"digit": given, "other": given}).save(tmp_path / "few.npz")
+    unlabelled, out = set(table.ids[40:].tolist()), tmp_path / "list.csv"
+    for label in ((), ("--label", "other")):  # what --fit would take
+        run("classify", desk / "run0", tmp_path / "few.npz", option, "8", *label, "--out", out)
+        assert {one["id"] for one in rows_of(out)} == unlabelled
+    run("classify", desk / "run0", desk / "e.npz", option, "30", "--out", out)  # true labels of all: to try it out
+    assert len(rows_of(out)) == 30
+    (tmp_path / "labels.csv").write_text((desk / "ids.csv").read_text() + "nobody.wav,word 1\n")
+    run("classify", desk / "run0", desk / "e.npz", option, "8", "--labels", tmp_path / "labels.csv", "--out", out)
+    assert "note: " in (said := capsys.readouterr().err)
+    assert "1 rows name no recording, the first 'nobody.wav'" in said
 
 
 @pytest.mark.parametrize("option", ["--suggest", "--draw"])

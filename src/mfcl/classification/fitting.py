@@ -90,6 +90,7 @@ def clips_to_label(
     device: str = "auto",
     seed: int = 0,
     progress: bool = True,
+    notes: list[str] | None = None,
 ) -> list[str]:
     """Return the ids of the recordings that are worth labelling next, or of a random draw to hold out.
 
@@ -98,18 +99,23 @@ def clips_to_label(
         data: See `fit_on`.
         count: Recordings to return.
         at_random: Draw recordings without a label at random, for an honest estimate.
-        labels: A CSV of the labels that are known so far, or a list of several.
+        labels: A CSV of the labels that are known so far, or a list of several; default: the column `label` of the
+            data, or without a name one that `fit_on` would find, if some recordings have no label in it.
         label: Their column.
         data_root: See `fit_on`.
         device: `auto`, `cpu`, `cuda`, ...
         seed: Seed of the draw.
         progress: Show a progress bar.
+        notes: Collects what a person should know.
 
     Raises:
         MfclError: there are not so many recordings without a label; see `fit_on`.
     """
     _, _, embeddings, recordings = _embedded(model, data, data_root, device, progress=progress)
-    known = None if labels is None else _labels(embeddings, labels, label, recordings).values
+    found = _known(embeddings, labels, label, recordings)
+    known = None if found is None else found.values
+    if found is not None and notes is not None:
+        notes += found.notes
     if at_random:
         blank = np.full(len(embeddings), "")
         places = draw_held_out(blank if known is None else known, count, seed=seed)
@@ -130,6 +136,19 @@ def _embedded(
     embeddings = vectors_of(data, loaded, progress=progress)
     check_same_model(embeddings, loaded)
     return loaded, data, embeddings, recordings
+
+
+def _known(
+    embeddings: Embeddings,
+    labels: str | Path | Sequence[str | Path] | None,
+    label: str | None,
+    recordings: Sequence[Recording],
+) -> Labels | None:
+    """Return the labels that a fit would be given; None where there are none, or where only the truth can be meant."""
+    guessed = guessed_labels(list(embeddings.labels), None, None)[0]
+    if labels is None and label is None and (guessed is None or (embeddings.label(guessed) != "").all()):
+        return None
+    return _labels(embeddings, labels, label, recordings)
 
 
 def _labels(

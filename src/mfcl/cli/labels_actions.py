@@ -67,10 +67,14 @@ def _list_clips(given: argparse.Namespace) -> None:
     from mfcl.data.label_table import check_unlabelled
 
     check_unlabelled(given.out)
+    notes: list[str] = []
     found = clips_to_label(
         given.what, given.data, given.suggest or given.draw, at_random=given.draw is not None, labels=given.labels,
         label=given.label, data_root=given.data_root, device=given.device, seed=given.seed, progress=not given.quiet,
+        notes=notes,
     )  # fmt: skip
+    for note in notes:
+        print(f"note: {printable(note)}", file=sys.stderr)
     write_text(given.out, _csv([{"id": one, "label": ""} for one in found]))
     print(f"{given.out}: {len(found)} clips; fill the column `label`, and give it as --labels or --check")
 
