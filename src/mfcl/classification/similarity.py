@@ -256,7 +256,9 @@ def _aligned(
     """
     known = {name: place for place, name in enumerate(recordings.ids.tolist())}
     different = list(dict.fromkeys(names))  # a recording may be both near and drawn
-    chosen = open_store(recordings.select([known[name] for name in different]), recipe.preparation, progress=False)
+    chosen = open_store(
+        recordings.select([known[name] for name in different]), recipe.preparation, progress=False, strict=True
+    )
     asked = open_manifest(clip) if own is None else recordings.select([known[own]])
     query = open_store(asked, recipe.preparation, progress=False)
     found = alignment.distances(sound_frames(query), sound_frames(chosen))[0]
