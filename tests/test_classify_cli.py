@@ -279,6 +279,37 @@ def test_windows_become_events_in_every_format(desk, long, tmp_path, format, cap
         assert out.read_text()
 
 
+def test_settings_of_classes_add_up_and_one_that_is_given_twice_is_refused(desk, long, tmp_path, capsys):
+    words = (
+        "classify",
+        desk / "made",
+        long,
+        "--window",
+        "0.3",
+        "--hop",
+        "0.1",
+        "--events",
+        "--out",
+        tmp_path / "e.csv",
+    )
+    asked = cli.parser().parse_args([str(one) for one in (*words, "--begin", "word 1=0.2", "--begin", "0.9", "x=1")])
+    assert asked.begin == ["word 1=0.2", "0.9", "x=1"]
+    twice = refused(capsys, *words, "--gap", "word 1=0.2", "--gap", "word 1=0.3")
+    assert twice == "mfcl: --gap: two numbers for the class 'word 1'; give one"
+    assert "--begin: two numbers for all classes; give one" in refused(capsys, *words, "--begin", "0.2", "0.3")
+
+
+def test_events_of_embedded_segments_name_their_file_and_end_with_each_segment(desk, long, tmp_path):
+    rows = [("long.wav", 0.9, 1.5), ("long.wav", 2.4, 3)]
+    write_rows(desk / "parts.csv", ("path", "start", "end"), rows)
+    run("embed", desk / "run0", desk / "parts.csv", "--window", "0.3", "--hop", "0.1", "--out", tmp_path / "w.npz")
+    out = tmp_path / "events.csv"
+    run("classify", desk / "made", tmp_path / "w.npz", "--events", "--begin", "0.01", "--out", out)
+    found = rows_of(out)
+    assert {one["path"] for one in found} == {"long.wav"}
+    assert all(any(start <= float(one["start"]) < float(one["end"]) <= end for _, start, end in rows) for one in found)
+
+
 @pytest.mark.parametrize("format", ["raven", "audacity"])
 def test_a_format_of_one_recording_is_refused_before_anything_is_heard(desk, format, monkeypatch, capsys):
     monkeypatch.setattr(applying, "recording_windows", lambda *_, **__: pytest.fail("it has begun"))
@@ -339,6 +370,16 @@ def test_alignment_orders_the_nearest(desk, tmp_path):
     assert plain[0].aligned is None
     assert [one.distance for one in plain] == sorted(one.distance for one in plain)
     assert {one.id for one in found} != {one.id for one in plain} or found[1].id != plain[1].id
+
+
+def test_a_recording_that_is_no_sound_any_more_cannot_be_aligned_with(desk, tmp_path, capsys):
+    shutil.copytree(desk / "corpus", tmp_path / "corpus")
+    (tmp_path / "corpus" / "data" / "04" / "2_04_0.wav").write_text("no sound")
+    line = refused(
+        capsys, "similar", desk / "e.npz", "data/04/2_04_1.wav", "--in", tmp_path / "corpus", "--model", desk / "run0",
+        "--align", "yes",
+    )  # fmt: skip
+    assert "data/04/2_04_0.wav: not a readable audio file" in line
 
 
 def test_refusals_are_one_line(desk, long, tmp_path, capsys):

@@ -56,7 +56,9 @@ def add_commands(command: options.Command) -> None:
         "--format", choices=("csv", "json", "raven", "audacity", "rttm"),
         help="of --out; the answers, or with --events (and for raven, audacity and rttm) events",
     )  # fmt: skip
-    windows.add_argument("--events", action="store_true", help="merge windows to events")
+    windows.add_argument(
+        "--events", action="store_true", help="merge windows to events; those of embeddings name recordings as these do"
+    )
     for name, text in (
         ("begin", "probability from which an event begins (0.5)"),
         ("go-on", "probability down to which it goes on (0.6 of begin)"),
@@ -65,7 +67,12 @@ def add_commands(command: options.Command) -> None:
         ("gap", "seconds of lower probability that it bridges (0)"),
     ):
         windows.add_argument(
-            f"--{name}", nargs="+", default=[], metavar="X", help=f"{text}; one number, or CLASS=number"
+            f"--{name}",
+            nargs="+",
+            action="extend",
+            default=[],
+            metavar="X",
+            help=f"{text}; one number, or CLASS=number",
         )
     options.machine(classify)
     options.quiet(classify)

@@ -1,12 +1,16 @@
 """Events of `mfcl classify`: their settings, and windows merged to them."""
 
 import argparse
+import re
+from collections import Counter
 from typing import Any
 
 from mfcl.errors import MfclError
 
 MERGED = ("raven", "audacity", "rttm")
 """Formats that hold events only."""
+SEGMENT = re.compile(r"#[0-9.e+-]*-[0-9.e+-]*$", re.ASCII)
+"""End of the default id of a segment of a file, `#start-end` (`mfcl.data.manifest.default_id`)."""
 MERGING = ("begin", "go_on", "shortest", "longest", "gap")
 
 
@@ -19,15 +23,16 @@ def events_of(answers: Any, settings: Any) -> list[Any]:
 
     if answers.starts is None:
         raise MfclError("--events: wanted windows, got whole recordings; embed them with `mfcl embed --window`")
-    sources = np.array([
+    owners = np.array([
         path or name.rpartition("@")[0]
         for name, path in zip(answers.ids.tolist(), answers.paths.tolist(), strict=True)
     ])  # fmt: skip
     chances = np.where((answers.predictions.labels == UNKNOWN)[:, None], 0.0, answers.predictions.probabilities)
     kept = answers.predictions.classes != UNKNOWN
     found = []
-    for source in dict.fromkeys(sources.tolist()):
-        own = np.flatnonzero(sources == source)
+    for owner in dict.fromkeys(owners.tolist()):
+        own = np.flatnonzero(owners == owner)
+        source = owner if answers.paths[own[0]] else SEGMENT.sub("", owner)
         edges = window_edges(answers.starts[own], answers.ends[own])
         found += find_events(source, edges, chances[own][:, kept], answers.predictions.classes[kept].tolist(), settings)
     return found
@@ -35,13 +40,19 @@ def events_of(answers: Any, settings: Any) -> list[Any]:
 
 def event_settings(given: argparse.Namespace, classes: list[str]) -> dict[str, Any]:
     """Return the settings of each class's events; a number alone is for the classes that are not named."""
-    from mfcl.errors import one_of
+    from mfcl.errors import one_of, shown
     from mfcl.labelling import EventSettings
 
     values: dict[str, dict[str, float]] = {name: {} for name in classes}
     for option in MERGING:
         flag = f"--{option.replace('_', '-')}"
         words = [word.rpartition("=") for word in getattr(given, option)]
+        named = Counter(name for name, _, _ in words)
+        if words and named.most_common(1)[0][1] > 1:
+            twice = named.most_common(1)[0][0]
+            raise MfclError(
+                f"{flag}: two numbers for {f'the class {shown(twice)}' if twice else 'all classes'}; give one"
+            )
         for name, _, text in sorted(words, key=lambda word: word[0] != ""):
             try:
                 number = float(text)
