@@ -411,6 +411,26 @@ def test_refusals_are_one_line(desk, long, tmp_path, capsys):
     )
 
 
+def test_options_that_would_be_ignored_and_numbers_out_of_range_are_refused_first(desk, tmp_path, capsys):
+    fit = ("classify", desk / "run0", desk / "e.npz", "--labels", desk / "ids.csv", "--fit", tmp_path / "f")
+    draw = ("classify", desk / "run0", desk / "e.npz", "--draw", "5", "--out", tmp_path / "d.csv")
+    for more in (["--events"], ["--gap", "1"], ["--format", "raven"], ["--format", "audacity"], ["--hop", "1"]):
+        assert "events are of a classifier: fit one" in refused(capsys, *fit, "--out", tmp_path / "a", *more)
+        assert "leave out --format and the options of events" in refused(capsys, *draw, *more)
+    assert "write a CSV of clips" in refused(capsys, *draw, "--format", "json")
+    for words in (fit, draw, ("classify", desk / "made", desk / "e.npz", "--out", tmp_path / "a")):
+        assert "least: wanted a number from 0 to 1" in refused(capsys, *words, "--least", "1.5")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_true_unknown_is_said_to_count_as_right(desk, tmp_path, capsys):
+    truth = [(one["id"], UNKNOWN if place < 2 else one["word"]) for place, one in enumerate(rows_of(desk / "ids.csv"))]
+    write_rows(tmp_path / "truth.csv", ("id", "word"), truth)
+    capsys.readouterr()
+    run("classify", desk / "made", desk / "e.npz", "--check", tmp_path / "truth.csv")
+    assert "`unknown` counts as wrong above, and as right for the 2 that are labelled so\n" in capsys.readouterr().out
+
+
 def test_what_is_read_is_not_replaced_by_what_is_written(desk, tmp_path, capsys):
     corpus, made, labels = tmp_path / "corpus", desk / "made", tmp_path / "labels.csv"
     corpus.mkdir()

@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mfcl.cli.labels_events import MERGED, MERGING, event_settings, events_of
+from mfcl.cli.labels_checks import check_options
+from mfcl.cli.labels_events import MERGED, event_settings, events_of
 from mfcl.core.console import counted, printable
-from mfcl.core.files import check_file_place, check_folder_place, check_not_input, check_there, is_stream, write_text
+from mfcl.core.files import check_file_place, check_folder_place, check_not_input, is_stream, write_text
 from mfcl.errors import MfclError
 
 
@@ -18,7 +19,7 @@ def classify(given: argparse.Namespace) -> None:
     from mfcl.labelling.classifier_file import is_classifier
 
     fits, events = not is_classifier(given.what), given.events or given.format in MERGED
-    _check_options(given, fits=fits, events=events)
+    check_options(given, fits=fits, events=events)
     if given.out is not None:
         check_file_place(given.out)
         check_not_input(given.out, given.data, given.check, *(given.labels or ()))
@@ -29,36 +30,6 @@ def classify(given: argparse.Namespace) -> None:
         _fit(given)
     else:
         _apply(given, given.what, events)
-
-
-def _check_options(given: argparse.Namespace, *, fits: bool, events: bool) -> None:
-    """Refuse options that do not go together."""
-    from mfcl.audio.windows import check_covered
-    from mfcl.core.urls import UrlPath
-    from mfcl.embeddings.part_files import holds_embeddings
-
-    asked = [name for name in ("fit", "labels", "label", "suggest", "draw") if getattr(given, name) is not None]
-    lists = given.suggest is not None or given.draw is not None
-    if not fits and ([name for name in asked if not (name == "label" and given.check)] or given.align):
-        raise MfclError(f"{given.what}: this is a classifier already; give a model to fit another one (--fit)")
-    if lists and (given.out is None or given.fit is not None or (given.suggest and given.draw)):
-        raise MfclError("--suggest and --draw write a list of clips: give --out CSV, one of the two, and no --fit")
-    if fits and given.fit is None and not lists:
-        check_there(given.what, "a classifier or a model", "give the folder of one")
-        raise MfclError(
-            f"{given.what}: not a classifier; give one, or write one with this model: --labels CSV --fit FOLDER"
-        )
-    if fits and (given.window is not None or given.check is not None):
-        raise MfclError("--window and --check are for a classifier: fit one, then give its folder")
-    embedded = not isinstance(given.data, UrlPath) and holds_embeddings(given.data)
-    if given.window is None and (given.hop is not None or (events and not embedded)):
-        raise MfclError("--hop, --events, raven, audacity and rttm are for windows; give --window SECONDS too")
-    if events and given.window is not None and given.hop is not None:
-        check_covered(given.window, given.hop)
-    if any(getattr(given, name) for name in MERGING) and not events:
-        raise MfclError("--begin, --go-on, --shortest, --longest and --gap are for events; give --events too")
-    if given.check is not None and (given.window is not None or events):
-        raise MfclError("--check is for whole recordings; leave --window and --events out")
 
 
 def _list_clips(given: argparse.Namespace) -> None:
@@ -173,7 +144,9 @@ def _print_estimate(given: argparse.Namespace, answers: Any, recordings: Any) ->
     print(f"accuracy: {found} (95 % interval, for recordings drawn at random)")
     answered = (truth.values != "") & (answers.predictions.labels != UNKNOWN)
     right = int((answers.predictions.labels == truth.values)[answered].sum())
-    print(f"{int(answered.sum())} of them got a class, {right} the right one; `unknown` counts as wrong above")
+    strange = int((truth.values == UNKNOWN).sum())
+    but = f", and as right for the {strange} that are labelled so" if strange else ""
+    print(f"{int(answered.sum())} of them got a class, {right} the right one; `unknown` counts as wrong above{but}")
     print(f"for an interval of 10 points: {found.more_for(0.1)} more labels; of 5 points: {found.more_for(0.05)}")
 
 
