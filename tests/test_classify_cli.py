@@ -5,6 +5,7 @@ import dataclasses
 import json
 import re
 import shutil
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -277,6 +278,31 @@ def test_windows_become_events_in_every_format(desk, long, tmp_path, format, cap
         assert all(0 <= one.start < one.end <= 4 for one in found)
     else:
         assert out.read_text()
+
+
+def test_windows_become_events_as_they_come(desk, tmp_path, monkeypatch):
+    alive = weakref.WeakSet()
+    most = []
+
+    class Counted(applying.Answers):
+        def __init__(self, *words):
+            super().__init__(*words)
+            alive.add(self)
+            most.append(len(alive))
+
+    monkeypatch.setattr(applying, "Answers", Counted)
+    run(
+        "classify",
+        desk / "made",
+        desk / "corpus" / "data" / "03",
+        "--window",
+        "0.3",
+        "--events",
+        "--out",
+        tmp_path / "e",
+    )
+    assert len(most) == 6
+    assert max(most) <= 2
 
 
 def test_settings_of_classes_add_up_and_one_that_is_given_twice_is_refused(desk, long, tmp_path, capsys):

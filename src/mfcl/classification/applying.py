@@ -143,7 +143,7 @@ def classify_windows(
     def collected() -> Answers:
         limits = np.array([one for _, own in waiting for one in own], dtype=np.float64)
         recording = manifest.recordings[current]
-        names, files = (np.full(len(limits), text) for text in (recording.id, str(recording.path)))
+        names, files = (np.broadcast_to(text, len(limits)) for text in (recording.id, str(recording.path)))
         return Answers(names, files, _joined([one for one, _ in waiting]), limits[:, 0], limits[:, 1])
 
     for pieces in recording_windows(manifest, hearing.model.recipe.preparation, skipped, window=window, hop=step):

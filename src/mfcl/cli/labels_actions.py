@@ -113,16 +113,17 @@ def _apply(given: argparse.Namespace, folder: Path, events: bool) -> None:
         sources = [str(one.path) for one in data]
         check_sources(given.format or "csv", sources)
     if given.window is None:
-        found = [answer(made, data, **shared)]
+        found = iter([answer(made, data, **shared)])
     else:
-        found = list(classify_windows(made, data, window=given.window, hop=given.hop, **shared))
-    if given.check is not None:
-        _print_estimate(given, found[0], recordings)
+        found = classify_windows(made, data, window=given.window, hop=given.hop, **shared)
     if not events:
+        every = list(found)
+        if given.check is not None:
+            _print_estimate(given, every[0], recordings)
         if given.check is None or given.out is not None:
-            _write_rows(given, found)
+            _write_rows(given, every)
         return
-    merged = [event for answers in found for event in events_of(answers, settings)]
+    merged = [event for answers in found for event in events_of(answers, settings)]  # of one recording after another
     text = written(merged, given.format or "csv", sources)
     if given.out is None:
         print(text, end="")
