@@ -12,7 +12,7 @@ from mfcl.evaluation.neighbourhood import vector_neighbourhood
 from mfcl.evaluation.result import CHOSEN, KNN, LINEAR, RANDOM, SPREAD, Result
 from mfcl.evaluation.result_file import from_rows, to_row
 from mfcl.evaluation.summary import difference
-from mfcl.evaluation.tasks import measure_labels_in_all, measure_nearest
+from mfcl.evaluation.tasks import measure_labels_in_all, measure_nearest, with_answers
 from tests.test_tasks import corpus
 
 
@@ -105,3 +105,16 @@ def test_nearest_of_a_neighbourhood_are_those_of_knn() -> None:
 
     wanted = next(one for one in measure_labels(whole, "digit", "speaker", seed=0) if one.question.probe == KNN)
     assert (found.value, found.low, found.high) == (wanted.value, wanted.low, wanted.high)
+
+
+def test_recordings_without_a_label_do_not_vote() -> None:
+    whole = corpus(digit=1.0)
+    known = np.flatnonzero(np.isin(whole.splits, ("train", "valid")))
+    named = whole.label("digit").copy()
+    named[np.random.default_rng(0).permutation(known)[: len(known) // 2]] = ""
+    partly = dataclasses.replace(whole, labels={**whole.labels, "digit": named})
+    with pytest.raises(MeasureError, match=f"{len(known) // 2} of {len(known)} have no 'digit' to vote with"):
+        measure_nearest(vector_neighbourhood(partly), partly, "digit", "speaker", seed=0)
+    answering = dataclasses.replace(partly, splits=with_answers(partly, "digit"))
+    found = measure_nearest(vector_neighbourhood(answering), answering, "digit", "speaker", seed=0)
+    assert found.value > 90  # half of the votes were lost before

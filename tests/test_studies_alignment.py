@@ -1,5 +1,7 @@
 """Alignment as a baseline of a study: its rows, its landmarks under noise, and its neighbours kept on disk."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -62,6 +64,22 @@ def test_neighbours_are_found_once_and_again_where_the_file_is_damaged(
     path.write_bytes(path.read_bytes()[:100])
     assert np.array_equal(workspace.neighbourhood(source, DISTANCES).distances, first.distances)
     assert "damaged" in capsys.readouterr().err
+
+
+def test_only_labelled_recordings_are_neighbours_that_vote(
+    workspace: Workspace, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, label = workspace.neighbourhood(source, DISTANCES), workspace.data.label or ""
+    known = workspace.embeddings(source)
+    blank = whole.known[::3]
+    labels = {**known.labels, label: np.where(np.isin(np.arange(len(known)), blank), "", known.label(label))}
+    partly = dataclasses.replace(known, labels=labels)
+    monkeypatch.setattr(workspace, "embeddings", lambda source: partly)
+    for _ in range(2):  # made, and read again
+        found = workspace.neighbourhood(source, DISTANCES, of=label)
+        assert found.known.tolist() == np.setdiff1d(whole.known, blank).tolist()
+        assert found.tested.tolist() == whole.tested.tolist()
+    assert np.array_equal(workspace.neighbourhood(source, DISTANCES).known, whole.known)
 
 
 def test_noisy_test_clips_are_compared_with_the_landmarks_of_clean_training_clips(

@@ -105,7 +105,7 @@ def labels(workspace: Workspace, source: Source) -> Answer:
         if workspace.data.speaker:
             answer.picture("groups", one, source, by_group(found[0], label, workspace.data.speaker))
     if source.variant == LANDMARKS:
-        near, known = workspace.neighbourhood(source, DISTANCES), workspace.embeddings(source)
+        near, known = workspace.neighbourhood(source, DISTANCES, of=label), workspace.embeddings(source)
         answer.add(DISTANCES, [measure_nearest(near, known, label, workspace.data.speaker, seed=source.seed)])
     if source.kind == SUPERVISED:
         names = known_classes(workspace.data.subset("train"), label, 0, seed=source.seed)[0]

@@ -22,10 +22,16 @@ from mfcl.embeddings.blocks import load_embeddings
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError
 from mfcl.evaluation.aligned import aligned_neighbourhood
-from mfcl.evaluation.neighbourhood import DAMAGED, Neighbourhood, load_neighbourhood, vector_neighbourhood
+from mfcl.evaluation.neighbourhood import (
+    DAMAGED,
+    Neighbourhood,
+    known_and_tested,
+    load_neighbourhood,
+    vector_neighbourhood,
+)
 from mfcl.evaluation.noisy_store import Disturbed
 from mfcl.evaluation.result import ALIGNMENT, BASELINE, ELSEWHERE, Representation
-from mfcl.evaluation.tasks import LabelProbes
+from mfcl.evaluation.tasks import LabelProbes, with_answers
 from mfcl.evaluation.tasks.labelled_rows import having
 from mfcl.evaluation.tasks.labels import Fitted
 from mfcl.evaluation.wording import PART_WORDS
@@ -152,20 +158,31 @@ class Workspace:
         fitted = self._probed.setdefault(one, Fitted())
         return LabelProbes(embeddings, self.data.label, self.data.speaker, seed=source.seed, fitted=fitted)
 
-    def neighbourhood(self, source: Source, one: Representation) -> Neighbourhood:
-        """Return the nearest recordings of a representation: by alignment, saved once found, or by its vectors."""
+    def neighbourhood(self, source: Source, one: Representation, *, of: str | None = None) -> Neighbourhood:
+        """Return the nearest recordings of a representation: by alignment, saved once found, or by its vectors.
+
+        Args:
+            source: Whose recordings.
+            one: The representation.
+            of: A label: by alignment only recordings that have it are neighbours, as only they can answer what it is.
+        """
         if one.variant != ALIGNMENT:
             return vector_neighbourhood(self.view(source, one))
-        path = self._file(source).with_suffix(".neighbours.npz")
+        known = self.embeddings(source)
+        splits = known.splits if of is None else with_answers(known, of)
+        all_answer = bool((splits == known.splits).all())
+        path = self._file(source).with_suffix(".neighbours.npz" if all_answer else ".labelled-neighbours.npz")
         try:
-            return load_neighbourhood(path)
+            found = load_neighbourhood(path)
+            if np.array_equal(found.known, known_and_tested(splits)[0]):
+                return found
         except FileNotFoundError:
             pass
         except DAMAGED as error:
             print(f"{path}: damaged ({error}); it is made again", file=sys.stderr)  # noqa: T201
-        store, known = self.data.store, self.embeddings(source)
+        store = self.data.store
         with threadpool_limits(1):
-            found = aligned_neighbourhood(store, store.sample_rate, known.vectors, known.splits)
+            found = aligned_neighbourhood(store, store.sample_rate, known.vectors, splits)
         found.save(path)
         return found
 

@@ -94,12 +94,18 @@ def measure_nearest(
     """Measure 5-NN of the test recordings among the labelled training and validation recordings.
 
     Args:
-        near: The neighbours of these recordings.
+        near: The neighbours of these recordings, see `with_answers`.
         embeddings: Labels and splits.
         label: The label to predict.
         speaker: The label whose groups are resampled for the intervals; None makes each recording a group.
         seed: Seed of the interval.
+
+    Raises:
+        MeasureError: a recording that could be a neighbour has no label, or one that training lacks.
     """
+    lacking = np.setdiff1d(near.known, np.flatnonzero(with_answers(embeddings, label) != ""))
+    if len(lacking):
+        raise MeasureError(f"neighbours: {len(lacking)} of {len(near.known)} have no {label!r} to vote with")
     values = embeddings.label(label)
     wanted = having(embeddings, label, "test")
     about = tested(embeddings, label, speaker)
@@ -109,6 +115,18 @@ def measure_nearest(
     predicted = classes[vote(codes[asked], len(classes), [k])[0]]
     question = Question("labels", "accuracy", label, KNN)
     return about.accuracy(question, predicted == about.truth, seed=seed, predicted=predicted)
+
+
+def with_answers(embeddings: Embeddings, label: str) -> Shaped[np.ndarray, " items"]:
+    """Return the splits without training and validation recordings that cannot answer what a label is.
+
+    Those have none, or in validation one that training lacks: no probe and no kNN learns from them.
+    """
+    splits = embeddings.splits.copy()
+    for split in ("train", "valid"):
+        rows = np.flatnonzero(splits == split)
+        splits[np.setdiff1d(rows, having(embeddings, label, split))] = ""
+    return splits
 
 
 def _suggested(near: Neighbourhood, usable: Int64[np.ndarray, " _"], count: int, seed: int) -> Int64[np.ndarray, " _"]:
