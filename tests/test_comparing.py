@@ -16,7 +16,8 @@ from mfcl.evaluation import wording
 from mfcl.evaluation.result import ENROLLED, KNN, Question, Result
 from mfcl.evaluation.tasks import measure_labels, measure_voices
 from mfcl.models.pair import make_model
-from mfcl.studies.comparing import compare, compare_files, in_common, run_names
+from mfcl.studies.alike import in_common
+from mfcl.studies.comparing import compare, compare_files, run_names
 from mfcl.studies.paired import Compared, compare_tables, paired
 from tests.small_run import tiny
 from tests.small_study import task
@@ -191,6 +192,22 @@ def test_files_of_embeddings_are_compared_whole_or_by_a_part(tmp_path: Path) -> 
     unnamed.save(files[0])
     with pytest.raises(MeasureError, match=r"plain\.npz: no label to predict"):
         compare_files(files)
+
+
+def test_files_with_other_labels_or_splits_of_the_same_recordings_are_refused(tmp_path: Path) -> None:
+    plain = vectors(digit=2.0)
+    plain.save(tmp_path / "plain.npz")
+    for name, message in (("digit", "labels 'digit' differ"), ("speaker", "labels 'speaker' differ"), ("", "splits")):
+        column = (plain.labels[name] if name else plain.splits).copy()
+        column[[3, 7]] = ["9", "8"] if name else ["valid", ""]
+        changed = {"labels": {**plain.labels, name: column}} if name else {"splits": column}
+        dataclasses.replace(plain, **changed).save(tmp_path / "other.npz")
+        with pytest.raises(
+            MeasureError, match=rf"other\.npz: its {message}.* of plain\.npz in 2 of 208 recordings; embed"
+        ):
+            compare_files([tmp_path / "plain.npz", tmp_path / "other.npz"])
+    plain.select(np.arange(len(plain))[::-1]).save(tmp_path / "other.npz")  # the order does not count
+    assert {one.difference for one in compare_files([tmp_path / "plain.npz", tmp_path / "other.npz"])} == {None, 0.0}
 
 
 def test_what_is_equal_differs_by_nothing_and_what_is_better_differs_for_certain() -> None:

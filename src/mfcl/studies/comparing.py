@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mfcl.audio import Preparation
 from mfcl.checkpoint import load_checkpoint
 from mfcl.data.dataset import guessed_labels, open_data
@@ -18,6 +16,7 @@ from mfcl.evaluation.result import Result
 from mfcl.evaluation.tasks import measure_labels, measure_voices
 from mfcl.models.inference import Format, embed_store, pick_device
 from mfcl.recipe import load_recipe
+from mfcl.studies.alike import in_common, refuse_other_answers
 from mfcl.studies.controls import CONTROLS, UNTRAINED, control_embeddings, split_as
 from mfcl.studies.paired import Compared, paired
 from mfcl.training.suited import open_suited
@@ -129,8 +128,8 @@ def compare_files(
         progress: Show progress.
 
     Raises:
-        MfclError: fewer than two files, one without embeddings, no item in common, no label to predict, or a control
-            without recordings.
+        MfclError: fewer than two files, one without embeddings, no item in common, other splits or labels than the
+            first's, no label to predict, or a control without recordings.
     """
     names = run_names(files)
     kept = {file: load_embeddings(file) for file in files if not is_control(file)}
@@ -155,7 +154,9 @@ def compare_files(
         else control_embeddings(str(file), opened, load_recipe("default"), seed=seed)
         for file in files
     ]
-    found = [_measures(view, label, speaker, seed) for view in in_common(_only(whole, part))]
+    views = in_common(_only(whole, part))
+    refuse_other_answers(views, names, [one for one in (label, speaker) if one])
+    found = [_measures(view, label, speaker, seed) for view in views]
     return paired(dict(zip(names, found, strict=True)))
 
 
@@ -212,19 +213,6 @@ def refuse_known(manifest: Manifest, run: Path, name: str, *, data_root: Path | 
             f"{name}: was trained on {trained_on} of the test recordings; leave out data to use the splits that it was "
             "trained with, or compare runs of one split"
         )
-
-
-def in_common(views: Sequence[Embeddings]) -> list[Embeddings]:
-    """Keep the items that all embeddings have, in the order of the first."""
-    shared = set(views[0].ids.tolist()).intersection(*(view.ids.tolist() for view in views[1:]))
-    if not shared:
-        raise MeasureError("compare: no recording could be read by all of the runs; compare runs of one kind of sound")
-    wanted = [name for name in views[0].ids.tolist() if name in shared]
-    places = [{name: place for place, name in enumerate(view.ids.tolist())} for view in views]
-    return [
-        view.select(np.array([place[name] for name in wanted], dtype=np.int64))
-        for view, place in zip(views, places, strict=True)
-    ]
 
 
 def _measures(view: Embeddings, label: str | None, speaker: str | None, seed: int) -> list[Result]:
