@@ -251,11 +251,44 @@ def test_a_trait_is_measured_where_all_validation_speakers_are_alike() -> None:
     assert len(sides) == SPEAKERS  # no speaker is on two sides
 
 
+def test_a_trait_is_not_learned_from_recordings_of_tested_speakers() -> None:
+    person = np.array(corpus().labels["speaker"]).astype(int)
+    kinds = (person % 2).astype(np.str_)
+    apart = labelled(corpus(voice=3.0), sex=kinds)
+    moved = (apart.splits == "test") & (np.arange(len(apart)) % 2 == 0)
+    seen = dataclasses.replace(apart, splits=np.where(moved, "train", apart.splits))
+    drawn = redrawn(seen, "speaker", "sex", seed=0)
+    assert (drawn.splits[moved] == "").all()
+    assert (drawn.splits[~moved] != "").all()
+    (found,) = measure_traits(seen, None, "speaker", others=["sex"], seed=0)
+    assert f"left out of training: {moved.sum()} recordings of tested speakers" in found.note
+    (alone,) = measure_traits(apart, None, "speaker", others=["sex"], seed=0)
+    assert "left out" not in alone.note
+
+
 def test_a_trait_may_be_unknown_of_some() -> None:
     person = np.array(corpus().labels["speaker"]).astype(int)
     values = np.where(person == 11, "", (person % 2).astype(np.str_))
     (found,) = measure_traits(labelled(corpus(), sex=values), None, "speaker", others=["sex"], seed=0)
     assert found.n == 4 * DIGITS * TAKES
+
+
+def test_a_recording_without_a_speaker_is_a_group_of_its_own() -> None:
+    plain = corpus(digit=0.6)
+    tested = np.flatnonzero(plain.splits == "test")
+    names = plain.labels["speaker"].astype("<U4").copy()
+    names[tested[16:]] = ""  # one of five speakers is known
+    found = measure_labels(labelled(plain, speaker=names), "digit", "speaker", seed=0)[0]
+    assert found.evidence.groups.tolist() == [
+        *names[tested[:16]],
+        *(f"without a speaker: {one}" for one in plain.ids[tested[16:]]),
+    ]
+    assert found.low is not None
+    assert "64 test recordings without 'speaker' are a group each" in found.note
+    whole = measure_labels(plain, "digit", "speaker", seed=0)[0]
+    assert "group each" not in whole.note
+    shown = by_group(found, "digit", "speaker")
+    assert (shown["names"], shown["n"]) == (["", str(names[tested[0]])], [64, 16])
 
 
 def test_efficiency_grows_with_the_labels_that_are_known() -> None:
@@ -349,6 +382,10 @@ def test_geometry_is_of_the_test_part() -> None:
     assert {name: measure.value for name, measure in found.items()} == pytest.approx(expected)
     assert found["r_at_1"].low <= found["r_at_1"].value <= found["r_at_1"].high
     assert 5 < found["r_at_1"].value < found["r_at_5"].value < 100
+    nameless = labelled(whole, speaker=np.full(len(whole), ""))
+    found = {m.question.metric: m for m in measure_geometry(nameless, {"wave": wave, "mel": mel}, 0, speaker="speaker")}
+    assert len(np.unique(found["r_at_1"].evidence.groups)) == test.sum()
+    assert "80 test recordings without 'speaker' are a group each" in found["r_at_1"].note
     assert [m.question.metric for m in measure_geometry(whole.only("mel"), None, 0)] == ["rankme", "uniformity"]
     assert [m.question.metric for m in measure_geometry(whole, None, 0)] == ["rankme", "uniformity", "cka"]
     with pytest.raises(MeasureError, match="wanted projections 'wave' of 208 recordings, got 10 rows"):

@@ -182,7 +182,7 @@ class Tested:
         ids: Ids of the recordings.
         groups: Group of each recording, such as its speaker.
         truth: True class of each; None if there is none to predict.
-        left_out: Which test recordings are excluded, and why; "" if none.
+        left_out: Which test recordings are excluded, and why, and how many have no speaker; "" if none.
     """
 
     ids: Names

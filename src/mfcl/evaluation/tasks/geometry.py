@@ -10,6 +10,7 @@ from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError
 from mfcl.evaluation.geometry import alignment, linear_cka, rankme, retrieved, uniformity
 from mfcl.evaluation.result import Question, Result, Tested
+from mfcl.evaluation.tasks.labelled_rows import groups_of
 
 MOST = 4000
 """Most test recordings, since all pairs of them are compared; of more, as many are drawn."""
@@ -51,10 +52,10 @@ def measure_geometry(
         if projections is not None:
             wave, mel = (_projected(projections, name, len(embeddings))[chosen] for name in ("wave", "mel"))
             values["alignment"] = alignment(wave, mel)
-            groups = part.label(speaker) if speaker else part.ids
+            groups, alone = groups_of(part, speaker, np.arange(len(part)))
             ranks = [k for k in RANKS if k <= len(chosen)]
             for k, right in zip(ranks, retrieved(wave, mel, ranks), strict=True):
-                about = Tested(part.ids, groups)
+                about = Tested(part.ids, groups, left_out=alone)
                 found.append(about.accuracy(Question(SECTION, f"r_at_{k}"), right, seed=seed))
     plain = [Result(Question(SECTION, name), value, None, None, len(chosen)) for name, value in values.items()]
     return plain + found

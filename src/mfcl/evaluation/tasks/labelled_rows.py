@@ -6,8 +6,10 @@ from jaxtyping import Int64
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError
 from mfcl.evaluation.linear_probe import Labelled
-from mfcl.evaluation.result import Names, Tested
+from mfcl.evaluation.result import Names, Tested, noted
 
+ALONE = "without a speaker: "
+"""Begins the group of a recording that has no speaker, before its id."""
 NAMED = 3
 """Most classes that a note lists by name."""
 
@@ -48,9 +50,28 @@ def tested(embeddings: Embeddings, label: str, speaker: str | None, classes: Nam
     said = [f"{nameless} without {label!r}"] if nameless else []
     if len(unknown):
         said.append(f"{len(unknown)} of {some(np.unique(values[unknown]))}, which training lacks")
-    groups = embeddings.label(speaker) if speaker else embeddings.ids
+    groups, alone = groups_of(embeddings, speaker, chosen)
     text = f"left out of {len(every)} test recordings: {', '.join(said)}" if said else ""
-    return Tested(embeddings.ids[chosen], groups[chosen], values[chosen], text)
+    return Tested(embeddings.ids[chosen], groups, values[chosen], noted(text, alone))
+
+
+def groups_of(embeddings: Embeddings, speaker: str | None, chosen: Names) -> tuple[Names, str]:
+    """Return what is resampled for intervals, and a note; a recording without a speaker is a group of its own.
+
+    Args:
+        embeddings: Embeddings of all splits.
+        speaker: The label whose values are the groups; None makes each recording a group.
+        chosen: Indices of the recordings.
+    """
+    ids = embeddings.ids[chosen]
+    if not speaker:
+        return ids, ""
+    names = embeddings.label(speaker)[chosen].astype(np.str_)
+    blank = names == ""
+    if not blank.any():
+        return names, ""
+    note = f"{int(blank.sum())} test recordings without {speaker!r} are a group each"
+    return np.where(blank, np.char.add(ALONE, ids.astype(np.str_)), names), note
 
 
 def having(embeddings: Embeddings, label: str, split: str, classes: Names | None = None) -> Names:

@@ -11,6 +11,7 @@ from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError
 from mfcl.evaluation import metrics as scores
 from mfcl.evaluation.result import Result
+from mfcl.evaluation.tasks.labelled_rows import ALONE
 from mfcl.evaluation.wording import task
 
 
@@ -31,7 +32,7 @@ def confusion(result: Result, label: str) -> dict[str, Any]:
 
 
 def by_group(result: Result, label: str, by: str) -> dict[str, Any]:
-    """Return the accuracy of each group in percent.
+    """Return the accuracy of each group in percent; recordings without a speaker are one of them, called "".
 
     Args:
         result: A result with per-item correctness.
@@ -42,7 +43,8 @@ def by_group(result: Result, label: str, by: str) -> dict[str, Any]:
         MeasureError: the result has no per-item correctness.
     """
     correct, groups = _wanted(result, "correct"), _wanted(result, "groups")
-    names, codes = np.unique(groups, return_inverse=True)
+    groups = groups.astype(np.str_)
+    names, codes = np.unique(np.where(np.char.startswith(groups, ALONE), "", groups), return_inverse=True)
     counts = np.bincount(codes)
     accuracy = 100 * np.bincount(codes, weights=correct) / counts
     return {

@@ -8,7 +8,7 @@ from jaxtyping import Shaped
 
 from mfcl.core.random import generator
 from mfcl.embeddings.table import Embeddings
-from mfcl.evaluation.result import Result
+from mfcl.evaluation.result import Result, noted
 from mfcl.evaluation.tasks.labels import LabelProbes
 
 MOST_VALUES = 10
@@ -24,7 +24,8 @@ def measure_traits(
     """Measure the accuracy of a linear probe with all labels for each speaker trait.
 
     A few validation speakers may all have the same value, so train and valid speakers are split anew for each trait.
-    Test speakers stay the same.
+    Test speakers stay the same; their recordings in other splits are left out, which a note counts, as a probe could
+    only recognise the voices.
 
     Args:
         embeddings: Embeddings of all splits.
@@ -33,13 +34,15 @@ def measure_traits(
         others: Candidate labels; see `traits`.
         seed: Seed of the split and the bootstrap.
     """
-    return [
-        LabelProbes(redrawn(embeddings, speaker, name, seed=seed), name, speaker, seed=seed)
-        .by_all()
-        .asked(section="traits")
-        for name in traits(embeddings, speaker, others)
-        if name != label
-    ]
+    return [_measured(embeddings, name, speaker, seed) for name in traits(embeddings, speaker, others) if name != label]
+
+
+def _measured(embeddings: Embeddings, name: str, speaker: str, seed: int) -> Result:
+    drawn = redrawn(embeddings, speaker, name, seed=seed)
+    found = LabelProbes(drawn, name, speaker, seed=seed).by_all().asked(section="traits")
+    dropped = int(((embeddings.splits != "") & (drawn.splits == "")).sum())
+    said = f"left out of training: {dropped} recordings of tested speakers" if dropped else ""
+    return dataclasses.replace(found, note=noted(found.note, said))
 
 
 def traits(embeddings: Embeddings, speaker: str, others: Sequence[str]) -> list[str]:
@@ -52,7 +55,10 @@ def traits(embeddings: Embeddings, speaker: str, others: Sequence[str]) -> list[
 
 
 def redrawn(embeddings: Embeddings, speaker: str, name: str, *, seed: int) -> Embeddings:
-    """Split train and valid speakers anew: of each trait value a quarter to valid, the others to train."""
+    """Split train and valid speakers anew: of each trait value a quarter to valid, the others to train.
+
+    Recordings of tested speakers in these splits get none.
+    """
     people, tested_voices = _people(embeddings, speaker, name)
     numbers = generator(seed, "traits", name)
     chosen: list[str] = []
@@ -61,7 +67,9 @@ def redrawn(embeddings: Embeddings, speaker: str, name: str, *, seed: int) -> Em
         chosen += numbers.permutation(voices)[: max(1, round(CHOOSING * len(voices)))].tolist()
     splits = embeddings.splits.astype("<U5").copy()
     pool = np.isin(splits, ("train", "valid"))
-    splits[pool] = np.where(np.isin(embeddings.label(speaker)[pool], chosen), "valid", "train")
+    speakers = embeddings.label(speaker)
+    splits[pool] = np.where(np.isin(speakers[pool], chosen), "valid", "train")
+    splits[pool & np.isin(speakers, tested_voices)] = ""
     return dataclasses.replace(embeddings, splits=splits)
 
 
