@@ -1,5 +1,6 @@
 """A list of recordings in parts holds what the manifest holds, whether it is read row by row or is in memory."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,17 @@ def test_the_digest_is_of_ids_segments_labels_and_splits_and_not_of_the_place(li
     text = (moved / "list.csv").read_text()
     (moved / "list.csv").write_text(text.replace(",train,", ",valid,", 1))
     assert list_parts(moved / "list.csv").digest != before
+
+
+def test_a_list_that_is_written_anew_between_two_parts_stops_the_work(listed: Path) -> None:
+    lines = listed.read_text().splitlines(keepends=True)
+    parts = list_parts(listed).parts(range(4), 4)
+    next(parts)
+    listed.write_text("".join([lines[0], *lines[:0:-1]]))
+    os.utime(listed, ns=(1, 1))
+    with pytest.raises(ManifestError, match=r"list\.csv: the list changed while it was worked on; run") as error:
+        list(parts)
+    assert "\n" not in str(error.value)
 
 
 def test_blank_lines_and_notes_are_as_in_a_manifest_read_whole(listed: Path) -> None:

@@ -310,6 +310,26 @@ def test_another_list_or_setting_is_refused_and_so_are_changed_recordings(corpus
         pack(tmp_path / "in", out, progress=False)
 
 
+@pytest.mark.parametrize("change", ["order", "label"])
+def test_a_list_that_changes_while_it_is_packed_gives_no_index(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    listed = tmp_path / "list.csv"
+    write_manifest(mfcl.open_manifest(corpus).with_splits(["train"] * 18), listed)
+    lines = listed.read_text().splitlines(keepends=True)
+    other = [lines[0], *lines[:0:-1]] if change == "order" else [*lines[:-1], lines[-1].replace("train", "test")]
+    finish = tars_module.ShardWriter._finish
+
+    def changed(writer: tars_module.ShardWriter) -> None:
+        listed.write_text("".join(other))
+        finish(writer)
+
+    monkeypatch.setattr(tars_module.ShardWriter, "_finish", changed)
+    with pytest.raises(ManifestError, match=r"the list changed while it was .* another folder"):
+        pack(listed, tmp_path / "pack", progress=False)
+    assert not (tmp_path / "pack" / "index.csv").exists()
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [

@@ -33,6 +33,7 @@ class ListedParts:
         label_names: Names of all labels, the same for all parts.
         notes: Warnings about how it was read.
         loose: Id of the first segment of a file that has no split; an empty string if there is none.
+        status: Bytes and modification time in ns of a local table before it was first read; None for others.
     """
 
     source: Path | Manifest
@@ -42,6 +43,7 @@ class ListedParts:
     label_names: tuple[str, ...]
     notes: tuple[str, ...]
     loose: str = ""
+    status: tuple[int, int] | None = None
 
     def limits(self, part: int, of: int) -> tuple[int, int]:
         """Return the number of a part's first recording, and of the one after its last."""
@@ -62,6 +64,25 @@ class ListedParts:
             count += 1
         if count < self.count - first:
             raise self._shorter()
+
+    def rows_of_digest(self) -> Iterator[Recording]:
+        """Yield all recordings, and compare their digest at the end.
+
+        Raises:
+            ManifestError: the list changed since it was opened.
+        """
+        seen = hashlib.sha256()
+        for recording in self.rows(0):
+            seen.update(_line(recording))
+            yield recording
+        if _text(seen) != self.digest:
+            raise self._changed()
+
+    def _changed(self) -> ManifestError:
+        return ManifestError(
+            f"{self.root if isinstance(self.source, Manifest) else self.source}: the list changed while it was worked "
+            "on; run the same command again with another folder for what it makes"
+        )
 
     def _shorter(self) -> ManifestError:
         return ManifestError(f"{self.source}: it became shorter while it was read; run the same command again")
@@ -84,6 +105,8 @@ class ListedParts:
             some = tuple(itertools.islice(rows, end - first))
             if len(some) < end - first:
                 raise self._shorter()
+            if self.status is not None and _status(self.source) != self.status:
+                raise self._changed()
             yield part, Manifest(some, self.root)
 
 
@@ -108,7 +131,7 @@ def list_parts(data: str | Path | Manifest, *, data_root: Path | None = None) ->
     for recording in manifest:
         seen.add(recording)
     return ListedParts(
-        manifest, manifest.root, len(manifest), seen.digest.hexdigest()[:32], tuple(seen.labels), manifest.notes,
+        manifest, manifest.root, len(manifest), _text(seen.digest), tuple(seen.labels), manifest.notes,
         seen.loose,
     )  # fmt: skip
 
@@ -121,9 +144,7 @@ class _Survey:
         self.loose = ""
 
     def add(self, recording: Recording) -> None:
-        labels = sorted(recording.labels.items())
-        line = (recording.id, recording.start, recording.end, labels, recording.split)
-        self.digest.update(repr(line).encode("utf-8", "backslashreplace"))
+        self.digest.update(_line(recording))
         self.labels |= dict.fromkeys(recording.labels)
         name = hashlib.blake2b(recording.id.encode("utf-8", "backslashreplace"), digest_size=8).digest()
         self.ids.append(int.from_bytes(name, "little", signed=True))
@@ -141,7 +162,29 @@ class _Survey:
         return int(order[1:][values[order][1:] == values[order][:-1]].min())
 
 
+def _line(recording: Recording) -> bytes:
+    """Return what counts of a recording in the digest of a list."""
+    labels = sorted(recording.labels.items())
+    line = (recording.id, recording.start, recording.end, labels, recording.split)
+    return repr(line).encode("utf-8", "backslashreplace")
+
+
+def _text(digest: Any) -> str:
+    return str(digest.hexdigest()[:32])
+
+
+def _status(path: Path) -> tuple[int, int] | None:
+    if isinstance(path, UrlPath):
+        return None
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
+
+
 def _surveyed(csv_path: Path) -> ListedParts:
+    status = _status(csv_path)
     seen, first = _Survey(), None
     with opened_rows(csv_path) as (table, rows):
         for where, row in rows:
@@ -161,8 +204,8 @@ def _surveyed(csv_path: Path) -> ListedParts:
             f"{csv_path}: several recordings have the id {name!r}; give each a unique one in the column `id`"
         )
     return ListedParts(
-        csv_path, table.root, len(seen.ids), seen.digest.hexdigest()[:32], tuple(seen.labels), table.notes(),
-        seen.loose,
+        csv_path, table.root, len(seen.ids), _text(seen.digest), tuple(seen.labels), table.notes(),
+        seen.loose, status,
     )  # fmt: skip
 
 

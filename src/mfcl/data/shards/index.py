@@ -8,7 +8,7 @@ from mfcl.core.files import replacing
 from mfcl.core.spans import Span
 from mfcl.data.manifest import Recording
 from mfcl.data.manifest_blocks import ListedParts
-from mfcl.data.shards.receipt import AGAIN, INDEX, Shard, tar_path
+from mfcl.data.shards.receipt import AGAIN, INDEX, Shard, key_of, tar_path
 from mfcl.errors import ManifestError
 
 
@@ -25,11 +25,17 @@ def write_index(folder: Path, listed: ListedParts, shards: Iterable[Shard]) -> N
 
 
 def _packed(folder: Path, listed: ListedParts, shards: Iterable[Shard]) -> Iterator[tuple[Recording, Span]]:
-    """Yield the recordings that were packed, each with its place."""
-    rows = enumerate(listed.rows(0))
+    """Yield the recordings that were packed, each with its place.
+
+    Raises:
+        ManifestError: the list is no longer the one that was opened, or a packed name is of another recording.
+    """
+    rows = enumerate(listed.rows_of_digest())
     for shard in shards:
         for number, offset, size, name, *_ in shard.members:
             recording = next((one for at, one in rows if at == number), None)
-            if recording is None:
-                raise ManifestError(f"{listed.root}: the list changed while it was packed; {AGAIN} into a new folder")
+            if recording is None or not name.startswith(f"{key_of(number, recording.id)}."):
+                raise ManifestError(f"{listed.root}: the list changed while it was packed; {AGAIN} into another folder")
             yield recording, Span(tar_path(folder, shard.number), offset, size, name)
+    for _ in rows:  # to its end, where it is compared
+        pass
