@@ -223,6 +223,44 @@ def test_what_cannot_be_read_is_left_out_and_named(tmp_path: Path, corpus: Path)
         pack(tmp_path / "in", tmp_path / "strict", strict=True, progress=False)
 
 
+def test_storage_that_goes_away_within_a_shard_stops_the_pack_and_it_goes_on_later(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tars_module, "MOST_GONE", 4)
+    monkeypatch.setattr(tars_module, "AT_ONCE", 2)
+    shutil.copytree(corpus, tmp_path / "in")
+    write_manifest(mfcl.open_manifest(tmp_path / "in"), tmp_path / "list.csv")
+    encoded = tars_module.encoded
+
+    def away(numbered, **settings):
+        if numbered[0] == 8 and (tmp_path / "in").exists():
+            (tmp_path / "in").rename(tmp_path / "away")
+        return encoded(numbered, **settings)
+
+    monkeypatch.setattr(tars_module, "encoded", away)
+    with pytest.raises(AudioError, match=r"none of the last 4 files exists.*is the storage there"):
+        pack(tmp_path / "list.csv", tmp_path / "pack", progress=False)
+    assert not tars(tmp_path / "pack")
+    (tmp_path / "away").rename(tmp_path / "in")
+    monkeypatch.setattr(tars_module, "encoded", encoded)
+    assert pack(tmp_path / "list.csv", tmp_path / "pack", progress=False).packed == 18
+
+
+def test_a_shard_ends_after_so_many_recordings_packed_or_not(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shrunk(monkeypatch, 4)
+    shutil.copytree(corpus, tmp_path / "in")
+    for path in sorted((tmp_path / "in").rglob("*.wav"))[3:13]:
+        path.write_bytes(b"no sound")
+    made = pack(tmp_path / "in", tmp_path / "pack", progress=False)
+    receipts = [json.loads(path.read_text()) for path in sorted((tmp_path / "pack").glob("shard-*.json"))]
+    assert [one["end"] - one["first"] for one in receipts] == [4, 4, 4, 4, 2]
+    assert [one["bytes"] > 0 for one in receipts] == [True, False, False, True, True]
+    assert (made.packed, made.shards, len(stored(tmp_path / "pack"))) == (8, 3, 8)
+    assert pack(tmp_path / "in", tmp_path / "pack", progress=False).made == 0
+
+
 def test_nothing_usable_is_one_line_and_no_pack(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.wav").write_bytes(b"no sound")
@@ -306,7 +344,9 @@ def test_another_list_or_setting_is_refused_and_so_are_changed_recordings(corpus
     with pytest.raises(ManifestError, match="choose an empty folder"):
         pack(corpus, tmp_path / "in", progress=False)
     soundfile.write(tmp_path / "in" / "data" / "01" / "0_01_0.wav", tone(0.5), 16000)
-    with pytest.raises(ManifestError, match="changed since"):
+    with pytest.raises(
+        ManifestError, match=r"size of some .* changed since .*; delete it, shard-000000\.json and all later"
+    ):
         pack(tmp_path / "in", out, progress=False)
 
 

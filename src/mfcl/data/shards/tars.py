@@ -32,7 +32,9 @@ from mfcl.data.shards.receipt import (
 from mfcl.errors import AudioError, ManifestError
 
 MOST_MEMBERS = 100_000
-"""Most recordings in a shard, however short: a shard's receipt is held in memory."""
+"""Most recordings in a shard, however short or unreadable: a shard's receipt is held in memory."""
+MOST_GONE = 20
+"""So many missing files at the end of a shard, or all of it, mean that the storage went away."""
 AT_ONCE = 512
 """Recordings of the list that are held at once."""
 
@@ -75,8 +77,9 @@ class ShardWriter:
             sources = Manifest(tuple(islice(rows, shard.end - first)), self.listed.root)
             if sources.sizes_digest() != shard.sizes:
                 raise ManifestError(
-                    f"{tar_path(self.folder, shard.number)}: some of its recordings changed since it was made; "
-                    "choose another folder"
+                    f"{tar_path(self.folder, shard.number)}: the size of some of its recordings changed since it was "
+                    f"made; delete it, {shard_path(self.folder, shard.number).name} and all later shards and {AGAIN}, "
+                    "or choose another folder"
                 )
             self.shards.append(ShardSums.of(shard))
             self.bar.update(len(sources))
@@ -96,36 +99,46 @@ class ShardWriter:
         shard = Shard(len(self.shards), coming.number)
         sources: list[Recording] = []
         following: Outcome | None = coming
-        while following is not None and following.written is None:  # no tar is begun without a recording for it
-            self._took(shard, sources, following)
+        while following is not None and following.written is None and len(sources) < MOST_MEMBERS:
+            self._took(shard, sources, following)  # no tar is begun without a recording for it
             following = next(outcomes, None)
-        if following is None:
-            if not any(is_there(recording.path) for recording in sources):
-                raise AudioError(
-                    f"{self.listed.root}: none of the last {len(sources)} files exists, such as {sources[0].path}; is "
-                    f"the storage there? {AGAIN} when it is"
-                )
+        if len(sources) == MOST_MEMBERS or following is None:
+            self._check_storage(shard, sources)
         else:
             path = tar_path(self.folder, shard.number)
             with replacing(path) as temporary:
                 with tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as tar:
-                    while following is not None and self._fits(shard, tar, following):
+                    while following is not None and self._fits(shard, len(sources), tar, following):
                         if following.written is not None:
                             shard.members.append(add(tar, following, following.written))
                             self.contents.discard(following.content)
                         self._took(shard, sources, following)
                         following = next(outcomes, None)
+                self._check_storage(shard, sources)
                 shard.bytes = temporary.stat().st_size
         shard.sizes = Manifest(tuple(sources), self.listed.root).sizes_digest()
         write_shard(self.folder, self.pack, shard)  # a tar without it is made again, with the same bytes
         self.shards.append(ShardSums.of(shard))
         return following
 
-    def _fits(self, shard: Shard, tar: tarfile.TarFile, outcome: Outcome) -> bool:
+    def _check_storage(self, shard: Shard, sources: list[Recording]) -> None:
+        """Refuse a shard at whose end the files are missing: it would be kept when they are there again."""
+        failed = shard.end - 1 - shard.members[-1][0] if shard.members else len(sources)
+        last = sources[len(sources) - min(failed, MOST_GONE) :]
+        if (failed >= MOST_GONE or not shard.members) and not any(is_there(recording.path) for recording in last):
+            raise AudioError(
+                f"{self.listed.root}: none of the last {len(last)} files exists, such as {last[0].path}; is the "
+                f"storage there? {AGAIN} when it is, or take them out of the list"
+            )
+
+    def _fits(self, shard: Shard, count: int, tar: tarfile.TarFile, outcome: Outcome) -> bool:
+        """Tell whether an outcome belongs to the shard that has a count of them, packed or left out."""
+        if count >= MOST_MEMBERS:
+            return False
         if outcome.written is None or not shard.members:
             return True
         room = self.pack.shard_bytes - tarfile.RECORDSIZE  # the end of a tar is padded to a record
-        return len(shard.members) < MOST_MEMBERS and tar.offset + outcome.size + 8 * HEAD <= room
+        return tar.offset + outcome.size + 8 * HEAD <= room
 
     def _took(self, shard: Shard, sources: list[Recording], outcome: Outcome) -> None:
         recording = outcome.recording
