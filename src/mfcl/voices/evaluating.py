@@ -112,13 +112,23 @@ def evaluate(
             figures += found
             if not apart:
                 curves[count] = curve
-        figures += _open_set(draw, count, far, calibration, seed)
+        try:
+            figures += _open_set(draw, count, far, calibration, seed)
+        except MeasureError as error:
+            notes.append(f"{count} clips in an open set: {error}")
     return Evaluation(tuple(figures), curves, len(counts), len(held.people), tuple(notes))
 
 
 def _draws(draw: Callable[..., Scored], clips: int, *, apart: bool = False, strangers: float = 0.0) -> Scored:
-    """Return the trials of all draws of enrolled clips."""
-    return stacked([draw(clips=clips, draw=number, apart=apart, strangers=strangers) for number in range(DRAWS)])
+    """Return the trials of all draws of enrolled clips.
+
+    Raises:
+        MeasureError: nobody is enrolled and tested, as where a person says only words of one half.
+    """
+    some = stacked([draw(clips=clips, draw=number, apart=apart, strangers=strangers) for number in range(DRAWS)])
+    if not (some.own >= 0).any():
+        raise MeasureError("nobody who is enrolled is tested")
+    return some
 
 
 def _voices(scored: Scored) -> float:
@@ -212,12 +222,15 @@ def _open_set(
     calibration: Calibration | None,
     seed: int,
 ) -> list[Figure]:
-    """Return false alarms of strangers and misses of enrolled people, against the gallery's size."""
-    try:
-        scored = _draws(draw, count, strangers=STRANGERS)
-    except MeasureError:
-        return []
+    """Return false alarms of strangers and misses of enrolled people, against the gallery's size.
+
+    Raises:
+        MeasureError: too few people have clips enough for a gallery and strangers.
+    """
+    scored = _draws(draw, count, strangers=STRANGERS)
     trials = scored.trials(_ratios(scored, calibration, seed))
+    if trials.largest() < 1:
+        raise MeasureError("too few people are enrolled beside the one who is tested")
     made = []
     for size in sizes_up_to(trials.largest()):
         best = operating_point(trials, size, far, seed=seed)
