@@ -1,5 +1,6 @@
 """The model that a gallery is bound to, and what it hears of files, folders and arrays."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +50,10 @@ class BoundModel:
         if isinstance(sounds, Heard):
             return sounds
         if isinstance(sounds, str | Path | Manifest) or all(isinstance(one, str | Path) for one in listed(sounds)):
-            left_out = LeftOut()
-            heard, _ = self.listener.hear(manifest_of(sounds), left_out)
+            left_out, manifest = LeftOut(), manifest_of(sounds)
+            heard, places = self.listener.hear(manifest, left_out)
             left_out.write(None)
-            return heard
+            return replace(heard, files=tuple(manifest.recordings[place].path for place in places.tolist()))
         return self.listener.arrays(listed(sounds), sample_rate)
 
 

@@ -53,10 +53,11 @@ def without_copies(now: Snapshot, name: str, heard: Heard) -> tuple[Heard, tuple
 
 def clips_of(heard: Heard, *, keep_audio: bool) -> list[Clip]:
     """Return clips to store, with the files' bytes if they are to be kept."""
+    files = heard.files or tuple(map(Path, heard.sources))
     return [
         Clip(
             source, float(heard.seconds[place]), float(heard.levels[place]), heard.vectors[place],
-            _bytes(source) if keep_audio else None,
+            _bytes(files[place]) if keep_audio else None,
         )
         for place, source in enumerate(heard.sources)
     ]  # fmt: skip
@@ -113,8 +114,7 @@ def _likenesses(own: int, places: Int64[np.ndarray, " clips"], now: Snapshot) ->
     return [f"{profiles.names[own]!r} sounds like {profiles.names[nearest]!r}; merge them if they are one person"]
 
 
-def _bytes(source: str) -> bytes:
-    path = Path(source)
+def _bytes(path: Path) -> bytes:
     try:
         if path.stat().st_size > MOST_AUDIO:
             raise GalleryError(f"{path}: wanted a file of at most {MOST_AUDIO >> 20} MiB to keep; cut it")

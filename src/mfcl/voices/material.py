@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mfcl.core.random import generator
-from mfcl.core.urls import as_path
+from mfcl.core.urls import UrlPath, as_path
 from mfcl.data.dataset import guessed_labels
 from mfcl.data.decoding import LeftOut
 from mfcl.data.layouts import open_manifest
@@ -23,8 +23,10 @@ COHORT_SIZE = 300
 def manifest_of(files: str | Path | Manifest | Sequence[str | Path]) -> Manifest:
     """Return the recordings of a file, a folder, a list, or several of them; their paths are the ids.
 
+    A recording of a list keeps its id; one of another list with the same id has its folder in front.
+
     Raises:
-        ManifestError: a path does not exist or holds no audio.
+        ManifestError: a path does not exist or holds no audio, or two recordings of lists cannot be told apart.
     """
     if isinstance(files, Manifest):
         return files
@@ -34,12 +36,21 @@ def manifest_of(files: str | Path | Manifest | Sequence[str | Path]) -> Manifest
         path = as_path(one)
         opened = open_manifest(path)
         for recording in opened:
-            single = len(opened) == 1 and path.is_file()
-            name = str(path) if single else str(path / recording.id) if path.is_dir() else recording.id
+            itself = opened.layout == "one file"
+            name = str(path) if itself else str(path / recording.id) if path.is_dir() else recording.id
+            if name in found and not _same_sound(found[name], recording):
+                name = str(opened.root / recording.id)
+                if name in found and not _same_sound(found[name], recording):
+                    raise ManifestError(f"{path}: another recording is called {name} too; rename one")
             found[name] = replace(recording, id=name)
     if not found:
         raise ManifestError("wanted files of sound, got none; give at least one")
     return Manifest(tuple(found.values()), Path())
+
+
+def _same_sound(one: Recording, other: Recording) -> bool:
+    places = [each.path if isinstance(each.path, UrlPath) else each.path.absolute() for each in (one, other)]
+    return places[0] == places[1] and (one.start, one.end) == (other.start, other.end)
 
 
 def held_out_people(

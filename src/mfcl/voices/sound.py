@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -29,6 +30,8 @@ class Heard:
     """Level of each clip's sound in dB relative to full scale."""
     sources: tuple[str, ...]
     """Name of each clip."""
+    files: tuple[Path, ...] = ()
+    """File of each clip, empty where a clip's name is its file."""
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -42,7 +45,8 @@ class Heard:
         """Return some of the clips."""
         places = np.arange(len(self))[chosen]
         sources = tuple(self.sources[place] for place in places.tolist())
-        return Heard(self.vectors[places], self.seconds[places], self.levels[places], sources)
+        files = tuple(self.files[place] for place in places.tolist()) if self.files else ()
+        return Heard(self.vectors[places], self.seconds[places], self.levels[places], sources, files)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,38 @@
+"""What recordings a gallery takes from files and lists, and which bytes it keeps of them."""
+
+from mfcl.voices import Gallery
+from mfcl.voices.material import manifest_of
+from tests.small_voices import SmallListener, cohort
+
+
+def lists(folder, content=("one.wav",)):
+    """Two folders, each with a list of files of the same names and other bytes."""
+    made = []
+    for name in ("a", "b"):
+        (folder / name).mkdir()
+        for file in content:
+            (folder / name / file).write_bytes(f"{name} {file}".encode())
+        rows = "".join(f"{file},{ord(name)}\n" for file in content)
+        (folder / name / "list.csv").write_text("path,speaker\n" + rows)
+        made.append(folder / name / "list.csv")
+    return made
+
+
+def test_two_lists_with_the_same_paths_are_both_taken(tmp_path, monkeypatch):
+    first, second = lists(tmp_path, ("one.wav", "two.wav"))
+    found = manifest_of([first, second])
+    assert [one.path.read_bytes() for one in found] == [b"a one.wav", b"a two.wav", b"b one.wav", b"b two.wav"]
+    assert found.ids.tolist() == ["one.wav", "two.wav", str(tmp_path / "b/one.wav"), str(tmp_path / "b/two.wav")]
+    assert len(manifest_of([first, first])) == 2
+    monkeypatch.chdir(tmp_path / "a")
+    assert len(manifest_of(["list.csv", "one.wav"])) == 2
+
+
+def test_a_list_with_one_row_keeps_the_recordings_bytes_and_name(tmp_path):
+    first, second = lists(tmp_path)
+    with Gallery.create(tmp_path / "team.db", SmallListener(), cohort=cohort()) as gallery:
+        gallery.enrol("Ada", first, keep_audio=True)
+        gallery.enrol("Bea", [second], keep_audio=True)
+        (ada,), (bea,) = gallery.storage.clips("Ada"), gallery.storage.clips("Bea")
+    assert (ada.source, ada.audio) == ("one.wav", b"a one.wav")
+    assert (bea.source, bea.audio) == ("one.wav", b"b one.wav")
