@@ -154,6 +154,8 @@ def test_who_speaks_when_in_every_form(team, desk, tmp_path, capsys):
     assert all(len(line.split("\t")) == 3 for line in (tmp_path / "labels.txt").read_text().splitlines())
     assert "--window" in refused(capsys, "identify", team, talk, "--format", "rttm")
     assert "window" in refused(capsys, "identify", team, talk, "--window", "0")
+    assert "--margin" in refused(capsys, "identify", team, talk, "--window", "1", "--margin", "2")
+    assert "margin" in refused(capsys, "identify", team, talk, "--margin", "nan")
     assert "a hop of at most the window" in refused(capsys, "identify", team, talk, "--window", "1", "--hop", "2")
 
 
@@ -209,6 +211,9 @@ def test_wrong_words_and_files_are_one_line(team, desk, tmp_path, capsys):
     assert not (tmp_path / "new.db").exists()
     run("create", tmp_path / "new.db", tmp_path / "moved", "--cohort", "none")
     assert "already" in refused(capsys, "create", tmp_path / "new.db", tmp_path / "moved", "--cohort", "none")
+    few = (tmp_path / "few.db", tmp_path / "moved", "--cohort", desk / "corpus" / "data" / "01")
+    run("create", *few)
+    assert "note: scores stay cosines" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
         cli.main(["voices", "enroll", "x"])
 

@@ -47,6 +47,7 @@ def create(given: argparse.Namespace) -> None:
     """Make a gallery."""
     from mfcl.core.machine import use_machine
     from mfcl.voices import Gallery
+    from mfcl.voices.scoring import LEAST_COHORT
 
     use_machine(given.threads)
     with Gallery.create(
@@ -58,6 +59,8 @@ def create(given: argparse.Namespace) -> None:
         part = f"its part for {about['part']}" if about["part"] else "all of its embedding"
         print(f"{plain(made.name)}: bound to the model {about['digest'][:12]} in {plain(about['model'])}, {part}")
         print(f"{cohort} recordings of other voices tell what strangers score" if cohort else "no cohort")
+        if 0 < cohort < LEAST_COHORT and given.nearest:
+            say([f"scores stay cosines: normalising needs {LEAST_COHORT} recordings of other voices (--cohort)"])
         print(CONSENT)
 
 
@@ -86,12 +89,13 @@ def identify(given: argparse.Namespace) -> None:
     with opened(given) as gallery:
         threshold = gallery.threshold()
         if given.window is not None:
+            if given.margin is not None:
+                raise MfclError("--margin is for whole clips, windows have --switch; give --window or --margin")
             text = _turns(gallery, given, form)
         else:
             if form in ("rttm", "audacity") or given.hop is not None or given.switch is not None:
                 raise MfclError("rttm, audacity, --hop and --switch are for windows; give --window SECONDS too")
-            options_ = {} if given.margin is None else {"least_margin": given.margin}
-            found = gallery.identify(given.files, **options_)
+            found = gallery.identify(given.files, least_margin=given.margin)
             text = (
                 json.dumps([json_values(one) for one in found], indent=2, ensure_ascii=False)
                 if form == "json"
@@ -100,7 +104,8 @@ def identify(given: argparse.Namespace) -> None:
         say(threshold.notes)
         _write(given.out, text)
         if form == "table" and given.out is None:
-            print(f"\n{expected(threshold, len(gallery.voices))}")
+            margin = 0 if given.window is not None else threshold.margin if given.margin is None else given.margin
+            print(f"\n{expected(threshold, len(gallery.voices), margin)}")
 
 
 def _turns(gallery: Any, given: argparse.Namespace, form: str) -> str:

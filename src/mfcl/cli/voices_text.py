@@ -88,8 +88,8 @@ def calibration_text(made: "Calibration") -> str:
     )
 
 
-def expected(threshold: "Threshold", voices: int) -> str:
-    """Say what to expect of a threshold."""
+def expected(threshold: "Threshold", voices: int, margin: int | float = 0) -> str:
+    """Say what to expect of a threshold, and that its shares leave out a margin that is asked for besides."""
     level = threshold.level
     if level is None:
         return f"threshold {threshold.value:.2f}, not calibrated: its errors are not known"
@@ -100,10 +100,11 @@ def expected(threshold: "Threshold", voices: int) -> str:
             (level.misses, level.misses_low, level.misses_high),
         )
     )
+    more = f"; a margin below {margin:g} leaves more without a name" if margin and voices > 1 else ""
     named = "voice" if voices == 1 else "voices"
     return (
         f"threshold {threshold.value:.2f} for {voices} {named}: {alarms} of strangers' clips get a name, "
-        f"{misses} of enrolled people's do not get theirs (95 % over people)"
+        f"{misses} of enrolled people's do not get theirs (95 % over people){more}"
     )
 
 

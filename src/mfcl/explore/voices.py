@@ -22,7 +22,7 @@ from mfcl.explore.collection import Collection
 from mfcl.explore.hearing import Dropped
 from mfcl.explore.sounds import Sounds
 from mfcl.voices.answers import identifications
-from mfcl.voices.decisions import LEAST_MARGIN, Identification
+from mfcl.voices.decisions import Identification
 from mfcl.voices.snapshot import Snapshot, read_snapshot
 from mfcl.voices.sound import Heard, amount_of_sound
 from mfcl.voices.storage import Storage
@@ -110,7 +110,7 @@ class Voices:
 
     def _told(self, vector: Float32[np.ndarray, "1 _"], seconds: float, level: float) -> dict[str, Any]:
         heard = Heard(vector, np.array([seconds]), np.array([level]), ("",))
-        return plain(identifications(self._now(), heard, least_margin=LEAST_MARGIN)[0])
+        return plain(identifications(self._now(), heard)[0])
 
     def _now(self) -> Snapshot:
         """Return the gallery's voices; a connection belongs to one thread, so each question has its own."""

@@ -10,15 +10,16 @@ from mfcl.voices.sound import Heard, HeardWindows
 from mfcl.voices.turns import Turn, turns
 
 
-def identifications(now: Snapshot, heard: Heard, *, least_margin: int | float) -> list[Identification]:
+def identifications(now: Snapshot, heard: Heard, *, least_margin: int | float | None = None) -> list[Identification]:
     """Say who speaks in each clip.
 
     Args:
         now: The gallery.
         heard: The clips.
-        least_margin: Smallest difference between the best and the next voice.
+        least_margin: Smallest difference between the best and the next voice; default: the gallery's.
     """
-    threshold, names = now.threshold().value, now.profiles.names
+    limits, names = now.threshold(), now.profiles.names
+    threshold, least_margin = limits.value, limits.margin if least_margin is None else least_margin
     scores, found = now.scores(heard), []
     for place, row in enumerate(unit_rows(heard.vectors)):
         own = scores[place]

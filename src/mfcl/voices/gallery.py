@@ -13,7 +13,7 @@ from mfcl.voices.answers import identifications, spoken_turns, verifications
 from mfcl.voices.bound import BoundModel, listener_of
 from mfcl.voices.calibration import Calibration
 from mfcl.voices.creating import check_settings, create
-from mfcl.voices.decisions import LEAST_MARGIN, Identification, Verification
+from mfcl.voices.decisions import Identification, Verification
 from mfcl.voices.enrolment import Enrolment, clips_of, findings, without_copies
 from mfcl.voices.held_out import People
 from mfcl.voices.material import COHORT_SIZE, held_out_people, manifest_of
@@ -168,9 +168,20 @@ class Gallery:
         sounds: Any,
         *,
         sample_rate: int | float | None = None,
-        least_margin: int | float = LEAST_MARGIN,
+        least_margin: int | float | None = None,
     ) -> list[Identification]:
-        """Say who speaks in each clip: a name, or `unknown` with the reason."""
+        """Say who speaks in each clip: a name, or `unknown` with the reason.
+
+        Args:
+            sounds: Files, a folder, arrays, or what was `Heard`.
+            sample_rate: Of arrays, in Hz; default: the model's.
+            least_margin: Smallest difference to the next voice; default: see `Threshold.margin`.
+
+        Raises:
+            GalleryError: the margin is negative or no number.
+        """
+        if least_margin is not None:
+            check_number("margin", least_margin, 0, 1e6, error=GalleryError)
         heard = self._bound.hear(sounds, sample_rate)
         return identifications(self._memory.likely(heard), heard, least_margin=least_margin)
 

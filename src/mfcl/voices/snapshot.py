@@ -8,7 +8,7 @@ from jaxtyping import Float64
 
 from mfcl.errors import GalleryError
 from mfcl.voices.calibration import Calibration, Level
-from mfcl.voices.decisions import cohort_threshold
+from mfcl.voices.decisions import LEAST_MARGIN, cohort_threshold
 from mfcl.voices.scoring import WAYS, Profiles, Scorer
 from mfcl.voices.sound import Heard
 from mfcl.voices.storage import Storage
@@ -29,6 +29,8 @@ class Threshold:
     level: Level | None
     """What was measured in calibration; None without one."""
     notes: tuple[str, ...]
+    margin: float
+    """Smallest difference to the next voice unless another is given; 0 where scores are plain cosines."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,12 +117,13 @@ class Snapshot:
                     f"calibrated for voices of {self.calibration.enrolled} clips; {few} have fewer than half of that "
                     f"and are missed more often, {many} have more than twice that; enrol as many of each"
                 )
-            return Threshold(level.threshold, level, tuple(notes))
+            return Threshold(level.threshold, level, tuple(notes), LEAST_MARGIN)
         if not len(self.scorer.cohort):
             note = f"neither calibrated nor a cohort: nothing tells a threshold, so all are unknown; {ADVICE}"
-            return Threshold(float("inf"), None, (note,))
+            return Threshold(float("inf"), None, (note,), 0.0)
         note = f"not calibrated: the threshold is what 1 % of the training recordings reach; {ADVICE}"
-        return Threshold(cohort_threshold(self.scorer), None, (note,))
+        margin = LEAST_MARGIN if self.scorer.normalises else 0.0  # no likelihood ratio: 0.7 is most of a cosine's range
+        return Threshold(cohort_threshold(self.scorer), None, (note,), margin)
 
 
 def read_snapshot(storage: Storage, only: Sequence[str] | None = None) -> Snapshot:
