@@ -211,6 +211,19 @@ def test_a_changed_byte_of_an_embedding_is_found(gallery, tmp_path):
     one_line(caught.value)
 
 
+@pytest.mark.parametrize("content", ['{"x": 1}', "5", "[1]", "{"])
+def test_a_calibration_that_cannot_be_read_is_one_line_and_can_be_made_again(gallery, content):
+    gallery.calibrate(people(1000, 10), far=0.1)
+    gallery.storage.database.rows("UPDATE mfcl_calibrations SET content = ?", (content,))
+    with Gallery(gallery.storage, model=SmallListener()) as again:
+        with pytest.raises(GalleryError, match="calibrate again") as caught:
+            again.identify(clips_of(1, 1))
+        one_line(caught.value)
+        made, _ = again.calibrate(people(1000, 10), far=0.1)
+        assert again.calibration == made
+        assert again.identify(clips_of(1, 1, take=3))[0].best == "voice 1"
+
+
 def test_a_full_disk_loses_only_the_enrolment_that_met_it(gallery):
     rows = gallery.storage.database.rows
     pages = rows("PRAGMA page_count")[0][0]

@@ -21,7 +21,7 @@ from mfcl.voices.memory import Memory
 from mfcl.voices.naming import check_consent, check_name
 from mfcl.voices.places import check_free
 from mfcl.voices.scoring import TOP, WAY, Way
-from mfcl.voices.snapshot import Threshold
+from mfcl.voices.snapshot import Threshold, read_snapshot
 from mfcl.voices.sound import Heard, Listener
 from mfcl.voices.storage import Storage, Voice
 from mfcl.voices.turns import SWITCH, Turn
@@ -252,7 +252,7 @@ class Gallery:
             MfclError: there are too few people or clips.
         """
         held = self.held_out(data, speaker=speaker, label=label, split=split)
-        now = self._memory.all()
+        now = read_snapshot(self._storage, calibrated=False)
         made, notes = calibrating.calibrate(
             held, now.scorer.cohort, now.profiles, far=far, setting=now.setting, clips=clips, seed=seed,
             use_quality=use_quality, way=now.scorer.way, top=now.scorer.top,

@@ -126,12 +126,13 @@ class Snapshot:
         return Threshold(cohort_threshold(self.scorer), None, (note,), margin)
 
 
-def read_snapshot(storage: Storage, only: Sequence[str] | None = None) -> Snapshot:
+def read_snapshot(storage: Storage, only: Sequence[str] | None = None, *, calibrated: bool = True) -> Snapshot:
     """Return the voices of a gallery, all of one moment.
 
     Args:
         storage: The gallery's rows.
         only: Names of the voices to read; default: all.
+        calibrated: Read the calibration too; a new one is made without it, for it may be damaged.
 
     Raises:
         GalleryError: the gallery is damaged, or was calibrated with other settings of scores.
@@ -139,7 +140,7 @@ def read_snapshot(storage: Storage, only: Sequence[str] | None = None) -> Snapsh
     with storage.database.transaction(write=False):
         about = storage.about()
         names, owners, vectors, sources = storage.profiles(only)
-        content = storage.calibration()
+        content = storage.calibration() if calibrated else None
         way, top = about.get("score", ""), about.get("nearest", "")
         if way not in WAYS or not top.isdecimal():
             raise GalleryError(f"{storage.name}: wanted how to score, got {way!r} and {top!r}; restore it from a copy")

@@ -233,7 +233,7 @@ class Storage:
         rows = self.database.rows("SELECT content FROM mfcl_calibrations ORDER BY id DESC LIMIT 1")
         try:
             return dict(json.loads(rows[0][0])) if rows else None
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             raise GalleryError(f"{self.name}: the calibration cannot be read; calibrate again") from error
 
     def calibrate(self, content: dict[str, Any]) -> None:
