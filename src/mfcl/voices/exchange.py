@@ -1,5 +1,6 @@
 """Take voices out of a gallery and into another one of the same model."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from mfcl.embeddings.linalg import unit_rows
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import GalleryError
 from mfcl.voices.agreement import SAME
-from mfcl.voices.places import is_address
+from mfcl.voices.places import check_free, is_address
 from mfcl.voices.server_search import FILLED
 from mfcl.voices.storage import Clip, Storage, Voice
 
@@ -29,7 +30,8 @@ class Imported:
 def export(storage: Storage, out: str | Path, names: Sequence[str] = ()) -> list[Voice]:
     """Write voices to a new gallery, or as embeddings with the label `voice` if `out` ends in `.npz`.
 
-    A new gallery has the model, the cohort and the calibration too, so it can be used and imported.
+    A new gallery has the model, the cohort and the calibration too, so it can be used and imported. A file is there
+    only when it is whole.
 
     Args:
         storage: Where they are.
@@ -42,13 +44,29 @@ def export(storage: Storage, out: str | Path, names: Sequence[str] = ()) -> list
     Raises:
         GalleryError: there is no such voice, or none at all, or the file is there already.
     """
-    known = storage.voices()
-    chosen = [storage.find(name) for name in names] if names else known
+    chosen = _chosen(storage, names)
     if not chosen:
         raise GalleryError(f"{storage.name}: no voice is enrolled; there is nothing to export")
     if not is_address(out) and Path(out).suffix == ".npz":
         _export_npz(storage, Path(out), chosen)
         return chosen
+    if is_address(out):
+        _export_gallery(storage, out, chosen)
+        return chosen
+    check_free(out)
+    with replacing(Path(out)) as temporary:
+        _export_gallery(storage, temporary, chosen)
+        for end in ("-wal", "-shm"):  # of a gallery that was here once: SQLite would read it into this one
+            Path(os.path.realpath(out) + end).unlink(missing_ok=True)
+    return chosen
+
+
+def _chosen(storage: Storage, names: Sequence[str]) -> list[Voice]:
+    """Return the voices of these names, each once; all where no name is given."""
+    return list({voice.id: voice for voice in map(storage.find, names)}.values()) if names else storage.voices()
+
+
+def _export_gallery(storage: Storage, out: str | Path, chosen: Sequence[Voice]) -> None:
     own = ("schema", "written_by", "changes", FILLED)
     about = {name: value for name, value in storage.about().items() if name not in own}
     made = Storage.create(out, about, storage.cohort())
@@ -60,11 +78,12 @@ def export(storage: Storage, out: str | Path, names: Sequence[str] = ()) -> list
             made.enrol(voice.name, storage.clips(voice.name), consent=voice.consent, note=voice.note)
     finally:
         made.close()
-    return chosen
 
 
 def take_in(storage: Storage, other: Storage) -> Imported:
     """Add all voices of another gallery; clips of a voice that are there already are left out.
+
+    The date of consent and the note of a voice that is here already stay; where there are none, the other's are taken.
 
     Raises:
         GalleryError: it is bound to another model.
@@ -75,7 +94,7 @@ def take_in(storage: Storage, other: Storage) -> Imported:
             f"{other.name}: bound to the model {theirs['digest'][:12]}, {storage.name} to {mine['digest'][:12]}; "
             "embeddings of two models cannot be compared: enrol the recordings again"
         )
-    known = {voice.name for voice in storage.voices()}
+    known = {voice.name: voice for voice in storage.voices()}
     added = skipped = 0
     voices = other.voices()
     for voice in voices:
@@ -83,14 +102,15 @@ def take_in(storage: Storage, other: Storage) -> Imported:
         new = _new(clips, storage.clips(voice.name) if voice.name in known else [])
         skipped += len(clips) - len(new)
         added += len(new)
-        storage.enrol(voice.name, new, consent=voice.consent, note=voice.note)
+        here = known.get(voice.name, voice)
+        storage.enrol(voice.name, new, consent=here.consent or voice.consent, note=here.note or voice.note)
     return Imported(len(voices), added, skipped)
 
 
 def write_audio(storage: Storage, folder: Path, names: Sequence[str] = ()) -> int:
     """Write the files that were kept to `folder/<voice number>/<clip number>-<file name>`; return how many."""
     check_folder_place(folder)
-    chosen = [storage.find(name) for name in names] if names else storage.voices()
+    chosen = _chosen(storage, names)
     written = 0
     for voice in chosen:
         for place, clip in enumerate(storage.clips(voice.name)):
