@@ -4,6 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mfcl.audio.arrays import listed
 from mfcl.data.decoding import LeftOut
 from mfcl.data.manifest import Manifest
@@ -46,15 +48,31 @@ class BoundModel:
         return self._listener
 
     def hear(self, sounds: Any, sample_rate: int | float | None) -> Heard:
-        """Return what is heard of files, a folder or arrays; what was heard already stays as it is."""
+        """Return what is heard of files, a folder or arrays; what was heard already stays as it is.
+
+        Raises:
+            GalleryError: what was heard already has vectors of another size, or values that are not finite.
+        """
         if isinstance(sounds, Heard):
-            return sounds
+            return self._checked(sounds)
         if isinstance(sounds, str | Path | Manifest) or all(isinstance(one, str | Path) for one in listed(sounds)):
             left_out, manifest = LeftOut(), manifest_of(sounds)
             heard, places = self.listener.hear(manifest, left_out)
             left_out.write(None)
             return replace(heard, files=tuple(manifest.recordings[place].path for place in places.tolist()))
         return self.listener.arrays(listed(sounds), sample_rate)
+
+    def _checked(self, heard: Heard) -> Heard:
+        dim, shape = int(self._storage.about()["dim"]), heard.vectors.shape
+        if len(shape) != 2 or shape[1] != dim:
+            raise GalleryError(f"{self._storage.name}: wanted vectors of {dim} values, got {shape[-1] if shape else 1}")
+        for what, values in (("vectors", heard.vectors), ("seconds", heard.seconds), ("levels", heard.levels)):
+            if len(values) != len(heard.sources) or not np.isfinite(values).all():
+                raise GalleryError(
+                    f"{self._storage.name}: wanted finite {what} of {len(heard.sources)} clips, got {len(values)} or "
+                    "values that are not finite; leave such clips out"
+                )
+        return heard
 
 
 def listener_of(model: Any, device: str) -> Listener:
