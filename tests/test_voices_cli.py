@@ -190,6 +190,8 @@ def test_voices_are_listed_renamed_merged_exported_imported_and_removed(team, de
     assert "nobody" in refused(capsys, "remove", team, "voice 04", "nobody")
     run("list", team)
     assert "voice 04" in capsys.readouterr().out  # all of them or none
+    run("remove", team, "voice 04", "voice 04")
+    assert capsys.readouterr().out.count("removed") == 1
 
 
 def test_the_model_of_another_run_is_refused_and_a_moved_one_is_found_by_its_digest(team, desk, tmp_path, capsys):

@@ -145,9 +145,7 @@ def verify(given: argparse.Namespace) -> None:
 def remove(given: argparse.Namespace) -> None:
     """Remove voices."""
     with opened(given) as gallery:
-        for name in given.names:
-            gallery.storage.find(name)  # all of them or none
-        for name in given.names:
+        for name in {gallery.storage.find(name).name: None for name in given.names}:  # all of them or none
             note = gallery.remove(name)
             print(f"{plain(name)}: removed with all embeddings")
             say([note] if note else [])

@@ -98,12 +98,12 @@ def take_in(storage: Storage, other: Storage) -> Imported:
     added = skipped = 0
     voices = other.voices()
     for voice in voices:
-        clips = other.clips(voice.name)
-        new = _new(clips, storage.clips(voice.name) if voice.name in known else [])
+        clips, name = other.clips(voice.name), storage.spelled(voice.name)
+        new = _new(clips, storage.clips(name) if name in known else [])
         skipped += len(clips) - len(new)
         added += len(new)
-        here = known.get(voice.name, voice)
-        storage.enrol(voice.name, new, consent=here.consent or voice.consent, note=here.note or voice.note)
+        here = known.get(name, voice)
+        storage.enrol(name, new, consent=here.consent or voice.consent, note=here.note or voice.note)
     return Imported(len(voices), added, skipped)
 
 

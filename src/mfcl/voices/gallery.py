@@ -156,6 +156,7 @@ class Gallery:
         """
         check_name(name)
         check_consent(consent)
+        name = self._storage.spelled(name)
         heard = self._bound.hear(sounds, sample_rate)
         new, skipped = without_copies(self._memory.all(), name, heard)
         if not len(new):
@@ -191,7 +192,7 @@ class Gallery:
         Raises:
             GalleryError: there is no such voice.
         """
-        self._storage.find(name)
+        name = self._storage.find(name).name
         heard = self._bound.hear(sounds, sample_rate)
         return verifications(self._memory.likely(heard, name), name, heard)
 

@@ -1,11 +1,22 @@
 """What a person writes about a voice: its name, and the date of consent."""
 
 import datetime
+import unicodedata
 
 from mfcl.errors import GalleryError, shown
 
 LONGEST_NAME = 200
 """Most characters of a name."""
+
+
+def normal(name: str) -> str:
+    r"""Return a name in Unicode's composed form: two spellings that look the same are one voice.
+
+    Example:
+        >>> normal("Jose\u0301") == "Jos\u00e9"
+        True
+    """
+    return unicodedata.normalize("NFC", name)
 
 
 def check_name(name: str) -> None:

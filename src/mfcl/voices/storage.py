@@ -15,7 +15,7 @@ import mfcl
 from mfcl.errors import GalleryError, one_of, shown
 from mfcl.voices import schema
 from mfcl.voices.database import Database, Row
-from mfcl.voices.naming import check_name
+from mfcl.voices.naming import check_name, normal
 from mfcl.voices.places import connect
 
 
@@ -127,16 +127,32 @@ class Storage:
             GalleryError: there is no voice of that name.
         """
         known = {voice.name: voice for voice in self.voices()}
+        name = self.spelled(name)
         if name not in known:
             hint = one_of("voice", name, list(known)) if 0 < len(known) <= 20 else f"no voice is called {name!r}"
             raise GalleryError(f"{self.name}: {hint}")
         return known[name]
 
+    def spelled(self, name: str) -> str:
+        """Return a name as the gallery spells it: that of a voice that looks the same, or its composed form."""
+        if self._key(name) is not None:
+            return name
+        if not name.isascii():  # a voice may have come here before names were composed
+            for (other,) in self.database.rows("SELECT name FROM mfcl_voices"):
+                if normal(str(other)) == normal(name):
+                    return str(other)
+        return normal(name)
+
+    def _key(self, name: str) -> int | None:
+        rows = self.database.rows("SELECT id FROM mfcl_voices WHERE name = ?", (name,))
+        return int(rows[0][0]) if rows else None
+
     def clips(self, name: str) -> list[Clip]:
         """Return the clips of a voice in the order of enrolment."""
+        key = self._key(name)
         rows = self.database.rows(
             "SELECT source, seconds, level, vector, checksum, audio FROM mfcl_clips WHERE voice = ? ORDER BY id",
-            (self.find(name).id,),
+            (self.find(name).id if key is None else key,),  # `find` counts all voices' clips
         )
         vectors = self._vectors([row[3:5] for row in rows])
         return [
@@ -182,6 +198,7 @@ class Storage:
         check_name(name)
         now = _now()
         with self._changing():
+            name = self.spelled(name)
             self.database.rows(
                 "INSERT INTO mfcl_voices (name, consent, note, added) VALUES (?, '', '', ?) "
                 "ON CONFLICT (name) DO NOTHING",
@@ -190,7 +207,7 @@ class Storage:
             for column, value in (("consent", consent), ("note", note)):
                 if value:
                     self.database.rows(f"UPDATE mfcl_voices SET {column} = ? WHERE name = ?", (value, name))  # noqa: S608
-            key = self.database.rows("SELECT id FROM mfcl_voices WHERE name = ?", (name,))[0][0]
+            key = self._key(name)
             self.database.many(
                 "INSERT INTO mfcl_clips (voice, source, added, seconds, level, vector, checksum, audio) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -213,9 +230,10 @@ class Storage:
             GalleryError: another voice has that name.
         """
         check_name(new)
+        new = normal(new)
         with self._changing():
             key = self.find(name).id
-            if any(voice.name == new and voice.id != key for voice in self.voices()):
+            if any(normal(voice.name) == new and voice.id != key for voice in self.voices()):
                 raise GalleryError(f"{self.name}: there is a voice {new!r} already; merge them, or choose another name")
             self.database.rows("UPDATE mfcl_voices SET name = ? WHERE id = ?", (new, key))
 

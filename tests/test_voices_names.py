@@ -1,0 +1,70 @@
+"""Names that look the same are one voice, and what cannot be a voice is not enrolled."""
+
+import unicodedata
+
+import numpy as np
+import pytest
+
+from mfcl.errors import GalleryError
+from mfcl.voices import Heard
+from mfcl.voices.exchange import take_in
+from mfcl.voices.storage import Storage
+from tests.small_voices import clips_of, small_gallery
+
+ONE, TWO = (unicodedata.normalize(form, "José") for form in ("NFC", "NFD"))
+
+
+@pytest.fixture
+def gallery(tmp_path):
+    with small_gallery(tmp_path / "team.db", voices=(1, 2)) as made:
+        yield made
+
+
+def names(gallery):
+    return [voice.name for voice in gallery.voices]
+
+
+def test_two_spellings_that_look_the_same_are_one_voice(gallery, tmp_path):
+    assert gallery.enrol(TWO, clips_of(3, 4)).name == ONE
+    assert gallery.enrol(ONE, clips_of(3, 2, take=1)).clips == 6
+    assert names(gallery) == [ONE, "voice 1", "voice 2"]
+    assert gallery.verify(TWO, clips_of(3, 1, take=2))[0].claimed == ONE
+    with pytest.raises(GalleryError, match="already"):
+        gallery.rename("voice 1", TWO)
+    with small_gallery(tmp_path / "other.db") as other:
+        other.enrol("x", clips_of(3, 1, take=7))
+        other.storage.database.rows("UPDATE mfcl_voices SET name = ?", (TWO,))
+        take_in(gallery.storage, other.storage)
+    assert gallery.storage.find(TWO).clips == 7
+    gallery.remove(TWO)
+    assert names(gallery) == ["voice 1", "voice 2"]
+
+
+def test_a_voice_of_an_older_gallery_is_found_by_both_spellings(gallery):
+    gallery.storage.database.rows("UPDATE mfcl_voices SET name = ? WHERE name = 'voice 1'", (TWO,))
+    assert gallery.storage.find(ONE).name == TWO
+    assert gallery.enrol(ONE, clips_of(1, 2, take=3)).clips == 6
+    gallery.rename(ONE, ONE)
+    assert names(gallery) == [ONE, "voice 2"]
+
+
+def test_reading_the_clips_of_a_voice_does_not_count_those_of_all(gallery, monkeypatch):
+    monkeypatch.setattr(Storage, "voices", lambda _: pytest.fail("all voices are read"))
+    assert len(gallery.storage.clips("voice 1")) == 4
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_vectors_that_are_not_finite_or_of_another_size_are_not_enrolled(gallery, value):
+    heard = clips_of(9, 3)
+    vectors = heard.vectors.copy()
+    vectors[1, 2] = value
+    for wrong in (
+        Heard(vectors, heard.seconds, heard.levels, heard.sources),
+        Heard(heard.vectors, np.array([1.0, value, 1.0]), heard.levels, heard.sources),
+        clips_of(9, 3, dim=30),
+    ):
+        for use in (lambda one: gallery.enrol("Ada", one), gallery.identify):
+            with pytest.raises(GalleryError, match="wanted") as caught:
+                use(wrong)
+            assert len(str(caught.value).splitlines()) == 1
+    assert names(gallery) == ["voice 1", "voice 2"]
