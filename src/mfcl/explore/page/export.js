@@ -2,7 +2,7 @@
 
 import { download } from "./api.js";
 import { byId, fill, h, toast } from "./dom.js";
-import { settled } from "./labelling.js";
+import { settled } from "./labels.js";
 import { on, state } from "./state.js";
 
 const FILES = [

@@ -2,7 +2,8 @@
 
 import { post } from "./api.js";
 import { fill, h, percent, toast } from "./dom.js";
-import { accept, advance, beginColumn, chooseColumn, classNumber, drawHeldOut, fillQueue, give, queued, reject, suggestion, targets } from "./labelling.js";
+import { accept, advance, beginColumn, chooseColumn, drawHeldOut, fillQueue, give, queued, reject, suggestion, targets } from "./labelling.js";
+import { classNumber } from "./labels.js";
 import { lookOf, palette, swatch } from "./palette.js";
 import { count, emit, labelOf, nameOf, on, restyle, setSelection, state } from "./state.js";
 
