@@ -126,7 +126,6 @@ def fit(
         for caution in cautions if done.step == 0 else ():
             journal.warn(caution)
         if done.finished:
-            _heed(stopping, run, where)
             return FitResult(done.step, done.seconds, done.latest.get("loss", math.nan), done.latest)
         runner = averaged(task, partial=task.partial)
         task.clips = resident(task.store, where) if task.cut_there else task.store
@@ -137,6 +136,7 @@ def fit(
             total=steps, initial=done.step, what=run.name, unit="steps", shown=bool(progress) and is_main()
         )
         batches = step_batches(task, plan, range(done.step, steps), where, journal.say)
+        stop = False
         with bar, contextlib.closing(batches):
             for step, batch in batches:
                 rate = learning_rate(step, steps, settings)
@@ -171,14 +171,9 @@ def fit(
         optimiser.zero_grad()  # gradients and moments are three times the weights, and nobody needs them now
         optimiser.state.clear()
         give_back()
-        _heed(stopping, run, where)
+        if stop or (stopping.requested and processes() == 1):  # what follows a training may take minutes
+            raise Interrupted(f"{run}: stopped after its last step, which is saved; it can go on from there")
         return FitResult(done.step, done.seconds, done.latest["loss"], done.latest)
-
-
-def _heed(stopping: Stopping, run: Path, where: torch.device) -> None:
-    """Stop if that was asked for after the last step but one: what follows a training may take minutes."""
-    if stopping.asked(where):
-        raise Interrupted(f"{run}: stopped after its last step, which is saved; it can go on from there")
 
 
 def _end_stage(
