@@ -1,5 +1,6 @@
 """The screen that a study ends with."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -163,6 +164,15 @@ def test_it_leads_with_what_pre_training_adds_even_where_alignment_is_as_good():
     ]
     assert "better than untrained, both by 2.0 [1.0, 3.5]" in told[0]
     assert "alignment, nothing trained" in standing.not_shown(main_results(found), found, gaps)
+
+
+def test_a_difference_of_fewer_seeds_than_its_figure_names_them():
+    found = [dataclasses.replace(one, seeds=(0, 1)) if one.representation == OURS else one for one in FOUND]
+    gaps = [dataclasses.replace(apart(FEW, UNTRAINED, 10.0, 8.0, 12.0), seeds=(0,))]
+    assert [one.text for one in standing.clearest(main_results(found), found, gaps)] == [
+        "digit, linear probe, 10 labels a class: 90.0 %, better than untrained, both by 10.0 [8.0, 12.0], of seed 0 "
+        "alone."
+    ]
 
 
 def test_it_leads_with_the_clearest_differences_and_what_was_lost():

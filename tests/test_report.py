@@ -111,6 +111,14 @@ def test_a_loss_to_a_control_is_told_as_plainly() -> None:
     assert "above" not in text
 
 
+def test_a_difference_of_fewer_seeds_than_its_figures_names_them() -> None:
+    found = [figure(OURS, 91.0, seeds=(0, 1)), figure(THEIRS, 89.0)]
+    known = {pair: dataclasses.replace(one, seeds=(0,)) for pair, one in paired(found).items()}
+    assert "(better: 1.0 to 3.0, of seed 0 alone)" in compare(found, known)
+    assert tables(found)[0].mean == "Mean over 1 to 2 seeds."
+    assert tables(found[1:])[0].mean == "One seed."
+
+
 def test_of_errors_less_is_better() -> None:
     for ours, words in ((20.0, "above MFCC statistics (worse: 4.0 to 6.0)"),
                         (10.0, "below MFCC statistics (better: \N{MINUS SIGN}6.0 to \N{MINUS SIGN}4.0)")):  # fmt: skip

@@ -90,6 +90,21 @@ def test_what_is_known_is_written_whatever_was_planned_now(workspace, tmp_path):
     assert (about["done"], about["planned"]) == (1, 1)
 
 
+def test_differences_of_fewer_seeds_than_their_figures_are_noted_while_a_seed_is_missing(workspace, tmp_path):
+    every = [step(workspace, "ours", kind="pre-trained", seed=seed, value=60.0 + seed) for seed in (0, 1)]
+    every += [step(workspace, "s", seed=seed) for seed in (0, 1)]
+    for one in every[:3]:
+        one.answered()
+    written.write_results(tmp_path, every, every, ABOUT)
+    notes = json.loads((tmp_path / "about.json").read_text())["notes"]
+    assert notes[0].startswith("warning: 1 of 1 paired differences are of fewer seeds than the figures beside them")
+    assert [row["seeds"] for row in json.loads((tmp_path / "differences.json").read_text())] == [[0]]
+    assert notes[0] in (tmp_path / "results.md").read_text()
+    every[3].answered()
+    written.write_results(tmp_path, every, every, ABOUT)
+    assert json.loads((tmp_path / "about.json").read_text())["notes"] == ["first"]
+
+
 def test_a_note_is_told_once_after_those_of_the_study(workspace, tmp_path):
     noted = [step(workspace, name, "cost", notes=["no voices", "first"]) for name in ("x", "y")]
     for one in noted:

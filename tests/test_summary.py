@@ -238,6 +238,18 @@ def test_seeds_are_paired_with_the_same_seed_whatever_the_order():
     assert (found.value, found.low) == (0.0, None)  # the same items in every pair: nothing to draw
     fewer = difference(own, rival[:1])  # seed 2 alone is measured of both
     assert (fewer.value, fewer.low) == (0.0, None)
+    assert (found.seeds, fewer.seeds) == ((0, 1, 2), (2,))
+
+
+def test_a_difference_of_fewer_seeds_than_the_figures_beside_it_says_so():
+    ours, theirs = (
+        [measured(random_correct(seed, share), seed=seed, about=about) for seed in range(2)]
+        for share, about in ((0.8, OURS), (0.3, THEIRS))
+    )
+    whole, some = difference(ours, theirs), difference(ours, theirs[:1])
+    assert whole.of_fewer(summary(ours), summary(theirs)) == ""
+    assert some.of_fewer(summary(ours), summary(theirs[:1])) == "of seed 0 alone"
+    assert dataclasses.replace(some, seeds=()).of_fewer(summary(ours)) == ""  # a file of before says nothing of seeds
 
 
 def test_where_no_seed_is_shared_each_is_compared_with_the_first_of_the_other():

@@ -28,7 +28,18 @@ from mfcl.evaluation.result import (
     Result,
 )
 from mfcl.evaluation.summary import Difference, Summary
-from mfcl.evaluation.typed_rows import chosen, items, listed, mapping, number, optional, optional_whole, text, whole
+from mfcl.evaluation.typed_rows import (
+    chosen,
+    items,
+    listed,
+    mapping,
+    number,
+    optional,
+    optional_items,
+    optional_whole,
+    text,
+    whole,
+)
 from mfcl.evaluation.version_0_1 import old_question, old_view
 
 COLUMNS = (
@@ -184,7 +195,7 @@ def difference_row(one: Difference) -> dict[str, Any]:
     """Return a difference as plain values."""
     return {
         **question_row(one.question), "first": view_row(one.first), "second": view_row(one.second),
-        "value": one.value, "low": one.low, "high": one.high, "verdict": one.verdict,
+        "value": one.value, "low": one.low, "high": one.high, "verdict": one.verdict, "seeds": list(one.seeds),
     }  # fmt: skip
 
 
@@ -202,6 +213,7 @@ def differences_from(rows: Any, where: str) -> list[Difference]:
                 number(row, "value", here),
                 optional(row, "low", here),
                 optional(row, "high", here),
+                tuple(optional_items(row, "seeds", int, here)),
             )
         )
     return found

@@ -209,9 +209,11 @@ def _told(one: Summary, rival: Summary, apart: Difference) -> str:
     assert apart.high is not None
     low, high = sorted((abs(apart.low), abs(apart.high)))
     amount, ends = wording.figure(metric, abs(apart.value)), [wording.figure(metric, end) for end in (low, high)]
+    fewer = apart.of_fewer(one, rival)
     return (
         f"{wording.task(one.question)}: {wording.figure_with_unit(metric, one.value)}, {apart.verdict} than "
-        f"{wording.name(rival.representation)} by {amount} [{ends[0]}, {ends[1]}]."
+        f"{wording.name(rival.representation)} by {amount} [{ends[0]}, {ends[1]}]"
+        f"{f', {fewer}' if fewer else ''}."
     )
 
 

@@ -58,6 +58,8 @@ class Difference:
         value: First minus second, in the unit of the metric.
         low: Lower end of its 95 % interval; None if there is no per-item evidence, or too few groups.
         high: Upper end.
+        seeds: The seeds that both were measured with, which it is the mean of; empty if none, or if a file does not
+            tell.
     """
 
     question: Question
@@ -66,6 +68,7 @@ class Difference:
     value: float
     low: float | None
     high: float | None
+    seeds: tuple[int, ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -78,6 +81,19 @@ class Difference:
         way = metric(self.question.metric).best or 1
         low, high = sorted((way * self.low, way * self.high))
         return "better" if low > 0 else "worse" if high < 0 else "open"
+
+    def of_fewer(self, *beside: Summary) -> str:
+        """Return the seeds in words if figures beside it are means over others too, as in a study under way; else "".
+
+        Example:
+            >>> asked, ours = Question("labels", "accuracy"), Representation("pre-trained")
+            >>> figure = Summary(asked, ours, 90.0, None, None, 9, None, (0, 1), 1.0, "")
+            >>> Difference(asked, ours, ours, 1.0, None, None, (0,)).of_fewer(figure)
+            'of seed 0 alone'
+        """
+        if not self.seeds or all(set(one.seeds) == set(self.seeds) for one in beside):
+            return ""
+        return f"of seed{'s' * (len(self.seeds) > 1)} {', '.join(map(str, self.seeds))} alone"
 
 
 def summaries(results: Sequence[Result]) -> list[Summary]:
@@ -113,7 +129,8 @@ def difference(ours: Sequence[Result], theirs: Sequence[Result]) -> Difference:
     gaps = _paired_draws(pairs)
     if gaps is not None:
         low, high = _ends(gaps)
-    return Difference(ours[0].question, ours[0].representation, theirs[0].representation, value, low, high)
+    seeds = tuple(one.seed for one in shared)
+    return Difference(ours[0].question, ours[0].representation, theirs[0].representation, value, low, high, seeds)
 
 
 def differences(results: Sequence[Result]) -> list[Difference]:

@@ -30,10 +30,11 @@ def tables(found: Sequence[Summary | Result], *, style: str = "simple", over: st
             cells = {_key(one): _cell(one) for one in own}
             seconds = float(np.mean([one.seconds for one in own]))
             lines.append([name, *(cells.get(key, "-") for key in heads), f"{seconds:.0f}"])
-        seeds = len({seed for one in chosen for seed in one.seeds})
+        fewest, most = (end(len(one.seeds) for one in chosen) for end in (min, max))
+        seeds = f"{most}" if fewest == most else f"{fewest} to {most}"
         title = f"{f'{section}, labels counted in all' if in_all else section}: mean of {seeds} seed(s)"
         if any(one.low is not None for one in chosen):
-            title += f", 95 % interval over {over}{' and seeds' if seeds > 1 else ''}"
+            title += f", 95 % interval over {over}{' and seeds' if most > 1 else ''}"
         if any(one.representation.kind == SUPERVISED and one.question.labels_per_class is not None for one in chosen):
             title += "; supervised encoders saw all labels in training, also where a column allows fewer"
         text = table(lines, ["representation", *heads.values(), "seconds"], style=style)

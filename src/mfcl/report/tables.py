@@ -76,6 +76,7 @@ class Table:
         columns: A question each.
         lines: A representation each.
         seeds: Those that any figure has.
+        mean: How many seeds a figure is the mean of, in words.
         intervals: Whether any figure has an interval.
         told_more: Whether there are figures of encoders that saw more labels than their column allows.
     """
@@ -85,6 +86,7 @@ class Table:
     columns: tuple[Column, ...]
     lines: tuple[Line, ...]
     seeds: tuple[int, ...]
+    mean: str
     intervals: bool
     told_more: bool = False
 
@@ -127,10 +129,12 @@ def _table(name: str, found: Sequence[Summary]) -> Table:
         for whose, own in groups.items()
     )  # fmt: skip
     seeds = tuple(sorted({seed for one in found for seed in one.seeds}))
+    fewest, most = (end(len(one.seeds) for one in found) for end in (min, max))
+    mean = f"Mean over {most if fewest == most else f'{fewest} to {most}'} seeds." if most > 1 else "One seed."
     intervals = any(cell.interval for cell in cells.values())
     title = shortened(TITLES.get(name, name))
     more = any(cell.told_more for cell in cells.values())
-    return Table(name, title, tuple(_column(question) for question in questions), lines, seeds, intervals, more)
+    return Table(name, title, tuple(_column(question) for question in questions), lines, seeds, mean, intervals, more)
 
 
 def _column(question: Question) -> Column:

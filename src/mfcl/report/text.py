@@ -127,7 +127,9 @@ def _beside(ours: Summary, rival: Summary, differences: Differences) -> str:
     metric = ours.question.metric
     amount = wording.figure(metric, abs(found.value))
     points = f"{amount} points" if wording.metric(metric).unit == "%" else amount
-    judged = f"({found.verdict}: {wording.figure(metric, found.low)} to {wording.figure(metric, found.high)})"
+    fewer = found.of_fewer(ours, rival)
+    ends = f"{wording.figure(metric, found.low)} to {wording.figure(metric, found.high)}"
+    judged = f"({found.verdict}: {ends}{f', {fewer}' if fewer else ''})"
     if amount == wording.figure(metric, 0.0):
         return f"the same as {what} {judged}"
     return f"{points} {'above' if found.value > 0 else 'below'} {what} {judged}"

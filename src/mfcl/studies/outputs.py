@@ -12,7 +12,7 @@ from mfcl.core.files import write_json, write_text
 from mfcl.data.store import Store
 from mfcl.evaluation.result import PRETRAINED, Result
 from mfcl.evaluation.result_file import difference_row, summary_row, to_row
-from mfcl.evaluation.summary import differences, summaries
+from mfcl.evaluation.summary import Difference, Summary, differences, summaries
 from mfcl.evaluation.tables import tables
 from mfcl.models.frontends import LogMel
 from mfcl.recipe import Recipe
@@ -62,15 +62,29 @@ def write_results(
     }  # fmt: skip
     curves = [curve(step) for step in sources.values() if step.source.kind == PRETRAINED]
     method = method_picture(known[0].workspace.data.subset("test"), known[0].source.recipe) if known else None
-    summed = summaries(results)
+    summed, apart = summaries(results), differences(results)
+    about["notes"] = [*of_fewer_seeds(summed, apart), *about["notes"]]
     write_json(folder / "results.json", [to_row(one) for one in results])
     write_json(folder / "summaries.json", [summary_row(one) for one in summed])
-    write_json(folder / "differences.json", [difference_row(one) for one in differences(results)])
+    write_json(folder / "differences.json", [difference_row(one) for one in apart])
     write_json(folder / "pictures.json", {**pictures, "training": curves, "method": method})
     write_json(folder / "about.json", about)
     over = f"{about['speaker']}s" if about["speaker"] else "recordings"
     write_text(folder / "results.md", f"{origin(about)}\n\n{tables(summed, style='github', over=over)}\n")
     return results
+
+
+def of_fewer_seeds(summed: Sequence[Summary], apart: Sequence[Difference]) -> list[str]:
+    """Return a note if paired differences are means over fewer seeds than the figures that stand beside them."""
+    figures = {(one.question, one.representation): one for one in summed}
+    beside = [[figures[one.question, side] for side in (one.first, one.second)] for one in apart]
+    count = sum(bool(one.of_fewer(*own)) for one, own in zip(apart, beside, strict=True))
+    if not count:
+        return []
+    return [
+        f"{WARNING}{count} of {len(apart)} paired differences are of fewer seeds than the figures beside them, which "
+        "are means over all seeds measured so far"
+    ]
 
 
 def _models(sources: Mapping[str, Step]) -> dict[str, Any]:
