@@ -24,6 +24,7 @@ from mfcl.evaluation.result import (
     BABBLE,
     BASELINE,
     CLEAN,
+    CONTENT,
     FROM_SCRATCH,
     KNN,
     LINEAR,
@@ -32,6 +33,7 @@ from mfcl.evaluation.result import (
     PAIRS,
     PINK,
     PRETRAINED,
+    SPEAKER,
     SUPERVISED,
     UNTRAINED,
     Question,
@@ -194,6 +196,25 @@ def test_the_first_screen_leads_with_the_clearest_difference() -> None:
     asked = study([*found, *own], {**known, **paired(own)})
     assert headline(asked).startswith("On digit with 10 labels a class (linear probe, noise at 10 dB) the pre-trained")
     assert headline(study(found, known)).startswith("On digit with 10 labels a class (linear probe) the pre-trained")
+
+
+def test_of_traits_the_page_tells_the_part_that_its_verdicts_are_of() -> None:
+    asked = Question("traits", "accuracy", "gender", LINEAR)
+    found, known = [], {}
+    for part, ours in (("", 85.0), (CONTENT, 70.0), (SPEAKER, 95.0)):
+        pair = [
+            figure(Representation(kind, "", "both", part), value, asked=asked)
+            for kind, value in ((PRETRAINED, ours), (UNTRAINED, 80.0))
+        ]
+        found += pair
+        known |= paired(pair)
+    told = study(found, known)
+    assert headline(told).startswith(
+        "On gender with all labels (linear probe) the pre-trained encoders (the part for voices) reach 95.0 %: "
+        "15.0 points above the same encoders untrained (better: "
+    )
+    assert tally(told) == ["Of 1 measures against the same model untrained: better in 1, worse in 0, open in 0."]
+    assert tiles(found)[0].text == "95.0"
 
 
 def curves(label="digit"):

@@ -241,9 +241,13 @@ def _rank(question: Question) -> int:
     return order.index(True) if True in order else len(order)
 
 
+def made_for(question: Question) -> str:
+    """Return the part of an embedding that a question is asked of: the voices' of speakers and of their traits."""
+    return SPEAKER if question.probe in SPEAKER_PROBES or question.section == "traits" else CONTENT
+
+
 def _view_rank(question: Question, about: Representation) -> int:
-    made_for = SPEAKER if question.probe in SPEAKER_PROBES or question.section == "traits" else CONTENT
-    return 0 if about.part == made_for else 1 if about.format == "both" and not about.part else 2
+    return 0 if about.part == made_for(question) else 1 if about.format == "both" and not about.part else 2
 
 
 def paired(one: Summary, rival: Summary, differences: Sequence[Difference]) -> Difference | None:

@@ -7,12 +7,12 @@ from mfcl.evaluation.result import (
     CONTENT,
     PRETRAINED,
     SPEAKER,
-    SPEAKER_PROBES,
     SUPERVISED,
     UNTRAINED,
     Question,
     Representation,
 )
+from mfcl.evaluation.standing import made_for
 from mfcl.evaluation.summary import Summary
 from mfcl.evaluation.wording import metric
 from mfcl.report.names import saw_more
@@ -51,8 +51,7 @@ def leading(found: Iterable[Summary], kind: str, like: Representation | None = N
     own = [one for one in found if one.representation.kind == kind and not one.representation.variant]
     if not own:
         return None
-    made_for = SPEAKER if own[0].question.probe in SPEAKER_PROBES else CONTENT
-    for choice in (*([view(like)] if like else []), ("both", made_for), ("both", "")):
+    for choice in (*([view(like)] if like else []), ("both", made_for(own[0].question)), ("both", "")):
         for one in own:
             if view(one.representation) == choice:
                 return one
