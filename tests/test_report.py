@@ -674,6 +674,22 @@ def test_a_study_without_labels_or_voices_has_a_page(tmp_path: Path) -> None:
     assert "There is nothing to compare yet" in make_report(tmp_path).read_text(encoding="utf-8")
 
 
+def test_the_maps_of_a_study_without_labels_are_drawn_in_one_colour(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="figures need matplotlib")
+    write_study(tmp_path, seeds=1, speakers=3, takes=1)
+    drawn = json.loads((tmp_path / "pictures.json").read_text())
+    maps = [{**one, "labels": {}} for one in drawn["maps"]]
+    (tmp_path / "pictures.json").write_text(json.dumps({"maps": maps}), encoding="utf-8")
+    made = make_report(tmp_path, figures=tmp_path / "figures").read_text(encoding="utf-8")
+    assert made.count('<div class="panel"') == 2  # on the first screen and among the maps
+    assert "Every mark is a test clip, coloured by no label." in made
+    data = map_data(read_study(tmp_path))
+    assert data is not None
+    assert [(one["values"], set(one["of"])) for one in data["labels"]] == [(["clip"], {0})]
+    figure_of_a_map = next((tmp_path / "figures").glob("map-*.svg")).read_text(encoding="utf-8")
+    assert figure_of_a_map.count("<use ") > 30  # its marks
+
+
 @pytest.mark.parametrize("name", ["results.json", "about.json"])
 def test_a_folder_that_holds_no_study_is_named_in_one_line(tmp_path: Path, name: str) -> None:
     write_study(tmp_path, seeds=1, speakers=3, takes=1)

@@ -14,7 +14,7 @@ from mfcl.embeddings.projection import drawn, project_2d
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError, one_of
 from mfcl.labelling.features import fit_features, ordered_kinds
-from mfcl.report.embedding_maps import ROOM, natural, on_grid
+from mfcl.report.embedding_maps import ROOM, natural, on_grid, one_colour
 from mfcl.report.page import in_script, source, template
 from mfcl.report.phrases import shortened
 from mfcl.report.svg.elements import SHAPES
@@ -103,7 +103,7 @@ def _labels(embeddings: Embeddings) -> list[dict[str, Any]]:
     found = [_label(name, column.astype(np.str_).tolist()) for name, column in columns.items()]
     # labels with few values tell most by colour
     found.sort(key=lambda one: len(one["values"]) > len(embeddings) / 2)
-    return found or [{"name": "none", "values": ["clip"], "of": [0] * len(embeddings)}]
+    return found or one_colour(len(embeddings))
 
 
 def _label(name: str, column: Sequence[str]) -> dict[str, Any]:

@@ -93,10 +93,15 @@ def _spread(names: list[str], most: int) -> list[str]:
 def _labels(
     drawn: Sequence[MapPicture], number: Mapping[str, int], part: Sequence[int], study: Study
 ) -> list[dict[str, Any]]:
-    """Return every label: what is measured first, then the speaker, then the others."""
+    """Return every label: what is measured first, then the speaker, then the others; one colour where there is none."""
     names = list(dict.fromkeys(name for one in drawn for name in one.labels))
     order = [name for name in (study.about.label, study.about.speaker) if name in names]
-    return [_label(name, drawn, number, part) for name in dict.fromkeys([*order, *names])]
+    return [_label(name, drawn, number, part) for name in dict.fromkeys([*order, *names])] or one_colour(len(number))
+
+
+def one_colour(clips: int) -> list[dict[str, Any]]:
+    """Return the label of clips that have none."""
+    return [{"name": "no label", "values": ["clip"], "of": [0] * clips}]
 
 
 def _label(name: str, drawn: Sequence[MapPicture], number: Mapping[str, int], part: Sequence[int]) -> dict[str, Any]:

@@ -94,9 +94,9 @@ def _map(one: dict[str, Any], maps: dict[str, Any]) -> Any:
     from matplotlib.figure import Figure
 
     labels = maps["labels"][:2]
-    figure = Figure(figsize=(4.4 * max(len(labels), 1), 4.9), layout="constrained")
+    figure = Figure(figsize=(4.4 * len(labels), 4.9), layout="constrained")
     FigureCanvasAgg(figure)
-    for axes, label in zip(figure.subplots(1, max(len(labels), 1), squeeze=False)[0], labels, strict=False):
+    for axes, label in zip(figure.subplots(1, len(labels), squeeze=False)[0], labels, strict=True):
         for value, text in enumerate(label["values"]):
             places = [
                 place for place, clip in enumerate(one["of"])
