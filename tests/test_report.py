@@ -860,10 +860,23 @@ def test_figures_are_written_as_svg_and_png_and_are_the_same_twice(tmp_path: Pat
         make_report(study, figures=tmp_path / name)
     names = sorted(path.name for path in (tmp_path / "one").iterdir())
     kinds = {name.partition("-")[0] for name in names}
-    assert kinds == {"map", "efficiency", "crops", "augmentation", "det", "training"}
+    swept = {"augmentation", "crops", "formats"}
+    assert kinds == {"map", "labels", "traits", "efficiency", "robustness", "det", "training", *swept}
     assert {Path(name).suffix for name in names} == {".svg", ".png"}
     for name in names:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
+
+
+def test_figures_of_names_that_differ_in_signs_alone_are_all_kept(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="figures need matplotlib")
+    study = write_study(tmp_path / "study", seeds=1, speakers=3, takes=1)
+    drawn = json.loads((study / "pictures.json").read_text(encoding="utf-8"))["maps"][0]
+    names = ("wav2vec", "wav2vec+", "+", "-")
+    maps = [{**drawn, "kind": "elsewhere", "variant": name, "format": "", "part": ""} for name in names]
+    (study / "pictures.json").write_text(json.dumps({"maps": maps}), encoding="utf-8")
+    make_report(study, figures=tmp_path / "figures")
+    found = sorted(path.name for path in (tmp_path / "figures").glob("map-*.png"))
+    assert found == ["map--2.png", "map-.png", "map-wav2vec-2.png", "map-wav2vec.png"]
 
 
 def test_without_matplotlib_the_extra_is_named(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

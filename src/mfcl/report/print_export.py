@@ -2,16 +2,18 @@
 
 import io
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
 from mfcl.core.files import replacing
 from mfcl.errors import MfclError
-from mfcl.report import charts, picture_charts
+from mfcl.report import picture_charts
 from mfcl.report.embedding_maps import map_data
 from mfcl.report.load import Study
 from mfcl.report.phrases import shortened
+from mfcl.report.sections import sections
 from mfcl.report.svg.dots import DotChart
 from mfcl.report.svg.lines import Axis, LineChart
 
@@ -22,6 +24,8 @@ COLOURS: dict[str, str] = {
 MARKS: dict[str, str] = {
     "circle": "o", "square": "s", "triangle": "^", "diamond": "D", "cross": "P", "down": "v", "bar": "_", "star": "*",
 }  # fmt: skip
+FILES: dict[str, str] = {"voices": "det"}
+"""Section -> what its files are called, where that is not its name."""
 LOOKS, KEYS = 64, 30
 """Pairs of colour and mark there are; values in a map's legend where it has more values than that."""
 SETTINGS: dict[str, Any] = {
@@ -31,7 +35,7 @@ SETTINGS: dict[str, Any] = {
 
 
 def write_figures(study: Study, folder: Path) -> list[Path]:
-    """Write every map and chart of a study as SVG and as PNG; equal studies give equal files.
+    """Write every map and chart of a study, but confusions, as SVG and as PNG; equal studies give equal files.
 
     Returns:
         The files.
@@ -43,9 +47,12 @@ def write_figures(study: Study, folder: Path) -> list[Path]:
         import matplotlib
     except ImportError as error:
         raise MfclError('figures need matplotlib, which is not installed; run `pip install "mfcl[figures]"`') from error
-    written = []
+    written: list[Path] = []
+    taken: Counter[str] = Counter()
     with matplotlib.rc_context(cast(Any, SETTINGS)):
         for name, figure in _drawn(study):
+            taken[name] += 1  # names that differ in signs alone are equal as names of files
+            name = name if taken[name] == 1 else f"{name}-{taken[name]}"
             written += [_save(figure, folder / f"{name}.{kind}", kind) for kind in ("svg", "png")]
     return written
 
@@ -55,17 +62,10 @@ def _drawn(study: Study) -> Iterator[tuple[str, Any]]:
     maps = map_data(study)
     for one in maps["maps"] if maps else []:
         yield f"map-{_file_name(one['name'])}", _map(one, maps or {})
-    for name, plots in (
-        ("efficiency", charts.efficiency(study.section("efficiency"))),
-        ("crops", charts.crops(study.section("crops"))),
-        ("augmentation", charts.choices(study.section("augmentation"))),
-        ("det", picture_charts.det(study.pictures)),
-        ("training", picture_charts.training(study.pictures)),
-    ):
-        for place, plot in enumerate(plots, start=1):
-            if plot.chart is not None:
-                drawn = _lines(plot.chart) if isinstance(plot.chart, LineChart) else _dots(plot.chart)
-                yield f"{name}-{place}", drawn
+    groups = [(_file_name(FILES.get(one.table.name, one.table.name)), one.plots) for one in sections(study)]
+    for name, plots in (*groups, ("training", tuple(picture_charts.training(study.pictures)))):
+        for place, chart in enumerate((plot.chart for plot in plots if plot.chart is not None), start=1):
+            yield f"{name}-{place}", _lines(chart) if isinstance(chart, LineChart) else _dots(chart)
 
 
 def _figure(width: float, height: float) -> tuple[Any, Any]:
@@ -167,7 +167,7 @@ def _dots(chart: DotChart) -> Any:
     axes.invert_yaxis()
     _axis(axes, chart.x, "x")
     axes.set_title(_plain(chart.name), fontsize=9.5)
-    if len(named) > 1:
+    if len(named) > 1 and named != {words for words, _ in chart.rows}:  # else the rows are named by the axis
         axes.legend()
     return figure
 
