@@ -8,10 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mfcl.core.random import generator
+from mfcl.evaluation import drawn
 from mfcl.evaluation.bootstrap import DRAWN_BY, resampled
+from mfcl.evaluation.drawn import DRAWS
 from mfcl.evaluation.result import KNN, PAIRS, Evidence, Question, Representation, Result
 from mfcl.evaluation.result import Tested as Items
-from mfcl.evaluation.summary import DRAWS, Difference, difference, differences, summaries, summary
+from mfcl.evaluation.summary import Difference, difference, differences, summaries, summary
 from mfcl.evaluation.tasks import measure_voices
 from tests.test_tasks import corpus
 
@@ -282,6 +284,21 @@ def test_a_verdict_is_open_unless_the_interval_excludes_nothing_at_all(one, othe
     gain, loss = (Difference(asked, OURS, THEIRS, (low + high) / 2, low, high).verdict for asked in (ASKED, ERRORS))
     assert gain == ("better" if low > 0 else "worse" if high < 0 else "open")
     assert loss == {"better": "worse", "worse": "better", "open": "open"}[gain]
+
+
+def test_groups_are_drawn_once_for_all_differences(monkeypatch):
+    calls = []
+    monkeypatch.setattr(drawn, "resampled", lambda *given, **more: calls.append(given) or resampled(*given, **more))
+    kinds = [OURS, THEIRS, *(Representation("baseline", name) for name in "abc")]
+    found = [
+        dataclasses.replace(measured(random_correct(seed), seed=seed, about=about), question=asked)
+        for asked in (ASKED, dataclasses.replace(ASKED, label="word"))
+        for about in kinds
+        for seed in range(2)
+    ]
+    assert len(differences(found)) == 8
+    assert calls == [(SPEAKERS,)]  # of many recordings without speakers, drawing for each pair took most of a study
+    assert differences(found)[0] == difference(found[:2], found[2:4])
 
 
 def test_pre_trained_encoders_are_compared_with_baselines_and_with_their_own_kind():

@@ -11,11 +11,10 @@ import numpy as np
 from jaxtyping import Float64
 
 from mfcl.core.random import generator
-from mfcl.evaluation.bootstrap import DRAWN_BY, FEWEST_GROUPS, interval_of, resampled
+from mfcl.evaluation.bootstrap import DRAWN_BY, FEWEST_GROUPS, interval_of
+from mfcl.evaluation.drawn import Drawn, draws_of
 from mfcl.evaluation.result import FORMATLESS, PRETRAINED, Question, Representation, Result, grouped
 from mfcl.evaluation.wording import metric
-
-DRAWS = 1000
 
 
 @dataclass(frozen=True)
@@ -98,13 +97,19 @@ class Difference:
 
 def summaries(results: Sequence[Result]) -> list[Summary]:
     """Summarise over seeds: one summary per question and representation, in order of first occurrence."""
-    return [summary(own) for own in grouped(results).values()]
+    groups = grouped(results).values()
+    drawn = draws_of(one for own in groups if len(own) > 1 for one in own)
+    return [_summary(own, drawn) for own in groups]
 
 
 def summary(own: Sequence[Result]) -> Summary:
     """Summarise the results of one question and representation over seeds; `own` must not be empty."""
+    return _summary(own, draws_of(own if len(own) > 1 else ()))
+
+
+def _summary(own: Sequence[Result], drawn: Drawn) -> Summary:
     first = own[0]
-    low, high = (first.low, first.high) if len(own) == 1 else _interval(own)
+    low, high = (first.low, first.high) if len(own) == 1 else _interval(own, drawn)
     places = [one.x for one in own if one.x is not None]
     return Summary(
         first.question, first.representation, float(np.mean([one.value for one in own])), low, high, first.n,
@@ -121,12 +126,16 @@ def difference(ours: Sequence[Result], theirs: Sequence[Result]) -> Difference:
         theirs: Results of the second. Only shared seeds are compared; if there are none, each of `ours` is compared
             with the first of `theirs`.
     """
+    return _difference(ours, theirs, draws_of([*ours, *theirs]))
+
+
+def _difference(ours: Sequence[Result], theirs: Sequence[Result], drawn: Drawn) -> Difference:
     other = {one.seed: one for one in theirs}
     shared = [one for one in ours if one.seed in other]
     pairs = [(one, other[one.seed]) for one in shared] or [(one, theirs[0]) for one in ours]
     value = float(np.mean([one.value - rival.value for one, rival in pairs]))
     low = high = None
-    gaps = _paired_draws(pairs)
+    gaps = _paired_draws(pairs, drawn)
     if gaps is not None:
         low, high = _ends(gaps)
     seeds = tuple(one.seed for one in shared)
@@ -139,7 +148,7 @@ def differences(results: Sequence[Result]) -> list[Difference]:
     The references are each baseline, each representation made elsewhere, and the other kinds of encoders of the same
     variant, format and part.
     """
-    groups = grouped(results)
+    groups, drawn = grouped(results), draws_of(results)
     found = []
     for (question, representation), own in groups.items():
         if representation.kind != PRETRAINED:
@@ -147,78 +156,46 @@ def differences(results: Sequence[Result]) -> list[Difference]:
         for (asked, other), theirs in groups.items():
             alike = replace(other, kind=PRETRAINED) == representation
             if asked == question and other.kind != PRETRAINED and (other.kind in FORMATLESS or alike):
-                found.append(difference(own, theirs))
+                found.append(_difference(own, theirs, drawn))
     return found
 
 
-def _interval(own: Sequence[Result]) -> tuple[float | None, float | None]:
+def _interval(own: Sequence[Result], drawn: Drawn) -> tuple[float | None, float | None]:
     """Return the 95 % interval of the mean over seeds; (None, None) if the evidence was not kept."""
-    draws = _draws([_per_draw(one) for one in own], own)
+    draws = _draws([drawn[id(one)].values for one in own], [drawn[id(one)].groups for one in own])
     return (None, None) if draws is None else _ends(draws)
 
 
-def _paired_draws(pairs: Sequence[tuple[Result, Result]]) -> Float64[np.ndarray, " draws"] | None:
-    """Return the mean difference of the pairs in each bootstrap draw; None if a result lacks evidence."""
+def _paired_draws(pairs: Sequence[tuple[Result, Result]], drawn: Drawn) -> Float64[np.ndarray, " draws"] | None:
+    """Return the mean difference of the pairs in each bootstrap draw; None without evidence of the same test items."""
     gaps: list[Float64[np.ndarray, " draws"] | None] = []
     for one, rival in pairs:
-        mine, theirs = _matched(one, rival)
-        gaps.append(None if mine is None or theirs is None else mine - theirs)
-    return _draws(gaps, [one for one, _ in pairs])
-
-
-def _matched(
-    one: Result, rival: Result
-) -> tuple[Float64[np.ndarray, " draws"] | None, Float64[np.ndarray, " draws"] | None]:
-    """Return the draws of both results; (None, None) if their test items differ."""
-    if one.evidence is None or rival.evidence is None:
-        return None, None
-    if not np.array_equal(one.evidence.ids, rival.evidence.ids):
-        return None, None
-    return _per_draw(one), _per_draw(rival)
-
-
-def _per_draw(one: Result) -> Float64[np.ndarray, " draws"] | None:
-    """Return a result's value in each bootstrap draw of groups; None if it has no evidence or too few groups."""
-    evidence = one.evidence
-    if evidence is None:
-        return None
-    names, codes = np.unique(evidence.groups, return_inverse=True)
-    if len(names) < FEWEST_GROUPS:
-        return None
-    if evidence.resampled is not None or evidence.correct is None:
-        return evidence.resampled
-    sums = np.bincount(codes, weights=100.0 * evidence.correct)
-    counts = np.bincount(codes).astype(np.float64)
-    means: Float64[np.ndarray, " draws"] = np.concatenate(
-        [(weights @ sums) / (weights @ counts) for weights in resampled(len(names), seed=DRAWN_BY, draws=DRAWS)]
-    )
-    return means
+        mine, theirs = drawn[id(one)].values, drawn[id(rival)].values
+        of, beside = one.evidence, rival.evidence
+        same = of is not None and beside is not None and np.array_equal(of.ids, beside.ids)
+        gaps.append(mine - theirs if same and mine is not None and theirs is not None else None)
+    return _draws(gaps, [drawn[id(one)].groups for one, _ in pairs])
 
 
 def _draws(
-    by_seed: Sequence[Float64[np.ndarray, " draws"] | None], of: Sequence[Result]
+    by_seed: Sequence[Float64[np.ndarray, " draws"] | None], groups: Sequence[tuple[str, ...]]
 ) -> Float64[np.ndarray, " draws"] | None:
     """Resample seeds with replacement: return the mean over the drawn seeds in each draw; one seed is kept as it is.
 
     Args:
         by_seed: For each seed, the value in each draw of groups.
-        of: The result of each seed.
+        groups: The groups of each seed.
     """
     known = [draws for draws in by_seed if draws is not None]
     if not known or len(known) < len(by_seed) or len({len(draws) for draws in known}) > 1:
         return None
     if len(known) == 1:
         return known[0]
-    groups = [_groups(one) for one in of]
     first = [groups.index(own) for own in groups]  # index of the first seed with the same groups
     table = np.stack([_reordered(draws, place) for draws, place in zip(known, first, strict=True)])  # (seeds, draws)
     chosen = generator(DRAWN_BY, "seeds drawn").integers(len(table), size=table.shape)
     means: Float64[np.ndarray, " draws"] = np.take_along_axis(table, chosen, axis=0).mean(axis=0)
     return means
-
-
-def _groups(one: Result) -> tuple[str, ...]:
-    return () if one.evidence is None else tuple(np.unique(one.evidence.groups).tolist())
 
 
 def _reordered(draws: Float64[np.ndarray, " draws"], place: int) -> Float64[np.ndarray, " draws"]:
