@@ -1,6 +1,7 @@
 """Few labels counted in all: drawn or chosen, probed or spread, and what has no label."""
 
 import dataclasses
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError
 from mfcl.evaluation import wording
+from mfcl.evaluation.bootstrap import DRAWN_BY, draws_and_groups, resampled
 from mfcl.evaluation.neighbourhood import vector_neighbourhood
 from mfcl.evaluation.result import CHOSEN, KNN, LINEAR, RANDOM, SPREAD, Result
 from mfcl.evaluation.result_file import from_rows, to_row
@@ -80,6 +82,19 @@ def test_recordings_without_a_label_are_passed_over() -> None:
     nothing = np.where(whole.splits == "test", whole.labels["digit"], "0")
     with pytest.raises(MeasureError, match="wanted 2 or more values to learn from"):
         measured(dataclasses.replace(whole, labels={**whole.labels, "digit": nothing}))
+
+
+def test_many_groups_are_not_all_drawn_at_once() -> None:
+    groups = np.arange(5000).astype(str)
+    rights = np.random.default_rng(0).random((1, len(groups))) < 0.5
+    tracemalloc.start()
+    found = draws_and_groups(100.0 * rights, groups)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1000 * len(groups) * 8  # bytes of all draws of groups
+    weights = np.concatenate(list(resampled(len(groups), seed=DRAWN_BY, draws=1000)))
+    order = np.argsort(groups)
+    assert np.array_equal(found, weights @ (100.0 * rights[0, order]) / len(groups))
 
 
 def test_intervals_are_over_speakers_and_draws_and_paired() -> None:

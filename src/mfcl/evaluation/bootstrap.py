@@ -158,8 +158,9 @@ def draws_and_groups(
         return None
     sums = np.stack([np.bincount(codes, weights=row) for row in values])
     counts = np.bincount(codes).astype(np.float64)
-    weights = np.concatenate(list(resampled(len(names), seed=DRAWN_BY, draws=draws)))
-    means = weights @ sums.T / (weights @ counts)[:, None]  # (resamples, draws of labels)
+    blocks = resampled(len(names), seed=DRAWN_BY, draws=draws)
+    # (resamples, draws of labels)
+    means = np.concatenate([weights @ sums.T / (weights @ counts)[:, None] for weights in blocks])
     if len(values) == 1:
         return np.asarray(means[:, 0])
     often = generator(DRAWN_BY, "label draws").multinomial(len(values), np.full(len(values), 1 / len(values)), draws)
