@@ -47,10 +47,12 @@ from mfcl.report.charts import crops
 from mfcl.report.embedding_maps import map_data
 from mfcl.report.load import Study, read_study
 from mfcl.report.page import told
+from mfcl.report.picture_charts import groups
 from mfcl.report.picture_text import confused, worst
 from mfcl.report.pictures import Confusion, Groups, Pictures
 from mfcl.report.section_text import efficiency, robustness, variants
 from mfcl.report.selection import leading, shown
+from mfcl.report.svg.dots import DotChart
 from mfcl.report.svg.scales import Scale, span
 from mfcl.report.svg.spectrogram import png
 from mfcl.report.tables import tables
@@ -365,6 +367,17 @@ def test_where_every_speaker_is_told_alike_none_is_the_lowest() -> None:
         "1 more. That is 0.0 points below the middle one."
     ]
     assert worst(groups(100.0)) == []
+
+
+def test_clips_without_a_speaker_are_not_the_speaker_that_is_told_worst() -> None:
+    drawn = Pictures(groups=(Groups(OURS, "speaker", ["", "b", "c"], [0.0, 80.0, 90.0], [40, 20, 20]),))
+    assert worst(drawn) == [
+        "With the pre-trained encoders (both formats) the speaker with the lowest accuracy is b: 80.0 % of its "
+        "20 clips, 10.0 points below the middle one of 2."
+    ]
+    (plot,) = groups(drawn)
+    assert isinstance(plot.chart, DotChart)
+    assert [name for name, _ in plot.chart.rows] == ["b", "c"]
 
 
 @pytest.mark.parametrize(

@@ -48,12 +48,16 @@ def confused(pictures: Pictures) -> list[str]:
 
 
 def by_group(pictures: Pictures, one: Representation) -> dict[str, tuple[float, int]]:
-    """Return group -> (accuracy in percent, clips), averaged over seeds, the lowest first."""
+    """Return group -> (accuracy in percent, clips), averaged over seeds, the lowest first.
+
+    Clips without a speaker, whose group has no name, are of nobody and left out.
+    """
     sums: dict[str, list[tuple[float, int]]] = {}
     for picture in pictures.groups:
         if picture.representation == one:
             for name, accuracy, count in zip(picture.names, picture.accuracy, picture.n, strict=True):
-                sums.setdefault(name, []).append((accuracy, count))
+                if name:
+                    sums.setdefault(name, []).append((accuracy, count))
     means = {name: (sum(value for value, _ in own) / len(own), own[0][1]) for name, own in sums.items()}
     return dict(sorted(means.items(), key=lambda item: (item[1][0], item[0])))
 
