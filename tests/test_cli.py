@@ -335,6 +335,15 @@ def test_the_command_alone_prints_its_help(capsys: pytest.CaptureFixture[str]) -
     assert "commands:" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("words", [("a", "b"), ("a.npz", "b.npz"), ("a.npz", "mfcc", "--data", "clips")])
+@pytest.mark.parametrize("option", [("--protocol", "label"), ("--split-by", "speaker")])
+def test_a_way_to_split_is_refused_where_compare_splits_nothing(
+    words: tuple[str, ...], option: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["compare", *words, *option]) == 2
+    assert "--protocol and --split-by are for runs on --data" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["z", "z.csv", "z.NPZ", "z.npz.txt"])
 def test_embeddings_have_a_name_by_which_other_commands_know_them(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -152,7 +152,13 @@ def _compare(given: argparse.Namespace) -> None:
         check_file_place(given.out)
     use_machine(given.threads)
     models = [run for run in given.runs if not is_control(run)]
-    if models and all(run.suffix in (".npz", ".parquet") or is_part_folder(run) for run in models):
+    files = bool(models) and all(run.suffix in (".npz", ".parquet") or is_part_folder(run) for run in models)
+    if (given.protocol or given.split_by) and (files or given.data is None):
+        raise MfclError(
+            "--protocol and --split-by are for runs on --data: files of embeddings keep their own splits, and runs "
+            "without --data those of the first run; leave them out"
+        )
+    if files:
         found = compare_files(
             given.runs, label=given.label, speaker=given.speaker, part=given.part, seed=given.seed, data=given.data,
             cache=given.cache, data_root=given.data_root, progress=not given.quiet,
