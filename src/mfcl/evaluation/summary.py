@@ -149,15 +149,17 @@ def differences(results: Sequence[Result]) -> list[Difference]:
     variant, format and part.
     """
     groups, drawn = grouped(results), draws_of(results)
-    found = []
-    for (question, representation), own in groups.items():
-        if representation.kind != PRETRAINED:
-            continue
-        for (asked, other), theirs in groups.items():
-            alike = replace(other, kind=PRETRAINED) == representation
-            if asked == question and other.kind != PRETRAINED and (other.kind in FORMATLESS or alike):
-                found.append(_difference(own, theirs, drawn))
-    return found
+    rivals: dict[Question, list[Representation]] = {}
+    for question, other in groups:
+        if other.kind != PRETRAINED:
+            rivals.setdefault(question, []).append(other)
+    return [
+        _difference(own, groups[question, other], drawn)
+        for (question, representation), own in groups.items()
+        if representation.kind == PRETRAINED
+        for other in rivals.get(question, ())
+        if other.kind in FORMATLESS or replace(other, kind=PRETRAINED) == representation
+    ]
 
 
 def _interval(own: Sequence[Result], drawn: Drawn) -> tuple[float | None, float | None]:
