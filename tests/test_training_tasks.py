@@ -1,5 +1,7 @@
 import dataclasses
 import signal
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from mfcl.models.pair import make_model
 from mfcl.models.pooling import half
 from mfcl.training import Interrupted
 from mfcl.training.optim import make_optimiser
+from mfcl.training.saving import save_trained
 from mfcl.training.steps import learner
 from mfcl.training.tasks import neighbours
 from mfcl.training.tasks.supervised import Classify, both_formats, likeliest
@@ -485,3 +488,20 @@ def test_an_output_layer_beside_the_task_says_what_the_task_says(store):
         expected = task.linears["mel"](task.content(task.encoder("mel"), frames)).numpy()
     np.testing.assert_allclose(task.logits(store)["mel"][:3], expected, rtol=1e-4, atol=1e-5)
     assert task.linears["mel"].in_features == 4 + 8  # directions and projection, without voices
+
+
+def test_a_model_with_one_trained_format_is_whole_on_the_device_of_its_training_before_it_embeds(store, monkeypatch):
+    recipe = tiny()
+    model = make_model(recipe.model, seed=0)
+    task = Classify(model, ["mel"], store, np.arange(len(store)) % 3, recipe, seed=0)
+    task.to("meta")  # as to a GPU: the encoder of waveforms is no part of the task
+    where = set()
+
+    def embedded(model, _):
+        where.update(weight.device.type for weight in (*model.parameters(), *model.buffers()))
+        return SimpleNamespace(whitenings=dict)
+
+    monkeypatch.setattr("mfcl.training.saving.embed_store", embedded)
+    monkeypatch.setattr("mfcl.training.saving.save_checkpoint", lambda *_, **__: None)
+    save_trained(model, task, recipe, Path("nowhere"), formats=["mel"], facts={})
+    assert where == {"meta"}

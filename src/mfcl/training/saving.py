@@ -27,5 +27,6 @@ def save_trained(
         facts: What its card says of its training.
     """
     only = {ONLY_FORMAT: formats[0]} if len(formats) == 1 else {}
+    model.to(task.device)  # the encoder of a format that was not trained is still where it was made
     whitening = embed_store(model, task.some(MOST_ITEMS)).whitenings() if is_main() else {}
     save_checkpoint(model, recipe, out / "model", card={**facts, **only}, whitening=whitening)
