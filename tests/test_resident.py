@@ -40,12 +40,19 @@ def test_pieces_are_those_of_the_store_and_zeros_after_them(lengths, seed, dtype
 
 
 def test_batches_come_in_few_widths():
-    kept = Resident(made([1000]), CPU)
+    kept = Resident(made([400]), CPU)
     widths = {
-        kept.gather(np.array([0]), np.array([0]), np.array([count])).shape[1] for count in (1, 249, 250, 251, 600, 1000)
+        kept.gather(np.array([0]), np.array([0]), np.array([count])).shape[1] for count in (1, 99, 100, 101, 240, 400)
     }
-    assert widths == {250, 500, 750, 1000}
+    assert widths == {100, 200, 300, 400}
     assert len(widths) == WIDTHS
+
+
+def test_crops_of_long_recordings_are_not_padded_to_a_quarter_of_these():
+    kept = Resident(made([60_000, 300]), CPU)  # ten minutes and three seconds
+    found = kept.gather(np.array([0, 1]), np.array([40_000, 0]), np.array([450, 300]))
+    assert found.shape[1] == 500
+    assert kept.gather(np.array([0]), np.array([0]), np.array([60_000])).shape[1] == 60_000
 
 
 def test_of_a_selection_only_its_own_recordings_are_kept():

@@ -14,6 +14,9 @@ SHARE = 0.5
 """Most of a GPU's free memory that samples may take."""
 WIDTHS = 4
 """Different widths of batches: each is a quarter of the longest recording, two quarters, and so on."""
+WIDEST_SECONDS = 5.0
+"""Longest recording whose quarters are taken: of a longer one crops of a few seconds are heard, and the rest of a wider
+row would be padding that the encoders go through."""
 
 
 def resident(store: Store, device: torch.device) -> ClipStore:
@@ -28,12 +31,14 @@ def resident(store: Store, device: torch.device) -> ClipStore:
 class Resident:
     """The samples of a store on a device, as they are stored (16 or 32 bits); see `mfcl.views.batches.ClipStore`.
 
-    Crops are as wide as a multiple of a quarter of the longest recording, so that batches come in few widths.
+    Crops are as wide as a multiple of a quarter of the longest recording, or of `WIDEST_SECONDS` if that is less, so
+    that batches come in few widths.
     """
 
     def __init__(self, store: Store, device: torch.device) -> None:
         self.sample_rate, self.lengths, self.device = store.sample_rate, store.lengths, device
-        self.width = max(math.ceil(int(store.lengths.max(initial=1)) / WIDTHS), 1)
+        longest = min(int(store.lengths.max(initial=1)), round(WIDEST_SECONDS * store.sample_rate))
+        self.width = max(math.ceil(longest / WIDTHS), 1)
         self.starts = np.cumsum(store.lengths) - store.lengths  # a store may be a selection of a larger one
         kind = torch.float32 if store.samples.dtype == np.float32 else torch.int16
         self.samples = torch.empty(int(store.lengths.sum()), dtype=kind, device=device)
