@@ -1,5 +1,6 @@
 """What only a GPU can show; everywhere else these tests are left out, and say so."""
 
+import contextlib
 import copy
 
 import numpy as np
@@ -54,6 +55,70 @@ def test_numbers_drawn_before_give_the_same_inputs(store, monkeypatch, kind):
     assert all(torch.equal(one, other) for one, other in pairs)
     with pytest.raises(TrainingError, match="no numbers were drawn for 'augment"):
         task.see(on_gpu(crops, (), torch.device("cpu")))
+
+
+class Stream:
+    """A stream of a card, on a machine without any."""
+
+    def __init__(self, device=None):
+        self.device = device
+
+    def wait_stream(self, other):
+        pass
+
+
+@pytest.fixture
+def recordings(monkeypatch):
+    """The device that is the present one, and that of the stream, of each recording; all of them fail."""
+    present, found = [None], []
+
+    @contextlib.contextmanager
+    def on(device):
+        present.append(device)
+        try:
+            yield
+        finally:
+            present.pop()
+
+    def recording(graph, *, pool, stream, capture_error_mode):
+        found.append((present[-1], stream.device))
+        raise RuntimeError("there is no card")
+
+    monkeypatch.setattr(torch.cuda, "device", on)
+    monkeypatch.setattr(torch.cuda, "Stream", lambda: Stream(present[-1]))
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: Stream(present[-1]))
+    monkeypatch.setattr(torch.cuda, "stream", contextlib.nullcontext)
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", object)
+    monkeypatch.setattr(torch.cuda, "graph", recording)
+    return found
+
+
+@pytest.mark.parametrize("fails_at", [0, 1, 2])
+def test_steps_that_cannot_be_recorded_are_done_once_and_tried_on_the_card_of_the_weights(recordings, fails_at):
+    learned, said = [], []
+    for recorded in (True, False):
+        torch.manual_seed(0)
+        task = torch.nn.Linear(2, 1)
+        optimiser = make_optimiser(task, tiny().train)
+        calls = iter(range(1, 9))
+
+        def step(batch, task=task, optimiser=optimiser, calls=calls, recorded=recorded):
+            if recorded and next(calls) == fails_at:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            loss = task(batch["x"]).sum()
+            loss.backward()
+            optimiser.step()
+            return {"loss": loss.detach()}
+
+        do = Recorded(step, task, optimiser, say=said.append)
+        do.failed = not recorded
+        do({"x": torch.ones(3, 2)})
+        moments = optimiser.state[task.weight]
+        learned.append((task.weight.detach(), *(moments[name] for name in ("step", "exp_avg", "exp_avg_sq"))))
+    assert all(torch.equal(one, other) for one, other in zip(*learned, strict=True))
+    assert len(said) == 1
+    here = learned[0][0].device
+    assert recordings == ([] if fails_at in (1, 2) else [(here, here)])
 
 
 def steps_of(store, recipe, kind: str, *, recorded: bool, steps: int = 6):

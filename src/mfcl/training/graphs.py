@@ -39,18 +39,20 @@ class Recorded:
     def __init__(self, step: Step, task: nn.Module, optimiser: Adam, *, say: Callable[[str], None] = print) -> None:
         self.step, self.task, self.optimiser, self.say = step, task, optimiser, say
         self.graphs: dict[tuple[Any, ...], tuple[torch.cuda.CUDAGraph, list[Tensor], dict[str, Tensor]]] = {}
+        self.beside: Any = None  # the stream of all recordings: memory is shared between those of one stream
         self.pool: Any = None
         self.failed = False
-        device = next(task.parameters()).device
+        self.device = next(task.parameters()).device
         for group in optimiser.param_groups:
-            group["lr"] = torch.tensor(float(group["lr"]), device=device)
+            group["lr"] = torch.tensor(float(group["lr"]), device=self.device)
 
     def __call__(self, batch: Any) -> dict[str, Tensor]:
         """Learn from a batch and return its figures."""
         key, values = shape_of(batch), tensors_of(batch)
         if key not in self.graphs and not self.failed and len(self.graphs) < MOST:
             try:
-                self.graphs[key] = self._record(batch)
+                with torch.cuda.device(self.device):  # else the first card would record, which does nothing of the step
+                    self.graphs[key] = self._record(batch)
             except RuntimeError as error:
                 self.failed = True
                 self.say(f"steps are not recorded, which is slower: {' '.join(str(error).split())[:200]}")
@@ -67,17 +69,20 @@ class Recorded:
         """Record a step on a batch; weights, moments and buffers are afterwards as before."""
         given = mapped(batch, lambda value: value.clone() if isinstance(value, Tensor) else value)
         before = [value.clone() for value in self._changed()]
-        beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        # torch's own would be of the card that was the first to record in this process
+        beside = self.beside = self.beside or torch.cuda.Stream()  # type: ignore[no-untyped-call]
         beside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(beside):
-            for _ in range(1 if self.graphs else WARM_UPS):
-                self.optimiser.zero_grad()
-                self.step(given)
-        torch.cuda.current_stream().wait_stream(beside)
-        self.optimiser.zero_grad()
         graph = torch.cuda.CUDAGraph()
         try:
-            with torch.cuda.graph(graph, pool=self.pool, capture_error_mode="thread_local"):
+            try:
+                with torch.cuda.stream(beside):
+                    for _ in range(1 if self.graphs else WARM_UPS):
+                        self.optimiser.zero_grad()
+                        self.step(given)
+            finally:
+                torch.cuda.current_stream().wait_stream(beside)
+            self.optimiser.zero_grad()
+            with torch.cuda.graph(graph, pool=self.pool, stream=beside, capture_error_mode="thread_local"):
                 figures = self.step(given)
         finally:
             self.optimiser.zero_grad()
