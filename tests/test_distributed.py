@@ -10,7 +10,7 @@ from torch import nn
 
 from mfcl.core import distributed
 from mfcl.embeddings.diffusion import powered_cosine_graph
-from mfcl.errors import TrainingError
+from mfcl.errors import MfclError, TrainingError
 from mfcl.models.losses import ContrastiveLoss, LossSettings
 from mfcl.training.positives import Neighbourhood
 
@@ -169,6 +169,12 @@ def test_one_process_alone_gets_its_own_tensor_back() -> None:
 def test_a_card_that_is_not_there_is_an_error_in_one_line() -> None:
     with pytest.raises(TrainingError, match="use device 'cpu'"):
         distributed.start("cuda")
+
+
+@pytest.mark.parametrize("device", ["tpu", "cpu:x", ""])
+def test_a_device_of_no_such_name_is_an_error_in_one_line(device: str) -> None:
+    with pytest.raises(MfclError, match="cannot be used here"):
+        distributed.start(device)
 
 
 def test_a_broken_environment_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from mfcl.audio.arrays import Sounds, listed, mono_samples, whole_rate
 from mfcl.audio.windows import bounded, check_window, window_samples, window_starts
 from mfcl.checkpoint import Checkpoint, load_checkpoint
 from mfcl.core.console import printable
+from mfcl.core.machine import pick_device
 from mfcl.core.urls import as_path
 from mfcl.data.decoding import held_samples
 from mfcl.embeddings.linalg import unit_rows
@@ -21,7 +22,7 @@ from mfcl.embeddings.parts import matching
 from mfcl.embeddings.table import Embeddings
 from mfcl.embeddings.whitening import Whitening
 from mfcl.errors import AudioError, CheckpointError
-from mfcl.models.inference import Format, Listed, embed_clips, part_bounds, pick_device
+from mfcl.models.inference import Format, Listed, embed_clips, part_bounds
 from mfcl.models.pair import MultiFormatModel
 from mfcl.recipe import Recipe
 

@@ -12,6 +12,7 @@ from mfcl.audio.arrays import listed
 from mfcl.checkpoint import Checkpoint, model_digest
 from mfcl.core.console import printable
 from mfcl.core.keywords import also_called
+from mfcl.core.machine import pick_device
 from mfcl.core.progress import progress as progress_bar
 from mfcl.core.urls import UrlPath, as_path
 from mfcl.data.decoding import LeftOut, recording_windows, whole_recordings
@@ -20,7 +21,7 @@ from mfcl.data.manifest import Manifest, Recording
 from mfcl.embedder import Embedder, checkpoint_of, chosen_part, hop_seconds
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import AudioError
-from mfcl.models.inference import Format, Listed, embed_clips, part_bounds, pick_device
+from mfcl.models.inference import Format, Listed, embed_clips, part_bounds
 
 
 @also_called(checkpoint="model", recordings="data")  # argument names of version 0.1

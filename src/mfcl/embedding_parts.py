@@ -14,6 +14,7 @@ from mfcl.core.console import printable
 from mfcl.core.extras import need
 from mfcl.core.files import check_folder_place, is_there
 from mfcl.core.limits import MOST_PARTS
+from mfcl.core.machine import pick_device
 from mfcl.core.progress import progress as progress_bar
 from mfcl.data.decoding import LeftOut
 from mfcl.data.manifest import Manifest
@@ -24,7 +25,7 @@ from mfcl.embeddings.parquet_file import EXTRA, PARQUET
 from mfcl.embeddings.part_files import AGAIN, PartFiles, Receipt, begin_parts
 from mfcl.embeddings.parts import matching
 from mfcl.errors import AudioError, CheckpointError, MeasureError, check_number
-from mfcl.models.inference import Format, part_bounds, pick_device
+from mfcl.models.inference import Format, part_bounds
 
 FAILURES = "failures.csv"
 """File in a folder of parts that names the recordings of all parts that could not be read."""

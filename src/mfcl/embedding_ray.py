@@ -13,7 +13,7 @@ from typing import Any
 from mfcl.checkpoint import Checkpoint, load_checkpoint, model_digest
 from mfcl.core.extras import need
 from mfcl.core.limits import MOST_THREADS
-from mfcl.core.machine import use_machine
+from mfcl.core.machine import pick_device, use_machine
 from mfcl.core.progress import progress as progress_bar
 from mfcl.data.decoding import LeftOut
 from mfcl.data.manifest import Manifest
@@ -22,7 +22,7 @@ from mfcl.embedding_lists import Asked
 from mfcl.embedding_parts import PartMaker, PartsMade, close_parts, plan_parts
 from mfcl.embeddings.part_files import AGAIN, PartFiles
 from mfcl.errors import CheckpointError, MeasureError, MfclError, check_number
-from mfcl.models.inference import Format, pick_device
+from mfcl.models.inference import Format
 
 log = logging.getLogger(__name__)
 

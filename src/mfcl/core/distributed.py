@@ -18,6 +18,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from mfcl.core.machine import pick_device
 from mfcl.core.parallel import in_parallel
 from mfcl.errors import TrainingError
 
@@ -59,17 +60,16 @@ def start(device: str = "auto", *, meeting: str = "env://") -> torch.device:
 
     Raises:
         TrainingError: CUDA is asked for and absent, or there are more processes than GPUs.
+        MfclError: there is no such device here.
     """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise TrainingError(f"device {device!r} was asked for, but torch finds no CUDA GPU here; use device 'cpu'")
-    chosen = torch.device(device)
     count = _environment("WORLD_SIZE", 1)
     if count == 1:
-        return chosen
-    if chosen.type == "cuda":
-        chosen = _own_card()
+        return pick_device(device)
+    chosen = _own_card() if device.startswith("cuda") else pick_device(device)
     if not dist.is_initialized():
         backend = "nccl" if chosen.type == "cuda" else "gloo"
         dist.init_process_group(backend, init_method=meeting, world_size=count, rank=_environment("RANK", 0))

@@ -1,4 +1,4 @@
-"""Threads and memory allocation of this process, and a stopwatch."""
+"""Device, threads and memory allocation of this process, and a stopwatch."""
 
 import functools
 import os
@@ -11,7 +11,7 @@ import torch
 from mfcl.core.limits import MOST_THREADS
 from mfcl.core.memory import keep_blocks
 from mfcl.core.parallel import core_count
-from mfcl.errors import check_number
+from mfcl.errors import MfclError, check_number
 
 
 def set_threads(threads: int | None) -> None:
@@ -52,6 +52,17 @@ def survive_fork() -> None:
     """
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=functools.partial(torch.set_num_threads, 1))
+
+
+def pick_device(device: str) -> torch.device:
+    """Return the device of that name; `auto` is CUDA if available, else the CPU."""
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise MfclError(f"device {device!r} cannot be used here ({reason}); use auto or cpu") from error
 
 
 def stopwatch() -> Callable[[], float]:

@@ -198,17 +198,6 @@ def encoder_frames(
     return [found[item] for item in range(len(found))]
 
 
-def pick_device(device: str) -> torch.device:
-    """Return the device of that name; `auto` is CUDA if available, else the CPU."""
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        return torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise MfclError(f"device {device!r} cannot be used here ({reason}); use auto or cpu") from error
-
-
 def part_bounds(model: MultiFormatModel, format: Format | None = None) -> dict[str, tuple[int, int]]:
     """Return the columns of each part of an embedding (see `MultiFormatModel.parts`): name -> (start, stop).
 

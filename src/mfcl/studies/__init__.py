@@ -16,7 +16,7 @@ import mfcl
 from mfcl.core.console import duration
 from mfcl.core.files import check_folder_place, write_json, write_text
 from mfcl.core.limits import MOST_SEEDS
-from mfcl.core.machine import set_threads
+from mfcl.core.machine import pick_device, set_threads
 from mfcl.core.plain_values import to_dict
 from mfcl.core.progress import Shown, StepsBar, terminal
 from mfcl.core.random import check_seed
@@ -26,7 +26,6 @@ from mfcl.data.manifest_csv import write_manifest
 from mfcl.data.splits import split
 from mfcl.errors import MfclError, check_number
 from mfcl.evaluation.result import Result
-from mfcl.models.inference import pick_device
 from mfcl.recipe import Recipe, load_recipe
 from mfcl.report import make_report
 from mfcl.studies.cache import read_object

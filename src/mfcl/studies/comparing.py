@@ -6,6 +6,7 @@ from typing import Any
 
 from mfcl.audio import Preparation
 from mfcl.checkpoint import load_checkpoint
+from mfcl.core.machine import pick_device
 from mfcl.data.dataset import guessed_labels, open_data
 from mfcl.data.manifest import Manifest
 from mfcl.data.manifest_csv import read_manifest
@@ -14,7 +15,7 @@ from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError
 from mfcl.evaluation.result import Result
 from mfcl.evaluation.tasks import measure_labels, measure_voices
-from mfcl.models.inference import Format, embed_store, pick_device
+from mfcl.models.inference import Format, embed_store
 from mfcl.recipe import load_recipe
 from mfcl.studies.alike import in_common, refuse_other_answers
 from mfcl.studies.controls import CONTROLS, UNTRAINED, control_embeddings, split_as

@@ -4,13 +4,14 @@ import dataclasses
 
 import numpy as np
 
+from mfcl.core.machine import pick_device
 from mfcl.data.dataset import Data
 from mfcl.data.store import Store
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError
 from mfcl.evaluation.noisy_store import Disturbed
 from mfcl.evaluation.result import LANDMARKS
-from mfcl.models.inference import Format, embed_store, pick_device
+from mfcl.models.inference import Format, embed_store
 from mfcl.models.unlearned import spectrum_alone
 from mfcl.recipe import Recipe
 from mfcl.studies.representations import BASELINES, Describe, Training

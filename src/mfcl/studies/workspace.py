@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from mfcl.checkpoint import load_checkpoint, model_digest
 from mfcl.core.files import write_json
-from mfcl.core.machine import stopwatch
+from mfcl.core.machine import pick_device, stopwatch
 from mfcl.core.memory import give_back
 from mfcl.core.progress import Shown
 from mfcl.data.dataset import Data
@@ -36,7 +36,7 @@ from mfcl.evaluation.tasks.labelled_rows import having
 from mfcl.evaluation.tasks.labels import Fitted
 from mfcl.evaluation.wording import PART_WORDS
 from mfcl.models.heads import make_heads
-from mfcl.models.inference import embed_store, pick_device
+from mfcl.models.inference import embed_store
 from mfcl.models.pair import MultiFormatModel
 from mfcl.models.unlearned import spectrum_alone
 from mfcl.models.weights_file import read_weights

@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor, nn
 
+from mfcl.core.machine import pick_device
 from mfcl.core.memory import memory_bytes
 from mfcl.errors import RecipeError
-from mfcl.models.inference import pick_device
 from mfcl.models.losses import TERMS
 from mfcl.models.pair import MultiFormatModel, make_model, outline
 from mfcl.recipe import Recipe
