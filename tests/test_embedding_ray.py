@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from mfcl.cli import main
+from mfcl.core.urls import as_path
 from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest_csv import write_manifest
 from mfcl.embedding_lists import embed
@@ -187,3 +188,19 @@ def test_a_part_of_more_threads_than_a_machine_has_is_refused_or_said(caplog: py
     assert "no machine of the cluster has 3 CPUs for a part (--threads), the largest has 2" in caplog.text
     assert [_at_once(found, threads, on_gpu=gpu) for threads, gpu in ((1, False), (4, False), (1, True))] == [10, 2, 2]
     assert _at_once(found, 40, on_gpu=False) == 1
+
+
+def test_a_list_at_a_url_stays_at_its_url(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    given: list[object] = []
+
+    def planned(_: object, data: object, *__: object, **___: object) -> None:
+        given.append(data)
+        raise MeasureError("planned")
+
+    monkeypatch.setattr("mfcl.embedding_ray.need", lambda *_: None)
+    monkeypatch.setattr("mfcl.embedding_ray.checkpoint_of", lambda model: model)
+    monkeypatch.setattr("mfcl.embedding_ray.plan_parts", planned)
+    for data in ("s3://birds/list.csv", as_path("https://example.org/list.csv")):
+        with pytest.raises(MeasureError, match="planned"):
+            embed_parts_on_ray(tmp_path, data, tmp_path / "parts", parts=2, progress=False)
+    assert given == [as_path("s3://birds/list.csv"), as_path("https://example.org/list.csv")]

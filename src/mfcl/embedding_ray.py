@@ -15,6 +15,7 @@ from mfcl.core.extras import need
 from mfcl.core.limits import MOST_THREADS
 from mfcl.core.machine import pick_device, use_machine
 from mfcl.core.progress import progress as progress_bar
+from mfcl.core.urls import as_path
 from mfcl.data.decoding import LeftOut
 from mfcl.data.manifest import Manifest
 from mfcl.embedder import Embedder, checkpoint_of, hop_seconds
@@ -90,7 +91,7 @@ def embed_parts_on_ray(
     ray = need("ray", EXTRA)
     check_number("threads", threads, 1, MOST_THREADS, whole=True)
     asked = Asked(format, part, whiten, window, hop_seconds(window, hop), batch)
-    source = Path(data).absolute() if isinstance(data, str | Path) else data
+    source = as_path(data).absolute() if isinstance(data, str | Path) else data
     loaded = checkpoint_of(model)
     plan = plan_parts(loaded, source, Path(out).absolute(), asked, parts=parts, parquet=parquet, data_root=data_root)
     before = len(plan.files.missing())
