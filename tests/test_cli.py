@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from mfcl import cli
 from mfcl.core.files import replacing
@@ -271,6 +272,32 @@ def test_a_full_disk_is_one_line(
     line = refused(capsys, "scan", data, "--quiet", "--out", tmp_path / "list.csv")
     assert "No space left on device" in line
     assert "list.csv" in line
+
+
+@pytest.mark.parametrize("on", ["cuda", "cpu"])
+def test_memory_that_torch_does_not_get_is_one_line(
+    on: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def work(_: object) -> None:
+        if on == "cuda":
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 3 GiB.\nGPU 0 has too little")
+        torch.empty(10**15)
+
+    monkeypatch.setattr(cli.studying, "_train", work)
+    assert cli.main(["train", str(tmp_path), "--out", str(tmp_path / "run")]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("mfcl: not enough memory (")
+    assert said.endswith("; use a smaller batch or shorter sound\n")
+    assert said.count("\n") == 1
+
+
+def test_a_mistake_of_our_own_is_not_taken_for_lack_of_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def work(_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(cli.studying, "_train", work)
+    with pytest.raises(RuntimeError, match="a bug"):
+        cli.main(["train", str(tmp_path), "--out", str(tmp_path / "run")])
 
 
 def test_an_interrupt_ends_quietly_and_the_run_can_go_on(tmp_path: Path) -> None:

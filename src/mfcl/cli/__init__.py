@@ -56,6 +56,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MemoryError as error:
         _complain(f"mfcl: not enough memory{f' ({error})' if str(error) else ''}; use a smaller batch or shorter sound")
         return 2
+    except RuntimeError as error:
+        if not _out_of_memory(error):
+            raise
+        told = printable(" ".join(str(error).split())[:200])
+        _complain(f"mfcl: not enough memory ({told}); use a smaller batch or shorter sound")
+        return 2
     return 0
 
 
@@ -109,6 +115,11 @@ def _open_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    """Return whether torch, which need not be loaded here, had no memory left: on a GPU, or on the processor."""
+    return type(error).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator: " in str(error)
 
 
 def _complain(text: str) -> None:
