@@ -251,6 +251,16 @@ def test_a_study_folder_that_holds_something_else_is_refused(
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["thesis.txt"]
 
 
+def test_a_study_that_was_killed_in_its_first_write_begins_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_corpus(tmp_path / "corpus")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".study.json.71.0123abcd.tmp").write_text("{")  # what `replacing` leaves
+    options = ["--cache", str(tmp_path / "cache"), "--dry-run", "--quiet", "--only", "cost"]
+    assert cli.main(["study", str(data), "--out", str(tmp_path / "out"), *options]) == 0
+
+
 def test_a_model_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = write_corpus(tmp_path / "corpus")
     assert "nowhere" in refused(capsys, "embed", tmp_path / "nowhere", data, "--out", tmp_path / "x.npz")

@@ -14,7 +14,7 @@ import torch
 
 import mfcl
 from mfcl.core.console import duration
-from mfcl.core.files import check_folder_place, write_json, write_text
+from mfcl.core.files import check_folder_place, entries, write_json, write_text
 from mfcl.core.limits import MOST_SEEDS
 from mfcl.core.machine import pick_device, set_threads
 from mfcl.core.plain_values import to_dict
@@ -267,7 +267,7 @@ def _check_free(folder: Path, settings: dict[str, Any]) -> None:
             _say(f"{mark}: damaged; it is written again with the settings of this call")
         elif kept != json.loads(json.dumps(settings)):
             raise MfclError(f"{folder}: holds a study of other data or settings; choose another folder, or delete it")
-    elif folder.is_dir() and any(folder.iterdir()):
+    elif entries(folder):
         raise MfclError(f"{folder}: wanted an empty or new folder, found other files; choose another folder")
 
 
