@@ -73,6 +73,26 @@ def test_a_setting_that_a_person_names_is_the_same_for_scenes(tmp_path):
     assert suited(reference, found) is reference
 
 
+def test_limits_of_steps_that_a_person_names_or_lifts_are_the_same_for_scenes():
+    for limit in ("least_steps", "most_steps"):
+        named = load_recipe("default", [f"supervised.{limit}=600"])
+        assert getattr(named.supervised, limit) == getattr(named.for_scenes().supervised, limit) == 600
+    lifted = load_recipe("default", ["supervised.epochs=100"]).for_scenes().supervised
+    assert (lifted.epochs, lifted.most_steps) == (100, 0)
+    assert load_recipe("default").for_scenes().supervised.most_steps == 800
+
+
+def test_a_group_that_a_person_names_is_the_same_for_scenes():
+    named = load_recipe("default", ["crops={length: 0.6, unit: seconds, placement: free}"])
+    assert named.for_scenes().crops == named.crops
+    assert named.for_scenes().model.wave.pooling == "statistics"
+
+
+def test_epochs_beside_a_group_that_is_no_group_are_one_line():
+    with pytest.raises(RecipeError, match="train: wanted settings"):
+        load_recipe("default", ["train.epochs=3", "train=5"])
+
+
 def test_settings_for_scenes_are_checked_and_told(tmp_path):
     with pytest.raises(RecipeError, match=r"model\.wave: no setting is called 'pool'"):
         load_recipe("default", ["scenes=[model.wave.pool=mean]"])

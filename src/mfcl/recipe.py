@@ -1,7 +1,7 @@
 """Recipes: all settings of a run in one frozen dataclass, read from YAML and saved as JSON with the weights."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -170,14 +170,14 @@ def load_recipe(name_or_path: str | Path | Recipe, overrides: Sequence[str] = ()
         raise RecipeError(f"overrides: wanted a list such as ['train.epochs=5'], got the text {shown(overrides)}")
     for override in overrides:
         _set(values, override)
-    named = {override.partition("=")[0] for override in overrides}
+    named = {_key(override) for override in overrides}
     for group in ("train", "supervised"):
-        if f"{group}.epochs" in named:
+        if f"{group}.epochs" in named and isinstance(values.get(group), dict):
             for limit in LIMITS:
                 if f"{group}.{limit}" not in named:
                     values[group].pop(limit, None)
     if isinstance(values.get("scenes"), list) and "scenes" not in named:
-        values["scenes"] = [own for own in values["scenes"] if str(own).partition("=")[0] not in named]
+        values["scenes"] = _for_scenes(values["scenes"], overrides)
     if overrides:
         where += f" with {shown(', '.join(overrides))[1:-1]}"  # who is at fault, the file or what replaces its settings
     return from_dict(Recipe, values, where=where)
@@ -212,6 +212,27 @@ def _read(path: Path) -> tuple[dict[Any, Any], str]:
         raise RecipeError(f"{path}: wanted a recipe in YAML (key: value), got {type(values).__name__}")
     values.setdefault("name", path.stem)
     return values, str(path)
+
+
+def _for_scenes(settings: Sequence[Any], overrides: Sequence[str]) -> list[Any]:
+    """Return a recipe's settings for scenes without what overrides name, by itself or with its group.
+
+    Epochs that an override names lift limits of steps here, too; limits that one names stay where epochs for scenes
+    would lift them.
+    """
+    named = [_key(override) for override in overrides]
+    lifted = _limits(key.removesuffix(".epochs") for key in named if key.endswith(".epochs"))
+    kept = [own for own in settings if not any(f"{_key(own)}.".startswith(f"{key}.") for key in (*named, *lifted))]
+    limits = _limits(_key(own).removesuffix(".epochs") for own in kept if _key(own).endswith(".epochs"))
+    return kept + [override for override in overrides if _key(override) in limits]
+
+
+def _limits(groups: Iterable[str]) -> set[str]:
+    return {f"{group}.{limit}" for group in groups for limit in LIMITS}
+
+
+def _key(setting: Any) -> str:
+    return str(setting).partition("=")[0]
 
 
 def _set(values: dict[Any, Any], override: str) -> None:
