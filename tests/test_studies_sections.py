@@ -34,6 +34,11 @@ def test_quick_leaves_the_sweeps_out_and_the_others_do_everything():
         assert chosen_sections(name, None, None) == tuple(name for name in SECTIONS if name != ABLATION)
 
 
+def test_a_preset_that_does_not_exist_is_one_line():
+    with pytest.raises(MfclError, match="no preset is called 'defualt'; use one of default, quick"):
+        chosen_sections("defualt", None, None)
+
+
 def test_only_replaces_the_presets_sections_and_skip_takes_from_either():
     assert chosen_sections("quick", ["crops"], None) == ("crops",)
     assert chosen_sections("quick", ["maps", "crops", "labels"], ["maps"]) == ("labels", "crops")

@@ -63,12 +63,14 @@ def chosen_sections(preset: str, only: list[str] | None, skip: list[str] | None)
     """Return the sections to run in their order: those of `only`, else of the preset, without those of `skip`.
 
     Raises:
-        MfclError: a section does not exist, or none is left.
+        MfclError: a section or the preset does not exist, or no section is left.
 
     Example:
         >>> chosen_sections("quick", ["crops", "labels"], None)
         ('labels', 'crops')
     """
+    if preset not in PRESETS:
+        raise MfclError(one_of("preset", preset, PRESETS))
     for name in (*(only or ()), *(skip or ())):
         if name not in SECTIONS:
             raise MfclError(one_of("section", name, SECTIONS))
