@@ -11,7 +11,7 @@ import torch
 import mfcl
 from mfcl import cli
 from mfcl.checkpoint import save_checkpoint
-from mfcl.core import machine
+from mfcl.core import machine, parallel
 from mfcl.core.machine import use_machine
 from mfcl.errors import MfclError
 from mfcl.models.pair import make_model
@@ -108,3 +108,23 @@ def test_without_any_word_there_are_as_many_threads_as_cores(told: list[int], mo
     monkeypatch.setattr(machine, "core_count", lambda: 7)
     assert machine.use_machine(None) == 7
     assert told == [7]
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "cores"),
+    [
+        ("150000 100000", None, 2), ("50000 100000", None, 1), ("max 100000", None, 8), ("9900000 100000", None, 8),
+        (None, ("200000", "100000"), 2), (None, ("-1", "100000"), 8), (None, None, 8), ("nonsense", None, 8),
+    ],
+)  # fmt: skip
+def test_a_container_with_a_share_of_the_processor_has_no_more_cores_than_that(
+    new: str | None, old: tuple[str, str] | None, cores: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = [tmp_path / name for name in ("cpu.max", "quota", "period")]
+    for place, text in zip(places, (new, *(old or (None, None))), strict=True):
+        if text is not None:
+            place.write_text(f"{text}\n")
+    monkeypatch.setattr(parallel, "QUOTA", places[0])
+    monkeypatch.setattr(parallel, "QUOTAS", tuple(places[1:]))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    assert parallel.core_count() == cores

@@ -1,9 +1,12 @@
 """Apply one function to many items in threads, keeping their order."""
 
+import contextlib
+import math
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from mfcl.core.progress import progress
@@ -17,9 +20,26 @@ Mapped: TypeAlias = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any
 """
 
 
+QUOTA = Path("/sys/fs/cgroup/cpu.max")
+"""File with a container's share of the processor: microseconds and period, or `max` and period (cgroup v2)."""
+QUOTAS = (Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us"))
+"""Files with the same for cgroup v1; -1 is no limit."""
+
+
 def core_count() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return how many cores this process may use: of a container with a share of the processor, as many as that is."""
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(min(there, math.ceil(_share())), 1)
+
+
+def _share() -> float:
+    """Return the cores that a container is given; where there is no limit, more than any machine has."""
+    for files in ((QUOTA,), QUOTAS):
+        with contextlib.suppress(OSError, ValueError, ZeroDivisionError):
+            quota, period = " ".join(file.read_text(encoding="ascii") for file in files).split()
+            if int(quota) > 0:
+                return int(quota) / int(period)
+    return 2.0**31
 
 
 def in_parallel(
