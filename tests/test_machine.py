@@ -14,6 +14,7 @@ from mfcl.checkpoint import save_checkpoint
 from mfcl.core import machine, parallel
 from mfcl.core.machine import use_machine
 from mfcl.errors import MfclError
+from mfcl.models.heads import make_heads
 from mfcl.models.pair import make_model
 from mfcl.studies.provenance import this_command
 from tests.small_run import tiny
@@ -128,3 +129,14 @@ def test_a_container_with_a_share_of_the_processor_has_no_more_cores_than_that(
     monkeypatch.setattr(parallel, "QUOTAS", tuple(places[1:]))
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
     assert parallel.core_count() == cores
+
+
+def test_random_weights_change_no_generator_of_torch_those_of_gpus_included(monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds: list[int] = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeds.append)
+    before = torch.get_rng_state()
+    one, other = (make_model(tiny().model, seed=3).state_dict() for _ in range(2))
+    make_heads({"wave": 8, "mel": 8}, tiny().head, seed=3)
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
+    assert torch.equal(torch.get_rng_state(), before)
+    assert not seeds

@@ -1,10 +1,11 @@
-"""Device, threads and memory allocation of this process, and a stopwatch."""
+"""Device, threads, memory allocation and random weights of this process, and a stopwatch."""
 
+import contextlib
 import functools
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 
@@ -52,6 +53,17 @@ def survive_fork() -> None:
     """
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=functools.partial(torch.set_num_threads, 1))
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Let random weights made on the processor depend on a seed alone inside a `with` block.
+
+    torch's generators are afterwards as before: `torch.manual_seed` would set those of GPUs, too, for good.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
 
 
 def pick_device(device: str) -> torch.device:

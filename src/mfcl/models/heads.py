@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mfcl.core.machine import seeded
 from mfcl.core.settings import bounded, check_settings
 from mfcl.embeddings.parts import Stage
 from mfcl.embeddings.whitening import Whitening
@@ -128,6 +129,5 @@ def make_heads(dims: Mapping[str, int], settings: HeadSettings, *, seed: int) ->
     if settings.layers == 0 and len(set(dims.values())) > 1:
         sizes = ", ".join(f"{name} {dim}" for name, dim in dims.items())
         raise RecipeError(f"head.layers is 0, but the embeddings differ in size ({sizes}); use head.layers 1 or more")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         return nn.ModuleDict({name: ProjectionHead(dim, settings) for name, dim in dims.items()})

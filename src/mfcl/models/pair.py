@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from mfcl.core.machine import seeded
 from mfcl.core.settings import LATER, bounded, check_settings, later
 from mfcl.embeddings.parts import FORMATS, WORDS, Part, Role, Stage
 from mfcl.errors import RecipeError
@@ -236,8 +237,7 @@ def without(model: MultiFormatModel, *parts: Literal["neck", "landmarks"]) -> It
 
 def make_model(settings: ModelSettings, *, seed: int) -> MultiFormatModel:
     """Return a model with random weights that depend on the seed alone; torch's global generator is unchanged."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         return MultiFormatModel(settings)
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mfcl.core.distributed import all_reduce_sum, processes
+from mfcl.core.machine import seeded
 from mfcl.core.random import uniforms
 from mfcl.data.store import Store
 from mfcl.models.inference import embed_store
@@ -76,8 +77,7 @@ class Joint(Pretrain):
         super().__init__(model, store, recipe, seed=seed, augment=augment)
         self.targets, self.labelled = targets, np.flatnonzero(targets >= 0)
         classes = int(targets.max()) + 1
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             self.linears = nn.ModuleDict(
                 {name: nn.Linear(content_size(getattr(model, name)), classes) for name in self.formats}
             )

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mfcl.core.distributed import all_reduce_sum, processes
+from mfcl.core.machine import seeded
 from mfcl.data.store import Store
 from mfcl.data.store.interfaces import StoredClips
 from mfcl.embeddings.table import Embeddings
@@ -92,8 +93,7 @@ class Classify(Task):
         )  # fmt: skip
         self.linears = nn.ModuleDict()
         for format in self.encoders:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(seed)  # a format's layer is the same with another beside it
+            with seeded(seed):  # a format's layer is the same with another beside it
                 self.linears[format] = nn.Linear(content_size(self.encoder(format)), self.classes)
 
     def encoder(self, format: str) -> FormatEncoder:
