@@ -290,7 +290,7 @@ def test_memory_that_torch_does_not_get_is_one_line(
 ) -> None:
     def work(_: object) -> None:
         if on == "cuda":
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 3 GiB.\nGPU 0 has too little")
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 3 GiB.\nGPU 0 has too little")
         torch.empty(10**15)
 
     monkeypatch.setattr(cli.studying, "_train", work)

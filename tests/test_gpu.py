@@ -104,7 +104,7 @@ def test_steps_that_cannot_be_recorded_are_done_once_and_tried_on_the_card_of_th
 
         def step(batch, task=task, optimiser=optimiser, calls=calls, recorded=recorded):
             if recorded and next(calls) == fails_at:
-                raise torch.OutOfMemoryError("CUDA out of memory")
+                raise torch.cuda.OutOfMemoryError("CUDA out of memory")
             loss = task(batch["x"]).sum()
             loss.backward()
             optimiser.step()
