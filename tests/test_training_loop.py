@@ -286,6 +286,21 @@ def test_a_half_written_state_costs_some_steps_and_not_the_run(store, unbroken, 
     assert "resumed at step 5" in log
 
 
+def test_a_run_does_not_go_on_with_batches_of_another_size(store, tmp_path):
+    recipe, run = tiny(), tmp_path / "run"
+    task = make_task(store, recipe)
+    send_at(task, 2, signal.SIGINT)
+    with pytest.raises(Interrupted):
+        run_tiny(task, recipe, run)
+    begun = json.loads((run / "environment.json").read_text())
+    (run / "environment.json").write_text(json.dumps({**begun, "batch": begun["batch"] + 1}))
+    with pytest.raises(CheckpointError, match=rf"begun with batches of {begun['batch'] + 1} .* have {begun['batch']} "):
+        trained(store, run, resume=True)
+    begun.pop("batch")  # as a version before wrote it
+    (run / "environment.json").write_text(json.dumps(begun))
+    assert trained(store, run, resume=True)
+
+
 def test_the_arithmetic_of_the_start_is_kept_on_another_machine(store, tmp_path, monkeypatch):
     recipe, run = tiny(wave_precision="auto"), tmp_path / "run"
     monkeypatch.setattr(loop, "settle", lambda precision, device: "bf16" if precision == "auto" else precision)

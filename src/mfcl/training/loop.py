@@ -104,7 +104,8 @@ def fit(
     machine = describe_machine(where, processes())
     precision = {name: settle(getattr(settings, f"{name}_precision"), where) for name in ("wave", "mel")}
     if is_main():
-        journal.open(config, data, {**machine, "precision": precision}, resume=resume, overwrite=overwrite)
+        begun = {**machine, "precision": precision, "batch": plan.batch}
+        journal.open(config, data, begun, resume=resume, overwrite=overwrite)
     barrier()
     kept = journal.environment().get("precision")
     if isinstance(kept, dict) and all(kept.get(name) in ("fp32", "bf16") for name in precision):
@@ -127,6 +128,8 @@ def fit(
             journal.warn(caution)
         if done.finished:
             return FitResult(done.step, done.seconds, done.latest.get("loss", math.nan), done.latest)
+        if done.step:
+            journal.check_batch(plan.batch, processes())
         runner = averaged(task, partial=task.partial)
         task.clips = resident(task.store, where) if task.cut_there else task.store
         learned = learner(task, runner, optimiser, clip=settings.clip, where=where, say=journal.say)

@@ -102,6 +102,19 @@ class Journal:
             return {}
         return {key: value for key, value in kept.items() if key != MARK}
 
+    def check_batch(self, batch: int, processes: int) -> None:
+        """Refuse to go on with batches of another size, which a small set has with some numbers of processes.
+
+        Raises:
+            CheckpointError: the run was begun with other batches.
+        """
+        began = self.environment().get("batch")  # a run of an earlier version does not say
+        if isinstance(began, int) and began != batch:
+            raise CheckpointError(
+                f"{self.run}: the run was begun with batches of {began} recordings, and processes that train together "
+                f"would have {batch} where there are {processes}; resume with a number that divides {began}"
+            )
+
     @contextlib.contextmanager
     def tracked(self, config: Mapping[str, Any]) -> Iterator[None]:
         """Tell the trackers of the run's beginning, and in the end that it is over or was stopped.
