@@ -93,6 +93,22 @@ def test_a_run_is_embedded_once_and_a_dropped_sound_finds_its_place(run: Path, t
     assert answer.json()["guess"]["label"] in ("low", "middle", "high", "unknown")
 
 
+def test_a_model_that_was_trained_in_the_place_of_another_embeds_anew_and_labels_are_those_of_the_list(
+    run: Path, tmp_path: Path
+) -> None:
+    listed = tmp_path / "manifest.csv"
+    before = open_collection(run, audio=listed, progress=False)
+    listed.write_text(listed.read_text().replace(",middle,", ",mended,"))
+    again = open_collection(run, audio=listed, progress=False)
+    np.testing.assert_array_equal(again.embeddings.vectors, before.embeddings.vectors)  # of the same sound
+    assert set(again.columns["pitch"]) == {"low", "mended", "high"}
+    recipe = tiny()
+    save_checkpoint(make_model(recipe.model, seed=1), recipe, run / "model")
+    other = open_collection(run, audio=listed, progress=False)
+    assert other.embeddings.model != before.embeddings.model
+    assert not np.allclose(other.embeddings.vectors, before.embeddings.vectors)
+
+
 def test_a_sound_dropped_on_the_page_is_heard_by_the_server_and_found_there(run: Path, tmp_path: Path) -> None:
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")

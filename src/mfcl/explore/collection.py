@@ -4,7 +4,7 @@ import hashlib
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -149,14 +149,17 @@ def _manifest_of(place: Path) -> Path | None:
 
 
 def _of_run(place: Path, audio: Path | None, data_root: Path | None, folder: Path, *, progress: bool) -> Collection:
-    """Embed a run's own recordings, or others, with its model; what was embedded before is used again."""
+    """Embed a run's own recordings, or others, with its model; what this model embedded before is used again.
+
+    Labels and splits are those of the list as it is now: the kept file is the vectors' alone.
+    """
     listed = audio if audio is not None else _manifest_of(place)
     if listed is None:
         raise MfclError(f"{place}: a model without a list of recordings; give recordings with --audio")
     manifest = open_manifest(listed, data_root=data_root)
     kept = hashlib.sha256(f"{Path(listed).absolute()}".encode()).hexdigest()[:8]
     folder = folder if audio is None else folder / f"{manifest.root.name}-{kept}"
-    made = folder / f"embeddings-{manifest.files_key('explore')[:12]}.npz"
+    made = folder / f"embeddings-{manifest.files_key(('explore', _model_key(place)))[:12]}.npz"
     if not made.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         words = [sys.executable, "-m", "mfcl", "embed", str(place), str(listed), "--out", str(made)]
@@ -165,7 +168,19 @@ def _of_run(place: Path, audio: Path | None, data_root: Path | None, folder: Pat
         done = subprocess.run(words, stdout=subprocess.DEVNULL, check=False)
         if done.returncode:
             raise MfclError(f"{listed}: could not be embedded with {place}; see the line above")
-    return _matched(place.name, load_embeddings(made), manifest, folder, place, ())
+    found, known = load_embeddings(made), {recording.id: recording for recording in manifest}
+    own = [known[name] for name in found.ids.tolist()]
+    labels = {name: np.array([one.label(name) for one in own]) for name in manifest.label_names}
+    found = replace(found, labels=labels, splits=np.array([one.split or "" for one in own]))
+    return _matched(place.name, found, manifest, folder, place, ())
+
+
+def _model_key(run: Path) -> str:
+    """Return what tells a run's model from one that was trained in its place: its `config.json` names the weights."""
+    for path in (run / "config.json", run / "model" / "config.json"):
+        if path.is_file():
+            return hashlib.sha256(path.read_bytes()).hexdigest()
+    return ""
 
 
 def _explored(
