@@ -1,9 +1,12 @@
 """Whose voice a clip or a dropped file has, by a gallery of the same model."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from mfcl.cli import main
+from mfcl.embeddings.blocks import load_embeddings
 from mfcl.errors import MfclError
 from mfcl.explore import hearing
 from mfcl.explore.collection import open_collection
@@ -61,6 +64,28 @@ def test_a_dropped_file_has_a_voice_too_and_the_model_is_checked_again(tmp_path,
     refused = client.post("/api/search", content=b"sound", headers=WRITES)
     assert (refused.status_code, "bound to the model aaaaaaaaaaaa" in refused.text) == (400, True)
     session.close()
+
+
+def test_the_voices_of_other_clips_are_not_taken_for_those_of_as_many(tmp_path):
+    """Clips that are embedded again, in another order or others altogether, may be as many as before."""
+    place, gallery = write_collection(tmp_path, model="a" * 64), write_gallery(tmp_path)
+
+    def whitened(words):  # in place of the process that has torch
+        np.save(words[-1], load_embeddings(Path(words[-2])).only("voices").vectors)
+
+    def told():
+        session = Session(open_collection(place, model=tmp_path), gallery=str(gallery), who="ada")
+        session.work.run = whitened
+        session.voices.prepare(session.work)
+        found = [session.voices.of_clip(clip)["best"] for clip in (4, COUNT - 3)]
+        session.close()
+        return found
+
+    assert told() == ["maker 0", "maker 1"]
+    order = np.arange(COUNT)
+    order[[4, COUNT - 3]] = COUNT - 3, 4
+    load_embeddings(place).select(order).save(place)
+    assert told() == ["maker 1", "maker 0"]
 
 
 def test_without_a_gallery_nobody_has_a_voice(tmp_path):

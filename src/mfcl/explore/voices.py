@@ -1,6 +1,7 @@
 """Whose voice a clip or a dropped file has, by a gallery of the model that embedded the clips."""
 
 import contextlib
+import hashlib
 import io
 import sys
 import tempfile
@@ -66,15 +67,16 @@ class Voices:
 
     def prepare(self, background: Background) -> None:
         """Whiten the clips' vectors by the model, in a process of its own that has torch, once; a background job."""
-        path = self._collection.folder / f"voices-{self.digest[:16]}-{len(self._collection)}.npy"
         if self.ready:
             return
+        given = hashlib.sha256(np.ascontiguousarray(self._collection.embeddings.vectors).data).hexdigest()
+        path = self._collection.folder / f"voices-{self.digest[:16]}-{given[:16]}.npy"
         made = _read(path, len(self._collection))
         if made is None:
             with tempfile.TemporaryDirectory(prefix="mfcl-") as folder:
-                given, out = Path(folder) / "given.npz", Path(folder) / "out.npy"
-                replace(self._collection.embeddings, labels={}).save(given)
-                words = [str(self.model), self.digest, str(given), str(out)]
+                table, out = Path(folder) / "given.npz", Path(folder) / "out.npy"
+                replace(self._collection.embeddings, labels={}).save(table)
+                words = [str(self.model), self.digest, str(table), str(out)]
                 background.run([sys.executable, "-m", "mfcl.explore.voicing", *words])
                 made = np.load(out, allow_pickle=False)
             with replacing(path) as temporary, temporary.open("wb") as file:
