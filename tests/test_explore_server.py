@@ -26,7 +26,7 @@ import uvicorn
 from mfcl.cli import main
 from mfcl.core.files import write_text
 from mfcl.embeddings.blocks import load_embeddings
-from mfcl.embeddings.table import Embeddings
+from mfcl.embeddings.table import WHITENED, Embeddings
 from mfcl.errors import AudioError, MfclError
 from mfcl.explore import findings, hearing
 from mfcl.explore.app import make_app
@@ -292,6 +292,24 @@ def test_a_file_that_takes_too_long_is_ended(tmp_path):
 
 
 # ---- what is answered
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [("b" * 64, "by the model bbbbbbbbbbbb, but"), ("c" * 64 + WHITENED, "vectors were whitened"), ("c" * 64, None)],
+)
+def test_a_file_is_not_looked_for_among_clips_of_another_model(tmp_path, monkeypatch, model, said):
+    place = write_collection(tmp_path, mapped=False, model=model)
+    session = Session(open_collection(place, model=tmp_path), who="ada")
+    vector = session.collection.embeddings.vectors[5:6]
+    monkeypatch.setattr(hearing, "hear", lambda model, content, *, voice: hearing.Dropped(vector, "c" * 64))
+    answer = asked_by(session).post("/api/search", content=b"sound", headers=WRITES)
+    session.close()
+    if said is None:
+        assert answer.json()["near"]["words"]["clips"][0] == 5
+    else:
+        assert answer.status_code == 400
+        assert said in answer.json()["error"]
 
 
 def test_sound_comes_by_byte_ranges(client):

@@ -46,7 +46,7 @@ def test_a_clip_has_the_voice_that_the_gallery_says_or_unknown_with_the_reason(t
 
 
 def test_a_dropped_file_has_a_voice_too_and_the_model_is_checked_again(tmp_path, monkeypatch):
-    place, gallery = write_collection(tmp_path), write_gallery(tmp_path)
+    place, gallery = write_collection(tmp_path, model="a" * 64), write_gallery(tmp_path)
     session = Session(open_collection(place, model=tmp_path), gallery=str(gallery), who="ada")
     client, vectors = asked_by(session), session.collection.embeddings.vectors
     voices = session.collection.embeddings.only("voices").vectors
@@ -54,7 +54,7 @@ def test_a_dropped_file_has_a_voice_too_and_the_model_is_checked_again(tmp_path,
 
     def hear(model, content, *, voice):
         assert voice
-        return hearing.Dropped(vectors[:1], voices[:1], 1.0, -25.0, given["digest"])
+        return hearing.Dropped(vectors[:1], given["digest"], voices[:1], 1.0, -25.0)
 
     monkeypatch.setattr(hearing, "hear", hear)
     answer = client.post("/api/search", content=b"sound", headers=WRITES).json()
@@ -62,7 +62,7 @@ def test_a_dropped_file_has_a_voice_too_and_the_model_is_checked_again(tmp_path,
     assert answer["near"]["words"]["clips"][0] in (0, 1)
     given["digest"] = "c" * 64
     refused = client.post("/api/search", content=b"sound", headers=WRITES)
-    assert (refused.status_code, "bound to the model aaaaaaaaaaaa" in refused.text) == (400, True)
+    assert (refused.status_code, "by the model aaaaaaaaaaaa" in refused.text) == (400, True)
     session.close()
 
 

@@ -34,17 +34,17 @@ class Dropped:
 
     Attributes:
         vector: Its embedding.
+        digest: The model's.
         voice: Its vector as a gallery has them; None, like what follows, if that was not asked for.
         seconds: Seconds of sound in it.
         level: Level of its sound in dB.
-        digest: The model's.
     """
 
     vector: Float32[np.ndarray, "1 dim"]
+    digest: str
     voice: Float32[np.ndarray, "1 _"] | None = None
     seconds: float = 0.0
     level: float = 0.0
-    digest: str = ""
 
 
 def hear(
@@ -84,10 +84,10 @@ def hear(
             line = said[-1] if done.returncode == 2 and said else "it needed too much time or memory, or is damaged"
             raise MfclError(f"the file cannot be heard: {line.replace(str(given), 'the file')}")
         with np.load(made, allow_pickle=False) as found:
+            vector, digest = found["vector"], str(found["digest"])
             if not voice:
-                return Dropped(found["vector"])
-            amounts = float(found["seconds"][0]), float(found["levels"][0])
-            return Dropped(found["vector"], found["voice"], *amounts, str(found["digest"]))
+                return Dropped(vector, digest)
+            return Dropped(vector, digest, found["voice"], float(found["seconds"][0]), float(found["levels"][0]))
 
 
 def main() -> int:
@@ -96,16 +96,17 @@ def main() -> int:
     model, given, made = (Path(word) for word in sys.argv[1:4])
     try:
         samples, rate = read_audio(given, end=LONGEST)  # decoded before torch is loaded: a bad file is refused at once
+        from mfcl.checkpoint import model_digest
         from mfcl.embedder import load
 
         loaded = load(model, device="cpu")
         found: dict[str, Any] = {"vector": loaded.encode(samples, sample_rate=rate)}
+        found["digest"] = model_digest(loaded.checkpoint)
         if sys.argv[5:] == ["voice"]:
             from mfcl.voices.hearing import ModelListener
 
-            listener = ModelListener(loaded)
-            one = listener.arrays([samples], rate)
-            found |= {"voice": one.vectors, "seconds": one.seconds, "levels": one.levels, "digest": listener.digest}
+            one = ModelListener(loaded).arrays([samples], rate)
+            found |= {"voice": one.vectors, "seconds": one.seconds, "levels": one.levels}
     except MfclError as error:
         sys.stderr.write(f"{error}\n")
         return 2

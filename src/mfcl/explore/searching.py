@@ -2,10 +2,12 @@
 
 import threading
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mfcl.embeddings.table import WHITENED
 from mfcl.errors import AudioError, MfclError
 from mfcl.explore import hearing
 from mfcl.explore.session import Session
@@ -40,10 +42,26 @@ class Search:
             heard = hearing.hear(session.collection.model, content, voice=session.voices is not None)
         finally:
             self._hearing.release()
+        self._check_model(session.collection.model, heard.digest)
         found = self._nearest(heard.vector, column)
         if session.voices is not None:
             found["voice"] = session.voices.of_file(heard)
         return found
+
+    def _check_model(self, model: Path, digest: str) -> None:
+        """Check that a file was heard as the clips were: vectors of another model may have as many values.
+
+        Raises:
+            MfclError: the model is another one than the clips', or theirs were whitened.
+        """
+        own = self._session.collection.embeddings.model
+        if own.endswith(WHITENED):
+            raise MfclError("search: the clips' vectors were whitened, a file's are not; embed without --whiten")
+        if own not in ("", digest):
+            raise MfclError(
+                f"search: the clips were embedded by the model {own[:12]}, but {model} is {digest[:12]} now; start "
+                "again with the clips' own model, or embed them again"
+            )
 
     def _nearest(self, vector: np.ndarray, column: str) -> dict[str, Any]:
         session = self._session
