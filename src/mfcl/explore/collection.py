@@ -123,6 +123,7 @@ def open_collection(
             f"{'it is none of them' if is_there(place) else 'there is nothing there'}; give one of them"
         )
     _check_size(place, len(found))
+    _check_ids(place, found.embeddings.ids)
     _check_differ(place, found.embeddings.vectors)
     return found
 
@@ -130,6 +131,17 @@ def open_collection(
 def _check_size(place: Path, clips: int) -> None:
     if clips > MOST_CLIPS:
         raise MfclError(f"{place}: {clips} clips, the page shows at most {MOST_CLIPS}; embed fewer recordings")
+
+
+def _check_ids(place: Path, ids: Shaped[np.ndarray, " clips"]) -> None:
+    """Check that each clip has an id of its own: labels are kept by it, and would come to another clip's."""
+    names, counts = np.unique(ids, return_counts=True)
+    if len(names) < len(ids):
+        often = int(counts.argmax())
+        raise MfclError(
+            f"{place}: {counts[often]} clips have the id {str(names[often])!r}, by which labels are kept; give each "
+            "clip one of its own"
+        )
 
 
 def _check_differ(place: Path, vectors: Float32[np.ndarray, "clips _"]) -> None:
