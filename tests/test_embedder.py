@@ -259,6 +259,7 @@ def test_arrays_of_another_rate_or_shape_are_prepared_like_files(model: Embedder
         model.encode(stereo, sample_rate=44100), model.encode(tmp_path / "stereo.wav"), rtol=1e-4, atol=1e-4
     )
     assert model.encode([]).shape == (0, model.dim())
+    assert model.encode([], whiten=True).shape == (0, model.encode(tone(), whiten=True).shape[1])
     lengths = np.linalg.norm(model.encode([tone(), tone(0.5)], normalize=True), axis=1)
     np.testing.assert_allclose(lengths, 1, rtol=1e-5)
     own = model.encode([tone(), tone(0.4, 900)])
@@ -301,6 +302,11 @@ def test_a_part_that_is_not_there_and_a_whitening_that_was_not_learned_are_said(
     bare = Embedder(dataclasses.replace(model.checkpoint, whitening={}))
     with pytest.raises(MfclError, match="no whitening was learned"):
         bare.encode(clip, whiten=True)
+    for wrong, text in (({"part": "voices"}, "no part is called 'voices'"), ({"whiten": True}, "no whitening")):
+        with pytest.raises(MfclError, match=text):  # and not of the file: that is said before anything is read
+            mfcl.embed(bare, ["no such file.wav"], progress=False, **wrong)
+        with pytest.raises(MfclError, match=text):
+            bare.encode_windows("no such file.wav", **wrong)
 
 
 def test_training_returns_what_one_can_encode_with(corpus: Path, tmp_path: Path) -> None:

@@ -304,7 +304,7 @@ def test_a_list_that_becomes_shorter_while_it_is_read_is_said(
     def cut(*_: object) -> None:
         listed.write_text("".join(lines[:9]))
 
-    monkeypatch.setattr("mfcl.embedding_parts._check", lambda *_: None)
+    monkeypatch.setattr("mfcl.embedding_parts.check_asked", lambda *_, **given: None)
     monkeypatch.setattr("mfcl.embedding_parts.pick_device", lambda *_: cut() or "cpu")
     with pytest.raises(ManifestError, match="it became shorter while it was read"):
         embed_parts(model, listed, tmp_path / "parts", parts=2, progress=False)

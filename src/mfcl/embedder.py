@@ -122,10 +122,11 @@ class Embedder:
             AudioError: a file or array cannot be used; the message names it.
             MfclError: an unknown format or part, or a batch below 1.
         """
+        check_asked(self.checkpoint, format, part, whiten=whiten)
         rate = self._rate(sample_rate)
         given = listed(sounds)
         if not given:
-            return np.zeros((0, self.dim(format, part=part)), dtype=np.float32)
+            return self._only(np.zeros((0, self.dim(format)), dtype=np.float32), format, part, whiten=whiten)
         prepared = (self._prepared(sound, f"array {place}", rate) for place, sound in enumerate(given))
         vectors = np.concatenate(
             [
@@ -170,6 +171,7 @@ class Embedder:
         Example:
             ``vectors, starts, ends = model.encode_windows("dawn.flac", window=3.0)``
         """
+        check_asked(self.checkpoint, format, part, whiten=whiten)
         rate, step = self._rate(sample_rate), hop_seconds(window, hop)
         whole = self._prepared(sound, "array", rate, self.recipe.preparation.uncut)
         size, stride = window_samples(window, step, self.sample_rate)
@@ -247,13 +249,20 @@ def hop_seconds(window: int | float | None, hop: int | float | None) -> int | fl
     return step
 
 
-def chosen_part(found: Embeddings, checkpoint: Checkpoint, part: str | None, *, whiten: bool) -> Embeddings:
-    """Select one part of the embeddings, or all, and whiten it if asked.
+def check_asked(checkpoint: Checkpoint, format: Format | None, part: str | None, *, whiten: bool) -> None:
+    """Refuse what a model cannot give, before anything is read or written.
 
     Raises:
-        MfclError: the embeddings have no such part, or the model no whitening.
+        MfclError: there is no such format or part, or the model has no whitening.
     """
-    chosen = found.only(part) if part else found
+    bounds = part_bounds(checkpoint.model, format)
+    if part is not None:
+        matching(bounds, part)
     if whiten and not checkpoint.whitening:
         raise CheckpointError(f"{checkpoint.folder}: no whitening was learned with this model; set whiten=False")
+
+
+def chosen_part(found: Embeddings, checkpoint: Checkpoint, part: str | None, *, whiten: bool) -> Embeddings:
+    """Select one part of the embeddings, or all, and whiten it if asked; see `check_asked`."""
+    chosen = found.only(part) if part else found
     return chosen.whiten(checkpoint.whitening) if whiten else chosen

@@ -18,7 +18,7 @@ from mfcl.core.urls import UrlPath, as_path
 from mfcl.data.decoding import LeftOut, recording_windows, whole_recordings
 from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest import Manifest, Recording
-from mfcl.embedder import Embedder, checkpoint_of, chosen_part, hop_seconds
+from mfcl.embedder import Embedder, check_asked, checkpoint_of, chosen_part, hop_seconds
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import AudioError
 from mfcl.models.inference import Format, Listed, embed_clips, part_bounds
@@ -71,7 +71,7 @@ def embed(
     """
     asked = Asked(format, part, whiten, window, hop_seconds(window, hop), batch)
     loaded = checkpoint_of(model)
-    part_bounds(loaded.model, format)  # refuses an unknown format before anything is read
+    check_asked(loaded, format, part, whiten=whiten)
     manifest = data if isinstance(data, Manifest) else _manifest(data, data_root)
     for note in manifest.notes:
         print(f"note: {printable(note)}", file=sys.stderr)  # noqa: T201

@@ -19,13 +19,12 @@ from mfcl.core.progress import progress as progress_bar
 from mfcl.data.decoding import LeftOut
 from mfcl.data.manifest import Manifest
 from mfcl.data.manifest_blocks import ListedParts, list_parts
-from mfcl.embedder import Embedder, checkpoint_of, hop_seconds
+from mfcl.embedder import Embedder, check_asked, checkpoint_of, hop_seconds
 from mfcl.embedding_lists import Asked, embed_recordings
 from mfcl.embeddings.parquet_file import EXTRA, PARQUET
 from mfcl.embeddings.part_files import AGAIN, PartFiles, Receipt, begin_parts
-from mfcl.embeddings.parts import matching
-from mfcl.errors import AudioError, CheckpointError, MeasureError, check_number
-from mfcl.models.inference import Format, part_bounds
+from mfcl.errors import AudioError, MeasureError, check_number
+from mfcl.models.inference import Format
 
 FAILURES = "failures.csv"
 """File in a folder of parts that names the recordings of all parts that could not be read."""
@@ -155,7 +154,7 @@ def plan_parts(
         need("pyarrow.parquet", EXTRA)
     loaded = checkpoint_of(model)
     asked = replace(asked, format=asked.format or loaded.model.default_format)
-    _check(loaded, asked)
+    check_asked(loaded, asked.format, asked.part, whiten=asked.whiten)
     check_folder_place(folder)
     listed = list_parts(data, data_root=data_root)
     for note in listed.notes:
@@ -181,15 +180,6 @@ def close_parts(files: PartFiles, left_out: LeftOut) -> int:
     else:
         _all_left_out(files).write(files.folder / FAILURES)
     return missing
-
-
-def _check(loaded: Checkpoint, asked: Asked) -> None:
-    """Refuse what the model cannot give before anything is written."""
-    bounds = part_bounds(loaded.model, asked.format)
-    if asked.part is not None:
-        matching(bounds, asked.part)
-    if asked.whiten and not loaded.whitening:
-        raise CheckpointError(f"{loaded.folder}: no whitening was learned with this model; set whiten=False")
 
 
 @dataclass(frozen=True)
