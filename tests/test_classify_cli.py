@@ -475,7 +475,7 @@ def test_what_is_read_is_not_replaced_by_what_is_written(desk, tmp_path, capsys)
         ("classify", made, vectors, "--check", labels, "--out", tmp_path / "same.csv"),
         ("classify", desk / "run0", vectors, "--labels", labels, "--fit", tmp_path / "f", "--out", labels),
     ):
-        assert "it is read here, and would be replaced; give another --out" in refused(capsys, *words)
+        assert "it is read here, and would be replaced; choose another place" in refused(capsys, *words)
     assert before == [one.read_bytes() for one in (sound, vectors, labels)]
     assert not (tmp_path / "f").exists()
 

@@ -14,6 +14,7 @@ import soundfile
 import torch
 
 from mfcl import cli
+from mfcl.core import extras
 from mfcl.core.files import replacing
 from mfcl.embeddings.blocks import load_embeddings
 from mfcl.embeddings.table import Embeddings
@@ -56,6 +57,23 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
     with pytest.raises(SystemExit, match="0"):
         cli.main([command, "--help"])
     assert f"mfcl {command}" in capsys.readouterr().out
+
+
+def test_what_is_read_is_not_replaced_by_what_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    listed = tmp_path / "list.parquet"
+    listed.write_bytes(b"a list of recordings")
+    assert "it is read here" in refused(capsys, "embed", tmp_path / "run", listed, "--out", listed)
+    assert "it is read here" in refused(capsys, "explore", listed, "--parquet", listed, "--port", 0)
+    assert listed.read_bytes() == b"a list of recordings"
+
+
+def test_a_package_that_the_file_needs_is_missed_before_anything_is_embedded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = extras.need
+    monkeypatch.setattr(extras, "need", lambda package, extra: own("no_such_package", extra))
+    said = refused(capsys, "embed", tmp_path / "no run", tmp_path, "--out", tmp_path / "vectors.parquet")
+    assert "pip install 'mfcl[parquet]'" in said
 
 
 def test_help_and_half_the_library_never_load_torch() -> None:

@@ -6,7 +6,7 @@ import webbrowser
 from typing import Any
 
 from mfcl.cli import options
-from mfcl.core.files import check_file_place
+from mfcl.core.files import check_file_place, check_not_input
 from mfcl.errors import MfclError
 
 
@@ -98,6 +98,7 @@ def _write(given: argparse.Namespace) -> None:
 
     if given.parquet:
         check_file_place(given.parquet)
+        check_not_input(given.parquet, given.place, given.audio)
     session = _opened(given)
     try:
         if given.export:

@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from mfcl.cli import options
-from mfcl.core.files import check_file_place, check_there, is_stream
+from mfcl.core.files import check_file_place, check_not_input, check_there, is_stream
 from mfcl.core.limits import MOST_BATCH, MOST_PARTS
 from mfcl.errors import MfclError
 
@@ -69,8 +69,10 @@ def add_commands(command: options.Command) -> None:
 
 
 def _embed(given: argparse.Namespace) -> None:
+    from mfcl.core.extras import need
     from mfcl.core.machine import use_machine
     from mfcl.embedding_lists import embed
+    from mfcl.embeddings.parquet_file import EXTRA, PARQUET
     from mfcl.embeddings.part_files import is_part_folder
 
     if given.parts is not None:
@@ -81,8 +83,11 @@ def _embed(given: argparse.Namespace) -> None:
     if is_part_folder(given.out):
         raise MfclError(f"{given.out}: it holds part files; give their number to go on (--parts), or another --out")
     check_file_place(given.out)
+    check_not_input(given.out, given.data)
     if given.out.suffix not in (".npz", ".parquet") and not is_stream(given.out):
         raise MfclError(f"{given.out}: wanted a name that ends in .npz or .parquet, by which commands know embeddings")
+    if given.out.suffix == PARQUET:
+        need("pyarrow.parquet", EXTRA)  # before hours of work for it
     name = f"{given.out.name.removesuffix('.npz').removesuffix('.parquet')}.failures.csv"
     failures = None if is_stream(given.out) else given.out.with_name(name)
     use_machine(given.threads)

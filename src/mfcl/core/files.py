@@ -100,7 +100,7 @@ def check_not_input(path: Path, *inputs: Path | None) -> None:
         with contextlib.suppress(OSError, ValueError):  # one of them is not there
             same = one is not None and not isinstance(one, UrlPath) and path.samefile(one)
         if same:
-            raise MfclError(f"{path}: it is read here, and would be replaced; give another --out")
+            raise MfclError(f"{path}: it is read here, and would be replaced; choose another place")
 
 
 def check_folder_place(path: Path) -> None:
