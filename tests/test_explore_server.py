@@ -664,6 +664,23 @@ def test_nothing_of_torch_is_loaded():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_labels_of_clips_without_a_recording_are_exported_too(folder, tmp_path):
+    listed = tmp_path / "some.csv"
+    listed.write_text("".join((folder / "manifest.csv").read_text().splitlines(keepends=True)[:11]))
+    found = open_collection(folder / "clips.npz", audio=listed, data_root=folder, folder=tmp_path / "kept")
+    session = Session(found, who="ada")
+    client, cells = asked_by(session), [[0, LABEL, "a"], [9, LABEL, "b"], [COUNT - 1, LABEL, "c"]]
+    for column, some in (("all", cells), ("heard", cells[:2])):
+        client.post("/api/steps", json={"column": column, "how": "picked", "cells": some}, headers=WRITES)
+    ids = client.get("/api/export/csv?column=all").text.splitlines()
+    assert ids[0] == "id,all,all_how,all_confidence"
+    assert [line.split(",")[:2] for line in ids[1:]] == [
+        ["sounds/low-00.wav", "a"], ["sounds/low-09.wav", "b"], ["sounds/high-15.wav", "c"]
+    ]  # fmt: skip
+    assert client.get("/api/export/csv?column=heard").text.startswith("path,")  # all of these have one
+    session.close()
+
+
 def test_a_clip_without_a_recording_is_silent(folder):
     found = open_collection(folder / "clips.npz", folder=folder / "elsewhere")
     made = Session(found, labels=folder / "silent.db")

@@ -195,7 +195,7 @@ class _Routes:
         guesses = session.assistant.guesses(column) if spread else None
         rows = exports.labelled(session.book, column, guesses)
         if kind == "csv":
-            if session.collection.recordings:
+            if all(one.clip in session.collection.recordings for one in rows):
                 content = exports.manifest_csv(session.collection, column, rows, spread=spread)
             else:
                 content = exports.ids_csv(session.collection, column, rows)

@@ -81,7 +81,7 @@ def manifest_csv(collection: Collection, column: str, rows: Sequence[Labelled], 
 
 
 def ids_csv(collection: Collection, column: str, rows: Sequence[Labelled]) -> bytes:
-    """Return ids and labels alone, for clips whose recordings are not known."""
+    """Return ids and labels alone, for clips of which some have no recording that is known."""
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(["id", column, column + HOW, column + SHARE])
