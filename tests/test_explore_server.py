@@ -496,14 +496,14 @@ def test_what_is_far_from_all_others_is_found_with_the_reason(folder, tmp_path):
 
 def test_a_site_has_every_column_of_labels(session, tmp_path):
     session.step("first made", "picked", [Cell(0, LABEL, "a")])
-    session.step("made later", "picked", [Cell(0, LABEL, "x"), Cell(2, LABEL, "y")])
+    session.step("made ~ later", "picked", [Cell(0, LABEL, "x"), Cell(2, LABEL, "y")])
     write_site(session, tmp_path / "site", shown=False)
     text = (tmp_path / "site" / "data.js").read_text()
     data = json.loads(text.removeprefix("window.EXPLORER = ").removesuffix(";\n"))
     names = {one["name"] for one in data["answers"]["/api/about"]["columns"]}
     own = [one["name"] for one in data["answers"]["/api/about"]["own"]]
     assert set(session.book.columns) <= {*names, *own}
-    about, arrays = unpacked(base64.b64decode(data["arrays"]["/api/columns?name=made+later"]))
+    about, arrays = unpacked(base64.b64decode(data["arrays"]["/api/columns?name=made+%7E+later"]))
     assert [about["values"][code] for code in arrays["codes"][:3]] == ["x", "", "y"]
 
 

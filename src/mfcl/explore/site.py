@@ -191,4 +191,4 @@ def _text(about: Mapping[str, Any], **arrays: np.ndarray) -> str:
 
 def _query(**asked: str) -> str:
     """Return a query as the page's URLSearchParams writes it."""
-    return "&".join(f"{name}={quote_plus(value, safe='*-._')}" for name, value in asked.items())
+    return "&".join(f"{name}={quote_plus(value, safe='*-._').replace('~', '%7E')}" for name, value in asked.items())
