@@ -209,6 +209,10 @@ def test_the_description_is_of_what_is_answered(desk: Path, service: Service) ->
     for name in ("class", "voice"):
         assert schema["properties"][name]["properties"].keys() == found[name].keys()
     assert posted["parameters"][0]["schema"]["enum"] == ["plain", "whitened", "none"]
+    elsewhere = ask(guarded(service), ("POST", "/sound", {"content": b"x"}), base="http://rebound.example:8451")[0]
+    for answer in (elsewhere, post(guarded(service), b"x", **{"content-length": str(MOST_BODY + 1)})):
+        kind = answer.headers["content-type"].partition(";")[0]
+        assert kind in posted["responses"][str(answer.status_code)]["content"]
     plain = Service(desk / "other", device="cpu")
     try:
         about = plain.about()

@@ -35,8 +35,10 @@ def openapi(about: Mapping[str, Any]) -> dict[str, Any]:
                 "score": or_nothing, "margin": or_nothing, "second": TEXT,
             },
         )  # fmt: skip
-    wrong = {"description": "what is wrong, in one line", "content": _json(_object({"error": TEXT}))}
-    plain = {"description": "one line of text", "content": {"text/plain": {"schema": TEXT}}}
+    error, text = _json(_object({"error": TEXT})), {"text/plain": {"schema": TEXT}}
+    wrong = {"description": "what is wrong, in one line", "content": error}
+    plain = {"description": "one line of text", "content": text}
+    large = {"description": "what is wrong, in one line: text if the head said how much comes", "content": error | text}
     choices = ["plain", *(["whitened"] if about["whitened"] else []), "none"]
     sound = {
         "summary": "Embed one sound, and say its class and its voice",
@@ -53,7 +55,7 @@ def openapi(about: Mapping[str, Any]) -> dict[str, Any]:
         },
         "responses": {
             "200": {"description": "what is known of it", "content": _json(_object(answer, without=("embedding",)))},
-            "400": wrong, "401": plain, "403": plain, "413": wrong, "503": wrong,
+            "400": wrong, "401": plain, "403": plain, "413": large, "421": plain, "503": wrong,
         },
     }  # fmt: skip
     facts = {"description": "the model and what was made of it", "content": _json({"type": "object"})}
