@@ -19,12 +19,12 @@ def add_commands(command: options.Command) -> None:
 
 
 def _serve(given: argparse.Namespace) -> None:
-    from mfcl.web.sockets import bound_socket, check_host
+    from mfcl.web.sockets import LOCAL, bound_socket, check_host
 
     check_host(given.host, allow_remote=given.allow_remote, then="this model with the token that is printed")
     try:
         from mfcl.serving.app import Guard, make_app
-        from mfcl.web.guard import LOCAL, new_token
+        from mfcl.web.guard import new_token
         from mfcl.web.sockets import serve
     except ModuleNotFoundError as error:
         raise MfclError(

@@ -12,13 +12,14 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mfcl.web.sockets import LOCAL
+
 MOST_BODY = 32 * 2**20
 """Bytes of one request."""
 MOST_PASSED = 16 * MOST_BODY
 PASSING_SECONDS = 10.0
 """How much of a body that is too large is read and dropped before the answer, and for how long."""
 TOO_LARGE = 413
-LOCAL = ("127.0.0.1", "localhost", "::1")
 POLICY = "; ".join(
     [
         "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' data: blob:",

@@ -12,6 +12,8 @@ from mfcl.errors import MfclError
 HEADER_SECONDS = 20.0
 """How long a client may take to send the head of a request."""
 STOP_SECONDS = 2
+LOCAL = ("127.0.0.1", "localhost", "::1")
+"""Addresses that no other computer reaches."""
 
 
 def check_host(host: str, *, allow_remote: bool, then: str) -> None:
@@ -25,7 +27,7 @@ def check_host(host: str, *, allow_remote: bool, then: str) -> None:
     Raises:
         MfclError: it was not said.
     """
-    if host not in ("127.0.0.1", "localhost", "::1") and not allow_remote:
+    if host not in LOCAL and not allow_remote:
         raise MfclError(
             f"--host {host}: then other computers reach {then}, over a connection that is not encrypted; "
             "add --allow-remote if you want that"
