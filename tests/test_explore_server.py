@@ -6,6 +6,7 @@ import concurrent.futures
 import io
 import itertools
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -492,6 +493,15 @@ def test_what_is_far_from_all_others_is_found_with_the_reason(folder, tmp_path):
     assert found[0].clip == 5
     assert "far from all others: its 5th nearest clip is at" in found[0].reason
     assert 5 not in [one.clip for one in findings.outliers(Spaces(open_collection(folder / "clips.npz")), "words")]
+
+
+def test_a_site_is_as_private_as_other_new_folders(session, tmp_path):
+    before = os.umask(0o077)
+    try:
+        write_site(session, tmp_path / "site", shown=False)
+    finally:
+        os.umask(before)
+    assert not (tmp_path / "site").stat().st_mode & 0o077
 
 
 def test_a_site_has_every_column_of_labels(session, tmp_path):

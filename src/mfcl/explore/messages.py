@@ -90,4 +90,4 @@ def download(content: bytes, name: str, media: str) -> Response:
 def unkept(request: Request, error: Exception) -> Response:
     """Return the answer where a label cannot be kept: 507 where the disk is full."""
     text = str(error)
-    return JSONResponse({"error": printable(text, 500)}, 507 if "disk" in text else 400)
+    return JSONResponse({"error": printable(text, 500)}, 507 if "disk is full" in text or "disk I/O" in text else 400)

@@ -69,7 +69,6 @@ def write_site(session: Session, folder: Path, *, audio: bool = False, shown: bo
         if folder.exists():
             folder.rmdir()
         site.rename(folder)
-        folder.chmod(0o755)
     return heard
 
 
