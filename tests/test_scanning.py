@@ -1,3 +1,4 @@
+import errno
 import os
 from pathlib import Path
 
@@ -5,9 +6,11 @@ import numpy as np
 import pytest
 import soundfile
 
+from mfcl.core.spans import open_path
 from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest import Manifest, Recording
 from mfcl.data.manifest_csv import read_manifest, write_manifest
+from mfcl.data.scanning import _inspect as inspect
 from mfcl.data.scanning import scan, scan_once
 from mfcl.errors import ManifestError
 from tests.sounds import tone, write_corpus
@@ -252,12 +255,32 @@ def test_files_that_have_not_changed_are_not_listened_to_again(tmp_path, monkeyp
     assert {entry.kinds for entry in first.entries} == {(), ("duplicate",), ("silent",), ("unreadable",)}
 
     listened = []
-    monkeypatch.setattr("mfcl.data.scanning._inspect", lambda one: listened.append(one.id) or first.entries[0])
+    monkeypatch.setattr("mfcl.data.scanning._inspect", lambda one: listened.append(one.id) or inspect(one))
     assert scan_once(manifest, cache=cache, progress=False) == first
-    assert listened == []
+    assert listened == ["text.wav"]  # what could not be read is tried again
     write(tmp_path / "in", "silent.wav", noise(seed=1))
     scan_once(manifest, cache=cache, progress=False)
-    assert len(listened) == 4
+    assert len(listened) == 5
+
+
+def test_a_file_that_was_away_for_a_while_is_not_left_out_for_ever(tmp_path, monkeypatch):
+    write(tmp_path / "in", "a.wav", noise())
+    write(tmp_path / "in", "b.wav", noise(seed=1))
+    manifest, cache = open_manifest(tmp_path / "in"), tmp_path / "cache"
+
+    def away(path):
+        if path.name == "b.wav":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return open_path(path)
+
+    with monkeypatch.context() as gone:
+        gone.setattr("mfcl.audio.io.open_path", away)
+        assert scan_once(manifest, cache=cache, progress=False).failures == (
+            ("b.wav", "unreadable: cannot be opened (Input/output error)"),
+        )
+    assert scan_once(manifest, cache=cache, progress=False) == scan(manifest, progress=False)
+    monkeypatch.setattr("mfcl.data.scanning._inspect", None)  # and what was read then is kept
+    assert scan_once(manifest, cache=cache, progress=False).failures == ()
 
 
 @pytest.mark.parametrize("damage", ["", "[]", "[[1, 2, 3]]", '{"a": 1}', '[[null, 16000, 1, [], ""]]'])

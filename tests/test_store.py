@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import subprocess
@@ -14,7 +15,10 @@ from hypothesis import strategies as st
 
 from mfcl.audio import Preparation
 from mfcl.core.parallel import in_parallel
+from mfcl.core.spans import open_path
+from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest import Manifest, Recording
+from mfcl.data.shards.writing import pack
 from mfcl.data.store import decode, open_store
 from mfcl.errors import AudioError, StoreError
 from tests.sounds import tone, write_corpus
@@ -90,6 +94,25 @@ def test_bad_files_are_left_out_counted_and_named_also_when_opened_again(manifes
         assert len(store) == len(store.manifest) == len(manifest) - 4
         assert store.manifest.ids.tolist() == np.delete(manifest.ids, [1, 4, 6, 8]).tolist()
         np.testing.assert_allclose(store.clip(3), decode(manifest.recordings[5], Preparation()), atol=1e-4)
+
+
+def test_a_file_that_was_away_for_a_while_is_not_left_out_for_ever(manifest, tmp_path, monkeypatch):
+    pack(manifest, tmp_path / "pack", progress=False)
+    for data, away in ((manifest, manifest.recordings[4].path.name), (open_manifest(tmp_path / "pack"), "000000004")):
+
+        def gone(path, away=away):
+            if path.name.startswith(away):
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return open_path(path)
+
+        with monkeypatch.context() as patched:
+            patched.setattr("mfcl.audio.io.open_path", gone)
+            for _ in range(2):
+                store = opened(data, tmp_path / "cache")
+                assert store.failures[0][1].startswith("cannot be opened (Input/output error)")
+        store = opened(data, tmp_path / "cache")
+        assert store.failures == ()
+        np.testing.assert_allclose(store.clip(4), decode(manifest.recordings[4], Preparation()), atol=1e-4)
 
 
 def test_strict_makes_a_bad_file_an_error_in_a_new_and_in_a_kept_store(manifest, tmp_path):

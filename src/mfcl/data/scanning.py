@@ -30,6 +30,8 @@ DONE = {
 """Kind of problem -> what is done about it; the worst first."""
 UNUSABLE = (*FAILURES, NAMELESS)
 """Kinds of problems with which a recording is left out."""
+MAY_PASS = ("unreadable", "empty")
+"""Kinds of problems that the storage of a file may have had, and not the file: they are not believed the next time."""
 
 VERSION = 4  # of cached scan results; a new number makes all files be scanned again
 KEPT = ("seconds", "sample_rate", "channels", "problems", "digest", "sound_seconds", "runs")
@@ -191,21 +193,31 @@ def scan(manifest: Manifest, *, workers: int | None = None, progress: bool = Tru
 def scan_once(manifest: Manifest, *, cache: Path | None = None, progress: bool = True) -> ScanReport:
     """Return the result of `scan` from the cache if no file has changed; else scan and cache it.
 
+    Files that could not be read are looked at again: a disk that was away leaves size and times of a file as they are.
+
     Args:
         manifest: The recordings.
         cache: Cache folder; for the default see `mfcl.core.files.cache_folder`.
         progress: Whether to show a bar.
     """
     place = cache_folder(cache) / "scan" / f"{manifest.files_key(VERSION, progress=progress)}.json"
-    entries = _kept(place, manifest)
-    if entries is None:
-        entries = list(
-            in_parallel(_inspect, manifest.recordings, workers=manifest.readers, what="Scanning", shown=progress)
-        )
+    kept = _kept(place, manifest)
+    entries = dict(enumerate(kept or ()))
+    again = [
+        number
+        for number in range(len(manifest))
+        if kept is None or any(kind in MAY_PASS for kind in kept[number].kinds)
+    ]
+    if again:
+        recordings = [manifest.recordings[number] for number in again]
+        found = in_parallel(_inspect, recordings, workers=manifest.readers, what="Scanning", shown=progress)
+        entries |= zip(again, found, strict=True)
+    every = [entries[number] for number in range(len(manifest))]
+    if every != kept:
         with contextlib.suppress(OSError, ValueError, MfclError):  # not cached: scanned again the next time
             place.parent.mkdir(parents=True, exist_ok=True)
-            write_json(place, [[getattr(entry, name) for name in KEPT] for entry in entries])
-    return _report(manifest, entries)
+            write_json(place, [[getattr(entry, name) for name in KEPT] for entry in every])
+    return _report(manifest, every)
 
 
 def _kept(place: Path, manifest: Manifest) -> list[ScanEntry] | None:
