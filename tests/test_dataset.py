@@ -1,11 +1,14 @@
 import csv
+import errno
+import os
 
 import numpy as np
 import pytest
 import soundfile
 
 from mfcl.audio import Preparation
-from mfcl.data.dataset import open_data
+from mfcl.core.spans import open_path
+from mfcl.data.dataset import open_data, scan_data
 from tests.sounds import word, write_corpus
 
 
@@ -125,3 +128,18 @@ def test_moved_recordings_are_the_same_data(tmp_path):
 
 def test_a_corpus_is_opened_without_notes(tmp_path):
     assert opened(write_corpus(tmp_path / "corpus", speakers=6), tmp_path).notes == ()
+
+
+def test_what_decoding_leaves_out_is_said(tmp_path, capsys, monkeypatch):
+    root, cache = write_corpus(tmp_path / "corpus", speakers=3, digits=2, takes=2), tmp_path / "cache"
+    report = scan_data(root, cache=cache, progress=False)
+
+    def gone(path):
+        if path.name == "0_01_1.wav":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return open_path(path)
+
+    monkeypatch.setattr("mfcl.audio.io.open_path", gone)
+    data = open_data(report, Preparation(), cache=cache, progress=False)
+    assert len(data.store) == 11
+    assert "1 of 12 recordings cannot be decoded and are left out:\n" in capsys.readouterr().err

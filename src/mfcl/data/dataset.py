@@ -96,12 +96,7 @@ def open_data(
         name, reason = report.failures[0]
         raise ManifestError(f"{name}: {reason}; repair or remove it, or set strict to false")
     usable = report.usable
-    if report.failures:
-        print(f"{len(report.failures)} of {len(manifest)} recordings cannot be used and are left out:", file=sys.stderr)  # noqa: T201
-        for name, reason in report.failures[:NAMED]:
-            print(f"  {printable(name)}: {printable(reason)}", file=sys.stderr)  # noqa: T201
-        if len(report.failures) > NAMED:
-            print(f"  ... and {len(report.failures) - NAMED} more; mfcl scan --all lists every one", file=sys.stderr)  # noqa: T201
+    _say_left_out(report.failures, len(manifest), "used", "; mfcl scan --all lists every one")
     protocol = _protocol(usable, protocol, split_by, speaker)
     by = None if split_by == "none" else split_by or speaker
     with_splits = split(usable, protocol, seed=seed, label=by, speaker=speaker or "speaker", digit=label or "digit")
@@ -109,7 +104,17 @@ def open_data(
     for note in notes:
         print(f"note: {note}", file=sys.stderr)  # noqa: T201
     store = open_store(with_splits, preparation, cache=cache, strict=strict, progress=progress)
+    _say_left_out(store.failures, len(with_splits), "decoded")
     return Data(store.manifest, store, label, speaker, report, notes)
+
+
+def _say_left_out(failures: Sequence[tuple[str, str]], among: int, what: str, more: str = "") -> None:
+    if failures:
+        print(f"{len(failures)} of {among} recordings cannot be {what} and are left out:", file=sys.stderr)  # noqa: T201
+    for name, reason in failures[:NAMED]:
+        print(f"  {printable(name)}: {printable(reason)}", file=sys.stderr)  # noqa: T201
+    if len(failures) > NAMED:
+        print(f"  ... and {len(failures) - NAMED} more{more}", file=sys.stderr)  # noqa: T201
 
 
 def guessed_labels(names: Sequence[str], label: str | None, speaker: str | None) -> tuple[str | None, str | None]:
