@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from mfcl.audio import read_audio
+from mfcl.audio import containers, read_audio
 from mfcl.audio.containers import look_at
 from mfcl.data.manifest import Manifest, Recording
 from mfcl.data.scanning import scan
@@ -225,3 +225,23 @@ def test_rates_that_no_sound_has_are_left_out_and_named(tmp_path, rate):
     assert not scanned(path).usable
     if rate < 2**31:
         assert problem == f"unreadable: wanted a sample rate of 1000 to 1000000 Hz, got {rate} Hz"
+
+
+@pytest.mark.parametrize(("suffix", "options"), CODINGS)
+def test_a_long_file_is_searched_once_for_all_its_segments_and_again_when_it_changed(
+    tmp_path, monkeypatch, suffix, options
+):
+    searched = []
+    search = containers._searched
+    monkeypatch.setattr(containers, "_searched", lambda *given, **more: searched.append(1) or search(*given, **more))
+    monkeypatch.setattr(containers, "CHUNK", 1 << 14)
+    path = write(tmp_path / f"a.{suffix}", noise(20), **options)
+    whole, _ = read_audio(path)
+    for start in range(5, 15):
+        part, _ = read_audio(path, start=float(start), end=start + 1.0)
+        np.testing.assert_allclose(part, whole[16000 * start : 16000 * (start + 1)], atol=0.02)
+    assert len(searched) == 1
+    other = write(tmp_path / f"b.{suffix}", noise(10, seed=1), **options)
+    path.write_bytes(path.read_bytes() + other.read_bytes())
+    assert len(read_audio(path)[0]) > len(whole) + 150_000  # a second stream, which was not there
+    assert len(searched) == 2

@@ -1,12 +1,13 @@
 """Inspect the bytes of an audio file before decoding: chained streams, and headers without a length."""
 
+import io
 import os
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from mfcl.audio.mpeg import mpeg_streams
-from mfcl.core.remote import Opened
+from mfcl.core.remote import Opened, RemoteFile
 from mfcl.errors import MfclError
 
 CHUNK = 1 << 20  # bytes read at once in a search
@@ -14,6 +15,7 @@ FLAC_START = b"fLaC\x00\x00\x00\x22"  # the marker, and the header of the STREAM
 FLAC_INFO = 8  # offset of the contents of STREAMINFO
 MOST_CHUNKS = 1000  # RIFF chunks that are read at most
 OGG_HEAD = 27  # bytes of a page before its segment table
+MOST_KNOWN = 1000  # files of which what was found is kept
 OGG_FIRST = 2  # flag of the first page of a stream
 
 
@@ -54,11 +56,39 @@ class Container:
 def look_at(handle: Opened, *, ignore_length: bool = False) -> Container:
     """Find the format and streams of an open file, and rewind it.
 
+    What is found of a long file is kept: the search reads all of some formats, and each segment opens its file anew.
+
     Args:
         handle: The file.
         ignore_length: Decode a FLAC file to its end and ignore the number of samples in its header.
     """
     size = handle.seek(0, os.SEEK_END)
+    version = _version(handle) if size > CHUNK else None
+    found = _known.get((version, ignore_length))
+    if found is None:
+        found = _searched(handle, size, ignore_length=ignore_length)
+        if version is not None:
+            if len(_known) >= MOST_KNOWN:
+                _known.clear()
+            _known[version, ignore_length] = found
+    handle.seek(0)
+    return found
+
+
+_known: dict[tuple[object, bool], Container] = {}
+
+
+def _version(handle: Opened) -> object:
+    """Return what is the same as long as a file and its contents are; None if that cannot be told."""
+    if isinstance(handle, RemoteFile):
+        return (handle.path.url, handle.facts) if handle.facts.version else None
+    if not isinstance(handle, io.FileIO):
+        return None
+    status = os.fstat(handle.fileno())
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def _searched(handle: Opened, size: int, *, ignore_length: bool) -> Container:
     handle.seek(0)
     head = handle.read(64)
     if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
@@ -73,7 +103,6 @@ def look_at(handle: Opened, *, ignore_length: bool = False) -> Container:
         found = Container("mpeg", tuple(Stream(*one) for one in mpeg_streams(handle, size)))
     else:
         found = Container("aiff" if head[:4] == b"FORM" else "")
-    handle.seek(0)
     return found
 
 
