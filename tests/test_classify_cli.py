@@ -480,6 +480,21 @@ def test_what_is_read_is_not_replaced_by_what_is_written(desk, tmp_path, capsys)
     assert not (tmp_path / "f").exists()
 
 
+def test_the_list_or_tar_by_which_a_folder_is_read_is_not_replaced(desk, tmp_path, capsys):
+    corpus, packed = tmp_path / "corpus", tmp_path / "packed"
+    corpus.mkdir()
+    shutil.copy(desk / "corpus" / "data" / "03" / "1_03_1.wav", corpus / "a.wav")
+    run("pack", corpus, packed, "--quiet")
+    (corpus / "manifest.csv").write_text("path,word\na.wav,one\ngone.wav,two\n")
+    for folder, name in ((corpus, "manifest.csv"), (packed, "index.csv"), (packed, "shard-000000.tar")):
+        before = (folder / name).read_bytes()
+        told = refused(capsys, "scan", folder, "--out", folder / name)
+        assert "it is read here, and would be replaced; give another --out" in told
+        assert before == (folder / name).read_bytes()
+    run("scan", corpus, "--out", corpus / "index.csv", "--quiet")
+    run("scan", corpus, "--out", corpus / "index.csv", "--quiet")  # by which nothing is read
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -7,6 +7,7 @@ from mfcl.cli import options
 from mfcl.core.console import counted, printable
 from mfcl.core.files import check_file_place, check_folder_place, check_not_input
 from mfcl.core.limits import MOST_MEGABYTES
+from mfcl.core.spans import file_of
 from mfcl.errors import MfclError
 
 if TYPE_CHECKING:
@@ -135,6 +136,7 @@ def _scan(given: argparse.Namespace) -> None:
     from mfcl.data.layouts import open_manifest
     from mfcl.data.manifest_csv import write_manifest
     from mfcl.data.scanning import scan
+    from mfcl.data.shards.receipt import INDEX, is_pack
     from mfcl.data.split_notes import split_notes
 
     if given.out:
@@ -148,7 +150,8 @@ def _scan(given: argparse.Namespace) -> None:
         raise MfclError("--level is for --segment SECONDS, --above for --segment onsets")
     manifest = open_manifest(given.data)
     if given.out and given.out.exists():
-        check_not_input(given.out, *(one.path for one in manifest))
+        read_by = given.data / (INDEX if is_pack(given.data) else "manifest.csv") if given.data.is_dir() else None
+        check_not_input(given.out, read_by, *(file_of(one.path) for one in manifest))
     if given.segment is not None:
         manifest = _segmented(given, manifest)
     report = scan(manifest, progress=not given.quiet)
