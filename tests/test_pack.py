@@ -1,6 +1,7 @@
 """Packs: what is packed comes back sample for sample, whatever is killed between; other readers take the tars."""
 
 import csv
+import errno
 import importlib.util
 import json
 import os
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
 from pathlib import Path
 
@@ -244,6 +246,32 @@ def test_storage_that_goes_away_within_a_shard_stops_the_pack_and_it_goes_on_lat
     (tmp_path / "away").rename(tmp_path / "in")
     monkeypatch.setattr(tars_module, "encoded", encoded)
     assert pack(tmp_path / "list.csv", tmp_path / "pack", progress=False).packed == 18
+
+
+def test_a_disk_that_is_full_for_a_while_leaves_no_recording_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(3):
+        written(tmp_path / "in", f"{number}.wav", tone(2.0, 300.0 + number), 16000, "PCM_16")
+
+    rooms = iter([10**6, 4000, 10**6])  # bytes on the disk for each
+
+    class Held(tempfile.SpooledTemporaryFile):
+        def __init__(self, *_, **__):
+            super().__init__()
+            self.room = next(rooms)
+
+        def write(self, data):
+            if self.tell() > self.room:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return super().write(data)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(members_module.tempfile, "SpooledTemporaryFile", Held)
+        with pytest.raises(MfclError, match=r"cannot be encoded on the disk \(No space left on device\); free some"):
+            pack(tmp_path / "in", tmp_path / "pack", progress=False)
+    assert capfd.readouterr().err == ""
+    assert pack(tmp_path / "in", tmp_path / "pack", progress=False).packed == 3
 
 
 def test_a_shard_ends_after_so_many_recordings_packed_or_not(

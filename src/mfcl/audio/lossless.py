@@ -1,6 +1,7 @@
 """Write a recording's decoded samples as they are: all channels, at its own rate, in the fewest bits that hold them."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -11,7 +12,7 @@ from jaxtyping import Float32, Int16, Int32
 
 from mfcl.audio.io import open_audio
 from mfcl.audio.judging import Judgement
-from mfcl.errors import AudioError
+from mfcl.errors import AudioError, MfclError, advice
 
 Encoding = Literal["flac", "wav"]
 """`flac`: 16 or 24 bits, without loss where the source has so many; `wav`: 16 bits."""
@@ -64,6 +65,7 @@ def write_lossless(
 
     Raises:
         AudioError: the source changed since it was checked, or cannot be written.
+        MfclError: the disk is full.
     """
     fits16, fits24, peak = True, True, 0.0  # of all samples so far
     for block in source_blocks(path, start, end, judgement):
@@ -76,22 +78,65 @@ def write_lossless(
     flac = flac and judgement.channels <= FLAC_CHANNELS and judgement.sample_rate <= FLAC_RATE
     size = judgement.frames * judgement.channels * {"PCM_16": 2, "PCM_24": 3, "FLOAT": 4}[subtype]
     form = "FLAC" if flac else "WAV" if size < LARGE else "RF64"
-    frames = 0
+    frames, sunk = 0, _Sink(out)
     try:
         with soundfile.SoundFile(
-            out, "w", judgement.sample_rate, judgement.channels, subtype=subtype, format=form
+            sunk, "w", judgement.sample_rate, judgement.channels, subtype=subtype, format=form
         ) as sink:
             for block in source_blocks(path, start, end, judgement):
                 sink.write(_stored(block, subtype))
                 frames += len(block)
-    except (soundfile.LibsndfileError, TypeError, ValueError) as error:
+    except (soundfile.LibsndfileError, TypeError, ValueError, AssertionError) as error:
+        sunk.check(path)
         reason = str(error).replace("\n", " ")
         raise AudioError(f"{path}: cannot be written as {form} ({reason}); leave it out") from error
+    sunk.check(path)
     if frames != judgement.frames:
         raise AudioError(f"{path}: changed while it was read; start again")
     return Written(
         ".flac" if flac else ".wav", subtype, frames, judgement.sample_rate, judgement.channels, exact
     )  # fmt: skip
+
+
+class _Sink:
+    """A file to write to, for an encoder in C, which cannot pass on what goes wrong: it would be the recording's fault.
+
+    Args:
+        out: The file.
+    """
+
+    def __init__(self, out: BinaryIO) -> None:
+        self.out = out
+        self.error: OSError | None = None
+
+    def read(self, count: int) -> bytes:
+        return self.out.read(count)
+
+    def tell(self) -> int:
+        return self.out.tell()
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._kept(lambda: self.out.seek(offset, whence))  # writes what waits in a buffer
+
+    def write(self, data: bytes) -> int:
+        return self._kept(lambda: self.out.write(data))
+
+    def check(self, path: Path) -> None:
+        """Raise what went wrong while a recording was written.
+
+        Raises:
+            MfclError: the disk is full.
+        """
+        if self.error is not None:
+            told = f"{path}: cannot be encoded on the disk ({self.error.strerror or self.error}); {advice(self.error)}"
+            raise MfclError(told) from self.error
+
+    def _kept(self, work: Callable[[], int]) -> int:
+        try:
+            return 0 if self.error is not None else work()
+        except OSError as error:
+            self.error = error
+            return 0
 
 
 def source_blocks(

@@ -64,7 +64,8 @@ class ShardWriter:
                     coming = self._write_shard(coming, outcomes)
         finally:
             for content in self.contents:
-                content.close()
+                with contextlib.suppress(OSError):  # of a full disk, which is said already
+                    content.close()
         self._finish()
         return len(self.shards) - kept
 
