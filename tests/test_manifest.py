@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest import Manifest, Recording
+from mfcl.data.manifest_blocks import list_parts
 from mfcl.data.manifest_csv import read_manifest, write_manifest
 from mfcl.data.scanning import scan
 from mfcl.errors import ManifestError
@@ -167,6 +168,23 @@ def test_the_usual_names_of_tables_of_sound_are_understood(tmp_path, header, cel
     sign = next((sign for sign in "\t;" if sign in header), ",")
     read = read_manifest(write(tmp_path, f"\ufeff{header}{sign}species\n{cells}{sign}owl\n"))
     assert read.recordings == (Recording("a.wav#0.5-1.25", tmp_path / "a.wav", 0.5, 1.25, {"species": "owl"}),)
+
+
+@pytest.mark.parametrize("name", ["day.txt", "day.tsv"])
+def test_a_selection_that_raven_writes_once_for_each_view_is_one_recording(tmp_path, name):
+    head = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tBegin File\tAnnotation\n"
+    rows = [(1, 0.5, 1, "owl"), (2, 0.5, 1.5, "owl"), (3, 2, 3, "wren")]
+    table = head + "".join(
+        f"{number}\t{view}\t1\t{start}\t{end}\ta.wav\t{said}\n"
+        for view in ("Waveform 1", "Spectrogram 1")
+        for number, start, end, said in rows
+    )
+    path = write(tmp_path, table)
+    path = path.rename(tmp_path / name)
+    for read in (read_manifest(path), list_parts(path)):
+        recordings = list(read) if isinstance(read, Manifest) else list(read.rows(0))
+        assert [(one.start, one.end, one.label("Annotation")) for one in recordings] == [one[1:] for one in rows]
+        assert read.notes == ("3 rows are other views of the same selections, and passed over",)
 
 
 def test_a_column_with_a_meaning_that_is_given_already_is_a_label(tmp_path):

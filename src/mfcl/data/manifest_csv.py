@@ -91,7 +91,7 @@ def opened_rows(csv_path: Path) -> Iterator[tuple["Table", Iterator[tuple[str, l
                 header = [name.strip() for name in next(lines, [])]
                 root = folder_of(csv_path)
                 table = Table(read_columns(header, csv_path), header, root)
-                yield table, ((f"{csv_path}, line {lines.line_num}", row) for row in lines)
+                yield table, table.selections((f"{csv_path}, line {lines.line_num}", row) for row in lines)
             except csv.Error as error:
                 raise ManifestError(
                     f"{csv_path}, line {lines.line_num}: not a CSV ({error}); save the table as CSV"

@@ -1,7 +1,7 @@
 """Read the rows of a manifest's table: which recording each of them names."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +24,8 @@ class Table:
     first_stripped: tuple[str, str] = ("", "")
     files: set[str] = field(default_factory=set)
     """Files of a Raven table."""
+    views: int = 0
+    """Rows of a Raven table that are another view of a selection."""
     secret: int = 0
     """URLs with a password or a query."""
 
@@ -31,6 +33,23 @@ class Table:
     def raven(self) -> bool:
         """Whether it is a Raven selection table."""
         return is_raven(self.header)
+
+    def selections(self, rows: Iterable[tuple[str, list[str]]]) -> Iterator[tuple[str, list[str]]]:
+        """Yield the rows of a table, each with its place; of a Raven table one for each selection.
+
+        Raven writes a row for each view of a selection: its waveform, and its spectrogram.
+        """
+        if not self.raven or not {"Selection", "View"} <= set(self.header):
+            yield from rows
+            return
+        selection, view = (self.header.index(name) for name in ("Selection", "View"))
+        found: dict[tuple[str, ...], str] = {}
+        for where, row in rows:
+            what = (_cell(row, selection), *(_cell(row, place) for place in self.columns.places.values()))
+            if found.setdefault(what, _cell(row, view)) == _cell(row, view):
+                yield where, row
+            else:
+                self.views += 1
 
     def recording(self, cells: list[str], where: str) -> Recording:
         """Return the recording of a row; `where` names the row in messages."""
@@ -69,6 +88,8 @@ class Table:
             name, value = self.first_stripped
             spaces = f"leading or trailing spaces of {self.stripped} cells are ignored"
             found.append(f"{spaces}, such as {value!r} in {name!r}")
+        if self.views:
+            found.append(f"{self.views} rows are other views of the same selections, and passed over")
         if self.secret:
             found.append(
                 f"{self.secret} URLs hold a password or a query, which may be a key: messages and ids do not show it, "
