@@ -16,6 +16,7 @@ from mfcl.audio import io, read_audio
 from mfcl.audio.onsets import BANDS, hop_samples, sound_spans, sounding
 from mfcl.audio.onsets import _band_powers as band_powers
 from mfcl.data.layouts import open_manifest
+from mfcl.data.manifest import Manifest, Recording
 from mfcl.data.manifest_csv import read_manifest
 from mfcl.data.segments import segment, window_levels
 from mfcl.errors import ManifestError
@@ -187,6 +188,14 @@ def test_the_command_splits_and_training_learns_from_the_rows(
     sounds = [one for one in read_manifest(out) if one.start is not None and one.path.name == "long.flac"]
     # tones begin at 0.4 s of every other second, but for the six in silence
     assert np.round(np.array([one.start for one in sounds]), 0).tolist() == [*range(0, 16, 2), *range(28, 40, 2)]
+
+
+def test_a_split_by_time_is_one_by_time_in_whatever_order_the_list_is(day: Path) -> None:
+    path = day / "a" / "long.flac"
+    listed = [Recording(f"part {start}", path, float(start), start + 2.0) for start in (34, 2, 10, 0, 14, 8)]
+    found = segment(Manifest(tuple(listed), day), 2.0, progress=False).manifest
+    assert [one.id for one in found] == [one.id for one in listed]
+    assert {one.start: one.split for one in found if one.split != "train"} == {14.0: "valid", 34.0: "test"}
 
 
 def test_what_cannot_be_split_is_one_line(day: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

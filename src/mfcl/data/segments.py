@@ -238,13 +238,13 @@ def _by_time(rows: Sequence[Recording]) -> list[Recording]:
     """Return the segments with splits by time within each file; a file of fewer than three is for train."""
     counts = Counter(row.path for row in rows)
     seen: Counter[Path] = Counter()
-    made = []
-    for row in rows:
+    splits: dict[str, str] = {}
+    for row in sorted(rows, key=lambda row: row.start or 0.0):  # the recordings of a list have any order
         held = max(1, round(HELD_OUT * counts[row.path])) if counts[row.path] >= 3 else 0
         left = counts[row.path] - seen[row.path]
         seen[row.path] += 1
-        made.append(replace(row, split="train" if left > 2 * held else "valid" if left > held else "test"))
-    return made
+        splits[row.id] = "train" if left > 2 * held else "valid" if left > held else "test"
+    return [replace(row, split=splits[row.id]) for row in rows]
 
 
 def _seconds(sample: int, rate: int) -> float:
