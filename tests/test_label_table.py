@@ -40,3 +40,9 @@ def test_a_path_of_several_recordings_is_refused_and_of_one_is_enough(tmp_path: 
     assert labels(tmp_path, "path,label\nday.wav,wren\n", windows(tmp_path, 1)) == ["wren"]
     with pytest.raises(ManifestError, match="line 2: start is 'x'; give seconds"):
         labels(tmp_path, "path,start,label\nday.wav,x,wren\n", windows(tmp_path))
+
+
+def test_a_label_is_not_cut_at_a_comma(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"lab.csv, line 3: 3 cells under 2 columns; put quotes around"):
+        labels(tmp_path, "path,label\nday.wav,wren,\nday.wav,wren, male\n", windows(tmp_path, 1))
+    assert labels(tmp_path, 'path,label\nday.wav,"wren, male",\n', windows(tmp_path, 1)) == ["wren, male"]

@@ -206,9 +206,15 @@ def _rows(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
         line = text.partition("\n")[0]
         reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=max(DELIMITERS, key=line.count))
         header = [name.strip() for name in next(reader, [])]
-        rows = [
-            (reader.line_num, dict(zip(header, (cell.strip() for cell in row), strict=False))) for row in reader if row
-        ]
+        rows = []
+        for row in filter(None, reader):
+            cells = [cell.strip() for cell in row]
+            if any(cells[len(header) :]):  # the end of a label that has the delimiter in it
+                raise ManifestError(
+                    f"{path}, line {reader.line_num}: {len(cells)} cells under {len(header)} columns; put quotes "
+                    "around a text with commas"
+                )
+            rows.append((reader.line_num, dict(zip(header, cells, strict=False))))
     except OSError as error:
         raise ManifestError(f"{path}: cannot be read ({error.strerror}); check the path") from error
     except (UnicodeDecodeError, csv.Error) as error:
