@@ -27,6 +27,7 @@ AUDIO_SUFFIXES = frozenset(
 """Suffixes of audio files in a folder; the format is then read from the contents, not from the suffix."""
 
 BLOCK = 4096  # frames per read; a damaged file loses at most this many before the damage
+WRITTEN = 1 << 16  # samples written at a time
 LARGEST = 1e10  # float files may have any scale, but squares must stay finite in float32
 RATES = (1000, 1_000_000)  # Hz; a rate beyond is a wrong header, and resampling could exhaust the memory
 UNKNOWN = 1 << 62  # frames; for a header without a length libsndfile gives its largest integer
@@ -274,10 +275,11 @@ def write_audio(path: Path, samples: Float32[np.ndarray, " samples"], sample_rat
     """
     encoded = io.BytesIO()
     kind = path.suffix.lstrip(".").upper()
+    form = {"AIF": "AIFF", "OGA": "OGG"}.get(kind, kind)
     try:
-        soundfile.write(
-            encoded, np.clip(samples, -1, 1), sample_rate, format={"AIF": "AIFF", "OGA": "OGG"}.get(kind, kind)
-        )
+        with soundfile.SoundFile(encoded, "w", sample_rate, 1, format=form) as sink:
+            for first in range(0, samples.size, WRITTEN):  # all at once would overflow the stack in Vorbis
+                sink.write(np.clip(samples[first : first + WRITTEN], -1, 1))
     except (soundfile.LibsndfileError, TypeError, ValueError) as error:
         raise AudioError(
             f"{path}: cannot be written as {kind or 'audio'} ({_reason(error)}); name it .wav or .flac"
