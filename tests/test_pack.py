@@ -495,6 +495,19 @@ def test_a_pack_keeps_no_more_samples_than_asked_and_gives_the_same(
     assert 0 < little.samples.kept_bytes <= 30_000 < much.samples.kept_bytes
 
 
+def test_a_pack_at_urls_is_read_by_as_many_threads_as_other_files(
+    packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts, own = [], packed_store.in_parallel
+    monkeypatch.setattr(Manifest, "readers", property(lambda self: 5))  # as if at URLs
+    monkeypatch.setattr(
+        packed_store, "in_parallel", lambda *given, **more: counts.append(more["workers"]) or own(*given, **more)
+    )
+    store = open_store(mfcl.open_manifest(packed), Preparation(), cache=tmp_path, progress=False)
+    store.gather(np.arange(4), np.zeros(4, dtype=np.int64), np.full(4, 100))
+    assert counts == [5, 5]
+
+
 def test_the_memory_of_a_pack_is_a_number_of_megabytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(packed_store.MEMORY, "7")
     assert packed_store.held_bytes() == 7 << 20

@@ -70,6 +70,7 @@ class PackedSamples:
         self._manifest, self._lengths, self._scales, self._most = manifest, lengths, scales, most
         self._decode = partial(decoded, preparation=preparation, dtype="int16")
         self._offsets = np.cumsum(lengths) - lengths
+        self._readers = manifest.readers
         self._kept: OrderedDict[int, Int16[np.ndarray, " samples"]] = OrderedDict()
         self._bytes, self._lock = 0, threading.Lock()
 
@@ -95,7 +96,7 @@ class PackedSamples:
         items = sorted({self._item(first) for first in firsts.tolist()})
         with self._lock:
             missing = [item for item in items if item not in self._kept]
-        for _ in in_parallel(self._sound, missing, what="decoding", shown=False):
+        for _ in in_parallel(self._sound, missing, workers=self._readers, what="decoding", shown=False):
             pass
 
     def _item(self, place: int) -> int:
@@ -136,9 +137,8 @@ def measure(
         OSError: the disk is full.
     """
     lengths, scales, kept, failures = [], [], [], []
-    results = in_parallel(
-        partial(_measured, preparation=preparation), manifest.recordings, workers=workers, what="Reading", shown=shown
-    )
+    function, count = partial(_measured, preparation=preparation), workers or manifest.readers
+    results = in_parallel(function, manifest.recordings, workers=count, what="Reading", shown=shown)
     with contextlib.closing(results):
         for number, (recording, found) in enumerate(zip(manifest, results, strict=True)):
             if found is None:
