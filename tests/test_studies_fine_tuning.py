@@ -190,6 +190,24 @@ def test_a_training_that_is_done_is_not_done_again(workspace, seen):
     assert len(begun) == 1
 
 
+def test_a_training_of_one_label_is_not_taken_for_that_of_another_with_as_many_classes(workspace, seen):
+    names = {"": "", "0": "c", "1": "a", "2": "b"}
+    every = [
+        dataclasses.replace(one, labels={**one.labels, "other": names[one.label("digit")]})
+        for one in workspace.data.manifest
+    ]
+    manifest = dataclasses.replace(workspace.data.manifest, recordings=tuple(every))
+    data = dataclasses.replace(
+        workspace.data, manifest=manifest, store=dataclasses.replace(workspace.data.store, manifest=manifest)
+    )
+    for label in ("digit", "other"):  # as by two calls of `mfcl study` on one folder
+        one = Workspace(dataclasses.replace(data, label=label), workspace.folder.parent / "two labels", progress=False)
+        one.make(source(one))
+        tuning.tuned(one, source(one), 1, start="from scratch")
+    assert len(seen) == 2
+    assert all(begun for _, begun, _ in seen), "the second label's training was thought to be done"
+
+
 @pytest.mark.parametrize("count", [2, 10, 31, 32, 33, 200, 2000])
 def test_few_recordings_are_seen_often_enough_and_many_as_often_as_the_recipe_says(count):
     settings = TrainSettings(epochs=8, batch=64)

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -124,7 +125,7 @@ def jointly(workspace: Workspace, source: Source, per_class: int) -> list[Result
     )
     task = ContinueJoint(model, store, targets, recipe, seed=source.seed)
     task.heads.load_state_dict(load_file(workspace.run(source) / HEADS))
-    out = workspace.folder / "runs" / f"{workspace.name(source)}-joint-{per_class}"
+    out = _folder(workspace, source, f"joint-{per_class}")
     fit(
         task, settings, out, recipe=recipe, fingerprint=resumed_fingerprint(data.manifest, out), seed=source.seed,
         resume=out.exists(), device=workspace.device, progress=workspace.progress,
@@ -183,7 +184,7 @@ def tuned(
         task = kind(model, FORMATS, store.select(chosen), targets[chosen], recipe, seed=source.seed)
         if isinstance(task, Continue):
             task.around = store
-        out = workspace.folder / "runs" / f"{workspace.name(source)}-{slug(start)}-{per_class or 'all'}"
+        out = _folder(workspace, source, f"{slug(start)}-{per_class or 'all'}")
         fit(
             task, recipe.supervised, out, recipe=recipe, fingerprint=resumed_fingerprint(data.manifest, out),
             seed=source.seed, resume=out.exists(), device=workspace.device, progress=workspace.progress,
@@ -216,6 +217,11 @@ def networks(
         format: about.accuracy(question, own == about.truth, seed=seed, x=x, predicted=own)
         for format, own in predicted.items()
     }
+
+
+def _folder(workspace: Workspace, source: Source, training: str) -> Path:
+    """Return the run folder of a training with labels, one for each label: the source's name does not tell which."""
+    return workspace.folder / "runs" / f"{workspace.name(source)}-{training}-{slug(workspace.data.label or '')}"
 
 
 def begun(workspace: Workspace, source: Source, recipe: Recipe, start: str) -> MultiFormatModel:
