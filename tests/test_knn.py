@@ -1,3 +1,4 @@
+import tracemalloc
 from collections import Counter
 
 import numpy as np
@@ -79,6 +80,19 @@ def test_the_most_votes_win_and_of_equals_the_nearest(seed: int, classes: int) -
         for row, winner in zip(codes.tolist(), winners.tolist(), strict=True):
             counts = Counter(row[:k])  # counts keep the order of first appearance
             assert winner == max(counts, key=lambda code: counts[code])
+
+
+def test_votes_are_counted_a_block_of_queries_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    codes = np.random.default_rng(0).integers(0, 1000, size=(500, 5))
+    whole = vote(codes, 1000, [1, 5])
+    monkeypatch.setattr("mfcl.evaluation.knn.VOTES_AT_ONCE", 2**12)
+    tracemalloc.start()
+    in_blocks = vote(codes, 1000, [1, 5])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (in_blocks == whole).all()
+    assert peak < 500 * 1000  # less than a byte for each query and class
+    assert vote(codes[:0], 1000, [1, 5]).shape == (2, 0)
 
 
 def test_labels_are_predicted_from_the_nearest() -> None:

@@ -26,6 +26,14 @@ def vote(
         classes: Number of classes.
         ks: Values of k in ascending order.
     """
+    rows = max(1, VOTES_AT_ONCE // max(1, classes))
+    blocks = [_vote(codes[start : start + rows], classes, ks) for start in range(0, max(1, len(codes)), rows)]
+    return np.concatenate(blocks, axis=1)
+
+
+def _vote(
+    codes: Int64[np.ndarray, "queries neighbours"], classes: int, ks: Sequence[int]
+) -> Int64[np.ndarray, "choices queries"]:
     rows = np.arange(len(codes))
     counts = np.zeros((len(codes), classes), dtype=np.int64)
     first = np.full((len(codes), classes), codes.shape[1], dtype=np.int64)  # the rank of a class's nearest member
@@ -57,9 +65,8 @@ def knn_predict(
     check_measurable(train_x, train_y, what="neighbours")
     classes, codes = np.unique(train_y, return_inverse=True)
     places, _ = top_k(test_x, train_x, k)
-    rows = max(1, VOTES_AT_ONCE // len(classes))
-    blocks = (places[start : start + rows] for start in range(0, len(places), rows))
-    return np.concatenate([classes[vote(codes[block], len(classes), [k])[0]] for block in blocks])
+    found: Shaped[np.ndarray, " queries"] = classes[vote(codes[places], len(classes), [k])[0]]
+    return found
 
 
 def choose_k(
@@ -91,11 +98,7 @@ def choose_k(
             f"neighbours: no k of {sorted(ks)} fits {len(y)} items in {folds} folds; give more recordings"
         )
     classes, codes = np.unique(y, return_inverse=True)
-    near = codes[nearest_outside(x, fold, usable[-1])]
-    rows = max(1, VOTES_AT_ONCE // len(classes))
-    predicted = np.concatenate(
-        [vote(near[start : start + rows], len(classes), usable) for start in range(0, len(y), rows)], axis=1
-    )
+    predicted = vote(codes[nearest_outside(x, fold, usable[-1])], len(classes), usable)
     return usable[int(np.argmax([accuracy(row, codes) for row in predicted]))]
 
 
