@@ -1,13 +1,18 @@
-"""What a study says of what it could not measure."""
+"""What a study says of what it could not measure, and what it draws."""
 
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import Mock
 
-from mfcl.evaluation.result import Question, Representation, Result
-from mfcl.studies.evaluators import Answer
+import numpy as np
+
+from mfcl.embeddings.table import Embeddings
+from mfcl.evaluation.result import ENROLLED, Question, Representation, Result
+from mfcl.studies.evaluators import Answer, voices
 from mfcl.studies.outputs import training_warnings
 from mfcl.studies.planner import Step
+from mfcl.studies.representations import Source
+from mfcl.studies.workspace import Workspace
 
 
 def test_a_note_on_what_has_no_label_begins_with_its_section() -> None:
@@ -30,3 +35,19 @@ def test_warnings_of_every_training_of_a_source_become_notes_with_its_name(tmp_p
         "warning: pre-trained, seed 0: epoch 2: collapsed",
         "warning: pre-trained, fine-tuned-10, seed 0: two recordings",
     ]
+
+
+def test_a_representation_has_one_line_in_the_chart_of_a_number_of_enrolled_clips() -> None:
+    draw = np.random.default_rng(0)
+    speakers, words = np.repeat(list("abcdef"), 24), np.tile(np.repeat(["one", "two"], 12), 6)
+    names = np.array([f"{place}.wav" for place in range(len(speakers))])
+    vectors = draw.standard_normal((len(speakers), 8)).astype(np.float32)
+    splits = np.where(np.isin(speakers, ["a", "b"]), "train", "test")
+    held = Embeddings(vectors, names, {"digit": words, "speaker": speakers}, {}, splits)
+    workspace, source = Mock(spec=Workspace), Mock(spec=Source)
+    workspace.data, workspace.view = SimpleNamespace(label="digit", speaker="speaker"), lambda *_: held
+    source.representations, source.seed = (Representation("pre-trained", "", "both"),), 0
+    answer = voices(workspace, source)
+    apart = [one.question.enrolled for one in answer.results if one.question.probe == ENROLLED and one.question.apart]
+    assert apart == [5]  # measured, but of another question
+    assert [entry["clips"] for entry in answer.pictures["det"]] == [1, 5]
