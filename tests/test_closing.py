@@ -109,6 +109,19 @@ def test_an_interval_stands_below_its_figure():
     assert r"\n" not in "".join(lines)
 
 
+@pytest.mark.parametrize(
+    ("changed", "over"),
+    [
+        ({}, "speakers"),
+        ({"seeds": [0, 1]}, "speakers and seeds"),
+        ({"speaker": None, "seeds": [0]}, "recordings"),
+    ],
+)
+def test_it_says_what_its_intervals_are_over(changed, over):
+    parts = {"test": {"recordings": 450}}
+    assert f"intervals over {over}; differences" in closing(FOLDER, FOUND, [], {**ABOUT, "parts": parts, **changed})
+
+
 def test_of_errors_the_best_baseline_has_the_lowest():
     found = [one for one in FOUND if one.question == ONE_CLIP]
     text = closing(FOLDER, found, [apart(ONE_CLIP, BASELINES[0], 20.0, 18.0, 22.0)], ABOUT)

@@ -56,7 +56,9 @@ def closing(folder: Path, found: Sequence[Summary], differences: Sequence[Differ
             lines += ["", table(rows, heads)]
         heads = ["measure, %", "pre-trained", "to untrained", "to the best", "of the three"]
         lines += ["", table([_row(one, found, differences) for one in ours[:SHOWN]], heads), ""]
-        lines += ["In [ ] 95 % intervals over speakers and seeds; differences are paired by item."]
+        over = f"{about['speaker']}s" if about.get("speaker") else "recordings"
+        over += " and seeds" if len(about.get("seeds") or []) > 1 else ""
+        lines += [f"In [ ] 95 % intervals over {over}; differences are paired by item."]
     else:
         lines += ["", "No pre-trained encoder was measured by a label; the report has maps, geometry and training."]
     lines += [*about.get("notes", ())][:3]
