@@ -543,6 +543,34 @@ def test_an_unlabelled_recording_is_never_a_class(tmp_path: Path) -> None:
     assert training["chance_knn"] == pytest.approx(100 / 3)
 
 
+@pytest.mark.parametrize("values", [0, 1])
+def test_a_label_that_training_recordings_lack_is_not_used_and_that_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], values: int
+) -> None:
+    data = write_listed(tmp_path / "data")
+    with (data / "manifest.csv").open(newline="", encoding="utf-8") as file:
+        rows = [row if row["split"] == "test" else {**row, "digit": "0" * values} for row in csv.DictReader(file)]
+    with (data / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, list(rows[0]))
+        table.writeheader()
+        table.writerows(rows)
+    assert small_study(data, tmp_path, dry_run=True) == []
+    said = capsys.readouterr().err
+    assert f"label 'digit': wanted 2 or more values in the train split to learn from, got {values}" in said
+    planned = {line.split()[0] for line in said.splitlines() if line.strip()}
+    assert {"voices", "traits", "geometry"} <= planned
+    assert not {"labels", "efficiency", "robustness"} & planned
+
+
+def test_recordings_without_a_speaker_are_not_counted_as_one(tmp_path: Path) -> None:
+    data = write_listed(tmp_path / "data")
+    text = (data / "manifest.csv").read_text(encoding="utf-8")
+    (data / "manifest.csv").write_text(text.replace(",01,female,train", ",,female,train"), encoding="utf-8")
+    small_study(data, tmp_path, only=["cost"])
+    about = json.loads((tmp_path / "out" / "about.json").read_text())
+    assert about["parts"]["train"] == {"recordings": 48, "speakers": 3}
+
+
 def test_one_clip_of_each_speaker_leaves_voices_out_and_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

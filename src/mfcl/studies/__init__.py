@@ -129,6 +129,7 @@ def study(
         data, chosen, protocol="becker-0" if rotated else protocol, split_by=split_by, label=label,
         speaker=speaker, seed=seed, cache=cache, strict=strict, data_root=data_root, progress=progress,
     )  # fmt: skip
+    opened, unlearnable = _learnable(opened)
     elsewhere = open_elsewhere(also or {}, opened.manifest)
     by_sizes = _by_sizes(folder, opened.manifest)
     numbers = range(seed, seed + (ROTATIONS if rotated else seeds or PRESETS[preset].seeds))
@@ -143,7 +144,7 @@ def study(
         everything += steps(workspace, chosen, PRESETS[preset], tuple(SECTIONS), number, rates, grids)
     everything.sort(key=lambda step: step.rank)
     planned = [step for step in everything if step.section in sections]
-    unmeasured = list(left_out(sections, opened.label, opened.speaker))
+    unmeasured = [*unlearnable, *left_out(sections, opened.label, opened.speaker)]
     unheard = [
         f"{name}: its vectors came in a file, so it is not measured under noise"
         for name, one in elsewhere.items() if one.function is None and "robustness" in sections
@@ -217,6 +218,20 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
+def _learnable(data: Data) -> tuple[Data, list[str]]:
+    """Return the data, without a label that the train split gives nothing to learn of, and a note that says so."""
+    if data.label is None:
+        return data, []
+    values = data.manifest.column(data.label)[data.manifest.splits == "train"]
+    count = len(np.unique(values[values != ""]))
+    if count > 1:
+        return data, []
+    note = (
+        f"label {data.label!r}: wanted 2 or more values in the train split to learn from, got {count}; it is not used"
+    )
+    return dataclasses.replace(data, label=None), [note]
+
+
 def _rotation(data: Data, rotation: int) -> Data:
     """Return the same recordings, split by one of Becker's rotations."""
     turned = split(data.manifest, f"becker-{rotation}", speaker=data.speaker or "speaker")
@@ -247,7 +262,7 @@ def _about(data: Data, seeds: Sequence[int], *, by_sizes: bool) -> dict[str, Any
     counts = {
         part: {
             "recordings": int((splits == part).sum()),
-            **({} if voices is None else {"speakers": len(np.unique(voices[splits == part]))}),
+            **({} if voices is None else {"speakers": len(np.unique(voices[(splits == part) & (voices != "")]))}),
         }
         for part in ("train", "valid", "test")
     }
