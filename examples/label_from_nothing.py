@@ -35,8 +35,8 @@ def main() -> None:
     given.add_argument("--draws", type=int, default=5, help="random draws of labels")
     told = given.parse_args()
     whole = load_embeddings(told.embeddings)
-    known, asked = whole.select(np.flatnonzero(whole.splits == "train")), np.flatnonzero(whole.splits == told.part)
-    others = whole.select(asked)
+    named = whole.label(told.label) != ""  # the person knows no other answers
+    known, others = (whole.select(np.flatnonzero(named & (whole.splits == part))) for part in ("train", told.part))
     truth, answers = known.label(told.label), others.label(told.label)
     groups = others.label(told.speaker) if told.speaker else others.ids
     collection = Collection(known)
