@@ -606,6 +606,9 @@ def test_what_cannot_be_opened_is_told_in_one_line(folder, tmp_path, capsys, mon
         port = str(taken.getsockname()[1])
         assert main(["explore", str(folder / "clips.npz"), "--port", port]) == 2
         assert f"port {port} is in use" in capsys.readouterr().err
+    with monkeypatch.context() as lacking:
+        lacking.setitem(sys.modules, "uvicorn", None)
+        assert "uvicorn is not installed" in said(str(folder / "clips.npz"))
     monkeypatch.setitem(sys.modules, "starlette", None)
     for name in [one for one in sys.modules if one.startswith(("starlette.", "mfcl.explore.app", "mfcl.web.guard"))]:
         monkeypatch.delitem(sys.modules, name)

@@ -313,6 +313,9 @@ def test_what_cannot_be_served_is_one_line(
     assert "bound to the model" in said(desk / "other", "--gallery", desk / "g.db")
     assert "wanted a classifier" in said(desk / "model", "--classifier", desk / "clips")
     assert "wanted a checkpoint" in said(desk / "clips")
+    with monkeypatch.context() as lacking:
+        lacking.setitem(sys.modules, "uvicorn", None)
+        assert "uvicorn is not installed" in said(desk / "model")
     monkeypatch.setitem(sys.modules, "starlette", None)
     for name in [one for one in sys.modules if one.startswith(("starlette.", "mfcl.serving.app", "mfcl.web.guard"))]:
         monkeypatch.delitem(sys.modules, name)

@@ -44,6 +44,8 @@ def _explore(given: argparse.Namespace) -> None:
         then="the page, and whoever has its address hears and labels your recordings",
     )  # fmt: skip
     try:
+        import uvicorn  # noqa: F401  # `serve` loads it later; that it is not there is told here
+
         from mfcl.explore.app import make_app
         from mfcl.explore.guard import Guard
         from mfcl.web.guard import new_token

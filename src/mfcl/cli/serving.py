@@ -23,6 +23,8 @@ def _serve(given: argparse.Namespace) -> None:
 
     check_host(given.host, allow_remote=given.allow_remote, then="this model with the token that is printed")
     try:
+        import uvicorn  # noqa: F401  # `serve` loads it later; that it is not there is told here
+
         from mfcl.serving.app import Guard, make_app
         from mfcl.web.guard import new_token
         from mfcl.web.sockets import serve
