@@ -240,6 +240,20 @@ def test_a_file_that_takes_too_long_ends_its_process_and_the_next_one_is_heard(d
         decoders.close()
 
 
+def test_a_process_that_was_ended_while_it_waited_is_no_fault_of_the_next_file(desk: Path) -> None:
+    decoders, content = Decoders(Preparation(RATE), 1), (desk / "clips" / "1.wav").read_bytes()
+    try:
+        first = decoders.decode(content)
+        worker = decoders._free.get()
+        assert worker is not None
+        worker._process.kill()
+        worker._process.wait()
+        decoders._free.put(worker)
+        assert np.array_equal(decoders.decode(content).samples, first.samples)
+    finally:
+        decoders.close()
+
+
 def test_prepared_samples_are_the_librarys(desk: Path, tmp_path: Path) -> None:
     preparation = Preparation(RATE, level_db=-25.0)
     notices = prepare_file(desk / "clips" / "1.wav", tmp_path / "out.npy", preparation)

@@ -72,6 +72,9 @@ class Decoders:
         """
         worker, kept = self._free.get(), False
         try:
+            if worker is not None and worker.ended:  # such as by the system, for want of memory: not by this file
+                worker.end()
+                worker = None
             worker = worker or _Worker(self._settings)
             found = worker.decode(content, self._seconds)
             kept = worker.files < FILES
@@ -103,6 +106,10 @@ class _Worker:
             env={**os.environ, **one_thread},
         )  # fmt: skip
         self.files, self.lives = 0, True
+
+    @property
+    def ended(self) -> bool:
+        return self._process.poll() is not None
 
     def decode(self, content: bytes, seconds: int | float) -> Decoded:
         self.files += 1
