@@ -49,7 +49,7 @@ def test_all_that_the_tests_may_leave_out_is_listed() -> None:
     there = {re.split(r"[\[<>=; ]", one)[0] for one in installed}
     brought = set(re.findall(r"`([\w-]+)`", section.partition("bring along")[2].partition(")")[0]))
     named = {}
-    for file in sorted((ROOT / "tests").glob("test_*.py")):
+    for file in sorted((ROOT / "tests").rglob("test_*.py")):
         reasons = set()
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             called = getattr(node.func, "attr", "") if isinstance(node, ast.Call) else ""
@@ -61,7 +61,7 @@ def test_all_that_the_tests_may_leave_out_is_listed() -> None:
         if reasons:
             named[file.name] = reasons - {""}
     assert len(named) > 5
-    listed = set(re.findall(r"`tests/(test_\w+\.py)`", section))
+    listed = set(re.findall(r"`tests/(?:\w+/)*(test_\w+\.py)`", section))
     assert listed == set(named)
     for file, packages in named.items():
         for package in packages:
