@@ -55,7 +55,7 @@ class EncoderSettings:
     `bcresnet`.
     Or your own: see `register_encoder`."""
     pooling: str = "mean"
-    """`mean`, `mean_max`, `thirds_max` (keeps a coarse order of time), `statistics`, `panns`."""
+    """`mean`, `mean_max`, `thirds_max` and `course` (both keep a coarse order of time), `statistics`, `panns`."""
     width: float = bounded(1.0, 0.001, 16.0)
     """Factor on the default number of channels."""
     norm: NormName = "batch"
