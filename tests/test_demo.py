@@ -1,11 +1,9 @@
 import dataclasses
 import json
-import multiprocessing
-import os
 import shutil
 import signal
+import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -184,18 +182,30 @@ def test_a_corpus_that_lost_a_speaker_gets_it_back(corpus, tmp_path):
     assert contents(folder) == contents(corpus)
 
 
+KILLED = """
+import os, signal, sys
+from mfcl.data import demo
+
+written, whole = [], demo.audio.write_audio
+
+def write_audio(path, *given):
+    whole(path, *given)
+    written.append(path)
+    if len(written) == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+demo.audio.write_audio = write_audio
+demo.make_demo(sys.argv[1], voices=int(sys.argv[2]), takes=int(sys.argv[3]), workers=1, progress=False)
+"""
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
 def test_a_killed_call_leaves_nothing_that_hinders_the_next(corpus, tmp_path):
     folder = tmp_path / "demo"
-    options = {"voices": VOICES, "takes": TAKES, "workers": 1, "progress": False}
-    process = multiprocessing.get_context("spawn").Process(target=make_demo, args=(folder,), kwargs=options)
-    process.start()
-    while not list((folder / "data").glob(".*.part")) and process.is_alive():
-        time.sleep(0.001)
-    os.kill(process.pid, signal.SIGKILL)
-    process.join()
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(folder), str(VOICES), str(TAKES)], check=False)
+    assert killed.returncode == -signal.SIGKILL
     assert [path.name for path in (folder / "data").iterdir()] == [".01.part"]
-    make_demo(folder, **options)
+    make_demo(folder, voices=VOICES, takes=TAKES, workers=1, progress=False)
     assert contents(folder) == contents(corpus)
 
 
