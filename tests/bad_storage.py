@@ -46,7 +46,9 @@ class Storage:
         """Methods whose answers say how long they are."""
         self.after: Callable[[str], None] = lambda path: None
         """Called after each GET."""
-        self.lock = threading.Lock()
+        self.lock, self.closing = threading.Lock(), threading.Event()
+        self.inside, self.most = 0, 0
+        """Requests that are being answered, and the most at once."""
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -85,10 +87,15 @@ class Storage:
         self.requests.append((method, path, handler.headers.get("Range")))
         self.keys.append(handler.headers.get("Authorization"))
         fault = self.fault(path, method)
+        with self.lock:
+            self.inside += 1
+            self.most = max(self.most, self.inside)
         if fault is not None and fault.seconds:
-            time.sleep(fault.seconds)
+            self.closing.wait(fault.seconds)
         with contextlib.suppress(OSError):
             self.reply(handler, method, path, fault, asked)
+        with self.lock:
+            self.inside -= 1
         if method == "GET":
             self.after(path)
 
@@ -126,7 +133,10 @@ def serving() -> Iterator[Storage]:
     """Yield a local server."""
     storage = Storage()
     with served(storage.http):
-        yield storage
+        try:
+            yield storage
+        finally:
+            storage.closing.set()  # ends the answers that still wait
 
 
 class Proxy:

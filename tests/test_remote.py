@@ -213,13 +213,13 @@ def test_503_is_tried_again_and_403_and_404_are_the_recordings_own(web):
 
 
 def test_a_server_that_hangs_is_left_after_a_time(web, monkeypatch):
-    monkeypatch.setattr(remote, "PATIENCE", 0.2)
+    monkeypatch.setattr(remote, "PATIENCE", 1.0)
     monkeypatch.setattr(remote, "SLOWEST", 1 << 30)
     web.files["/owl.wav"] = encoded(noise(1))
-    web.faults["/owl.wav"] = Fault(1, seconds=2.0)
+    web.faults["/owl.wav"] = Fault(1, seconds=60.0)
     begun = time.monotonic()
     assert len(read_audio(as_path(f"{web.url}/owl.wav"))[0]) == 16000
-    assert time.monotonic() - begun < 2.0
+    assert time.monotonic() - begun < 30
     assert len(web.asked()) == 2
 
 
@@ -389,9 +389,9 @@ def test_sizes_are_asked_for_at_once(web, tmp_path, corpus):
     remote.forget()
     for place in web.files:
         web.faults[place] = Fault(1, seconds=0.3, methods=("HEAD",))
-    begun = time.monotonic()
+    web.most = 0
     sizes = listed.remote_sizes()
-    assert time.monotonic() - begun < 0.3 * len(corpus) / 2
+    assert 4 <= web.most <= remote.READERS
     assert [size for size, _ in sizes.values()] == [one.path.stat().st_size for one in corpus]
     assert len({version for _, version in sizes.values()}) == len(corpus)
     assert manifests.READERS == remote.READERS == 8
