@@ -1,6 +1,20 @@
-"""Limits of a process that opens what others sent."""
+"""Processes of our own: how they are started, and the limits of one that opens what others sent."""
 
 import contextlib
+import sys
+
+
+def own_process(module: str, *words: object) -> list[str]:
+    """Return the command that runs a module of this package in a process of its own.
+
+    What lies in the working folder is not loaded: `-m` alone would look there first, and a folder of recordings may
+    hold a `queue.py`, or come from others.
+
+    Example:
+        >>> own_process("mfcl", "info", 3)[1:]
+        ['-P', '-m', 'mfcl', 'info', '3']
+    """
+    return [sys.executable, "-P", "-m", module, *map(str, words)]
 
 
 def limit_process(*, cpu_seconds: int | None, memory: int, largest_file: int) -> None:

@@ -4,7 +4,6 @@ import contextlib
 import logging
 import queue
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mfcl.core.processes import own_process
 from mfcl.errors import MfclError
 from mfcl.explore.spaces import Spaces
 
@@ -99,5 +99,5 @@ def place(spaces: Spaces, part: str, background: Background) -> None:
     with tempfile.TemporaryDirectory(prefix="mfcl-") as folder:
         given, made = Path(folder) / "vectors.npy", Path(folder) / "places.npy"
         np.save(given, spaces.vectors(part)[sample])
-        background.run([sys.executable, "-m", "mfcl.explore.placing", str(given), str(made)])
+        background.run(own_process("mfcl.explore.placing", given, made))
         spaces.keep_map(part, sample, np.load(made, allow_pickle=False))

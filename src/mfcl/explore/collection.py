@@ -2,7 +2,6 @@
 
 import hashlib
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 from jaxtyping import Float32, Shaped
 
 from mfcl.core.files import is_there
+from mfcl.core.processes import own_process
 from mfcl.core.urls import UrlPath
 from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest import Manifest, Recording
@@ -174,7 +174,7 @@ def _of_run(place: Path, audio: Path | None, data_root: Path | None, folder: Pat
     made = folder / f"embeddings-{manifest.files_key(('explore', _model_key(place)))[:12]}.npz"
     if not made.is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        words = [sys.executable, "-m", "mfcl", "embed", str(place), str(listed), "--out", str(made)]
+        words = own_process("mfcl", "embed", place, listed, "--out", made)
         words += ["--data-root", str(data_root)] if data_root else []
         words += [] if progress else ["--quiet"]
         done = subprocess.run(words, stdout=subprocess.DEVNULL, check=False)

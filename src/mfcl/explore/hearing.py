@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from mfcl.audio.io import read_audio
-from mfcl.core.processes import limit_process
+from mfcl.core.processes import limit_process, own_process
 from mfcl.errors import MfclError
 
 LONGEST = 60.0
@@ -65,16 +65,7 @@ def hear(
     with tempfile.TemporaryDirectory(prefix="mfcl-") as folder:
         given, made = Path(folder) / "dropped", Path(folder) / "heard.npz"
         given.write_bytes(content)
-        words = [
-            sys.executable,
-            "-m",
-            "mfcl.explore.hearing",
-            str(model),
-            str(given),
-            str(made),
-            str(memory),
-            *(["voice"] if voice else []),
-        ]
+        words = own_process("mfcl.explore.hearing", model, given, made, memory, *(["voice"] if voice else []))
         try:
             done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False)
         except subprocess.TimeoutExpired:

@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import io
-import sys
 import tempfile
 import threading
 from dataclasses import replace
@@ -16,6 +15,7 @@ from jaxtyping import Float32
 
 from mfcl.core.console import printable
 from mfcl.core.files import is_there, replacing
+from mfcl.core.processes import own_process
 from mfcl.embeddings.table import WHITENED
 from mfcl.errors import AudioError, GalleryError
 from mfcl.explore.background import Background
@@ -76,8 +76,7 @@ class Voices:
             with tempfile.TemporaryDirectory(prefix="mfcl-") as folder:
                 table, out = Path(folder) / "given.npz", Path(folder) / "out.npy"
                 replace(self._collection.embeddings, labels={}).save(table)
-                words = [str(self.model), self.digest, str(table), str(out)]
-                background.run([sys.executable, "-m", "mfcl.explore.voicing", *words])
+                background.run(own_process("mfcl.explore.voicing", self.model, self.digest, table, out))
                 made = np.load(out, allow_pickle=False)
             with replacing(path) as temporary, temporary.open("wb") as file:
                 np.save(file, made)

@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from mfcl.audio import Preparation, heard, read_prepared
-from mfcl.core.processes import limit_process
+from mfcl.core.processes import limit_process, own_process
 from mfcl.errors import AudioError, MfclError
 
 LONGEST = 60.0
@@ -99,7 +99,7 @@ class _Worker:
     """One process, and how many files it has decoded."""
 
     def __init__(self, settings: str) -> None:
-        words = [sys.executable, "-m", "mfcl.web.decoding", settings]
+        words = own_process("mfcl.web.decoding", settings)
         one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         self._process = subprocess.Popen(
             words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
