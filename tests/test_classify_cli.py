@@ -489,7 +489,7 @@ def test_the_list_or_tar_by_which_a_folder_is_read_is_not_replaced(desk, tmp_pat
     for folder, name in ((corpus, "manifest.csv"), (packed, "index.csv"), (packed, "shard-000000.tar")):
         before = (folder / name).read_bytes()
         told = refused(capsys, "scan", folder, "--out", folder / name)
-        assert "it is read here, and would be replaced; give another --out" in told
+        assert "it is read here, and would be replaced; choose another place" in told
         assert before == (folder / name).read_bytes()
     run("scan", corpus, "--out", corpus / "index.csv", "--quiet")
     run("scan", corpus, "--out", corpus / "index.csv", "--quiet")  # by which nothing is read
