@@ -142,8 +142,8 @@ def test_better_worse_and_open_are_counted_against_each_rival():
     ]
     found = standing.counts(main_results(FOUND), FOUND, gaps)
     assert [one.sentence for one in found] == [
-        "Of 8 measures against the best of MFCC, log-mel and Hydra-like: better in 0, worse in 2, open in 0, 6 without "
-        "a paired interval.",
+        "Of 8 measures against the best of MFCC, log-mel, Hydra-like and average spectrum: better in 0, worse in 2, "
+        "open in 0, 6 without a paired interval.",
         "Of 8 measures against the same model untrained: better in 2, worse in 1, open in 1, 4 without a paired "
         "interval.",
     ]

@@ -45,7 +45,7 @@ def main_results(found: Sequence[Summary]) -> list[Summary]:
 
 
 def best_simple(one: Summary, found: Sequence[Summary]) -> Summary | None:
-    """Return the best result of MFCC statistics, log-mel picture and Hydra-like features on the same question."""
+    """Return the best result of MFCC statistics, log-mel picture, Hydra-like features and average spectrum."""
     return _best([other for other in _baselines(one, found) if other.representation.variant not in ALIGNED])
 
 
@@ -61,7 +61,7 @@ def best_aligned(one: Summary, found: Sequence[Summary]) -> Summary | None:
 
 
 RIVALS: dict[str, Callable[[Summary, Sequence[Summary]], Summary | None]] = {
-    "the best of MFCC, log-mel and Hydra-like": best_simple,
+    "the best of MFCC, log-mel, Hydra-like and average spectrum": best_simple,
     "the same model untrained": untrained,
     "alignment, nothing trained": best_aligned,
 }

@@ -54,7 +54,7 @@ def closing(folder: Path, found: Sequence[Summary], differences: Sequence[Differ
             rows = [(f"than {one.rival}", one.better, one.worse, one.open, one.unknown) for one in counts]
             heads = [f"of {len(ours)} measures, paired", "better", "worse", "open", "unpaired"]
             lines += ["", table(rows, heads)]
-        heads = ["measure, %", "pre-trained", "to untrained", "to the best", "of the three"]
+        heads = ["measure, %", "pre-trained", "to untrained", "to the best", "of the four"]
         lines += ["", table([_row(one, found, differences) for one in ours[:SHOWN]], heads), ""]
         over = f"{about['speaker']}s" if about.get("speaker") else "recordings"
         over += " and seeds" if len(about.get("seeds") or []) > 1 else ""

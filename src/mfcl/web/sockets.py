@@ -42,13 +42,15 @@ def bound_socket(host: str, port: int) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # with the protocol named asyncio sends at once; else an answer's body waits 40 ms for its head to be acknowledged
-    found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    found: socket.socket | None = None
     try:
+        found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # refused without IPv6, if that is asked
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind((host, port))
         found.listen(128)  # whoever opens the address before the page is ready waits for it
-    except (OSError, OverflowError) as error:
-        found.close()
+    except (OSError, OverflowError, TypeError, UnicodeError) as error:  # the last two of a host that is no name
+        if found is not None:
+            found.close()
         if getattr(error, "errno", None) == errno.EADDRINUSE:
             raise MfclError(f"port {port} is in use; choose another with --port, or --port 0 for any") from None
         told = getattr(error, "strerror", None) or error
