@@ -171,6 +171,26 @@ def test_files_of_one_name_in_two_folders_have_two_names_in_rttm(team, tmp_path,
     assert "is for one recording, got 2" in line
 
 
+def test_an_answer_replaces_neither_the_gallery_nor_a_recording(team, desk, tmp_path, monkeypatch, capsys):
+    clip, held = tmp_path / "a.wav", tmp_path / "held.csv"
+    shutil.copy(clips(desk, "01")[0], clip)
+    held.write_text("path,speaker\na.wav,1\n")
+    before = [one.read_bytes() for one in (team, clip, held)]
+    monkeypatch.setattr(ModelListener, "hear", lambda *_, **__: pytest.fail("it has begun"))
+    for words in (
+        ("identify", team, clip, "--out", team),
+        ("identify", team, clip, "--out", clip),
+        ("identify", team, tmp_path, "--out", clip, "--window", "1"),
+        ("identify", team, held, "--out", held),
+        ("evaluate", team, held, "--det", team),
+        ("evaluate", team, held, "--det", held),
+        ("evaluate", team, desk / "corpus", "--also", f"x={held}", "--det", held),
+    ):
+        assert "it is read here, and would be replaced" in refused(capsys, *words)
+    assert "a folder" in refused(capsys, "identify", team, clip, "--out", tmp_path).lower()
+    assert before == [one.read_bytes() for one in (team, clip, held)]
+
+
 def test_voices_are_listed_renamed_merged_exported_imported_and_removed(team, desk, tmp_path, capsys):
     capsys.readouterr()
     run("rename", team, "voice 01", "Ada")

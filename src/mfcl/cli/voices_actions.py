@@ -19,7 +19,7 @@ from mfcl.cli.voices_text import (
     verification_rows,
 )
 from mfcl.core.console import counted
-from mfcl.core.files import write_text
+from mfcl.core.files import check_file_place, check_not_input, write_text
 from mfcl.errors import MfclError
 
 CONSENT = "An embedding of a voice identifies a person: enrol only people who agreed to it. This is no security device."
@@ -35,6 +35,19 @@ def opened(given: argparse.Namespace) -> Any:
 
         use_machine(given.threads)
     return Gallery.open(given.gallery, model=model, device=getattr(given, "device", "auto"))
+
+
+def check_out(out: Path | None, gallery: str, *read: Path) -> None:
+    """Check that an answer can be written to a file, and replaces neither the gallery nor what is read.
+
+    Raises:
+        MfclError: it cannot, or would.
+    """
+    from mfcl.voices.places import is_address
+
+    if out is not None:
+        check_file_place(out)
+        check_not_input(out, None if is_address(gallery) else Path(gallery), *read)
 
 
 def say(notes: Any) -> None:
@@ -84,18 +97,22 @@ def enrol(given: argparse.Namespace) -> None:
 def identify(given: argparse.Namespace) -> None:
     """Say who speaks."""
     from mfcl.core.console import table
+    from mfcl.voices.material import manifest_of
 
     form = "json" if given.json else given.format or "table"
+    check_out(given.out, given.gallery, *given.files)
     with opened(given) as gallery:
+        recordings = manifest_of(given.files)
+        check_out(given.out, given.gallery, *(one.path for one in recordings))
         threshold = gallery.threshold()
         if given.window is not None:
             if given.margin is not None:
                 raise MfclError("--margin is for whole clips, windows have --switch; give --window or --margin")
-            text = _turns(gallery, given, form)
+            text = _turns(gallery, given, form, recordings)
         else:
             if form in ("rttm", "audacity") or given.hop is not None or given.switch is not None:
                 raise MfclError("rttm, audacity, --hop and --switch are for windows; give --window SECONDS too")
-            found = gallery.identify(given.files, least_margin=given.margin)
+            found = gallery.identify(recordings, least_margin=given.margin)
             text = (
                 json.dumps([json_values(one) for one in found], indent=2, ensure_ascii=False)
                 if form == "json"
@@ -108,15 +125,13 @@ def identify(given: argparse.Namespace) -> None:
             print(f"\n{expected(threshold, len(gallery.voices), margin)}")
 
 
-def _turns(gallery: Any, given: argparse.Namespace, form: str) -> str:
+def _turns(gallery: Any, given: argparse.Namespace, form: str, recordings: Any) -> str:
     from mfcl.core.console import table
     from mfcl.data.annotations import check_sources, written
     from mfcl.voices import turns
-    from mfcl.voices.material import manifest_of
 
     hop = given.window / 4 if given.hop is None else given.hop
     switch = turns.SWITCH if given.switch is None else given.switch
-    recordings = manifest_of(given.files)
     if form in ("rttm", "audacity"):
         check_sources(form, recordings.ids.tolist())
     found = gallery.turns(recordings, window=given.window, hop=hop, switch=switch)

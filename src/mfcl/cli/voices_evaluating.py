@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mfcl.cli.voices_actions import opened, say
+from mfcl.cli.voices_actions import check_out, opened, say
 from mfcl.cli.voices_text import FIGURES, interval, percent
 from mfcl.core.files import write_text
 
@@ -14,6 +14,8 @@ from mfcl.core.files import write_text
 def evaluate(given: argparse.Namespace) -> None:
     """Measure on held-out people."""
     asked: dict[str, Any] = {} if given.clips is None else {"clips": tuple(given.clips)}
+    files = [Path(one.partition("=")[2]) for one in given.also or []]
+    check_out(given.det, given.gallery, given.data, *files)
     with opened(given) as gallery:
         held = gallery.held_out(given.data, speaker=given.speaker, label=given.label, split=given.split)
         others = _elsewhere(given.also or [], given.data, held)
