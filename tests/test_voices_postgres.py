@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from benchmarks.postgres_server import NoServerError, running
+from mfcl import cli
 from mfcl.embeddings.linalg import unit_rows
 from mfcl.errors import GalleryError
-from mfcl.voices import Gallery, memory, server_search
+from mfcl.voices import Gallery, exchange, memory, server_search
 from mfcl.voices.exchange import export, take_in
 from mfcl.voices.places import is_address
-from mfcl.voices.postgres import PostgresDatabase
+from mfcl.voices.postgres import PostgresDatabase, without_password
 from mfcl.voices.scoring import WAYS, raw_scores
 from mfcl.voices.server_search import ServerSearch
 from mfcl.voices.storage import Storage
@@ -276,6 +277,25 @@ def test_a_server_that_is_not_there_is_one_line_without_the_password():
         Storage.open("postgresql://me:secret@127.0.0.1:1/none")
     assert len(str(caught.value).splitlines()) == 1
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("password", ["secret", "se:cret", "se/cret", "se@cret", "%73ecret"])
+def test_a_password_of_any_signs_is_not_told(password):
+    for query in ("", "?sslmode=require"):
+        address = f"postgresql://me:{password}@host:5432/voices{query}"
+        assert without_password(f"no {address}, ask at 127.0.0.1:1") == (
+            f"no postgresql://me:...@host:5432/voices{query}, ask at 127.0.0.1:1"
+        )
+    assert without_password(f"postgresql://me:x@host/voices?password={password}&user=me") == (
+        "postgresql://me:...@host/voices?password=...&user=me"
+    )
+
+
+def test_an_export_to_a_server_does_not_print_its_password(tmp_path, monkeypatch, capsys):
+    small_gallery(tmp_path / "team.db", voices=(1,)).close()
+    monkeypatch.setattr(exchange, "export", lambda storage, out, names: storage.voices())
+    assert cli.main(["voices", "export", str(tmp_path / "team.db"), "postgresql://me:secret@host/voices"]) == 0
+    assert capsys.readouterr().out == "postgresql://me:...@host/voices: 1 voice\n"
 
 
 def test_an_address_is_told_from_a_file():

@@ -206,10 +206,11 @@ def export(given: argparse.Namespace) -> None:
     """Write voices elsewhere."""
     from mfcl.voices.exchange import export as write
     from mfcl.voices.exchange import write_audio
+    from mfcl.voices.postgres import without_password
 
     with opened(given) as gallery:
         written = write(gallery.storage, given.out, given.voices)
-        print(f"{plain(given.out)}: {counted(len(written), 'voice')}")
+        print(f"{plain(without_password(given.out))}: {counted(len(written), 'voice')}")
         if given.audio is not None:
             print(f"{plain(str(given.audio))}: {write_audio(gallery.storage, given.audio, given.voices)} files")
 
