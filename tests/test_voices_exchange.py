@@ -13,6 +13,16 @@ def gallery(tmp_path):
         yield made
 
 
+def test_merged_voices_keep_the_consent_and_the_note_that_only_one_of_them_has(gallery):
+    gallery.enrol("voice 1", clips_of(1, 1, take=8), note="of the choir")
+    gallery.enrol("voice 2", clips_of(2, 1, take=8), consent="2026-01-02", note="of the band")
+    gallery.enrol("voice 3", clips_of(3, 1, take=8), consent="2026-03-04")
+    gallery.merge("voice 1", "voice 2")
+    gallery.merge("voice 1", "voice 3")
+    (voice,) = gallery.voices
+    assert (voice.consent, voice.note, voice.clips) == ("2026-01-02", "of the choir", 15)
+
+
 def counts(place):
     storage = Storage.open(place)
     found = {voice.name: voice.clips for voice in storage.voices()}

@@ -204,10 +204,8 @@ class Storage:
                 "ON CONFLICT (name) DO NOTHING",
                 (name, now),
             )
-            for column, value in (("consent", consent), ("note", note)):
-                if value:
-                    self.database.rows(f"UPDATE mfcl_voices SET {column} = ? WHERE name = ?", (value, name))  # noqa: S608
             key = self._key(name)
+            self._note(key, consent=consent, note=note)
             self.database.many(
                 "INSERT INTO mfcl_clips (voice, source, added, seconds, level, vector, checksum, audio) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -216,6 +214,12 @@ class Storage:
                     for clip in clips
                 ],
             )
+
+    def _note(self, key: int | None, *, consent: str, note: str) -> None:
+        """Write the date of consent and the note of a voice, inside the caller's transaction; "" changes nothing."""
+        for column, value in (("consent", consent), ("note", note)):
+            if value:
+                self.database.rows(f"UPDATE mfcl_voices SET {column} = ? WHERE id = ?", (value, key))  # noqa: S608
 
     def remove(self, name: str) -> str:
         """Remove a voice and all its clips for good; return what is still to be said about it, or ""."""
@@ -238,11 +242,15 @@ class Storage:
             self.database.rows("UPDATE mfcl_voices SET name = ? WHERE id = ?", (new, key))
 
     def merge(self, name: str, other: str) -> None:
-        """Move the clips of `other` to `name` and remove the voice `other`."""
+        """Move the clips of `other` to `name` and remove the voice `other`.
+
+        The date of consent and the note of `name` stay; where there are none, those of `other` are taken.
+        """
         with self._changing():
             kept, gone = self.find(name), self.find(other)
             if kept.id == gone.id:
                 raise GalleryError(f"{self.name}: {name!r} is one voice; give two")
+            self._note(kept.id, consent=kept.consent or gone.consent, note=kept.note or gone.note)
             self.database.rows("UPDATE mfcl_clips SET voice = ? WHERE voice = ?", (kept.id, gone.id))
             self.database.rows("DELETE FROM mfcl_voices WHERE id = ?", (gone.id,))
 
