@@ -191,6 +191,18 @@ def test_an_answer_replaces_neither_the_gallery_nor_a_recording(team, desk, tmp_
     assert before == [one.read_bytes() for one in (team, clip, held)]
 
 
+def test_consent_that_was_forgotten_is_noted_by_the_same_clips_again(team, desk, capsys):
+    capsys.readouterr()
+    assert "give others" in refused(capsys, "enrol", team, "voice 01", *clips(desk, "01"))
+    run("enrol", team, "voice 01", *clips(desk, "01"), "--consent", "2026-11-02")
+    said = capsys.readouterr()
+    assert said.out.splitlines()[2].split() == ["voice", "01", "0", "4", "0.0", "-", said.out.split()[-1]]
+    assert said.err.count("already enrolled: ") == 4
+    run("list", team, "--json")
+    listed = json.loads(capsys.readouterr().out)["voices"]
+    assert [(one["clips"], one["consent"]) for one in listed] == [(4, "2026-11-02"), (4, ""), (4, ""), (4, "")]
+
+
 def test_voices_are_listed_renamed_merged_exported_imported_and_removed(team, desk, tmp_path, capsys):
     capsys.readouterr()
     run("rename", team, "voice 01", "Ada")

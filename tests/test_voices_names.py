@@ -20,6 +20,13 @@ def gallery(tmp_path):
         yield made
 
 
+def test_nothing_is_noted_of_a_voice_without_clips(gallery):
+    nothing = clips_of(9, 1).select(np.zeros(1, dtype=bool))
+    with pytest.raises(GalleryError, match="give others"):
+        gallery.enrol("new", nothing, consent="2026-01-02")
+    assert names(gallery) == ["voice 1", "voice 2"]
+
+
 def names(gallery):
     return [voice.name for voice in gallery.voices]
 

@@ -45,7 +45,8 @@ FIGURES: dict[str, tuple[str, Callable[[float], str]]] = {
 def enrolment_rows(found: "Enrolment") -> list[tuple[str, int, int, str, str, str]]:
     """Return the row of an enrolment."""
     agrees = "-" if found.agreement is None else f"{found.agreement:.2f}"
-    return [(found.name, found.added, found.clips, f"{found.seconds:.1f}", f"{found.level:.0f}", agrees)]
+    level = f"{found.level:.0f}" if found.added else "-"
+    return [(found.name, found.added, found.clips, f"{found.seconds:.1f}", level, agrees)]
 
 
 def identification_rows(found: "Sequence[Identification]") -> list[tuple[str, ...]]:

@@ -32,7 +32,7 @@ class Enrolment:
     seconds: float
     """Seconds of sound added."""
     level: float
-    """Mean level of the added clips in dB."""
+    """Mean level of the added clips in dB; NaN if none was added."""
     agreement: float | None
     """Mean cosine of each clip of the voice with the mean of its others; None for a single clip."""
     skipped: tuple[str, ...]
@@ -47,7 +47,7 @@ def without_copies(now: Snapshot, name: str, heard: Heard) -> tuple[Heard, tuple
     old = profiles.vectors[profiles.owners == known]
     whole = agreement(np.concatenate([old, unit_rows(heard.vectors, np.float32)]), now.scorer.cohort)
     copies = {second - len(old) for _, second in whole.copies if second >= len(old)}
-    new = heard.select(np.array([place not in copies for place in range(len(heard))]))
+    new = heard.select(np.array([place not in copies for place in range(len(heard))], dtype=np.bool_))
     return new, tuple(heard.sources[place] for place in sorted(copies))
 
 
@@ -88,13 +88,11 @@ def findings(name: str, added: Heard, skipped: tuple[str, ...], now: Snapshot) -
         for source, level in zip(added.sources, added.levels.tolist(), strict=True)
         if level < QUIET_DB
     ]
-    seconds = float(added.seconds.sum())
+    seconds, level = float(added.seconds.sum()), float(added.levels.mean()) if len(added) else float("nan")
     if seconds < FEW_SECONDS and len(places) == len(added):
         warnings.append(f"{seconds:.1f} seconds of sound are few; enrol more clips")
     warnings += _likenesses(own, places, now)
-    return Enrolment(
-        name, len(added), len(places), seconds, float(added.levels.mean()), found.mean, skipped, tuple(warnings)
-    )
+    return Enrolment(name, len(added), len(places), seconds, level, found.mean, skipped, tuple(warnings))
 
 
 def _likenesses(own: int, places: Int64[np.ndarray, " clips"], now: Snapshot) -> list[str]:

@@ -140,6 +140,8 @@ class Gallery:
     ) -> Enrolment:
         """Add clips to a voice; all are written in one transaction, or none.
 
+        Clips that the voice has are skipped; if it has all of them, a date of consent or a note is still written.
+
         Args:
             name: Name of the voice; a new one is made.
             sounds: Files, a folder, arrays, or what was `Heard`.
@@ -152,14 +154,15 @@ class Gallery:
             What was added, and what is suspicious about it.
 
         Raises:
-            GalleryError: no clip is new, the name or the date can be none, or the gallery cannot be written.
+            GalleryError: no clip is new and nothing is noted, the name or the date can be none, or the gallery cannot
+                be written.
         """
         check_name(name)
         check_consent(consent)
         name = self._storage.spelled(name)
         heard = self._bound.hear(sounds, sample_rate)
         new, skipped = without_copies(self._memory.all(), name, heard)
-        if not len(new):
+        if not len(new) and not (skipped and (consent or note)):
             raise GalleryError(f"{self.name}: all {len(heard)} clips are enrolled as {name!r} already; give others")
         self._storage.enrol(name, clips_of(new, keep_audio=keep_audio), consent=consent, note=note)
         return findings(name, new, skipped, self._memory.all())
