@@ -45,6 +45,35 @@ def gallery(tmp_path):
         yield made
 
 
+def test_a_gallery_that_was_not_made_to_the_end_is_made_anew(tmp_path, monkeypatch):
+    def interrupted(database):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as once:
+        once.setattr(schema, "make", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            small_gallery(tmp_path / "team.db")
+    assert (tmp_path / "team.db").stat().st_size
+    with small_gallery(tmp_path / "team.db", voices=(1,)) as made:
+        assert len(made.voices) == 1
+    (tmp_path / "text.db").write_text("not a gallery" * 10)
+    for name in ("team.db", "text.db"):
+        with pytest.raises(GalleryError, match="already"):
+            small_gallery(tmp_path / name)
+    assert (tmp_path / "text.db").read_text() == "not a gallery" * 10
+
+
+def test_a_change_that_cannot_begin_leaves_no_lock(gallery):
+    gallery.storage.database.rows(
+        "CREATE TRIGGER no_change BEFORE UPDATE ON mfcl_about BEGIN SELECT RAISE(ABORT, 'no change'); END"
+    )
+    with pytest.raises(GalleryError, match="no change") as caught:
+        gallery.rename("voice 1", "Ada")
+    with gallery.storage.database.transaction():  # while the error is still at hand
+        pass
+    one_line(caught.value)
+
+
 def test_what_is_enrolled_comes_back_to_the_bit_after_reopening(tmp_path):
     with small_gallery(tmp_path / "team.db") as made:
         made.enrol("Ada", clips_of(1, 4), consent="2026-01-02", note="of the choir")

@@ -15,8 +15,22 @@ def check_free(place: str | Path) -> None:
     Raises:
         GalleryError: there is a file already.
     """
-    if not is_address(place) and is_there(Path(place)) and Path(place).is_file() and Path(place).stat().st_size:
+    if not is_address(place) and is_there(Path(place)) and Path(place).is_file() and not _is_empty(Path(place)):
         raise GalleryError(f"{place}: there is a gallery or a file already; give a new path")
+
+
+def _is_empty(file: Path) -> bool:
+    """Return whether a file has no bytes or is a database without tables, which a killed `create` leaves."""
+    if not file.stat().st_size:
+        return True
+    try:
+        database = SqliteDatabase(file)
+        try:
+            return not database.tables()
+        finally:
+            database.close()
+    except GalleryError:  # another file, or a damaged one
+        return False
 
 
 def connect(place: str | Path, *, new: bool = False) -> Database:
