@@ -1,9 +1,10 @@
 """Voices, their clips and the cohort in a database, with a version of the schema and its migrations."""
 
+import contextlib
 import json
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -275,8 +276,14 @@ class Storage:
         """Close the connection."""
         self.database.close()
 
-    def _changing(self) -> "_Change":
-        return _Change(self.database)
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Do everything in the block in one transaction that raises the number of changes."""
+        with self.database.transaction():
+            self.database.rows(
+                "UPDATE mfcl_about SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT) WHERE name = 'changes'"
+            )
+            yield
 
     def _vectors(self, rows: Sequence[Row]) -> Float32[np.ndarray, "items dim"]:
         """Return vectors from their bytes.
@@ -291,22 +298,6 @@ class Storage:
                 raise GalleryError(f"{self.name}: an embedding has not the bytes that were written; {schema.DAMAGED}")
             found[place] = np.frombuffer(content, dtype="<f4")
         return found
-
-
-class _Change:
-    """A transaction that raises the number of changes."""
-
-    def __init__(self, database: Database) -> None:
-        self._database, self._inside = database, database.transaction()
-
-    def __enter__(self) -> None:
-        self._inside.__enter__()
-        self._database.rows(
-            "UPDATE mfcl_about SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT) WHERE name = 'changes'"
-        )
-
-    def __exit__(self, *error: Any) -> bool | None:
-        return self._inside.__exit__(*error)
 
 
 def _packed(vector: Float32[np.ndarray, " dim"]) -> tuple[bytes, int]:
