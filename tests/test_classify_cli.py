@@ -443,6 +443,11 @@ def test_options_that_would_be_ignored_and_numbers_out_of_range_are_refused_firs
     for more in (["--events"], ["--gap", "1"], ["--format", "raven"], ["--format", "audacity"], ["--hop", "1"]):
         assert "events are of a classifier: fit one" in refused(capsys, *fit, "--out", tmp_path / "a", *more)
         assert "leave out --format and the options of events" in refused(capsys, *draw, *more)
+    suggest = ("classify", desk / "run0", desk / "e.npz", "--suggest", "5", "--out", tmp_path / "s.csv")
+    for words in (draw, suggest):
+        assert "choose clips without it" in refused(capsys, *words, "--align")
+    for words in (fit, draw, suggest):
+        assert "named first" in refused(capsys, *words, "--model", desk / "run1")
     assert "write a CSV of clips" in refused(capsys, *draw, "--format", "json")
     for words in (fit, draw, ("classify", desk / "made", desk / "e.npz", "--out", tmp_path / "a")):
         assert "least: wanted a number from 0 to 1" in refused(capsys, *words, "--least", "1.5")

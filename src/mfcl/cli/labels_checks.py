@@ -33,6 +33,10 @@ def check_options(given: argparse.Namespace, *, fits: bool, events: bool) -> Non
         raise MfclError(
             f"{given.what}: not a classifier; give one, or write one with this model: --labels CSV --fit FOLDER"
         )
+    if lists and given.align:
+        raise MfclError("--align is for --fit: --suggest and --draw choose clips without it; leave it out")
+    if fits and given.model is not None:
+        raise MfclError("--model is for a classifier whose model was moved; the model to fit is named first")
     check_number("least", given.least, 0, 1)
     merging = events or any(getattr(given, name) for name in MERGING)
     if fits and (merging or given.hop is not None or (lists and given.format not in (None, "csv"))):
