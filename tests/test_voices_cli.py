@@ -153,6 +153,7 @@ def test_who_speaks_when_in_every_form(team, desk, tmp_path, capsys):
     run("identify", team, talk, "--window", "0.5", "--format", "audacity", "--out", tmp_path / "labels.txt")
     assert all(len(line.split("\t")) == 3 for line in (tmp_path / "labels.txt").read_text().splitlines())
     assert "--window" in refused(capsys, "identify", team, talk, "--format", "rttm")
+    assert "two forms" in refused(capsys, "identify", team, talk, "--window", "1", "--format", "rttm", "--json")
     assert "window" in refused(capsys, "identify", team, talk, "--window", "0")
     assert "--margin" in refused(capsys, "identify", team, talk, "--window", "1", "--margin", "2")
     assert "margin" in refused(capsys, "identify", team, talk, "--margin", "nan")

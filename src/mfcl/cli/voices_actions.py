@@ -100,6 +100,8 @@ def identify(given: argparse.Namespace) -> None:
     from mfcl.voices.material import manifest_of
 
     form = "json" if given.json else given.format or "table"
+    if given.json and given.format not in (None, "json"):
+        raise MfclError(f"--json and --format {given.format} are two forms; give one")
     check_out(given.out, given.gallery, *given.files)
     with opened(given) as gallery:
         recordings = manifest_of(given.files)
