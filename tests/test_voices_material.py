@@ -1,8 +1,14 @@
 """What recordings a gallery takes from files and lists, and which bytes it keeps of them."""
 
+import os
+from dataclasses import replace
+
+import pytest
+
+from mfcl.errors import GalleryError
 from mfcl.voices import Gallery
 from mfcl.voices.material import manifest_of
-from tests.small_voices import SmallListener, cohort
+from tests.small_voices import SmallListener, clips_of, cohort, small_gallery
 
 
 def lists(folder, content=("one.wav",)):
@@ -36,3 +42,18 @@ def test_a_list_with_one_row_keeps_the_recordings_bytes_and_name(tmp_path):
         (ada,), (bea,) = gallery.storage.clips("Ada"), gallery.storage.clips("Bea")
     assert (ada.source, ada.audio) == ("one.wav", b"a one.wav")
     assert (bea.source, bea.audio) == ("one.wav", b"b one.wav")
+
+
+def test_a_name_that_is_not_utf_8_is_enrolled_as_a_readable_one(tmp_path):
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    (folder / "one.wav").write_bytes(b"")
+    wanted = str(tmp_path / "caf\\xe9" / "one.wav")
+    assert manifest_of([folder / "one.wav"]).ids.tolist() == manifest_of(folder).ids.tolist() == [wanted]
+    heard = replace(clips_of(1, 1), sources=(wanted,))
+    with small_gallery(tmp_path / "team.db") as gallery:
+        gallery.enrol("Ada", heard)
+        assert gallery.storage.clips("Ada")[0].source == wanted
+        with pytest.raises(GalleryError, match="not UTF-8"):
+            gallery.enrol("Bea", clips_of(2, 1), note=os.fsdecode(b"caf\xe9"))
+        assert [voice.name for voice in gallery.voices] == ["Ada"]

@@ -120,6 +120,8 @@ class SqliteFile:
             except sqlite3.Error as error:
                 advice = next((text for part, text in self._advice.items() if part in str(error)), DAMAGED)
                 raise self._error(f"{self.path}: {error}; {advice}") from error
+            except UnicodeEncodeError as error:  # bytes of a name that are none, as Python has them
+                raise self._error(f"{self.path}: {error.object!a} is not UTF-8; write it in UTF-8") from error
 
     def _check_header(self) -> None:
         if self.path.stat().st_size:

@@ -11,7 +11,7 @@ from mfcl.core.urls import UrlPath, as_path
 from mfcl.data.dataset import guessed_labels
 from mfcl.data.decoding import LeftOut
 from mfcl.data.layouts import open_manifest
-from mfcl.data.manifest import Manifest, Recording
+from mfcl.data.manifest import Manifest, Recording, readable
 from mfcl.errors import GalleryError, ManifestError, one_of
 from mfcl.voices.held_out import People
 from mfcl.voices.sound import Heard, Listener
@@ -37,9 +37,9 @@ def manifest_of(files: str | Path | Manifest | Sequence[str | Path]) -> Manifest
         opened = open_manifest(path)
         for recording in opened:
             itself = opened.layout == "one file"
-            name = str(path) if itself else str(path / recording.id) if path.is_dir() else recording.id
+            name = readable(str(path if itself else path / recording.id)) if itself or path.is_dir() else recording.id
             if name in found and not _same_sound(found[name], recording):
-                name = str(opened.root / recording.id)
+                name = readable(str(opened.root / recording.id))
                 if name in found and not _same_sound(found[name], recording):
                     raise ManifestError(f"{path}: another recording is called {name} too; rename one")
             found[name] = replace(recording, id=name)
