@@ -11,6 +11,8 @@ import soundfile
 
 import mfcl
 from mfcl import cli
+from mfcl.data.decoding import LeftOut
+from mfcl.voices import hearing
 from mfcl.voices.hearing import ModelListener
 from mfcl.voices.material import manifest_of
 from mfcl.voices.scoring import TOP, WAY
@@ -158,6 +160,25 @@ def test_who_speaks_when_in_every_form(team, desk, tmp_path, capsys):
     assert "--margin" in refused(capsys, "identify", team, talk, "--window", "1", "--margin", "2")
     assert "margin" in refused(capsys, "identify", team, talk, "--margin", "nan")
     assert "a hop of at most the window" in refused(capsys, "identify", team, talk, "--window", "1", "--hop", "2")
+
+
+def test_recordings_are_heard_one_after_another(desk, tmp_path, monkeypatch):
+    for place, name in enumerate("ab"):
+        soundfile.write(tmp_path / f"{name}.wav", word(place, 0, seconds=1.5), 16000)
+    read, batches = hearing.recording_windows, []
+
+    def one_by_one(*given, **options):
+        for pieces in read(*given, **options):
+            for piece in pieces:
+                batches.append(piece.recording)
+                yield [piece]
+
+    listener, manifest = ModelListener(desk / "run0"), manifest_of(tmp_path)
+    monkeypatch.setattr(hearing, "recording_windows", one_by_one)
+    for place, found in enumerate(listener.windows(manifest, LeftOut(), window=0.5, hop=0.25)):
+        assert (found.source, len(found.heard)) == (manifest.recordings[place].id, 5)
+        assert set(batches[:-1]) <= set(range(place + 1))  # nothing but the next one's beginning was heard yet
+    assert place == 1
 
 
 def test_files_of_one_name_in_two_folders_have_two_names_in_rttm(team, tmp_path, monkeypatch, capsys):

@@ -1,6 +1,6 @@
 """Turn recordings into voice vectors with a trained model; the only file here that loads torch."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,29 +66,33 @@ class ModelListener:
 
     def windows(
         self, manifest: Manifest, left_out: LeftOut, *, window: int | float, hop: int | float
-    ) -> Sequence[HeardWindows]:
-        """Return the windows of each recording; the recordings are streamed, their vectors are kept.
+    ) -> Iterator[HeardWindows]:
+        """Yield the windows of each recording, one recording after another; of one the windows' vectors are kept.
 
         Raises:
             AudioError: none can be read, or window or hop cannot be used.
         """
         check_window(window, hop)
         rate = self.model.sample_rate
-        found: dict[int, list[Heard]] = {}
-        limits: dict[int, list[tuple[float, float]]] = {}
+        some: list[Heard] = []
+        limits: list[tuple[float, float]] = []
+        current = -1
+
+        def collected() -> HeardWindows:
+            name = manifest.recordings[current].id
+            return HeardWindows(name, joined(some), *np.array(limits, dtype=np.float64).T)
+
         for pieces in recording_windows(manifest, self.model.recipe.preparation, left_out, window=window, hop=hop):
             for place in dict.fromkeys(piece.recording for piece in pieces):
-                own = [piece for piece in pieces if piece.recording == place]
-                name = manifest.recordings[place].id
-                found.setdefault(place, []).append(self._heard([(name, piece.samples) for piece in own]))
-                ends = [(piece.start, piece.start + len(piece.samples) / rate) for piece in own]
-                limits.setdefault(place, []).extend(ends)
-        if not found:
+                if some and place != current:
+                    yield collected()
+                    some, limits = [], []
+                current, own = place, [piece for piece in pieces if piece.recording == place]
+                some.append(self._heard([(manifest.recordings[place].id, piece.samples) for piece in own]))
+                limits += [(piece.start, piece.start + len(piece.samples) / rate) for piece in own]
+        if not some:
             raise left_out.none_read(manifest.root)
-        return [
-            HeardWindows(manifest.recordings[place].id, joined(some), *np.array(limits[place], dtype=np.float64).T)
-            for place, some in found.items()
-        ]
+        yield collected()
 
     def arrays(self, sounds: Sequence[Any], sample_rate: int | float | None) -> Heard:
         """Return what is heard of arrays of samples; they are called `array 0` and so on.

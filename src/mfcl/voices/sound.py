@@ -1,12 +1,12 @@
 """What was heard of clips: their vectors, and how much sound they hold."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int64, Shaped
+from jaxtyping import Bool, Float32, Float64, Int64
 
 from mfcl.audio import LongSound, Sound
 from mfcl.audio.preparation import decibels
@@ -80,8 +80,8 @@ class Listener(Protocol):
 
     def windows(
         self, manifest: Manifest, left_out: LeftOut, *, window: int | float, hop: int | float
-    ) -> Sequence[HeardWindows]:
-        """Return the windows of each recording that can be read."""
+    ) -> Iterable[HeardWindows]:
+        """Return the windows of each recording that can be read, in the order of the list."""
         ...
 
     def arrays(self, sounds: Sequence[Any], sample_rate: int | float | None) -> Heard:
@@ -112,11 +112,6 @@ def joined(some: Sequence[Heard]) -> Heard:
         np.concatenate([getattr(one, name) for one in some]) for name in ("vectors", "seconds", "levels")
     )
     return Heard(vectors, seconds, levels, tuple(source for one in some for source in one.sources))
-
-
-def sources_of(names: Shaped[np.ndarray, " clips"]) -> tuple[str, ...]:
-    """Return names as plain texts."""
-    return tuple(str(name) for name in names)
 
 
 def _frame_powers(samples: Float32[np.ndarray, " samples"], frame: int) -> Float64[np.ndarray, " frames"]:
