@@ -22,9 +22,9 @@ class Turn:
 
     source: str
     start: float
-    """Seconds from the recording's beginning."""
+    """Seconds from the file's beginning."""
     end: float
-    """Seconds from the recording's beginning."""
+    """Seconds from the file's beginning."""
     name: str
     score: float
     """Mean score of its windows with the best voice."""
