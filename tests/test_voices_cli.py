@@ -255,6 +255,12 @@ def test_the_model_of_another_run_is_refused_and_a_moved_one_is_found_by_its_dig
     run("identify", team, clips(desk, "01")[0], "--model", tmp_path / "moved")
 
 
+def test_a_share_that_is_meant_in_percent_is_refused_before_anything_is_heard(team, desk, monkeypatch, capsys):
+    monkeypatch.setattr(ModelListener, "hear", lambda *_, **__: pytest.fail("it has begun"))
+    for action in ("calibrate", "evaluate"):
+        assert "far: wanted a number" in refused(capsys, action, team, desk / "corpus", "--far", "5")
+
+
 def test_wrong_words_and_files_are_one_line(team, desk, tmp_path, capsys):
     assert "no gallery" in refused(capsys, "list", tmp_path / "none.db")
     assert "nowhere" in refused(capsys, "enrol", team, "Ada", tmp_path / "nowhere.wav")

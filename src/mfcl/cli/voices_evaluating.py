@@ -13,6 +13,9 @@ from mfcl.core.files import write_text
 
 def evaluate(given: argparse.Namespace) -> None:
     """Measure on held-out people."""
+    from mfcl.voices.calibration import check_far
+
+    check_far(given.far)
     asked: dict[str, Any] = {} if given.clips is None else {"clips": tuple(given.clips)}
     files = [Path(one.partition("=")[2]) for one in given.also or []]
     check_out(given.det, given.gallery, given.data, *files)

@@ -5,11 +5,11 @@ from jaxtyping import Float32
 
 from mfcl.core.random import generator
 from mfcl.embeddings.linalg import unit_rows
-from mfcl.errors import check_number
 from mfcl.voices.agreement import SAME
 from mfcl.voices.calibration import (
     Calibration,
     apply_weights,
+    check_far,
     check_people,
     fit_weights,
     measured_levels,
@@ -63,7 +63,7 @@ def calibrate(
     Raises:
         MeasureError: there are too few people or clips.
     """
-    check_number("far", far, 1e-6, 0.5)
+    check_far(far)
     notes: list[str] = []
     if clips is None:
         clips = max(1, int(np.median(gallery.counts))) if len(gallery) else CLIPS

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Shaped
 
-from mfcl.errors import GalleryError, MeasureError, shown
+from mfcl.errors import GalleryError, MeasureError, check_number, shown
 from mfcl.evaluation.speaker.open_set import Trials, operating_point
 
 LEAST_PEOPLE = 5
@@ -105,6 +105,15 @@ class Calibration:
                 f"{where}: the calibration cannot be read ({shown(str(error))}); calibrate again"
             ) from None
         return made
+
+
+def check_far(far: int | float) -> None:
+    """Refuse a share of false alarms that no threshold can be set for, before anything is heard for it.
+
+    Raises:
+        MfclError: it is not within 1e-6 and 0.5.
+    """
+    check_number("far", far, 1e-6, 0.5)
 
 
 def supported_rate(far: int | float, clips: int) -> float:

@@ -11,7 +11,7 @@ from mfcl.errors import GalleryError, check_number
 from mfcl.voices import calibrating, evaluating
 from mfcl.voices.answers import identifications, spoken_turns, verifications
 from mfcl.voices.bound import BoundModel, listener_of
-from mfcl.voices.calibration import Calibration
+from mfcl.voices.calibration import Calibration, check_far
 from mfcl.voices.creating import check_settings, create
 from mfcl.voices.decisions import Identification, Verification
 from mfcl.voices.enrolment import Enrolment, clips_of, findings, without_copies
@@ -255,6 +255,7 @@ class Gallery:
         Raises:
             MfclError: there are too few people or clips.
         """
+        check_far(far)
         held = self.held_out(data, speaker=speaker, label=label, split=split)
         now = read_snapshot(self._storage, calibrated=False)
         made, notes = calibrating.calibrate(
@@ -296,7 +297,7 @@ class Gallery:
         Raises:
             MfclError: there are too few people or clips.
         """
-        check_number("far", far, 1e-6, 0.5)
+        check_far(far)
         held = data if isinstance(data, People) else self.held_out(data, speaker=speaker, label=label, split=split)
         now = self._memory.all()
         return evaluating.evaluate(
