@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import os
 import re
 import shutil
 import weakref
@@ -452,6 +453,17 @@ def test_options_that_would_be_ignored_and_numbers_out_of_range_are_refused_firs
     for words in (fit, draw, ("classify", desk / "made", desk / "e.npz", "--out", tmp_path / "a")):
         assert "least: wanted a number from 0 to 1" in refused(capsys, *words, "--least", "1.5")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_name_that_is_not_utf_8_is_written_escaped(desk, tmp_path, capsys):
+    sounds, answers = tmp_path / "sounds", tmp_path / "answers.csv"
+    sounds.mkdir()
+    shutil.copy(desk / "corpus" / "data" / "03" / "1_03_1.wav", sounds / os.fsdecode(b"caf\xe9.wav"))
+    run("classify", desk / "made", sounds, "--out", answers)
+    assert [(one["id"], one["path"]) for one in rows_of(answers)] == [("caf\\xe9.wav", str(sounds / "caf\\xe9.wav"))]
+    capsys.readouterr()
+    run("classify", desk / "made", sounds, "--window", "0.2", "--format", "rttm", "--begin", "0")
+    assert {line.split()[1] for line in capsys.readouterr().out.splitlines()} == {"caf\\xe9"}
 
 
 def test_a_true_unknown_is_said_to_count_as_right(desk, tmp_path, capsys):

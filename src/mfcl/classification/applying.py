@@ -10,7 +10,7 @@ from jaxtyping import Float64, Int64, Shaped
 from mfcl.audio.windows import check_window
 from mfcl.classification.sources import Data, is_embeddings, manifest_of, model_of, opened_in_blocks
 from mfcl.data.decoding import LeftOut, Piece, recording_windows, whole_recordings
-from mfcl.data.manifest import Manifest
+from mfcl.data.manifest import Manifest, readable
 from mfcl.embedder import Embedder
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError
@@ -25,7 +25,7 @@ class Answers:
 
     Attributes:
         ids: Ids of the recordings.
-        paths: Their files; "" where they are not known.
+        paths: Their files, bytes of a name that are not UTF-8 escaped; "" where they are not known.
         predictions: The answers.
         starts: Start of each window in seconds from the file's beginning; None for whole recordings.
         ends: End of each window.
@@ -143,7 +143,7 @@ def classify_windows(
     def collected() -> Answers:
         limits = np.array([one for _, own in waiting for one in own], dtype=np.float64)
         recording = manifest.recordings[current]
-        names, files = (np.broadcast_to(text, len(limits)) for text in (recording.id, str(recording.path)))
+        names, files = (np.broadcast_to(text, len(limits)) for text in (recording.id, readable(str(recording.path))))
         return Answers(names, files, _joined([one for one, _ in waiting]), limits[:, 0], limits[:, 1])
 
     for pieces in recording_windows(manifest, hearing.model.recipe.preparation, skipped, window=window, hop=step):
@@ -210,4 +210,4 @@ def _seconds(table: Embeddings, name: str) -> Float64[np.ndarray, " items"] | No
 
 
 def _paths(manifest: Manifest) -> Shaped[np.ndarray, " items"]:
-    return np.array([str(recording.path) for recording in manifest])
+    return np.array([readable(str(recording.path)) for recording in manifest])

@@ -98,6 +98,7 @@ def _apply(given: argparse.Namespace, folder: Path, events: bool) -> None:
     from mfcl.classification.sources import is_embeddings
     from mfcl.data.annotations import check_sources, written
     from mfcl.data.layouts import open_manifest
+    from mfcl.data.manifest import readable
     from mfcl.labelling import load_classifier
 
     made, data, sources = load_classifier(folder), given.data, []
@@ -110,7 +111,7 @@ def _apply(given: argparse.Namespace, folder: Path, events: bool) -> None:
         if given.out is not None and given.out.exists():
             check_not_input(given.out, *(one.path for one in recordings))
     if events and given.window is not None:
-        sources = [str(one.path) for one in data]
+        sources = [readable(str(one.path)) for one in data]
         check_sources(given.format or "csv", sources)
     if given.window is None:
         found = iter([answer(made, data, **shared)])
