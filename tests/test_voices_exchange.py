@@ -2,6 +2,7 @@
 
 import pytest
 
+from mfcl import cli
 from mfcl.voices.exchange import export, take_in, write_audio
 from mfcl.voices.storage import Storage
 from tests.small_voices import clips_of, small_gallery
@@ -21,6 +22,14 @@ def test_merged_voices_keep_the_consent_and_the_note_that_only_one_of_them_has(g
     gallery.merge("voice 1", "voice 3")
     (voice,) = gallery.voices
     assert (voice.consent, voice.note, voice.clips) == ("2026-01-02", "of the choir", 15)
+
+
+def test_nothing_is_exported_where_the_audio_cannot_be(gallery, tmp_path, capsys):
+    (tmp_path / "audio").write_text("a file")
+    words = ("voices", "export", str(tmp_path / "team.db"), str(tmp_path / "some.db"), "--audio")
+    assert cli.main([*words, str(tmp_path / "audio")]) == 2
+    assert "wanted a folder, it is a file" in capsys.readouterr().err
+    assert cli.main([*words, str(tmp_path / "sound")]) == 0
 
 
 def counts(place):

@@ -19,7 +19,7 @@ from mfcl.cli.voices_text import (
     verification_rows,
 )
 from mfcl.core.console import counted
-from mfcl.core.files import check_file_place, check_not_input, write_text
+from mfcl.core.files import check_file_place, check_folder_place, check_not_input, write_text
 from mfcl.errors import MfclError
 
 CONSENT = "An embedding of a voice identifies a person: enrol only people who agreed to it. This is no security device."
@@ -210,6 +210,8 @@ def export(given: argparse.Namespace) -> None:
     from mfcl.voices.exchange import write_audio
     from mfcl.voices.postgres import without_password
 
+    if given.audio is not None:
+        check_folder_place(given.audio)
     with opened(given) as gallery:
         written = write(gallery.storage, given.out, given.voices)
         print(f"{plain(without_password(given.out))}: {counted(len(written), 'voice')}")

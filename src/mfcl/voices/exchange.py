@@ -42,7 +42,7 @@ def export(storage: Storage, out: str | Path, names: Sequence[str] = ()) -> list
         The voices that were written.
 
     Raises:
-        GalleryError: there is no such voice, or none at all, or the file is there already.
+        GalleryError: there is no such voice, or none at all, or the file is there already (an `.npz` is replaced).
     """
     chosen = _chosen(storage, names)
     if not chosen:
