@@ -519,6 +519,7 @@ def test_the_list_or_tar_by_which_a_folder_is_read_is_not_replaced(desk, tmp_pat
         ("id,sort,kind\na,b,c\n", "wanted one column of labels, got sort, kind"),
         ("id\na\n", "wanted one column of labels, got none"),
         ("id,word\nnobody.wav,b\n", "none of its rows labels one of the 48 recordings"),
+        ("id,word\ndata/01/0_01_0.wav,\n", "its column 'word' has no label yet; fill it"),
         (
             "id,word\ndata/01/0_01_0.wav,a\ndata/01/0_01_0.wav,b\n",
             "line 3: 'data/01/0_01_0.wav' is labelled 'b', but 'a'",

@@ -56,8 +56,8 @@ def read_labels(
         label: The column of the labels; default: one with a usual name, or the only one.
 
     Raises:
-        ManifestError: the file cannot be read, a column is missing, no row names a recording, one names several, or two
-            rows give one recording different labels.
+        ManifestError: the file cannot be read, a column is missing or has no label, no row names a recording, one names
+            several, or two rows give one recording different labels.
     """
     header, rows = _rows(path)
     key = next((name for name in ("id", *NAMES["path"]) if name in header), None)
@@ -94,6 +94,8 @@ def read_labels(
         else:
             values[place] = value or values[place]
     if not any(values):
+        if not any(row.get(name) for _, row in rows):
+            raise ManifestError(f"{path}: its column {shown(name)} has no label yet; fill it")
         raise ManifestError(
             f"{path}: none of its rows labels one of the {len(ids)} recordings, such as {shown(str(ids[0]))}; it names "
             f"recordings such as {shown(first)}"
