@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mfcl.core.console import printable
+from mfcl.core.console import counted, printable
 
 if TYPE_CHECKING:
     from mfcl.voices import Calibration, Enrolment, Evaluation, Identification, Turn, Verification
@@ -82,10 +82,9 @@ def turn_rows(found: "Sequence[Turn]") -> list[tuple[str, str, str, str, str]]:
 def calibration_text(made: "Calibration") -> str:
     """Say what a gallery was calibrated on."""
     rate = f"{percent(made.far)} %" + ("" if made.far == made.asked else f" ({percent(made.asked)} % was asked)")
-    clips = "clip" if made.enrolled == 1 else "clips"
     return (
-        f"calibrated for {rate} false alarms on {made.clips} clips of {made.people} people, {made.enrolled} {clips} "
-        f"enrolled, with {made.voices} voices of the gallery"
+        f"calibrated for {rate} false alarms on {made.clips} clips of {made.people} people, "
+        f"{counted(made.enrolled, 'clip')} enrolled, with {counted(made.voices, 'voice')} of the gallery"
     )
 
 
