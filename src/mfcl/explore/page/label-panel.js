@@ -84,7 +84,7 @@ function make(wanted) {
 
 // one form for all drawings of the panel too: what is typed stays until it is made or given up
 function columnForm() {
-  const name = h("input", { id: "new-column", placeholder: "What do the labels say? For example: species", maxlength: 100, autocomplete: "off", "aria-label": "Name of the new column" });
+  const name = h("input", { id: "new-column", placeholder: "Its name, for example: species", maxlength: 100, autocomplete: "off", "aria-label": "Name of the new column" });
   const from = h("select", { "aria-label": "Begin with" }, h("option", { value: "", text: "no labels" }),
     state.about.columns.map((one) => h("option", { value: one.name, text: `the labels of ${one.name}` })));
   const made = h("form", { class: "new" }, h("b", { text: "A column for your labels" }), name,
