@@ -1,7 +1,7 @@
 """Write a trained model as one ONNX file that gives the answers of `mfcl embed` without torch."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -114,10 +114,12 @@ def _model_proto(loaded: Checkpoint, classifier: Classifier | None) -> Any:
         add_classifier(graph, parts, classifier)
         sizes |= {"probabilities": len(classifier.classes), "distance": 1}
     inputs = [_value("wave", onnx.TensorProto.FLOAT, ["clips", "samples"]), _value("lengths", 7, ["clips"])]
+    used = _names(graph.nodes)  # of any other constant onnxruntime warns whenever the file is opened
+    constants = [onnx.numpy_helper.from_array(v, n) for n, v in graph.constants.items() if n in used]
     made_graph = onnx.helper.make_graph(
         graph.nodes, "mfcl", inputs,
         [_value(name, onnx.TensorProto.FLOAT, ["clips", size]) for name, size in sizes.items()],
-        [*network.graph.initializer, *(onnx.numpy_helper.from_array(v, n) for n, v in graph.constants.items())],
+        [*network.graph.initializer, *constants],
     )  # fmt: skip
     made = onnx.helper.make_model(
         made_graph, opset_imports=network.opset_import, functions=network.functions, ir_version=network.ir_version,
@@ -130,6 +132,17 @@ def _model_proto(loaded: Checkpoint, classifier: Classifier | None) -> Any:
     onnx.helper.set_model_props(made, facts)
     onnx.checker.check_model(made)
     return made
+
+
+def _names(nodes: Iterable[Any]) -> set[str]:
+    """Return the names that nodes read, also those that the graphs inside them take from outside."""
+    read: set[str] = set()
+    for node in nodes:
+        read.update(node.input)
+        for one in node.attribute:
+            for inner in (one.g, *one.graphs):
+                read |= _names(inner.node)
+    return read
 
 
 def _value(name: str, kind: int, shape: list[str | int]) -> Any:
