@@ -1,7 +1,6 @@
 """The commands that bring models out, and models and data sets in: export, import."""
 
 import argparse
-import sys
 
 from mfcl.cli import options
 from mfcl.core.console import printable
@@ -74,8 +73,7 @@ def _export(given: argparse.Namespace) -> None:
             raise MfclError(f"{place}: wanted another name for each file to write, got it twice; give two names")
     from mfcl.exporting import export_onnx, export_pt2, write_runner
 
-    # stderr: what was written is the answer
-    print("Exporting, and comparing what it answers with torch: a minute or two.", file=sys.stderr, flush=True)
+    print("Exporting, and comparing what it answers with torch: a minute or two.", flush=True)
     written = []
     if given.onnx is not None:
         written += export_onnx(given.model, given.onnx, classifier=given.classifier, int8=given.int8)
