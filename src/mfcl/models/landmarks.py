@@ -42,9 +42,6 @@ class LandmarkSettings:
     """Values of a frame that are learned from recordings that align well, beside the spectrum; 0: none."""
     steps: int = later(400, 1, 100_000)
     """Most steps in which they are learned; no more than the encoders' training has."""
-    moved: int = later(0, 0, 100_000)
-    """Most steps in which the landmarks' own frames learn, by soft alignment with recordings that align well; no more
-    than the encoders' training has. 0: they stay those of clips."""
 
     def __post_init__(self) -> None:
         check_settings(self, "landmarks")

@@ -24,9 +24,12 @@ from mfcl.models.landmarks import Landmarks, aligned_frames
 from mfcl.models.losses import TERMS
 from mfcl.models.pair import FormatEncoder, MultiFormatModel
 from mfcl.recipe import TrainSettings
-from mfcl.training.alike_pairs import draw_pairs, hear
+from mfcl.training.neighbour_search import LONGEST_SECONDS
+from mfcl.training.normalisation import on_device
 from mfcl.training.optim import learning_rate, make_optimiser
 from mfcl.training.positives import Neighbourhood
+from mfcl.views.batches import whole_clips
+from mfcl.views.transforms import noisy
 
 PAIRS = 48
 """Pairs of recordings in a step."""
@@ -35,6 +38,9 @@ DRAWN = 8
 TEMPERATURE = 0.1
 APART = 3
 """Frames of one recording that lie less apart than that are no negatives of each other."""
+NOISE_DB = (5.0, 30.0)
+"""Signal-to-noise ratios of the white noise that three in four recordings are heard in."""
+NOISY_SHARE = 0.75
 OPTIMISER = TrainSettings(learning_rate=2e-3, weight_decay=0.01, warmup=0.2)
 
 Sides: TypeAlias = tuple[Mapping[str, Float[Tensor, "frames learned"]], Mapping[str, Float[Tensor, "frames learned"]]]
@@ -74,7 +80,8 @@ def learn_frames(
     optimiser = make_optimiser(learners, OPTIMISER)
     draw, most = generator(seed, "frames"), most_held()
     for step in progress(range(steps), what="Learning frames", unit="steps", shown=shown):
-        first, second = draw_pairs(hood, PAIRS, draw)
+        first = draw.integers(len(hood.members), size=PAIRS)
+        second = hood.near[:, : hood.positives].cpu().numpy()[first, draw.integers(hood.positives, size=PAIRS)]
         heard = [_hear(encoders, store, hood.members[places], draw) for places in (first, second)]
         give_back(above=most)
         pair, times = _matches(heard[0][1], heard[1][1], draw)
@@ -113,13 +120,19 @@ def _hear(
     draw: np.random.Generator,
 ) -> tuple[dict[str, tuple[Tensor, Tensor]], tuple[Tensor, Tensor]]:  # fmt: skip
     """Return the spectra's frames of recordings in noise by format, and of clean ones, with their numbers."""
-    heard = hear(store, recordings, draw, next(next(iter(encoders.values())).front.buffers()).device)
+    front = next(iter(encoders.values())).front
+    clips = whole_clips(store, recordings, longest_seconds=LONGEST_SECONDS)
+    wave, lengths = on_device(clips, next(front.buffers()).device)
+    if lengths is None:
+        lengths = torch.full((len(wave),), wave.shape[1], device=wave.device)
+    snr_db = draw.uniform(*NOISE_DB, size=len(wave)) + np.where(draw.random(len(wave)) < NOISY_SHARE, 0, 200)
+    keys = torch.from_numpy(draw.integers(2**63, size=len(wave)))
+    rough = noisy(wave, lengths, torch.from_numpy(snr_db).float().to(wave.device), keys.to(wave.device))
     seen = {
-        format: aligned_frames(encoder.spectrum(*encoder.front(heard.rough, heard.lengths)))
-        for format, encoder in encoders.items()
+        format: aligned_frames(encoder.spectrum(*encoder.front(rough, lengths))) for format, encoder in encoders.items()
     }
     encoder = list(encoders.values())[-1]  # of log-mels, where there is one
-    return seen, aligned_frames(encoder.spectrum(*encoder.front(heard.clean, heard.lengths)))
+    return seen, aligned_frames(encoder.spectrum(*encoder.front(wave, lengths)))
 
 
 def _at(

@@ -25,7 +25,6 @@ from mfcl.models.pooling import Side
 from mfcl.recipe import Recipe
 from mfcl.training.frame_learning import learn_frames
 from mfcl.training.landmark_choice import choose_landmarks
-from mfcl.training.landmark_learning import learn_landmarks
 from mfcl.training.neighbour_search import Compared, can_align
 from mfcl.training.normalisation import fit_front
 from mfcl.training.positives import Neighbourhood
@@ -127,21 +126,17 @@ class Pretrain(Task):
 
         The one that is not fitted is zero. Where recordings can be aligned, their PCA coordinates, in which voice and
         room come first, only blur cosines; where they cannot, their landmarks would. Before landmarks are chosen, their
-        frames are learned from the neighbours that training had found, in no more steps than it had itself; after it,
-        if the recipe says so, landmarks learn from them, too.
+        frames are learned from the neighbours that training had found, in no more steps than it had itself.
         """
         settings = self.recipe.model
         hood = self.neighbourhood
         if settings.landmarks is not None and self._alignment_tells():
-            found = hood if hood is not None and hood.found else None
-            most, terms = self.budget(self.recipe.train).steps, self.recipe.loss.terms
-            if settings.landmarks.learned and found is not None:
-                steps = min(settings.landmarks.steps, most)
-                learn_frames(self.model, self.store, found, terms, steps=steps, seed=self.seed, shown=shown)
+            if settings.landmarks.learned and hood is not None and hood.found:
+                steps = min(settings.landmarks.steps, self.budget(self.recipe.train).steps)
+                learn_frames(
+                    self.model, self.store, hood, self.recipe.loss.terms, steps=steps, seed=self.seed, shown=shown
+                )
             choose_landmarks(self.model, self.store, settings.landmarks, seed=self.seed)
-            if settings.landmarks.moved and found is not None:
-                steps = min(settings.landmarks.moved, most)
-                learn_landmarks(self.model, self.store, found, terms, steps=steps, seed=self.seed, shown=shown)
         elif settings.neck is not None and settings.neck.directions:
             with without(self.model, "neck", "landmarks"):
                 embeddings = embed_store(self.model, self.some(MOST_ITEMS))
