@@ -226,6 +226,17 @@ def answered(connection):
     return head + b"\r\n\r\n" + body
 
 
+@pytest.mark.parametrize("host", ["a\0b", "\u00fc" * 80, "::1"])
+def test_an_address_that_cannot_be_used_is_one_line(host, monkeypatch):
+    def refused(*_: object) -> socket.socket:
+        raise OSError(97, "Address family not supported by protocol")
+
+    if host == "::1":  # as on a machine without IPv6
+        monkeypatch.setattr(server.socket, "socket", refused)
+    with pytest.raises(MfclError, match=r"cannot be used .*; choose another --host or --port"):
+        server.bound_socket(host, 0)
+
+
 def test_a_client_that_never_ends_its_head_is_hung_up_on(session, monkeypatch):
     monkeypatch.setattr(server, "HEADER_SECONDS", 0.3)
     bound = server.bound_socket("127.0.0.1", 0)
