@@ -22,7 +22,7 @@ SETTINGS = {
         "mel": {"name": "melcnn", "pooling": "thirds_max", "width": 0.25},
         "voices": "statistics",
         "neck": {"layers": 2, "width": 32, "out": 16, "directions": 8},
-        "landmarks": {"count": 12, "frames": 20, "learned": 6},
+        "landmarks": {"count": 12, "frames": 20, "pieces": 6, "learned": 6},
         "spectrum": True,
     },
 }

@@ -16,20 +16,24 @@ KNOWN = np.arange(18) % 3 != 0
 
 
 def test_landmarks_are_training_clips_alone_and_values_their_nearness(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = fit_landmarks(CLIPS, RATE, known=KNOWN, seed=0, count=6)(CLIPS)
+    found = fit_landmarks(CLIPS, RATE, known=KNOWN, seed=0, count=6, pieces=0)(CLIPS)
     made = [alignment.frames(clip, RATE) for clip in CLIPS]
     held = [made[place] for place in np.flatnonzero(KNOWN)]
     marks = [held[place] for place in alignment.landmarks(held, 6, seed=0)]
     apart = alignment.distances(made, marks)
     standing = (apart - apart.mean(axis=1, keepdims=True)) / (apart.std(axis=1, keepdims=True) + 0.001)
     assert found == pytest.approx(np.exp(-((np.maximum(standing + 3, 0) / 2) ** 2)), abs=1e-5)
+    both = fit_landmarks(CLIPS, RATE, known=KNOWN, seed=0, count=6, pieces=4)(CLIPS)
+    pieces = alignment.nearness(alignment.spotted(made, alignment.choose_pieces(held, 4, seed=0)))
+    assert np.array_equal(both[:, :6], found)
+    assert sorted(both[:, 6:].ravel()) == pytest.approx(sorted(pieces.ravel()), abs=1e-5)
     assert ((apart[KNOWN] < 1e-6).sum(axis=0) == 1).all()  # each mark is a training clip
 
     monkeypatch.setattr(aligned, "CLIPS_AT_ONCE", 4)
-    assert np.array_equal(fit_landmarks(iter(CLIPS), RATE, known=KNOWN, seed=0, count=6)(iter(CLIPS)), found)
+    assert np.array_equal(fit_landmarks(iter(CLIPS), RATE, known=KNOWN, seed=0, count=6, pieces=4)(iter(CLIPS)), both)
     other = [clip if kept else clip[::-1].copy() for clip, kept in zip(CLIPS, KNOWN, strict=True)]
-    assert np.array_equal(fit_landmarks(other, RATE, known=KNOWN, seed=0, count=6)(CLIPS), found)
-    assert fit_landmarks(Two(), RATE, known=np.array([True, False]), seed=0)(Two()).shape == (2, 1)
+    assert np.array_equal(fit_landmarks(other, RATE, known=KNOWN, seed=0, count=6, pieces=4)(CLIPS), both)
+    assert fit_landmarks(Two(), RATE, known=np.array([True, False]), seed=0, pieces=0)(Two()).shape == (2, 1)
 
 
 def test_noisy_clips_are_compared_with_the_clean_landmarks() -> None:

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as drawn
 
 from mfcl.embeddings.alignment import (
+    PIECE_FRAMES,
+    choose_pieces,
     distances,
     frames,
     graph,
@@ -19,6 +21,7 @@ from mfcl.embeddings.alignment import (
     nearest_graph,
     nearness,
     search,
+    spotted,
 )
 from mfcl.embeddings.alignment.affinity import affinities, affinity_scale
 from mfcl.embeddings.alignment.covering import covering
@@ -45,6 +48,17 @@ def by_loops(one: np.ndarray, other: np.ndarray) -> float:
             cost = 1 - float(one[i].astype(np.float64) @ other[j])
             best[i + 1, j + 1] = cost + min(best[i, j + 1], best[i + 1, j], best[i, j])
     return best[-1, -1] / (len(one) + len(other))
+
+
+def spotted_by_loops(clip: np.ndarray, piece: np.ndarray) -> float:
+    """The same recurrence from before any frame of the clip to any of them."""
+    best = np.full((len(clip) + 1, len(piece) + 1), np.inf)
+    best[:, 0] = 0
+    for i in range(len(clip)):
+        for j in range(len(piece)):
+            cost = 1 - float(clip[i].astype(np.float64) @ piece[j])
+            best[i + 1, j + 1] = cost + min(best[i, j + 1], best[i + 1, j], best[i, j])
+    return best[1:, -1].min() / len(piece)
 
 
 def table_by_loops(queries: list[np.ndarray], gallery: list[np.ndarray]) -> np.ndarray:
@@ -346,3 +360,45 @@ def test_what_cannot_be_compared_is_refused_in_one_line() -> None:
         with pytest.raises(MeasureError, match=said) as caught:
             work()
         assert "\n" not in str(caught.value)
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    asked=st.lists(st.integers(1, 12), min_size=1, max_size=4),
+    held=st.lists(st.integers(1, 9), min_size=1, max_size=4),
+    cells=st.sampled_from([1, 20, 2**20]),
+)
+def test_pieces_are_found_by_the_recurrence(asked: list[int], held: list[int], cells: int) -> None:
+    clips = [clip(length, seed=place) for place, length in enumerate(asked)]
+    pieces = [clip(length, seed=50 + place) for place, length in enumerate(held)]
+    wanted = [[spotted_by_loops(one, piece) for piece in pieces] for one in clips]
+    np.testing.assert_allclose(spotted(clips, pieces, cells=cells, workers=1), wanted, atol=2e-6)
+
+
+def test_a_piece_of_a_clip_is_found_in_it_wherever_it_is() -> None:
+    whole = clip(40, seed=1)
+    found = spotted([whole, clip(40, seed=2)], [whole[:8], whole[20:36], whole[32:]])
+    np.testing.assert_allclose(found[0], 0, atol=1e-6)
+    assert (found[1] > 0.1).all()
+
+
+def test_pieces_come_from_the_clips_sound_and_cover_them() -> None:
+    sounds = [clip(30, seed=place) for place in range(12)]
+    for sound in sounds:
+        sound[10:14] = 0  # silence
+    found = choose_pieces(sounds, 9, seed=0, workers=1)
+    assert [len(piece) for piece in found] == [8] * 5 + [16] * 4
+    assert all(np.isclose(np.linalg.norm(piece, axis=1), 1).all() for piece in found)
+    held = [sound[start : start + size].tobytes() for size in PIECE_FRAMES for sound in sounds for start in range(30)]
+    assert {piece.tobytes() for piece in found} <= set(held)
+    assert len({piece.tobytes() for piece in found}) == 9
+    again = choose_pieces(sounds, 9, seed=0, workers=1)
+    assert all(np.array_equal(one, other) for one, other in zip(found, again, strict=True))
+
+
+def test_clips_too_short_for_a_piece_give_fewer() -> None:
+    assert choose_pieces([clip(7, seed=0)], 4, seed=0) == []
+    some = choose_pieces([clip(9, seed=0), clip(8, seed=1)], 10, seed=0)
+    assert sorted(len(piece) for piece in some) == [8, 8, 8]
+    assert choose_pieces([clip(20, seed=0)], 1, seed=0)[0].shape == (8, 5)
+    assert choose_pieces([np.zeros((30, 5), dtype=np.float32)], 4, seed=0) == []

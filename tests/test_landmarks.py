@@ -7,12 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mfcl.embeddings import alignment
+from mfcl.models.dtw import dtw, spotting
 from mfcl.models.encoders import EncoderSettings
 from mfcl.models.encoders.base import Frames, merged
 from mfcl.models.frontends import MelSettings
 from mfcl.models.heads import NeckSettings
 from mfcl.models.inference import part_bounds
-from mfcl.models.landmarks import Landmarks, LandmarkSettings, aligned_frames, dtw
+from mfcl.models.landmarks import Landmarks, LandmarkSettings, aligned_frames
 from mfcl.models.pair import ModelSettings, make_model, without
 from mfcl.training.projections import head_sizes
 from tests.sounds import spoken
@@ -23,7 +24,7 @@ ALIGNED = ModelSettings(
     mel=EncoderSettings("melcnn", "thirds_max", width=0.25),
     voices="statistics",
     neck=NeckSettings(2, 16, 8, 4),
-    landmarks=LandmarkSettings(count=6, frames=30),
+    landmarks=LandmarkSettings(count=6, frames=30, pieces=4),
 )
 
 COUNTS = st.lists(st.integers(1, 12), min_size=1, max_size=4)
@@ -50,6 +51,15 @@ def test_distances_are_those_of_the_search(asked: list[int], held: list[int]) ->
     marks = [units(count, seed=100 + place) for place, count in enumerate(held)]
     found = dtw(*padded(clips), *padded(marks)).numpy()
     np.testing.assert_allclose(found, alignment.distances(clips, marks), atol=2e-6)
+
+
+@settings(deadline=None, max_examples=25)
+@given(asked=COUNTS, held=COUNTS)
+def test_pieces_are_found_as_the_search_finds_them(asked: list[int], held: list[int]) -> None:
+    clips = [units(count, seed=place) for place, count in enumerate(asked)]
+    pieces = [units(count, seed=100 + place) for place, count in enumerate(sorted(held))]
+    found = spotting(*padded(clips), *padded(pieces)).numpy()
+    np.testing.assert_allclose(found, alignment.spotted(clips, pieces), atol=2e-6)
 
 
 def test_the_frames_are_the_formula() -> None:
@@ -113,7 +123,7 @@ def test_until_they_are_fitted_all_values_are_zero_and_the_part_has_its_name() -
     found = landmarks_of(plain, torch.from_numpy(spoken("abc"))[None])
     assert list(found) == ["wave words landmarks", "mel words landmarks"]
     assert not any(value.any() for value in found.values())
-    assert {value.shape for value in found.values()} == {torch.Size([1, 6])}
+    assert {value.shape for value in found.values()} == {torch.Size([1, 10])}
 
 
 def test_a_landmark_said_slower_by_a_higher_voice_is_nearer_than_another_word(model: torch.nn.Module) -> None:
@@ -150,7 +160,8 @@ def test_fewer_clips_than_landmarks_leave_zeros() -> None:
     found = landmarks_of(fitted(words=("abc", "dcb")), torch.from_numpy(spoken("abc"))[None])
     for values in found.values():
         assert (values[0, :2] > 0).all()
-        assert not values[0, 2:].any()
+        assert not values[0, 2:6].any()
+        assert (values[0, 6:] > 0).all()  # pieces of these two
 
 
 def test_noise_moves_a_clip_less_than_another_word_does(model: torch.nn.Module) -> None:

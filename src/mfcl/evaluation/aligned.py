@@ -15,7 +15,8 @@ from mfcl.evaluation.baselines import ClipReader, ClipSource, each
 from mfcl.evaluation.long_clips import LongClip
 from mfcl.evaluation.neighbourhood import Neighbourhood, known_and_tested
 
-LANDMARKS = 256
+LANDMARKS, PIECES = 128, 128
+"""Clips that are landmarks, and pieces of clips."""
 POOL = 2
 """Training clips drawn per landmark, to choose from; all of them are compared with one another."""
 CLIPS_AT_ONCE = 1024
@@ -30,15 +31,17 @@ Frames = Float32[np.ndarray, "_ _"]
 
 @dataclass(frozen=True)
 class Landmarks:
-    """Landmark clips, chosen without labels, that describe any clip by how near it is to each of them.
+    """Landmarks, chosen without labels, that describe any clip by how near it is to each of them.
 
     Attributes:
-        marks: Frames of the landmarks.
+        marks: Frames of the clips that are landmarks.
+        pieces: Frames of pieces of clips, which are found anywhere in a clip.
         sample_rate: In Hz.
         workers: Threads; None: one per core.
     """
 
     marks: Sequence[Frames]
+    pieces: Sequence[Frames]
     sample_rate: int
     workers: int | None = None
 
@@ -54,11 +57,13 @@ class Landmarks:
         if not len(held):
             raise MeasureError("baselines: wanted at least one clip, but there is none; give recordings")
         parts = np.array_split(np.arange(len(held)), -(-len(held) // CLIPS_AT_ONCE))
-        tables = [
-            alignment.distances(_frames(held, some, self.sample_rate, self.workers), self.marks, workers=self.workers)
-            for some in parts
-        ]
-        return alignment.nearness(np.concatenate(tables))
+        return np.concatenate([self._near(_frames(held, some, self.sample_rate, self.workers)) for some in parts])
+
+    def _near(self, clips: list[Frames]) -> Float32[np.ndarray, "items _"]:
+        found = [alignment.nearness(alignment.distances(clips, self.marks, workers=self.workers))]
+        if self.pieces:
+            found.append(alignment.nearness(alignment.spotted(clips, self.pieces, workers=self.workers)))
+        return np.concatenate(found, axis=1)
 
 
 def fit_landmarks(
@@ -68,6 +73,7 @@ def fit_landmarks(
     known: Bool[np.ndarray, " _"],
     seed: int,
     count: int = LANDMARKS,
+    pieces: int = PIECES,
     workers: int | None = None,
 ) -> Landmarks:
     """Choose landmarks among the training clips, without labels: those that cover a random draw of them best.
@@ -77,7 +83,8 @@ def fit_landmarks(
         sample_rate: In Hz.
         known: True for training clips; landmarks come from these alone.
         seed: Seed of the draw.
-        count: Landmarks; all training clips if there are fewer.
+        count: Clips that are landmarks; all training clips if there are fewer.
+        pieces: Pieces of clips that are landmarks, too; fewer if clips hold no more.
         workers: Threads; default: one per core.
 
     Raises:
@@ -92,7 +99,8 @@ def fit_landmarks(
     drawn = places[alignment.landmark_pool(len(places), count, seed=seed, pool=POOL)]
     pooled = _frames(held, drawn, sample_rate, workers)
     chosen = alignment.covering_landmarks(alignment.distances(pooled, workers=workers), count)
-    return Landmarks([pooled[place] for place in chosen], sample_rate, workers)
+    found = alignment.choose_pieces(pooled, pieces, seed=seed, workers=workers)
+    return Landmarks([pooled[place] for place in chosen], found, sample_rate, workers)
 
 
 def aligned_neighbourhood(

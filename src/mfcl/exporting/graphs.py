@@ -1,4 +1,4 @@
-"""The steps around the encoders as ONNX graphs: windows of long clips, alignment with landmarks, mean and whitening.
+"""The steps around the encoders as ONNX graphs: windows of long clips, their mean and its whitening.
 
 The steps are text in ONNX's own syntax: https://onnx.ai/onnx/repo-docs/Syntax.html
 """
@@ -9,7 +9,6 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from mfcl.embeddings import alignment
 from mfcl.embeddings.linalg import unit_rows
 from mfcl.embeddings.whitening import Whitening
 from mfcl.errors import ExportError
@@ -83,91 +82,6 @@ WINDOWS = """
     taken = Gather(flat, index)
     inside = Less(column, own)
     rows = Where(inside, taken, silence)
-"""
-
-ALIGNMENT = """
-    # time comes first, with as many frames of nothing at both ends as the longest landmark has
-    $turned = Transpose<perm = [1, 0, 2]>($frames)
-    $shape = Shape($turned)
-    $height = Gather($shape, zero)
-    $batch = Gather($shape, ones)
-    $pads = Concat<axis = 0>($longest, zeros, zeros, $longest, zeros, zeros)
-    $padded = Pad($turned, $pads)
-    $inner = Gather($shape, zeros)
-    $outside = Expand(infinity, $longest)
-    $within = Expand(silence, $inner)
-    $penalties = Concat<axis = 0>($outside, $within, $outside)
-
-    # cell (i, j) lies on diagonal i + j; lane r of a diagonal holds j = longest - r, and one lane more holds j = 0
-    $size = Concat<axis = 0>($lanes, $batch, $count)
-    $one_before = Expand(infinity, $size)
-    $row = Concat<axis = 0>($longest, $batch, $count)
-    $unknown = Expand(infinity, $row)
-    $cells = Concat<axis = 0>(ones, $batch, $count)
-    $corner = Expand(silence, $cells)
-    $two_before = Concat<axis = 0>($unknown, $corner)
-    $nowhere = Expand(infinity, $cells)
-    $none = Expand(silence, $cells)
-    $clip_frames = Unsqueeze($steps, ones)
-    $last = Add($clip_frames, $ends)
-    $most = Add($height, $longest)
-    $stop = Add($most, one)
-    $past = Squeeze($stop, zeros)
-    $diagonals = Range(two, $past, one)
-    $end_lanes = Sub($longest, $ends)
-    $end_places = Expand($end_lanes, $cells)
-    $one_left, $two_left, $paths = Scan<num_scan_inputs = 1, body = diagonal (
-        float[$lane_dim, $row_dim, $mark_dim] $one_in, float[$lane_dim, $row_dim, $mark_dim] $two_in,
-        float[$single_dim, $row_dim, $mark_dim] $found_in, int64 $at
-    ) => (
-        float[$lane_dim, $row_dim, $mark_dim] $now, float[$lane_dim, $row_dim, $mark_dim] $one_out,
-        float[$single_dim, $row_dim, $mark_dim] $found_out
-    ) {
-        $from = Sub($at, one)
-        $those = Add($from, $lane)
-        $heard = Gather($padded, $those)
-        $cosines = MatMul($heard, $marks)
-        $costs = Sub(full, $cosines)
-        $penalty = Gather($penalties, $those)
-        $penalty_column = Unsqueeze($penalty, last_axes)
-        $allowed = Add($costs, $penalty_column)
-        $above = Slice($one_in, zeros, $longest, zeros)
-        $left = Slice($one_in, ones, $lanes, zeros)
-        $diagonal = Slice($two_in, ones, $lanes, zeros)
-        $best = Min($above, $left, $diagonal)
-        $reached = Add($best, $allowed)
-        $now = Concat<axis = 0>($reached, $nowhere)
-        $one_out = Identity($one_in)
-        $ending = GatherElements<axis = 0>($reached, $end_places)
-        $here = Equal($last, $at)
-        $found_out = Where($here, $ending, $found_in)
-    }>($one_before, $two_before, $none, $diagonals)
-    $cost = Squeeze($paths, zeros)
-    $positive = Max($cost, silence)
-    $path_frames = Cast<to = 1>($last)
-    $distance = Div($positive, $path_frames)
-    $mean = ReduceMean<keepdims = 1>($distance, ones)
-    $apart = Sub($distance, $mean)
-    $apart_squares = Mul($apart, $apart)
-    $variance = ReduceMean<keepdims = 1>($apart_squares, ones)
-    $deviation = Sqrt($variance)
-    $spread = Add($deviation, $least_spread)
-    $standing = Div($apart, $spread)
-    $above = Add($standing, $nearest)
-    $not_below = Max($above, silence)
-    $scaled = Div($not_below, $fall)
-    $square = Mul($scaled, $scaled)
-    $negative = Neg($square)
-    $known = Exp($negative)
-    $rest_size = Concat<axis = 0>($batch, $absent)
-    $rest = Expand(silence, $rest_size)
-    $landmarks = Concat<axis = 1>($known, $rest)
-"""
-
-NO_LANDMARKS = """
-    $shape = Shape<end = 1>($frames)
-    $size = Concat<axis = 0>($shape, $absent)
-    $landmarks = Expand(silence, $size)
 """
 
 MEAN = """
@@ -255,32 +169,6 @@ def begin(longest: int, multiple: int) -> Graph:
         infinity=np.inf, tiny=1e-30, longest=longest, rounding=longest - 1, multiple=multiple, padding=multiple - 1,
     )  # fmt: skip
     return graph
-
-
-def add_alignment(graph: Graph, format: str, marks: np.ndarray, ends: np.ndarray, *, absent: int) -> None:
-    """Add the nearness to landmarks, `FORMAT_landmarks`, of `FORMAT_frames` and `FORMAT_steps`.
-
-    The dynamic programme of `mfcl.models.landmarks.dtw`, a diagonal at a time; memory grows with the length of the
-    landmarks, not with that of the clips.
-
-    Args:
-        graph: The graph to add to.
-        format: `wave` or `mel`.
-        marks: Frames of the landmarks (count, longest, dim), zero after each one's end.
-        ends: Number of frames of each.
-        absent: Values of 0 to add for landmarks that there are not.
-    """
-    prefix = f"{format}_"
-    if not len(marks):
-        graph.add(NO_LANDMARKS, prefix, absent=[absent])
-        return
-    longest = marks.shape[1]
-    by_lane = np.ascontiguousarray(marks[:, ::-1].transpose(1, 2, 0))  # (lane, dim, count)
-    graph.add(
-        ALIGNMENT, prefix, marks=by_lane, ends=ends, longest=[longest], lanes=[longest + 1], count=[len(marks)],
-        lane=np.arange(longest), absent=[absent], least_spread=alignment.LEAST_SPREAD, nearest=alignment.NEAREST,
-        fall=alignment.FALL,
-    )  # fmt: skip
 
 
 def finish(graph: Graph, parts: Mapping[str, int], whitening: Mapping[str, Whitening], outputs: Sequence[str]) -> None:

@@ -17,8 +17,9 @@ from mfcl.core.files import check_file_place, replacing
 from mfcl.embedder import Embedder, checkpoint_of
 from mfcl.embeddings.parts import formats_of
 from mfcl.errors import ExportError
+from mfcl.exporting.alignment_graph import add_alignment
 from mfcl.exporting.answers import Clip, Exported, Reference, Vectors, metadata, part_sizes, refuse_far
-from mfcl.exporting.graphs import Classifier, Graph, add_alignment, add_classifier, begin, finish
+from mfcl.exporting.graphs import Classifier, Graph, add_classifier, begin, finish
 from mfcl.exporting.network import OPSET, multiple, network_graph
 from mfcl.labelling.classifier import LabelClassifier, short
 from mfcl.labelling.classifier_file import load_classifier
@@ -155,12 +156,13 @@ def _value(name: str, kind: int, shape: list[str | int]) -> Any:
 def _align(graph: Graph, format: str, encoder: FormatEncoder) -> None:
     own = encoder.landmarks
     assert own is not None
-    known = int((own.lengths > 0).sum())
-    ends = own.lengths[:known].cpu().numpy()
-    longest = int(ends.max()) if known else 0
-    add_alignment(
-        graph, format, own.marks[:known, :longest].float().cpu().numpy(), ends, absent=own.settings.count - known
-    )
+    (clips, _), (pieces, _) = own.kinds
+    rows = torch.cat([torch.arange(clips.start, clips.stop), torch.arange(pieces.start, pieces.stop)])
+    ends = own.lengths[rows].cpu().numpy()
+    longest = int(ends.max()) if len(rows) else 0
+    absent = own.settings.count - clips.stop, own.dim - pieces.stop
+    marks = own.marks[rows, :longest].float().cpu().numpy()
+    add_alignment(graph, format, marks, ends, clips=clips.stop, absent=absent)
 
 
 def _checked(file: Path, path: Path, wanted: Reference) -> Exported:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch._higher_order_ops.while_loop import while_loop
 from torch.nn import functional
@@ -95,12 +95,17 @@ class _Aligned(nn.Module):
     marks: Float[Tensor, "longest dim count"]
     ends: Int64[Tensor, " count"]
     lane: Int64[Tensor, " longest"]
+    anywhere: Bool[Tensor, " count"]
 
     def __init__(self, own: Landmarks) -> None:
         super().__init__()
-        known = int((own.lengths > 0).sum())
-        ends, marks = own.lengths[:known].cpu().clone(), own.marks[:known].float().cpu()
-        self.absent, self.longest = own.settings.count - known, int(ends.max()) if known else 0
+        (clips, _), (pieces, _) = own.kinds
+        rows = torch.cat([torch.arange(clips.start, clips.stop), torch.arange(pieces.start, pieces.stop)])
+        ends, marks = own.lengths[rows].cpu().clone(), own.marks[rows].float().cpu()
+        self.sizes = clips.stop, len(rows) - clips.stop
+        self.absent = own.settings.count - clips.stop, own.dim - pieces.stop
+        self.longest = int(ends.max()) if len(rows) else 0
+        self.register_buffer("anywhere", rows >= own.settings.count)
         # lane r of a diagonal holds frame j = longest - r of each landmark, and one lane more holds j = 0
         self.register_buffer("marks", marks[:, : self.longest].flip(1).permute(1, 2, 0).contiguous())
         self.register_buffer("ends", ends)
@@ -117,14 +122,15 @@ class _Aligned(nn.Module):
         """
         batch, height, longest = frames.shape[0], frames.shape[1], self.longest
         if not longest:
-            return frames.new_zeros(batch, self.absent)
+            return frames.new_zeros(batch, sum(self.absent))
         heard = functional.pad(frames, (0, 0, longest, longest)).transpose(0, 1)
         outside = functional.pad(torch.zeros_like(frames[0, :, 0]), (longest, longest), value=torch.inf)
         last = steps[:, None] + self.ends  # the diagonal on which each pair's path ends
         places = (longest - self.ends).expand(1, batch, len(self.ends))
         nothing = frames.new_zeros(1, batch, len(self.ends))
-        one_before = torch.full_like(nothing, torch.inf).expand(longest + 1, -1, -1).clone()
-        two_before = torch.cat([one_before[:-1], nothing])
+        border = torch.where(self.anywhere, nothing, torch.inf)  # a piece may begin anywhere in a clip
+        unknown = torch.full_like(nothing, torch.inf).expand(longest, -1, -1)
+        one_before, two_before = torch.cat([unknown, border]), torch.cat([unknown, nothing])
 
         def goes_on(at: Tensor, one: Tensor, two: Tensor, found: Tensor) -> Tensor:
             return at <= height + longest
@@ -133,13 +139,17 @@ class _Aligned(nn.Module):
             those = at - 1 + self.lane
             costs = 1 - heard[those] @ self.marks + outside[those][:, None, None]
             reached = torch.minimum(torch.minimum(one[:-1], one[1:]), two[1:]) + costs
-            ended = torch.where(last == at, reached.gather(0, places), found)
-            return at + 1, torch.cat([reached, torch.full_like(found, torch.inf)]), one.clone(), ended
+            ends = reached.gather(0, places)
+            least = torch.where(last >= at, torch.minimum(ends, found), found)  # within the clip
+            ended = torch.where(self.anywhere, least, torch.where(last == at, ends, found))
+            return at + 1, torch.cat([reached, border]), one.clone(), ended
 
         start = torch.full_like(last[0, 0], 2)
-        begun = (start, one_before, two_before, torch.zeros_like(nothing))
+        begun = (start, one_before, two_before, torch.where(self.anywhere, torch.inf, nothing))
         found = while_loop(goes_on, diagonal, begun)[3]  # type: ignore[no-untyped-call]
-        return functional.pad(nearness(found[0].clamp(min=0) / last), (0, self.absent))
+        apart = found[0].clamp(min=0) / torch.where(self.anywhere, self.ends, last)
+        kinds = zip(apart.split(self.sizes, dim=1), self.absent, strict=True)
+        return torch.cat([functional.pad(nearness(own) if own.shape[1] else own, (0, rest)) for own, rest in kinds], 1)
 
 
 class _Whitened(nn.Module):

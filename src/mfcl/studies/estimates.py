@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from mfcl.data.dataset import Data
+from mfcl.embeddings.alignment import PIECE_FRAMES
 from mfcl.models.landmarks import Landmarks
 from mfcl.models.losses import TERMS
 from mfcl.models.pair import FormatEncoder, make_model
@@ -135,8 +136,9 @@ def fill(landmarks: Landmarks | None, seconds: float) -> None:
     """Fill landmarks that are not fitted with noise: aligning to them is most of the time of embedding."""
     if landmarks is not None:
         frames = min(max(round(seconds * FRAMES_A_SECOND), 1), landmarks.marks.shape[1])
-        landmarks.marks[:, :frames].normal_()
-        landmarks.lengths.fill_(frames)
+        landmarks.marks.normal_()
+        landmarks.lengths[: landmarks.settings.count] = frames
+        landmarks.lengths[landmarks.settings.count :] = max(PIECE_FRAMES)
 
 
 def _timed(work: Callable[[], None]) -> float:

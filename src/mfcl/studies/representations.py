@@ -25,7 +25,7 @@ from mfcl.views.crops import CropSettings
 Kind = Literal["baseline", "untrained", "pre-trained", "supervised", "elsewhere"]
 FIGURES_VERSION = "0.1.0"
 """Version of the results; raise it when code changes alter results, so that cached ones are computed anew."""
-LANDMARKS_VERSION, MODEL_LANDMARKS_VERSION = 2, 3
+LANDMARKS_VERSION, MODEL_LANDMARKS_VERSION = 3, 4
 """Version of what landmarks say of a clip, as a baseline and in a model; raise it when that changes, so that what holds
 them is made anew."""
 
@@ -75,7 +75,7 @@ def without_learned_frames(recipe: Recipe) -> Recipe:
     marks = recipe.model.landmarks
     if marks is None:
         return recipe
-    plain = LandmarkSettings(count=marks.count, frames=marks.frames)
+    plain = LandmarkSettings(count=marks.count, frames=marks.frames, pieces=marks.pieces)
     return dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, landmarks=plain))
 
 

@@ -1,8 +1,9 @@
 """Distances between clips of different tempo by dynamic time warping (DTW), without training.
 
 `frames` computes a clip's features and `unit_frames` makes them of an encoder's frames; `distances` and `nearest`
-compare clips, `landmarks` and `nearness` turn the distances into vectors, and `graph` connects each clip to its
-nearest ones; `matched` tells which frames of two clips say the same.
+compare clips, `spotted` finds pieces of clips in others, `landmarks`, `choose_pieces` and `nearness` turn the distances
+into vectors, and `graph` connects each clip to its nearest ones; `matched` tells which frames of two clips say the
+same.
 """
 
 from mfcl.embeddings.alignment.affinity import (
@@ -24,6 +25,7 @@ from mfcl.embeddings.alignment.features import (
     unit_frames,
 )
 from mfcl.embeddings.alignment.matching import matched
+from mfcl.embeddings.alignment.pieces import PIECE_FRAMES, choose_pieces, spotted
 from mfcl.embeddings.alignment.search import distances, nearest
 from mfcl.embeddings.alignment.ties import graph, nearest_graph
 
@@ -33,9 +35,11 @@ __all__ = [
     "LEAST_DEVIATION",
     "LEAST_SPREAD",
     "NEAREST",
+    "PIECE_FRAMES",
     "RANGE",
     "SLOPE_WEIGHT",
     "aligned_range",
+    "choose_pieces",
     "covering_landmarks",
     "distances",
     "frames",
@@ -46,5 +50,6 @@ __all__ = [
     "nearest",
     "nearest_graph",
     "nearness",
+    "spotted",
     "unit_frames",
 ]

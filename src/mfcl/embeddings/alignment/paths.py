@@ -58,20 +58,54 @@ def path_costs(
     return ends
 
 
+def spotting_costs(
+    query: Float32[np.ndarray, "frames dim"],
+    pieces: Float32[np.ndarray, "length lanes dim"],
+    *,
+    cells: int = CELLS_AT_ONCE,
+) -> Float32[np.ndarray, " lanes"]:
+    """Return the cost of the cheapest path between the whole of each piece and any stretch of a query.
+
+    As `path_costs`, but a path may begin before any frame of the query, and end at any.
+
+    Args:
+        query: Frames of one clip, from `query_sides`.
+        pieces: Frames of the pieces, from `other_sides`, all of one length.
+        cells: Costs held at once, but at least one row of the query.
+    """
+    length, lanes, dim = pieces.shape
+    at_once = max(1, cells // (length * lanes))
+    columns = pieces.reshape(length * lanes, dim).T
+    above = np.full((length + 1, lanes), np.inf, dtype=np.float32)
+    above[0] = 0
+    least = np.full(lanes, np.inf, dtype=np.float32)
+    for first in range(0, len(query), at_once):
+        costs = query[first : first + at_once] @ columns
+        above = _advance(costs.reshape(-1, lanes), above, border=0.0, least=least)
+    return least
+
+
 def _advance(
-    costs: Float32[np.ndarray, "cells lanes"], above: Float32[np.ndarray, "columns lanes"]
+    costs: Float32[np.ndarray, "cells lanes"],
+    above: Float32[np.ndarray, "columns lanes"],
+    *,
+    border: float = np.inf,
+    least: Float32[np.ndarray, " lanes"] | None = None,
 ) -> Float32[np.ndarray, "columns lanes"]:
     """Return the path costs in the last row of a block of cells; column 0 is the border before the first frame.
 
     Args:
         costs: Cost of each cell of the block, row by row.
         above: Path costs in the row before the block.
+        border: Path cost in column 0: infinite, or 0 where a path may begin in any row.
+        least: Lowered to the least path cost in the last column, where a path may end in any row.
     """
     width, lanes = len(above) - 1, costs.shape[1]
     height = len(costs) // width
     below = np.full_like(above, np.inf)
+    below[0] = border
     now, one_before, two_before = (np.full((height + 1, lanes), np.inf, dtype=np.float32) for _ in range(3))
-    two_before[0], one_before[0] = above[0], above[1]
+    two_before[0], one_before[0], one_before[1] = above[0], above[1], border
     best = np.empty((height, lanes), dtype=np.float32)
     for diagonal in range(2, height + width + 1):
         low, high = max(1, diagonal - width), min(height, diagonal - 1)
@@ -83,8 +117,10 @@ def _advance(
         np.add(inner, costs[start : start + (high - low) * step + 1 : step], out=now[low : high + 1])
         now[0] = above[diagonal] if diagonal <= width else np.inf
         if diagonal <= height:
-            now[diagonal] = np.inf
+            now[diagonal] = border
         else:
             below[diagonal - height] = now[height]
+        if least is not None and diagonal > width:
+            np.minimum(least, now[diagonal - width], out=least)
         now, one_before, two_before = two_before, now, one_before
     return below
