@@ -402,3 +402,10 @@ def test_clips_too_short_for_a_piece_give_fewer() -> None:
     assert sorted(len(piece) for piece in some) == [8, 8, 8]
     assert choose_pieces([clip(20, seed=0)], 1, seed=0)[0].shape == (8, 5)
     assert choose_pieces([np.zeros((30, 5), dtype=np.float32)], 4, seed=0) == []
+
+
+def test_pieces_of_another_kind_are_refused_in_one_line() -> None:
+    with pytest.raises(MeasureError, match="pieces of at least one clip"):
+        spotted([clip(9, seed=0)], [])
+    with pytest.raises(MeasureError, match="wanted queries of 5 values a frame"):
+        spotted([clip(9, seed=0, dim=4)], [clip(8, seed=0)])

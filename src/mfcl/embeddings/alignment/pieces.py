@@ -11,7 +11,7 @@ from mfcl.core.parallel import in_parallel
 from mfcl.core.random import generator
 from mfcl.embeddings.alignment.affinity import POOL, covering_landmarks
 from mfcl.embeddings.alignment.paths import CELLS_AT_ONCE, other_sides, query_sides, spotting_costs
-from mfcl.embeddings.alignment.search import Frames, distances
+from mfcl.embeddings.alignment.search import Frames, check_sizes, distances, stacked
 
 PIECE_FRAMES = (8, 16)
 """Frames of a piece: of 20 ms each, so 160 and 320 ms."""
@@ -73,6 +73,9 @@ def spotted(
         workers: Threads; default: all cores.
         cells: Frame-pair costs held at once by each thread.
 
+    Raises:
+        MeasureError: there is no clip or no piece, or frames are not finite or not of one size.
+
     Source: Müller, "Information Retrieval for Music and Motion", 2007, section 4.4 (subsequence DTW); Zhang and Glass,
         "Unsupervised spoken keyword spotting via segmental DTW on Gaussian posteriorgrams", 2009.
 
@@ -81,6 +84,7 @@ def spotted(
         >>> spotted([rise[[1, 0, 0, 1, 0]], rise[[1, 1]]], [rise]).tolist()
         [[0.0], [0.5]]
     """
+    check_sizes(stacked(clips, "clips"), stacked(pieces, "pieces"))
     blocks = [
         other_sides(np.stack(list(same), axis=1).astype(np.float32, copy=False)) for _, same in groupby(pieces, len)
     ]

@@ -60,11 +60,11 @@ def distances(
         >>> distances([rise], [rise.repeat(3, axis=0), rise[::-1]]).tolist()
         [[0.0, 0.5]]
     """
-    asked = _stacked(queries, "queries")
+    asked = stacked(queries, "queries")
     if gallery is None:
         return _table(asked, asked, None, _mapped(mapped, workers, progress), cells)
     return _table(
-        asked, _stacked(gallery, "gallery"), np.arange(len(queries)), _mapped(mapped, workers, progress), cells
+        asked, stacked(gallery, "gallery"), np.arange(len(queries)), _mapped(mapped, workers, progress), cells
     )
 
 
@@ -100,7 +100,7 @@ def nearest(
     choices = len(gallery) if candidates is None else candidates.shape[1]
     if not 1 <= k <= choices:
         raise MeasureError(f"alignment: wanted k from 1 to {choices} (the items to choose from), got {k}")
-    asked, held = _stacked(queries, "queries"), _stacked(gallery, "gallery")
+    asked, held = stacked(queries, "queries"), stacked(gallery, "gallery")
     if candidates is not None:
         chosen = _checked(candidates, len(queries), len(gallery))
         ranks, values = smallest(_among(asked, held, chosen, _mapped(mapped, workers, progress), cells), k)
@@ -120,7 +120,7 @@ def smallest(
 
 
 @dataclass(frozen=True)
-class _Clips:
+class Stacked:
     """Frames of all clips concatenated, without padding.
 
     Attributes:
@@ -134,7 +134,12 @@ class _Clips:
     lengths: Int64[np.ndarray, " items"]
 
 
-def _stacked(clips: Sequence[Frames], what: str) -> _Clips:
+def stacked(clips: Sequence[Frames], what: str) -> Stacked:
+    """Check the frames of clips, and concatenate them.
+
+    Raises:
+        MeasureError: there is no clip, or frames are not finite or not of one size.
+    """
     if not len(clips):
         raise MeasureError(f"alignment: wanted {what} of at least one clip, but there is none; give recordings")
     sizes = {clip.shape[1:] for clip in clips}
@@ -144,12 +149,12 @@ def _stacked(clips: Sequence[Frames], what: str) -> _Clips:
     if not np.isfinite(values).all():
         raise MeasureError(f"alignment: wanted {what} of finite frames, but one is NaN or infinite; leave it out")
     lengths = np.array([len(clip) for clip in clips], dtype=np.int64)
-    return _Clips(values, np.cumsum(lengths) - lengths, lengths)
+    return Stacked(values, np.cumsum(lengths) - lengths, lengths)
 
 
 def _table(
-    asked: _Clips,
-    held: _Clips,
+    asked: Stacked,
+    held: Stacked,
     rows: Int64[np.ndarray, " rows"] | None,
     mapped: Mapped,
     cells: int,
@@ -184,8 +189,8 @@ def _table(
 
 
 def _among(
-    asked: _Clips,
-    held: _Clips,
+    asked: Stacked,
+    held: Stacked,
     candidates: Int64[np.ndarray, "queries choices"],
     mapped: Mapped,
     cells: int,
@@ -212,7 +217,7 @@ def _mapped(given: Mapped | None, workers: int | None, progress: bool) -> Mapped
     return functools.partial(in_parallel, workers=workers, what="Aligning", unit="blocks", shown=progress)
 
 
-def _blocks(held: _Clips, order: Int64[np.ndarray, " items"]) -> list[tuple[int, int]]:
+def _blocks(held: Stacked, order: Int64[np.ndarray, " items"]) -> list[tuple[int, int]]:
     """Split clips, ordered by length, into ranges whose padded frames fit the memory limit."""
     found, start = [], 0
     sizes = held.lengths[order] * held.values.shape[1]
@@ -225,18 +230,14 @@ def _blocks(held: _Clips, order: Int64[np.ndarray, " items"]) -> list[tuple[int,
 
 
 def _compare(
-    asked: _Clips,
+    asked: Stacked,
     queries: Int64[np.ndarray, " queries"],
-    held: _Clips,
+    held: Stacked,
     items: Int64[np.ndarray, " lanes"],
     cells: int,
 ) -> Float32[np.ndarray, "queries lanes"]:
     """Return the distances of chosen queries to chosen gallery items."""
-    if asked.values.shape[1] != held.values.shape[1]:
-        raise MeasureError(
-            f"alignment: wanted queries of {held.values.shape[1]} values a frame like the gallery's, got "
-            f"{asked.values.shape[1]}; make both with `frames`"
-        )
+    check_sizes(asked, held)
     lengths = held.lengths[items]
     places = held.starts[items] + np.minimum(np.arange(lengths.max())[:, None], lengths - 1)  # (longest, lanes)
     others = other_sides(held.values[places])
@@ -246,6 +247,15 @@ def _compare(
         costs = path_costs(query_sides(asked.values[start : start + length]), others, lengths, cells=cells)
         found[row] = costs / (length + lengths)
     return np.asarray(np.rint(np.maximum(found, 0) * STEPS) / STEPS, dtype=np.float32)
+
+
+def check_sizes(asked: Stacked, held: Stacked) -> None:
+    """Refuse frames of two sizes."""
+    if asked.values.shape[1] != held.values.shape[1]:
+        raise MeasureError(
+            f"alignment: wanted queries of {held.values.shape[1]} values a frame like the gallery's, got "
+            f"{asked.values.shape[1]}; make both with `frames`"
+        )
 
 
 def _checked(candidates: Int64[np.ndarray, "_ _"], queries: int, items: int) -> Int64[np.ndarray, "_ _"]:
