@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 import mfcl.studies
+from mfcl.core.locks import alone
 from mfcl.data.demo import make_demo
 from mfcl.data.manifest import Manifest
 from mfcl.data.splits import BECKER_FOLDS
@@ -383,6 +384,16 @@ def test_a_study_of_other_settings_is_refused_in_the_same_folder(whole: Whole, l
     folder, _ = whole
     with pytest.raises(MfclError, match="other data or settings"):
         small_study(listed, folder, overrides=["train.epochs=3"])
+
+
+def test_two_studies_never_work_in_one_folder(whole: Whole, listed: Path) -> None:
+    folder, rows = whole
+    before = stamps(folder / "out")
+    with alone(folder / "out" / ".lock", MfclError("")), pytest.raises(MfclError, match="another study is at work"):
+        small_study(listed, folder, preset="default")
+    assert stamps(folder / "out") == before
+    assert small_study(listed, folder, preset="default") == rows
+    assert not (folder / "out" / ".lock").exists()
 
 
 def test_a_dry_run_prints_the_plan_and_does_nothing(

@@ -16,6 +16,7 @@ import mfcl
 from mfcl.core.console import duration
 from mfcl.core.files import check_folder_place, entries, write_json, write_text
 from mfcl.core.limits import MOST_SEEDS
+from mfcl.core.locks import alone
 from mfcl.core.machine import pick_device, set_threads
 from mfcl.core.plain_values import to_dict
 from mfcl.core.progress import Shown, StepsBar, terminal
@@ -157,17 +158,19 @@ def study(
     if dry_run:
         return []
     write_json(folder / "study.json", settings)
-    if grids:
-        write_json(folder / GRIDS, grids)
-    write_manifest(opened.manifest, folder / "manifest.csv", relative=True)
-    write_text(folder / "data.md", f"{opened.report.table()}\n\n{opened.report.problems_table()}\n")
     about = {
         **_about(opened, numbers, by_sizes=by_sizes), "command": command or this_command(), "data": str(data),
         "protocol": protocol, "preset": preset, "recipe": chosen.name, "notes": notes,
     }  # fmt: skip
-    rows = _work(folder, planned, everything, about, rates, progress=progress)
-    if planned:  # else the notes say why nothing can be asked
-        make_report(folder)
+    busy = MfclError(f"{folder}: another study is at work in it; wait for its end, or choose another folder")
+    with alone(folder / ".lock", busy):
+        if grids:
+            write_json(folder / GRIDS, grids)
+        write_manifest(opened.manifest, folder / "manifest.csv", relative=True)
+        write_text(folder / "data.md", f"{opened.report.table()}\n\n{opened.report.problems_table()}\n")
+        rows = _work(folder, planned, everything, about, rates, progress=progress)
+        if planned:  # else the notes say why nothing can be asked
+            make_report(folder)
     return rows
 
 

@@ -19,9 +19,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from mfcl import audio
+from mfcl.core.locks import alone
 from mfcl.core.progress import progress as progress_bar
 from mfcl.data.fetch.archives import DamagedArchiveError, RefusedArchiveError, unpack
 from mfcl.data.fetch.digests import Digest, differences, read_digests
@@ -173,15 +172,9 @@ def _alone(target: Path) -> Iterator[None]:
     """Raise an error if another fetch into the same folder is running; lock it for this one."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(target.with_name(f".{target.name}.lock"), timeout=0)
-        with lock:
-            try:
-                yield
-            finally:
-                with contextlib.suppress(OSError):  # Windows cannot delete an open file
-                    Path(lock.lock_file).unlink()
-    except Timeout as error:
-        raise FetchError(f"{target}: another fetch into this folder is running; wait for it") from error
+        refusal = FetchError(f"{target}: another fetch into this folder is running; wait for it")
+        with alone(target.with_name(f".{target.name}.lock"), refusal):
+            yield
     except OSError as error:
         raise FetchError(f"{target}: cannot be written ({error.strerror or error}); choose another folder") from error
 
