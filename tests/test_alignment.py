@@ -404,6 +404,11 @@ def test_clips_too_short_for_a_piece_give_fewer() -> None:
     assert choose_pieces([np.zeros((30, 5), dtype=np.float32)], 4, seed=0) == []
 
 
+def test_long_clips_give_more_pieces_where_the_others_hold_too_few() -> None:
+    few = [clip(8, seed=place) for place in range(7)] + [clip(60, seed=7)]  # 60 pieces of 8 frames, 45 of 16
+    assert [len(piece) for piece in choose_pieces(few, 60, seed=0, workers=1)] == [8] * 30 + [16] * 30
+
+
 def test_pieces_of_another_kind_are_refused_in_one_line() -> None:
     with pytest.raises(MeasureError, match="pieces of at least one clip"):
         spotted([clip(9, seed=0)], [])

@@ -43,12 +43,14 @@ def choose_pieces(clips: Sequence[Frames], count: int, *, seed: int, workers: in
 
 
 def _drawn(clips: Sequence[Frames], length: int, count: int, random: np.random.Generator) -> list[Frames]:
-    """Draw pieces of one length, about as many of each clip."""
+    """Draw pieces of one length, about as many of each clip, but more of long ones where the others hold too few."""
     starts = [_sounding(clip, length) for clip in clips]
     order = [place for place in random.permutation(len(clips)) if len(starts[place])]
     if not order or not count:
         return []
-    each = -(-count // len(order))
+    held = np.array([len(starts[place]) for place in order])
+    most = int(held.max())
+    each = next((each for each in range(1, most) if np.minimum(held, each).sum() >= count), most)
     some = [(place, random.permutation(starts[place])[:each]) for place in order[:count]]
     return [clips[place][start : start + length] for place, own in some for start in own][:count]
 
