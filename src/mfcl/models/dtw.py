@@ -54,6 +54,7 @@ def spotting(
     count = len(pieces)
     same = [(length, len(list(group))) for length, group in groupby(ends.tolist())]
     stops = torch.tensor([some for _, some in same]).cumsum(0).tolist()
+    shortest = int(lengths.min())
     found = torch.full((batch, count), torch.inf, device=clips.device)
     for diagonal, reached in _diagonals(clips, pieces, border=0.0):
         for (length, some), stop in zip(same, stops, strict=True):
@@ -61,7 +62,10 @@ def spotting(
             if 1 <= row <= height:
                 ended = reached[row].reshape(batch, count)[:, stop - some : stop]
                 best = found[:, stop - some : stop]
-                best.copy_(torch.where(row <= lengths[:, None], torch.minimum(best, ended), best))
+                if row <= shortest:
+                    torch.minimum(best, ended, out=best)
+                else:  # in some clips this frame is padding
+                    best.copy_(torch.where(row <= lengths[:, None], torch.minimum(best, ended), best))
     return found.clamp(min=0) / ends
 
 
