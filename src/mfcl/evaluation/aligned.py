@@ -1,4 +1,4 @@
-"""Alignment as a baseline, nothing trained: clips by how near they are to landmark clips, and their nearest by DTW."""
+"""Alignment as a baseline, nothing trained: clips by how near they are to landmarks, and their nearest by DTW."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -35,7 +35,7 @@ RANDOM, CHOSEN = "random", "chosen"
 SELECTIONS = (RANDOM, CHOSEN, "")
 """How the known labels were selected if they are counted in all: at random, or by `mfcl.labelling.suggest`."""
 LANDMARKS, ALIGNMENT = "alignment landmarks", "alignment"
-"""Baselines by DTW: similarities to landmark clips as a vector, and nearest clips by the distance itself."""
+"""Baselines by DTW: similarities to landmarks as a vector, and nearest clips by the distance itself."""
 ALIGNED = (LANDMARKS, ALIGNMENT)
 CLEAN, NOISE, PINK, BABBLE, GAIN = "clean", "noise", "pink noise", "babble", "gain"
 OTHER_NOISE = (PINK, BABBLE)

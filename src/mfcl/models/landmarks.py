@@ -1,4 +1,4 @@
-"""Pooling by alignment: how near a clip is to landmark clips, measured by dynamic time warping (DTW) of its spectrum.
+"""Pooling by alignment: how near a clip is to landmarks, measured by dynamic time warping (DTW) of its spectrum.
 
 A mean over time forgets the order of sounds, and a third of a clip shifts with its tempo and its pauses. An alignment
 path does neither: it compares like with like, whenever each sound comes.

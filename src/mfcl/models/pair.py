@@ -35,7 +35,7 @@ class ModelSettings:
     neck: NeckSettings | None = None
     """Shortens the content part of each embedding; None: it is the pooled values themselves."""
     landmarks: LandmarkSettings | None = field(default=None, metadata={LATER: True})
-    """Adds each clip's similarity to landmark clips, by alignment of frames, to the content part; None: does not."""
+    """Adds each clip's similarity to landmarks, by alignment of frames, to the content part; None: does not."""
     spectrum: bool = later(False)
     """Adds the average log-mel of a clip's loud frames to the speaker part of the log-mel's embedding."""
 
@@ -56,7 +56,7 @@ class FormatEncoder(nn.Module):
         encoder: From the format to frames.
         poolings: From frames to each part of an embedding: "words" (content) and, in some models, "voices" (speaker).
         neck: Shortens the content part; None: it is the pooled values themselves.
-        landmarks: Pools frames by alignment to landmark clips, beside the content part; None: there are none.
+        landmarks: Pools frames by alignment to landmarks, beside the content part; None: there are none.
         averaged: Bands of the average spectrum beside the speaker part; 0: there is none.
         dim: Values in an embedding.
     """

@@ -63,7 +63,8 @@ BASELINES: dict[str, tuple[str, str]] = {
     "average spectrum": ("Average spectrum", "The mean log-mel of a clip's loud frames. It holds the voice, and the "
                          "microphone, and little of what is said. Nothing is learned."),
     "alignment landmarks": ("Alignment landmarks", "How near a clip is to each of some clips drawn from the training "
-                            "part, by DTW of their log-mel frames: a value a landmark. Nothing is learned."),
+                            "part, and how well pieces of these are found in it, by DTW of their log-mel frames: a "
+                            "value a landmark. Nothing is learned."),
     "alignment": ("Alignment of clips", "The distance by DTW between two clips' log-mel frames. It is no vector, so "
                   "only what needs nearest clips can use it. Nothing is learned."),
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Choose the landmark clips of a model among its training recordings, where alignment tells these apart."""
+"""Choose the landmarks of a model among its training recordings, where alignment tells these apart."""
 
 from typing import cast
 
@@ -21,7 +21,8 @@ LONGEST_SECONDS = 10
 def choose_landmarks(model: MultiFormatModel, store: Store, settings: LandmarkSettings, *, seed: int) -> None:
     """Fit the landmarks of both formats on training recordings; see `mfcl.models.landmarks.Landmarks.fit`.
 
-    The formats have other recordings as landmarks, where there are enough: together they cover more.
+    The formats have other recordings as whole landmarks, where there are enough: together they cover more. Pieces may
+    be of the same recordings.
     """
     pool = alignment.landmark_pool(len(store), settings.count, seed=seed)
     with spectrum_alone(model):
