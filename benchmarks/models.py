@@ -13,7 +13,8 @@ def model_to_time(recipe: Recipe) -> MultiFormatModel:
     """Return a model that takes as long as one of this recipe that was trained on recordings like those of `sounds`.
 
     Random weights take the time of trained ones. Landmarks do not: until they are fitted nothing is aligned with them,
-    which is half of the time of `default` or more. They are fitted on generated sounds, as many as there are landmarks.
+    which is half of the time of `default` or more. They are fitted on generated sounds, one for each
+    landmark that is a whole clip.
     """
     model = make_model(recipe.model, seed=0).eval()
     if recipe.model.landmarks is not None:
