@@ -107,6 +107,12 @@ def test_the_exported_file_gives_torchs_vectors(
     assert apart(white, whitened(checkpoint, wanted)) < 1e-4
 
 
+def test_digital_silence_is_silence_in_the_file_too(checkpoint: Checkpoint, exported: list[Exported]) -> None:
+    clips = [np.zeros(8000, dtype=np.float32), np.concatenate([sound(10.0), np.zeros(160_000, dtype=np.float32)])]
+    found = onnx_file.run_session(onnx_file.open_session(exported[0].path), clips, ["embedding"])[0]
+    assert apart(found, embed_clips(checkpoint.model, Listed(clips), RATE)) < 1e-4
+
+
 def test_landmarks_and_their_absence_are_in_the_file(checkpoint: Checkpoint, exported: list[Exported]) -> None:
     start, stop = part_bounds(checkpoint.model, "both")["mel words landmarks"]
     found = onnx_file.run_session(onnx_file.open_session(exported[0].path), [sound(0.7)], ["embedding"])[0]

@@ -27,8 +27,9 @@ BANDS = 30
 """Bands that are aligned; of more, neighbouring ones are averaged."""
 LEARNED_SHARE = 0.2
 """Share of learned frames in the cosine of two frames; the rest is the spectrum's."""
-SHORTEST = 1e-6
-"""Length below which a frame counts as silent; it matches no other frame."""
+SHORTEST = 1e-2
+"""Length below which a frame counts as silent, as in digital silence that another program rounds otherwise; it is
+zero, and matches no other frame."""
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,8 @@ def aligned_frames(spectrum: Frames) -> tuple[Float[Tensor, "batch frames dim"],
     slopes[:, 1:-1] = (values[:, 2:] - values[:, :-2]) / 2
     inside = torch.arange(width, device=lengths.device) < lengths[:, None] - 1  # a clip's ends have no slope
     frames = torch.cat([values, alignment.SLOPE_WEIGHT * slopes * inside[:, :, None]], dim=2)
-    return functional.normalize(frames, dim=2, eps=SHORTEST), lengths
+    sounding = (frames.square().sum(dim=2, keepdim=True) > SHORTEST**2).to(frames.dtype)
+    return functional.normalize(frames, dim=2, eps=SHORTEST) * sounding, lengths
 
 
 def nearness(distances: Float[Tensor, "batch count"]) -> Float[Tensor, "batch count"]:
