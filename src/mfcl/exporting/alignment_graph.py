@@ -7,7 +7,7 @@ from mfcl.exporting.graphs import Graph
 
 ALIGNMENT = """
     # time comes first, with as many frames of nothing at both ends as the longest landmark has
-    $turned = Transpose<perm = [1, 0, 2]>($frames)
+    $turned = Transpose<perm = [1, 0, 2]>(FRAMES)
     $shape = Shape($turned)
     $height = Gather($shape, zero)
     $batch = Gather($shape, ones)
@@ -19,18 +19,16 @@ ALIGNMENT = """
     $penalties = Concat<axis = 0>($outside, $within, $outside)
 
     # cell (i, j) lies on diagonal i + j; lane r of a diagonal holds j = longest - r, and one lane more holds j = 0,
-    # the border: infinite for clips, aligned from end to end, and 0 for pieces, which are found anywhere
+    # the border
     $row = Concat<axis = 0>($longest, $batch, $count)
     $unknown = Expand(infinity, $row)
     $cells = Concat<axis = 0>(ones, $batch, $count)
-    $before = Expand($border, $cells)
+    $before = Expand(BORDER, $cells)
     $one_before = Concat<axis = 0>($unknown, $before)
     $corner = Expand(silence, $cells)
     $two_before = Concat<axis = 0>($unknown, $corner)
-    $anywhere = Less($border, infinity)
-    $undecided = Where($anywhere, infinity, silence)
-    $none = Expand($undecided, $cells)
-    $clip_frames = Unsqueeze($steps, ones)
+    $none = Expand(infinity, $cells)
+    $clip_frames = Unsqueeze(STEPS, ones)
     $last = Add($clip_frames, $ends)
     $most = Add($height, $longest)
     $stop = Add($most, one)
@@ -61,25 +59,17 @@ ALIGNMENT = """
         $now = Concat<axis = 0>($reached, $before)
         $one_out = Identity($one_in)
         $ending = GatherElements<axis = 0>($reached, $end_places)
-        $here = Equal($last, $at)
-        $whole = Where($here, $ending, $found_in)
         $less = Min($ending, $found_in)
-        $within_clip = GreaterOrEqual($last, $at)
-        $least = Where($within_clip, $less, $found_in)
-        $found_out = Where($anywhere, $least, $whole)
+        $ends_here = ENDS($last, $at)
+        $found_out = Where($ends_here, $less, $found_in)
     }>($one_before, $two_before, $none, $diagonals)
     $cost = Squeeze($paths, zeros)
     $positive = Max($cost, silence)
-    $whole_frames = Mul($clip_frames, $is_clip)
-    $counted = Add($whole_frames, $ends)
-    $path_frames = Cast<to = 1>($counted)
+    $path_frames = Cast<to = 1>(COUNTED)
     $distances = Div($positive, $path_frames)
-"""
 
-NEARNESS = """
-    $own_columns = Slice(DISTANCES, $from, $to, ones)
-    $mean = ReduceMean<keepdims = 1>($own_columns, ones)
-    $apart = Sub($own_columns, $mean)
+    $mean = ReduceMean<keepdims = 1>($distances, ones)
+    $apart = Sub($distances, $mean)
     $apart_squares = Mul($apart, $apart)
     $variance = ReduceMean<keepdims = 1>($apart_squares, ones)
     $deviation = Sqrt($variance)
@@ -91,8 +81,7 @@ NEARNESS = """
     $square = Mul($scaled, $scaled)
     $negative = Neg($square)
     $known = Exp($negative)
-    $rows = Shape<end = 1>(DISTANCES)
-    $rest_size = Concat<axis = 0>($rows, $absent)
+    $rest_size = Concat<axis = 0>($batch, $absent)
     $rest = Expand(silence, $rest_size)
     $near = Concat<axis = 1>($known, $rest)
 """
@@ -104,10 +93,17 @@ NOTHING = """
 """
 
 
-def add_alignment(
-    graph: Graph, format: str, marks: np.ndarray, ends: np.ndarray, *, clips: int, absent: tuple[int, int]
-) -> None:
-    """Add the nearness to landmarks, `FORMAT_landmarks`, of `FORMAT_frames` and `FORMAT_steps`.
+KINDS = {
+    "clips": {"BORDER": "infinity", "ENDS": "Equal", "COUNTED": "$last"},
+    "pieces": {"BORDER": "silence", "ENDS": "GreaterOrEqual", "COUNTED": "$ends"},
+}
+"""How each kind is aligned. A clip from end to end: the border is infinite, a path ends on one diagonal alone, and its
+cost is divided by the frames of both. A piece anywhere: the border is 0, a path ends at any frame of the clip, and its
+cost is divided by the piece's frames."""
+
+
+def add_alignment(graph: Graph, format: str, kind: str, marks: np.ndarray, ends: np.ndarray, *, absent: int) -> str:
+    """Add the nearness to landmarks of one kind, of `FORMAT_frames` and `FORMAT_steps`; return its name.
 
     The dynamic programme of `mfcl.models.dtw`, a diagonal at a time; memory grows with the length of the landmarks, not
     with that of the clips.
@@ -115,30 +111,24 @@ def add_alignment(
     Args:
         graph: The graph to add to.
         format: `wave` or `mel`.
-        marks: Frames of the landmarks (count, longest, dim), zero after each one's end; clips, then pieces.
+        kind: `clips` or `pieces`.
+        marks: Frames of the landmarks (count, longest, dim), zero after each one's end.
         ends: Number of frames of each.
-        clips: How many of them are clips.
-        absent: Values of 0 to add for clips that there are not, and for pieces.
+        absent: Values of 0 to add for landmarks that there are not.
     """
-    prefix = f"{format}_"
+    prefix = f"{format}_{kind}_"
+    given = {"FRAMES": f"{format}_frames", "STEPS": f"{format}_steps"}
+    text = ALIGNMENT if len(marks) else NOTHING
+    for word, name in (KINDS[kind] | given).items():
+        text = text.replace(word, name)
+    constants: dict[str, object] = {"absent": [absent]}
     if len(marks):
         longest = marks.shape[1]
         by_lane = np.ascontiguousarray(marks[:, ::-1].transpose(1, 2, 0))  # (lane, dim, count)
-        is_clip = np.arange(len(marks)) < clips
-        graph.add(
-            ALIGNMENT, prefix, marks=by_lane, ends=ends, longest=[longest], lanes=[longest + 1], count=[len(marks)],
-            lane=np.arange(longest), border=np.where(is_clip, np.inf, 0)[None, None], is_clip=is_clip.astype(np.int64),
-        )  # fmt: skip
-    kinds = []
-    for kind, start, stop, missing in (("clips", 0, clips, absent[0]), ("pieces", clips, len(marks), absent[1])):
-        own = f"{prefix}{kind}_"
-        if stop > start:
-            graph.add(
-                NEARNESS.replace("DISTANCES", f"{prefix}distances"), own, absent=[missing], to=[stop],
-                least_spread=alignment.LEAST_SPREAD, nearest=alignment.NEAREST, fall=alignment.FALL,
-                **{"from": [start]},
-            )  # fmt: skip
-        else:
-            graph.add(NOTHING.replace("FRAMES", f"{prefix}frames"), own, absent=[missing])
-        kinds.append(f"{own}near")
-    graph.add(f"{prefix}landmarks = Concat<axis = 1>({', '.join(kinds)})")
+        constants |= {
+            "marks": by_lane, "ends": ends, "longest": [longest], "lanes": [longest + 1], "count": [len(marks)],
+            "lane": np.arange(longest), "least_spread": alignment.LEAST_SPREAD, "nearest": alignment.NEAREST,
+            "fall": alignment.FALL,
+        }  # fmt: skip
+    graph.add(text, prefix, **constants)
+    return f"{prefix}near"

@@ -156,13 +156,12 @@ def _value(name: str, kind: int, shape: list[str | int]) -> Any:
 def _align(graph: Graph, format: str, encoder: FormatEncoder) -> None:
     own = encoder.landmarks
     assert own is not None
-    (clips, _), (pieces, _) = own.kinds
-    rows = torch.cat([torch.arange(clips.start, clips.stop), torch.arange(pieces.start, pieces.stop)])
-    ends = own.lengths[rows].cpu().numpy()
-    longest = int(ends.max()) if len(rows) else 0
-    absent = own.settings.count - clips.stop, own.dim - pieces.stop
-    marks = own.marks[rows, :longest].float().cpu().numpy()
-    add_alignment(graph, format, marks, ends, clips=clips.stop, absent=absent)
+    near = []
+    for kind, (rows, _), count in zip(("clips", "pieces"), own.kinds, own.counts, strict=True):
+        marks, ends = own.known(rows)
+        absent = count - len(marks)
+        near.append(add_alignment(graph, format, kind, marks.numpy(), ends.numpy(), absent=absent))
+    graph.add(f"{format}_landmarks = Concat<axis = 1>({', '.join(near)})")
 
 
 def _checked(file: Path, path: Path, wanted: Reference) -> Exported:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch._higher_order_ops.while_loop import while_loop
 from torch.nn import functional
@@ -89,32 +89,29 @@ def run_pt2(network: nn.Module, clips: Sequence[Clip], step: int) -> dict[str, V
     return {name: values.numpy() for name, values in found.items()}
 
 
-class _Aligned(nn.Module):
-    """`Landmarks` for clips of a length that is known only when the graph runs: `dtw`, a diagonal at a time."""
+class _Near(nn.Module):
+    """Nearness to landmarks of one kind, for clips of a length that is known only when the graph runs.
+
+    `dtw` or, for pieces, `spotting`, a diagonal at a time.
+    """
 
     marks: Float[Tensor, "longest dim count"]
     ends: Int64[Tensor, " count"]
     lane: Int64[Tensor, " longest"]
-    anywhere: Bool[Tensor, " count"]
 
-    def __init__(self, own: Landmarks) -> None:
+    def __init__(self, own: Landmarks, rows: slice, *, anywhere: bool, absent: int) -> None:
         super().__init__()
-        (clips, _), (pieces, _) = own.kinds
-        rows = torch.cat([torch.arange(clips.start, clips.stop), torch.arange(pieces.start, pieces.stop)])
-        ends, marks = own.lengths[rows].cpu().clone(), own.marks[rows].float().cpu()
-        self.sizes = clips.stop, len(rows) - clips.stop
-        self.absent = own.settings.count - clips.stop, own.dim - pieces.stop
-        self.longest = int(ends.max()) if len(rows) else 0
-        self.register_buffer("anywhere", rows >= own.settings.count)
+        marks, ends = own.known(rows)
+        self.anywhere, self.absent, self.longest = anywhere, absent, marks.shape[1]
         # lane r of a diagonal holds frame j = longest - r of each landmark, and one lane more holds j = 0
-        self.register_buffer("marks", marks[:, : self.longest].flip(1).permute(1, 2, 0).contiguous())
+        self.register_buffer("marks", marks.flip(1).permute(1, 2, 0).contiguous())
         self.register_buffer("ends", ends)
         self.register_buffer("lane", torch.arange(self.longest))
 
     def forward(
         self, frames: Float[Tensor, "batch frames dim"], steps: Int64[Tensor, " batch"]
     ) -> Float[Tensor, "batch landmarks"]:
-        """Return what `Landmarks` returns.
+        """Return how near each clip is to each landmark of this kind.
 
         Args:
             frames: Unit frames, zero after each clip's end.
@@ -122,15 +119,15 @@ class _Aligned(nn.Module):
         """
         batch, height, longest = frames.shape[0], frames.shape[1], self.longest
         if not longest:
-            return frames.new_zeros(batch, sum(self.absent))
+            return frames.new_zeros(batch, self.absent)
         heard = functional.pad(frames, (0, 0, longest, longest)).transpose(0, 1)
         outside = functional.pad(torch.zeros_like(frames[0, :, 0]), (longest, longest), value=torch.inf)
-        last = steps[:, None] + self.ends  # the diagonal on which each pair's path ends
+        last = steps[:, None] + self.ends  # the diagonal on which each pair's path ends, or the last one
         places = (longest - self.ends).expand(1, batch, len(self.ends))
         nothing = frames.new_zeros(1, batch, len(self.ends))
-        border = torch.where(self.anywhere, nothing, torch.inf)  # a piece may begin anywhere in a clip
-        unknown = torch.full_like(nothing, torch.inf).expand(longest, -1, -1)
-        one_before, two_before = torch.cat([unknown, border]), torch.cat([unknown, nothing])
+        unknown = torch.full_like(nothing, torch.inf)
+        border = nothing if self.anywhere else unknown
+        before = unknown.expand(longest, -1, -1)
 
         def goes_on(at: Tensor, one: Tensor, two: Tensor, found: Tensor) -> Tensor:
             return at <= height + longest
@@ -139,17 +136,33 @@ class _Aligned(nn.Module):
             those = at - 1 + self.lane
             costs = 1 - heard[those] @ self.marks + outside[those][:, None, None]
             reached = torch.minimum(torch.minimum(one[:-1], one[1:]), two[1:]) + costs
-            ends = reached.gather(0, places)
-            least = torch.where(last >= at, torch.minimum(ends, found), found)  # within the clip
-            ended = torch.where(self.anywhere, least, torch.where(last == at, ends, found))
-            return at + 1, torch.cat([reached, border]), one.clone(), ended
+            least = torch.minimum(reached.gather(0, places), found)
+            ends_here = last >= at if self.anywhere else last == at
+            return at + 1, torch.cat([reached, border]), one.clone(), torch.where(ends_here, least, found)
 
-        start = torch.full_like(last[0, 0], 2)
-        begun = (start, one_before, two_before, torch.where(self.anywhere, torch.inf, nothing))
+        begun = (
+            torch.full_like(last[0, 0], 2), torch.cat([before, border]), torch.cat([before, nothing]), unknown.clone(),
+        )  # fmt: skip
         found = while_loop(goes_on, diagonal, begun)[3]  # type: ignore[no-untyped-call]
-        apart = found[0].clamp(min=0) / torch.where(self.anywhere, self.ends, last)
-        kinds = zip(apart.split(self.sizes, dim=1), self.absent, strict=True)
-        return torch.cat([functional.pad(nearness(own) if own.shape[1] else own, (0, rest)) for own, rest in kinds], 1)
+        apart = found[0].clamp(min=0) / (self.ends if self.anywhere else last)
+        return functional.pad(nearness(apart), (0, self.absent))
+
+
+class _Aligned(nn.Module):
+    """What `Landmarks` returns, of its frames."""
+
+    def __init__(self, own: Landmarks) -> None:
+        super().__init__()
+        self.near = nn.ModuleList(
+            _Near(own, rows, anywhere=anywhere, absent=count - (rows.stop - rows.start))
+            for (rows, anywhere), count in zip(own.kinds, own.counts, strict=True)
+        )
+
+    def forward(
+        self, frames: Float[Tensor, "batch frames dim"], steps: Int64[Tensor, " batch"]
+    ) -> Float[Tensor, "batch landmarks"]:
+        """Return how near each clip is to each landmark; see `_Near`."""
+        return torch.cat([near(frames, steps) for near in self.near], dim=1)
 
 
 class _Whitened(nn.Module):

@@ -93,6 +93,17 @@ class Landmarks(nn.Module):
         return self.settings.count + self.settings.pieces
 
     @property
+    def counts(self) -> tuple[int, int]:
+        """How many clips and how many pieces there may be."""
+        return self.settings.count, self.settings.pieces
+
+    @torch.no_grad()
+    def known(self, rows: slice) -> tuple[Float[Tensor, "some longest dim"], Int64[Tensor, " some"]]:
+        """Return the frames of some landmarks, zero after each one's end, and their numbers, for export."""
+        ends = self.lengths[rows].cpu().clone()
+        return self.marks[rows, : int(ends.max()) if len(ends) else 0].float().cpu().clone(), ends
+
+    @property
     def kinds(self) -> tuple[tuple[slice, bool], tuple[slice, bool]]:
         """Rows of the landmarks that there are, and whether each is found anywhere in a clip: the clips, the pieces."""
         first = self.settings.count
