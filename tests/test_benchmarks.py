@@ -104,9 +104,9 @@ def test_a_model_to_time_has_all_its_landmarks(name: str) -> None:
     model = model_to_time(recipe)
     assert not model.training
     for encoder in (model.wave, model.mel):
-        clips, pieces = encoder.landmarks.lengths.split([128, 128])
+        clips, pieces = encoder.landmarks.lengths.split(encoder.landmarks.counts)
         assert (clips >= 30).all()  # 0.61 s and more, in frames of 20 ms
-        assert sorted(pieces.tolist()) == [8] * 64 + [16] * 64
+        assert pieces.tolist() == ([8] * 64 + [16] * 64 if name == "default" else [])
         aligned = encoder.landmarks(encoder.spectrum(*encoder.front(torch.randn(1, 16000))))
         assert aligned.min() > 0
         assert aligned.std() > 0.01
