@@ -125,18 +125,18 @@ class Landmarks(nn.Module):
             own, lengths = self.frames(spectrum)
             for rows, anywhere in kinds:
                 apart = torch.empty_like(found[:, rows])
-                blocks = [slice(None)] if anywhere else self._blocks(self.lengths[rows], *own.shape[:2])
-                for some in blocks:
+                for some in [slice(None)] if anywhere else self._blocks(self.lengths[rows], *own.shape[:2]):
                     marks, ends = self.marks[rows][some], self.lengths[rows][some]
                     apart[:, some] = _distances(own, lengths, marks, ends, anywhere=anywhere)
                 found[:, rows] = nearness(apart)
         return found
 
     @staticmethod
-    def _blocks(ends: Int64[Tensor, " known"], batch: int, width: int) -> Sequence[Int64[Tensor, " some"]]:
-        """Split the landmarks into blocks of similar length; one for a clip or two, as each block costs time."""
+    def _blocks(ends: Int64[Tensor, " known"], batch: int, width: int) -> Sequence[Int64[Tensor, " some"] | slice]:
+        """Split the landmarks into blocks of similar length; one for a few short clips, as each block costs time."""
         cells = batch * width * len(ends) * int(ends.max())
-        return torch.argsort(ends, stable=True).chunk(max(1, min(BLOCKS, batch, cells // CELLS_AT_ONCE)))
+        blocks = min(BLOCKS, batch, cells // CELLS_AT_ONCE)
+        return [slice(None)] if blocks < 2 else torch.argsort(ends, stable=True).chunk(blocks)  # a slice copies nothing
 
     def frames(self, spectrum: Frames) -> tuple[Float[Tensor, "batch frames dim"], Int64[Tensor, " batch"]]:
         """Return the frames that are aligned, of unit length and zero after each clip's end, and their number.
