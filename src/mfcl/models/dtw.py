@@ -1,7 +1,7 @@
 """Dynamic time warping (DTW) of clips to landmarks and to pieces of clips, all pairs at once."""
 
 from collections.abc import Iterator
-from itertools import groupby
+from itertools import accumulate, groupby
 
 import torch
 from jaxtyping import Float, Int64
@@ -53,7 +53,7 @@ def spotting(
     batch, height, _ = clips.shape
     count = len(pieces)
     same = [(length, len(list(group))) for length, group in groupby(ends.tolist())]
-    stops = torch.tensor([some for _, some in same]).cumsum(0).tolist()
+    stops = list(accumulate(some for _, some in same))
     shortest = int(lengths.min())
     found = torch.full((batch, count), torch.inf, device=clips.device)
     for diagonal, reached in _diagonals(clips, pieces, border=0.0):

@@ -161,7 +161,7 @@ class Landmarks(nn.Module):
         """
         cut = [clip[: self.settings.frames] for clip in clips]
         chosen = alignment.landmarks(cut, self.settings.count, seed=seed)
-        pieces = alignment.choose_pieces(clips, self.settings.pieces, seed=seed) if self.settings.pieces else []
+        pieces = alignment.choose_pieces(clips, self.settings.pieces, seed=seed)
         self.marks.zero_()
         self.lengths.zero_()
         for first, marks in ((0, [cut[place] for place in chosen]), (self.settings.count, pieces)):
