@@ -44,7 +44,23 @@ window.measured = async (name, rounds) => {
 };
 window.names = Object.keys(DONE);
 
-window.shown = frame;
+// the mouse that holds the map goes on in each frame: a test driver's own moves come in every second one
+window.swept = async (x, y, radius, moves) => {
+  await frame();
+  const start = performance.now();
+  for (let at = 0; at < moves; at++) {
+    const angle = (2 * Math.PI * at) / (moves - 1);
+    const spot = { clientX: x + radius * Math.cos(angle), clientY: y + radius * Math.sin(angle) };
+    over.dispatchEvent(new PointerEvent("pointermove", { ...spot, pointerId: 1, bubbles: true }));
+    await frame();
+  }
+  return (1000 * moves) / (performance.now() - start);
+};
+
+window.drawnBy = () => {
+  const gl = document.querySelector(".points").getContext("webgl2");
+  return String(gl.getParameter(gl.getExtension("WEBGL_debug_renderer_info").UNMASKED_RENDERER_WEBGL));
+};
 
 // what the page does when a mouse lets go is timed
 window.dragging = () => {

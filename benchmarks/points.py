@@ -18,6 +18,11 @@ COUNTS = (30_000, 100_000)
 FRAMES = 20
 HOST = "http://bench.invalid"
 ARGUMENTS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+ON_A_GPU = [
+    "--no-sandbox", "--use-gl=angle", "--use-angle=vulkan", "--enable-features=Vulkan", "--disable-vulkan-surface",
+    "--ignore-gpu-blocklist",
+]  # fmt: skip
+"""Without a display: the surface of a window is left out."""
 HEAD = "<!doctype html><style>:root{--ink:#000;--card:#fff;--dot-blue:#07a}body{margin:0}</style>"
 PREPARE = """
 const random = () => Math.random() + Math.random() - 1;

@@ -8,12 +8,14 @@ import pytest
 import torch
 
 from mfcl.errors import TrainingError
+from mfcl.training import side_by_side
 from mfcl.training.batch_schedule import Plan
 from mfcl.training.graphs import Recorded, mapped, on_gpu, shape_of, streams_of, tensors_of
 from mfcl.training.optim import make_optimiser, set_rate
 from mfcl.training.resident import Resident, resident
 from mfcl.training.signals import Interrupted
 from mfcl.training.steps import learner, seen
+from mfcl.training.tasks import inputs
 from tests.small_run import few_are_enough, make_task, open_tiny, run_tiny, send_at, tiny, with_neighbours
 from tests.sounds import write_corpus
 
@@ -152,6 +154,36 @@ def test_recorded_steps_do_what_steps_one_by_one_do(store, monkeypatch, kind):
     assert found == pytest.approx(wanted, rel=1e-3)
     for name, value in weights.items():
         assert torch.allclose(value.float(), same[name].float(), rtol=1e-2, atol=1e-3), name
+
+
+@on_a_gpu
+@pytest.mark.parametrize("recorded", [False, True])
+def test_formats_with_a_stream_each_learn_what_one_after_the_other_does(store, monkeypatch, recorded):
+    few_are_enough(monkeypatch.setattr)
+    recipe = with_neighbours(tiny())
+    found, same = steps_of(store, recipe, "pretrain", recorded=recorded)
+    for module in (side_by_side, inputs):
+        monkeypatch.setattr(module, "on_streams", lambda works, device: [work() for work in works])
+    wanted, weights = steps_of(store, recipe, "pretrain", recorded=recorded)
+    assert found == pytest.approx(wanted, rel=1e-3)
+    for name, value in weights.items():
+        assert torch.allclose(value.float(), same[name].float(), rtol=1e-2, atol=1e-3), name
+
+
+@on_a_gpu
+def test_works_of_other_streams_are_done_when_they_are_used():
+    large = torch.randn(2048, 2048, device=GPU, generator=torch.Generator(GPU).manual_seed(0)) / 45
+
+    def work(times):
+        made = large
+        for _ in range(times):
+            made = made @ large
+        return [made, None]
+
+    for _ in range(3):
+        found = [own.sum() for own, _ in side_by_side.on_streams([lambda n=n: work(n) for n in (1, 40, 20)], GPU)]
+        wanted = [work(n)[0].sum() for n in (1, 40, 20)]
+        assert all(torch.equal(one, other) for one, other in zip(found, wanted, strict=True))
 
 
 @on_a_gpu

@@ -1,7 +1,8 @@
-"""Compute what two formats do by themselves side by side, forward and backward, with half of the threads each.
+"""Compute what two formats do by themselves side by side, forward and backward.
 
 An operation on a small grid is over before a second core is awake, so that two cores on one encoder are idle for a
-quarter of the time. Two encoders on a core each have nothing to wait for.
+quarter of the time: each encoder has half of the threads, and nothing to wait for. On a GPU most of it is idle while
+one small operation follows another: there each encoder has a stream of its own.
 """
 
 import contextlib
@@ -9,7 +10,7 @@ import functools
 import os
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -17,14 +18,15 @@ from torch import Tensor, nn
 from mfcl.core.distributed import processes
 
 Made = Sequence[Tensor]
+Some = TypeVar("Some", bound=Sequence[Tensor | None])
 
 
 def side_by_side(works: Sequence[Callable[[], Made]], encoders: Sequence[nn.Module]) -> list[Made]:
     """Return what each work makes; the backward pass goes through the works side by side, too.
 
-    Works of two small encoders are done at the same time if there are two processor threads. Else one is done after
-    another: a large encoder has use for all cores, a GPU does one thing after another anyway, and several processes
-    wait for each other in one order.
+    Works of two small encoders are done at the same time if there are two processor threads, and those of any encoders
+    on a GPU. Else one is done after another: a large encoder has use for all cores, and several processes wait for each
+    other in one order.
 
     Args:
         works: Make tensors that have a gradient. They must share no weight that learns, and the tensors no graph.
@@ -33,10 +35,43 @@ def side_by_side(works: Sequence[Callable[[], Made]], encoders: Sequence[nn.Modu
     # whether there are gradients is known to each thread by itself, and the other thread always makes them
     apart = len(works) == 2 and torch.get_num_threads() > 1 and processes() == 1 and torch.is_grad_enabled()
     if not apart or not all(getattr(own, "small", False) is True and _on_processor(own) for own in encoders):
-        return [work() for work in works]
+        places = {weight.device for own in encoders for weight in own.parameters()} if processes() == 1 else set()
+        return on_streams(works, places.pop()) if len(places) == 1 else [work() for work in works]
     made = _both(*works)
     joined = iter(_Joined.apply(torch.zeros((), requires_grad=True), made))  # type: ignore[no-untyped-call]
     return [[next(joined) for _ in own] for own in made]
+
+
+def on_streams(works: Sequence[Callable[[], Some]], device: torch.device) -> list[Some]:
+    """Return what each work makes; on a GPU the works are done at the same time, and their backward passes, too.
+
+    Each work but the first has a stream of its own; autograd takes the streams of the forward pass for the backward
+    pass and lets each wait for what it needs. A step that is recorded keeps the order among its operations, and no
+    other: those of two streams run beside each other wherever it is replayed.
+
+    Source: PyTorch's documentation, "CUDA semantics": streams of backward passes, and graphs with several branches.
+    """
+    if device.type != "cuda" or len(works) < 2:
+        return [work() for work in works]
+    here = torch.cuda.current_stream(device)
+    others = _streams(device, len(works) - 1)
+    for there in others:
+        there.wait_stream(here)
+    made = []
+    for work, there in zip(works, [here, *others], strict=True):
+        with torch.cuda.stream(there):
+            made.append(work())
+    for own, there in zip(made[1:], others, strict=True):
+        here.wait_stream(there)
+        for tensor in own:
+            if tensor is not None:
+                tensor.record_stream(here)  # else its memory could be taken again while it is still read
+    return made
+
+
+@functools.cache
+def _streams(device: torch.device, count: int) -> tuple[torch.cuda.Stream, ...]:
+    return tuple(torch.cuda.Stream(device) for _ in range(count))  # type: ignore[no-untyped-call]
 
 
 def _on_processor(module: nn.Module) -> bool:

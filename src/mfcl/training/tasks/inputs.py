@@ -1,5 +1,6 @@
 """Crops of a batch in training, and the encoder inputs made of them: augmented waveforms, and augmented log-mels."""
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
@@ -12,6 +13,7 @@ from torch import Tensor
 from mfcl.models.frontends import LogMel
 from mfcl.models.pair import FormatEncoder, MultiFormatModel
 from mfcl.training.normalisation import on_device
+from mfcl.training.side_by_side import on_streams
 from mfcl.views.augment import AugmentSettings, changed_mel, changed_wave, mel_draws, wave_draws, wave_for_mel
 from mfcl.views.batches import ClipBatch, ClipStore, Views, make_views
 from mfcl.views.crops import CropSettings
@@ -96,10 +98,13 @@ def see_crops(
     """
     partner = mixed_in(model.mel, crops, device) if "mel" in (*formats[0], *formats[1]) else None
     views: tuple[View, View] = ("first", "second")
-    first, second = (
-        {format: crop_inputs(getattr(model, format), crops, view, augment, device, partner=partner) for format in own}
-        for view, own in zip(views, formats, strict=True)
-    )
+    wanted = [(view, format) for view, own in zip(views, formats, strict=True) for format in own]
+    works = [
+        functools.partial(crop_inputs, getattr(model, format), crops, view, augment, device, partner=partner)
+        for view, format in wanted
+    ]
+    found = dict(zip(wanted, on_streams(works, device), strict=True))
+    first, second = ({format: found[view, format] for format in own} for view, own in zip(views, formats, strict=True))
     recordings, others = (torch.as_tensor(of, device=device) for of in (crops.views.recordings, crops.views.others))
     return Seen(recordings, others, first, second)
 
