@@ -273,6 +273,26 @@ def test_a_trait_may_be_unknown_of_some() -> None:
     assert found.n == 4 * DIGITS * TAKES
 
 
+def test_segments_of_one_file_are_one_group_where_no_speaker_is_known() -> None:
+    plain = corpus(digit=0.6)
+    ids = np.array([f"day {at // 8}.wav#{at % 8 * 2.5}-{at % 8 * 2.5 + 2}" for at in range(len(plain.ids))])
+    cut = dataclasses.replace(plain, ids=ids)
+    found = measure_labels(cut, "digit", None, seed=0)[0]
+    files = [name.partition("#")[0] for name in ids[plain.splits == "test"]]
+    assert found.evidence.groups.tolist() == files
+    assert f"{len(files)} test segments are of {len(set(files))} files, which are a group each" in found.note
+    alone = measure_labels(plain, "digit", None, seed=0)[0]
+    assert alone.evidence.groups.tolist() == plain.ids[plain.splits == "test"].tolist()
+    assert "group each" not in alone.note
+    assert found.value == alone.value
+    assert (found.low, found.high) != (alone.low, alone.high)
+    names = plain.labels["speaker"].astype("<U4").copy()
+    names[np.flatnonzero(plain.splits == "test")[16:]] = ""
+    some = measure_labels(labelled(cut, speaker=names), "digit", "speaker", seed=0)[0]
+    assert some.evidence.groups.tolist()[16:] == [f"without a speaker: {name}" for name in files[16:]]
+    assert f"without 'speaker', 64 test segments are of {len(set(files[16:]))} files" in some.note
+
+
 def test_a_recording_without_a_speaker_is_a_group_of_its_own() -> None:
     plain = corpus(digit=0.6)
     tested = np.flatnonzero(plain.splits == "test")

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,9 @@ SPLITS = ("train", "valid", "test")
 """Names of the splits."""
 
 RESERVED = ("path", "id", "start", "end", "split")
+NUMBER = r"(?:\d+\.\d+(?:e[+-]?\d+)?|\d+e[+-]?\d+)"
+SEGMENT = re.compile(rf"#(?:{NUMBER}-(?:{NUMBER})?|-{NUMBER})$")
+"""How the default id of a segment ends, see `default_id`."""
 """Columns of a manifest that are not labels."""
 
 
@@ -264,6 +268,16 @@ def default_id(path: Path, root: Path, start: float | None = None, end: float | 
     """
     name = readable((path.relative_to(root) if path.is_relative_to(root) else path).as_posix())
     return name if start is None and end is None else f"{name}#{number_text(start)}-{number_text(end)}"
+
+
+def whole_id(name: str) -> str:
+    """Return the id of the file that a segment is of, from the segment's default id; any other id stays as it is.
+
+    Example:
+        >>> [whole_id(name) for name in ("a/b.wav#1.5-", "a/b.wav#0.0-1e-05", "a/b.wav", "take #3-4")]
+        ['a/b.wav', 'a/b.wav', 'a/b.wav', 'take #3-4']
+    """
+    return SEGMENT.sub("", name)
 
 
 def readable(name: str) -> str:

@@ -35,7 +35,7 @@ def measure_geometry(
         projections: Projection-head outputs of `wave` and `mel`, one row per item of `embeddings`; None skips the
             metrics that need them.
         seed: Seed of the draw of at most `MOST` test recordings, and of the intervals.
-        speaker: The label whose groups are resampled for the intervals of R@k; default: each recording is a group.
+        speaker: The label whose groups are resampled for the intervals of R@k; default: each file is a group.
 
     Raises:
         MeasureError: there are fewer than 2 test recordings, or the projections have the wrong number of rows.

@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Int64
 
+from mfcl.data.manifest import whole_id
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError
 from mfcl.evaluation.linear_probe import Labelled
@@ -41,7 +42,7 @@ def usable(
 
 
 def tested(embeddings: Embeddings, label: str, speaker: str | None, classes: Names | None = None) -> Tested:  # noqa: PT028
-    """Return the tested recordings of the test split; without `speaker`, each recording is a group."""
+    """Return the tested recordings of the test split; without `speaker`, each file is a group."""
     chosen = having(embeddings, label, "test", classes)
     every = np.flatnonzero(embeddings.splits == "test")
     values = embeddings.label(label)
@@ -58,20 +59,27 @@ def tested(embeddings: Embeddings, label: str, speaker: str | None, classes: Nam
 def groups_of(embeddings: Embeddings, speaker: str | None, chosen: Names) -> tuple[Names, str]:
     """Return what is resampled for intervals, and a note; a recording without a speaker is a group of its own.
 
+    Segments of one file, which share a room, a moment and mostly a voice, are one group if nothing else is known: as
+    independent recordings they would make intervals too narrow. They are told by their ids, if those are the default.
+
     Args:
         embeddings: Embeddings of all splits.
-        speaker: The label whose values are the groups; None makes each recording a group.
+        speaker: The label whose values are the groups; None makes each file a group.
         chosen: Indices of the recordings.
     """
     ids = embeddings.ids[chosen]
-    if not speaker:
-        return ids, ""
-    names = embeddings.label(speaker)[chosen].astype(np.str_)
-    blank = names == ""
-    if not blank.any():
+    names = embeddings.label(speaker)[chosen].astype(np.str_) if speaker else np.full(len(ids), "")
+    if (names != "").all():
         return names, ""
-    note = f"{int(blank.sum())} test recordings without {speaker!r} are a group each"
-    return np.where(blank, np.char.add(ALONE, ids.astype(np.str_)), names), note
+    files = [whole_id(name) for name in ids[names == ""].tolist()]
+    count, different = len(files), len(set(files))
+    segments = f"{count} test segments are of {different} files, which are a group each" if different < count else ""
+    if not speaker:
+        return np.array(files), segments
+    rest = iter(files)
+    groups = np.array([name or ALONE + next(rest) for name in names.tolist()])
+    alone = f"{count} test recordings without {speaker!r} are a group each"
+    return groups, f"without {speaker!r}, {segments}" if segments else alone
 
 
 def having(embeddings: Embeddings, label: str, split: str, classes: Names | None = None) -> Names:

@@ -51,7 +51,7 @@ class LabelProbes:
     Args:
         embeddings: Embeddings with `splits` train, valid and test.
         label: The label to predict.
-        speaker: The label whose groups are resampled for the intervals; None makes each recording a group.
+        speaker: The label whose groups are resampled for the intervals; None makes each file a group.
         seed: Seed of the draws of few labels and of the bootstrap.
         fitted: What probes of the same arguments fitted before; it gets what these fit.
 

@@ -55,7 +55,7 @@ def measure_labels_in_all(
         near: The neighbours of these recordings.
         embeddings: Their vectors, labels and splits.
         label: The label to predict.
-        speaker: The label whose groups are resampled for the intervals; None makes each recording a group.
+        speaker: The label whose groups are resampled for the intervals; None makes each file a group.
         probed: Fit linear probes too; False where the neighbours come from no vectors.
         counts: Known labels in all.
         seed: Seed of the draws.
@@ -97,7 +97,7 @@ def measure_nearest(
         near: The neighbours of these recordings, see `with_answers`.
         embeddings: Labels and splits.
         label: The label to predict.
-        speaker: The label whose groups are resampled for the intervals; None makes each recording a group.
+        speaker: The label whose groups are resampled for the intervals; None makes each file a group.
         seed: Seed of the interval.
 
     Raises:
