@@ -53,5 +53,5 @@ $(VENV)/installed-dev: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --group docs
 	touch $@
 
-clean:
-	rm -rf $(VENV) demo runs
+clean: # results in runs/ stay: they cannot be had again in a moment
+	rm -rf $(VENV) demo

@@ -122,6 +122,22 @@ def test_it_says_what_its_intervals_are_over(changed, over):
     assert f"intervals over {over}; differences" in closing(FOLDER, FOUND, [], {**ABOUT, "parts": parts, **changed})
 
 
+@pytest.mark.parametrize(
+    ("test", "speaker", "why"),
+    [
+        ({"recordings": 40, "speakers": 2}, "speaker", ": the test has 2 speakers, and 5 are wanted."),
+        ({"recordings": 3}, None, ": the test has 3 recordings, and 5 are wanted."),
+        ({"recordings": 40, "speakers": 20}, "speaker", "."),
+        ({}, "speaker", "."),
+    ],
+)
+def test_without_any_interval_it_says_why_and_that_all_may_be_chance(test, speaker, why):
+    bare = [dataclasses.replace(one, low=None, high=None) for one in FOUND]
+    text = " ".join(closing(FOLDER, bare, [], {**ABOUT, "parts": {"test": test}, "speaker": speaker}).split())
+    assert f"No figure has a 95 % interval{why} Any difference here may be chance." in text
+    assert "In [ ]" not in text
+
+
 def test_of_errors_the_best_baseline_has_the_lowest():
     found = [one for one in FOUND if one.question == ONE_CLIP]
     text = closing(FOLDER, found, [apart(ONE_CLIP, BASELINES[0], 20.0, 18.0, 22.0)], ABOUT)

@@ -8,6 +8,7 @@ from typing import Any
 
 from mfcl.core.console import table
 from mfcl.evaluation import standing, wording
+from mfcl.evaluation.bootstrap import FEWEST_GROUPS
 from mfcl.evaluation.result_file import differences_from, summaries_from
 from mfcl.evaluation.summary import Difference, Summary
 
@@ -56,9 +57,7 @@ def closing(folder: Path, found: Sequence[Summary], differences: Sequence[Differ
             lines += ["", table(rows, heads)]
         heads = ["measure, %", "pre-trained", "to untrained", "to the best", "of the four"]
         lines += ["", table([_row(one, found, differences) for one in ours[:SHOWN]], heads), ""]
-        over = f"{about['speaker']}s" if about.get("speaker") else "recordings"
-        over += " and seeds" if len(about.get("seeds") or []) > 1 else ""
-        lines += [f"In [ ] 95 % intervals over {over}; differences are paired by item."]
+        lines += _wrapped([_intervals(ours, about)])
     else:
         lines += ["", "No pre-trained encoder was measured by a label; the report has maps, geometry and training."]
     lines += [*about.get("notes", ())][:3]
@@ -80,6 +79,18 @@ def _studied(about: Mapping[str, Any]) -> str:
         f"{about.get('data')}: {recordings:,} recordings, {test.get('recordings', 0):,}{speakers} for the test; "
         f"recipe {about.get('recipe')}, {len(seeds)} seed{'s' * (len(seeds) != 1)}"
     )
+
+
+def _intervals(ours: Sequence[Summary], about: Mapping[str, Any]) -> str:
+    """Return what the intervals are over, or why there is none: without one no difference can be told from chance."""
+    over = f"{about['speaker']}s" if about.get("speaker") else "recordings"
+    if any(one.low is not None for one in ours):
+        seeds = " and seeds" if len(about.get("seeds") or []) > 1 else ""
+        return f"In [ ] 95 % intervals over {over}{seeds}; differences are paired by item."
+    test = (about.get("parts") or {}).get("test", {})
+    there = test.get("speakers" if about.get("speaker") else "recordings", FEWEST_GROUPS)
+    few = f": the test has {there} {over}, and {FEWEST_GROUPS} are wanted" if there < FEWEST_GROUPS else ""
+    return f"No figure has a 95 % interval{few}. Any difference here may be chance."
 
 
 def _row(one: Summary, found: Sequence[Summary], differences: Sequence[Difference]) -> list[Cell]:
