@@ -1,6 +1,7 @@
 """Scores, unknown with its reason, calibration that holds on others, who speaks when."""
 
 import itertools
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from mfcl.evaluation.speaker.open_set import Trials, cllr, min_cllr, operating_p
 from mfcl.voices import Gallery, Heard
 from mfcl.voices.agreement import agreement
 from mfcl.voices.answers import identifications
-from mfcl.voices.calibration import Calibration, apply_weights, fit_weights
+from mfcl.voices.calibration import Calibration, apply_weights, fit_weights, sketched
 from mfcl.voices.decisions import BELOW, EMPTY, MARGIN, OVERLAP
 from mfcl.voices.scoring import Profiles, Scorer, raw_scores
 from mfcl.voices.sound import amount_of_sound
@@ -277,6 +278,24 @@ def test_the_rate_reached_is_told_for_the_calibrated_number_of_clips_only(galler
     assert {one.clips for one in reached} == {3}
     assert all(one.value < 0.12 for one in reached)
     assert "3 clips" in gallery.evaluate(people(2000, 20), clips=(1,)).notes[0]
+
+
+def test_clips_that_were_calibrated_on_are_known_again(gallery):
+    made, _ = gallery.calibrate(people(100, 30), far=0.05)
+    assert len(made.sketches) == made.clips
+    heard = "clips were calibrated on: on other people the thresholds will do worse"
+    again = [note for note in gallery.evaluate(people(100, 30), clips=(1,)).notes if heard in note]
+    assert again[0].startswith(f"{made.clips} of {made.clips} clips")
+    assert not any(heard in note for note in gallery.evaluate(people(2000, 20), clips=(1,)).notes)
+    vectors = np.random.default_rng(0).normal(size=(3, 40))
+    kept = replace(made, sketches=sketched(vectors[:2]))
+    nearly = vectors * (1 + 2e-4 * np.random.default_rng(1).normal(size=vectors.shape))
+    assert kept.calibrated_on(nearly) == 2
+    before = {name: value for name, value in kept.to_json().items() if name != "sketches"}
+    assert Calibration.from_json(before, where="here").calibrated_on(vectors) == 0
+    assert Calibration.from_json(json.loads(json.dumps(kept.to_json())), where="here") == kept
+    with pytest.raises(GalleryError, match="calibrate again"):
+        Calibration.from_json({**before, "sketches": [[1.0, 2.0]]}, where="here")
 
 
 def test_fitted_ratios_are_calibrated_on_other_trials():

@@ -7,6 +7,7 @@ from mfcl.core.random import generator
 from mfcl.embeddings.linalg import unit_rows
 from mfcl.voices.agreement import SAME
 from mfcl.voices.calibration import (
+    MOST_SKETCHES,
     Calibration,
     apply_weights,
     check_far,
@@ -14,6 +15,7 @@ from mfcl.voices.calibration import (
     fit_weights,
     measured_levels,
     sizes_up_to,
+    sketched,
     supported_rate,
 )
 from mfcl.voices.held_out import DRAWS, People, enrol_and_test, stacked
@@ -99,9 +101,10 @@ def calibrate(
             f"they support is {100 * supported:.2g} % (3 in {strangers}), and the thresholds are for that"
         )
     levels = measured_levels(trials, sizes_up_to(trials.largest()), supported, seed=seed)
+    remembered = generator(seed, "sketches").permutation(strangers)[:MOST_SKETCHES]
     made = Calibration(
         far, supported, tuple(weights.tolist()), trials.persons, strangers, clips, len(gallery), levels,
-        setting,
+        setting, sketched(held.heard.vectors[remembered]),
     )  # fmt: skip
     return made, notes
 

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Shaped
 
+from mfcl.core.random import generator
+from mfcl.embeddings.linalg import unit_rows
 from mfcl.errors import GalleryError, MeasureError, check_number, shown
 from mfcl.evaluation.speaker.open_set import Trials, operating_point
 
@@ -15,6 +17,9 @@ LEAST_PEOPLE = 5
 ONE_IN = 3.0
 """Rule of three: n clips without a false alarm support a rate of 3 / n (95 %)."""
 SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
+SKETCH, CLOSE = 4, 2e-3
+"""Numbers of a sketch, and how near two of one clip are, whatever embedded it."""
+MOST_SKETCHES = 2000
 REGULARISATION = 1.0
 """Inverse strength (C of scikit-learn)."""
 
@@ -56,6 +61,17 @@ class Calibration:
     """By rising size."""
     setting: str
     """How scores were made; thresholds hold for no other."""
+    sketches: tuple[tuple[float, ...], ...] = ()
+    """See `sketched`: of the clips, or of some of very many; empty in galleries of before."""
+
+    def calibrated_on(self, vectors: Float[np.ndarray, "clips dim"]) -> int:
+        """Return how many of these clips it was calibrated on, of those that it remembers."""
+        from scipy.spatial import cKDTree
+
+        if not self.sketches or not len(vectors):
+            return 0
+        apart, _ = cKDTree(np.array(self.sketches)).query(np.array(sketched(vectors)), distance_upper_bound=CLOSE)
+        return int(np.isfinite(apart).sum())
 
     def ratios(
         self, scores: Float[np.ndarray, "clips voices"], quality: Float64[np.ndarray, "clips 2"]
@@ -96,8 +112,10 @@ class Calibration:
         """
         try:
             levels = tuple(Level(**level) for level in content["levels"])
-            made = cls(**{**content, "levels": levels, "weights": tuple(content["weights"])})
+            sketches = tuple(map(tuple, content.get("sketches", ())))
+            made = cls(**{**content, "levels": levels, "weights": tuple(content["weights"]), "sketches": sketches})
             numbers = np.array([made.far, *made.weights, *(level.threshold for level in levels)], dtype=np.float64)
+            np.array(sketches, dtype=np.float64).reshape(len(sketches), SKETCH)
             if not levels or not np.isfinite(numbers).all() or len(made.weights) not in (2, 4):
                 raise ValueError("numbers are missing")
         except (KeyError, TypeError, ValueError) as error:
@@ -105,6 +123,12 @@ class Calibration:
                 f"{where}: the calibration cannot be read ({shown(str(error))}); calibrate again"
             ) from None
         return made
+
+
+def sketched(vectors: Float[np.ndarray, "clips dim"]) -> tuple[tuple[float, ...], ...]:
+    """Return a few numbers of each clip, by which it is known again and from which no voice can be made."""
+    directions = generator(0, "sketches").standard_normal((vectors.shape[1], SKETCH))
+    return tuple(map(tuple, np.round(unit_rows(vectors, np.float64) @ directions, 5).tolist()))
 
 
 def check_far(far: int | float) -> None:

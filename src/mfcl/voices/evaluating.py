@@ -94,6 +94,11 @@ def evaluate(
     ]
     if not usable:
         raise MeasureError(f"evaluation: wanted people with more clips than {min(clips)}, the most is {counts.max()}")
+    if calibration is not None and (known := calibration.calibrated_on(held.heard.vectors)):
+        notes.append(
+            f"{known} of {len(held.people)} clips were calibrated on: on other people the thresholds will do worse; "
+            "evaluate on recordings of people who took no part"
+        )
     if calibration is not None and calibration.enrolled not in usable:
         notes.append(f"the calibration is of {calibration.enrolled} clips: measure with as many to see what it reaches")
     draw = functools.partial(enrol_and_test, held, cohort, way=way, top=top, seed=seed)
