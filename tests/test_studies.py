@@ -20,7 +20,7 @@ from mfcl.core.locks import alone
 from mfcl.data.demo import make_demo
 from mfcl.data.manifest import Manifest
 from mfcl.data.splits import BECKER_FOLDS
-from mfcl.errors import MfclError
+from mfcl.errors import DivergedError, MfclError
 from mfcl.evaluation import wording
 from mfcl.evaluation.result import (
     ENROLLED,
@@ -37,7 +37,7 @@ from mfcl.evaluation.result import (
 from mfcl.evaluation.result_file import COLUMNS, from_rows, to_row
 from mfcl.evaluation.summary import summaries
 from mfcl.evaluation.tables import tables
-from mfcl.studies import SECTIONS
+from mfcl.studies import SECTIONS, workspace
 from mfcl.studies.evaluators import GAIN_DB
 from mfcl.studies.workspace import Workspace
 from tests.recipes import tiny_recipe
@@ -428,6 +428,25 @@ def test_an_ablation_adds_its_rows_and_a_later_one_keeps_them(corpus: Path, tmp_
     second = small_study(corpus, tmp_path, seeds=1, ablate=[["train.batch=6"]])
     assert {called(row) for row in second} > names
     assert any("train.batch=6" in called(row) for row in second)
+
+
+def test_a_setting_whose_training_diverges_is_named_and_the_study_goes_on(
+    corpus: Path, tmp_path: Path, capsys, monkeypatch
+) -> None:
+    whole = workspace.pretrain
+
+    def training(data, recipe, *given, **named):
+        if recipe.train.batch == 6:
+            raise DivergedError("step 3: the loss is nan")
+        return whole(data, recipe, *given, **named)
+
+    monkeypatch.setattr(workspace, "pretrain", training)
+    rows = small_study(corpus, tmp_path, seeds=1, ablate=[["train.batch=6"]])
+    assert {section(row) for row in rows} == {"ablation"}
+    assert "pre-trained, as it is, both" in {called(row) for row in rows}
+    assert not any(called(row).startswith("pre-trained, train.batch=6") for row in rows)
+    assert "train.batch=6" in (said := capsys.readouterr().err)
+    assert "not measured: step 3: the loss is nan" in said
 
 
 def test_an_ablation_without_choices_is_refused(corpus: Path, tmp_path: Path) -> None:

@@ -63,6 +63,10 @@ class TrainingError(MfclError):
     """A training run that cannot start or continue."""
 
 
+class DivergedError(TrainingError):
+    """A training run whose loss or gradient became NaN or infinite."""
+
+
 class MeasureError(MfclError):
     """Embeddings or labels that cannot be evaluated as asked."""
 

@@ -9,7 +9,7 @@ from mfcl.core.console import duration, table
 from mfcl.core.machine import stopwatch
 from mfcl.core.memory import give_back
 from mfcl.core.plain_values import to_dict
-from mfcl.errors import MeasureError, MfclError
+from mfcl.errors import DivergedError, MeasureError, MfclError
 from mfcl.evaluation.result import BASELINE, ELSEWHERE, Evidence, Result
 from mfcl.evaluation.result_file import from_rows, to_row
 from mfcl.recipe import Recipe
@@ -119,15 +119,17 @@ class Step:
     def _work(self) -> tuple[dict[str, Any], list[Evidence | None]]:
         clock = stopwatch()
         give_back(kept=0)  # what the step before freed; blocks of all sizes follow, so that keeping some is no use
-        known = self.workspace.make(self.source)
-        give_back()
+        seconds = 0.0
         try:
+            seconds = self.workspace.make(self.source)["seconds"]
+            give_back()
             answer = self.ask(self.workspace, self.source)
-        except MeasureError as error:  # the other steps still run
+        except (MeasureError, DivergedError) as error:  # the other steps still run
+            tried = self.section in (*SWEEPS, ABLATION)  # a setting that cannot be trained with is an outcome, too
+            if isinstance(error, DivergedError) and not tried:
+                raise
             answer = Answer(notes=[f"{self.section} of {self.source.name}: not measured: {error}"])
-        results = [
-            replace(one, seconds=one.seconds or known["seconds"], seed=self.source.seed) for one in answer.results
-        ]
+        results = [replace(one, seconds=one.seconds or seconds, seed=self.source.seed) for one in answer.results]
         plain = {"rows": [to_row(one) for one in results], "pictures": answer.pictures, "notes": answer.notes}
         return {**plain, "seconds": round(clock(), 1)}, [one.evidence for one in results]
 

@@ -15,7 +15,7 @@ from mfcl.core.memory import give_back
 from mfcl.core.plain_values import to_dict
 from mfcl.core.progress import Shown
 from mfcl.core.progress import progress as progress_bar
-from mfcl.errors import TrainingError
+from mfcl.errors import DivergedError
 from mfcl.recipe import Recipe, TrainSettings
 from mfcl.training.adam import Adam
 from mfcl.training.batch_schedule import Plan
@@ -92,7 +92,8 @@ def fit(
 
     Raises:
         CheckpointError: `run` is in use, was begun with other settings or data, or its saved states are damaged.
-        TrainingError: the loss or its gradient is NaN or infinite, or there are too few recordings.
+        DivergedError: the loss or its gradient is NaN or infinite.
+        TrainingError: there are too few recordings.
         Interrupted: Ctrl-C; the state is saved.
     """
     where = start(device)
@@ -223,7 +224,7 @@ def _save(journal: Journal, run: Path, done: Progress, task: Task, optimiser: Ad
 def _fault(task: Task, plan: Plan, step: int, name: str, value: float) -> None:
     batch = np.concatenate([plan.recordings(step, of=process) for process in range(processes())])
     names = ", ".join(task.store.manifest.ids[batch[:3]]) + (f" and {len(batch) - 3} more" if len(batch) > 3 else "")
-    raise TrainingError(
+    raise DivergedError(
         f"step {step + 1}: the {name.replace('_', ' ')} is {value}; the batch was {names}; "
         "lower learning_rate or set clip in the recipe, or look at these recordings with mfcl scan"
     )
