@@ -12,6 +12,7 @@ from mfcl.data.manifest import Manifest, Recording
 from mfcl.errors import GalleryError, MeasureError
 from mfcl.evaluation.speaker.open_set import Trials, cllr, min_cllr, operating_point
 from mfcl.voices import Gallery, Heard
+from mfcl.voices import gallery as gallery_module
 from mfcl.voices.agreement import agreement
 from mfcl.voices.answers import identifications
 from mfcl.voices.calibration import Calibration, apply_weights, fit_weights, sketched
@@ -278,6 +279,23 @@ def test_the_rate_reached_is_told_for_the_calibrated_number_of_clips_only(galler
     assert {one.clips for one in reached} == {3}
     assert all(one.value < 0.12 for one in reached)
     assert "3 clips" in gallery.evaluate(people(2000, 20), clips=(1,)).notes[0]
+
+
+def test_clips_that_another_process_adds_meanwhile_are_not_added_twice(gallery, monkeypatch):
+    heard, looked = clips_of(77, 4), gallery_module.without_copies
+
+    def slowly(now, name, clips):
+        found = looked(now, name, clips)
+        with Gallery.open(Path(gallery.name), model=SmallListener()) as other:
+            monkeypatch.setattr(gallery_module, "without_copies", looked)
+            other.enrol(name, clips.select(np.array([True, True, True, False])))
+        return found
+
+    monkeypatch.setattr(gallery_module, "without_copies", slowly)
+    found = gallery.enrol("late", heard)
+    assert (found.added, found.clips) == (1, 4)
+    assert found.skipped == heard.sources[:3]
+    assert {voice.name: voice.clips for voice in gallery.voices}["late"] == 4
 
 
 def test_clips_that_were_calibrated_on_are_known_again(gallery):

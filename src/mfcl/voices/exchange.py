@@ -100,10 +100,10 @@ def take_in(storage: Storage, other: Storage) -> Imported:
     for voice in voices:
         clips, name = other.clips(voice.name), storage.spelled(voice.name)
         new = _new(clips, storage.clips(name) if name in known else [])
-        skipped += len(clips) - len(new)
-        added += len(new)
         here = known.get(name, voice)
-        storage.enrol(name, new, consent=here.consent or voice.consent, note=here.note or voice.note)
+        kept = sum(storage.enrol(name, new, consent=here.consent or voice.consent, note=here.note or voice.note))
+        added += kept
+        skipped += len(clips) - kept
     return Imported(len(voices), added, skipped)
 
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mfcl.audio.windows import check_covered
 from mfcl.data.decoding import LeftOut
 from mfcl.data.manifest import Manifest
@@ -164,8 +166,11 @@ class Gallery:
         new, skipped = without_copies(self._memory.all(), name, heard)
         if not len(new) and not (skipped and (consent or note)):
             raise GalleryError(f"{self.name}: all {len(heard)} clips are enrolled as {name!r} already; give others")
-        self._storage.enrol(name, clips_of(new, keep_audio=keep_audio), consent=consent, note=note)
-        return findings(name, new, skipped, self._memory.all())
+        added = np.array(
+            self._storage.enrol(name, clips_of(new, keep_audio=keep_audio), consent=consent, note=note), dtype=np.bool_
+        )
+        skipped += new.select(~added).sources
+        return findings(name, new.select(added), skipped, self._memory.all())
 
     def identify(
         self,

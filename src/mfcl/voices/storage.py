@@ -13,8 +13,10 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 import mfcl
+from mfcl.embeddings.linalg import unit_rows
 from mfcl.errors import GalleryError, one_of, shown
 from mfcl.voices import schema
+from mfcl.voices.agreement import SAME
 from mfcl.voices.database import Database, Row
 from mfcl.voices.naming import check_name, normal
 from mfcl.voices.places import connect
@@ -190,8 +192,10 @@ class Storage:
         """Return the cohort's vectors."""
         return self._vectors(self.database.rows("SELECT vector, checksum FROM mfcl_cohort ORDER BY id"))
 
-    def enrol(self, name: str, clips: Sequence[Clip], *, consent: str = "", note: str = "") -> None:
-        """Add clips to a voice, which is made if it is new; all of them or none.
+    def enrol(self, name: str, clips: Sequence[Clip], *, consent: str = "", note: str = "") -> list[bool]:
+        """Add clips to a voice, which is made if it is new; all of them or none. Return whether each was new.
+
+        A clip that the voice has by now stays out: another process may have added it since a caller looked.
 
         Raises:
             GalleryError: the name cannot be used, or the gallery cannot be written.
@@ -207,14 +211,18 @@ class Storage:
             )
             key = self._key(name)
             self._note(key, consent=consent, note=note)
+            there = unit_rows(self.profiles([name])[2], np.float64)
+            new = [not (there @ unit_rows(clip.vector[None], np.float64)[0] > SAME).any() for clip in clips]
             self.database.many(
                 "INSERT INTO mfcl_clips (voice, source, added, seconds, level, vector, checksum, audio) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     (key, clip.source, now, clip.seconds, clip.level, *_packed(clip.vector), clip.audio)
-                    for clip in clips
+                    for clip, is_new in zip(clips, new, strict=True)
+                    if is_new
                 ],
             )
+        return new
 
     def _note(self, key: int | None, *, consent: str, note: str) -> None:
         """Write the date of consent and the note of a voice, inside the caller's transaction; "" changes nothing."""
