@@ -47,6 +47,20 @@ def test_the_interval_of_verification_is_that_of_speakers_drawn_one_draw_at_a_ti
     assert (found.low, found.high) == pytest.approx(percentiles(np.array(rates), level=0.95), abs=3e-3)
 
 
+def test_speakers_with_one_clip_each_make_no_interval_of_a_few_others() -> None:
+    """Same-speaker trials are of two speakers, whoever else is drawn: covered in a quarter to two thirds of samples."""
+    x, speaker, digit = corpus(0.6, 0.3, speakers=12)
+    first = np.unique(speaker, return_index=True)[1]
+    for several in (2, 5):
+        kept = np.isin(np.arange(len(x)), first) | np.isin(speaker, np.unique(speaker)[:several])
+        own, whose = x[kept], speaker[kept]
+        pairs = verify(own, whose, NOWHERE, seed=0, draws=50)
+        few = verify_enrolled(own, whose, digit[kept], NOWHERE, clips=1, seed=0, draws=50)
+        for found in (pairs, few):
+            assert (found.low is None) == (several < 5) == bool(np.isnan(found.resampled).all())
+            assert ("speakers with several clips" in found.no_interval) == (several < 5)
+
+
 def test_the_centre_is_taken_away() -> None:
     x, speaker, _ = corpus(1.0, 0.0)
     centred = verify(x + 100, speaker, np.full(16, 100, dtype=np.float32), seed=0, draws=5)

@@ -7,7 +7,7 @@ import pytest
 
 from mfcl.data.manifest import Manifest
 from mfcl.errors import MeasureError
-from tests.small_voices import people, small_gallery
+from tests.small_voices import SmallListener, people, small_gallery
 
 
 @pytest.fixture
@@ -41,6 +41,16 @@ def test_an_open_set_of_too_few_people_is_left_out_and_the_rest_is_measured(gall
     if count == 2:
         assert "misses" not in whats
         assert sum("in an open set" in note for note in found.notes) == 2
+
+
+def test_people_who_cannot_be_enrolled_make_no_interval_of_a_few_others(tmp_path):
+    """Own voices are tested of two people alone, whoever else is drawn."""
+    many, few = people(1000, 2, clips=20), people(2000, 9, clips=4)
+    with small_gallery(tmp_path / "team.db", voices=range(5), listener=SmallListener(noise=3.0)) as gallery:
+        found = gallery.evaluate(Manifest(many.recordings + few.recordings, Path()), clips=(1, 10))
+    rates = {one.clips: one for one in found.figures if one.what == "eer" and one.seconds is None}
+    assert rates[1].low is not None
+    assert rates[10].low is None
 
 
 def test_only_the_number_of_clips_that_few_people_have_has_no_open_set(gallery):

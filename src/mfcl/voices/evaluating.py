@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
 
 from mfcl.errors import MeasureError
-from mfcl.evaluation.bootstrap import bootstrap_interval, interval_of
+from mfcl.evaluation.bootstrap import bootstrap_interval
 from mfcl.evaluation.metrics import lowest_cost
-from mfcl.evaluation.speaker.curves import BINS, TARGET, Curve, error_curve, speaker_draws
+from mfcl.evaluation.speaker.curves import BINS, TARGET, Curve, error_curve, speaker_draws, with_interval
 from mfcl.evaluation.speaker.open_set import cllr, min_cllr, operating_point
 from mfcl.voices.calibration import Calibration, apply_weights, fit_weights, sizes_up_to
 from mfcl.voices.held_out import DRAWS, People, Scored, enrol_and_test, stacked
@@ -193,7 +193,7 @@ def _rates(
         tables.append(flat.reshape(-1, BINS).astype(np.float64))
     drawn = speaker_draws(len(names), seed=seed, draws=1000) if len(names) > 1 else np.ones((1, 1))
     curve, eers = error_curve(drawn @ tables[0], drawn @ tables[1])
-    interval = interval_of(eers[1:], len(names))
+    _, interval = with_interval(eers, len(np.unique(codes[same])), len(names))
     return curve, [
         ("eer", float(eers[0]), interval.low, interval.high),
         ("min_dcf", lowest_cost(curve.false_accept, curve.false_reject, target=TARGET), None, None),

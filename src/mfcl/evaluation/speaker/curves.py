@@ -7,7 +7,7 @@ from jaxtyping import Float, Float64, Int64
 from scipy.special import ndtri
 
 from mfcl.errors import MeasureError
-from mfcl.evaluation.bootstrap import resampled
+from mfcl.evaluation.bootstrap import FEWEST_GROUPS, Interval, interval_of, resampled
 from mfcl.evaluation.metrics import accept_rates, crossing
 
 BINS = 4096  # histogram bins of cosines from -1 to 1; the EER is interpolated within a bin
@@ -50,6 +50,25 @@ def error_curve(
         eers[some[:, 0]] = crossing(false_accept, false_reject)
         curve = curve if start else Curve(false_accept[0].copy(), false_reject[0].copy())
     return curve, eers
+
+
+def with_interval(
+    eers: Float64[np.ndarray, " draws"], repeated: int, speakers: int
+) -> tuple[Float64[np.ndarray, " resampled"], Interval]:
+    """Return the equal error rates of bootstrap draws, and their interval.
+
+    Same-speaker trials come from the speakers with several clips alone. With too few of those, other speakers hardly
+    move the rate from draw to draw, so the draws are NaN: no interval and no paired difference is made of them.
+
+    Args:
+        eers: Rate of all speakers, then of each draw.
+        repeated: Speakers with same-speaker trials.
+        speakers: All speakers.
+    """
+    if repeated >= FEWEST_GROUPS or speakers < FEWEST_GROUPS:
+        return eers[1:], interval_of(eers[1:], speakers)
+    why = f"no interval of {repeated} speakers with several clips; {FEWEST_GROUPS} or more are wanted"
+    return np.full(len(eers) - 1, np.nan), Interval(None, None, why)
 
 
 def speaker_draws(speakers: int, *, seed: int, draws: int) -> Float64[np.ndarray, "_ {speakers}"]:

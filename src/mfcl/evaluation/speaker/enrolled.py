@@ -8,10 +8,18 @@ from jaxtyping import Bool, Float, Float64, Int64, Shaped
 from mfcl.core.random import generator
 from mfcl.embeddings.linalg import unit_rows
 from mfcl.errors import MeasureError
-from mfcl.evaluation.bootstrap import interval_of
 from mfcl.evaluation.metrics import lowest_cost
 from mfcl.evaluation.speaker import curves
-from mfcl.evaluation.speaker.curves import BINS, TARGET, Curve, check_centre, count, error_curve, speaker_draws
+from mfcl.evaluation.speaker.curves import (
+    BINS,
+    TARGET,
+    Curve,
+    check_centre,
+    count,
+    error_curve,
+    speaker_draws,
+    with_interval,
+)
 from mfcl.evaluation.speaker.identification import check_speakers
 
 
@@ -86,7 +94,8 @@ def verify_enrolled(
         )
     rows = unit_rows(x.astype(np.float64) - centre)
     drawn = speaker_draws(len(counts), seed=seed if drawn_by is None else drawn_by, draws=draws)
-    rates, costs, together, models, trials = [], [], np.zeros((2, 1, BINS)), [], []
+    rates, costs, together = [], [], np.zeros((2, 1, BINS))
+    models, trials, tested_own = [], [], []
     for enrolment in range(enrolments):
         side = half_of_words(word, seed=seed, draw=enrolment) if apart else np.ones(len(codes), dtype=bool)
         enough = np.bincount(codes[side], minlength=len(counts)) >= (clips if apart else clips + 1)
@@ -101,12 +110,13 @@ def verify_enrolled(
         same, other = trial_counts(rows, codes, enrolled, drawn, tested=tested)
         models.append(int(enough.sum()))
         trials.append(models[-1] * int(tested.sum()))
+        tested_own.append(len(np.unique(codes[enough[codes] & tested])))
         curve, eers = error_curve(same, other)
         rates.append(eers)
         costs.append(lowest_cost(curve.false_accept, curve.false_reject, target=TARGET))
         together += same[:1], other[:1]
     eers = np.mean(rates, axis=0)
-    interval = interval_of(eers[1:], len(counts))
+    resampled, interval = with_interval(eers, min(tested_own), len(counts))
     return EnrolledResult(
         eer=float(eers[0]),
         low=interval.low,
@@ -116,7 +126,7 @@ def verify_enrolled(
         models=round(float(np.mean(models))),
         trials=round(float(np.mean(trials))),
         enrolments=enrolments,
-        resampled=eers[1:],
+        resampled=resampled,
         curve=error_curve(*together)[0].thinned(),
         no_interval=interval.reason,
     )

@@ -6,10 +6,9 @@ import numpy as np
 from jaxtyping import Float, Float64, Int64, Shaped
 
 from mfcl.embeddings.linalg import unit_rows
-from mfcl.evaluation.bootstrap import interval_of
 from mfcl.evaluation.metrics import lowest_cost
 from mfcl.evaluation.speaker import curves
-from mfcl.evaluation.speaker.curves import BINS, TARGET, check_centre, count, error_curve, speaker_draws
+from mfcl.evaluation.speaker.curves import BINS, TARGET, check_centre, count, error_curve, speaker_draws, with_interval
 from mfcl.evaluation.speaker.identification import check_speakers
 
 
@@ -30,7 +29,8 @@ class VerifyResult:
     draws: int
     """Bootstrap draws of speakers, for the interval."""
     resampled: Float64[np.ndarray, " draws"]
-    """Equal error rate of each draw, NaN if it lacks pairs of one kind; equal seeds draw equal speakers."""
+    """Equal error rate of each draw, NaN if it lacks pairs of one kind; equal seeds draw equal speakers. All are NaN if
+    too few speakers have several clips."""
     no_interval: str
     """Why there is no interval; "" if there is one."""
 
@@ -66,7 +66,7 @@ def verify(
     drawn = speaker_draws(len(counts), seed=seed, draws=draws)
     same, other = pair_counts(rows, counts, drawn)
     curve, eers = error_curve(same, other)
-    interval = interval_of(eers[1:], len(counts))
+    resampled, interval = with_interval(eers, int((counts > 1).sum()), len(counts))
     return VerifyResult(
         eer=float(eers[0]),
         low=interval.low,
@@ -75,7 +75,7 @@ def verify(
         pairs=len(x) * (len(x) - 1) // 2,
         speakers=len(counts),
         draws=draws,
-        resampled=eers[1:],
+        resampled=resampled,
         no_interval=interval.reason,
     )
 
