@@ -31,7 +31,7 @@ from mfcl.embeddings.table import WHITENED, Embeddings
 from mfcl.errors import AudioError, MfclError
 from mfcl.explore import findings, hearing
 from mfcl.explore.app import make_app
-from mfcl.explore.cells import LABEL, Cell
+from mfcl.explore.cells import HELD, LABEL, Cell
 from mfcl.explore.collection import open_collection
 from mfcl.explore.exports import audacity_zip, labelled, raven_zip
 from mfcl.explore.guard import Guard
@@ -401,6 +401,18 @@ def test_labels_guesses_and_an_honest_estimate(client, session):
     assert estimate["low"] == pytest.approx(0.596, abs=1e-3)
     assert estimate["high"] == pytest.approx(0.982, abs=1e-3)
     assert estimate["more"] > 100
+
+
+def test_the_beginning_of_the_held_out_set_is_a_fair_sample_too(session):
+    """Clips come in the order of their folders: its first half by number would be of the first kinds alone."""
+    book, helper = session.book, session.assistant
+    drawn = helper.draw_held_out("fair", 40)
+    book.step("fair", "drawn", [Cell(clip, HELD, "1") for clip in drawn])
+    queue = helper.suggestions("fair", "held", 40)
+    assert sorted(queue) == drawn
+    assert {session.column("pitch")[clip] for clip in queue[:12]} == {"low", "middle", "high"}
+    book.step("fair", "picked", [Cell(queue[0], LABEL, "low")])
+    assert helper.suggestions("fair", "held", 5) == queue[1:6]  # what is left keeps its order
 
 
 def test_a_rejected_guess_does_not_come_again(session):

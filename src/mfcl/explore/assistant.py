@@ -119,7 +119,9 @@ class Assistant:
         """
         labels, held = self._book.labels(column), self._book.held(column)
         if order == "held":
-            return [int(clip) for clip in np.flatnonzero(held & (labels == ""))[:count]]
+            # in an order of chance: clips come folder by folder, and those labelled so far must be a fair sample too
+            shuffled = generator(0, "held out", column).permutation(len(labels))
+            return [int(clip) for clip in shuffled[(held & (labels == ""))[shuffled]][:count]]
         free = (labels == "") & ~held
         guesses = None if order == "useful" else self.guesses(column)
         if guesses is None:
