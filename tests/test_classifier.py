@@ -16,6 +16,7 @@ from mfcl.embeddings.blocks import load_embeddings
 from mfcl.embeddings.table import Embeddings
 from mfcl.embeddings.vector_graph import vector_graph
 from mfcl.errors import MeasureError, MfclError
+from mfcl.explore import assistant
 from mfcl.labelling import (
     UNKNOWN,
     Collection,
@@ -316,6 +317,15 @@ def test_an_interval_holds_the_accuracy_and_more_labels_narrow_it(count, data, l
     if more > 1:
         wide = wilson(found.accuracy * (total - 1), total - 1, level=level)
         assert wide[1] - wide[0] > 0.1 - 1e-9
+
+
+def test_as_many_labels_are_asked_for_as_an_interval_takes():
+    found = estimate(np.array(["a"] * 100), np.array(["a"] * 50 + ["b"] * 50), level=0.999)
+    total = 100 + found.more_for(1e-3)  # the narrowest and surest that can be asked for
+    low, high = wilson(total / 2, total, level=0.999)
+    assert high - low <= 1e-3
+    ten = estimate(np.array(["a"] * 10), np.array(["a"] * 9 + ["b"]))
+    assert 10 + ten.more_for(assistant.WIDTH) == assistant.FIRST  # told before any label is there
 
 
 def test_an_interval_is_as_often_right_as_it_says():

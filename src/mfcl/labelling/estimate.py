@@ -10,7 +10,7 @@ from jaxtyping import Int64, Shaped
 from mfcl.core.random import generator
 from mfcl.errors import MeasureError, check_number
 
-MOST_NEEDED = 10**7
+MOST_NEEDED = 10**8
 """Largest number of labels that is looked for."""
 
 
