@@ -38,6 +38,14 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [folder / "one", folder / "two"]
 
 
+def test_intervals_over_files_of_segments_are_not_called_ones_over_speakers() -> None:
+    made = vectors(digit=0.6)
+    cut = np.array([f"{place // 6}.wav#{place % 6}.0-{place % 6 + 1}.0" for place in range(len(made))])
+    for ids, speaker, over in ((cut, None, "files"), (made.ids, None, "recordings"), (cut, "speaker", "speakers")):
+        found = measure_labels(dataclasses.replace(made, ids=ids), "digit", speaker, seed=0)
+        assert f"intervals over {over} in [ ]" in compare_tables(paired({"one": found, "two": found}))
+
+
 def test_checkpoints_are_measured_alike_and_beside_the_first(runs: list[Path], tmp_path: Path) -> None:
     found = compare(runs, cache=tmp_path, device="cpu", progress=False)
     names = [one.run for one in found]

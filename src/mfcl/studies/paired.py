@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from mfcl.core.console import table
+from mfcl.data.manifest import whole_id
 from mfcl.evaluation import wording
 from mfcl.evaluation.result import Result
 from mfcl.evaluation.result_file import to_row
@@ -77,10 +78,15 @@ def compare_tables(compared: Sequence[Compared], *, style: str = "simple") -> st
 
 
 def _groups(found: Sequence[Result]) -> str:
-    """Return what the intervals are over: recordings where each is a group of its own, else speakers."""
+    """Return what the intervals are over: recordings if each is a group, files if their segments are, else speakers.
+
+    See `mfcl.evaluation.tasks.labelled_rows.groups_of`.
+    """
     known = [one.evidence for one in found if one.evidence is not None]
-    alone = known and all(len(np.unique(one.groups)) == len(one.groups) == len(one.ids) for one in known)
-    return "recordings" if alone else "speakers"
+    if known and all(len(np.unique(one.groups)) == len(one.groups) == len(one.ids) for one in known):
+        return "recordings"
+    files = known and all([whole_id(name) for name in one.ids.tolist()] == one.groups.tolist() for one in known)
+    return "files" if files else "speakers"
 
 
 def _beside(name: str, result: Result, first: Result | None) -> Compared:
