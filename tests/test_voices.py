@@ -298,6 +298,13 @@ def test_clips_that_another_process_adds_meanwhile_are_not_added_twice(gallery, 
     assert {voice.name: voice.clips for voice in gallery.voices}["late"] == 4
 
 
+def test_what_is_reached_stands_beside_the_rate_that_was_calibrated_for(gallery):
+    gallery.calibrate(people(1000, 20), far=0.05, clips=3)
+    figures = gallery.evaluate(people(2000, 20), far=0.1, clips=(3,)).figures
+    asked = {one.what: one.asked for one in figures if one.asked is not None}
+    assert asked == {"misses": 0.1, "false_alarms_reached": 0.05, "misses_reached": 0.05}
+
+
 def test_clips_that_were_calibrated_on_are_known_again(gallery):
     made, _ = gallery.calibrate(people(100, 30), far=0.05)
     assert len(made.sketches) == made.clips

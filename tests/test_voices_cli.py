@@ -114,6 +114,9 @@ def test_calibrate_evaluate_verify_and_identify_say_what_to_expect(team, desk, c
     assert "closed set, right, %" in said.out
     assert "calibrated: strangers named, %" in said.out
     assert "words apart" in said.out
+    assert said.out.endswith("open set at 10.0 % false alarms\n")
+    run("evaluate", team, held, "--clips", "3")
+    assert capsys.readouterr().out.endswith("open set at 1.0 % false alarms, calibrated for 10.0 %\n")
     picture = team.with_name("det.svg").read_text()
     assert picture.startswith('<svg xmlns="http://www.w3.org/2000/svg"')
     assert "3 clips enrolled" in picture

@@ -42,7 +42,9 @@ def evaluate(given: argparse.Namespace) -> None:
         print(json.dumps(about, indent=2))
         return
     _print(found, bool(others))
-    print(f"\n{own.people} people, {own.clips} clips; open set at {percent(given.far)} % false alarms")
+    calibrated = {one.asked for one in own.figures if one.what == "false_alarms_reached"} - {given.far}
+    more = "".join(f", calibrated for {percent(rate)} %" for rate in calibrated)
+    print(f"\n{own.people} people, {own.clips} clips; open set at {percent(given.far)} % false alarms{more}")
 
 
 def _elsewhere(also: list[str], data: Path, held: Any) -> dict[str, Any]:

@@ -43,7 +43,7 @@ class Figure:
     seconds: tuple[float, float] | None = None
     """Least and most seconds of sound in the tested clips; None: all."""
     asked: float | None = None
-    """Share of false alarms that was asked for."""
+    """Share of false alarms that the threshold is for."""
 
 
 @dataclass(frozen=True)
@@ -239,16 +239,16 @@ def _open_set(
     made = []
     for size in sizes_up_to(trials.largest()):
         best = operating_point(trials, size, far, seed=seed)
-        rates = [("misses", best.misses, best.misses_interval)]
+        rates = [("misses", best.misses, best.misses_interval, far)]
         if calibration is not None and calibration.enrolled == count:
             level, _ = calibration.level(size)
             reached = operating_point(trials, size, far, seed=seed, threshold=level.threshold)
             rates += [
-                ("false_alarms_reached", reached.false_alarms, reached.false_alarms_interval),
-                ("misses_reached", reached.misses, reached.misses_interval),
+                ("false_alarms_reached", reached.false_alarms, reached.false_alarms_interval, calibration.far),
+                ("misses_reached", reached.misses, reached.misses_interval, calibration.far),
             ]
         made += [
-            Figure(what, count, float(size), value, ends.low, ends.high, len(scored.own), asked=far)
-            for what, value, ends in rates
+            Figure(what, count, float(size), value, ends.low, ends.high, len(scored.own), asked=asked)
+            for what, value, ends, asked in rates
         ]
     return made
