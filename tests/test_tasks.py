@@ -61,6 +61,13 @@ def corpus(*, digit: float = 0.0, voice: float = 0.0, scale: float = 1.0) -> Emb
     return Embeddings(vectors.astype(np.float32), ids, labels, {"wave": (0, 16), "mel": (16, 24)}, sides)
 
 
+def test_vectors_that_are_not_finite_are_counted_as_they_came() -> None:
+    made = corpus(digit=0.6)
+    made.vectors[3, 1] = np.nan
+    with pytest.raises(MeasureError, match=r"1 of \d+ vectors hold NaN or infinity \(the first is number 3\)"):
+        measure_labels(made, "digit", "speaker", seed=0)
+
+
 def by_task(embeddings: Embeddings) -> dict[str, float]:
     found = measure_labels(embeddings, "digit", "speaker", seed=0)
     found += measure_voices(embeddings, "digit", "speaker", seed=0)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
-from mfcl.embeddings.linalg import unit_rows
+from mfcl.embeddings.linalg import check_measurable, unit_rows
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError
 
@@ -27,7 +27,7 @@ def standard_of(embeddings: Embeddings) -> Standard:
     """Return the mean and standard deviation of the train split; a value that hardly varies gets a floor.
 
     Raises:
-        MeasureError: there are fewer than two training recordings.
+        MeasureError: there are fewer than two training recordings, or one has a vector with NaN or infinity.
     """
     train = np.flatnonzero(embeddings.splits == "train")
     if len(train) < 2:
@@ -37,6 +37,8 @@ def standard_of(embeddings: Embeddings) -> Standard:
         block = slice(start, start + COLUMNS)
         exact = embeddings.vectors[train, block].astype(np.float64)
         mean[block], deviation[block] = exact.mean(axis=0), exact.std(axis=0)
+    if not np.isfinite(mean).all():  # told of these: once standardised by them, all vectors would be NaN
+        check_measurable(embeddings.vectors[train], np.ones(len(train)), what="probe, train")
     whole = float(np.sqrt(np.mean(deviation**2 + (mean - mean.mean()) ** 2)))  # deviation of all values together
     return Standard(mean, np.maximum(deviation, 1e-6 * max(1e-6, whole)))
 
