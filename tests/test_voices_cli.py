@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -114,6 +115,8 @@ def test_calibrate_evaluate_verify_and_identify_say_what_to_expect(team, desk, c
     assert "closed set, right, %" in said.out
     assert "calibrated: strangers named, %" in said.out
     assert "words apart" in said.out
+    assert "tested, 5 draws" in said.out  # 12 people of six clips: five times the 36 that are not enrolled
+    assert re.search(r"closed set, right, %  +3 .* 180$", said.out, re.MULTILINE)
     assert said.out.endswith("open set at 10.0 % false alarms\n")
     run("evaluate", team, held, "--clips", "3")
     assert capsys.readouterr().out.endswith("open set at 1.0 % false alarms, calibrated for 10.0 %\n")

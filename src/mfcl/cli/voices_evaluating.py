@@ -72,6 +72,7 @@ def _plain(found: Any) -> list[dict[str, Any]]:
 
 def _print(found: dict[str, Any], beside: bool) -> None:
     from mfcl.core.console import table
+    from mfcl.voices.held_out import DRAWS
 
     rows = []
     for by, evaluation in found.items():
@@ -83,5 +84,5 @@ def _print(found: dict[str, Any], beside: bool) -> None:
             ends = interval(one.low, one.high)
             row = (name, one.clips, f"{one.voices:.1f}".removesuffix(".0"), where, form(one.value), ends, one.n)
             rows.append((by or "the gallery's model", *row) if beside else row)
-    head = ["what", "clips enrolled", "voices", "", "value", "95 %", "tested"]
+    head = ["what", "clips enrolled", "voices", "", "value", "95 %", f"tested, {DRAWS} draws"]
     print(table(rows, ["by", *head] if beside else head))

@@ -37,7 +37,7 @@ class Figure:
     low: float | None = None
     high: float | None = None
     n: int = 0
-    """Tested clips."""
+    """Tested clips of all draws of enrolled clips: a clip counts in every draw that tests it."""
     apart: bool = False
     """Whether the words of enrolment and test differ."""
     seconds: tuple[float, float] | None = None
