@@ -255,6 +255,18 @@ def test_a_larger_gallery_has_a_higher_threshold_and_beyond_what_was_measured_it
     assert gallery.threshold().notes == ()
 
 
+def test_a_threshold_beyond_what_was_measured_does_not_rise_by_the_chance_of_two_sizes_that_are_close(gallery):
+    made, _ = gallery.calibrate(people(1000, 20), far=0.05)
+    at = {1: 0.0, 2: 0.3, 5: 0.6, 10: 1.1, 11: 1.0}  # of 11 by chance lower than of 10
+    levels = tuple(replace(made.levels[0], size=size, threshold=value) for size, value in at.items())
+    made = replace(made, levels=levels)
+    assert made.level(10)[0].threshold == pytest.approx(1.1)
+    assert 1.0 < made.level(11)[0].threshold + 1e-9 < 1.1
+    assert made.level(11**2 // 5)[0].threshold == pytest.approx(1.4, abs=0.02)  # as far beyond 11 as 11 is beyond 5
+    two = replace(made, levels=levels[3:])
+    assert two.level(20)[0].threshold < 1.0  # nothing else was measured
+
+
 def test_calibrating_on_people_of_the_cohort_is_noted(tmp_path):
     listener = SmallListener()
     held = people(1000, 10)

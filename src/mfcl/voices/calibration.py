@@ -83,13 +83,15 @@ class Calibration:
         """Return threshold and expected rates for a gallery size, and whether they go beyond what was measured.
 
         Between two sizes the values are interpolated by the logarithm of the size; beyond the largest one the threshold
-        goes on rising as it did between the last two.
+        goes on rising as it did since the last of half its size: of two that are close, chance would be the slope.
         """
         sizes = [level.size for level in self.levels]
         if size <= sizes[0] or len(sizes) == 1:
             return dataclasses.replace(self.levels[0], size=size), size > sizes[0]
         after = min(int(np.searchsorted(sizes, size)), len(sizes) - 1)
-        first, last = self.levels[after - 1], self.levels[after]
+        most = sizes[after - 1] if size <= sizes[-1] else max(sizes[-1] / 2, sizes[0])
+        before = int(np.searchsorted(sizes, most, side="right")) - 1
+        first, last = self.levels[before], self.levels[after]
         share = float(np.log(size / first.size) / np.log(last.size / first.size))
         values: dict[str, Any] = {}
         for field in dataclasses.fields(Level)[1:]:
