@@ -95,6 +95,8 @@ def test_a_csv_of_any_program_is_read(tmp_path, encoding, newline):
         ("path,Start,End\na.wav,1,2\n", "'Start' is nearly 'start'"),
         ("path,start,End Time\na.wav,1,2\n", "'End Time' is nearly 'end_time'"),
         ("path,start,Duration\na.wav,1,2\n", "'Duration' is nearly 'duration'"),
+        ("path,start_ms,end_ms\na.wav,1000,2000\n", "name it 'start', in seconds, if that is what it means"),
+        ("path,start,end_sec\na.wav,1,2\n", "'end_sec' is nearly 'end'"),
         ("path,Begin Time (s),end\na.wav,1,2\n", "'Begin Time (s)' is nearly 'begin_time'"),
         ("Selection\tBegin Time (s)\tEnd Time (s)\n1\t0\t1\n", "does not name its audio file"),
         ("Begin File\tBegin Time (s)\tEnd Time (s)\na.wav\t0\t1\nb.wav\t9\t10\n", "needs 'File Offset (s)'"),
@@ -157,6 +159,7 @@ def test_what_is_written_is_read_back(tmp_path_factory, data):
     [
         ("path,start,end", "a.wav,0.5,1.25"),
         ("filename,start_time,end_time", "a.wav,0.5,1.25"),
+        ("file,begin,end", "a.wav,0.5,1.25"),
         ("file,offset,duration", "a.wav,0.5,0.75"),
         ("file_path;onset;offset", "a.wav;0.5;1.25"),
         ("path\tstart\tstop", "a.wav\t0.5\t1.25"),

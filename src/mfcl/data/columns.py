@@ -11,7 +11,7 @@ from mfcl.errors import ManifestError
 NAMES = {
     "path": ("path", "filename", "file", "file_path", "filepath", "file_name", "audio_path"),
     "id": ("id",),
-    "start": ("start", "start_time", "begin_time", "onset"),
+    "start": ("start", "start_time", "begin_time", "begin", "onset"),
     "end": ("end", "stop", "end_time"),
     "split": ("split",),
 }
@@ -19,6 +19,10 @@ NAMES = {
 
 NEAR = {**NAMES, "duration": ("duration",), "offset": ("offset",)}
 """Meaning -> column names that `nearly` compares with."""
+
+TIMES = ("start", "end", "duration", "offset")
+UNITS = ("sec", "secs", "second", "seconds", "ms", "msec", "milliseconds", "sample", "samples", "frame", "frames")
+"""What names of columns of times end with; those of other units than seconds must not be taken for labels either."""
 
 RAVEN = {
     "path": ("Begin File",),
@@ -87,9 +91,10 @@ def read_columns(header: Sequence[str], where: object) -> Columns:
         if header.index(name) not in found.values():
             wanted = nearly(name, lacking)
             if wanted:
+                seconds = ", in seconds," if any(wanted in NEAR[time] for time in TIMES) else ""
                 raise ManifestError(
                     f"{where}: the column {name!r} is nearly {wanted!r}; "
-                    f"name it {wanted!r} if that is what it means, else rename it"
+                    f"name it {wanted!r}{seconds} if that is what it means, else rename it"
                 )
     if "path" not in found:
         raise ManifestError(f"{where}: wanted a column `path`, got the columns {', '.join(header) or 'none'}; add it")
@@ -99,16 +104,17 @@ def read_columns(header: Sequence[str], where: object) -> Columns:
 
 
 def nearly(name: str, meanings: Sequence[str] = RESERVED) -> str | None:
-    """Return the reserved name that a column name nearly is: other case or spaces, a plural, one letter wrong.
+    """Return the reserved name that a column name nearly is: other case or spaces, a plural, a unit, one letter wrong.
 
     Example:
-        >>> [nearly(name) for name in ("Split", "START TIME", "paths", "spilt", "species", "identity")]
-        ['split', 'start_time', 'path', 'split', None, None]
+        >>> [nearly(name) for name in ("Split", "START TIME", "end_ms", "paths", "spilt", "species", "identity")]
+        ['split', 'start_time', 'end', 'path', 'split', None, None]
     """
     plain = _plain(name)
     for meaning in meanings:
         for known in NEAR[meaning]:
-            if plain in (_plain(known), _plain(known) + "s"):
+            ends = ("", "s", *UNITS) if meaning in TIMES else ("", "s")
+            if plain in [_plain(known) + end for end in ends]:
                 return known
         # too many words are one letter away from a shorter name
         if len(meaning) > 3 and _one_letter_apart(plain, meaning):
