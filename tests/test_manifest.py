@@ -190,6 +190,14 @@ def test_a_selection_that_raven_writes_once_for_each_view_is_one_recording(tmp_p
         assert read.notes == ("3 rows are other views of the same selections, and passed over",)
 
 
+def test_two_selections_of_the_same_times_in_raven_are_told_apart_by_a_column_id(tmp_path):
+    head, row = "Selection\tBegin Time (s)\tEnd Time (s)\tBegin File\tid\tspecies\n", "\t0.5\t1\ta.wav\t"
+    with pytest.raises(ManifestError, match="give each a unique one in the column `id`"):
+        read_manifest(write(tmp_path, f"{head}1{row}\towl\n2{row}\twren\n"))
+    read = read_manifest(write(tmp_path, f"{head}1{row}x\towl\n2{row}y\twren\n"))
+    assert [(one.id, one.labels) for one in read] == [("x", {"species": "owl"}), ("y", {"species": "wren"})]
+
+
 def test_a_column_with_a_meaning_that_is_given_already_is_a_label(tmp_path):
     text = "path,start,end,filename,start_time,duration,star\na.wav,0,1,A,2020-01-01,9,x\n"
     assert read_manifest(write(tmp_path, text)).label_names == ("filename", "start_time", "duration", "star")

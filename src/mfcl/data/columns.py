@@ -134,7 +134,7 @@ def _raven(header: Sequence[str], where: object) -> Columns:
             f"{where}: a Raven selection table without 'Begin File' or 'Begin Path' does not name its audio file; "
             "add one of these columns in Raven and save it again"
         )
-    places["split"] = _first(header, NAMES["split"])
+    places |= {meaning: _first(header, NAMES[meaning]) for meaning in ("id", "split")}
     found = {meaning: place for meaning, place in places.items() if place is not None}
     labels = {
         name: place
