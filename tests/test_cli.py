@@ -173,6 +173,20 @@ def test_a_csv_that_is_wrong(text: str, said: str, tmp_path: Path, capsys: pytes
     assert said in line
 
 
+def test_a_selection_table_beside_no_recording_is_scanned_with_the_folder_that_its_error_asks_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "day").mkdir()
+    (tmp_path / "tables").mkdir()
+    soundfile.write(tmp_path / "day" / "a.wav", tone(), 16000)
+    table = tmp_path / "tables" / "a.txt"
+    table.write_text("Selection\tBegin Time (s)\tEnd Time (s)\tBegin File\tspecies\n1\t0\t0.2\ta.wav\towl\n")
+    assert "--data-root" in refused(capsys, "scan", table)
+    given = ["--data-root", str(tmp_path / "day"), "--quiet", "--out", str(tmp_path / "list.csv")]
+    assert cli.main(["scan", str(table), *given]) == 0
+    assert "day/a.wav" in (tmp_path / "list.csv").read_text()
+
+
 def test_a_label_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = write_corpus(tmp_path / "corpus")
     line = refused(capsys, "study", data, "--out", tmp_path / "out", "--label", "digits", "--quiet")

@@ -41,6 +41,7 @@ def add_commands(command: options.Command) -> None:
     scan.add_argument(
         "--above", type=float, metavar="DB", help="with --segment onsets: how far sound stands out of its band (6)"
     )
+    options.data_root(scan)
     options.quiet(scan)
 
     packing = command("pack", _pack, "pack recordings into a few large tars, which training and WebDataset read")
@@ -148,7 +149,7 @@ def _scan(given: argparse.Namespace) -> None:
         given.above is not None and given.segment != "onsets"
     ):
         raise MfclError("--level is for --segment SECONDS, --above for --segment onsets")
-    manifest = open_manifest(given.data)
+    manifest = open_manifest(given.data, data_root=given.data_root)
     if given.out and given.out.exists():
         read_by = given.data / (INDEX if is_pack(given.data) else "manifest.csv") if given.data.is_dir() else None
         check_not_input(given.out, read_by, *(file_of(one.path) for one in manifest))

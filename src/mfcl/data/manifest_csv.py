@@ -106,7 +106,8 @@ def no_file_of(csv_path: Path, count: int, first: Recording) -> ManifestError:
     """Return the error of a manifest none of whose files exists."""
     return ManifestError(
         f"{csv_path}: none of its {count} files exists, such as {first.path}; "
-        "paths are relative to the CSV's folder; if the recordings were moved, give their folder (data_root)"
+        "paths are relative to the CSV's folder; if the recordings were moved, give their folder (--data-root, in "
+        "Python data_root)"
     )
 
 
