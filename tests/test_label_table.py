@@ -27,6 +27,12 @@ def test_a_row_labels_the_segment_of_its_start_and_end(tmp_path: Path, heard: bo
     assert labels(tmp_path, text, windows(tmp_path), heard=heard) == ["wren", "", "", "", "owl", ""]
 
 
+@pytest.mark.parametrize("names", ["start_time,end_time", "begin,stop"])
+def test_times_have_the_names_that_they_may_have_in_a_manifest(tmp_path: Path, names: str) -> None:
+    text = f"path,{names},label\nday.wav,0.0,0.5,wren\nday.wav,2,2.5,owl\n"
+    assert labels(tmp_path, text, windows(tmp_path)) == ["wren", "", "", "", "owl", ""]
+
+
 def test_times_are_equal_within_a_microsecond_and_no_start_is_the_beginning(tmp_path: Path) -> None:
     text = "path,start,end,label\nday.wav,,0.5000004,wren\nday.wav,0.4999996,1,owl\nday.wav,0.6,1,none\n"
     assert labels(tmp_path, text, windows(tmp_path)) == ["wren", "owl", "", "", "", ""]

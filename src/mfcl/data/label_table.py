@@ -46,8 +46,9 @@ def read_labels(
     """Read the labels of recordings from a CSV with a column `id` or `path` and one for the label.
 
     A row names the recording of the same id, or that of the same file; paths are relative to the CSV's folder. Of
-    several recordings in one file, it names that of the same `start` and `end` in seconds (within a microsecond). Empty
-    labels are unknown ones. Columns are separated by commas, tabs or semicolons.
+    several recordings in one file, it names that of the same `start` and `end` in seconds (within a microsecond); these
+    columns may have the other names that they may have in a manifest. Empty labels are unknown ones. Columns are
+    separated by commas, tabs or semicolons.
 
     Args:
         path: The CSV.
@@ -63,7 +64,8 @@ def read_labels(
     key = next((name for name in ("id", *NAMES["path"]) if name in header), None)
     if key is None:
         raise ManifestError(f"{path}: wanted a column `id` or `path`, got the columns {', '.join(header) or 'none'}")
-    others = [name for name in header if name not in RESERVED and name not in NAMES["path"]]
+    sides = {side: next((name for name in NAMES[side] if name in header), side) for side in ("start", "end")}
+    others = [name for name in header if name not in (*RESERVED, *NAMES["path"], *sides.values())]
     if label is not None and label not in others:
         raise ManifestError(f"{path}: {one_of('label', label, others)}")
     name = label or guessed_labels(others, None, None)[0]
@@ -77,7 +79,7 @@ def read_labels(
     values, unseen, first = [""] * len(ids), 0, ""
     for line, row in rows:
         given, value, where = row.get(key, ""), row.get(name, ""), f"{path}, line {line}"
-        start, end = (seconds_of(row.get(side, ""), side, where) for side in ("start", "end"))
+        start, end = (seconds_of(row.get(side, ""), side, where) for side in sides.values())
         timed = start is not None or end is not None
         exact = f"{given}#{number_text(start)}-{number_text(end)}" if timed and key != "id" else given
         place = places.get(exact)
