@@ -190,6 +190,18 @@ def test_a_selection_that_raven_writes_once_for_each_view_is_one_recording(tmp_p
         assert read.notes == ("3 rows are other views of the same selections, and passed over",)
 
 
+def test_a_quote_in_raven_is_a_sign_and_takes_no_selection_into_another(tmp_path):
+    said = ['"owl', "wren", 'owl"', '"owl" far', '"owl, far"', "wren"]
+    rows = "".join(f"{number}\t{number}\t{number + 1}\ta.wav\t{text}\r\n" for number, text in enumerate(said))
+    head = "Selection\tBegin Time (s)\tEnd Time (s)\tBegin File\tAnnotation\r\n"
+    path = write(tmp_path, head + rows)
+    read = read_manifest(path)
+    assert read.column("Annotation").tolist() == ['"owl', "wren", 'owl"', '"owl" far', "owl, far", "wren"]
+    path.write_text(head + rows + "6\tsoon\t8\ta.wav\towl\n", newline="")
+    with pytest.raises(ManifestError, match="line 8: Begin Time"):
+        read_manifest(path)
+
+
 def test_two_selections_of_the_same_times_in_raven_are_told_apart_by_a_column_id(tmp_path):
     head, row = "Selection\tBegin Time (s)\tEnd Time (s)\tBegin File\tid\tspecies\n", "\t0.5\t1\ta.wav\t"
     with pytest.raises(ManifestError, match="give each a unique one in the column `id`"):

@@ -91,7 +91,9 @@ def opened_rows(csv_path: Path) -> Iterator[tuple["Table", Iterator[tuple[str, l
                 header = [name.strip() for name in next(lines, [])]
                 root = folder_of(csv_path)
                 table = Table(read_columns(header, csv_path), header, root)
-                yield table, table.selections((f"{csv_path}, line {lines.line_num}", row) for row in lines)
+                plain = table.raven and lines.dialect.delimiter == "\t"
+                cells = _plain_rows(file, lines.line_num + 1) if plain else ((lines.line_num, row) for row in lines)
+                yield table, table.selections((f"{csv_path}, line {number}", row) for number, row in cells)
             except csv.Error as error:
                 raise ManifestError(
                     f"{csv_path}, line {lines.line_num}: not a CSV ({error}); save the table as CSV"
@@ -100,6 +102,20 @@ def opened_rows(csv_path: Path) -> Iterator[tuple["Table", Iterator[tuple[str, l
         raise ManifestError(f"{csv_path}: cannot be read ({error.strerror or error}); check the path") from error
     except UnicodeDecodeError as error:
         raise ManifestError(f"{csv_path}: not UTF-8 text ({error.reason}); save the table as CSV in UTF-8") from error
+
+
+def _plain_rows(lines: Iterable[str], first: int) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows of a Raven table, each with the number of its line.
+
+    Raven quotes nothing: a quote that opens and does not close in its cell is a sign of an annotation, and would take
+    the selections of the next lines into one. Other programs quote their copies of a table, so the others are quotes.
+    """
+    for number, line in enumerate(lines, first):
+        plain = line.rstrip("\r\n")
+        try:
+            yield number, next(csv.reader([plain], strict=True, delimiter="\t"), [])
+        except csv.Error:
+            yield number, plain.split("\t")
 
 
 def no_file_of(csv_path: Path, count: int, first: Recording) -> ManifestError:
