@@ -135,6 +135,11 @@ def _judge(
             if sums.frames > most:
                 kept = None
         channel, problems = sums.outcome()
+        cut = _cut_short(file, start, end, sums.frames)
+        if not sums.frames and start and file.frames and start * file.sample_rate >= file.frames:
+            # the file may be whole: its times are not, such as those of another file or in another unit
+            has = file.frames / file.sample_rate
+            cut, problems = [], [f"empty: it begins at {start:g} s, but the file has {has:.3f} s: correct its times"]
         digest = sums.digest.copy()
         digest.update(str(file.sample_rate).encode())
         if channel is not None:  # the mean of channels that cancel hardly identifies a recording
@@ -144,7 +149,7 @@ def _judge(
             frames=sums.frames,
             sample_rate=file.sample_rate,
             channels=file.channels,
-            problems=(*file.notices, *_cut_short(file, start, end, sums.frames), *problems),
+            problems=(*file.notices, *cut, *problems),
             digest=digest.hexdigest() if sums.frames else "",
             channel=channel,
             mean=mean,
