@@ -366,7 +366,17 @@ def test_clips_to_label_are_listed_and_drawn_clips_say_how_accurate_it_is(desk, 
     write_rows(tmp_path / "drawn.csv", ("id", "label"), truth)
     capsys.readouterr()
     run("classify", desk / "made", desk / "e.npz", "--check", tmp_path / "drawn.csv")
-    assert re.search(r"accuracy: \d+ % \[\d+, \d+\] of 20 held-out labels", capsys.readouterr().out)
+    said = capsys.readouterr()
+    assert re.search(r"accuracy: \d+ % \[\d+, \d+\] of 20 held-out labels", said.out)
+    assert "note" not in said.err
+
+
+def test_labels_that_the_classifier_was_fitted_on_are_said_not_to_be_held_out(desk, tmp_path, capsys):
+    others = [(one["id"], "word 0") for one in rows_of(desk / "ids.csv")[:2]] + [("data/02/0_02_0.wav", "word 0")]
+    write_rows(tmp_path / "truth.csv", ("id", "label"), others)
+    capsys.readouterr()
+    run("classify", desk / "made", desk / "e.npz", "--check", tmp_path / "truth.csv")
+    assert "note: 2 of the 3 labels are of ids that the classifier was fitted on" in capsys.readouterr().err
 
 
 def test_the_nearest_recording_to_a_copy_is_the_recording(desk, tmp_path, capsys):

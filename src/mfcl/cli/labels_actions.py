@@ -120,7 +120,7 @@ def _apply(given: argparse.Namespace, folder: Path, events: bool) -> None:
     if not events:
         every = list(found)
         if given.check is not None:
-            _print_estimate(given, every[0], recordings)
+            _print_estimate(given, every[0], recordings, made.about.get("labelled"))
         if given.check is None or given.out is not None:
             _write_rows(given, every)
         return
@@ -134,14 +134,30 @@ def _apply(given: argparse.Namespace, folder: Path, events: bool) -> None:
         print(f"{given.out}: {counted(len(merged), 'event')} in {counted(heard, 'recording')}")
 
 
-def _print_estimate(given: argparse.Namespace, answers: Any, recordings: Any) -> None:
-    """Say how accurate the answers are on held-out recordings, and what narrower intervals would take."""
+def _print_estimate(given: argparse.Namespace, answers: Any, recordings: Any, fitted: object) -> None:
+    """Say how accurate the answers are on held-out recordings, and what narrower intervals would take.
+
+    Args:
+        given: The options.
+        answers: Those of the classifier.
+        recordings: The recordings, where they are known.
+        fitted: Digests of the ids that the classifier was fitted on; anything else where it does not say.
+    """
+    from mfcl.classification.fitting import id_digests
     from mfcl.data.label_table import read_labels
     from mfcl.labelling import UNKNOWN, estimate
 
     truth = read_labels(given.check, answers.ids.tolist(), recordings=recordings, label=given.label)
     for note in truth.notes:
         print(f"note: {printable(note)}", file=sys.stderr)
+    checked = id_digests(answers.ids[truth.values != ""].tolist())
+    again = sum(one in fitted for one in checked) if isinstance(fitted, list) else 0
+    if again:
+        print(
+            f"note: {again} of the {len(checked)} labels are of ids that the classifier was fitted on: if these are "
+            "the same recordings, they are not held out, and the accuracy is too high; label some that --draw lists",
+            file=sys.stderr,
+        )
     found = estimate(answers.predictions.labels, truth.values)
     print(f"accuracy: {found} (95 % interval, for recordings drawn at random)")
     answered = (truth.values != "") & (answers.predictions.labels != UNKNOWN)
