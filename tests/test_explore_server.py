@@ -290,6 +290,16 @@ def test_only_the_beginning_of_a_bomb_is_decoded(tmp_path, monkeypatch):
     assert len(heard[0][0]) == hearing.LONGEST * 8000
 
 
+def test_a_silent_file_has_no_nearest_clips(tmp_path, monkeypatch, capsys):
+    (tmp_path / "silent.flac").write_bytes(flac_bomb(60))
+    monkeypatch.setattr(hearing, "limit_process", lambda **_: None)
+    monkeypatch.setattr("mfcl.embedder.load", lambda *_, **__: None)
+    words = ["hearing", str(tmp_path / "model"), str(tmp_path / "silent.flac"), str(tmp_path / "out"), "0"]
+    monkeypatch.setattr(sys, "argv", words)
+    assert hearing.main() == 2
+    assert "silent: -120 dB in its first 60 s; drop a sound" in capsys.readouterr().err
+
+
 def test_a_file_that_needs_too_much_memory_is_refused_by_its_process(tmp_path):
     bomb = flac_bomb(1200)
     with pytest.raises(MfclError, match="needed too much time or memory"):

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from mfcl.audio.io import read_audio
+from mfcl.audio.preparation import SILENCE_DB, decibels
 from mfcl.core.processes import limit_process, own_process
 from mfcl.errors import MfclError
 
@@ -91,6 +92,9 @@ def main() -> int:
         from mfcl.embedder import load
 
         loaded = load(model, device="cpu")
+        level = decibels(float(np.var(samples, dtype=np.float64)))
+        if level < SILENCE_DB:  # its vector would have nearest clips as any other
+            raise MfclError(f"{given}: silent: {level:.0f} dB in its first {LONGEST:.0f} s; drop a sound")
         found: dict[str, Any] = {"vector": loaded.encode(samples, sample_rate=rate)}
         found["digest"] = model_digest(loaded.checkpoint)
         if sys.argv[5:] == ["voice"]:
