@@ -371,6 +371,18 @@ def test_clips_to_label_are_listed_and_drawn_clips_say_how_accurate_it_is(desk, 
     assert "note" not in said.err
 
 
+def test_classes_that_differ_by_capital_letters_alone_are_named(desk, tmp_path, capsys):
+    names = ["Owl", "owl", "wren", "Unknown"]
+    rows = [(one["id"], name) for one, name in zip(rows_of(desk / "ids.csv"), names, strict=False)]
+    write_rows(tmp_path / "labels.csv", ("id", "word"), rows)
+    capsys.readouterr()
+    labels = ("--labels", tmp_path / "labels.csv")
+    run("classify", desk / "run0", desk / "e.npz", *labels, "--fit", tmp_path / "made", "--quiet")
+    said = capsys.readouterr().err
+    assert "note: 'Owl' and 'owl' are different classes" in said
+    assert "note: 'Unknown' and 'unknown' are different classes" in said
+
+
 def test_labels_that_the_classifier_was_fitted_on_are_said_not_to_be_held_out(desk, tmp_path, capsys):
     others = [(one["id"], "word 0") for one in rows_of(desk / "ids.csv")[:2]] + [("data/02/0_02_0.wav", "word 0")]
     write_rows(tmp_path / "truth.csv", ("id", "label"), others)

@@ -17,8 +17,8 @@ from mfcl.data.manifest import Recording
 from mfcl.data.store import open_store
 from mfcl.embedder import Embedder, load
 from mfcl.embeddings.table import Embeddings
-from mfcl.errors import MfclError, one_of
-from mfcl.labelling import Collection, Fitted, draw_held_out, fit_classifier
+from mfcl.errors import MfclError, one_of, shown
+from mfcl.labelling import UNKNOWN, Collection, Fitted, draw_held_out, fit_classifier
 from mfcl.labelling.collection import ALIGNMENT
 from mfcl.training.neighbour_search import compare
 
@@ -78,7 +78,19 @@ def fit_on(
     about = {**fitted.classifier.about, "label": given.name, "model_folder": str(loaded.folder.resolve())}
     about["labelled"] = labelled  # `mfcl classify --check` says where they are not held out
     fitted = replace(fitted, classifier=replace(fitted.classifier, about=about))
-    return FittedOn(fitted, embeddings, given, (*given.notes, *notes, *fitted.notes))
+    return FittedOn(fitted, embeddings, given, (*given.notes, *_alike(given.values), *notes, *fitted.notes))
+
+
+def _alike(labels: Shaped[np.ndarray, " _"]) -> list[str]:
+    """Return a note for classes that differ by capital letters alone; of those only `unknown` is no class of events."""
+    found: dict[str, list[str]] = {}
+    for name in sorted({UNKNOWN, *labels.tolist()} - {""}):
+        found.setdefault(name.casefold(), []).append(name)
+    return [
+        f"{' and '.join(map(shown, names))} are different classes: write one as the other if they are not"
+        for names in found.values()
+        if len(names) > 1
+    ]
 
 
 def id_digests(ids: Sequence[str]) -> list[str]:
