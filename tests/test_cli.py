@@ -578,6 +578,19 @@ def test_a_probe_that_cannot_guess_names_the_labels(tmp_path: Path, capsys: pyte
     assert "its labels are utterance, person" in line
 
 
+def test_a_probe_without_a_train_part_or_labels_says_what_to_embed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = kept_vectors(tmp_path, word=["word"])
+    whole = load_embeddings(path)
+    whole.select(np.flatnonzero(whole.splits != "train")).save(path)
+    line = refused(capsys, "probe", path, "--label", "word")
+    assert "x.npz: none of its recordings is of the split train" in line
+    assert "x.npz: no label is called 'word'; it has no labels" in refused(
+        capsys, "probe", kept_vectors(tmp_path), "--label", "word"
+    )
+
+
 def test_a_probe_measures_the_label_where_the_voices_cannot_be(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -147,12 +147,14 @@ def _probe(given: argparse.Namespace) -> None:
 
     embeddings = load_embeddings(given.embeddings)
     label, speaker = guessed_labels(list(embeddings.labels), given.label, given.speaker)
+    known = f"its labels are {', '.join(embeddings.labels)}" if embeddings.labels else "it has no labels"
     if label is None and speaker is None:
-        known = f"its labels are {', '.join(embeddings.labels)}" if embeddings.labels else "it has no labels"
         raise MfclError(f"{given.embeddings}: no label to measure by; {known}; name one (--label, --speaker)")
     for option, name, asked in (("label", label, given.label), ("speaker", speaker, given.speaker)):
         if name and not asked:
             print(f"--{option} {name}: taken, as none was named", file=sys.stderr)
+        if name and not embeddings.labels:
+            raise MfclError(f"{given.embeddings}: no label is called {name!r}; {known}: embed a list that has it")
     if embeddings.made_for("words") is not embeddings:
         print("labels are measured by the words' part, speakers by the voices' part", file=sys.stderr)
     found, failed = [], []
@@ -162,6 +164,11 @@ def _probe(given: argparse.Namespace) -> None:
         except MfclError as error:  # the other may still be measured
             failed.append(error)
     if not found:
+        if not (embeddings.splits == "train").any():
+            raise MfclError(
+                f"{given.embeddings}: none of its recordings is of the split train, from which a probe learns; embed a "
+                "list with a column `split`, such as the manifest.csv of a run"
+            ) from failed[0]
         raise failed[0]
     rows = [
         (
