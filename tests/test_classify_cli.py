@@ -273,7 +273,7 @@ def test_windows_become_events_in_every_format(desk, long, tmp_path, format, cap
         "classify", desk / "made", long, "--window", "0.3", "--hop", "0.1", "--events", "--format", format,
         "--begin", "1", "word 1=0.2", "--go-on", "0.1", "--gap", "0.2", "--out", out,
     )  # fmt: skip
-    assert "2 events in 1 recording\n" in capsys.readouterr().out
+    assert "2 events in 1 of 1 recording\n" in capsys.readouterr().out
     if format in ("csv", "raven"):
         found = read_manifest(out)
         assert all(0 <= one.start < one.end <= 4 for one in found)

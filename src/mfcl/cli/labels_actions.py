@@ -130,8 +130,9 @@ def _apply(given: argparse.Namespace, folder: Path, events: bool) -> None:
         print(text, end="")
     else:
         write_text(given.out, text)
-        heard = len({event.source for event in merged})
-        print(f"{given.out}: {counted(len(merged), 'event')} in {counted(heard, 'recording')}")
+        having = len({event.source for event in merged})
+        where = f"{having} of {counted(len(sources), 'recording')}" if sources else counted(having, "recording")
+        print(f"{given.out}: {counted(len(merged), 'event')} in {where}")
 
 
 def _print_estimate(given: argparse.Namespace, answers: Any, recordings: Any, fitted: object) -> None:
