@@ -202,6 +202,14 @@ def test_a_quote_in_raven_is_a_sign_and_takes_no_selection_into_another(tmp_path
         read_manifest(path)
 
 
+def test_selections_of_other_channels_in_raven_are_noted_as_channels_are_averaged(tmp_path):
+    head = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tBegin File\tAnnotation\n"
+    rows = [f"{at}\tWaveform 1\t{of}\t0.{at}\t0.{at + 1}\ta.wav\twren\n" for at, of in ((1, 1), (2, 2), (3, 2))]
+    (note,) = read_manifest(write(tmp_path, head + "".join(rows))).notes
+    assert note.startswith("2 selections are of another channel than the first: channels are averaged")
+    assert read_manifest(write(tmp_path, head + rows[0])).notes == ()
+
+
 def test_two_selections_of_the_same_times_in_raven_are_told_apart_by_a_column_id(tmp_path):
     head, row = "Selection\tBegin Time (s)\tEnd Time (s)\tBegin File\tid\tspecies\n", "\t0.5\t1\ta.wav\t"
     with pytest.raises(ManifestError, match="give each a unique one in the column `id`"):

@@ -26,6 +26,8 @@ class Table:
     """Files of a Raven table."""
     views: int = 0
     """Rows of a Raven table that are another view of a selection."""
+    channels: int = 0
+    """Rows of a Raven table of another channel than the first."""
     secret: int = 0
     """URLs with a password or a query."""
 
@@ -33,6 +35,10 @@ class Table:
     def raven(self) -> bool:
         """Whether it is a Raven selection table."""
         return is_raven(self.header)
+
+    @cached_property
+    def _channel(self) -> int | None:
+        return self.header.index("Channel") if self.raven and "Channel" in self.header else None
 
     def selections(self, rows: Iterable[tuple[str, list[str]]]) -> Iterator[tuple[str, list[str]]]:
         """Yield the rows of a table, each with its place; of a Raven table one for each selection.
@@ -69,6 +75,7 @@ class Table:
             raise ManifestError(f"{where}: {one_of('split', split, SPLITS)}")
         values = {label: self._strip(_cell(cells, place), label) for label, place in self.columns.labels.items()}
         labels = {label: value for label, value in values.items() if value}
+        self.channels += self._channel is not None and _cell(cells, self._channel).strip() not in ("", "1")
         return Recording(
             row.get("id") or default_id(name, self.root, start, end), path, start, end, labels, split or None
         )
@@ -90,6 +97,11 @@ class Table:
             found.append(f"{spaces}, such as {value!r} in {name!r}")
         if self.views:
             found.append(f"{self.views} rows are other views of the same selections, and passed over")
+        if self.channels:
+            found.append(
+                f"{self.channels} selections are of another channel than the first: channels are averaged, so each is "
+                "heard in all of them; name files of a channel each if they differ"
+            )
         if self.secret:
             found.append(
                 f"{self.secret} URLs hold a password or a query, which may be a key: messages and ids do not show it, "
