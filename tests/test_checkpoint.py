@@ -13,7 +13,8 @@ from mfcl import checkpoint
 from mfcl.checkpoint import load_checkpoint, save_checkpoint
 from mfcl.checkpoint_files import CARD, CONFIG, WEIGHTS, WHITENING
 from mfcl.embeddings.whitening import fit_whitening
-from mfcl.errors import CheckpointError
+from mfcl.errors import CheckpointError, MfclError
+from mfcl.explore.collection import open_collection
 from mfcl.models.pair import make_model
 from tests.small_run import tiny
 from tests.sounds import word
@@ -321,3 +322,14 @@ def recipe_dim(model):
 def test_a_config_that_is_deep_or_long_is_refused(saved, text):
     (saved[1] / CONFIG).write_text(text)
     assert CONFIG in refused(saved[1])
+
+
+def test_a_run_whose_training_has_not_ended_is_told_as_one(tmp_path):
+    for name in ("config.yaml", "metrics.jsonl"):
+        (tmp_path / name).touch()
+    for opened in (load_checkpoint, open_collection):
+        with pytest.raises(MfclError, match=r"has no model yet, as its training has not ended; go on with .* --resume"):
+            opened(tmp_path)
+    (tmp_path / "metrics.jsonl").unlink()
+    with pytest.raises(MfclError, match="wanted a checkpoint or a run folder"):
+        load_checkpoint(tmp_path)

@@ -8,7 +8,7 @@ import numpy as np
 
 import mfcl
 from mfcl.core.files import is_there, read_json
-from mfcl.embeddings.study_files import is_study, main_embeddings, run_of
+from mfcl.embeddings.study_files import is_study, main_embeddings, run_of, without_model
 from mfcl.embeddings.whitening import Whitening
 from mfcl.errors import CheckpointError, one_of, shown
 from mfcl.models.weights_file import check_values, digest, read_tensors
@@ -39,6 +39,8 @@ def model_folder(folder: Path) -> Path:
             return path
     if is_study(folder) and (run := run_of(main_embeddings(folder))) is not None:
         return run / "model"
+    if unfinished := without_model(folder):
+        raise CheckpointError(unfinished)
     found = "nothing there" if not is_there(folder) else "no config.json in it or in its folder `model`"
     raise CheckpointError(
         f"{folder}: wanted a checkpoint or a run folder, found {found}; give the folder that mfcl train wrote"

@@ -16,6 +16,17 @@ PREFERRED = ("pre-trained", "supervised", "untrained")
 """Kinds of models, the first to be shown first."""
 
 
+def without_model(folder: Path) -> str:
+    """Return what to say of a run's folder that has no model, as its training has not ended; "" of any other folder."""
+    begun = is_there(folder / "config.yaml") and is_there(folder / "metrics.jsonl")
+    if not begun or is_there(folder / "model"):
+        return ""
+    return (
+        f"{folder}: this run has no model yet, as its training has not ended; go on with `mfcl train`, the same data, "
+        "--out and --resume"
+    )
+
+
 def is_study(folder: Path) -> bool:
     """Return whether a folder is a study's."""
     if is_there(folder / SETTINGS):

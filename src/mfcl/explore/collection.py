@@ -17,7 +17,7 @@ from mfcl.data.manifest import Manifest, Recording
 from mfcl.data.manifest_csv import read_manifest
 from mfcl.embeddings.blocks import load_embeddings
 from mfcl.embeddings.part_files import is_part_folder, open_part_files
-from mfcl.embeddings.study_files import is_study, main_embeddings, run_of
+from mfcl.embeddings.study_files import is_study, main_embeddings, run_of, without_model
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import ManifestError, MfclError
 from mfcl.labelling.features import SPREAD_AT_LEAST
@@ -117,6 +117,8 @@ def open_collection(
         found = _explored(place.name, load_embeddings(path), listed, data_root, folder or place / FOLDER, own)
     elif (place / "model").is_dir() or (place / "config.json").is_file():
         found = _of_run(place, audio, data_root, folder or place / FOLDER, progress=progress)
+    elif unfinished := without_model(place):
+        raise MfclError(unfinished)
     else:
         raise MfclError(
             f"{place}: wanted a study, a run, or an .npz file or parts of `mfcl embed`, "
