@@ -74,6 +74,21 @@ def test_it_fits_40_lines_of_80_columns(screen):
     assert str(FOLDER / "results.md") in text
 
 
+def test_one_speaker_and_a_column_whose_name_is_a_plural_are_told_in_words_that_fit():
+    about = {**ABOUT, "speaker": "species", "parts": {"test": {"recordings": 4, "speakers": 1}}}
+    text = closing(FOLDER, [dataclasses.replace(one, low=None, high=None) for one in FOUND], [], about)
+    assert text.splitlines()[0] == "demo: 4 recordings, 4 of 1 species for the test; recipe quick, 1 seed"
+    assert "the test has 1 species, and 5 are wanted" in " ".join(text.split())
+    about["speaker"] = "speaker"
+    assert "4 of 1 speaker for the test" in closing(FOLDER, FOUND, [], about)
+
+
+def test_where_nothing_is_paired_one_line_is_empty_before_the_table():
+    lines = closing(FOLDER, [figure(asked) for asked in QUESTIONS], [], ABOUT).splitlines()
+    assert lines[1] == ""
+    assert lines[2].startswith("measure, %")
+
+
 def test_it_shows_six_figures_those_that_tell_most_first():
     ours = main_results(FOUND)
     assert [one.question for one in ours[:SHOWN]] == [FEW, NEAR, NOISY, APART, ONE_CLIP, EVERY]

@@ -681,7 +681,7 @@ def test_tables_show_the_mean_over_seeds_and_a_dash_where_nothing_was_measured()
     rows += [row(few, "b", 70.0, 0, 69.0, 71.0), row(near, "b", 60.0, 0, None, None)]
     summed = [dataclasses.replace(one, low=84.0, high=86.0) if len(one.seeds) == 2 else one for one in summaries(rows)]
     lines = tables(summed, style="github").splitlines()
-    assert lines[0] == "labels: mean of 1 to 2 seed(s), 95 % interval over speakers and seeds"
+    assert lines[0] == "labels: mean of 1 to 2 seeds, 95 % interval over speakers and seeds"
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
     heads = [f"{text}: accuracy, %" for text in map(wording.task, (every, few, near))]
     assert cells[0] == ["representation", *heads, "seconds"]

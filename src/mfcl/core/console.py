@@ -43,7 +43,19 @@ def counted(number: int | float, word: str) -> str:
         >>> counted(1, "label"), counted(1500, "clip"), counted(108.0, "label")
         ('1 label', '1,500 clips', '108 labels')
     """
-    return f"{number:,.0f} {word}{'' if round(number) == 1 else 's'}"
+    return f"{number:,.0f} {word if round(number) == 1 else plural(word)}"
+
+
+def plural(word: str) -> str:
+    """Return a word, such as the name of a column, as of several; one that ends in a single s stays as it is.
+
+    Example:
+        >>> plural("speaker"), plural("class"), plural("species"), plural("words")
+        ('speakers', 'classes', 'species', 'words')
+    """
+    if word.endswith("ss"):
+        return f"{word}es"
+    return word if word.endswith("s") else f"{word}s"
 
 
 def printable(text: str, most: int = LONGEST) -> str:

@@ -32,7 +32,7 @@ def tables(found: Sequence[Summary | Result], *, style: str = "simple", over: st
             lines.append([name, *(cells.get(key, "-") for key in heads), f"{seconds:.0f}"])
         fewest, most = (end(len(one.seeds) for one in chosen) for end in (min, max))
         seeds = f"{most}" if fewest == most else f"{fewest} to {most}"
-        title = f"{f'{section}, labels counted in all' if in_all else section}: mean of {seeds} seed(s)"
+        title = f"{f'{section}, labels counted in all' if in_all else section}: mean of {seeds} seed{'s' * (most > 1)}"
         if any(one.low is not None for one in chosen):
             title += f", 95 % interval over {over}{' and seeds' if most > 1 else ''}"
         if any(one.representation.kind == SUPERVISED and one.question.labels_per_class is not None for one in chosen):

@@ -3,7 +3,7 @@
 import math
 from pathlib import Path
 
-from mfcl.core.console import counted, duration
+from mfcl.core.console import counted, duration, plural
 from mfcl.report.about import About
 from mfcl.report.load import Study
 from mfcl.report.phrases import listed, shortened
@@ -26,11 +26,11 @@ def first(study: Study) -> list[tuple[str, str]]:
     found = [("recordings", f"{sum(side.recordings for side in about.sides.values()):,}")]
     tested = f"{test.recordings:,}" if test else NOTHING
     if about.speaker:
-        name = f"{shortened(about.speaker, 30)}s"
-        found.append((name, f"{study.speakers or sum(side.speakers for side in about.sides.values()):,}"))
+        name = shortened(about.speaker, 30)
+        found.append((plural(name), f"{study.speakers or sum(side.speakers for side in about.sides.values()):,}"))
         if test:
             unseen = "unseen " if study.heard == 0 else ""
-            tested += f" of {test.speakers:,} {unseen}{name}"
+            tested += f" of {counted(test.speakers, unseen + name)}"
             tested += f", {study.heard:,} of them in training too" if study.heard else ""
     found.append(("tested on", tested))
     found += [("label", shortened(about.label))] if about.label else []
@@ -55,7 +55,7 @@ def notes(study: Study) -> list[str]:
 
 def interval_words(study: Study) -> str:
     """Return what an interval is drawn over."""
-    over = ["recordings" if not study.about.speaker else f"{shortened(study.about.speaker, 30)}s"]
+    over = ["recordings" if not study.about.speaker else plural(shortened(study.about.speaker, 30))]
     several = study.over_seeds and any(len(one.seeds) > 1 for one in study.summaries)
     return listed([*over, *(["seeds"] if several else [])])
 

@@ -1,6 +1,6 @@
 """What the pictures say, in words: confusions, the speakers that are told worst, and how training went."""
 
-from mfcl.core.console import counted
+from mfcl.core.console import counted, plural
 from mfcl.evaluation.result import Representation
 from mfcl.evaluation.typed_rows import Numbers
 from mfcl.report.phrases import listed, shortened
@@ -78,8 +78,8 @@ def worst(pictures: Pictures) -> list[str]:
         some = [shortened(name, 30) for name in alike[:NAMED]]
         more = [f"{len(alike) - NAMED} more"] if len(alike) > NAMED else []
         return [
-            f"With {named(whose)} {len(alike)} {by}s of {len(found):,} have the lowest accuracy, {accuracy:.1f} %: "
-            f"{listed([*some, *more])}. That is {middle - accuracy:.1f} points below the middle one."
+            f"With {named(whose)} {len(alike)} {plural(by)} of {len(found):,} have the lowest accuracy, "
+            f"{accuracy:.1f} %: {listed([*some, *more])}. That is {middle - accuracy:.1f} points below the middle one."
         ]
     few = "" if count >= ENOUGH else ", too few for a figure of its own"
     return [

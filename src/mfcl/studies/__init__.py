@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 import mfcl
-from mfcl.core.console import duration
+from mfcl.core.console import counted, duration
 from mfcl.core.files import check_folder_place, entries, write_json, write_text
 from mfcl.core.limits import MOST_SEEDS
 from mfcl.core.locks import alone
@@ -272,7 +272,7 @@ def _about(data: Data, seeds: Sequence[int], *, by_sizes: bool) -> dict[str, Any
     return {
         "label": data.label, "speaker": data.speaker, "fingerprint": fingerprint, "parts": counts,
         "seeds": list(seeds), "version": mfcl.__version__,
-        "machine": f"{torch.get_num_threads()} threads, {platform.machine()}, torch {torch.__version__}",
+        "machine": f"{counted(torch.get_num_threads(), 'thread')}, {platform.machine()}, torch {torch.__version__}",
     }  # fmt: skip
 
 

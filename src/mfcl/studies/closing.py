@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mfcl.core.console import table
+from mfcl.core.console import counted, plural, table
 from mfcl.evaluation import standing, wording
 from mfcl.evaluation.bootstrap import FEWEST_GROUPS
 from mfcl.evaluation.result_file import differences_from, summaries_from
@@ -49,7 +49,7 @@ def closing(folder: Path, found: Sequence[Summary], differences: Sequence[Differ
         told = [one.text for one in standing.clearest(ours, found, differences)]
         open_ = standing.not_shown(ours, found, differences)
         told += [f"Not shown, against {rival}: {names}" for rival, names in open_.items()]
-        lines += ["", *_wrapped(told)]
+        lines += ["", *_wrapped(told)] if told else []
         counts = standing.counts(ours, found, differences)
         if counts:
             rows = [(f"than {one.rival}", one.better, one.worse, one.open, one.unknown) for one in counts]
@@ -73,23 +73,27 @@ def _studied(about: Mapping[str, Any]) -> str:
     sides = about.get("parts") or {}
     recordings = sum(int(side.get("recordings", 0)) for side in sides.values())
     test = sides.get("test", {})
-    speakers = f" of {test['speakers']} {about['speaker']}s" if "speakers" in test else ""
+    speakers = f" of {counted(test['speakers'], about['speaker'])}" if "speakers" in test else ""
     seeds = about.get("seeds") or []
     return (
         f"{about.get('data')}: {recordings:,} recordings, {test.get('recordings', 0):,}{speakers} for the test; "
-        f"recipe {about.get('recipe')}, {len(seeds)} seed{'s' * (len(seeds) != 1)}"
+        f"recipe {about.get('recipe')}, {counted(len(seeds), 'seed')}"
     )
 
 
 def _intervals(ours: Sequence[Summary], about: Mapping[str, Any]) -> str:
     """Return what the intervals are over, or why there is none: without one no difference can be told from chance."""
-    over = f"{about['speaker']}s" if about.get("speaker") else "recordings"
+    over = plural(about["speaker"]) if about.get("speaker") else "recordings"
     if any(one.low is not None for one in ours):
         seeds = " and seeds" if len(about.get("seeds") or []) > 1 else ""
         return f"In [ ] 95 % intervals over {over}{seeds}; differences are paired by item."
     test = (about.get("parts") or {}).get("test", {})
     there = test.get("speakers" if about.get("speaker") else "recordings", FEWEST_GROUPS)
-    few = f": the test has {there} {over}, and {FEWEST_GROUPS} are wanted" if there < FEWEST_GROUPS else ""
+    few = (
+        f": the test has {counted(there, about.get('speaker') or 'recording')}, and {FEWEST_GROUPS} are wanted"
+        if there < FEWEST_GROUPS
+        else ""
+    )
     return f"No figure has a 95 % interval{few}. Any difference here may be chance."
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from mfcl.core.console import counted, plural
 from mfcl.core.files import write_json, write_text
 from mfcl.data.store import Store
 from mfcl.evaluation.result import PRETRAINED, Result
@@ -69,7 +70,7 @@ def write_results(
     write_json(folder / "differences.json", [difference_row(one) for one in apart])
     write_json(folder / "pictures.json", {**pictures, "training": curves, "method": method})
     write_json(folder / "about.json", about)
-    over = f"{about['speaker']}s" if about["speaker"] else "recordings"
+    over = plural(about["speaker"]) if about["speaker"] else "recordings"
     write_text(folder / "results.md", f"{origin(about)}\n\n{tables(summed, style='github', over=over)}\n")
     return results
 
@@ -155,7 +156,8 @@ def method_picture(store: Store, recipe: Recipe) -> dict[str, Any]:
 def origin(about: dict[str, Any]) -> str:
     """Return the facts needed to reproduce the tables: command, data, seeds, time and machine."""
     sides = ", ".join(
-        f"{side['recordings']} {name}" + (f" ({side['speakers']} {about['speaker']}s)" if "speakers" in side else "")
+        f"{side['recordings']} {name}"
+        + (f" ({counted(side['speakers'], about['speaker'])})" if "speakers" in side else "")
         for name, side in about["parts"].items()
     )
     lines = [

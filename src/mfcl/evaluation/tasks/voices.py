@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from mfcl.core.console import plural
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError
 from mfcl.evaluation.bootstrap import DRAWN_BY
@@ -59,7 +60,7 @@ def measure_voices(
             found_apart = identify_apart(vectors[spoken], voices[spoken], words[spoken])
             named.append((replace(asked, probe=IDENTIFY_APART, apart=label), found_apart, spoken))
         except MeasureError as error:
-            left_out = f"{label}s of enrolment and test apart are not measured: {error}"
+            left_out = f"{plural(label)} of enrolment and test apart are not measured: {error}"
     found = [
         Tested(ids[of][who.tested], who.speakers, who.speakers, left_out).accuracy(question, who.correct, seed=seed)
         for question, who, of in named
