@@ -9,7 +9,7 @@ import torch
 
 from mfcl.checkpoint import load_checkpoint
 from mfcl.data.dataset import open_data
-from mfcl.errors import CheckpointError
+from mfcl.errors import CheckpointError, MeasureError
 from mfcl.evaluation.result import NETWORK, Question
 from mfcl.models.pair import make_model
 from mfcl.recipe import TrainSettings, load_recipe
@@ -69,6 +69,23 @@ def same(one, other):
 
 def of_format(weights, name):
     return {key.removeprefix(f"{name}."): value for key, value in weights.items() if key.startswith(f"{name}.")}
+
+
+@pytest.mark.parametrize("known", [0, 1])
+def test_where_nothing_can_be_tested_no_network_is_trained_and_it_is_said(workspace, seen, monkeypatch, known):
+    own = workspace.embeddings(source(workspace))
+    values, test = own.label("digit").astype(object), np.flatnonzero(own.splits == "test")
+    values[test] = "of the test alone"
+    values[test[:known]] = own.label("digit")[own.splits == "train"][0]
+    changed = dataclasses.replace(own, labels={**own.labels, "digit": values.astype(str)})
+    monkeypatch.setattr(type(workspace), "embeddings", lambda *_: changed)
+    for start in ("fine-tuned", "from scratch"):
+        for per_class in (1, 0):
+            with pytest.raises(MeasureError, match=f"got {known} that training has"):
+                tuning.tuned(workspace, source(workspace), per_class, start=start)
+    with pytest.raises(MeasureError, match=f"got {known} that training has"):
+        tuning.jointly(workspace, source(workspace), 1)
+    assert not seen
 
 
 def test_fine_tuning_begins_at_the_pre_trained_weights_and_hears_as_they_did(workspace, seen):

@@ -16,7 +16,7 @@ from mfcl.data.labels import known_classes
 from mfcl.data.store import Store
 from mfcl.embeddings.parts import FORMATS
 from mfcl.evaluation.result import JOINT, LINEAR, NETWORK, Names, Question, Representation, Result, Tested, Vectors
-from mfcl.evaluation.tasks.labelled_rows import having, tested
+from mfcl.evaluation.tasks.labelled_rows import tested, usable
 from mfcl.labelling.logistic import fit_classifiers
 from mfcl.models.inference import embed_store
 from mfcl.models.pair import MultiFormatModel, make_model, without
@@ -112,10 +112,14 @@ def jointly(workspace: Workspace, source: Source, per_class: int) -> list[Result
         workspace: Data and folder.
         source: The pre-trained encoders.
         per_class: Labels per class.
+
+    Raises:
+        MeasureError: nothing can be tested; said before the training.
     """
     data = workspace.data
     assert data.label is not None
     store, clock = data.subset("train"), stopwatch()
+    asked_of = usable(workspace.embeddings(source), data.label, "test")  # those of the probes
     names, targets = known_classes(store, data.label, per_class, seed=source.seed)
     model = workspace.model(source).train()
     short = shortened(source.recipe.train, min(JOINT_EPOCHS, source.recipe.train.epochs))
@@ -131,7 +135,7 @@ def jointly(workspace: Workspace, source: Source, per_class: int) -> list[Result
         resume=out.exists(), device=workspace.device, progress=workspace.progress,
     )  # fmt: skip
     task.finish()
-    test = data.store.select(having(workspace.embeddings(source), data.label, "test"))  # what the probes are tested on
+    test = data.store.select(asked_of)
     known, asked = (joint_content(model, part) for part in (store, test))
     chosen = np.flatnonzero(targets >= 0)
     probe = fit_classifiers(known[chosen], targets[chosen], standard=known, strengths=[STRENGTH])[STRENGTH]
@@ -165,10 +169,14 @@ def tuned(
 
     Returns:
         One result per format, and one of both together.
+
+    Raises:
+        MeasureError: nothing can be tested; said before the training.
     """
     data, clock = workspace.data, stopwatch()
     assert data.label is not None
     store = data.subset("train")
+    asked_of = usable(workspace.embeddings(source), data.label, "test")  # those of the probes
     names, targets = known_classes(store, data.label, per_class, seed=source.seed)
     chosen = np.flatnonzero(targets >= 0)
     spent = 0.0
@@ -178,7 +186,7 @@ def tuned(
         logits = workspace.logits(supervised)
     else:
         recipe = _tuned_recipe(source.recipe, len(chosen), start)
-        test = data.store.select(having(workspace.embeddings(source), data.label, "test"))
+        test = data.store.select(asked_of)
         model = begun(workspace, source, recipe, start)
         kind = Continue if start == "fine-tuned" else Classify
         task = kind(model, FORMATS, store.select(chosen), targets[chosen], recipe, seed=source.seed)
@@ -190,7 +198,7 @@ def tuned(
             seed=source.seed, resume=out.exists(), device=workspace.device, progress=workspace.progress,
         )  # fmt: skip
         logits = task.logits(test)
-    about = tested(workspace.embeddings(source), data.label, data.speaker)  # what the probes are tested on
+    about = tested(workspace.embeddings(source), data.label, data.speaker)
     question = Question("efficiency", "accuracy", data.label, NETWORK, per_class or None)
     x = float(per_class) if per_class else len(chosen) / len(names)
     seconds = round(max(spent, clock()), 1)

@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Int64
 
+from mfcl.core.console import counted
 from mfcl.data.manifest import whole_id
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError
@@ -35,8 +36,8 @@ def usable(
     if kinds < wanted:
         also = "" if split == "train" else " that training has"
         raise MeasureError(
-            f"label {label!r}: wanted {wanted} or more values in the {split} split, got {kinds}{also} in {len(chosen)} "
-            "recordings; choose another label or split"
+            f"label {label!r}: wanted {wanted} or more values in the {split} split, got {kinds}{also} in "
+            f"{counted(len(chosen), 'recording')}; choose another label or split"
         )
     return chosen
 
