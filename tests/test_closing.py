@@ -265,7 +265,8 @@ def test_where_nothing_is_measured_by_a_label_it_says_so(screen):
     found = [figure(Question("geometry", "rankme")), figure(Question("cost", "seconds"))]
     about = {**ABOUT, "seeds": [0, 1], "parts": {"train": {"recordings": 9}}, "notes": ["no label to measure by"]}
     text = closing(FOLDER, found, [], about)
-    assert "No pre-trained encoder was measured by a label" in text
+    assert "No pre-trained encoder was measured by a label or by voices; the report shows what else was made." in text
+    assert "geometry" not in closing(FOLDER, found[1:], [], about)
     assert "demo: 9 recordings, 0 for the test; recipe quick, 2 seeds" in text
     assert "no label to measure by" in text
     assert "pre-trained  " not in text

@@ -133,7 +133,7 @@ def test_a_manifests_own_sides_are_obeyed_and_validation_is_drawn_from_train():
     ("protocol", "manifest", "message"),
     [
         ("label", corpus(speakers=2), "needs 3 or more values of 'speaker', there are 2"),
-        ("label", corpus(speakers=1), "there are 1"),
+        ("label", corpus(speakers=1), "there is 1;"),
         ("reference", corpus(speakers=2), "needs 3 or more values of 'speaker'"),
         ("reference", corpus(speakers=3, digits=1, takes=1), "too few"),
         ("recording", corpus(speakers=1, digits=1, takes=2), "needs 3 or more files"),
@@ -149,6 +149,15 @@ def test_what_cannot_be_split_is_an_error_of_one_line(protocol, manifest, messag
         split(manifest, protocol, seed=1, label="speaker")
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("protocol", "what"), [("label", "values of 'speaker'"), ("recording", "files")])
+def test_where_copies_leave_too_few_to_split_it_is_said(protocol, what):
+    whole = corpus(speakers=5, digits=1, takes=1)
+    equal = with_copies(whole, [one.id for one in whole])
+    said = f"3 or more {what}, there is 1, not 5, since those that share a copy of a sound count as one; add more"
+    with pytest.raises(SplitError, match=said):
+        split(equal, protocol, seed=0, label="speaker")
 
 
 @pytest.mark.parametrize("protocol", ["label", "reference", "becker-2"])

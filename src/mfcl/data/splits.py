@@ -100,10 +100,9 @@ def split_by_label(
     Raises:
         SplitError: fewer than three values.
     """
-    units = _joined(manifest, _values(manifest, label))
     advice = "or split by another label or by recording (split_by 'none')"
-    splits = _three_splits(manifest, units, seed, (f"values of {label!r}", advice), test, valid, classes)
-    return manifest.with_splits(splits.get(unit, "") for unit in units)
+    words = (f"values of {label!r}", advice)
+    return manifest.with_splits(_three_splits(manifest, _values(manifest, label), seed, words, test, valid, classes))
 
 
 def split_by_recording(
@@ -114,9 +113,7 @@ def split_by_recording(
     Raises:
         SplitError: fewer than three files.
     """
-    units = _joined(manifest, _files(manifest))
-    splits = _three_splits(manifest, units, seed, ("files", ""), test, valid, classes)
-    return manifest.with_splits(splits[unit] for unit in units)
+    return manifest.with_splits(_three_splits(manifest, _files(manifest), seed, ("files", ""), test, valid, classes))
 
 
 def split_reference(manifest: Manifest, *, seed: int, speaker: str = "speaker", digit: str = "digit") -> Manifest:
@@ -129,11 +126,12 @@ def split_reference(manifest: Manifest, *, seed: int, speaker: str = "speaker", 
     Raises:
         SplitError: fewer than three speakers, or too few recordings.
     """
-    speakers, digits = _joined(manifest, _values(manifest, speaker)), _values(manifest, digit)
+    names, digits = _values(manifest, speaker), _values(manifest, digit)
+    speakers = _joined(manifest, names)
     files = _joined(manifest, _files(manifest))
     order = _shuffled(sorted({*speakers} - {""}), seed, "reference")
     if len(order) < 3:
-        raise SplitError(_too_few(manifest, len(order), f"values of {speaker!r}", "or use another protocol"))
+        raise SplitError(_too_few(manifest, names, speakers, f"values of {speaker!r}", "or use another protocol"))
     measured = set(order[: round(len(order) / 3)])
     cells: dict[tuple[str, str], set[str]] = defaultdict(set)
     for who, what, file in zip(speakers, digits, files, strict=True):
@@ -215,17 +213,21 @@ def draw_validation(
 
 def _three_splits(
     manifest: Manifest,
-    units: Sequence[str],
+    names: Sequence[str],
     seed: int,
     words: tuple[str, str],
     test: float,
     valid: float,
     classes: str | None,
-) -> dict[str, str]:
-    """Draw the split of each unit; `words` are the name of the units and the advice if there are too few."""
+) -> list[str]:
+    """Draw the split of each recording by the names of its unit, "" for those without one.
+
+    `words` are the name of the units and the advice if there are too few.
+    """
+    units = _joined(manifest, names)
     values = sorted({*units} - {""})
     if len(values) < 3:
-        raise SplitError(_too_few(manifest, len(values), *words))
+        raise SplitError(_too_few(manifest, names, units, *words))
     order = _shuffled(values, seed, "sides")
     tested = _count(len(order), test, 2)
     held_out = tested + _count(len(order) - tested, valid, 1)
@@ -233,7 +235,8 @@ def _three_splits(
         value: "test" if place < tested else "valid" if place < held_out else "train"
         for place, value in enumerate(order)
     }
-    return _stratified(drawn, manifest, units, classes)
+    splits = _stratified(drawn, manifest, units, classes)
+    return [splits.get(unit, "") for unit in units]
 
 
 def _stratified(drawn: dict[str, str], manifest: Manifest, units: Sequence[str], label: str | None) -> dict[str, str]:
@@ -284,5 +287,9 @@ def _files(manifest: Manifest) -> list[str]:
     return [first[str(recording.path)] for recording in manifest]
 
 
-def _too_few(manifest: Manifest, count: int, what: str, advice: str) -> str:
-    return f"{manifest.root}: a split needs 3 or more {what}, there are {count}; add more" + (advice and f", {advice}")
+def _too_few(manifest: Manifest, names: Sequence[str], units: Sequence[str], what: str, advice: str) -> str:
+    named, count = (len({*own} - {""}) for own in (names, units))
+    there = f"there {'is' if count == 1 else 'are'} {count}"
+    if count < named:
+        there += f", not {named}, since those that share a copy of a sound count as one"
+    return f"{manifest.root}: a split needs 3 or more {what}, {there}; add more" + (advice and f", {advice}")

@@ -59,7 +59,10 @@ def closing(folder: Path, found: Sequence[Summary], differences: Sequence[Differ
         lines += ["", table([_row(one, found, differences) for one in ours[:SHOWN]], heads), ""]
         lines += _wrapped([_intervals(ours, about)])
     else:
-        lines += ["", "No pre-trained encoder was measured by a label; the report has maps, geometry and training."]
+        lines += [
+            "",
+            "No pre-trained encoder was measured by a label or by voices; the report shows what else was made.",
+        ]
     lines += [*about.get("notes", ())][:3]
     lines += [f"report      {folder / 'report.html'}", f"all tables  {folder / 'results.md'}, results.csv"]
     return "\n".join(lines)
