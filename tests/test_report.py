@@ -53,6 +53,7 @@ from mfcl.report.pictures import Confusion, Groups, Pictures
 from mfcl.report.section_text import efficiency, robustness, variants
 from mfcl.report.selection import leading, shown
 from mfcl.report.svg.dots import DotChart
+from mfcl.report.svg.matrices import matrix
 from mfcl.report.svg.scales import Scale, span
 from mfcl.report.svg.spectrogram import png
 from mfcl.report.tables import tables
@@ -367,6 +368,23 @@ def test_where_every_speaker_is_told_alike_none_is_the_lowest() -> None:
         "1 more. That is 0.0 points below the middle one."
     ]
     assert worst(groups(100.0)) == []
+
+
+def test_names_that_begin_alike_are_told_apart_in_sentences_and_pictures() -> None:
+    names = ["S" * 90 + end for end in "abc"]
+    drawn = Pictures(groups=(Groups(OURS, "speaker", names, [50.0, 50.0, 80.0], [1, 2, 3]),))
+    (plot,) = groups(drawn)
+    assert isinstance(plot.chart, DotChart)
+    assert len({name for name, _ in plot.chart.rows}) == 3
+    assert plot.chart.text == "The 3 lowest of 3."  # two of them
+    (text,) = worst(drawn)
+    assert "…SSSSSSSSSSSSSa and SSS" in text
+    (text,) = confused(Pictures(confusions=(Confusion(OURS, names[:2], np.array([[0, 1], [0, 1]])),)))
+    truth, said = re.findall(r"S+…S+[ab]", text)[:2]
+    assert truth != said
+    cells = str(matrix("x", names[:2], np.array([[0, 1], [0, 2]]), names[:2]))
+    assert f"{truth} taken for {said}: 1 clip, 100.0 %" in cells
+    assert f"{said} taken for {said}: 2 clips, 100.0 %" in cells
 
 
 def test_clips_without_a_speaker_are_not_the_speaker_that_is_told_worst() -> None:

@@ -31,6 +31,17 @@ def shortened(text: str, room: int = ROOM) -> str:
     return text if len(text) <= room else text[: room - 1].rstrip() + "…"
 
 
+def apart(names: Sequence[str], room: int = ROOM) -> list[str]:
+    """Return names shortened one by one, or so that they differ where their first `room` letters are the same.
+
+    Example:
+        >>> apart(["aaaaaaa", "b"], 5), apart(["aaaaaa1", "aaaaaa2"], 5)
+        (['aaaa…', 'b'], ['aa…a1', 'aa…a2'])
+    """
+    short = [shortened(name, room) for name in names]
+    return short if len(set(short)) == len(set(names)) else distinct(names, room)
+
+
 def distinct(names: Sequence[str], room: int) -> list[str]:
     """Return names of at most `room` letters that differ where the names do; names that fit stay whole.
 

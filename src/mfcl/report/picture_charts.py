@@ -9,7 +9,7 @@ from mfcl.core.console import counted
 from mfcl.evaluation.result import BASELINE, PRETRAINED, SUPERVISED, UNTRAINED, Representation
 from mfcl.report.charts import Plot, plot_lines
 from mfcl.report.names import called
-from mfcl.report.phrases import shortened
+from mfcl.report.phrases import apart, shortened
 from mfcl.report.picture_text import by_group, summed
 from mfcl.report.pictures import Det, Epoch, Pictures, Training
 from mfcl.report.selection import pictured, shown
@@ -62,21 +62,25 @@ def groups(pictures: Pictures) -> list[Plot]:
     columns = {one: by_group(pictures, one) for one in [first, *rivals[:2]]}
     by = shortened(pictures.groups[0].by)
     rows = []
-    for group in list(columns[first])[:LOWEST]:
-        dots = tuple(_group_dot(one, group, *found[group]) for one, found in columns.items() if group in found)
-        rows.append((shortened(group), dots))
+    lowest = list(columns[first])[:LOWEST]
+    for group, words in zip(lowest, apart(lowest), strict=True):
+        dots = tuple(_group_dot(one, words, *found[group]) for one, found in columns.items() if group in found)
+        rows.append((words, dots))
     values = [dot.value for _, dots in rows for dot in dots]
     if not values:
         return []
     low, high = span(values, floor=0.0, top=100.0)
-    text = f"The {len(rows)} lowest of {len(columns[first])}; {rows[0][0]} is the lowest."
-    chart = DotChart(f"Lowest accuracy by {by}", text, Axis("accuracy, %", low, high), tuple(rows))
+    (_, (least, _)), *rest = columns[first].items()
+    text = f"The {len(rows)} lowest of {len(columns[first])}"
+    if not rest or least < rest[0][1][0]:
+        text += f"; {rows[0][0]} is the lowest"
+    chart = DotChart(f"Lowest accuracy by {by}", f"{text}.", Axis("accuracy, %", low, high), tuple(rows))
     legend = tuple((called(one), style(one)) for one in columns)
     return [Plot(f"Lowest accuracy by {by}", (chart.draw(348, "any"),), legend, chart)]
 
 
 def _group_dot(one: Representation, group: str, accuracy: float, count: int) -> Dot:
-    text = f"{shortened(group)}, {called(one)}: {accuracy:.1f} % of {counted(count, 'clip')}"
+    text = f"{group}, {called(one)}: {accuracy:.1f} % of {counted(count, 'clip')}"
     return Dot(called(one), accuracy, None, None, style(one), text)
 
 

@@ -3,7 +3,7 @@
 from mfcl.core.console import counted, plural
 from mfcl.evaluation.result import Representation
 from mfcl.evaluation.typed_rows import Numbers
-from mfcl.report.phrases import listed, shortened
+from mfcl.report.phrases import apart, listed, shortened
 from mfcl.report.pictures import Pictures, Training
 from mfcl.report.selection import pictured
 from mfcl.report.text import named
@@ -38,7 +38,7 @@ def confused(pictures: Pictures) -> list[str]:
     if not total:
         return [f"{who} take none of the {len(classes)} classes for another."]
     row, column = divmod(int(wrong.argmax()), len(classes))
-    truth, said = shortened(classes[row]), shortened(classes[column])
+    truth, said = apart([classes[row], classes[column]])
     count, clips = int(wrong[row, column]), int(counts[row].sum())
     share = f"{100 * count / clips:.1f} % of the clips" if clips >= ENOUGH else f"{count} of {counted(clips, 'clip')}"
     return [
@@ -75,7 +75,7 @@ def worst(pictures: Pictures) -> list[str]:
     middle = sorted(value for _, (value, _) in found)[len(found) // 2]
     alike = [name for name, (value, _) in found if f"{value:.1f}" == f"{accuracy:.1f}"]
     if len(alike) > 1:
-        some = [shortened(name, 30) for name in alike[:NAMED]]
+        some = apart(alike[:NAMED], 30)
         more = [f"{len(alike) - NAMED} more"] if len(alike) > NAMED else []
         return [
             f"With {named(whose)} {len(alike)} {plural(by)} of {len(found):,} have the lowest accuracy, "

@@ -6,7 +6,8 @@ import numpy as np
 from jaxtyping import Shaped
 from markupsafe import Markup
 
-from mfcl.report.phrases import WHOLE, distinct, shortened
+from mfcl.core.console import counted
+from mfcl.report.phrases import WHOLE, apart, distinct, shortened
 from mfcl.report.svg.elements import label, picture, tag
 
 NUMBERED = 12
@@ -30,7 +31,7 @@ def matrix(
     drawn = [one for one in shown if one in places]
     totals = np.maximum(counts.sum(axis=1), 1)
     size, top = 340, 12.0
-    words = distinct(drawn, LETTERS)
+    words, told = distinct(drawn, LETTERS), apart(drawn)
     longest = max([len(word) for word in words], default=0)
     left = 18.0 + LETTER * longest
     cell = (size - left - 6) / max(len(drawn), 1)
@@ -52,7 +53,7 @@ def matrix(
             if not count:
                 continue
             share = 100 * count / int(totals[places[truth]])
-            title = f"{shortened(truth)} taken for {shortened(taken)}: {count:,} clips, {share:.1f} %"
+            title = f"{told[row]} taken for {told[column]}: {counted(count, 'clip')}, {share:.1f} %"
             parts.append(_cell(left + cell * column, top + cell * row, cell, share, title, row == column))
             if len(drawn) <= NUMBERED and share >= 0.5:
                 looks = "cell strong" if share > 55 else "cell"
