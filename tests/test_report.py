@@ -41,7 +41,7 @@ from mfcl.evaluation.result import (
 )
 from mfcl.evaluation.summary import Difference, Summary
 from mfcl.evaluation.wording import figure as written
-from mfcl.report import make_report
+from mfcl.report import charts, make_report
 from mfcl.report.audio import clip_sounds, evenly
 from mfcl.report.charts import crops
 from mfcl.report.embedding_maps import map_data
@@ -53,6 +53,7 @@ from mfcl.report.pictures import Confusion, Groups, Pictures
 from mfcl.report.section_text import efficiency, robustness, variants
 from mfcl.report.selection import leading, shown
 from mfcl.report.svg.dots import DotChart
+from mfcl.report.svg.lines import LineChart
 from mfcl.report.svg.matrices import matrix
 from mfcl.report.svg.scales import Scale, span
 from mfcl.report.svg.spectrogram import png
@@ -408,6 +409,27 @@ def test_clips_without_a_speaker_are_not_the_speaker_that_is_told_worst() -> Non
 def test_of_a_class_of_one_clip_no_share_is_told_in_percent(counts: list[list[int]], words: str) -> None:
     (text,) = confused(Pictures(confusions=(Confusion(OURS, ["a", "b"], np.array(counts)),)))
     assert text == f"The commonest mistake of the pre-trained encoders (both formats): {words}"
+
+
+def test_of_mistakes_that_are_as_common_none_is_the_commonest() -> None:
+    counts = np.array([[4, 2, 0], [2, 4, 0], [1, 0, 4]])
+    (text,) = confused(Pictures(confusions=(Confusion(OURS, ["a", "b", "c"], counts),)))
+    assert text.startswith(
+        "One of the 2 commonest mistakes of the pre-trained encoders (both formats): a taken for b, "
+    )
+    assert text.endswith("That is 2 of 5 mistakes.")
+
+
+def test_the_mean_number_of_all_labels_is_not_told_as_the_fewest() -> None:
+    few, every = (Question("efficiency", "accuracy", "digit", LINEAR, count) for count in (1, None))
+    own = [figure(MEL, 50.0, asked=few, x=1.0), figure(MEL, 60.0, asked=every, x=1.2)]
+    first, most = efficiency(own)[:2]
+    assert first.startswith("With the fewest labels of digit (1 label a class) ")
+    assert most.startswith("With the most labels of digit (1.2 labels a class on average) ")
+    (plot,) = charts.efficiency(own)
+    assert isinstance(plot.chart, LineChart)
+    assert plot.chart.text == "1 curve from 1 to 1.2 labels a class."
+    assert plot.chart.x.ticks == ((1.0, "1"), (1.2, "1.2"))
 
 
 @pytest.mark.parametrize("label", ["voices", "both", "mel", "noise at 10 dB", "digit, linear probe", "all labels"])

@@ -11,7 +11,7 @@ from mfcl.evaluation import wording
 from mfcl.evaluation.result import CLEAN, GAIN, NOISE, OTHER_NOISE, PRETRAINED, Question, Representation
 from mfcl.evaluation.summary import Summary
 from mfcl.report.names import called
-from mfcl.report.phrases import shortened
+from mfcl.report.phrases import mean_count, shortened
 from mfcl.report.selection import by_question, shown, view
 from mfcl.report.svg.dots import Dot, DotChart
 from mfcl.report.svg.lines import Axis, LineChart, Point, Series
@@ -76,8 +76,9 @@ def efficiency(figures: Iterable[Summary]) -> list[Plot]:
         if len(counts) < 2:
             continue
         series = _lines(own, style, lambda one: one.x, lambda one: f", {wording.amount(one.question)}")
-        x = Axis("labels a class", counts[0], counts[-1], "log", tuple((count, f"{count:.0f}") for count in counts))
-        text = f"{counted(len(series), 'curve')} from {counts[0]:.0f} to {counts[-1]:.0f} labels a class."
+        marks = tuple((count, mean_count(count)) for count in counts)
+        x = Axis("labels a class", counts[0], counts[-1], "log", marks)
+        text = f"{counted(len(series), 'curve')} from {marks[0][1]} to {marks[-1][1]} labels a class."
         name = f"{shortened(label)}: accuracy by labels a class"
         plots.append(plot_lines(LineChart(name, text, x, figure_axis(own), series), name))
     return plots if len(plots) > 1 else [dataclasses.replace(plot, title="") for plot in plots]

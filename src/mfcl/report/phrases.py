@@ -21,6 +21,16 @@ def listed(words: Sequence[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
 
 
+def mean_count(count: float) -> str:
+    """Return a number that may be a mean of few things, in a decimal where a whole number would be another one.
+
+    Example:
+        >>> mean_count(1.17), mean_count(1.0), mean_count(15.6)
+        ('1.2', '1', '16')
+    """
+    return f"{count:.1f}" if count < 10 and abs(count - round(count)) >= 0.05 else f"{count:,.0f}"
+
+
 def shortened(text: str, room: int = ROOM) -> str:
     """Return a text that has at most `room` letters.
 

@@ -41,8 +41,10 @@ def confused(pictures: Pictures) -> list[str]:
     truth, said = apart([classes[row], classes[column]])
     count, clips = int(wrong[row, column]), int(counts[row].sum())
     share = f"{100 * count / clips:.1f} % of the clips" if clips >= ENOUGH else f"{count} of {counted(clips, 'clip')}"
+    alike = int((wrong == count).sum())
+    what = "The commonest mistake" if alike == 1 else f"One of the {alike:,} commonest mistakes"
     return [
-        f"The commonest mistake of {named(whose)}: {truth} taken for {said}, in {share} of {truth}. "
+        f"{what} of {named(whose)}: {truth} taken for {said}, in {share} of {truth}. "
         f"That is {count:,} of {counted(total, 'mistake')}."
     ]
 

@@ -12,7 +12,7 @@ from mfcl.evaluation import wording
 from mfcl.evaluation.result import CLEAN, FROM_SCRATCH, LINEAR, NETWORK, NOISE, OTHER_NOISE, PINK, PRETRAINED, Question
 from mfcl.evaluation.summary import Summary
 from mfcl.report.names import called, saw_more
-from mfcl.report.phrases import listed, shortened
+from mfcl.report.phrases import listed, mean_count, shortened
 from mfcl.report.selection import best, by_question, exceeds, leading
 from mfcl.report.text import NO_INTERVAL, Differences, compare, condition_words, named, task_words, value
 
@@ -32,7 +32,9 @@ def efficiency(figures: Iterable[Summary]) -> list[str]:
             here = [one for one in own if one.x == place]
             fair = sorted((one for one in here if not saw_more(one.representation, one.question)), key=_downward)
             more = sorted((one for one in here if saw_more(one.representation, one.question)), key=_downward)
-            start = f"With the {words} labels of {shortened(label)} ({counted(place, 'label')} a class)"
+            number = mean_count(place)  # all labels are so many a class on average
+            amount = f"{number} labels a class on average" if "." in number else f"{counted(place, 'label')} a class"
+            start = f"With the {words} labels of {shortened(label)} ({amount})"
             if fair:
                 second = f", the next {_figure(fair[1])}" if len(fair) > 1 else ""
                 texts.append(f"{start} the highest figure is {_figure(fair[0])}{second}.")
