@@ -51,6 +51,7 @@ from mfcl.report.picture_charts import groups
 from mfcl.report.picture_text import confused, worst
 from mfcl.report.pictures import Confusion, Groups, Pictures
 from mfcl.report.section_text import efficiency, robustness, variants
+from mfcl.report.sections import sections
 from mfcl.report.selection import leading, shown
 from mfcl.report.svg.dots import DotChart
 from mfcl.report.svg.lines import LineChart
@@ -690,6 +691,17 @@ def test_the_first_screen_says_whether_speakers_are_unseen_and_shows_the_notes(
     assert f"<dd>{words}</dd>" in screen
     assert [f"note {place}" in screen for place in range(5)] == [True, True, True, False, False]
     assert "2 more notes" in screen
+    about["notes"].pop()
+    (tmp_path / "about.json").write_text(json.dumps(about), encoding="utf-8")
+    assert "1 more note</a>" in make_report(tmp_path).read_text("utf-8")
+
+
+def test_brackets_are_explained_in_a_section_that_has_some(tmp_path: Path) -> None:
+    told = "In brackets stands the 95 % interval of a paired difference."
+    own = read_study(write_study(tmp_path, seeds=1, speakers=12, takes=1))
+    assert any(told in section.note for section in sections(own))
+    bare = {key: dataclasses.replace(one, low=None, high=None) for key, one in own.differences.items()}
+    assert not any(told in section.note for section in sections(dataclasses.replace(own, differences=bare)))
 
 
 def test_warnings_come_before_all_notes_and_all_stand_on_the_first_screen(tmp_path: Path) -> None:
@@ -735,7 +747,8 @@ def test_the_maps_of_a_study_without_labels_are_drawn_in_one_colour(tmp_path: Pa
     (tmp_path / "pictures.json").write_text(json.dumps({"maps": maps}), encoding="utf-8")
     made = make_report(tmp_path, figures=tmp_path / "figures").read_text(encoding="utf-8")
     assert made.count('<div class="panel"') == 2  # on the first screen and among the maps
-    assert "Every mark is a test clip, coloured by no label." in made
+    assert "Every mark is a test clip. Near marks are alike." in made
+    assert "<figcaption>no label</figcaption>" in made
     data = map_data(read_study(tmp_path))
     assert data is not None
     assert [(one["values"], set(one["of"])) for one in data["labels"]] == [(["clip"], {0})]

@@ -58,7 +58,10 @@ def sections(study: Study) -> list[Section]:
         note = NOTES.get(table.name, "")
         if table.name == "efficiency" and table.intervals:
             note += " Bands are 95 % intervals."
-        if table.name in (*COMPARED, "robustness") and study.differences:
+        known = any(
+            one.low is not None for (asked, *_), one in study.differences.items() if asked.section == table.name
+        )
+        if table.name in (*COMPARED, "robustness") and known:
             note += " In brackets stands the 95 % interval of a paired difference."
         words, plots = _words(table.name, own, study), _plots(table.name, own, study)
         made.append(Section(anchor, table.title, note, tuple(words), tuple(plots), table))
