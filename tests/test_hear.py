@@ -1,5 +1,6 @@
 """The API of the HEAR benchmark, as its text asks: shapes, types, times in milliseconds, rate and sizes."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -54,3 +55,19 @@ def test_timestamps_are_in_milliseconds_from_the_first_sample_to_the_last(folder
 def test_another_shape_is_one_line(folder: Path, audio: torch.Tensor) -> None:
     with pytest.raises(AudioError, match=r"wanted clips of shape \(sounds, samples\)"):
         hear.get_scene_embeddings(audio[:, :0], hear.load_model(str(folder)))
+
+
+@pytest.mark.parametrize("embeddings", [hear.get_scene_embeddings, hear.get_timestamp_embeddings])
+def test_audio_that_is_no_sound_is_one_line_for_scenes_and_timestamps(
+    folder: Path, audio: torch.Tensor, embeddings: Callable[..., object]
+) -> None:
+    model = hear.load_model(str(folder))
+    broken = audio.clone()
+    broken[1, 5] = torch.nan
+    with pytest.raises(AudioError, match="audio: clip 1: wanted finite samples"):
+        embeddings(broken, model)
+    with pytest.raises(AudioError, match="wanted samples from -1 to 1, got a peak of"):
+        embeddings(32768 * audio, model)
+    for other in ((32767 * audio).short(), audio > 0):
+        with pytest.raises(AudioError, match=r"wanted a tensor of floats.*got torch\.(int16|bool)"):
+            hear._clips(other)

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from mfcl.audio.arrays import mono_samples
 from mfcl.audio.preparation import prepare, rounded
 from mfcl.checkpoint import load_checkpoint
 from mfcl.embedder import Embedder
@@ -60,7 +61,7 @@ def get_scene_embeddings(audio: Float[Tensor, "sounds samples"], model: HearMode
         model: From `load_model`.
 
     Raises:
-        AudioError: the audio has another shape.
+        AudioError: the audio has another shape or type, or values that are not finite or far above full scale.
     """
     clips = _clips(audio)
     return torch.from_numpy(model.embedder.encode(clips)).to(audio.device)
@@ -78,7 +79,7 @@ def get_timestamp_embeddings(
         model: From `load_model`.
 
     Raises:
-        AudioError: the audio has another shape.
+        AudioError: the audio has another shape or type, or values that are not finite or far above full scale.
     """
     rate, preparation = model.sample_rate, model.embedder.recipe.preparation.uncut
     window, hop = round(WINDOW_SECONDS * rate), round(HOP_SECONDS * rate)
@@ -97,7 +98,11 @@ def get_timestamp_embeddings(
     return vectors.to(audio.device), times.to(audio.device)
 
 
-def _clips(audio: Float[Tensor, "..."]) -> list[np.ndarray]:
+def _clips(audio: object) -> list[np.ndarray]:
+    if not isinstance(audio, Tensor) or not audio.is_floating_point():
+        kind = audio.dtype if isinstance(audio, Tensor) else type(audio).__name__
+        raise AudioError(f"audio: wanted a tensor of floats from -1 to 1, got {kind}; convert it first")
     if audio.ndim != 2 or not audio.numel():
         raise AudioError(f"audio: wanted clips of shape (sounds, samples), got {tuple(audio.shape)}; give mono clips")
-    return list(audio.detach().cpu().float().numpy())
+    rows = audio.detach().cpu().float().numpy()
+    return [mono_samples(row, name=f"audio: clip {number}") for number, row in enumerate(rows)]
