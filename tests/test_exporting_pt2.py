@@ -148,3 +148,15 @@ def test_a_file_that_takes_some_lengths_only_is_one_line(
     with pytest.raises(ExportError, match="cannot be exported for clips of any length: Guard failed"):
         export_pt2(checkpoint, tmp_path / "m.pt2")
     assert not (tmp_path / "m.pt2").exists()
+
+
+def test_a_full_disk_is_one_line(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    code = (
+        "import resource, sys\nfrom mfcl import cli\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\nsys.exit(cli.main(sys.argv[1:]))"
+    )
+    arguments = ["export", str(checkpoint.folder), "--pt2", str(tmp_path / "m.pt2")]
+    ended = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    assert ended.returncode == 2, ended.stderr
+    assert ended.stderr.splitlines()[-1].startswith(f"mfcl: {tmp_path / 'm.pt2'}: cannot be written (")
+    assert not list(tmp_path.iterdir())

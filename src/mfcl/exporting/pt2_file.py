@@ -1,6 +1,7 @@
 """Write a trained model as one file of `torch.export` that gives the answers of `mfcl embed` without this package."""
 
 import functools
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -49,8 +50,9 @@ def export_pt2(model: Embedder | Checkpoint | str | Path, path: str | Path) -> E
     step = multiple(loaded.model)
     facts = metadata(loaded) | {"multiple": str(step)}
     with replacing(Path(path)) as temporary:
-        with temporary.open("wb") as file:  # by its name torch would insist on the ending .pt2
-            torch.export.save(program, file, extra_files={FACTS: json.dumps(facts, ensure_ascii=False)})
+        whole = io.BytesIO()  # torch's own writer aborts the process where a disk is full
+        torch.export.save(program, whole, extra_files={FACTS: json.dumps(facts, ensure_ascii=False)})
+        temporary.write_bytes(whole.getbuffer())
         try:
             apart, outputs = _checked(temporary, step, Reference.of(loaded, LONGEST_SECONDS))
         except AssertionError as error:  # what torch's exporter took for true of all lengths
