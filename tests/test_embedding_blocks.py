@@ -1,6 +1,7 @@
 """Embeddings in parts: search and every reader find in them what they find in one file."""
 
 import dataclasses
+import errno
 import json
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from mfcl.embeddings import blocks as blocks_of
 from mfcl.embeddings.blocks import load_embeddings, open_blocks
 from mfcl.embeddings.foreign import read_foreign
 from mfcl.embeddings.nearest import top_k, top_k_of_blocks
+from mfcl.embeddings.part_files import open_part_files
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError, MfclError
 from mfcl.explore import collection
@@ -184,3 +186,25 @@ def test_a_study_takes_only_its_own_recordings_from_parts(table: Embeddings, tmp
     assert len(read_foreign(folder).vectors) == 60
     with pytest.raises(MeasureError, match="wanted vectors of these recordings, it has none"):
         read_foreign(folder, wanted={"other.wav"})
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".parquet"])
+def test_a_whole_part_that_the_system_cannot_read_is_not_called_damaged(
+    table: Embeddings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    folder = write_parts(tmp_path / "parts", table, 3, suffix=suffix)
+    files = open_part_files(folder)
+
+    def away(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("zipfile.ZipFile", away)
+    monkeypatch.setattr("pyarrow.parquet.read_table", away)
+    monkeypatch.setattr("pyarrow.parquet.read_schema", away)
+    for read in (
+        lambda: load_embeddings(folder),
+        lambda: files.read_receipt(1),
+        lambda: load_embeddings(files.path(1)),
+    ):
+        with pytest.raises(MeasureError, match=r"part-00000\d-of.*: cannot be read \(Input/output error\); check its"):
+            read()

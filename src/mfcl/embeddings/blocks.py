@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64
 
+from mfcl.embeddings.npz_file import UnreadError
 from mfcl.embeddings.part_files import RECEIPT, PartFiles, damaged, is_part_folder, open_part_files
 from mfcl.embeddings.table import Embeddings
 from mfcl.embeddings.table_file import read_embeddings
@@ -125,6 +126,8 @@ def read_part(files: PartFiles, part: int) -> Embeddings:
     path = files.path(part)
     try:
         found, about = read_embeddings(path)
+    except UnreadError:
+        raise
     except MeasureError as error:
         reason = str(error).removeprefix(f"{path}: ").partition("; run")[0]
         raise damaged(path, ValueError(reason)) from None

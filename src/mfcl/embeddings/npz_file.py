@@ -1,5 +1,6 @@
 """Read and write NumPy archives safely: sizes that an untrusted file claims are checked before memory is allocated."""
 
+import errno
 import math
 import sys
 import tokenize
@@ -25,6 +26,22 @@ FAULTS = (
     *(RuntimeError, SyntaxError, tokenize.TokenError, zlib.error, zipfile.BadZipFile, zipfile.LargeZipFile),
 )
 """Exceptions that reading a damaged archive may raise (NotImplementedError, a RuntimeError, included)."""
+
+
+class UnreadError(MeasureError):
+    """The system could not read a file: a disk or a share is away, or permissions are missing."""
+
+
+def check_system(path: Path, error: BaseException) -> None:
+    """Raise an error unless a file's content is at fault: advice to delete it would cost one that is whole.
+
+    Raises:
+        UnreadError: the system could not read the file.
+    """
+    if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # of a damaged archive: a wrong seek
+        raise UnreadError(
+            f"{path}: cannot be read ({error.strerror}); check its permissions and its disk, and try again"
+        ) from None
 
 
 def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:

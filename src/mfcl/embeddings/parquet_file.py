@@ -14,6 +14,7 @@ import numpy as np
 
 from mfcl.core.extras import need
 from mfcl.core.files import replacing
+from mfcl.embeddings.npz_file import check_system
 
 PARQUET, EXTRA = ".parquet", "parquet"
 VECTOR, ID, SPLIT = COLUMNS = ("embedding", "id", "split")
@@ -69,6 +70,7 @@ def read_parquet(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     try:
         table = parquet.read_table(path)
     except Exception as error:  # pyarrow raises its own exceptions and some of Python's
+        check_system(path, error)
         raise ValueError(str(error).splitlines()[0] if str(error) else type(error).__name__) from error
     if ABOUT not in (table.schema.metadata or {}):
         raise ValueError("it was not written by mfcl")
@@ -111,6 +113,7 @@ def read_about_parquet(path: Path) -> dict[str, Any]:
     try:
         metadata = parquet.read_schema(path).metadata or {}
     except Exception as error:  # pyarrow raises its own exceptions and some of Python's
+        check_system(path, error)
         raise ValueError(str(error).splitlines()[0] if str(error) else type(error).__name__) from error
     if ABOUT not in metadata:
         raise ValueError("it was not written by mfcl")

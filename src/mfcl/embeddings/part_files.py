@@ -8,7 +8,7 @@ from typing import Any
 
 from mfcl.core.files import entries, read_json, write_json
 from mfcl.core.limits import MOST_PARTS
-from mfcl.embeddings.npz_file import FAULTS, read_npz
+from mfcl.embeddings.npz_file import FAULTS, check_system, read_npz
 from mfcl.embeddings.parquet_file import PARQUET, has_vectors, read_about_parquet
 from mfcl.errors import MeasureError, shown
 
@@ -112,6 +112,7 @@ class PartFiles:
             if not isinstance(about, dict):
                 raise ValueError(f"its facts are {shown(about)}")
         except FAULTS as error:
+            check_system(path, error)
             raise damaged(path, error) from None
         return self.check(part, about)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mfcl.embeddings.npz_file import FAULTS, read_npz
+from mfcl.embeddings.npz_file import FAULTS, check_system, read_npz
 from mfcl.embeddings.parquet_file import PARQUET, read_parquet
 from mfcl.embeddings.table import FILE_VERSION, Embeddings
 from mfcl.errors import MeasureError, shown
@@ -32,6 +32,7 @@ def read_embeddings(path: Path) -> tuple[Embeddings, dict[str, Any]]:
             f"{path}: wanted embeddings, but there is no such file; write them with `mfcl embed`"
         ) from None
     except FAULTS as error:
+        check_system(path, error)
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise MeasureError(f"{path}: not a valid embeddings file ({reason}); run `mfcl embed` again") from None
     finite = np.isfinite(found.vectors).all(axis=1)
