@@ -105,3 +105,9 @@ def test_clips_side_by_side_end_in_zeros() -> None:
     clips = [np.ones(2, np.float32), np.ones(3, np.float32)]
     assert padded(iter(clips), np.array([2, 3])).tolist() == [[1, 1, 0], [1, 1, 1]]
     assert padded([], np.zeros(0, np.int64)).shape == (0, 0)
+
+
+@pytest.mark.parametrize("wrong", [None, 5, 0.5])
+def test_what_is_no_recording_is_one_line(wrong: object) -> None:
+    with pytest.raises(AudioError, match=f"wanted a path, samples or a list of either, got {wrong}"):
+        listed(wrong)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int64, Shaped
 
-from mfcl.errors import AudioError
+from mfcl.errors import AudioError, shown
 
 LOUDEST = 8.0
 """Highest peak of float samples, where full scale is 1. Mixes and filters overshoot by a few dB; this allows 18 dB. \
@@ -34,6 +34,9 @@ def listed(sounds: Sounds) -> list[Any]:
     One recording is a path, an array of numbers (also a tensor), or a list of numbers. An array of text is several
     paths.
 
+    Raises:
+        AudioError: it is none of these.
+
     Example:
         >>> listed("a.wav"), listed(["a.wav", "b.wav"]), listed([0.0, 0.5])
         (['a.wav'], ['a.wav', 'b.wav'], [[0.0, 0.5]])
@@ -44,7 +47,10 @@ def listed(sounds: Sounds) -> list[Any]:
         return [entry if isinstance(entry, Path) else str(entry) for entry in sounds.ravel().tolist()]
     if hasattr(sounds, "__array__"):
         return [sounds]
-    found = list(sounds)
+    try:
+        found = list(sounds)
+    except TypeError:
+        raise AudioError(f"wanted a path, samples or a list of either, got {shown(sounds)}; give recordings") from None
     return [found] if found and all(isinstance(entry, numbers.Number) for entry in found) else found
 
 
