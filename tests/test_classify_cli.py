@@ -408,6 +408,25 @@ def test_the_nearest_recording_to_a_copy_is_the_recording(desk, tmp_path, capsys
     assert len(said.splitlines()) == 12
 
 
+def test_a_file_that_is_called_like_a_recording_is_said_not_to_be_taken(desk, tmp_path, capsys, monkeypatch):
+    name = "data/04/2_04_1.wav"
+    (tmp_path / name).parent.mkdir(parents=True)
+    shutil.copy(desk / "corpus" / "data" / "02" / "0_02_0.wav", tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    capsys.readouterr()
+    note = f"note: {name} is taken as the id of one of the recordings; for the file of that name give ./{name}\n"
+    run("similar", desk / "e.npz", name, "--model", desk / "run0", "--json")
+    said = capsys.readouterr()
+    assert note in said.err
+    assert name not in {one["id"] for one in json.loads(said.out)}
+    run("similar", desk / "e.npz", f"./{name}", "--model", desk / "run0", "--json")
+    said = capsys.readouterr()
+    assert json.loads(said.out)[0]["id"] == "data/02/0_02_0.wav"
+    assert "note" not in said.err
+    run("similar", desk / "e.npz", name, "--json")
+    assert capsys.readouterr().err == ""
+
+
 def test_alignment_orders_the_nearest(desk, tmp_path):
     copy = tmp_path / "copy.wav"
     shutil.copy(desk / "corpus" / "data" / "04" / "2_04_1.wav", copy)

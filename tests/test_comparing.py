@@ -44,6 +44,10 @@ def test_intervals_over_files_of_segments_are_not_called_ones_over_speakers() ->
     for ids, speaker, over in ((cut, None, "files"), (made.ids, None, "recordings"), (cut, "speaker", "speakers")):
         found = measure_labels(dataclasses.replace(made, ids=ids), "digit", speaker, seed=0)
         assert f"intervals over {over} in [ ]" in compare_tables(paired({"one": found, "two": found}))
+    bare = [dataclasses.replace(one, low=None, high=None) for one in found]
+    text = compare_tables(paired({"one": bare, "two": bare}))
+    assert "labels: no figure has an interval, all may be chance; in ( ) the difference to one" in text
+    assert "in [ ]" not in text
 
 
 def test_checkpoints_are_measured_alike_and_beside_the_first(runs: list[Path], tmp_path: Path) -> None:

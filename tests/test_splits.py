@@ -136,7 +136,11 @@ def test_a_manifests_own_sides_are_obeyed_and_validation_is_drawn_from_train():
         ("label", corpus(speakers=1), "there is 1;"),
         ("reference", corpus(speakers=2), "needs 3 or more values of 'speaker'"),
         ("reference", corpus(speakers=3, digits=1, takes=1), "too few"),
-        ("recording", corpus(speakers=1, digits=1, takes=2), "needs 3 or more files"),
+        (
+            "recording",
+            corpus(speakers=1, digits=1, takes=2),
+            "there are 2; add more, or name the split of each recording in a column `split`",
+        ),
         ("becker-0", corpus(speakers=59), "AudioMNIST's 60 speakers"),
         ("manifest", corpus(), "no recording has the split 'train'"),
         ("manifest", corpus(speakers=1).with_splits(["train"] * 15), "2 or more values of 'speaker'"),

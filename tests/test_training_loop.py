@@ -218,7 +218,7 @@ def test_resuming_with_another_recipe_or_other_data_is_refused(store, tmp_path):
     trained(store, tmp_path / "run")
     with pytest.raises(CheckpointError, match=r"learning_rate = 0\.001, got 0\.5"):
         trained(store, tmp_path / "run", recipe=tiny(learning_rate=0.5), resume=True)
-    with pytest.raises(CheckpointError, match="fingerprint = 'f', got 'g'"):
+    with pytest.raises(CheckpointError, match=r"begun with other recordings: .* \(fingerprint 'f', now 'g'\)"):
         trained(store, tmp_path / "run", fingerprint="g", resume=True)
     with pytest.raises(CheckpointError, match="task = 'pretrain', got 'classify'"):
         trained(store, tmp_path / "run", kind="classify", resume=True)

@@ -17,7 +17,8 @@ from mfcl.classification.sources import (
     opened_in_blocks,
     vectors_of,
 )
-from mfcl.core.files import check_there
+from mfcl.core.console import printable
+from mfcl.core.files import check_there, is_there
 from mfcl.core.random import generator
 from mfcl.core.urls import as_path
 from mfcl.data.layouts import open_manifest
@@ -117,6 +118,9 @@ def similar(
         raise MeasureError(f"similar: {one_of('part', part, names)}")
     chosen = next(one for one in kinds if one.name == (part or names[0]))
     own = _places_of(str(clip), blocks)
+    if len(own) and model is not None and is_there(Path(clip)):
+        told = f"{printable(str(clip))} is taken as the id of one of the recordings"
+        print(f"note: {told}; for the file of that name give ./{printable(str(clip))}", file=sys.stderr)  # noqa: T201
     query = blocks.select(own[:1]) if len(own) else _embedded(clip, blocks, hearing)
     near, far = _ranked(chosen, query, blocks, own)
     if not len(near):

@@ -113,7 +113,8 @@ def split_by_recording(
     Raises:
         SplitError: fewer than three files.
     """
-    return manifest.with_splits(_three_splits(manifest, _files(manifest), seed, ("files", ""), test, valid, classes))
+    words = ("files", "or name the split of each recording in a column `split` of a manifest")
+    return manifest.with_splits(_three_splits(manifest, _files(manifest), seed, words, test, valid, classes))
 
 
 def split_reference(manifest: Manifest, *, seed: int, speaker: str = "speaker", digit: str = "digit") -> Manifest:

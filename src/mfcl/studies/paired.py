@@ -70,7 +70,9 @@ def compare_tables(compared: Sequence[Compared], *, style: str = "simple") -> st
             for question in questions
         ]
         over = _groups([one.result for one in chosen.values()])
-        title = f"{section}: 95 % intervals over {over} in [ ]; in ( ) the difference to {names[0]}, of the same {over}"
+        known = any(one.result.low is not None for one in chosen.values())
+        intervals = f"95 % intervals over {over} in [ ]" if known else "no figure has an interval, all may be chance"
+        title = f"{section}: {intervals}; in ( ) the difference to {names[0]}, of the same {over}"
         said = [text for one in chosen.values() for text in (one.result.note, one.no_interval)]
         notes = "".join(f"\n- {text}" for text in dict.fromkeys(said) if text)
         blocks.append(f"{title}\n\n{table(lines, ['task', 'metric', *names], style=style)}" + (notes and f"\n{notes}"))

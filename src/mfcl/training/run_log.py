@@ -89,6 +89,11 @@ class Journal:
                     f"{path}: cannot be read ({reason}), so the run cannot be continued; begin another"
                 ) from error
             for key, old, new in _differences(was, read_yaml(yaml.safe_dump(dict(now)))):
+                if name == "data.json":
+                    raise CheckpointError(
+                        f"{path}: the run was begun with other recordings: their list, labels, splits or sound differ "
+                        f"({key} {shown(old)}, now {shown(new)}); resume with those, or begin another run folder"
+                    )
                 raise CheckpointError(
                     f"{path}: the run was begun with {shown(key)[1:-1]} = {shown(old)}, got {shown(new)}; "
                     "resume with what it was begun with, or begin another run folder"
