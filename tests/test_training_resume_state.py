@@ -11,7 +11,7 @@ from mfcl.errors import CheckpointError, MfclError
 from mfcl.training import resume_state as state
 from mfcl.training.adam import Adam
 from mfcl.training.optim import Ema
-from mfcl.training.resume_state import NAME, PREVIOUS, Progress, load_state, save_state
+from mfcl.training.resume_state import CHECKSUM, NAME, PREVIOUS, Progress, load_state, save_state
 
 
 class Net(nn.Module):
@@ -74,7 +74,7 @@ def test_nothing_saved_is_nothing_restored(tmp_path):
     assert load_state(tmp_path, *parts(), say=never) is None
 
 
-@pytest.mark.parametrize("damage", ["half", "empty", "noise"])
+@pytest.mark.parametrize("damage", ["half", "empty", "noise", "bit"])
 def test_a_damaged_file_is_named_and_the_one_before_it_taken(tmp_path, damage):
     net, optimiser, ema = parts(steps=1)
     save_state(tmp_path, Progress(step=1), net, optimiser, ema)
@@ -82,7 +82,9 @@ def test_a_damaged_file_is_named_and_the_one_before_it_taken(tmp_path, damage):
     advance(net, optimiser, ema, range(1, 2))
     save_state(tmp_path, Progress(step=2), net, optimiser, ema)
     whole = (tmp_path / NAME).read_bytes()
-    (tmp_path / NAME).write_bytes({"half": whole[: len(whole) // 2], "empty": b"", "noise": b"\xff" * 500}[damage])
+    flipped = bytes([*whole[:-50], whole[-50] ^ 1, *whole[-49:]])
+    damaged = {"half": whole[: len(whole) // 2], "empty": b"", "noise": b"\xff" * 500, "bit": flipped}
+    (tmp_path / NAME).write_bytes(damaged[damage])
     other, other_optimiser, other_ema = parts(seed=1)
     said = []
     progress = load_state(tmp_path, other, other_optimiser, other_ema, say=said.append)
@@ -165,9 +167,10 @@ def test_a_finished_run_keeps_its_weights_and_no_moments(tmp_path):
 
 
 def resaved(path, change):
-    """Write a state again with other tensors and another header."""
+    """Write a state again with other tensors and another header, without a checksum, as before there was one."""
     with safe_open(path, framework="pt") as file:
         header, tensors = dict(file.metadata()), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    del header[CHECKSUM]
     change(header, tensors)
     save_file(tensors, path, metadata=header)
 

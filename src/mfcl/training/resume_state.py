@@ -5,6 +5,7 @@ previous file is kept in case the latest is damaged.
 """
 
 import json
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,8 @@ from mfcl.training.run_folder import STATES
 
 VERSION = "1"
 NAME, PREVIOUS = STATES
+CHECKSUM = "checksum"
+"""Entry of the header; files of before have none."""
 
 
 @dataclass
@@ -57,7 +60,7 @@ def save_state(run: Path, progress: Progress, task: nn.Module, optimiser: Adam, 
         if ema is not None:
             tensors |= {f"ema.{name}": value for name, value in ema.average.items()}
     whole = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    header = {"version": VERSION, "progress": json.dumps(vars(progress))}
+    header = {"version": VERSION, "progress": json.dumps(vars(progress)), CHECKSUM: _checksum(whole)}
     path = run / NAME
     with replacing(path) as temporary:
         try:
@@ -114,9 +117,19 @@ def _read(path: Path) -> tuple[dict[str, Tensor], Progress]:
                     "resume with the version of mfcl that began the run"
                 )
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+        if CHECKSUM in header and header[CHECKSUM] != _checksum(tensors):
+            raise ValueError("its bytes are not those that were written")
         return tensors, _progress(json.loads(header["progress"]))
     except (SafetensorError, OSError, ValueError, TypeError, KeyError, RecursionError, RuntimeError) as error:
         raise CheckpointError(f"{path}: damaged ({' '.join(str(error).split())[:200]}); it is not used") from error
+
+
+def _checksum(tensors: Mapping[str, Tensor]) -> str:
+    """Return a checksum of all values: a weight with a flipped bit may be finite, and would be learned on from."""
+    found = 1
+    for name in sorted(tensors):
+        found = zlib.adler32(tensors[name].reshape(-1).view(torch.uint8).numpy().data, found)
+    return f"{found:08x}"
 
 
 def _progress(kept: Any) -> Progress:
