@@ -31,7 +31,7 @@ def test_a_run_can_be_continued_with_the_same_choices(tmp_path):
             DATA,
             "recipe.train.epochs = 3, got 4",
         ),
-        (CONFIG, {**DATA, "fingerprint": "xyz"}, "fingerprint = 'abc', got 'xyz'"),
+        (CONFIG, {**DATA, "fingerprint": "xyz"}, "fingerprint 'abc', now 'xyz'"),
         ({**CONFIG, "new": 1}, DATA, "new = None, got 1"),
     ],
 )
