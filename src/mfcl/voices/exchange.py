@@ -8,13 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from mfcl.core.files import check_file_place, check_folder_place, replacing
-from mfcl.embeddings.linalg import unit_rows
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import GalleryError
-from mfcl.voices.agreement import SAME
 from mfcl.voices.places import check_free, is_address
 from mfcl.voices.server_search import FILLED
-from mfcl.voices.storage import Clip, Storage, Voice
+from mfcl.voices.storage import Storage, Voice
 
 
 @dataclass(frozen=True)
@@ -99,9 +97,8 @@ def take_in(storage: Storage, other: Storage) -> Imported:
     voices = other.voices()
     for voice in voices:
         clips, name = other.clips(voice.name), storage.spelled(voice.name)
-        new = _new(clips, storage.clips(name) if name in known else [])
         here = known.get(name, voice)
-        kept = sum(storage.enrol(name, new, consent=here.consent or voice.consent, note=here.note or voice.note))
+        kept = sum(storage.enrol(name, clips, consent=here.consent or voice.consent, note=here.note or voice.note))
         added += kept
         skipped += len(clips) - kept
     return Imported(len(voices), added, skipped)
@@ -130,10 +127,3 @@ def _export_npz(storage: Storage, out: Path, voices: Sequence[Voice]) -> None:
     sources = np.array([f"{place}:{clip.source}" for place, (_, clip) in enumerate(clips)])
     labels = {"voice": np.array([name for name, _ in clips])}
     Embeddings(vectors, sources, labels, {"voices": (0, vectors.shape[1])}, np.full(len(clips), "")).save(out)
-
-
-def _new(clips: Sequence[Clip], known: Sequence[Clip]) -> list[Clip]:
-    if not known or not clips:
-        return list(clips)
-    cosines = unit_rows(np.stack([clip.vector for clip in clips])) @ unit_rows(np.stack([c.vector for c in known])).T
-    return [clip for clip, row in zip(clips, cosines, strict=True) if row.max() <= SAME]
