@@ -65,6 +65,7 @@ def test_whole_numbers_are_scaled_by_the_range_of_their_type() -> None:
         (np.array([None, 1.0], object), "got object"),
         (np.array(["a", "b"]), "got str"),
         ([[0.0, 0.1], [0.2]], "cannot be read as an array"),
+        (np.ma.masked_greater(CLIP, 0.1), "some are masked; fill them or cut them out"),
         (None, "got object"),
     ],
 )

@@ -675,17 +675,22 @@ def test_a_folder_of_version_0_1_has_its_page_and_no_verdict(tmp_path: Path, see
 
 
 @pytest.mark.parametrize(
-    ("training", "words"), [("07", "30 of 2 unseen speakers"), ("01", "30 of 2 speakers, 1 of them in training too")]
+    ("part", "speaker", "words"),
+    [
+        ("train", "07", "30 of 2 unseen speakers"),
+        ("train", "01", "30 of 2 speakers, 1 of them in training or validation too"),
+        ("valid", "01", "30 of 2 speakers, 1 of them in training or validation too"),
+    ],
 )
 def test_the_first_screen_says_whether_speakers_are_unseen_and_shows_the_notes(
-    tmp_path: Path, training: str, words: str
+    tmp_path: Path, part: str, speaker: str, words: str
 ) -> None:
     write_study(tmp_path, seeds=1, speakers=3, takes=1)
     about = json.loads((tmp_path / "about.json").read_text("utf-8"))
     about["parts"]["test"] = {"recordings": 30, "speakers": 2}
     about["notes"] = [f"note {place}" for place in range(5)]
     (tmp_path / "about.json").write_text(json.dumps(about), encoding="utf-8")
-    rows = ["path,split,digit,speaker", f"a.wav,train,1,{training}", "b.wav,test,1,01", "c.wav,test,2,02"]
+    rows = ["path,split,digit,speaker", f"a.wav,{part},1,{speaker}", "b.wav,test,1,01", "c.wav,test,2,02"]
     (tmp_path / "manifest.csv").write_text("\n".join(rows), encoding="utf-8")
     screen = make_report(tmp_path).read_text("utf-8").partition("</header>")[0]
     assert f"<dd>{words}</dd>" in screen

@@ -62,8 +62,8 @@ def test_the_most_confused_classes_are_drawn_and_all_matrices_show_the_same() ->
     drawn = [Confusion(one, names, counts) for one, counts in zip(whose, (first, second), strict=True)]
     plots = confusions(Pictures(confusions=tuple(drawn)))
     assert [plot.title for plot in plots] == [
-        "Confusions, pre-trained, both, 30 most confused of 300 classes",
-        "Confusions, untrained, both, 30 most confused of 300 classes",
+        "Confusions, pre-trained, both, the 30 most confused of 300 classes",
+        "Confusions, untrained, both, the same 30 of 300 classes",
     ]
     cells = str(plots[0].drawings[0])
     assert cells.count('class="miss"') == 29  # the first of them is taken for the second, and so on

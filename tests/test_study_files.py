@@ -24,6 +24,7 @@ from mfcl.explore.collection import open_collection
 from mfcl.explore.exports import classifier_zip
 from mfcl.explore.session import Session
 from mfcl.labelling import load_classifier
+from mfcl.labelling.fitting import id_digests
 from mfcl.recipe import load_recipe
 from mfcl.studies.representations import Source
 from mfcl.studies.workspace import Workspace
@@ -83,6 +84,7 @@ def test_a_classifier_from_the_explorer_hears_recordings_with_the_studys_model(
     zipfile.ZipFile(io.BytesIO(archive)).extractall(tmp_path)
     made = load_classifier(tmp_path / "classifier")
     assert made.about["label"] == "heard"
+    assert made.about["labelled"] == id_digests(clips.embeddings.ids[:24].tolist())  # so a check knows its own clips
     answers = classify(made, study / "manifest.csv")
     kept = made.predict(load_embeddings(main_embeddings(study)))
     assert np.mean(answers.predictions.likeliest == kept.likeliest) > 0.95

@@ -121,6 +121,8 @@ def _holds_paths(sounds: Shaped[np.ndarray, "..."]) -> bool:
 
 
 def _array(sound: Any, name: str) -> Shaped[np.ndarray, "..."]:
+    if isinstance(sound, np.ma.MaskedArray) and np.ma.is_masked(sound):
+        raise AudioError(f"{name}: wanted samples, got an array of which some are masked; fill them or cut them out")
     if hasattr(sound, "detach"):  # a tensor that may have a gradient or lie on a GPU
         sound = sound.detach().cpu()
     try:

@@ -1,6 +1,5 @@
 """Fit a classifier on recordings of which few have labels."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -74,9 +73,7 @@ def fit_on(
     given = _labels(embeddings, labels, label, recordings)
     graphs, notes = _alignment(data, embeddings, loaded, seed=seed) if align else ({}, ())
     fitted = fit_classifier(embeddings, given.values, graph=graphs, seed=seed)
-    labelled = id_digests(embeddings.ids[given.values != ""].tolist())
     about = {**fitted.classifier.about, "label": given.name, "model_folder": str(loaded.folder.resolve())}
-    about["labelled"] = labelled  # `mfcl classify --check` says where they are not held out
     fitted = replace(fitted, classifier=replace(fitted.classifier, about=about))
     return FittedOn(fitted, embeddings, given, (*given.notes, *_alike(given.values), *notes, *fitted.notes))
 
@@ -91,11 +88,6 @@ def _alike(labels: Shaped[np.ndarray, " _"]) -> list[str]:
         for names in found.values()
         if len(names) > 1
     ]
-
-
-def id_digests(ids: Sequence[str]) -> list[str]:
-    """Return short digests of the ids of recordings: a classifier that is passed on names none of them."""
-    return [hashlib.sha256(one.encode("utf-8", "backslashreplace")).hexdigest()[:12] for one in ids]
 
 
 def clips_to_label(

@@ -144,9 +144,9 @@ def _print_estimate(given: argparse.Namespace, answers: Any, recordings: Any, fi
         recordings: The recordings, where they are known.
         fitted: Digests of the ids that the classifier was fitted on; anything else where it does not say.
     """
-    from mfcl.classification.fitting import id_digests
     from mfcl.data.label_table import read_labels
     from mfcl.labelling import UNKNOWN, estimate
+    from mfcl.labelling.fitting import id_digests
 
     truth = read_labels(given.check, answers.ids.tolist(), recordings=recordings, label=given.label)
     for note in truth.notes:

@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 
 def percent(share: float) -> str:
-    """Format a share as percent without its sign.
+    """Format a share as percent without its sign; a rate that is not zero is not written as zero.
 
     Example:
-        >>> percent(0.0123), percent(0.5)
-        ('1.2', '50.0')
+        >>> percent(0.0123), percent(0.5), percent(0.0), percent(0.0002)
+        ('1.2', '50.0', '0.0', '0.02')
     """
-    return f"{100 * share:.1f}"
+    return f"{100 * share:.2g}" if 0 < share < 0.0005 else f"{100 * share:.1f}"
 
 
 def plain(text: str) -> str:

@@ -1,5 +1,6 @@
 """Fit a classifier on spread labels: its weights, the sharpness of its probabilities, and what is `unknown` to it."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias, runtime_checkable
@@ -92,17 +93,26 @@ def fitted_classifier(
     sharpness, notes = _sharpness(collection, way, labels, used, exact, seed=seed)
     centres = centres_of(features, labels, spread)
     farthest = farthest_of(distances_to(features, centres), labels, spread)
-    given = int((labels != "").sum())
+    given = labels != ""
     about = {
-        "labels": given, "recordings": len(labels), "way": way.name, "calibrated": not notes,
+        "labels": int(given.sum()), "recordings": len(labels), "way": way.name, "calibrated": not notes,
         "known share": KNOWN_SHARE,
         "checked": {one.way: [one.right, one.count] for one in checked},
+        "labelled": id_digests(collection.embeddings.ids[given].tolist()),
     }  # fmt: skip
     made = LabelClassifier(
         spread.classes, collection.kind(way.features), weights, bias, sharpness, centres, farthest,
         collection.embeddings.model, about,
     )  # fmt: skip
     return made, notes
+
+
+def id_digests(ids: Sequence[str]) -> list[str]:
+    """Return short digests of the ids of recordings: a classifier that is passed on names none of them.
+
+    `mfcl classify --check` says by them which recordings are not held out.
+    """
+    return [hashlib.sha256(one.encode("utf-8", "backslashreplace")).hexdigest()[:12] for one in ids]
 
 
 def used_of(

@@ -31,7 +31,7 @@ def first(study: Study) -> list[tuple[str, str]]:
         if test:
             unseen = "unseen " if study.heard == 0 else ""
             tested += f" of {counted(test.speakers, unseen + name)}"
-            tested += f", {study.heard:,} of them in training too" if study.heard else ""
+            tested += f", {study.heard:,} of them in training or validation too" if study.heard else ""
     found.append(("tested on", tested))
     found += [("label", shortened(about.label))] if about.label else []
     found.append(("recipe", shortened(about.recipe) or NOTHING))

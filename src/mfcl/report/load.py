@@ -30,7 +30,7 @@ class Study:
         pictures: What was drawn.
         about: What the study was.
         over_seeds: Whether the folder has figures over seeds; one of version 0.1 has only those of each seed.
-        heard: Speakers of the test part that are in training too; None where the folder does not tell.
+        heard: Speakers of the test part that are in another part too; None where the folder does not tell.
         speakers: Of the whole manifest; 0 where the folder does not tell.
         noise: Signal-to-noise ratios of the white noise in pre-training, lowest and highest, in dB; None where there
             was none or the folder does not tell.
@@ -74,9 +74,10 @@ def read_study(folder: Path) -> Study:
     paired = folder / "differences.json"
     differences = differences_from(_json(paired), str(paired)) if paired.is_file() else []
     test = people.get("test")
+    others = people.get("train", set()) | people.get("valid", set())
     return Study(
         folder, tuple(results), tuple(found), {(one.question, one.first, one.second): one for one in differences},
-        pictures, about, summed.is_file(), len(test & people.get("train", set())) if test else None,
+        pictures, about, summed.is_file(), len(test & others) if test else None,
         len(set().union(*people.values())), *_noise(folder / "study.json"),
     )  # fmt: skip
 

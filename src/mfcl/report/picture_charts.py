@@ -47,7 +47,9 @@ def confusions(pictures: Pictures) -> list[Plot]:
             wrong = counts - np.diag(np.diag(counts))
             order = np.argsort(-(wrong.sum(axis=0) + wrong.sum(axis=1)), kind="stable")[:MOST_CLASSES]
             kept = [classes[place] for place in sorted(order)]
-        some = f", {len(kept)} most confused of {len(classes):,} classes" if len(kept) < len(classes) else ""
+            which = f"the {len(kept)} most confused"
+        some = f", {which} of {len(classes):,} classes" if len(kept) < len(classes) else ""
+        which = f"the same {len(kept)}"
         plots.append(Plot(f"Confusions, {called(one)}{some}", (matrix(called(one) + some, classes, counts, kept),)))
     return plots
 
