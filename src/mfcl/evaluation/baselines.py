@@ -158,6 +158,10 @@ def competition(
     """Return, for all kernels, the square roots of the winners' sums and losers' counts per position."""
     level = clip.level() if isinstance(clip, LongClip) else float(np.sqrt(np.mean(clip**2, dtype=np.float64)))
     scale = np.float32(max(level, 1e-9))
+    places, number = -(-len(clip) // _stride(len(clip))), kernels.shape[2]
+    # arrays of a megabyte are made once for all dilations: making them takes as long as filling them
+    answers = np.empty((number // KERNELS, KERNELS, places), dtype=np.float32)
+    ends, chosen = np.empty_like(answers[:, :1]), np.empty(answers.shape, dtype=np.bool_)
     found = []
     for which in range(2):  # the waveform, its first difference
         values = clip if isinstance(clip, LongClip) else _series(clip / scale, which)
@@ -167,11 +171,12 @@ def competition(
                 if isinstance(values, LongClip)
                 else windows(values, int(dilation))
             )
-            answers = (weights @ seen).reshape(len(weights) // KERNELS, KERNELS, -1)
-            won = answers == answers.max(axis=1, keepdims=True)
-            lost = answers == answers.min(axis=1, keepdims=True)
-            sums = np.einsum("gkp,gkp->gk", answers, won)
-            found += [np.maximum(sums, 0) / answers.shape[2], lost.mean(axis=2, dtype=np.float32)]
+            np.matmul(weights, seen, out=answers.reshape(number, places))
+            lost = np.equal(answers, answers.min(axis=1, keepdims=True, out=ends), out=chosen)
+            losses = lost.view(np.uint8).sum(axis=2, dtype=np.int32)
+            won = np.equal(answers, answers.max(axis=1, keepdims=True, out=ends), out=chosen)
+            sums = np.multiply(answers, won, out=answers).sum(axis=2)
+            found += [np.maximum(sums, 0) / places, losses.astype(np.float32) / np.float32(places)]
     counted: Float32[np.ndarray, " values"] = np.sqrt(np.concatenate([part.ravel() for part in found]))
     return counted
 
@@ -181,9 +186,14 @@ def _series(values: Float32[np.ndarray, " samples"], which: int) -> Float32[np.n
     return np.diff(values, append=values[-1:]) if which else values
 
 
+def _stride(samples: int) -> int:
+    """Return the step between positions in a clip of so many samples."""
+    return max(4, -(-samples // MOST_PLACES))
+
+
 def windows(values: Float32[np.ndarray, " samples"], dilation: int) -> Float32[np.ndarray, "taps places"]:
     """Return the samples under the kernel taps at evenly spaced positions; samples outside the clip are 0."""
-    stride = max(4, -(-len(values) // MOST_PLACES))
+    stride = _stride(len(values))
     places = -(-len(values) // stride)
     reach = dilation * (TAPS - 1)
     padded = np.pad(values, (reach // 2, reach // 2 + stride))
@@ -192,7 +202,7 @@ def windows(values: Float32[np.ndarray, " samples"], dilation: int) -> Float32[n
 
 def long_windows(clip: LongClip, dilation: int, which: int) -> Float32[np.ndarray, "taps places"]:
     """Return `windows` of a long clip (`which` 0) or of its first difference (`which` 1), read in pieces."""
-    stride = max(4, -(-len(clip) // MOST_PLACES))
+    stride = _stride(len(clip))
     reach = dilation * (TAPS - 1)
     places = np.arange(TAPS)[:, None] * dilation + np.arange(-(-len(clip) // stride)) * stride - reach // 2
     seen = samples_at(clip, places)
