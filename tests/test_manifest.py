@@ -108,10 +108,12 @@ def test_a_csv_of_any_program_is_read(tmp_path, encoding, newline):
         ("path,end\na.wav,nan\n", "line 2: end is 'nan'"),
         ("path,start,end\na.wav,2,2\n", "line 2: wanted an end after the start, got start 2.0 s and end 2.0 s"),
         ("path,split\na.wav,train\nb.wav,dev\n", "line 3: no split is called 'dev'"),
-        ("path\na.wav\na.wav\n", "2 recordings have the id 'a.wav'"),
-        ("path,id\na.wav,x\nb.wav,x\n", "2 recordings have the id 'x'"),
+        ("path\na.wav\na.wav\n", "line 3: 2 recordings have the id 'a.wav'"),
+        ("path,id\na.wav,x\nc.wav,y\n\nb.wav,x\n", "line 5: 2 recordings have the id 'x'"),
         ("path\nfar.wav\nfurther.wav\n", "none of its 2 files exists"),
-        ('path\n"a.wav', "not a CSV"),
+        ('path\n"a.wav', "line 2: not a CSV"),
+        ('path,who\na.wav,"x\nb.wav,y\nc.wav,z\n', "line 2: not a CSV"),
+        ('path,who\na.wav,x\nb.wav,"y\nz"\nc.wav,"z"z"\n', "line 5: not a CSV"),
     ],
 )
 def test_a_bad_csv_is_an_error_of_one_line_that_names_the_place(tmp_path, text, message):

@@ -5,9 +5,10 @@ import csv
 import io
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from mfcl.core.files import is_there, replacing
 from mfcl.core.urls import UrlPath
@@ -45,12 +46,24 @@ def read_manifest(csv_path: Path, *, data_root: Path | None = None) -> Manifest:
     if not read:
         raise ManifestError(f"{csv_path}: a header, but no recording below it; add one per line")
     table.check(csv_path)
+    name, count = Counter(one.id for one in read).most_common(1)[0]
+    if count > 1:
+        raise _same_id(csv_path, name)
     manifest = Manifest(read, table.root, f"the manifest {csv_path.name}", table.notes())
     if data_root is not None:
         return relocated(manifest, data_root)
     if not found_any(read):
         raise no_file_of(csv_path, len(read), read[0])
     return manifest
+
+
+def _same_id(csv_path: Path, name: str) -> ManifestError:
+    """Return the error of several recordings with one id; it names the line of the second."""
+    with opened_rows(csv_path) as (table, rows):
+        places = [where for where, row in rows if any(row) and table.recording(row, where).id == name]
+    return ManifestError(
+        f"{places[1]}: {len(places)} recordings have the id {name!r}; give each a unique one in the column `id`"
+    )
 
 
 def found_any(recordings: Iterable[Recording]) -> bool:
@@ -86,22 +99,30 @@ def opened_rows(csv_path: Path) -> Iterator[tuple["Table", Iterator[tuple[str, l
                     "give a table with the columns path, start, end and label"
                 )
             file.seek(0)
-            lines = csv.reader(file, strict=True, delimiter=_delimiter(begin))
+            lines, whole = csv.reader(file, strict=True, delimiter=_delimiter(begin)), [0]
             try:
                 header = [name.strip() for name in next(lines, [])]
+                whole[0] = lines.line_num
                 root = folder_of(csv_path)
                 table = Table(read_columns(header, csv_path), header, root)
                 plain = table.raven and lines.dialect.delimiter == "\t"
-                cells = _plain_rows(file, lines.line_num + 1) if plain else ((lines.line_num, row) for row in lines)
+                cells = _plain_rows(file, lines.line_num + 1) if plain else _numbered(lines, whole)
                 yield table, table.selections((f"{csv_path}, line {number}", row) for number, row in cells)
-            except csv.Error as error:
+            except csv.Error as error:  # a quote that is not closed goes on to the last line: its first one is named
                 raise ManifestError(
-                    f"{csv_path}, line {lines.line_num}: not a CSV ({error}); save the table as CSV"
+                    f"{csv_path}, line {whole[0] + 1}: not a CSV ({error}); save the table as CSV"
                 ) from error
     except OSError as error:
         raise ManifestError(f"{csv_path}: cannot be read ({error.strerror or error}); check the path") from error
     except UnicodeDecodeError as error:
         raise ManifestError(f"{csv_path}: not UTF-8 text ({error.reason}); save the table as CSV in UTF-8") from error
+
+
+def _numbered(lines: Any, whole: list[int]) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows of a CSV reader, each with the number of its last line, which `whole` is set to."""
+    for row in lines:
+        whole[0] = lines.line_num
+        yield lines.line_num, row
 
 
 def _plain_rows(lines: Iterable[str], first: int) -> Iterator[tuple[int, list[str]]]:
