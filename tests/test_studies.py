@@ -404,6 +404,8 @@ def test_a_dry_run_prints_the_plan_and_does_nothing(
     assert small_study(listed, tmp_path, dry_run=True, skip=["crops", "voices"]) == []
     assert not (tmp_path / "out").exists()
     said = capsys.readouterr().err
+    assert "95 % intervals over the 6 values of 'speaker' in the test part are somewhat too narrow" in said
+    assert "about 79 % of cases" in said
     lines = {line.split()[0]: line for line in said.splitlines() if line.strip()}
     assert set(SECTIONS) - {"crops", "voices", "ablation"} <= set(lines)
     assert not {"crops", "voices"} & set(lines)
