@@ -218,6 +218,7 @@ def test_too_few_recordings_get_the_best_rate_that_they_support(gallery):
     assert made.far == pytest.approx(0.1)
     assert "too few for 1 %" in notes[0]
     assert "10 %" in notes[0]
+    assert "6 people are few" in notes[-1]
     with pytest.raises(MeasureError, match="5 or more people"):
         gallery.calibrate(people(1000, 4), far=0.05)
     with pytest.raises(MeasureError, match="more clips than the 10"):

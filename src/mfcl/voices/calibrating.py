@@ -5,6 +5,7 @@ from jaxtyping import Float32
 
 from mfcl.core.random import generator
 from mfcl.embeddings.linalg import unit_rows
+from mfcl.evaluation.bootstrap import held_by
 from mfcl.voices.agreement import SAME
 from mfcl.voices.calibration import (
     MOST_SKETCHES,
@@ -99,6 +100,12 @@ def calibrate(
         notes.append(
             f"{strangers} clips of {trials.persons} people are too few for {100 * far:g} % false alarms; the best rate "
             f"they support is {100 * supported:.2g} % (3 in {strangers}), and the thresholds are for that"
+        )
+    share = held_by(trials.persons)
+    if share is not None:
+        notes.append(
+            f"{trials.persons} people are few: in simulations 95 % intervals over so few held the truth in about "
+            f"{share} % of cases, and other people may get a name more often than is said; 20 or more tell better"
         )
     levels = measured_levels(trials, sizes_up_to(trials.largest()), supported, seed=seed)
     remembered = generator(seed, "sketches").permutation(strangers)[:MOST_SKETCHES]
