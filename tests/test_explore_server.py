@@ -24,8 +24,11 @@ import pytest
 import soundfile
 import uvicorn
 
+from mfcl.audio import Preparation
 from mfcl.cli import main
 from mfcl.core.files import write_text
+from mfcl.data.decoding import LeftOut, recording_windows
+from mfcl.data.layouts import open_manifest
 from mfcl.embeddings.blocks import load_embeddings
 from mfcl.embeddings.table import WHITENED, Embeddings
 from mfcl.errors import AudioError, MfclError
@@ -608,6 +611,20 @@ def test_windows_play_their_own_part_of_a_recording(tmp_path):
     found = open_collection(tmp_path / "windows.npz", audio=tmp_path / "long.wav")
     assert [(one.start, one.end) for one in found.recordings.values()] == [(0.0, 1.0), (1.0, 2.0)]
     assert "start" not in found.columns
+
+
+def test_windows_of_a_part_of_a_file_play_where_they_were_heard(tmp_path):
+    soundfile.write(tmp_path / "long.wav", np.concatenate([tone(1.0, 300, 8000), tone(1.0, 2000, 8000)]), 8000)
+    write_text(tmp_path / "parts.csv", "path,start,end\nlong.wav,1.0,2.0\n")
+    manifest, preparation = open_manifest(tmp_path / "parts.csv"), Preparation(sample_rate=8000)
+    (pieces,) = recording_windows(manifest, preparation, LeftOut(), window=0.5, hop=0.5)
+    starts = np.array([repr(one.start) for one in pieces])  # as `mfcl embed --window` writes them
+    ends = np.array([repr(one.start + 0.5) for one in pieces])
+    ids = np.array([f"{manifest.ids[0]}@{start}" for start in starts])
+    windows = Embeddings(np.eye(2, dtype=np.float32), ids, {"start": starts, "end": ends}, {}, np.full(2, ""))
+    windows.save(tmp_path / "windows.npz")
+    found = open_collection(tmp_path / "windows.npz", audio=tmp_path / "parts.csv")
+    assert [(one.start, one.end) for one in found.recordings.values()] == [(1.0, 1.5), (1.5, 2.0)]
 
 
 def test_what_cannot_be_opened_is_told_in_one_line(folder, tmp_path, capsys, monkeypatch):

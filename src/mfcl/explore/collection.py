@@ -245,9 +245,9 @@ def _matched(
 
 
 def _window(recording: Recording | None, embeddings: Embeddings, clip: int) -> Recording | None:
-    """Return a window of a recording, with times in its file."""
+    """Return a window of a recording; its labels are times in the file, also where the recording is a part of one."""
     if recording is None:
         return None
-    first, last = (float(embeddings.labels[side][clip]) + (recording.start or 0.0) for side in TIMES)
+    first, last = (float(embeddings.labels[side][clip]) for side in TIMES)
     labels = {name: str(values[clip]) for name, values in embeddings.labels.items() if name not in TIMES}
     return Recording(str(embeddings.ids[clip]), recording.path, first, last, labels, recording.split)
