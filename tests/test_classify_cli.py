@@ -220,6 +220,18 @@ def test_fit_on_takes_a_list_of_label_files(desk, tmp_path):
         mfcl.fit_on(desk / "run0", desk / "e.npz", [], progress=False)
 
 
+@pytest.mark.parametrize("kind", ["None where unknown", "numbers"])
+def test_fit_on_takes_an_array_of_labels_as_a_collection_does(desk, kind):
+    found = load_embeddings(desk / "e.npz")
+    digits, drawn = found.label("digit"), found.label("take") == "0"
+    labels = np.where(drawn, digits.astype(object), None) if kind.startswith("None") else digits.astype(np.int64)
+    given = drawn if kind.startswith("None") else np.ones(len(found), dtype=bool)
+    made = mfcl.fit_on(desk / "run0", found, labels, progress=False)
+    assert made.labels.values.tolist() == np.where(given, digits, "").tolist()
+    assert len(made.fitted.classifier.about["labelled"]) == given.sum()  # those that `--check` says are not held out
+    assert made.notes == made.fitted.notes
+
+
 def test_one_file_prints_its_class(desk, capsys):
     capsys.readouterr()
     run("classify", desk / "made", desk / "corpus" / "data" / "03" / "1_03_1.wav", "--format", "json")

@@ -19,6 +19,7 @@ from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MfclError, one_of, shown
 from mfcl.labelling import UNKNOWN, Collection, Fitted, draw_held_out, fit_classifier
 from mfcl.labelling.collection import ALIGNMENT
+from mfcl.labelling.estimate import known_labels
 from mfcl.training.neighbour_search import compare
 
 
@@ -170,7 +171,7 @@ def _labels(
     recordings: Sequence[Recording],
 ) -> Labels:
     if isinstance(labels, np.ndarray):
-        return Labels(labels, label or "label")
+        return Labels(known_labels(labels, len(embeddings)), label or "label")
     if labels is not None:
         paths = [as_path(one) for one in ([labels] if isinstance(labels, str | Path) else labels)]
         return read_label_files(paths, embeddings.ids.tolist(), recordings=recordings, label=label)
