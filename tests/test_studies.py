@@ -558,6 +558,23 @@ def test_a_section_that_the_recordings_cannot_answer_leaves_an_empty_study_with_
     assert "no label to predict" in (tmp_path / "out" / "about.json").read_text()
 
 
+def test_a_recipe_of_one_format_is_measured_by_it_in_every_section(corpus: Path, tmp_path: Path) -> None:
+    alone = ["loss.terms=mel-mel", "train.epochs=1", "supervised.epochs=1"]
+    sections = ["labels", "voices", "efficiency", "geometry"]
+    rows = small_study(corpus, tmp_path, preset="default", only=sections, overrides=alone)
+    asked = {
+        section: {
+            (one.representation.kind, one.representation.format) for one in rows if one.question.section == section
+        }
+        for section in sections
+    }
+    three = {("untrained", "mel"), ("pre-trained", "mel"), ("supervised", "mel")}
+    learned = {("fine-tuned", "mel"), ("from scratch", "mel"), ("joint", "mel")}
+    for name, found in asked.items():
+        assert {one for one in found if one[1]} == (three | learned if name == "efficiency" else three)
+    assert not any("not measured" in note for note in written(tmp_path / "out", "about.json")["notes"])
+
+
 def test_an_unlabelled_recording_is_never_a_class(tmp_path: Path) -> None:
     data = write_listed(tmp_path / "data", unlabelled=("3",))
     rows = small_study(data, tmp_path, only=["labels", "efficiency", "geometry"])

@@ -77,6 +77,15 @@ def test_the_main_sources_are_the_baselines_and_three_kinds_of_the_same_encoders
     assert names == [*BASELINES, "untrained", "pre-trained"]
 
 
+def test_of_a_recipe_of_one_format_no_encoder_of_the_other_is_measured(recipe):
+    alone = changed(recipe, ["loss.terms=wave-wave"])
+    found = [source for source in main_sources(alone, 0, labelled=True) if source.encodes]
+    found += [*swept("augmentation", alone, 0, EPOCHS), *swept("crops", alone, 0, EPOCHS)]
+    found.append(next(ablated(alone, 0, [])))
+    parts = ("words", "voices") if recipe.model.voices else ()
+    assert {views(source) for source in found} == {("wave", *parts)}
+
+
 def test_a_baseline_is_one_representation_and_a_pair_three():
     recipe = load_recipe("reference")
     baseline, pair = Source("baseline", "MFCC statistics", 0, recipe, ()), Source("pre-trained", "", 0, recipe)

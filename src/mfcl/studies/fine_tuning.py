@@ -1,7 +1,7 @@
 """Networks that are trained with labels: from scratch, fine-tuned from pre-trained weights, or jointly."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -136,30 +136,33 @@ def jointly(workspace: Workspace, source: Source, per_class: int) -> list[Result
     )  # fmt: skip
     task.finish()
     test = data.store.select(asked_of)
-    known, asked = (joint_content(model, part) for part in (store, test))
+    known, asked = (joint_content(model, part, source.formats) for part in (store, test))
     chosen = np.flatnonzero(targets >= 0)
     probe = fit_classifiers(known[chosen], targets[chosen], standard=known, strengths=[STRENGTH])[STRENGTH]
     right = names[probe.predict(asked)] == test.manifest.column(data.label)
     question = Question("efficiency", "accuracy", data.label, LINEAR, per_class)
     about = tested(workspace.embeddings(source), data.label, data.speaker)
     found = about.accuracy(question, right, seed=source.seed, x=float(per_class))
-    return [found.about(Representation(JOINT, "", "both"), seconds=round(clock(), 1))]
+    format = "both" if len(source.formats) > 1 else source.formats[0]
+    return [found.about(Representation(JOINT, "", format), seconds=round(clock(), 1))]
 
 
-def joint_content(model: MultiFormatModel, store: Store) -> Float64[np.ndarray, "items dim"]:
-    """Return the content parts of both formats' embeddings, side by side."""
+def joint_content(
+    model: MultiFormatModel, store: Store, formats: Sequence[str] = FORMATS
+) -> Float64[np.ndarray, "items dim"]:
+    """Return the content parts of the embeddings of both formats, or of some, side by side."""
     with without(model, "landmarks"):  # they are no part of it
         embeddings = embed_store(model, store)
-    return np.concatenate([content_part(embeddings, name) for name in FORMATS], axis=1, dtype=np.float64)
+    return np.concatenate([content_part(embeddings, name) for name in formats], axis=1, dtype=np.float64)
 
 
 def tuned(
     workspace: Workspace, source: Source, per_class: int, *, start: Literal["fine-tuned", "from scratch"]
 ) -> list[Result]:
-    """Train both encoders with a linear output layer on labelled recordings; return their test accuracy.
+    """Train the encoders with a linear output layer on labelled recordings; return their test accuracy.
 
-    The weights of the last epoch are tested, since validation labels are not assumed. From scratch with all labels,
-    they are the study's supervised networks.
+    Those are both, or the one that pre-training trains. The weights of the last epoch are tested, since validation
+    labels are not assumed. From scratch with all labels, they are the study's supervised networks.
 
     Args:
         workspace: Data and folder.
@@ -168,7 +171,7 @@ def tuned(
         start: Initial weights: pre-trained or random.
 
     Returns:
-        One result per format, and one of both together.
+        One result per format, and where there are two one of both together.
 
     Raises:
         MeasureError: nothing can be tested; said before the training.
@@ -189,7 +192,7 @@ def tuned(
         test = data.store.select(asked_of)
         model = begun(workspace, source, recipe, start)
         kind = Continue if start == "fine-tuned" else Classify
-        task = kind(model, FORMATS, store.select(chosen), targets[chosen], recipe, seed=source.seed)
+        task = kind(model, source.formats, store.select(chosen), targets[chosen], recipe, seed=source.seed)
         if isinstance(task, Continue):
             task.around = store
         out = _folder(workspace, source, f"{slug(start)}-{per_class or 'all'}")

@@ -18,7 +18,7 @@ from mfcl.studies.cache import slug
 from mfcl.studies.estimates import Rates
 from mfcl.studies.evaluators import Answer
 from mfcl.studies.fine_tuning import jointly, tuned
-from mfcl.studies.representations import BC_RESNET, Source, ablated, main_sources, swept
+from mfcl.studies.representations import BC_RESNET, Source, ablated, main_sources, swept, trained_formats
 from mfcl.studies.sections import ABLATION, OF_LITERATURE, SECTIONS, SWEEPS, UNLABELLED, Preset
 from mfcl.studies.workspace import Workspace
 from mfcl.training.tasks.supervised import enough_steps
@@ -168,7 +168,7 @@ def steps(
             seconds = rates.question(section, len(source.representations))
             add(section, source, ASKED[section], seconds, **_probed(section))
     if "efficiency" in usable:
-        source = Source("pre-trained", "", seed, recipe)
+        source = Source("pre-trained", "", seed, recipe, trained_formats(recipe))
         learned = {"supervised": to_dict(recipe.supervised), "method": TRAINED_VERSION}
         for count in (wanted for wanted in preset.tuned if wanted <= rates.fewest):
             for start in ("fine-tuned", "from scratch"):

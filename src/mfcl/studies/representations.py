@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from mfcl.core.plain_values import to_dict
+from mfcl.embeddings.parts import FORMATS
 from mfcl.errors import RecipeError, shown
 from mfcl.evaluation.aligned import fit_landmarks
 from mfcl.evaluation.baselines import ClipSource, average_spectrum, log_mel_picture, mfcc_statistics, random_features
@@ -98,7 +99,7 @@ class Source:
     variant: str
     seed: int
     recipe: Recipe
-    formats: tuple[str, ...] = ("wave", "mel")
+    formats: tuple[str, ...] = FORMATS
     x: float | None = None
     digest: str = ""
 
@@ -132,6 +133,7 @@ class Source:
             "version": FIGURES_VERSION,
             **({"landmarks": MODEL_LANDMARKS_VERSION} if aligns else {}),
             **({"landmarks": LANDMARKS_VERSION} if self.variant == LANDMARKS else {}),
+            **({"formats": list(self.formats)} if len(self.formats) == 1 and not self.variant else {}),
         }
 
     @cached_property  # a study asks for it hundreds of times
@@ -161,10 +163,18 @@ class Source:
         )
 
 
+def trained_formats(recipe: Recipe) -> tuple[str, ...]:
+    """Return the formats whose encoders a recipe's pre-training trains; it may be one alone (`loss.terms`)."""
+    trained = {format for side in TERMS[recipe.loss.terms] for format in side}
+    return tuple(format for format in FORMATS if format in trained)
+
+
 def main_sources(
     recipe: Recipe, seed: int, *, labelled: bool, literature: bool = False, elsewhere: Mapping[str, str] | None = None
 ) -> Iterator[Source]:
     """Yield baselines, what was made elsewhere, and the encoders untrained, pre-trained and, with labels, supervised.
+
+    Where the recipe trains one format alone, the encoders that its own stand beside are of that format alone, too.
 
     Args:
         recipe: The recipe.
@@ -177,10 +187,11 @@ def main_sources(
         yield Source("baseline", name, seed, recipe, ())
     for name, digest in (elsewhere or {}).items():
         yield Source("elsewhere", name, seed, recipe, (), digest=digest)
-    yield Source("untrained", "", seed, recipe)
-    yield Source("pre-trained", "", seed, recipe)
+    formats = trained_formats(recipe)
+    yield Source("untrained", "", seed, recipe, formats)
+    yield Source("pre-trained", "", seed, recipe, formats)
     if labelled:
-        yield Source("supervised", "", seed, recipe)
+        yield Source("supervised", "", seed, recipe, formats)
         if literature:
             yield bcresnet(recipe, seed)
 
@@ -204,10 +215,10 @@ def ablated(recipe: Recipe, seed: int, grids: Sequence[Sequence[str]]) -> Iterat
         seed: Seed of all sources.
         grids: Each a list of `key=a,b,c` with dotted keys; all combinations within a grid are tried.
     """
-    yield Source("pre-trained", "as it is", seed, recipe)
+    yield Source("pre-trained", "as it is", seed, recipe, trained_formats(recipe))
     for choices in dict.fromkeys(choices for grid in grids for choices in combinations(grid)):
         name, other = " ".join(choices), changed(recipe, choices)
-        formats = tuple(dict.fromkeys(itertools.chain(*TERMS[other.loss.terms])))
+        formats = trained_formats(other)
         if other.model != recipe.model:
             yield Source("untrained", name, seed, other, formats)
         yield Source("pre-trained", name, seed, other, formats)
@@ -245,7 +256,7 @@ def swept(section: str, recipe: Recipe, seed: int, epochs: int) -> Iterator[Sour
         for setting in AUGMENTED:
             augment = dataclasses.replace(short.augment, setting=setting)
             other = dataclasses.replace(short, augment=augment)
-            yield Source("pre-trained", f"augmented {setting}", seed, other)
+            yield Source("pre-trained", f"augmented {setting}", seed, other, trained_formats(other))
     else:
         for low, high, placement in CROPS:
             crops = CropSettings(
@@ -255,4 +266,4 @@ def swept(section: str, recipe: Recipe, seed: int, epochs: int) -> Iterator[Sour
             percent = f"{low}-{high}" if high > low else str(low)
             name = f"crops {percent} % {placement}"
             other = dataclasses.replace(short, crops=crops)
-            yield Source("pre-trained", name, seed, other, x=(low + high) / 2)
+            yield Source("pre-trained", name, seed, other, trained_formats(other), x=(low + high) / 2)

@@ -228,8 +228,11 @@ class Workspace:
         ).model  # fmt: skip
 
     def projections(self, source: Source) -> dict[str, np.ndarray] | None:
-        """Return the projection-head outputs of a pre-trained source; None for others, which have no heads."""
-        if source.kind != "pre-trained":
+        """Return the projection-head outputs of a pre-trained source of both formats; None for others.
+
+        Those have no heads, or no other format to compare the outputs with.
+        """
+        if source.kind != "pre-trained" or len(source.formats) == 1:
             return None
         embeddings, shape = self.embeddings(source), source.recipe.model
         heads = make_heads(head_sizes(shape, embeddings.sizes), source.recipe.head, seed=source.seed)
