@@ -41,8 +41,12 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def test_intervals_over_files_of_segments_are_not_called_ones_over_speakers() -> None:
     made = vectors(digit=0.6)
     cut = np.array([f"{place // 6}.wav#{place % 6}.0-{place % 6 + 1}.0" for place in range(len(made))])
-    for ids, speaker, over in ((cut, None, "files"), (made.ids, None, "recordings"), (cut, "speaker", "speakers")):
-        found = measure_labels(dataclasses.replace(made, ids=ids), "digit", speaker, seed=0)
+    windows = np.array([f"{place // 6}.wav@{place % 6}.0" for place in range(len(made))])
+    timed = dataclasses.replace(made, ids=windows, labels={**made.labels, "start": windows, "end": windows})
+    named = {ids: dataclasses.replace(made, ids=own) for ids, own in (("cut", cut), ("whole", made.ids))}
+    cases = [("cut", None, "files"), ("whole", None, "recordings"), ("cut", "speaker", "speakers")]
+    for one, speaker, over in (*((named[ids], *rest) for ids, *rest in cases), (timed, None, "recordings")):
+        found = measure_labels(one, "digit", speaker, seed=0)
         assert f"intervals over {over} in [ ]" in compare_tables(paired({"one": found, "two": found}))
     bare = [dataclasses.replace(one, low=None, high=None) for one in found]
     text = compare_tables(paired({"one": bare, "two": bare}))

@@ -300,6 +300,22 @@ def test_segments_of_one_file_are_one_group_where_no_speaker_is_known() -> None:
     assert f"without 'speaker', 64 test segments are of {len(set(files[16:]))} files" in some.note
 
 
+@pytest.mark.parametrize("part", ["", "#1.5-9.0"])
+def test_windows_of_one_recording_are_one_group_where_no_speaker_is_known(part: str) -> None:
+    plain = corpus(digit=0.6)
+    starts = np.array([repr(0.5 * (at % 8)) for at in range(len(plain))])
+    ids = np.array([f"day {at // 8}.wav{part}@{start}" for at, start in enumerate(starts)])
+    windows = labelled(dataclasses.replace(plain, ids=ids), start=starts, end=starts)
+    found = measure_labels(windows, "digit", None, seed=0)[0]
+    files = [name.partition(".wav")[0] + ".wav" for name in ids[plain.splits == "test"]]
+    assert found.evidence.groups.tolist() == files
+    assert f"{len(files)} test windows are of {len(set(files))} recordings, which are a group each" in found.note
+    named = dataclasses.replace(plain, ids=ids)  # recordings that are called so are none
+    assert (
+        measure_labels(named, "digit", None, seed=0)[0].evidence.groups.tolist() == ids[plain.splits == "test"].tolist()
+    )
+
+
 def test_a_recording_without_a_speaker_is_a_group_of_its_own() -> None:
     plain = corpus(digit=0.6)
     tested = np.flatnonzero(plain.splits == "test")

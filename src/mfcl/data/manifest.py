@@ -24,10 +24,12 @@ SPLITS = ("train", "valid", "test")
 """Names of the splits."""
 
 RESERVED = ("path", "id", "start", "end", "split")
+"""Columns of a manifest that are not labels."""
 NUMBER = r"(?:\d+\.\d+(?:e[+-]?\d+)?|\d+e[+-]?\d+)"
 SEGMENT = re.compile(rf"#(?:{NUMBER}-(?:{NUMBER})?|-{NUMBER})$")
 """How the default id of a segment ends, see `default_id`."""
-"""Columns of a manifest that are not labels."""
+WINDOW = re.compile(rf"@{NUMBER}$")
+"""How the id of a window ends: with its start in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,14 +272,20 @@ def default_id(path: Path, root: Path, start: float | None = None, end: float | 
     return name if start is None and end is None else f"{name}#{number_text(start)}-{number_text(end)}"
 
 
-def whole_id(name: str) -> str:
+def whole_id(name: str, *, window: bool = False) -> str:
     """Return the id of the file that a segment is of, from the segment's default id; any other id stays as it is.
+
+    Args:
+        name: The id.
+        window: Whether it is of a window of a recording (`mfcl embed --window`), or of a window of a segment.
 
     Example:
         >>> [whole_id(name) for name in ("a/b.wav#1.5-", "a/b.wav#0.0-1e-05", "a/b.wav", "take #3-4")]
         ['a/b.wav', 'a/b.wav', 'a/b.wav', 'take #3-4']
+        >>> whole_id("a/b.wav#1.5-@2.0", window=True)
+        'a/b.wav'
     """
-    return SEGMENT.sub("", name)
+    return SEGMENT.sub("", WINDOW.sub("", name) if window else name)
 
 
 def readable(name: str) -> str:

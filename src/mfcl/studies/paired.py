@@ -80,15 +80,18 @@ def compare_tables(compared: Sequence[Compared], *, style: str = "simple") -> st
 
 
 def _groups(found: Sequence[Result]) -> str:
-    """Return what the intervals are over: recordings if each is a group, files if their segments are, else speakers.
+    """Return what the intervals are over: recordings if each, or its windows, are a group, files if their segments are.
 
-    See `mfcl.evaluation.tasks.labelled_rows.groups_of`.
+    Else they are over speakers. See `mfcl.evaluation.tasks.labelled_rows.groups_of`.
     """
     known = [one.evidence for one in found if one.evidence is not None]
     if known and all(len(np.unique(one.groups)) == len(one.groups) == len(one.ids) for one in known):
         return "recordings"
-    files = known and all([whole_id(name) for name in one.ids.tolist()] == one.groups.tolist() for one in known)
-    return "files" if files else "speakers"
+    for name, window in (("files", False), ("recordings", True)):
+        wholes = ([whole_id(own, window=window) for own in one.ids.tolist()] for one in known)
+        if known and all(own == one.groups.tolist() for own, one in zip(wholes, known, strict=True)):
+            return name
+    return "speakers"
 
 
 def _beside(name: str, result: Result, first: Result | None) -> Compared:

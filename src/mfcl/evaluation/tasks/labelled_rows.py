@@ -12,6 +12,8 @@ from mfcl.evaluation.result import Names, Tested, noted
 
 ALONE = "without a speaker: "
 """Begins the group of a recording that has no speaker, before its id."""
+TIMES = ("start", "end")
+"""Labels that windows have, and no recording: a list cannot have labels of these names."""
 NAMED = 3
 """Most classes that a note lists by name."""
 
@@ -62,6 +64,7 @@ def groups_of(embeddings: Embeddings, speaker: str | None, chosen: Names) -> tup
 
     Segments of one file, which share a room, a moment and mostly a voice, are one group if nothing else is known: as
     independent recordings they would make intervals too narrow. They are told by their ids, if those are the default.
+    So are the windows of a recording, which mostly overlap.
 
     Args:
         embeddings: Embeddings of all splits.
@@ -72,9 +75,11 @@ def groups_of(embeddings: Embeddings, speaker: str | None, chosen: Names) -> tup
     names = embeddings.label(speaker)[chosen].astype(np.str_) if speaker else np.full(len(ids), "")
     if (names != "").all():
         return names, ""
-    files = [whole_id(name) for name in ids[names == ""].tolist()]
+    windows = all(name in embeddings.labels for name in TIMES)
+    files = [whole_id(name, window=windows) for name in ids[names == ""].tolist()]
     count, different = len(files), len(set(files))
-    segments = f"{count} test segments are of {different} files, which are a group each" if different < count else ""
+    kind, whole = ("windows", "recordings") if windows else ("segments", "files")
+    segments = f"{count} test {kind} are of {different} {whole}, which are a group each" if different < count else ""
     if not speaker:
         return np.array(files), segments
     rest = iter(files)
