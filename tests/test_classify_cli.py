@@ -349,6 +349,16 @@ def test_events_of_embedded_segments_name_their_file_and_end_with_each_segment(d
     assert all(any(start <= float(one["start"]) < float(one["end"]) <= end for _, start, end in rows) for one in found)
 
 
+def test_events_of_embedded_recordings_keep_ids_that_look_like_segments(desk, long, tmp_path):
+    names = ("dawn #1-2", "dawn #3-4")  # take numbers: times of a segment have a decimal point
+    rows = [("long.wav", names[0], 0.9, 1.5), ("long.wav", names[1], 2.4, 3)]
+    write_rows(desk / "takes.csv", ("path", "id", "start", "end"), rows)
+    run("embed", desk / "run0", desk / "takes.csv", "--window", "0.3", "--hop", "0.1", "--out", tmp_path / "w.npz")
+    out = tmp_path / "events.csv"
+    run("classify", desk / "made", tmp_path / "w.npz", "--events", "--begin", "0.01", "--out", out)
+    assert {one["path"] for one in rows_of(out)} == set(names)
+
+
 @pytest.mark.parametrize("format", ["raven", "audacity"])
 def test_a_format_of_one_recording_is_refused_before_anything_is_heard(desk, format, monkeypatch, capsys):
     monkeypatch.setattr(applying, "recording_windows", lambda *_, **__: pytest.fail("it has begun"))

@@ -1,7 +1,6 @@
 """Events of `mfcl classify`: their settings, and windows merged to them."""
 
 import argparse
-import re
 from collections import Counter
 from typing import Any
 
@@ -9,8 +8,6 @@ from mfcl.errors import MfclError
 
 MERGED = ("raven", "audacity", "rttm")
 """Formats that hold events only."""
-SEGMENT = re.compile(r"#[0-9.e+-]*-[0-9.e+-]*$", re.ASCII)
-"""End of the default id of a segment of a file, `#start-end` (`mfcl.data.manifest.default_id`)."""
 MERGING = ("begin", "go_on", "shortest", "longest", "gap")
 
 
@@ -19,6 +16,7 @@ def events_of(answers: Any, settings: Any) -> list[Any]:
     import numpy as np
 
     from mfcl.audio.windows import window_edges
+    from mfcl.data.manifest import whole_id
     from mfcl.labelling import UNKNOWN, find_events
 
     if answers.starts is None:
@@ -32,7 +30,7 @@ def events_of(answers: Any, settings: Any) -> list[Any]:
     found = []
     for owner in dict.fromkeys(owners.tolist()):
         own = np.flatnonzero(owners == owner)
-        source = owner if answers.paths[own[0]] else SEGMENT.sub("", owner)
+        source = owner if answers.paths[own[0]] else whole_id(owner)
         edges = window_edges(answers.starts[own], answers.ends[own])
         found += find_events(source, edges, chances[own][:, kept], answers.predictions.classes[kept].tolist(), settings)
     return found
