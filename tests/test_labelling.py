@@ -6,6 +6,7 @@ from scipy import sparse
 
 import mfcl
 from mfcl.embeddings.alignment import distances, frames, nearest, nearest_graph
+from mfcl.embeddings.alignment.ties import as_graph
 from mfcl.errors import MeasureError
 from mfcl.labelling import propagate, suggest
 from tests.sounds import spoken
@@ -173,6 +174,8 @@ def test_what_cannot_be_labelled_is_refused_in_one_line() -> None:
         (lambda: propagate(table, names[:5]), "for 6 items"),
         (lambda: propagate(table[:3], names), r"\(items, items\)"),
         (lambda: propagate(one_way, names), "the same both ways"),
+        (lambda: propagate(sparse.csr_matrix((0, 0)), names[:0]), "one item or more"),
+        (lambda: as_graph(np.full((6, 6), "near")), "as real numbers, got <U4"),
         (lambda: spread.read(np.array([[6]]), np.array([[0.1]])), "outside of the graph"),
         (lambda: spread.read(np.empty((1, 0), dtype=np.int64), np.empty((1, 0))), "one shape"),
         (lambda: suggest(table, 0), "1 to 6"),

@@ -86,7 +86,8 @@ def as_graph(given: sparse.spmatrix | sparse.sparray | Shaped[np.ndarray, "..."]
     """Return a sparse graph as it is, or build the graph of a square distance matrix.
 
     Raises:
-        MeasureError: no matrix, not square, or weights that are negative, NaN, infinite or not symmetric.
+        MeasureError: no matrix, not square, no items, no real numbers, or weights that are negative, NaN, infinite or
+            not symmetric.
     """
     found: Any = given
     if not hasattr(found, "shape"):
@@ -95,9 +96,14 @@ def as_graph(given: sparse.spmatrix | sparse.sparray | Shaped[np.ndarray, "..."]
         )
     if len(found.shape) != 2 or found.shape[0] != found.shape[1]:
         raise MeasureError(f"graph: wanted shape (items, items), got {found.shape}; give a graph or all distances")
+    found = found if sparse.issparse(found) else np.asarray(found)
+    if found.dtype.kind not in "fiub":
+        raise MeasureError(f"graph: wanted weights or distances as real numbers, got {found.dtype}; convert them")
     if not sparse.issparse(found):
         return nearest_graph(np.asarray(found, dtype=np.float32))
     ties = found.tocsr()
+    if not ties.shape[0]:
+        raise MeasureError("graph: wanted one item or more, got 0; give more recordings")
     if not np.isfinite(ties.data).all() or (ties.data < 0).any() or abs(ties - ties.T).max() > 1e-6:
         raise MeasureError("graph: wanted finite weights of 0 or more, the same both ways; make it with `graph`")
     return ties
