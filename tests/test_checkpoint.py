@@ -3,6 +3,7 @@ import errno
 import json
 import pickle
 import random
+import shutil
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from mfcl import checkpoint
-from mfcl.checkpoint import load_checkpoint, save_checkpoint
+from mfcl.checkpoint import load_checkpoint, model_digest, save_checkpoint
 from mfcl.checkpoint_files import CARD, CONFIG, WEIGHTS, WHITENING
 from mfcl.embeddings.whitening import fit_whitening
 from mfcl.errors import CheckpointError, MfclError
@@ -59,6 +60,19 @@ def test_a_loaded_model_gives_the_same_embeddings(saved):
     assert not loaded.model.training
     assert loaded.info["dims"] == dict(model.dims)
     assert loaded.info["facts"] == {"seed": "3"}
+
+
+def test_the_digest_is_of_the_model_in_memory_whatever_becomes_of_its_folder(saved):
+    model, folder = saved
+    loaded = load_checkpoint(folder)
+    own = model_digest(loaded)
+    save_checkpoint(make_model(loaded.recipe.model, seed=4), loaded.recipe, folder)
+    assert model_digest(loaded) == own != model_digest(load_checkpoint(folder))
+    save_checkpoint(model, loaded.recipe, folder)
+    forget_digests(folder)  # the digest of version 0.1 is that of the same files
+    assert model_digest(load_checkpoint(folder)) == own
+    shutil.rmtree(folder)
+    assert model_digest(loaded) == own
 
 
 def test_a_run_folder_resolves_to_its_model(saved):

@@ -66,7 +66,7 @@ class Checkpoint:
         model: The two encoders with their front ends, in evaluation mode, on the CPU.
         recipe: The recipe of the model.
         folder: The folder it was read from.
-        info: The other entries of `config.json`: version, sizes of the embeddings, facts about the run.
+        info: The other entries of `config.json`: version, sizes of the embeddings, facts about the run, digests.
         whitening: PCA whitening of each part of an embedding, for cosine similarity; empty if none was saved.
     """
 
@@ -133,14 +133,19 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     model.load_state_dict(weights)
     if (own := config["facts"].get(ONLY_FORMAT)) in FORMATS:
         model.default_format = own
-    info = {key: config[key] for key in KEYS if key != "recipe"}
+    info = {key: config[key] for key in (*KEYS, DIGESTS) if key in config and key != "recipe"}
     return Checkpoint(model.eval(), recipe, path, info, read_whitening(path / WHITENING))
 
 
 def model_digest(checkpoint: Checkpoint) -> str:
-    """Return the SHA-256 of the weights, the whitening and the settings: vectors of equal digests can be compared."""
+    """Return the SHA-256 of the weights, the whitening and the settings: vectors of equal digests can be compared.
+
+    It is that of the model in memory: another may have been trained into its folder since. Only of a model of version
+    0.1, which wrote no digests, it is that of the files as they are now.
+    """
     paths = [checkpoint.folder / name for name in (WEIGHTS, WHITENING)]
-    files = [digest(path) if path.is_file() else "" for path in paths]
+    known = checkpoint.info.get(DIGESTS)  # compared with the files when they were loaded
+    files = [known.get(path.name, "") if known else digest(path) if path.is_file() else "" for path in paths]
     settings = to_dict(checkpoint.recipe)
     wanted = {key: settings[key] for key in ("model", "preparation") if key in settings}
     return hashlib.sha256(json.dumps([files, wanted], sort_keys=True).encode()).hexdigest()
