@@ -178,7 +178,8 @@ def test_embeddings_of_another_model_are_refused_in_one_line(fitted):
     with pytest.raises(MeasureError, match="abababababab whitened"):
         fitted.classifier.predict(dataclasses.replace(other, model=f"{'ab' * 32} whitened"))
     on_words = Collection(embeddings()).fit(few(embeddings().label("species"), 2), way="words").classifier
-    with pytest.raises(MeasureError, match="wanted embeddings with the part 'mel words' of 16 values, got 0"):
+    lacking = "wanted embeddings with the part 'mel words' of 16 values, got 0; they are its model's, but lack that"
+    with pytest.raises(MeasureError, match=lacking):
         on_words.predict(embeddings(roles=False))
 
 

@@ -24,7 +24,7 @@ import soundfile
 import mfcl
 from mfcl import cli
 from mfcl.audio import Preparation
-from mfcl.errors import AudioError
+from mfcl.errors import AudioError, MeasureError
 from mfcl.serving import app as routes
 from mfcl.serving.app import Guard, make_app
 from mfcl.serving.batching import Batches
@@ -65,6 +65,13 @@ def service(desk: Path) -> Iterator[Service]:
     made = Service(desk / "model", classifier=desk / "c", gallery=desk / "g.db", device="cpu")
     yield made
     made.close()
+
+
+def test_a_classifier_of_a_format_that_is_not_embedded_is_refused_before_anybody_asks(desk: Path) -> None:
+    model = mfcl.load(desk / "model", device="cpu")
+    model.model.default_format = "mel"  # as of a model of which that encoder alone was trained
+    with pytest.raises(MeasureError, match=r"with the part 'wave .*, got 0; they are its model's, but lack that"):
+        Service(model, classifier=desk / "c")
 
 
 def ask(app: Any, *requests: tuple[str, str, dict], base: str = f"http://{HOST}") -> list[httpx.Response]:

@@ -105,15 +105,29 @@ class LabelClassifier:
         table = as_embeddings(vectors)
         if table.model != self.model and self.model:
             raise MeasureError(f"classifier: bound to the model {short(self.model)}, {_came(table.model)}")
+        self.check_parts(table.parts, table.dim)
+        return self.features(table)
+
+    def check_parts(self, parts: Mapping[str, tuple[int, int]], dim: int) -> None:
+        """Check that embeddings of the classifier's model hold the parts that it reads.
+
+        Args:
+            parts: Part name -> its columns: the first, and the one after the last.
+            dim: Size of a vector.
+
+        Raises:
+            MeasureError: a part is missing, or has another size.
+        """
         for name, whitening in self.features.whitenings.items():
-            size = table.dim if not name else _size(table.parts, name)
+            size = dim if not name else _size(parts, name)
             if size != len(whitening.mean):
                 part = f"the part {name!r} of " if name else ""
+                do = "embed with the model that the classifier was fitted on"
+                if self.model and not size:
+                    do = "they are its model's, but lack that: embed both formats, or fit it on embeddings like these"
                 raise MeasureError(
-                    f"classifier: wanted embeddings with {part}{len(whitening.mean)} values, got {size}; "
-                    "embed with the model that the classifier was fitted on"
+                    f"classifier: wanted embeddings with {part}{len(whitening.mean)} values, got {size}; {do}"
                 )
-        return self.features(table)
 
     def probabilities(self, features: Float32[np.ndarray, "items features"]) -> Float64[np.ndarray, "items classes"]:
         """Return the probability of each class."""

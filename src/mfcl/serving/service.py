@@ -50,6 +50,7 @@ class Service:
         self.classifier = None if classifier is None else load_classifier(classifier)
         if self.classifier is not None:
             model_of(self.classifier, self.model)
+            self.classifier.check_parts(self.bounds, max(stop for _, stop in self.bounds.values()))
         self.gallery: Gallery | None = None
         self.executor = ThreadPoolExecutor(1, thread_name_prefix="embedding")
         if gallery is not None:
