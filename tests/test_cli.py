@@ -413,6 +413,14 @@ def test_a_way_to_split_is_refused_where_compare_splits_nothing(
     assert "--protocol and --split-by are for runs on --data" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("words", [("run", "a.npz"), ("a.parquet", "run", "mfcc")])
+def test_a_file_of_embeddings_beside_a_run_is_refused_before_the_run_is_embedded(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["compare", *words]) == 2
+    assert "embeddings beside a run, which is embedded anew: give runs alone" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["z", "z.csv", "z.NPZ", "z.npz.txt"])
 def test_embeddings_have_a_name_by_which_other_commands_know_them(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

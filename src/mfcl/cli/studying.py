@@ -152,7 +152,13 @@ def _compare(given: argparse.Namespace) -> None:
         check_file_place(given.out)
     use_machine(given.threads)
     models = [run for run in given.runs if not is_control(run)]
-    files = bool(models) and all(run.suffix in (".npz", ".parquet") or is_part_folder(run) for run in models)
+    embedded = [run for run in models if run.suffix in (".npz", ".parquet") or is_part_folder(run)]
+    files = bool(models) and len(embedded) == len(models)
+    if embedded and not files:
+        raise MfclError(
+            f"{embedded[0]}: embeddings beside a run, which is embedded anew: give runs alone, or files of embeddings "
+            "of all of them (mfcl embed)"
+        )
     if (given.protocol or given.split_by) and (files or given.data is None):
         raise MfclError(
             "--protocol and --split-by are for runs on --data: files of embeddings keep their own splits, and runs "
