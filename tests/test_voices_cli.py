@@ -199,6 +199,22 @@ def test_files_of_one_name_in_two_folders_have_two_names_in_rttm(team, tmp_path,
     assert "is for one recording, got 2" in line
 
 
+def test_turns_of_segments_are_of_their_file_as_their_times_are(team, tmp_path, capsys):
+    talk = tmp_path / "talk.wav"
+    soundfile.write(talk, np.concatenate([word(1, digit, seconds=1) for digit in range(4)]), 16000)
+    (tmp_path / "parts.csv").write_text("path,start,end\ntalk.wav,0.0,1.25\ntalk.wav,2.0,3.25\n")
+    asked = ("identify", team, tmp_path / "parts.csv", "--window", "0.5", "--hop", "0.25")
+    capsys.readouterr()
+    run(*asked, "--format", "rttm")  # two names that were the segments' ids were cut to one at their last point
+    lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("SPEAKER")]
+    assert {line[1] for line in lines} == {"talk"}
+    assert max(float(line[3]) for line in lines) >= 2
+    run(*asked, "--format", "audacity")  # a label track of the one file
+    assert len(capsys.readouterr().out.splitlines()) == len(lines)
+    run(*asked, "--json")
+    assert {one["source"] for one in json.loads(capsys.readouterr().out)} == {"talk.wav"}
+
+
 def test_an_answer_replaces_neither_the_gallery_nor_a_recording(team, desk, tmp_path, monkeypatch, capsys):
     clip, held = tmp_path / "a.wav", tmp_path / "held.csv"
     shutil.copy(clips(desk, "01")[0], clip)

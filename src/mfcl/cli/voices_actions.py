@@ -130,17 +130,19 @@ def identify(given: argparse.Namespace) -> None:
 def _turns(gallery: Any, given: argparse.Namespace, form: str, recordings: Any) -> str:
     from mfcl.core.console import table
     from mfcl.data.annotations import check_sources, written
+    from mfcl.data.manifest import whole_id
     from mfcl.voices import turns
 
+    files = [whole_id(name) for name in recordings.ids.tolist()]
     hop = given.window / 4 if given.hop is None else given.hop
     switch = turns.SWITCH if given.switch is None else given.switch
     if form in ("rttm", "audacity"):
-        check_sources(form, recordings.ids.tolist())
+        check_sources(form, files)
     found = gallery.turns(recordings, window=given.window, hop=hop, switch=switch)
     if form == "json":
         return json.dumps([json_values(one) for one in found], indent=2, ensure_ascii=False)
     if form in ("rttm", "audacity"):
-        return written(found, form, recordings.ids.tolist()).rstrip("\n")
+        return written(found, form, files).rstrip("\n")
     return table(turn_rows(found), ["file", "from, s", "to, s", "who", "score"])
 
 

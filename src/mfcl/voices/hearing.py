@@ -12,7 +12,7 @@ from mfcl.audio.arrays import mono_samples, whole_rate
 from mfcl.audio.windows import check_window
 from mfcl.checkpoint import model_digest
 from mfcl.data.decoding import LeftOut, recording_windows, whole_recordings
-from mfcl.data.manifest import Manifest
+from mfcl.data.manifest import Manifest, whole_id
 from mfcl.embedder import Embedder, load
 from mfcl.embeddings.parts import Part, matching
 from mfcl.embeddings.table import Embeddings
@@ -69,6 +69,8 @@ class ModelListener:
     ) -> Iterator[HeardWindows]:
         """Yield the windows of each recording, one recording after another; of one the windows' vectors are kept.
 
+        A segment is named by its file, as its windows' times are: in seconds from the file's beginning.
+
         Raises:
             AudioError: none can be read, or window or hop cannot be used.
         """
@@ -79,7 +81,7 @@ class ModelListener:
         current = -1
 
         def collected() -> HeardWindows:
-            name = manifest.recordings[current].id
+            name = whole_id(manifest.recordings[current].id)
             return HeardWindows(name, joined(some), *np.array(limits, dtype=np.float64).T)
 
         for pieces in recording_windows(manifest, self.model.recipe.preparation, left_out, window=window, hop=hop):

@@ -54,11 +54,12 @@ class HeardWindows:
     """The windows of one recording."""
 
     source: str
+    """Its name; of a segment its file's."""
     heard: Heard
     starts: Float64[np.ndarray, " windows"]
-    """Seconds from the recording's beginning."""
+    """Seconds from the file's beginning."""
     ends: Float64[np.ndarray, " windows"]
-    """Seconds from the recording's beginning."""
+    """Seconds from the file's beginning."""
 
 
 @runtime_checkable
