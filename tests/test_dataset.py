@@ -61,6 +61,16 @@ def test_speakers_to_train_and_choose_with_are_named(tmp_path):
     )
 
 
+def test_a_drawn_split_that_knows_no_speakers_says_so_unless_it_was_asked_for(tmp_path, capsys):
+    rows = [(path, said, who) for path, said, who, _ in clips("ab")]
+    path = listed(tmp_path, rows, ("path", "word", "person"))
+    (note,) = opened(path, tmp_path).notes
+    assert note.startswith("split by recording, as no column is known to name speakers")
+    assert f"note: {note}" in capsys.readouterr().err
+    assert not opened(path, tmp_path, split_by="none").notes
+    assert not opened(listed(tmp_path, [row[:1] for row in rows], ("path",)), tmp_path).notes  # no figure of a label
+
+
 @pytest.mark.parametrize("options", [{"split_by": "speaker"}, {"protocol": "recording"}])
 def test_a_split_column_that_is_overridden_is_said(tmp_path, options):
     notes = opened(listed(tmp_path, clips()), tmp_path, **options).notes

@@ -21,6 +21,12 @@ NAMED = 20
 """Most excluded recordings that are listed; `mfcl scan --all` lists every one."""
 SPEAKER_NAMES = ("speaker", "voice", "individual", "singer", "client_id", "speaker_id")
 LABEL_NAMES = ("digit", "label", "word", "species", "class", "call")
+ONE_BY_ONE = (
+    "split by recording, as no column is known to name speakers, animals or sites: one of them may be on two sides, and "
+    "then figures are too high for new ones; name such a column (--speaker or --split-by), or say that there is none "
+    "(--split-by none)"
+)
+"""The note of a split that was drawn without knowing what belongs together."""
 
 
 @dataclass(frozen=True)
@@ -97,10 +103,13 @@ def open_data(
         raise ManifestError(f"{name}: {reason}; repair or remove it, or set strict to false")
     usable = report.usable
     _say_left_out(report.failures, len(manifest), "used", "; mfcl scan --all lists every one")
+    asked = protocol is not None or split_by is not None
     protocol = _protocol(usable, protocol, split_by, speaker)
     by = None if split_by == "none" else split_by or speaker
     with_splits = split(usable, protocol, seed=seed, label=by, speaker=speaker or "speaker", digit=label or "digit")
     notes = (*manifest.notes, *split_notes(usable, with_splits, protocol, speaker=speaker, label=label))
+    if label and protocol == "recording" and not asked:
+        notes = (*notes, ONE_BY_ONE)
     for note in notes:
         print(f"note: {note}", file=sys.stderr)  # noqa: T201
     store = open_store(with_splits, preparation, cache=cache, strict=strict, progress=progress)
