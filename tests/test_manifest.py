@@ -175,6 +175,27 @@ def test_the_usual_names_of_tables_of_sound_are_understood(tmp_path, header, cel
     assert read.recordings == (Recording("a.wav#0.5-1.25", tmp_path / "a.wav", 0.5, 1.25, {"species": "owl"}),)
 
 
+@pytest.mark.parametrize("name", ["day.Table.1.selections.txt", "day.selections.txt"])
+def test_a_raven_table_without_a_column_of_files_is_of_the_recording_that_it_is_named_by(tmp_path, name):
+    table = "Selection\tBegin Time (s)\tEnd Time (s)\tAnnotation\n1\t0.5\t1.25\towl\n2\t3\t4\n\n"
+    path = tmp_path / name
+    path.write_text(table)
+    (tmp_path / "day2.wav").touch()
+    with pytest.raises(ManifestError, match="does not name its audio file"):
+        read_manifest(path)
+    (tmp_path / "day.WAV").touch()
+    read = read_manifest(path)
+    assert [(one.path, one.start, one.end) for one in read] == [
+        (tmp_path / "day.WAV", 0.5, 1.25),
+        (tmp_path / "day.WAV", 3, 4),
+    ]
+    assert [one.label("Annotation") for one in read] == ["owl", ""]
+    assert read.notes == ("no column names the recording; by the table's name it is day.WAV",)
+    (tmp_path / "day.flac").touch()  # which of both?
+    with pytest.raises(ManifestError, match="does not name its audio file"):
+        read_manifest(path)
+
+
 @pytest.mark.parametrize("name", ["day.txt", "day.tsv"])
 def test_a_selection_that_raven_writes_once_for_each_view_is_one_recording(tmp_path, name):
     head = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tBegin File\tAnnotation\n"

@@ -127,12 +127,17 @@ def is_raven(header: Sequence[str]) -> bool:
     return all(_first(header, RAVEN[meaning]) is not None for meaning in ("start", "end"))
 
 
+def names_no_file(header: Sequence[str]) -> bool:
+    """Return whether a table is a Raven selection table whose columns do not name its recording, as by default."""
+    return is_raven(header) and all(_first(header, RAVEN[meaning]) is None for meaning in ("path", "full_path"))
+
+
 def _raven(header: Sequence[str], where: object) -> Columns:
     places = {meaning: _first(header, names) for meaning, names in RAVEN.items()}
-    if places["path"] is None and places["full_path"] is None:
+    if names_no_file(header):
         raise ManifestError(
             f"{where}: a Raven selection table without 'Begin File' or 'Begin Path' does not name its audio file; "
-            "add one of these columns in Raven and save it again"
+            "add one of these columns in Raven and save it again, or put it beside NAME.wav as NAME.selections.txt"
         )
     places |= {meaning: _first(header, NAMES[meaning]) for meaning in ("id", "split")}
     found = {meaning: place for meaning, place in places.items() if place is not None}

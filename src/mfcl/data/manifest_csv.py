@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from mfcl.audio import AUDIO_SUFFIXES
 from mfcl.core.files import is_there, replacing
 from mfcl.core.urls import UrlPath
-from mfcl.data.columns import NAMES, is_raven, read_columns
+from mfcl.data.columns import NAMES, is_raven, names_no_file, read_columns
 from mfcl.data.manifest import RESERVED, Manifest, Recording, default_id, number_text
 from mfcl.data.manifest_parquet import PARQUET, parquet_rows
 from mfcl.data.manifest_table import Table, folder_of
@@ -24,6 +25,8 @@ FIRST = 2**16
 """Characters of a manifest by which its kind and its delimiter are known."""
 AUDACITY = re.compile(r"\d+[.,]\d+\t\d+[.,]\d+(\t|$)")
 """First line of an Audacity label file: a start, an end and a text."""
+RAVEN_TABLE = re.compile(r"(.+?)(\.Table\.\d+)?\.selections\.txt", re.IGNORECASE)
+"""The name that Raven gives the selection table of a recording, and in it the recording's without its suffix."""
 
 
 def read_manifest(csv_path: Path, *, data_root: Path | None = None) -> Manifest:
@@ -104,9 +107,13 @@ def opened_rows(csv_path: Path) -> Iterator[tuple["Table", Iterator[tuple[str, l
                 header = [name.strip() for name in next(lines, [])]
                 whole[0] = lines.line_num
                 root = folder_of(csv_path)
-                table = Table(read_columns(header, csv_path), header, root)
+                named = _named_by(csv_path) if names_no_file(header) else None
+                width, header = len(header), header + ([] if named is None else ["Begin File"])
+                table = Table(read_columns(header, csv_path), header, root, named=named or "")
                 plain = table.raven and lines.dialect.delimiter == "\t"
                 cells = _plain_rows(file, lines.line_num + 1) if plain else _numbered(lines, whole)
+                if named is not None:
+                    cells = ((number, _with_file(row, width, named) if any(row) else row) for number, row in cells)
                 yield table, table.selections((f"{csv_path}, line {number}", row) for number, row in cells)
             except csv.Error as error:  # a quote that is not closed goes on to the last line: its first one is named
                 raise ManifestError(
@@ -137,6 +144,20 @@ def _plain_rows(lines: Iterable[str], first: int) -> Iterator[tuple[int, list[st
             yield number, next(csv.reader([plain], strict=True, delimiter="\t"), [])
         except csv.Error:
             yield number, plain.split("\t")
+
+
+def _named_by(csv_path: Path) -> str | None:
+    """Return the name of the only recording beside a Raven table whose name the table has, as Raven names tables."""
+    found = RAVEN_TABLE.fullmatch(csv_path.name)
+    if found is None or isinstance(csv_path, UrlPath):
+        return None
+    beside = [one for one in csv_path.parent.iterdir() if one.suffix.lower() in AUDIO_SUFFIXES]
+    same = [one.name for one in beside if one.stem == found[1]]
+    return same[0] if len(same) == 1 else None
+
+
+def _with_file(row: list[str], width: int, name: str) -> list[str]:
+    return [*row, *[""] * (width - len(row)), name]
 
 
 def no_file_of(csv_path: Path, count: int, first: Recording) -> ManifestError:

@@ -30,6 +30,8 @@ class Table:
     """Rows of a Raven table of another channel than the first."""
     secret: int = 0
     """URLs with a password or a query."""
+    named: str = ""
+    """The recording that a Raven table is of by its own name, as none of its columns says which."""
 
     @cached_property
     def raven(self) -> bool:
@@ -90,7 +92,7 @@ class Table:
 
     def notes(self) -> tuple[str, ...]:
         """Return notes about the table, for the user."""
-        found = []
+        found = [f"no column names the recording; by the table's name it is {self.named}"] if self.named else []
         if self.stripped:
             name, value = self.first_stripped
             spaces = f"leading or trailing spaces of {self.stripped} cells are ignored"
