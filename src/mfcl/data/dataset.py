@@ -22,9 +22,9 @@ NAMED = 20
 SPEAKER_NAMES = ("speaker", "voice", "individual", "singer", "client_id", "speaker_id")
 LABEL_NAMES = ("digit", "label", "word", "species", "class", "call")
 ONE_BY_ONE = (
-    "split by recording, as no column is known to name speakers, animals or sites: one of them may be on two sides, and "
-    "then figures are too high for new ones; name such a column (--speaker or --split-by), or say that there is none "
-    "(--split-by none)"
+    "split by recording, as no column is known to name speakers, animals or sites: one of them may be on two sides, "
+    "and then figures are too high for new ones; name such a column (--speaker or --split-by), or say that there is "
+    "none (--split-by none)"
 )
 """The note of a split that was drawn without knowing what belongs together."""
 
