@@ -17,7 +17,7 @@ from mfcl.data.layouts import open_manifest
 from mfcl.data.scanning import scan
 from mfcl.data.store import open_store
 from mfcl.embedder import Embedder
-from mfcl.errors import AudioError, MfclError
+from mfcl.errors import AudioError, MeasureError, MfclError
 from mfcl.models import inference
 from mfcl.models.inference import Listed, embed_clips, embed_store
 from mfcl.recipe import changed, load_recipe
@@ -264,6 +264,9 @@ def test_arrays_of_another_rate_or_shape_are_prepared_like_files(model: Embedder
     np.testing.assert_allclose(lengths, 1, rtol=1e-5)
     own = model.encode([tone(), tone(0.4, 900)])
     assert np.allclose(np.diag(model.similarity(own, own)), 1, atol=1e-5)
+    assert np.array_equal(model.similarity(own[0], own[1]), model.similarity(own[:1], own[1:]))
+    with pytest.raises(MeasureError, match=f"got {own.shape[1]} and 3 values; encode both alike"):
+        model.similarity(own, own[:, :3])
     for wrong in (np.zeros(0, np.float32), np.full(8, np.nan, np.float32), np.zeros((2, 2, 2), np.float32)):
         with pytest.raises(AudioError, match="array 0"):
             model.encode([wrong])

@@ -21,7 +21,7 @@ from mfcl.embeddings.linalg import unit_rows
 from mfcl.embeddings.parts import matching
 from mfcl.embeddings.table import Embeddings
 from mfcl.embeddings.whitening import Whitening
-from mfcl.errors import AudioError, CheckpointError
+from mfcl.errors import AudioError, CheckpointError, MeasureError
 from mfcl.models.inference import Format, Listed, embed_clips, part_bounds
 from mfcl.models.pair import MultiFormatModel
 from mfcl.recipe import Recipe
@@ -199,10 +199,22 @@ class Embedder:
         return found.vectors, found.starts
 
     def similarity(
-        self, a: Float32[np.ndarray, "items dim"], b: Float32[np.ndarray, "others dim"]
-    ) -> Float32[np.ndarray, "items others"]:
-        """Return the cosine similarity of every vector of `a` with every vector of `b`."""
-        cosines: Float32[np.ndarray, "_ _"] = unit_rows(a, np.float32) @ unit_rows(b, np.float32).T
+        self,
+        a: Float32[np.ndarray, "items dim"] | Float32[np.ndarray, " dim"],
+        b: Float32[np.ndarray, "others other_dim"] | Float32[np.ndarray, " other_dim"],
+    ) -> Float32[np.ndarray, "_ _"]:
+        """Return the cosine similarity of every vector of `a` with every vector of `b`; one vector is one row.
+
+        Raises:
+            MeasureError: vectors of two lengths.
+        """
+        rows, others = np.atleast_2d(a), np.atleast_2d(b)
+        if rows.shape[1] != others.shape[1]:
+            raise MeasureError(
+                f"similarity: wanted vectors of equal length, got {rows.shape[1]} and {others.shape[1]} values; "
+                "encode both alike (format, part, whiten)"
+            )
+        cosines: Float32[np.ndarray, "_ _"] = unit_rows(rows, np.float32) @ unit_rows(others, np.float32).T
         return cosines
 
     def _rate(self, sample_rate: int | float | None) -> int:
