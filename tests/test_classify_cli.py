@@ -410,7 +410,9 @@ def test_labels_that_the_classifier_was_fitted_on_are_said_not_to_be_held_out(de
     write_rows(tmp_path / "truth.csv", ("id", "label"), others)
     capsys.readouterr()
     run("classify", desk / "made", desk / "e.npz", "--check", tmp_path / "truth.csv")
-    assert "note: 2 of the 3 labels are of ids that the classifier was fitted on" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "note: 2 of the 3 labels are of ids that the classifier was fitted on" in said
+    assert "label some that --draw lists, given --labels with what was labelled before" in said
 
 
 def test_the_nearest_recording_to_a_copy_is_the_recording(desk, tmp_path, capsys):

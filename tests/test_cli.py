@@ -1,11 +1,13 @@
 """The command line on bad input: one line, exit code 2, nothing half-written; and its help, without torch."""
 
+import argparse
 import errno
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +100,18 @@ def test_help_and_half_the_library_never_load_torch() -> None:
 def test_help_loads_nothing_heavy() -> None:
     code = "import sys, mfcl.cli; mfcl.cli.parser(); sys.exit(bool({'numpy', 'scipy', 'torch'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_help_says_what_each_argument_is() -> None:
+    def silent(parser: argparse.ArgumentParser, words: str) -> Iterator[str]:
+        for action in parser._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                for name, below in action.choices.items():
+                    yield from silent(below, f"{words} {name}")
+            elif not action.help:
+                yield f"{words} {action.dest}"
+
+    assert list(silent(cli.parser(), "mfcl")) == []
 
 
 def test_words_off_the_list_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:

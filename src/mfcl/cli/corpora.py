@@ -17,17 +17,19 @@ if TYPE_CHECKING:
 def add_commands(command: options.Command) -> None:
     """Add the commands of this file."""
     demo = command("demo", _demo, "synthesise a corpus of spoken digits (needs the extra `demo`)")
-    demo.add_argument("folder", type=options.path)
-    demo.add_argument("--voices", type=options.number(1, 999), default=60, help="synthetic speakers")
-    demo.add_argument("--takes", type=options.number(1, 1000), default=3, help="recordings of each digit by each voice")
+    demo.add_argument("folder", type=options.path, help="where to write it")
+    demo.add_argument("--voices", type=options.number(1, 999), default=60, help="synthetic speakers (60)")
+    demo.add_argument(
+        "--takes", type=options.number(1, 1000), default=3, help="recordings of each digit by each voice (3)"
+    )
     options.seed(demo)
 
     fetch = command("fetch", _fetch, "download a public corpus: audiomnist or fsdd")
-    fetch.add_argument("corpus", choices=("audiomnist", "fsdd"))
-    fetch.add_argument("folder", type=options.path)
+    fetch.add_argument("corpus", choices=("audiomnist", "fsdd"), help="AudioMNIST, or the Free Spoken Digit Dataset")
+    fetch.add_argument("folder", type=options.path, help="where to write it")
 
     scan = command("scan", _scan, "check every recording; print what is there and what is wrong; write a manifest")
-    scan.add_argument("data", type=options.source)
+    scan.add_argument("data", type=options.source, help=options.DATA)
     scan.add_argument("--out", type=options.path, help="manifest CSV of the usable recordings")
     scan.add_argument("--all", action="store_true", help="print every recording with a problem, not only the kinds")
     scan.add_argument("--strict", action="store_true", help="exit with 2 if a recording cannot be used")
@@ -56,7 +58,7 @@ def add_commands(command: options.Command) -> None:
         type=options.number(1, MOST_MEGABYTES),
         default=256,
         metavar="N",
-        help="of a tar (256)",
+        help="megabytes of a tar (256)",
     )
     packing.add_argument("--strict", action="store_true", help="stop at the first recording that cannot be read")
     options.data_root(packing)

@@ -26,7 +26,9 @@ def add_commands(command: options.Command) -> None:
         "--gallery", metavar="FILE", help="a gallery of voices of the same model, to say whose voice a clip or file has"
     )
     explore.add_argument("--who", help="name that is kept with each label; by default the account's")
-    explore.add_argument("--port", type=options.number(0, 65_535), default=8450, help="0: any free one")
+    explore.add_argument(
+        "--port", type=options.number(0, 65_535), default=8450, help="8450 if left out; 0: any free one"
+    )
     explore.add_argument("--host", default="127.0.0.1", help="address to listen at; others need --allow-remote")
     explore.add_argument("--allow-remote", action="store_true", help="let other computers reach the page")
     explore.add_argument("--open", action="store_true", help="open the page in a browser")

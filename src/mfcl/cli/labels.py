@@ -11,7 +11,7 @@ def add_commands(command: options.Command) -> None:
     )
     classify.epilog = (
         "To fit: mfcl classify MODEL DATA --labels labels.csv --fit FOLDER. To use it: mfcl classify FOLDER DATA --out "
-        "FILE.csv, with --window for events in long recordings."
+        "FILE.csv, with --window and --events for events in long recordings."
     )
     classify.add_argument("what", type=options.path, metavar="MODEL|CLASSIFIER", help="a model to fit, or a classifier")
     classify.add_argument(
@@ -46,7 +46,7 @@ def add_commands(command: options.Command) -> None:
         "--draw",
         type=options.number(1, 100_000),
         metavar="N",
-        help="write to --out N clips drawn at random, for --check",
+        help="write to --out N clips drawn at random, for --check; those of --labels are left out",
     )
     options.seed(fit)
     windows = classify.add_argument_group("windows and events")
@@ -90,8 +90,12 @@ def add_commands(command: options.Command) -> None:
         help="the recordings to search in; of embeddings: their sound, for --align yes",
     )
     similar.add_argument("--model", type=options.path, help="for embeddings: their model, to hear a file with")
-    similar.add_argument("--count", type=options.number(1, 10_000), default=10, help="recordings to show")
-    similar.add_argument("--part", choices=("words", "voices", "all"), help="compare by this part")
+    similar.add_argument("--count", type=options.number(1, 10_000), default=10, help="recordings to show (10)")
+    similar.add_argument(
+        "--part",
+        choices=("words", "voices", "all"),
+        help="compare by this part; if left out, the one likely to tell recordings apart",
+    )
     similar.add_argument(
         "--align", choices=("auto", "yes", "no"), default="auto", help="order the nearest by alignment of their sound"
     )

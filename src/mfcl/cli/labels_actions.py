@@ -156,7 +156,8 @@ def _print_estimate(given: argparse.Namespace, answers: Any, recordings: Any, fi
     if again:
         print(
             f"note: {again} of the {len(checked)} labels are of ids that the classifier was fitted on: if these are "
-            "the same recordings, they are not held out, and the accuracy is too high; label some that --draw lists",
+            "the same recordings, they are not held out, and the accuracy is too high; label some that --draw lists, "
+            "given --labels with what was labelled before",
             file=sys.stderr,
         )
     found = estimate(answers.predictions.labels, truth.values)

@@ -11,6 +11,8 @@ from mfcl.errors import MfclError, check_number
 
 Command = Callable[[str, Any, str], argparse.ArgumentParser]
 """Adds a command: its name, the function that runs it, and a line of help."""
+DATA = "a folder of recordings (sub-folders are labels), a list of them (CSV, Parquet, Raven), a corpus, or a file"
+"""Help of the recordings that most commands begin with."""
 
 
 class OneLineParser(argparse.ArgumentParser):

@@ -12,7 +12,7 @@ def add_commands(command: options.Command) -> None:
     serve.add_argument("model", type=options.path, help="a run folder or a checkpoint folder")
     serve.add_argument("--classifier", type=options.path, metavar="FOLDER", help="of mfcl classify --fit")
     serve.add_argument("--gallery", metavar="PLACE", help="a gallery of mfcl voices create")
-    serve.add_argument("--port", type=options.number(0, 65_535), default=8451, help="0: any free one")
+    serve.add_argument("--port", type=options.number(0, 65_535), default=8451, help="8451 if left out; 0: any free one")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen at; others need --allow-remote")
     serve.add_argument("--allow-remote", action="store_true", help="let other computers ask, with the printed token")
     options.machine(serve)

@@ -18,9 +18,11 @@ STUDIED = (
 def add_commands(command: options.Command) -> None:
     """Add the commands of this file."""
     train = command("train", _train, "pre-train a pair of encoders without labels")
-    train.add_argument("data", type=options.source)
+    train.add_argument("data", type=options.source, help=options.DATA)
     train.add_argument("--out", type=options.path, required=True, help="the run folder")
-    train.add_argument("--recipe", default="default", help="default, quick, bioacoustics, reference, or a .yaml file")
+    train.add_argument(
+        "--recipe", default="default", help="default (if left out), quick, bioacoustics, reference, or a .yaml file"
+    )
     train.add_argument(
         "--rate", type=_rate, metavar="HZ|keep", help="sample rate of the model; keep: that of most recordings"
     )
@@ -35,11 +37,15 @@ def add_commands(command: options.Command) -> None:
     options.work(train)
 
     study = command("study", _study, "the whole study: train, measure, compare with baselines and untrained encoders")
-    study.add_argument("data", type=options.source)
+    study.add_argument("data", type=options.source, help=options.DATA)
     study.add_argument(
         "--out", type=options.path, required=True, help="folder of the study; one that was stopped continues"
     )
-    study.add_argument("--preset", choices=("quick", "default", "reference"), default="quick")
+    study.add_argument(
+        "--preset", choices=("quick", "default", "reference"), default="quick",
+        help="how much is done: quick (if left out), one seed; default, three seeds with all sections; reference, as "
+        "the published study",
+    )  # fmt: skip
     study.add_argument("--recipe", help="recipe to use instead of the preset's")
     study.add_argument("--seeds", type=options.number(1, MOST_SEEDS), help="number of seeds, instead of the preset's")
     study.add_argument("--only", nargs="+", metavar="SECTION", help=f"do only these: {', '.join(STUDIED)}")

@@ -66,15 +66,15 @@ def add_commands(command: options.Command) -> None:
     _uses_model(verify)
 
     remove = action("remove", actions.remove, "remove voices and their embeddings for good")
-    remove.add_argument("names", nargs="+", metavar="NAME")
+    remove.add_argument("names", nargs="+", metavar="NAME", help="names of the voices")
 
     rename = action("rename", actions.rename, "give a voice another name")
-    rename.add_argument("name")
-    rename.add_argument("new")
+    rename.add_argument("name", help="name of the voice")
+    rename.add_argument("new", help="its new name")
 
     merge = action("merge", actions.merge, "move all clips of OTHER to NAME; OTHER is gone then")
-    merge.add_argument("name")
-    merge.add_argument("other")
+    merge.add_argument("name", help="name of the voice that stays")
+    merge.add_argument("other", help="name of the other, of the same person")
 
     listing = action("list", actions.show, "say who is enrolled")
     _prints_json(listing)
@@ -116,7 +116,7 @@ def _prints_json(command: argparse.ArgumentParser) -> None:
 def _held_out(command: argparse.ArgumentParser) -> None:
     command.add_argument("data", type=options.source, help="a list, a corpus, or a folder with a sub-folder a person")
     command.add_argument(
-        "--far", type=float, default=0.01, metavar="RATE", help="share of strangers that may get a name"
+        "--far", type=float, default=0.01, metavar="RATE", help="share of strangers that may get a name (0.01)"
     )
     command.add_argument("--speaker", help="column of the people; one with a usual name if left out")
     command.add_argument("--label", help="column of what is said; one with a usual name if left out")
