@@ -131,6 +131,7 @@ def test_a_csv_and_a_raven_table_are_read_back_as_manifests(tmp_path):
         read = read_manifest(tmp_path / name)
         assert [(one.start, one.end) for one in read] == [(0.5, 2.0), (3.25, 4.0)]
         assert read.column(label)[0] == "wren"
+        assert "Score" not in read.label_names  # a probability
 
 
 def test_the_other_formats_hold_every_event():

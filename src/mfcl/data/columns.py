@@ -34,7 +34,7 @@ RAVEN = {
 """Meaning -> names of its column in a Raven selection table."""
 
 RAVEN_MEASURES = re.compile(
-    r"Selection|View|Channel|.*\((s|Hz|dB|dB FS|U|kU)\)|Begin Sample.*|End Sample.*|File Offset.*"
+    r"Selection|View|Channel|Score|.*\((s|Hz|dB|dB FS|U|kU)\)|Begin Sample.*|End Sample.*|File Offset.*"
 )
 """Raven columns that are numbers and measurements, not labels."""
 
