@@ -19,7 +19,9 @@ from mfcl.checkpoint import model_digest
 from mfcl.classification import applying
 from mfcl.data.manifest_csv import read_manifest
 from mfcl.embeddings.blocks import load_embeddings
+from mfcl.embeddings.table import Embeddings
 from mfcl.labelling import UNKNOWN
+from mfcl.report.clip_map import write_map
 from tests.recipes import tiny_recipe
 from tests.sounds import word, write_corpus
 
@@ -613,6 +615,17 @@ def test_a_row_that_names_no_recording_is_said(desk, tmp_path, capsys):
     (tmp_path / "labels.csv").write_text(text)
     run("classify", desk / "run0", desk / "e.npz", "--labels", tmp_path / "labels.csv", "--fit", tmp_path / "made")
     assert "1 rows name no recording, the first 'nobody.wav'" in capsys.readouterr().err
+
+
+def test_a_map_of_windows_is_coloured_by_their_recordings_and_not_by_their_times(tmp_path):
+    ids = np.array([f"{name}.wav@{start}" for name in "ab" for start in range(10)])
+    labels = {"start": np.array([f"{start}" for start in range(10)] * 2), "end": np.array(["1"] * 20)}
+    vectors = np.random.default_rng(0).standard_normal((20, 6)).astype(np.float32)
+    windows = Embeddings(vectors, ids, labels, {"wave": (0, 6)}, np.full(20, ""))
+    for chosen, names in ((range(20), ["recording"]), (range(10), [])):
+        write_map(windows.select(np.array(chosen)), tmp_path / "map.html")
+        data = json.loads(re.search(r'id="map-data">(.*?)</script>', (tmp_path / "map.html").read_text(), re.DOTALL)[1])
+        assert [one["name"] for one in data["labels"] if len(one["values"]) > 1] == names
 
 
 def test_a_map_is_one_page_that_loads_nothing(desk, tmp_path, capsys):

@@ -25,6 +25,8 @@ BETWEEN = 3
 """Laid-out clips that another is put between."""
 DRAWN = 20_000
 """Most clips on a page; of more, as many are drawn evenly."""
+TIMES = ("start", "end")
+"""Labels of windows."""
 NAMES = {"words": "words", "voices": "voices", "all": "all parts"}
 
 
@@ -94,10 +96,17 @@ def _placed(count: int, shown: int) -> str:
 
 
 def _labels(embeddings: Embeddings) -> list[dict[str, Any]]:
-    """Return every label with at least one value and its split; one colour for all where there is none."""
+    """Return every label with at least one value and its split; one colour for all where there is none.
+
+    The times of windows, nearly all different, are no colours; which recording a window is of is one.
+    """
     columns: dict[str, Shaped[np.ndarray, " items"]] = {
-        name: column for name, column in embeddings.labels.items() if (column != "").any()
+        name: column for name, column in embeddings.labels.items() if name not in TIMES and (column != "").any()
     }
+    if set(TIMES) <= set(embeddings.labels):
+        recordings = np.array([str(name).rpartition("@")[0] for name in embeddings.ids])
+        if len(set(recordings.tolist())) > 1:
+            columns.setdefault("recording", recordings)
     if (embeddings.splits != "").any():
         columns.setdefault("split", embeddings.splits)
     found = [_label(name, column.astype(np.str_).tolist()) for name, column in columns.items()]
