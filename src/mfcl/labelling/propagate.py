@@ -90,7 +90,8 @@ def propagate(
     by their sum, so that classes with many known labels do not win by number.
 
     Args:
-        given: A graph of the items (see `mfcl.embeddings.alignment.graph`), or the full distance matrix.
+        given: A graph of the items (see `mfcl.embeddings.alignment.graph`), or the full distance matrix. Of embeddings
+            `mfcl.Collection` makes the graph, and has this as its method `spread`.
         labels: A label for each item; "" or None where it is unknown.
 
     Returns:

@@ -40,7 +40,8 @@ def suggest(
     with known labels each item counts as much as the sum of its ties.
 
     Args:
-        given: A graph of the items (see `mfcl.embeddings.alignment.graph`), or the full distance matrix.
+        given: A graph of the items (see `mfcl.embeddings.alignment.graph`), or the full distance matrix. Of embeddings
+            `mfcl.Collection` makes the graph, and has this as a method.
         count: Items to return.
         known: A label for each item, "" where it is unknown; default: all unknown.
         seed: Seed of the draw of candidates, if there are more than 4,096 items.
