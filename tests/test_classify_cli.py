@@ -434,6 +434,16 @@ def test_the_nearest_recording_to_a_copy_is_the_recording(desk, tmp_path, capsys
     assert len(said.splitlines()) == 12
 
 
+def test_the_file_of_a_recording_is_not_found_as_most_similar_to_itself(desk, capsys, monkeypatch):
+    monkeypatch.chdir(desk / "corpus")
+    capsys.readouterr()
+    for clip in (desk / "corpus/data/04/2_04_1.wav", "data/../data/04/2_04_1.wav"):
+        run("similar", desk / "run0", clip, "--json")
+        said = capsys.readouterr()
+        assert "data/04/2_04_1.wav" not in {one["id"] for one in json.loads(said.out)}
+        assert "note" not in said.err
+
+
 def test_a_file_that_is_called_like_a_recording_is_said_not_to_be_taken(desk, tmp_path, capsys, monkeypatch):
     name = "data/04/2_04_1.wav"
     (tmp_path / name).parent.mkdir(parents=True)

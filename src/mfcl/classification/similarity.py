@@ -20,7 +20,7 @@ from mfcl.classification.sources import (
 from mfcl.core.console import printable
 from mfcl.core.files import check_there, is_there
 from mfcl.core.random import generator
-from mfcl.core.urls import as_path
+from mfcl.core.urls import UrlPath, as_path
 from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest import Manifest
 from mfcl.data.store import open_store
@@ -83,7 +83,7 @@ def similar(
 
     Args:
         source: Embeddings of the recordings (or their `.npz` file or folder of parts), or a model.
-        clip: A file, or the id of one of the recordings, which is then left out.
+        clip: A file, or the id of one of the recordings; if it is one of those that are searched, it is left out.
         data: The recordings; default for a model: those that it was trained on. For embeddings: theirs, to align with.
         model: For embeddings: their model, to embed a file with.
         count: Recordings to return.
@@ -121,6 +121,8 @@ def similar(
     if len(own) and model is not None and is_there(Path(clip)):
         told = f"{printable(str(clip))} is taken as the id of one of the recordings"
         print(f"note: {told}; for the file of that name give ./{printable(str(clip))}", file=sys.stderr)  # noqa: T201
+    if not len(own) and recordings is not None:
+        own = _places_of(_id_of(clip, recordings), blocks)
     query = blocks.select(own[:1]) if len(own) else _embedded(clip, blocks, hearing)
     near, far = _ranked(chosen, query, blocks, own)
     if not len(near):
@@ -215,6 +217,16 @@ def _places_of(name: str, blocks: Blocks) -> Int64[np.ndarray, " places"]:
         found.append(np.flatnonzero(block.ids == name) + start)
         start += len(block)
     return np.concatenate(found)
+
+
+def _id_of(clip: str | Path, recordings: Manifest) -> str:
+    """Return the id of the recording that is all of a file; "" if there is none."""
+    file = as_path(clip)
+    if isinstance(file, UrlPath) or not file.is_file():
+        return ""
+    whole = (one for one in recordings if one.path.name == file.name and not one.start and one.end is None)
+    here = (one for one in whole if not isinstance(one.path, UrlPath) and one.path.resolve() == file.resolve())
+    return next((one.id for one in here), "")
 
 
 def _ranked(
