@@ -102,34 +102,36 @@ def opened_rows(csv_path: Path) -> Iterator[tuple["Table", Iterator[tuple[str, l
                     "give a table with the columns path, start, end and label"
                 )
             file.seek(0)
-            lines, whole = csv.reader(file, strict=True, delimiter=_delimiter(begin)), [0]
-            try:
-                header = [name.strip() for name in next(lines, [])]
-                whole[0] = lines.line_num
-                root = folder_of(csv_path)
-                named = _named_by(csv_path) if names_no_file(header) else None
-                width, header = len(header), header + ([] if named is None else ["Begin File"])
-                table = Table(read_columns(header, csv_path), header, root, named=named or "")
-                plain = table.raven and lines.dialect.delimiter == "\t"
-                cells = _plain_rows(file, lines.line_num + 1) if plain else _numbered(lines, whole)
-                if named is not None:
-                    cells = ((number, _with_file(row, width, named) if any(row) else row) for number, row in cells)
-                yield table, table.selections((f"{csv_path}, line {number}", row) for number, row in cells)
-            except csv.Error as error:  # a quote that is not closed goes on to the last line: its first one is named
-                raise ManifestError(
-                    f"{csv_path}, line {whole[0] + 1}: not a CSV ({error}); save the table as CSV"
-                ) from error
+            delimiter = _delimiter(begin)
+            read = _numbered(csv.reader(file, strict=True, delimiter=delimiter), csv_path)
+            line, cells = next(read, (0, []))
+            header = [name.strip() for name in cells]
+            named = _named_by(csv_path) if names_no_file(header) else None
+            width, header = len(header), header + ([] if named is None else ["Begin File"])
+            table = Table(read_columns(header, csv_path), header, folder_of(csv_path), named=named or "")
+            lines = _plain_rows(file, line + 1) if table.raven and delimiter == "\t" else read
+            if named is not None:
+                lines = ((number, _with_file(row, width, named) if any(row) else row) for number, row in lines)
+            yield table, table.selections((f"{csv_path}, line {number}", row) for number, row in lines)
     except OSError as error:
         raise ManifestError(f"{csv_path}: cannot be read ({error.strerror or error}); check the path") from error
     except UnicodeDecodeError as error:
         raise ManifestError(f"{csv_path}: not UTF-8 text ({error.reason}); save the table as CSV in UTF-8") from error
 
 
-def _numbered(lines: Any, whole: list[int]) -> Iterator[tuple[int, list[str]]]:
-    """Yield the rows of a CSV reader, each with the number of its last line, which `whole` is set to."""
-    for row in lines:
-        whole[0] = lines.line_num
-        yield lines.line_num, row
+def _numbered(lines: Any, csv_path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows of a CSV reader, each with the number of its last line.
+
+    Raises:
+        ManifestError: not a CSV; a quote that is not closed goes on to the last line, so its row's first one is named.
+    """
+    whole = 0
+    try:
+        for row in lines:
+            whole = lines.line_num
+            yield whole, row
+    except csv.Error as error:
+        raise ManifestError(f"{csv_path}, line {whole + 1}: not a CSV ({error}); save the table as CSV") from error
 
 
 def _plain_rows(lines: Iterable[str], first: int) -> Iterator[tuple[int, list[str]]]:
