@@ -57,9 +57,9 @@ def identification_rows(found: "Sequence[Identification]") -> list[tuple[str, ..
         if one.reason and one.best:
             others = f"{one.best}, {one.second}" if one.reason not in ("below threshold",) and one.second else one.best
             why = f"{one.reason} ({others})"
-        margin = "-" if one.margin is None else f"{one.margin:.1f}"
+        margin = "-" if one.margin is None else f"{one.margin:z.1f}"
         near = ", ".join(f"{near.voice} {near.cosine:.2f}" for near in one.near)
-        rows.append((one.source, one.name, why, f"{one.score:.1f}", margin, near))
+        rows.append((one.source, one.name, why, f"{one.score:z.1f}", margin, near))
     return rows
 
 
@@ -67,8 +67,8 @@ def verification_rows(found: "Sequence[Verification]") -> list[tuple[str, ...]]:
     """Return a row for each clip."""
     return [
         (
-            one.source, one.claimed, "accepted" if one.accepted else "rejected", f"{one.score:.1f}",
-            f"{one.threshold:.1f}", one.nearer or "-",
+            one.source, one.claimed, "accepted" if one.accepted else "rejected", f"{one.score:z.1f}",
+            f"{one.threshold:z.1f}", one.nearer or "-",
         )
         for one in found
     ]  # fmt: skip
@@ -76,7 +76,7 @@ def verification_rows(found: "Sequence[Verification]") -> list[tuple[str, ...]]:
 
 def turn_rows(found: "Sequence[Turn]") -> list[tuple[str, str, str, str, str]]:
     """Return a row for each turn."""
-    return [(one.source, f"{one.start:.2f}", f"{one.end:.2f}", one.name, f"{one.score:.1f}") for one in found]
+    return [(one.source, f"{one.start:.2f}", f"{one.end:.2f}", one.name, f"{one.score:z.1f}") for one in found]
 
 
 def calibration_text(made: "Calibration") -> str:
