@@ -5,7 +5,16 @@ from pathlib import Path
 
 import pytest
 
-NOTEBOOK = Path(__file__).parents[1] / "examples" / "study.ipynb"
+ROOT = Path(__file__).parents[1]
+NOTEBOOK = ROOT / "examples" / "study.ipynb"
+FEWER_STEPS = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+from mfcl.training.tasks import supervised
+from tests.small_study import LEAST_STEPS
+supervised.LEAST_STEPS = LEAST_STEPS
+"""
+"""What the kernel does first: each of dozens of trainings on few labels would have 200 steps."""
 
 
 def test_the_notebook_is_kept_without_outputs_and_names_no_place_of_its_own() -> None:
@@ -32,6 +41,7 @@ def test_the_notebook_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytes
     for name in ("MFCL_CACHE", "IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "MPLCONFIGDIR"):
         monkeypatch.setenv(name, str(tmp_path / name.lower()))
     notebook = nbformat.read(NOTEBOOK, as_version=4)
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(FEWER_STEPS))
     client = nbclient.NotebookClient(
         notebook, timeout=240, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
     )
