@@ -434,14 +434,16 @@ def unbroken_by_steps(store, tmp_path_factory):
     return recipe, task, run
 
 
-@pytest.mark.parametrize("step", [4, 16, 31])  # within a stage, at its first step, and in one that began amid an epoch
-def test_a_run_by_steps_that_is_stopped_ends_as_an_unbroken_one(store, unbroken_by_steps, tmp_path, step, monkeypatch):
+def test_a_run_by_steps_that_is_stopped_ends_as_an_unbroken_one(store, unbroken_by_steps, tmp_path, monkeypatch):
     few_are_enough(monkeypatch.setattr)
     recipe, unbroken, run = unbroken_by_steps
-    broken = make_task(store, recipe)
-    send_at(broken, step, signal.SIGINT)
-    with pytest.raises(Interrupted, match=f"step {step} of 46"):
-        run_tiny(broken, recipe, tmp_path / "run", validate=lambda: {"valid_knn": 50.0})
+    before = 0
+    for step in (4, 16, 31):  # within a stage, at its first step, and in one that began amid an epoch
+        broken = make_task(store, recipe)
+        send_at(broken, step - before, signal.SIGINT)
+        with pytest.raises(Interrupted, match=f"step {step} of 46"):
+            run_tiny(broken, recipe, tmp_path / "run", validate=lambda: {"valid_knn": 50.0}, resume=before > 0)
+        before = step
     resumed = make_task(store, recipe)
     run_tiny(resumed, recipe, tmp_path / "run", validate=lambda: {"valid_knn": 50.0}, resume=True)
     assert same(unbroken, resumed)
