@@ -5,10 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
+import pytest
+
 import mfcl
+from mfcl.training.tasks import supervised
 from tests.fuzz.kinds import Kind
 from tests.fuzz.mutations import spoil_bytes, spoil_json
 from tests.recipes import tiny_recipe
+from tests.small_study import LEAST_STEPS
 from tests.sounds import write_corpus
 
 
@@ -38,18 +42,20 @@ def spoil(folder: Path, chance: Random) -> None:
 
 
 def use(folder: Path) -> Iterator[object]:
-    """Go on with the study."""
-    yield mfcl.study(
-        folder / "corpus",
-        folder / "out",
-        recipe=folder / "tiny.yaml",
-        only=["labels"],
-        seeds=1,
-        device="cpu",
-        cache=folder / "cache",
-        progress=False,
-        command="mfcl study",
-    )
+    """Go on with the study; where a training is spoilt, with one of a few steps, so that there is time for others."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(supervised, "LEAST_STEPS", LEAST_STEPS)
+        yield mfcl.study(
+            folder / "corpus",
+            folder / "out",
+            recipe=folder / "tiny.yaml",
+            only=["labels"],
+            seeds=1,
+            device="cpu",
+            cache=folder / "cache",
+            progress=False,
+            command="mfcl study",
+        )
 
 
 KIND = Kind(write, spoil, use)
