@@ -1,11 +1,13 @@
-"""Type checks of the whole package that cost less: jaxtyping looks after arrays, beartype alone after all else.
+"""Type checks of the whole package that cost less: beartype checks each call, and jaxtyping compares axes within it.
 
 pytest's option `--jaxtyping-packages` puts `jaxtyping.jaxtyped` around every function of the package. That binds each
 call's arguments to their names (`inspect.Signature.bind`) and checks them twice, which took a third of the time of a
-test that makes a study. Only annotations with axes need it: their sizes are compared with each other.
+test that makes a study. Annotations with axes need what it remembers within a call, so that sizes are compared; the
+names of arguments are needed only where an axis is named by one, such as "{count}".
 """
 
 import functools
+import inspect
 import types
 import typing
 from typing import Any
@@ -16,6 +18,8 @@ from beartype import BeartypeConf, beartype
 THOROUGH = jaxtyping.jaxtyped
 """jaxtyping's own decorator."""
 SETTINGS = BeartypeConf(violation_type=jaxtyping.TypeCheckError)
+SIZES = THOROUGH("context")
+"""Within it the sizes of axes are remembered."""
 
 
 def use_quick_checks() -> None:
@@ -33,13 +37,38 @@ def decorator(*decorated: Any, **settings: Any) -> Any:
 def checked(decorated: Any, *, typechecker: Any) -> Any:
     """Return a function, or a class, whose types are checked at each call."""
     plain = isinstance(decorated, types.FunctionType) and "<locals>" not in decorated.__qualname__
-    if not plain or any(map(may_have_axes, decorated.__annotations__.values())):
+    later = inspect.isgeneratorfunction(decorated) or inspect.iscoroutinefunction(decorated)
+    hints = list(decorated.__annotations__.values()) if plain else []
+    if not plain or ((later or any(map(is_read_by_name, hints))) and any(map(may_have_axes, hints))):
         return THOROUGH(decorated, typechecker=typechecker)  # of a local function torch.export, too, sees through it
-    return beartype(decorated, conf=SETTINGS)
+    alone = beartype(decorated, conf=SETTINGS)
+    if not any(map(may_have_axes, hints)):
+        return alone
+
+    @functools.wraps(decorated)
+    def compared(*given: Any, **named: Any) -> Any:
+        if jaxtyping.config.jaxtyping_disable:
+            return decorated(*given, **named)
+        with SIZES:
+            return alone(*given, **named)
+
+    return compared
 
 
 def may_have_axes(hint: Any) -> bool:
     """Return whether an annotation names arrays at any depth; one in quotes may."""
     if isinstance(hint, str) or (isinstance(hint, type) and issubclass(hint, jaxtyping.AbstractArray)):
         return True
-    return any(may_have_axes(part) for part in (hint if isinstance(hint, list) else typing.get_args(hint)))
+    return any(map(may_have_axes, parts(hint)))
+
+
+def is_read_by_name(hint: Any) -> bool:
+    """Return whether an annotation is in quotes, or has a size that is the value of an argument, at any depth."""
+    if isinstance(hint, type) and issubclass(hint, jaxtyping.AbstractArray):
+        return "{" in hint.dim_str
+    return isinstance(hint, str) or any(map(is_read_by_name, parts(hint)))
+
+
+def parts(hint: Any) -> Any:
+    """Return what an annotation is made of."""
+    return hint if isinstance(hint, list) else typing.get_args(hint)
