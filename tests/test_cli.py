@@ -201,6 +201,19 @@ def test_a_selection_table_beside_no_recording_is_scanned_with_the_folder_that_i
     assert "day/a.wav" in (tmp_path / "list.csv").read_text()
 
 
+def test_a_table_for_each_recording_is_scanned_as_one_list_that_replaces_none_of_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tables = [tmp_path / f"{name}.selections.txt" for name in ("dawn", "dusk")]
+    for place, table in enumerate(tables):
+        soundfile.write(table.with_name(f"{table.name.partition('.')[0]}.wav"), tone(0.3 + place), 16000)
+        table.write_text(f"Selection\tBegin Time (s)\tEnd Time (s)\tspecies\n1\t0\t{0.2 + place}\towl\n")
+    assert "it is read here" in refused(capsys, "scan", *tables, "--out", tables[1])
+    assert cli.main(["scan", *map(str, tables), "--quiet", "--out", str(tmp_path / "all.csv")]) == 0
+    listed = (tmp_path / "all.csv").read_text().splitlines()
+    assert listed == ["path,start,end,species", "dawn.wav,0.0,0.2,owl", "dusk.wav,0.0,1.2,owl"]
+
+
 def test_a_label_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = write_corpus(tmp_path / "corpus")
     line = refused(capsys, "study", data, "--out", tmp_path / "out", "--label", "digits", "--quiet")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from mfcl.data.layouts import open_manifest
+from mfcl.data.layouts import open_manifest, open_manifests
 from mfcl.data.manifest_csv import read_manifest, write_manifest
 from mfcl.errors import ManifestError
 from tests.sounds import tone, write_corpus
@@ -222,3 +222,38 @@ def test_relative_paths_are_kept_apart_from_the_working_folder(tmp_path, monkeyp
     monkeypatch.chdir(tmp_path)
     assert open_manifest(Path("corpus")).recordings[0].path.is_absolute()
     assert open_manifest("corpus").ids.tolist() == ["data/01/0_01_0.wav"]
+
+
+def selections(path, *times):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = [f"{number}\t{start}\t{start + 1}\towl" for number, start in enumerate(times, start=1)]
+    path.write_text("\n".join(["Selection\tBegin Time (s)\tEnd Time (s)\tAnnotation", *rows]) + "\n")
+    path.with_suffix("").with_suffix(".wav").touch()
+
+
+def test_a_table_for_each_recording_is_one_list(tmp_path):
+    selections(tmp_path / "dawn.selections.txt", 0, 4)
+    selections(tmp_path / "dusk.selections.txt", 0)
+    tables = sorted(tmp_path.glob("*.txt"))
+    found = open_manifests(tables)
+    assert [one.id for one in found] == ["dawn.wav#0.0-1.0", "dawn.wav#4.0-5.0", "dusk.wav#0.0-1.0"]
+    assert set(found.column("Annotation")) == {"owl"}
+    assert [note.partition(":")[0] for note in found.notes] == [str(path) for path in tables]
+    write_manifest(found, tmp_path / "all.csv")
+    assert read_manifest(tmp_path / "all.csv").recordings == found.recordings
+    assert open_manifests(tables[:1]) == open_manifest(tables[0])
+    with pytest.raises(ManifestError, match=r"2 recordings have the id 'dusk.wav#0.0-1.0'"):
+        open_manifests([*tables, tables[1]])
+
+
+def test_lists_of_several_folders_are_told_apart_by_their_folders_and_given_ids_stay(tmp_path):
+    for number in range(7):
+        selections(tmp_path / f"site {number}" / "day.selections.txt", 2)
+    (tmp_path / "own.csv").write_text("path,id,Annotation\nsite 0/day.wav,whole day,\nsite 1/day.wav,,wind\n")
+    found = open_manifests([*sorted(tmp_path.glob("*/*.txt")), tmp_path / "own.csv"])
+    assert [one.id for one in found] == [
+        *(f"site {number}/day.wav#2.0-3.0" for number in range(7)), "whole day", "site 1/day.wav",
+    ]  # fmt: skip
+    assert found.root == tmp_path
+    assert len(found.notes) == 6
+    assert found.notes[-1] == "2 more such notes"

@@ -29,7 +29,9 @@ def add_commands(command: options.Command) -> None:
     fetch.add_argument("folder", type=options.path, help="where to write it")
 
     scan = command("scan", _scan, "check every recording; print what is there and what is wrong; write a manifest")
-    scan.add_argument("data", type=options.source, help=options.DATA)
+    scan.add_argument(
+        "data", type=options.source, nargs="+", help=options.DATA + "; of several, such as selection tables, one list"
+    )
     scan.add_argument("--out", type=options.path, help="manifest CSV of the usable recordings")
     scan.add_argument("--all", action="store_true", help="print every recording with a problem, not only the kinds")
     scan.add_argument("--strict", action="store_true", help="exit with 2 if a recording cannot be used")
@@ -136,7 +138,7 @@ def _segmented(given: argparse.Namespace, manifest: "Manifest") -> "Manifest":
 
 def _scan(given: argparse.Namespace) -> None:
     from mfcl.data.dataset import guessed_labels
-    from mfcl.data.layouts import open_manifest
+    from mfcl.data.layouts import open_manifests
     from mfcl.data.manifest_csv import write_manifest
     from mfcl.data.scanning import scan
     from mfcl.data.shards.receipt import INDEX, is_pack
@@ -144,17 +146,17 @@ def _scan(given: argparse.Namespace) -> None:
 
     if given.out:
         check_file_place(given.out)
-        check_not_input(given.out, given.data)
+        check_not_input(given.out, *given.data)
     if given.segment is None and (given.level is not None or given.above is not None):
         raise MfclError("--level and --above are for segments; give --segment too")
     if (given.level is not None and given.segment == "onsets") or (
         given.above is not None and given.segment != "onsets"
     ):
         raise MfclError("--level is for --segment SECONDS, --above for --segment onsets")
-    manifest = open_manifest(given.data, data_root=given.data_root)
+    manifest = open_manifests(given.data, data_root=given.data_root)
     if given.out and given.out.exists():
-        read_by = given.data / (INDEX if is_pack(given.data) else "manifest.csv") if given.data.is_dir() else None
-        check_not_input(given.out, read_by, *(file_of(one.path) for one in manifest))
+        read_by = [one / (INDEX if is_pack(one) else "manifest.csv") for one in given.data if one.is_dir()]
+        check_not_input(given.out, *read_by, *(file_of(one.path) for one in manifest))
     if given.segment is not None:
         manifest = _segmented(given, manifest)
     report = scan(manifest, progress=not given.quiet)

@@ -12,7 +12,7 @@ from typing import Any
 from mfcl.audio import AUDIO_SUFFIXES
 from mfcl.core.files import is_there
 from mfcl.core.urls import COLLAPSED, UrlPath, as_path
-from mfcl.data.manifest import Manifest, Recording, readable
+from mfcl.data.manifest import Manifest, Recording, default_id, readable
 from mfcl.data.manifest_csv import read_manifest
 from mfcl.data.shards.receipt import complete_index, is_pack
 from mfcl.errors import ManifestError
@@ -28,6 +28,8 @@ LAYOUTS = {
 """Corpus -> folder of its audio, pattern of a file's path below it, and the pattern for messages."""
 META = "audioMNIST_meta.txt"
 TABLES = (".csv", ".tsv", ".parquet")
+MOST_NOTES = 5
+"""Notes of several lists that are told one by one."""
 OLDEST = 120  # years; the published file has a speaker of age 1234
 
 
@@ -81,6 +83,38 @@ def open_manifest(path: Path | str, *, data_root: Path | None = None) -> Manifes
             f"{given}: no audio file in this folder ({', '.join(sorted(AUDIO_SUFFIXES))}); give another folder"
         )
     return _corpus(root, names) or _folder(root, names)
+
+
+def open_manifests(paths: Sequence[Path | str], *, data_root: Path | None = None) -> Manifest:
+    """List the recordings of several paths as one manifest, such as a selection table for each recording.
+
+    Default ids are made anew below the folder that holds all of them; ids that were given stay.
+
+    Args:
+        paths: What to open: see `open_manifest`.
+        data_root: For manifests: folder of the recordings, if they were moved.
+
+    Raises:
+        ManifestError: see `open_manifest`; or two recordings have the same id.
+    """
+    opened = [open_manifest(path, data_root=data_root) for path in paths]
+    if len(opened) == 1:
+        return opened[0]
+    local = not any(isinstance(one.root, UrlPath) for one in opened)
+    roots = {str(one.root) for one in opened}
+    root = Path(os.path.commonpath(roots)) if local and len(roots) > 1 else opened[0].root
+    recordings = tuple(_below(recording, one.root, root) for one in opened for recording in one)
+    notes = [f"{path}: {note}" for path, one in zip(paths, opened, strict=True) for note in one.notes]
+    more = [f"{len(notes) - MOST_NOTES} more such notes"] if len(notes) > MOST_NOTES else []
+    return Manifest(recordings, root, f"{len(opened)} lists or folders", (*notes[:MOST_NOTES], *more))
+
+
+def _below(recording: Recording, before: Path, root: Path) -> Recording:
+    """Return a recording with the default id below another folder, if it has the default id."""
+    span = (recording.start, recording.end)
+    if before == root or recording.id != default_id(recording.path, before, *span):
+        return recording
+    return replace(recording, id=default_id(recording.path, root, *span))
 
 
 def _at_url(path: UrlPath, data_root: Path | None) -> Manifest:
