@@ -129,6 +129,16 @@ def test_embeddings_in_parquet_are_taken_as_those_of_an_archive(desk, long, tmp_
     ]  # what is said, and no silence
 
 
+def test_a_classifier_is_described(desk, capsys):
+    capsys.readouterr()
+    run("info", desk / "made")
+    said = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines() if len(line.split()) > 1)
+    made = mfcl.load_classifier(desk / "made")
+    assert said["classes"] == ", ".join(made.classes.tolist())
+    assert said["labels"] == f"{made.about['labels']} of {made.about['recordings']} recordings"
+    assert said["model"] == str((desk / "run0").resolve() / "model")
+
+
 def test_labels_by_id_on_embeddings_fit_the_same_classifier(desk, tmp_path, capsys):
     run("classify", desk / "run0", desk / "e.npz", "--labels", desk / "ids.csv", "--fit", tmp_path / "made")
     said = capsys.readouterr().out

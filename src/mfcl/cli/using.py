@@ -55,12 +55,12 @@ def add_commands(command: options.Command) -> None:
     probe.add_argument("--speaker", help="label that names the speaker; if left out, one with a usual name")
     options.seed(probe)
 
-    info = command("info", _info, "describe a model, an embeddings file or a recipe")
+    info = command("info", _info, "describe a model, an embeddings file, a classifier or a recipe")
     info.add_argument(
         "path",
         type=options.path,
         nargs="?",
-        help="a run folder, a checkpoint folder, an .npz or a .parquet file, or parts",
+        help="a run folder, a checkpoint folder, an .npz or a .parquet file, parts, or a classifier",
     )
     info.add_argument(
         "--recipe", nargs="?", const="default", metavar="NAME",
@@ -185,18 +185,19 @@ def _probe(given: argparse.Namespace) -> None:
 
 
 def _info(given: argparse.Namespace) -> None:
-    from mfcl.core.console import table
+    from mfcl.core.console import printable, table
 
     if (given.path is None) == (given.recipe is None):
-        raise MfclError("wanted a model, an .npz file or --recipe, one of them; see mfcl info --help")
+        raise MfclError("wanted a model, embeddings, a classifier or --recipe, one of them; see mfcl info --help")
     if given.recipe is not None:
         from mfcl.recipe import load_recipe, schema
 
         print(table(schema(load_recipe(given.recipe)), ["key", "type", "value", "bounds", "what it means"]))
         return
     from mfcl.embeddings.part_files import is_part_folder
+    from mfcl.labelling.classifier_file import is_classifier, load_classifier
 
-    check_there(given.path, "a model or embeddings", "give a run folder, or what `mfcl embed` wrote")
+    check_there(given.path, "a model, embeddings or a classifier", "give a run folder, or what `mfcl embed` wrote")
     if given.path.suffix in (".npz", ".parquet") or is_part_folder(given.path):
         from mfcl.embeddings.blocks import open_blocks
 
@@ -209,12 +210,25 @@ def _info(given: argparse.Namespace) -> None:
             ("parts", parts),
             ("labels", ", ".join(found.labels)),
         ]
+    elif is_classifier(given.path):
+        made = load_classifier(given.path)
+        about = {name: made.about.get(name, "not known") for name in ("label", "labels", "recordings", "model_folder")}
+        rows = [
+            ("label", printable(str(about["label"]))),
+            ("classes", printable(", ".join(made.classes.tolist()), 200)),
+            ("labels", f"{about['labels']} of {about['recordings']} recordings"),
+            ("features", made.features.name),
+            ("model", printable(str(about["model_folder"]), 200)),
+            ("digest of it", made.model or "not known"),
+        ]
     else:
         from mfcl.checkpoint import load_checkpoint
 
         loaded = load_checkpoint(given.path)
         weights = sum(weight.numel() for weight in loaded.model.parameters())
         rows = [("recipe", loaded.recipe.name), ("parameters", f"{weights:,}")]
+        if loaded.folder not in (given.path, given.path / "model"):
+            rows.insert(0, ("model", printable(str(loaded.folder), 200)))  # of a study: which of its runs
         rows += [(f"{name} values", dim) for name, dim in loaded.model.dims.items()]
         if (own := loaded.model.default_format) != "both":
             rows.append(("format", f"{own}; the encoder of {'mel' if own == 'wave' else 'wave'} is untrained"))
