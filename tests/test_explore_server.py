@@ -613,6 +613,23 @@ def test_windows_play_their_own_part_of_a_recording(tmp_path):
     assert "start" not in found.columns
 
 
+def test_held_out_windows_that_overlap_labelled_ones_are_told(tmp_path):
+    soundfile.write(tmp_path / "long.wav", tone(6.0), 16000)
+    starts = np.arange(0, 5.5, 0.5)
+    labels = {"start": starts.astype(str), "end": (starts + 1).astype(str)}
+    ids = np.array([f"long.wav@{start}" for start in starts])
+    vectors = np.random.default_rng(0).standard_normal((len(ids), 8)).astype(np.float32)
+    Embeddings(vectors, ids, labels, {}, np.full(len(ids), "")).save(tmp_path / "windows.npz")
+    session = Session(open_collection(tmp_path / "windows.npz", audio=tmp_path / "long.wav"), who="ada")
+    session.step("heard", "drawn", [Cell(clip, HELD, "1") for clip in (2, 6, 8)])
+    session.step("heard", "picked", [Cell(clip, LABEL, "ab"[clip % 2]) for clip in (0, 3, 10)])
+    for clip in (2, 6, 8):
+        session.step("heard", "picked", [Cell(clip, LABEL, "a")])
+    found = session.estimate("heard")
+    assert (found.labelled, found.sharing) == (3, 1)  # 2 overlaps 3; 8 only touches 10
+    session.close()
+
+
 def test_windows_of_a_part_of_a_file_play_where_they_were_heard(tmp_path):
     soundfile.write(tmp_path / "long.wav", np.concatenate([tone(1.0, 300, 8000), tone(1.0, 2000, 8000)]), 8000)
     write_text(tmp_path / "parts.csv", "path,start,end\nlong.wav,1.0,2.0\n")

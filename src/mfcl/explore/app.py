@@ -174,7 +174,7 @@ class _Routes:
     def estimate(self, request: Request) -> Response:
         if not self._session.assistant.ready:
             return JSONResponse({"waiting": "the nearest clips are being looked for"}, 202)
-        return JSONResponse(asdict(self._session.assistant.estimate(asked(request, "column"))))
+        return JSONResponse(asdict(self._session.estimate(asked(request, "column"))))
 
     def findings(self, request: Request) -> Response:
         kind, part = asked(request, "kind"), asked(request, "part")

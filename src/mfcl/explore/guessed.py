@@ -52,6 +52,7 @@ class HeldOut:
         low: Lower end of the 95 % interval.
         high: Upper end.
         more: Further held-out labels after which the interval is about 5 points to either side.
+        sharing: Of the labelled ones, windows that overlap a window whose label is learned from.
     """
 
     drawn: int
@@ -61,3 +62,4 @@ class HeldOut:
     low: float
     high: float
     more: int
+    sharing: int = 0

@@ -2,8 +2,9 @@
 
 import getpass
 import hashlib
+import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mfcl.data.columns import read_columns
-from mfcl.data.manifest import RESERVED
+from mfcl.data.manifest import RESERVED, Recording
 from mfcl.errors import MfclError, one_of
 from mfcl.explore import findings
 from mfcl.explore.assistant import Assistant
 from mfcl.explore.background import Background, place
 from mfcl.explore.cells import LABEL, Cell, LabelsError, check_line
 from mfcl.explore.collection import Collection
+from mfcl.explore.guessed import HeldOut
 from mfcl.explore.labels import LabelBook, counts
 from mfcl.explore.sounds import Sounds
 from mfcl.explore.spaces import Spaces
@@ -60,6 +62,15 @@ class Session:
         self.maps, self.work = Background(), Background()
         self._found: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
         self._lock = threading.Lock()
+
+    def estimate(self, column: str) -> HeldOut:
+        """Return how many guesses of the held-out set are right, and how many of its clips were heard in part."""
+        held, told = self.book.held(column), self.book.labels(column) != ""
+        known = self.collection.recordings
+        own, others = (
+            [known[clip] for clip in np.flatnonzero(told & side).tolist() if clip in known] for side in (held, ~held)
+        )
+        return replace(self.assistant.estimate(column), sharing=_sharing(own, others))
 
     @property
     def digest(self) -> str:
@@ -217,3 +228,18 @@ def _me() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # no such account, as in some containers
         return "somebody"
+
+
+def _sharing(some: Sequence[Recording], others: Sequence[Recording]) -> int:
+    """Return how many recordings share sound with one of the others: windows of one file that overlap."""
+    spans: dict[str, list[tuple[float, float]]] = {}
+    for one in others:
+        spans.setdefault(str(one.path), []).append(_span(one))
+    return sum(
+        any(first < end and start < last for first, last in spans.get(str(one.path), ()))
+        for one, (start, end) in zip(some, map(_span, some), strict=True)
+    )
+
+
+def _span(one: Recording) -> tuple[float, float]:
+    return one.start or 0.0, math.inf if one.end is None else one.end

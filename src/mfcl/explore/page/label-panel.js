@@ -158,7 +158,7 @@ function drawEstimate() {
     parts.push(
       h("p", { class: "big" }, h("b", { text: percent(found.accuracy) }), h("span", { text: ` right, likely ${percent(found.low)} to ${percent(found.high)}` })),
       bar(found),
-      h("p", { class: "soft", text: `${found.right} of ${found.labelled} clips that were drawn at random and held out, from ${given} labels.${found.more ? ` About ${found.more} more held-out labels would make the range 5 points to either side.` : ""}` }));
+      h("p", { class: "soft", text: `${found.right} of ${found.labelled} clips that were drawn at random and held out, from ${given} labels.${found.sharing ? ` ${found.sharing} of them overlap${found.sharing === 1 ? "s" : ""} a labelled clip in time, so this is likely too high.` : ""}${found.more ? ` About ${found.more} more held-out labels would make the range 5 points to either side.` : ""}` }));
   } else {
     parts.push(h("p", { class: "soft", text: state.guesses ? "Chosen clips are no fair sample. Label a few that are drawn at random; they are held out from the guesses." : `${given} labels so far. Guesses begin when two different ones are given.` }));
   }
