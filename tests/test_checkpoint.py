@@ -11,12 +11,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from mfcl import checkpoint
-from mfcl.checkpoint import load_checkpoint, model_digest, save_checkpoint
+from mfcl.checkpoint import file_digest, load_checkpoint, model_digest, save_checkpoint
 from mfcl.checkpoint_files import CARD, CONFIG, WEIGHTS, WHITENING
 from mfcl.embeddings.whitening import fit_whitening
 from mfcl.errors import CheckpointError, MfclError
 from mfcl.explore.collection import open_collection
 from mfcl.models.pair import make_model
+from mfcl.models.weights_file import digest
 from tests.small_run import tiny
 from tests.sounds import word
 
@@ -65,9 +66,10 @@ def test_a_loaded_model_gives_the_same_embeddings(saved):
 def test_the_digest_is_of_the_model_in_memory_whatever_becomes_of_its_folder(saved):
     model, folder = saved
     loaded = load_checkpoint(folder)
-    own = model_digest(loaded)
+    own, weights = model_digest(loaded), digest(folder / WEIGHTS)
     save_checkpoint(make_model(loaded.recipe.model, seed=4), loaded.recipe, folder)
     assert model_digest(loaded) == own != model_digest(load_checkpoint(folder))
+    assert file_digest(loaded, WEIGHTS) == weights != digest(folder / WEIGHTS)
     save_checkpoint(model, loaded.recipe, folder)
     forget_digests(folder)  # the digest of version 0.1 is that of the same files
     assert model_digest(load_checkpoint(folder)) == own

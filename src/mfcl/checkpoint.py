@@ -137,15 +137,24 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     return Checkpoint(model.eval(), recipe, path, info, read_whitening(path / WHITENING))
 
 
+def file_digest(checkpoint: Checkpoint, name: str) -> str:
+    """Return the SHA-256 of a file of a model in memory, in hexadecimal; "" if it has none of this name.
+
+    Another model may have been trained into its folder since, so it is the digest that the file was compared with when
+    it was loaded. Only of a model of version 0.1, which wrote none, it is that of the file as it is now.
+    """
+    if known := checkpoint.info.get(DIGESTS):
+        return str(known.get(name, ""))
+    path = checkpoint.folder / name
+    return digest(path) if path.is_file() else ""
+
+
 def model_digest(checkpoint: Checkpoint) -> str:
     """Return the SHA-256 of the weights, the whitening and the settings: vectors of equal digests can be compared.
 
-    It is that of the model in memory: another may have been trained into its folder since. Only of a model of version
-    0.1, which wrote no digests, it is that of the files as they are now.
+    It is that of the model in memory; see `file_digest`.
     """
-    paths = [checkpoint.folder / name for name in (WEIGHTS, WHITENING)]
-    known = checkpoint.info.get(DIGESTS)  # compared with the files when they were loaded
-    files = [known.get(path.name, "") if known else digest(path) if path.is_file() else "" for path in paths]
+    files = [file_digest(checkpoint, name) for name in (WEIGHTS, WHITENING)]
     settings = to_dict(checkpoint.recipe)
     wanted = {key: settings[key] for key in ("model", "preparation") if key in settings}
     return hashlib.sha256(json.dumps([files, wanted], sort_keys=True).encode()).hexdigest()

@@ -11,13 +11,12 @@ import torch
 from jaxtyping import Float32
 
 import mfcl
-from mfcl.checkpoint import Checkpoint
+from mfcl.checkpoint import Checkpoint, file_digest
 from mfcl.checkpoint_files import WEIGHTS
 from mfcl.core.random import generator
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import ExportError
 from mfcl.models.inference import Listed, embed_clips, part_bounds
-from mfcl.models.weights_file import digest
 
 Clip = Float32[np.ndarray, " _"]
 Vectors = Float32[np.ndarray, "_ _"]
@@ -52,13 +51,12 @@ def part_sizes(loaded: Checkpoint) -> dict[str, int]:
 def metadata(loaded: Checkpoint) -> dict[str, str]:
     """Return what a program needs beside the graph; values are text, lists and tables are JSON."""
     parts = part_sizes(loaded)
-    weights = loaded.folder / WEIGHTS
     facts = {
         "format": "mfcl 1",
         "mfcl_version": mfcl.__version__,
         "torch_version": torch.__version__,
         "recipe": loaded.recipe.name,
-        "model_sha256": digest(weights) if weights.is_file() else "",
+        "model_sha256": file_digest(loaded, WEIGHTS),
         "sample_rate": str(loaded.recipe.preparation.sample_rate),
         "preparation": json.dumps(asdict(loaded.recipe.preparation)),
         "parts": json.dumps(parts),
