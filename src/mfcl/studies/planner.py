@@ -78,7 +78,7 @@ class Step:
         return {
             "source": self.workspace.basis(self.source), "named": self.source.name, "section": self.section,
             "label": data.label, "speaker": data.speaker, **self.settings,
-            **({"whitening": WHITENING_VERSION} if cosines else {}),
+            **({"whitening": WHITENING_VERSION} if cosines else {}), **self.source.alone,
         }  # fmt: skip
 
     @property

@@ -133,8 +133,14 @@ class Source:
             "version": FIGURES_VERSION,
             **({"landmarks": MODEL_LANDMARKS_VERSION} if aligns else {}),
             **({"landmarks": LANDMARKS_VERSION} if self.variant == LANDMARKS else {}),
-            **({"formats": list(self.formats)} if len(self.formats) == 1 and not self.variant else {}),
+            # pre-training follows from the recipe alone, and sweeps share it
+            **(self.alone if self.kind == "supervised" else {}),
         }
+
+    @property
+    def alone(self) -> dict[str, Any]:
+        """Return the one format that is trained, as a JSON value; empty for two, and for a setting of a sweep."""
+        return {"formats": list(self.formats)} if len(self.formats) == 1 and not self.variant else {}
 
     @cached_property  # a study asks for it hundreds of times
     def _settings(self) -> dict[str, Any]:
