@@ -30,6 +30,8 @@ SEGMENT = re.compile(rf"#(?:{NUMBER}-(?:{NUMBER})?|-{NUMBER})$")
 """How the default id of a segment ends, see `default_id`."""
 WINDOW = re.compile(rf"@{NUMBER}$")
 """How the id of a window ends: with its start in seconds."""
+WINDOW_TIMES = ("start", "end")
+"""Labels that embedded windows have, in seconds, and no recording: a list cannot have labels of these names."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from mfcl.core.files import is_there
 from mfcl.core.processes import own_process
 from mfcl.core.urls import UrlPath
 from mfcl.data.layouts import open_manifest
-from mfcl.data.manifest import Manifest, Recording
+from mfcl.data.manifest import WINDOW_TIMES, Manifest, Recording
 from mfcl.data.manifest_csv import read_manifest
 from mfcl.embeddings.blocks import load_embeddings
 from mfcl.embeddings.part_files import is_part_folder, open_part_files
@@ -22,8 +22,6 @@ from mfcl.embeddings.table import Embeddings
 from mfcl.errors import ManifestError, MfclError
 from mfcl.labelling.features import SPREAD_AT_LEAST
 
-TIMES = ("start", "end")
-"""Columns of embedded windows: seconds, not labels."""
 MOST_CLIPS = 200_000
 """Most clips of a page."""
 SOME = 1000
@@ -58,7 +56,7 @@ class Collection:
     @property
     def columns(self) -> dict[str, Shaped[np.ndarray, " items"]]:
         """The labels that came with the clips; the split is one of them."""
-        found = {name: values for name, values in self.embeddings.labels.items() if name not in TIMES}
+        found = {name: values for name, values in self.embeddings.labels.items() if name not in WINDOW_TIMES}
         if (self.embeddings.splits != "").any() and "split" not in found:
             found["split"] = self.embeddings.splits
         return found
@@ -221,7 +219,7 @@ def _matched(
 ) -> Collection:
     """Find each clip's recording by its id; a window's id is that of its recording, `@` and its start."""
     known = {recording.id: recording for recording in manifest}
-    windows = all(name in embeddings.labels for name in TIMES)
+    windows = all(name in embeddings.labels for name in WINDOW_TIMES)
     found: dict[int, Recording] = {}
     for clip, given in enumerate(embeddings.ids.tolist()):
         one = known.get(given)
@@ -248,6 +246,6 @@ def _window(recording: Recording | None, embeddings: Embeddings, clip: int) -> R
     """Return a window of a recording; its labels are times in the file, also where the recording is a part of one."""
     if recording is None:
         return None
-    first, last = (float(embeddings.labels[side][clip]) for side in TIMES)
-    labels = {name: str(values[clip]) for name, values in embeddings.labels.items() if name not in TIMES}
+    first, last = (float(embeddings.labels[side][clip]) for side in WINDOW_TIMES)
+    labels = {name: str(values[clip]) for name, values in embeddings.labels.items() if name not in WINDOW_TIMES}
     return Recording(str(embeddings.ids[clip]), recording.path, first, last, labels, recording.split)

@@ -9,6 +9,7 @@ from jaxtyping import Float32, Int64, Shaped
 
 import mfcl
 from mfcl.core.files import write_text
+from mfcl.data.manifest import WINDOW_TIMES
 from mfcl.embeddings.nearest import top_k
 from mfcl.embeddings.projection import drawn, project_2d
 from mfcl.embeddings.table import Embeddings
@@ -25,8 +26,6 @@ BETWEEN = 3
 """Laid-out clips that another is put between."""
 DRAWN = 20_000
 """Most clips on a page; of more, as many are drawn evenly."""
-TIMES = ("start", "end")
-"""Labels of windows."""
 NAMES = {"words": "words", "voices": "voices", "all": "all parts"}
 
 
@@ -101,9 +100,9 @@ def _labels(embeddings: Embeddings) -> list[dict[str, Any]]:
     The times of windows, nearly all different, are no colours; which recording a window is of is one.
     """
     columns: dict[str, Shaped[np.ndarray, " items"]] = {
-        name: column for name, column in embeddings.labels.items() if name not in TIMES and (column != "").any()
+        name: column for name, column in embeddings.labels.items() if name not in WINDOW_TIMES and (column != "").any()
     }
-    if set(TIMES) <= set(embeddings.labels):
+    if set(WINDOW_TIMES) <= set(embeddings.labels):
         recordings = np.array([str(name).rpartition("@")[0] for name in embeddings.ids])
         if len(set(recordings.tolist())) > 1:
             columns.setdefault("recording", recordings)

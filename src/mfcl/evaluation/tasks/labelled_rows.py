@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from mfcl.core.console import counted
-from mfcl.data.manifest import whole_id
+from mfcl.data.manifest import WINDOW_TIMES, whole_id
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError
 from mfcl.evaluation.linear_probe import Labelled
@@ -12,8 +12,6 @@ from mfcl.evaluation.result import Names, Tested, noted
 
 ALONE = "without a speaker: "
 """Begins the group of a recording that has no speaker, before its id."""
-TIMES = ("start", "end")
-"""Labels that windows have, and no recording: a list cannot have labels of these names."""
 NAMED = 3
 """Most classes that a note lists by name."""
 
@@ -75,7 +73,7 @@ def groups_of(embeddings: Embeddings, speaker: str | None, chosen: Names) -> tup
     names = embeddings.label(speaker)[chosen].astype(np.str_) if speaker else np.full(len(ids), "")
     if (names != "").all():
         return names, ""
-    windows = all(name in embeddings.labels for name in TIMES)
+    windows = all(name in embeddings.labels for name in WINDOW_TIMES)
     files = [whole_id(name, window=windows) for name in ids[names == ""].tolist()]
     count, different = len(files), len(set(files))
     kind, whole = ("windows", "recordings") if windows else ("segments", "files")
