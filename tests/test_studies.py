@@ -39,10 +39,13 @@ from mfcl.evaluation.summary import summaries
 from mfcl.evaluation.tables import tables
 from mfcl.studies import SECTIONS, workspace
 from mfcl.studies.evaluators import GAIN_DB
+from mfcl.studies.representations import BASELINES
 from mfcl.studies.workspace import Workspace
 from tests.recipes import tiny_recipe
 from tests.small_study import CROPS, called, section, small_study, task, write_listed
 from tests.sounds import write_corpus
+from tests.version_0_1 import COLUMNS as COLUMNS_THEN
+from tests.version_0_1 import grow_old
 
 ROOT = Path(__file__).parents[1]
 CONTROLS = ["MFCC statistics", "log-mel picture", "Hydra-like features", "average spectrum", "alignment landmarks"]
@@ -757,3 +760,46 @@ def test_what_is_odd_about_the_data_stands_in_the_results(corpus: Path, tmp_path
     found = small_study(data, tmp_path, only=["voices"])
     assert "results are not for unseen speakers" in (tmp_path / "out" / "results.md").read_text()
     assert all("seen in training" in task(row) for row in found)
+
+
+# What version 0.1 left
+
+MEASURED_THEN = ["labels", "voices", "traits", "efficiency", "robustness"]
+
+
+@pytest.fixture(scope="module")
+def old(whole: Whole, listed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a study of version 0.1, with the parts of an embedding and one more choice of the recipe."""
+    folder = shutil.copytree(whole[0], tmp_path_factory.mktemp("old"), dirs_exist_ok=True)
+    ablate = [["model.voices=statistics", "loss.terms=mel-mel"]]
+    small_study(listed, folder, only=MEASURED_THEN, ablate=ablate)
+    grow_old(folder / "out")
+    return folder
+
+
+def test_a_study_of_version_0_1_goes_on_and_nothing_is_worked_out_again(old: Path, listed: Path) -> None:
+    before, rows = stamps(old / "out"), written(old / "out")
+    assert len([name for name in before if "control-seed" in name]) == 2 * len(BASELINES) + 1  # neighbours
+    assert not [name for name in before if name.startswith("parts/") and name.endswith(".npz")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Workspace, "make", lambda *_: pytest.fail("a source was made again"))
+        found = small_study(listed, old, only=MEASURED_THEN)
+    assert stamps(old / "out") == before
+    assert [{key: row[key] for key in COLUMNS_THEN} for row in written(old / "out")] == rows
+    assert {*MEASURED_THEN, "ablation"} <= {section(one) for one in found}
+    assert all(one.evidence is None for one in found)
+    single = [one.representation for one in found if section(one) == "ablation" and one.representation.part]
+    assert {one.format for one in single} == {"mel"}  # what the source knows, and its old name does not tell
+    assert any(one.representation == Representation("fine-tuned", "", "mel") for one in found)
+
+
+def test_another_section_takes_the_embeddings_of_version_0_1(old: Path, listed: Path) -> None:
+    small_study(listed, old, only=MEASURED_THEN)
+    before = {name: stamp for name, stamp in stamps(old / "out").items() if not name.startswith("parts/")}
+    for path in (old / "out" / "parts").glob("labels-MFCC*"):  # as if the section had not been asked for
+        path.unlink()
+    rows = small_study(listed, old, only=["labels"])
+    known = [one for one in rows if section(one) == "labels" and one.representation.variant == "MFCC statistics"]
+    assert known
+    assert all(one.evidence is not None for one in known)
+    assert {name: stamp for name, stamp in stamps(old / "out").items() if not name.startswith("parts/")} == before
