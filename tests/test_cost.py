@@ -1,7 +1,11 @@
+import subprocess
+import sys
+
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
-from mfcl.models.cost import clips_per_second, cost, multiply_adds, parameters
+from mfcl.models.cost import clips_per_second, cost, multiply_adds, parameters, sound
 from mfcl.models.pair import MultiFormatModel, make_model
 from tests.small_run import tiny
 
@@ -31,6 +35,27 @@ def test_multiply_adds_are_those_of_a_convolution_counted_by_hand(model: MultiFo
         assert parameters(model, ("wave",)) == 80
     finally:
         model.wave = whole
+
+
+@pytest.mark.parametrize("name", ["wave", "mel"])
+def test_multiply_adds_are_those_that_torch_counts(model: MultiFormatModel, name: str) -> None:
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        getattr(model, name)(sound(model, 1, 10 * 16000))
+    assert multiply_adds(model, 16000, (name,)) == counter.get_total_flops() / 2 / 10
+
+
+COUNTING = """
+import sys
+from mfcl.models.cost import multiply_adds
+from mfcl.models.pair import make_model
+from tests.small_run import tiny
+print(multiply_adds(make_model(tiny().model, seed=0), 16000) > 0, "torch._dynamo" in sys.modules)
+"""
+
+
+def test_counting_does_not_load_torchs_compiler() -> None:
+    done = subprocess.run([sys.executable, "-c", COUNTING], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["True", "False"]
 
 
 def test_both_formats_cost_what_they_cost_alone(model: MultiFormatModel) -> None:

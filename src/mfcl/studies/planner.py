@@ -83,7 +83,12 @@ class Step:
 
     @property
     def rank(self) -> int:
-        """Return its place in the order: 0 main steps of all seeds, 1 trainings with few labels, 2 sweeps."""
+        """Return its place in the order: 0 main steps of all seeds, 1 trainings with few labels, 2 sweeps, 3 maps.
+
+        Maps are last because scikit-learn comes with them, and its 70 MB would lie beside every training after that.
+        """
+        if self.section == "maps":
+            return 3
         return 2 if self.section in (*SWEEPS, ABLATION) else int("count" in self.settings)
 
     @property
