@@ -1,6 +1,6 @@
 """Estimate a study's run time: one step of each encoder is timed on noise, the rest uses rough constants."""
 
-import time
+import timeit
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -25,6 +25,8 @@ from mfcl.training.tasks.supervised import enough_steps
 from mfcl.views.crops import mean_seconds
 
 BATCH = 32
+ROUNDS = 3
+"""Timed rounds, after one to warm up."""
 PER_VIEW = 1.5e-3
 """Seconds per recording to evaluate one section on one representation; right within a factor of two."""
 CONTROL = 6e-3
@@ -142,7 +144,6 @@ def fill(landmarks: Landmarks | None, seconds: float) -> None:
 
 
 def _timed(work: Callable[[], None]) -> float:
+    """Return the seconds that a work takes, the least of some: another program beside one of them would count twice."""
     work()
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+    return min(timeit.repeat(work, number=1, repeat=ROUNDS))
