@@ -225,6 +225,19 @@ def test_too_few_recordings_get_the_best_rate_that_they_support(gallery):
         gallery.calibrate(people(1000, 20), far=0.05, clips=10)
 
 
+def test_false_alarms_of_a_few_people_are_noted_however_many_clips_there_are(tmp_path):
+    few = "come from what amounts to fewer than 5 people"
+    with small_gallery(tmp_path / "team.db", listener=SmallListener(noise=0.2)) as gallery:
+        made, notes = gallery.calibrate(people(1000, 20, clips=15), far=0.01, clips=3)
+    assert made.far == 0.01
+    assert [few in note for note in notes] == [True]
+    assert notes[0].startswith("galleries of ")
+    assert "19: " in notes[0]
+    with small_gallery(tmp_path / "other.db", listener=SmallListener(noise=1.6)) as gallery:
+        _, notes = gallery.calibrate(people(1000, 60, clips=8), far=0.05, clips=3)
+    assert notes == []
+
+
 def test_a_person_of_the_gallery_is_no_stranger_to_the_own_voice(gallery):
     rows = [
         Recording(f"{person}-{clip}", Path("none.wav"), labels={"speaker": str(person)})

@@ -8,11 +8,13 @@ from mfcl.embeddings.linalg import unit_rows
 from mfcl.evaluation.bootstrap import held_by
 from mfcl.voices.agreement import SAME
 from mfcl.voices.calibration import (
+    LEAST_PEOPLE,
     MOST_SKETCHES,
     Calibration,
     apply_weights,
     check_far,
     check_people,
+    few_behind,
     fit_weights,
     measured_levels,
     sizes_up_to,
@@ -98,8 +100,16 @@ def calibrate(
     supported = supported_rate(far, strangers)
     if supported > far:
         notes.append(
-            f"{strangers} clips of {trials.persons} people are too few for {100 * far:g} % false alarms; the best rate "
-            f"they support is {100 * supported:.2g} % (3 in {strangers}), and the thresholds are for that"
+            f"{strangers} clips of {trials.persons} people are too few for {100 * far:g} % false alarms; the "
+            f"thresholds are for {100 * supported:.2g} % (3 clips in {strangers}), the least that so many can tell"
+        )
+    levels = measured_levels(trials, sizes_up_to(trials.largest()), supported, seed=seed)
+    few = few_behind(trials, levels)
+    if few:
+        sizes = ", ".join(str(level.size) for level in few)
+        notes.append(
+            f"galleries of {sizes}: the false alarms come from what amounts to fewer than {LEAST_PEOPLE} people, so "
+            "others may get a name several times as often as is said, even above the interval; calibrate on more people"
         )
     share = held_by(trials.persons)
     if share is not None:
@@ -107,7 +117,6 @@ def calibrate(
             f"{trials.persons} people are few: in simulations 95 % intervals over so few held the truth in about "
             f"{share} % of cases, and other people may get a name more often than is said; 20 or more tell better"
         )
-    levels = measured_levels(trials, sizes_up_to(trials.largest()), supported, seed=seed)
     remembered = generator(seed, "sketches").permutation(strangers)[:MOST_SKETCHES]
     made = Calibration(
         far, supported, tuple(weights.tolist()), trials.persons, strangers, clips, len(gallery), levels,

@@ -10,12 +10,12 @@ from jaxtyping import Bool, Float, Float64, Shaped
 from mfcl.core.random import generator
 from mfcl.embeddings.linalg import unit_rows
 from mfcl.errors import GalleryError, MeasureError, check_number, shown
-from mfcl.evaluation.speaker.open_set import Trials, operating_point
+from mfcl.evaluation.speaker.open_set import Trials, operating_point, people_behind
 
 LEAST_PEOPLE = 5
 """Fewest people to calibrate on; see `mfcl.evaluation.bootstrap.FEWEST_GROUPS`."""
 ONE_IN = 3.0
-"""Rule of three: n clips without a false alarm support a rate of 3 / n (95 %)."""
+"""Rule of three: n clips tell no rate below 3 / n, were each of another person; clips of one person tell less."""
 SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
 SKETCH, CLOSE = 4, 2e-3
 """Numbers of a sketch, and how near two of one clip are, whatever embedded it."""
@@ -48,7 +48,7 @@ class Calibration:
     asked: float
     """Share of false alarms that was asked for."""
     far: float
-    """Share that the recordings support, at least `asked`."""
+    """Share that the thresholds are for: `asked`, or three clips of the strangers' if that is more."""
     weights: tuple[float, ...]
     """Intercept, weight of the score and, if quality is used, of the logarithm of the seconds and of the level."""
     people: int
@@ -143,7 +143,10 @@ def check_far(far: int | float) -> None:
 
 
 def supported_rate(far: int | float, clips: int) -> float:
-    """Return the share of false alarms that clips of strangers support: `far`, or more if they are too few.
+    """Return the share of false alarms that as many clips of strangers can tell: `far`, or three of them if fewer.
+
+    Clips count here, so it is the least that they tell: of how many people the false alarms are is told by
+    `people_behind`.
 
     Example:
         >>> supported_rate(0.01, 1000), supported_rate(0.01, 30)
@@ -226,6 +229,11 @@ def measured_levels(trials: Trials, sizes: list[int], far: int | float, *, seed:
             )
         )  # fmt: skip
     return tuple(found)
+
+
+def few_behind(trials: Trials, levels: tuple[Level, ...]) -> list[Level]:
+    """Return the levels whose false alarms are of fewer than `LEAST_PEOPLE` people."""
+    return [level for level in levels if people_behind(trials, level.size, level.threshold) < LEAST_PEOPLE]
 
 
 def check_people(people: Shaped[np.ndarray, " clips"], what: str) -> None:

@@ -118,6 +118,21 @@ def rate_by_person(
     return sums, np.bincount(people, minlength=persons).astype(np.float64)
 
 
+def people_behind(trials: Trials, size: int, threshold: float) -> float:
+    """Return what number of people the false alarms amount to, were they spread evenly over so many.
+
+    It is the square of their sum over the sum of each person's squared; 0 where there are none.
+
+    Example:
+        >>> own, people = np.array([9.0, 9.0, 9.0, 9.0]), np.arange(4)
+        >>> people_behind(Trials(own, np.array([[3.0], [3.0], [1.0], [1.0]]), people), 1, 2.0)
+        2.0
+    """
+    sums = rate_by_person(trials.false_alarms(np.array([threshold]), size), trials.people)[0][:, 0]
+    squares = float((sums**2).sum())
+    return float(sums.sum()) ** 2 / squares if squares else 0.0
+
+
 @dataclass(frozen=True)
 class Point:
     """A threshold and the error rates at it, 0 to 1, each with its 95 % interval over people."""
