@@ -13,6 +13,7 @@ import soundfile
 import mfcl
 from mfcl import cli
 from mfcl.data.decoding import LeftOut
+from mfcl.errors import AudioError, GalleryError
 from mfcl.voices import hearing
 from mfcl.voices.hearing import ModelListener
 from mfcl.voices.material import manifest_of
@@ -99,6 +100,24 @@ def test_arrays_are_enrolled_and_identified_in_python(team, desk):
         said = gallery.enrol("array", [word(9, digit) for digit in range(3)], sample_rate=16000)
         assert (said.added, said.clips) == (3, 3)
         assert gallery.identify(word(9, 0), sample_rate=16000)[0].best == "array"
+
+
+def test_a_silent_array_is_refused_as_a_silent_file_is_and_gets_no_name(team):
+    """Its vector is that of no sound, and may be nearer to a quiet voice than any sound is."""
+    silent = np.full(8000, 0.1, dtype=np.float32)  # an offset is no sound
+    with mfcl.Gallery.open(team) as gallery:
+        for use in (gallery.identify, lambda sounds: gallery.enrol("nobody", sounds)):
+            with pytest.raises(AudioError, match="array 1: silent: -120 dB; replace it or leave it out"):
+                use([word(9, 0), silent])
+
+
+def test_files_of_a_generator_are_heard(team, desk):
+    files = clips(desk, "02")
+    with mfcl.Gallery.open(team) as gallery:
+        assert [one.source for one in gallery.identify(name for name in files)] == files
+        gallery.close()
+        with pytest.raises(GalleryError, match="open it again"):
+            gallery.identify(files)
 
 
 def test_calibrate_evaluate_verify_and_identify_say_what_to_expect(team, desk, capsys):

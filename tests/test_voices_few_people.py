@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mfcl.data.manifest import Manifest
-from mfcl.errors import MeasureError
+from mfcl.errors import GalleryError, MeasureError
 from tests.small_voices import SmallListener, people, small_gallery
 
 
@@ -51,6 +51,16 @@ def test_people_who_cannot_be_enrolled_make_no_interval_of_a_few_others(tmp_path
     rates = {one.clips: one for one in found.figures if one.what == "eer" and one.seconds is None}
     assert rates[1].low is not None
     assert rates[10].low is None
+
+
+@pytest.mark.parametrize("clips", [(), (0,), (3, -1)])
+def test_numbers_of_clips_that_are_none_are_refused(gallery, clips):
+    with pytest.raises(MeasureError, match="wanted"):
+        gallery.evaluate(people(1000, 8), clips=clips)
+    with pytest.raises(MeasureError, match="clips: wanted a whole number from 1 to 1000000, got 0"):
+        gallery.calibrate(people(1000, 8), clips=0)
+    with pytest.raises(GalleryError, match="size: wanted a whole number"):
+        gallery.threshold(-1)
 
 
 def test_only_the_number_of_clips_that_few_people_have_has_no_open_set(gallery):

@@ -1,5 +1,6 @@
 """Names that look the same are one voice, and what cannot be a voice is not enrolled."""
 
+import datetime
 import unicodedata
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from mfcl.errors import GalleryError
 from mfcl.voices import Heard
 from mfcl.voices.exchange import take_in
+from mfcl.voices.naming import check_consent, check_name
 from mfcl.voices.storage import Storage
 from tests.small_voices import clips_of, small_gallery
 
@@ -75,3 +77,11 @@ def test_vectors_that_are_not_finite_or_of_another_size_are_not_enrolled(gallery
                 use(wrong)
             assert len(str(caught.value).splitlines()) == 1
     assert names(gallery) == ["voice 1", "voice 2"]
+
+
+def test_a_name_or_a_date_that_is_no_text_is_refused_in_one_line():
+    for name in (5, None, np.int64(3)):
+        with pytest.raises(GalleryError, match="voice: wanted a name of 1 to 200 printable characters"):
+            check_name(name)
+    with pytest.raises(GalleryError, match="consent: wanted a date such as 2026-11-02"):
+        check_consent(datetime.date(2026, 11, 2))

@@ -24,6 +24,7 @@ def advice_of(change: str) -> dict[str, str]:
         "disk I/O": f"check the disk and its free space; nothing but this {change} is lost",
         "readonly": "check the permissions of the file and its folder",
         "unable to open": "check the path and the permissions of the file and its folder",
+        "closed database": "open it again",
         "locked": "another program has it open; close that",
         "malformed": f"it is damaged or cut short; {DAMAGED}",
         "not a database": f"it is damaged or another file; {DAMAGED} or give another path",

@@ -55,12 +55,13 @@ class BoundModel:
         """
         if isinstance(sounds, Heard):
             return self._checked(sounds)
-        if isinstance(sounds, str | Path | Manifest) or all(isinstance(one, str | Path) for one in listed(sounds)):
-            left_out, manifest = LeftOut(), manifest_of(sounds)
+        given = sounds if isinstance(sounds, Manifest) else listed(sounds)  # once: a generator tells it once
+        if isinstance(given, Manifest) or all(isinstance(one, str | Path) for one in given):
+            left_out, manifest = LeftOut(), manifest_of(given)
             heard, places = self.listener.hear(manifest, left_out)
             left_out.write(None)
             return replace(heard, files=tuple(manifest.recordings[place].path for place in places.tolist()))
-        return self.listener.arrays(listed(sounds), sample_rate)
+        return self.listener.arrays(given, sample_rate)
 
     def _checked(self, heard: Heard) -> Heard:
         dim, shape = int(self._storage.about()["dim"]), heard.vectors.shape

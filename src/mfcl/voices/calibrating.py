@@ -5,6 +5,7 @@ from jaxtyping import Float32
 
 from mfcl.core.random import generator
 from mfcl.embeddings.linalg import unit_rows
+from mfcl.errors import MeasureError, check_number
 from mfcl.evaluation.bootstrap import held_by
 from mfcl.voices.agreement import SAME
 from mfcl.voices.calibration import (
@@ -21,7 +22,7 @@ from mfcl.voices.calibration import (
     sketched,
     supported_rate,
 )
-from mfcl.voices.held_out import DRAWS, People, enrol_and_test, stacked
+from mfcl.voices.held_out import DRAWS, MOST_CLIPS, People, enrol_and_test, stacked
 from mfcl.voices.scoring import TOP, WAY, Profiles, Way
 
 MOST_VOICES = 1000
@@ -69,6 +70,8 @@ def calibrate(
         MeasureError: there are too few people or clips.
     """
     check_far(far)
+    if clips is not None:
+        check_number("clips", clips, 1, MOST_CLIPS, whole=True, error=MeasureError)
     notes: list[str] = []
     if clips is None:
         clips = max(1, int(np.median(gallery.counts))) if len(gallery) else CLIPS

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
 
-from mfcl.errors import MeasureError
+from mfcl.errors import MeasureError, check_number
 from mfcl.evaluation.bootstrap import bootstrap_interval
 from mfcl.evaluation.metrics import lowest_cost
 from mfcl.evaluation.speaker.curves import BINS, TARGET, Curve, error_curve, speaker_draws, with_interval
 from mfcl.evaluation.speaker.open_set import cllr, min_cllr, operating_point
 from mfcl.voices.calibration import Calibration, apply_weights, fit_weights, sizes_up_to
-from mfcl.voices.held_out import DRAWS, People, Scored, enrol_and_test, stacked
+from mfcl.voices.held_out import DRAWS, MOST_CLIPS, People, Scored, enrol_and_test, stacked
 from mfcl.voices.scoring import TOP, WAY, Way
 
 CLIPS = (1, 3, 5, 10)
@@ -27,8 +27,8 @@ class Figure:
     """One measured figure."""
 
     what: str
-    """`accuracy`, `eer`, `min_dcf`, `cllr`, `min_cllr`, `false_alarms`, `misses`, `named`, `false_alarms_reached`
-    or `misses_reached`; all shares are 0 to 1."""
+    """`accuracy`, `eer`, `min_dcf`, `cllr`, `min_cllr`, `misses`, `false_alarms_reached` or `misses_reached`; all
+    shares are 0 to 1."""
     clips: int
     """Clips enrolled of each person."""
     voices: float
@@ -83,8 +83,12 @@ def evaluate(
         seed: Seed of all draws.
 
     Raises:
-        MeasureError: there is one person, or nobody has two clips.
+        MeasureError: there is one person, nobody has two clips, or a number of clips is none.
     """
+    if not clips:
+        raise MeasureError("evaluation: wanted numbers of clips to enrol, got none; give one or more, such as 1 3 5")
+    for asked in clips:
+        check_number("clips", asked, 1, MOST_CLIPS, whole=True, error=MeasureError)
     counts = np.unique(held.people, return_counts=True)[1]
     if len(counts) < 2:
         raise MeasureError(f"evaluation: wanted clips of two or more people, got {len(counts)}")

@@ -320,7 +320,12 @@ class Gallery:
         """Return the threshold for a gallery of this size (default: its own), and what to expect of it.
 
         Without a calibration it is set by the cohort; without a cohort there is none, and nobody gets a name.
+
+        Raises:
+            GalleryError: the size is no whole number from 0 on.
         """
+        if size is not None:
+            check_number("size", size, 0, 10**9, whole=True, error=GalleryError)
         return self._memory.all().threshold(size)
 
     @property

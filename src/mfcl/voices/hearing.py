@@ -9,6 +9,7 @@ from jaxtyping import Float32, Int64
 
 from mfcl.audio import Sound, heard, prepare
 from mfcl.audio.arrays import mono_samples, whole_rate
+from mfcl.audio.preparation import SILENCE_DB, level_db
 from mfcl.audio.windows import check_window
 from mfcl.checkpoint import model_digest
 from mfcl.data.decoding import LeftOut, recording_windows, whole_recordings
@@ -100,11 +101,15 @@ class ModelListener:
         """Return what is heard of arrays of samples; they are called `array 0` and so on.
 
         Raises:
-            AudioError: an array is no sound.
+            AudioError: an array is no sound, or silent as no file may be: its vector would be like some voice's.
         """
         rate, preparation = self.model.sample_rate, self.model.recipe.preparation
         given = rate if sample_rate is None else whole_rate(sample_rate)
         samples = [mono_samples(one, name=f"array {place}") for place, one in enumerate(sounds)]
+        for place, one in enumerate(samples):
+            level = level_db(one, mean=float(one.mean(dtype=np.float64)))
+            if level < SILENCE_DB:
+                raise AudioError(f"array {place}: silent: {level:.0f} dB; replace it or leave it out")
         prepared = [heard(prepare(one, given, preparation)) for one in samples]
         if not prepared:
             raise AudioError("wanted sounds, got none; give at least one")

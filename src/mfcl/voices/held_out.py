@@ -14,6 +14,8 @@ from mfcl.voices.sound import Heard
 
 DRAWS = 5
 """Draws of the enrolled clips; each clip is tested in several of them."""
+MOST_CLIPS = 1_000_000
+"""Most clips of a person that may be asked for."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,13 +19,19 @@ def normal(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def check_name(name: str) -> None:
+def check_name(name: object) -> None:
     """Refuse a name that no voice can have.
 
     Raises:
-        GalleryError: it is empty, too long, not printable, or `unknown`.
+        GalleryError: it is no text, empty, too long, not printable, or `unknown`.
     """
-    if not name.strip() or name != name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
+    if (
+        not isinstance(name, str)
+        or not name.strip()
+        or name != name.strip()
+        or len(name) > LONGEST_NAME
+        or not name.isprintable()
+    ):
         raise GalleryError(
             f"voice: wanted a name of 1 to {LONGEST_NAME} printable characters without outer spaces, got {shown(name)}"
         )
@@ -33,14 +39,16 @@ def check_name(name: str) -> None:
         raise GalleryError("voice: 'unknown' is the answer for a voice that is not enrolled; choose another name")
 
 
-def check_consent(day: str) -> None:
+def check_consent(day: object) -> None:
     """Refuse what is no date, since what is noted must tell a day later on; "" is none.
 
     Raises:
         GalleryError: there is no such day.
     """
     try:
+        if not isinstance(day, str):
+            raise TypeError
         if day:
             datetime.date.fromisoformat(day)
-    except ValueError:
+    except (TypeError, ValueError):
         raise GalleryError(f"consent: wanted a date such as 2026-11-02, got {shown(day)}") from None
