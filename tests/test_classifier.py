@@ -357,6 +357,8 @@ def test_held_out_recordings_are_unlabelled_and_a_larger_draw_goes_on():
     assert more[:5].tolist() == first.tolist()
     with pytest.raises(MeasureError, match="from 1 to 22"):
         draw_held_out(labels, 23)
+    with pytest.raises(MeasureError, match="from 1 to 22"):
+        draw_held_out(labels, True)
 
 
 def test_the_public_names_are_there():

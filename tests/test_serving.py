@@ -174,6 +174,7 @@ def test_a_batch_that_fails_is_told_to_each_and_the_next_goes_on() -> None:
         ("/sound", b"", {}, "got nothing"),
         ("/sound", b"RIFF" + bytes(60), {}, "the file: not a readable audio file"),
         ("/sound", b"words", {"content-type": "multipart/form-data; boundary=x"}, "got a form; with curl"),
+        ("/sound", b"words", {"content-type": "Multipart/Form-Data; boundary=x"}, "got a form; with curl"),
         ("/sound?embedding=big", b"words", {}, "no choice is called 'big'"),
     ],
 )

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mfcl.audio import LongSound, Preparation, heard, judging, prepare, read_audio, windows
-from mfcl.audio.windows import bounded, check_window, window_samples, window_starts
+from mfcl.audio.windows import bounded, check_window, hop_of, window_samples, window_starts
 from mfcl.data import open_manifest
 from mfcl.data.decoding import LeftOut, recording_windows, whole_recordings
 from mfcl.embedder import Embedder
@@ -79,6 +79,12 @@ def test_windows_come_in_groups_of_bounded_number_and_size(monkeypatch: pytest.M
 def test_lengths_that_are_none_are_refused(window: float, hop: float) -> None:
     with pytest.raises(AudioError, match=r"0\.001 seconds or more, got"):
         check_window(window, hop)
+
+
+@pytest.mark.parametrize(("window", "hop"), [("1", None), (1.0, "1"), (None, None), ([1], 0.5)])
+def test_lengths_that_are_no_numbers_are_refused(window: object, hop: object) -> None:
+    with pytest.raises(AudioError, match=r"0\.001 seconds or more, got"):
+        hop_of(window, hop)
 
 
 def test_files_that_hold_nothing_usable_are_named_and_the_others_go_on(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from jaxtyping import Float32, Float64
 
 from mfcl.audio import Preparation, Sound, heard, prepare, read_prepared
 from mfcl.audio.arrays import Sounds, listed, mono_samples, whole_rate
-from mfcl.audio.windows import bounded, check_window, window_samples, window_starts
+from mfcl.audio.windows import bounded, hop_of, window_samples, window_starts
 from mfcl.checkpoint import Checkpoint, load_checkpoint
 from mfcl.core.console import printable
 from mfcl.core.machine import pick_device
@@ -256,9 +256,7 @@ def hop_seconds(window: int | float | None, hop: int | float | None) -> int | fl
         if hop is not None:
             raise AudioError(f"hop: {hop} s is the step from window to window; give a window too")
         return 0.0
-    step = window / 2 if hop is None else hop
-    check_window(window, step)
-    return step
+    return hop_of(window, hop)
 
 
 def check_asked(checkpoint: Checkpoint, format: Format | None, part: str | None, *, whiten: bool) -> None:

@@ -1,13 +1,14 @@
 """Positions of sliding windows in a recording, and batches of bounded size."""
 
 import math
+import numbers
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from mfcl.errors import AudioError
+from mfcl.errors import AudioError, shown
 
 Item = TypeVar("Item")
 SHORTEST = 0.001
@@ -73,14 +74,31 @@ def window_samples(window: int | float, hop: int | float, sample_rate: int) -> t
     return max(1, round(window * sample_rate)), max(1, round(hop * sample_rate))
 
 
-def check_window(window: int | float, hop: int | float) -> None:
+def check_window(window: Any, hop: Any) -> None:
     """Check a window and a hop in seconds.
 
     Raises:
         AudioError: one of them is shorter than `SHORTEST`, or is no number.
     """
-    if not (SHORTEST <= window < math.inf and SHORTEST <= hop < math.inf):
-        raise AudioError(f"wanted a window and a hop of {SHORTEST} seconds or more, got {window} and {hop}")
+    if not all(isinstance(one, numbers.Real) and SHORTEST <= float(one) < math.inf for one in (window, hop)):
+        raise AudioError(
+            f"wanted a window and a hop of {SHORTEST} seconds or more, got {shown(window)} and {shown(hop)}"
+        )
+
+
+def hop_of(window: Any, hop: Any = None) -> int | float:
+    """Return the hop in seconds, by default half a window, after checking both.
+
+    Raises:
+        AudioError: see `check_window`.
+
+    Example:
+        >>> hop_of(2), hop_of(2, 0.5)
+        (1.0, 0.5)
+    """
+    step = float(window) / 2 if hop is None and isinstance(window, numbers.Real) else hop
+    check_window(window, step)
+    return step if isinstance(step, int) else float(step)
 
 
 def check_covered(window: int | float, hop: int | float) -> None:

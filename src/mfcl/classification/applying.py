@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float64, Int64, Shaped
 
-from mfcl.audio.windows import check_window
+from mfcl.audio.windows import hop_of
 from mfcl.classification.sources import Data, is_embeddings, manifest_of, model_of, opened_in_blocks
 from mfcl.data.decoding import LeftOut, Piece, recording_windows, whole_recordings
 from mfcl.data.manifest import Manifest, readable
@@ -128,8 +128,7 @@ def classify_windows(
     Raises:
         MfclError: see `classify`; or window or hop cannot be used.
     """
-    step = window / 2 if hop is None else hop
-    check_window(window, step)
+    step = hop_of(window, hop)
     if is_embeddings(data):
         raise MeasureError(
             "windows: wanted recordings, got embeddings; embed windows with `mfcl embed --window`, then classify these"

@@ -112,7 +112,7 @@ def wilson(right: int | float, count: int, *, level: float = 0.95) -> tuple[floa
     return low, 1.0 if right >= count else min(1.0, middle + half)
 
 
-def draw_held_out(labels: Shaped[np.ndarray, " items"], count: int, *, seed: int = 0) -> Int64[np.ndarray, " {count}"]:
+def draw_held_out(labels: Shaped[np.ndarray, " items"], count: int, *, seed: int = 0) -> Int64[np.ndarray, " drawn"]:
     """Draw recordings without a label at random, each with equal probability, to hold out and label.
 
     With the same seed and labels, a smaller draw is the beginning of a larger one.
@@ -123,14 +123,14 @@ def draw_held_out(labels: Shaped[np.ndarray, " items"], count: int, *, seed: int
         seed: Seed of the draw.
 
     Raises:
-        MeasureError: there are not so many recordings without a label.
+        MeasureError: there are not so many recordings without a label, or the count is no whole number.
     """
     unknown = np.flatnonzero(known_labels(labels, len(labels)) == "")
-    if not 1 <= count <= len(unknown):
+    if isinstance(count, bool) or not isinstance(count, int | np.integer) or not 1 <= count <= len(unknown):
         raise MeasureError(
             f"held out: wanted a count from 1 to {len(unknown)} (the unlabelled recordings), got {count}; ask for fewer"
         )
-    drawn: Int64[np.ndarray, " {count}"] = generator(seed, "held out").permutation(unknown)[:count]
+    drawn: Int64[np.ndarray, " drawn"] = generator(seed, "held out").permutation(unknown)[:count]
     return drawn
 
 

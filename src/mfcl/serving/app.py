@@ -77,7 +77,8 @@ class _Routes:
             raise MfclError(f"embedding: {one_of('choice', wanted[:80], VECTORS)}")
         if wanted == "whitened":
             self._service.check_whitening()
-        if request.headers.get("content-type", "").startswith(("multipart/", "application/x-www-form-urlencoded")):
+        kind = request.headers.get("content-type", "").lower()
+        if kind.startswith(("multipart/", "application/x-www-form-urlencoded")):
             raise AudioError("wanted the file's bytes as the body, got a form; with curl: --data-binary @FILE -H "
                              "'content-type: application/octet-stream'")  # fmt: skip
         found = await self._found(request)
