@@ -455,6 +455,14 @@ def test_turns_have_their_speakers_times_and_pauses(gallery):
     assert [turn.start for turn in found] == pytest.approx([0.0, 5.75, 14.75, 19.75])
 
 
+def test_silence_is_a_pause_where_speech_is_rare():
+    """Of a recording with digital silence between a few words, a twentieth of the windows may be silent too."""
+    scores, starts = np.tile([6.0, 1.0], (100, 1)), 0.5 * np.arange(100)
+    levels = np.where((starts >= 10) & (starts < 12), -25.0, -120.0)
+    found = turns("a", starts, starts + 2, levels, scores, ("Ada", "Bea"), 3.0, hop=0.5)
+    assert [(turn.name, turn.start, turn.end) for turn in found] == [("Ada", 10.75, 12.75)]
+
+
 def test_smoothing_mends_single_windows():
     scores = np.tile([6.0, 1.0], (17, 1))
     scores[8] = [1.0, 6.0]

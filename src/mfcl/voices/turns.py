@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, Int64
 
+from mfcl.audio.preparation import SILENCE_DB
 from mfcl.audio.windows import window_edges
 from mfcl.voices.decisions import UNKNOWN
 
 PAUSE_DB = 25.0
-"""A window this far below the recording's loud windows is a pause."""
+"""A window this far below the recording's loud windows is a pause, and so is one that is silent (`SILENCE_DB`)."""
 SWITCH = 2.0
 """What a change of speaker costs, in log-likelihood ratio; chosen by measuring (docs/voices.md)."""
 MOST_NAMES = 200
@@ -64,7 +65,7 @@ def turns(
     if len(starts) > 1:
         states = states * min(1.0, hop / float(np.median(ends - starts)))
     path = best_path(states, switch)
-    speaks = levels > np.quantile(levels, 0.95) - PAUSE_DB
+    speaks = levels > max(float(np.quantile(levels, 0.95)) - PAUSE_DB, SILENCE_DB)
     labels = [UNKNOWN if place == len(followed) else names[followed[place]] for place in path.tolist()]
     best = scores.max(axis=1) if scores.shape[1] else np.full(len(scores), -np.inf)
     own = [
