@@ -276,6 +276,16 @@ def test_windows_have_times_and_each_is_what_it_is_alone(desk, long, tmp_path, c
     assert [one["likeliest"] for one in found] == own.likeliest.tolist()
 
 
+def test_a_silent_window_is_unknown_whatever_its_vector_is_near_to(desk, long):
+    """As a scan leaves silent windows out, and silent files are refused."""
+    near = dataclasses.replace(mfcl.load_classifier(desk / "made"), farthest=2.0)
+    (found,) = mfcl.classify_windows(near, long, window=0.3, hop=0.1, model=desk / "run0")
+    silent = (found.starts > 1.35) & (found.starts < 2.15)
+    assert silent.sum() > 5
+    assert set(found.predictions.labels[silent].tolist()) == {"unknown"}
+    assert found.predictions.labels[10] == found.predictions.likeliest[10] != "unknown"
+
+
 def test_windows_of_several_recordings_are_those_of_each_alone(desk, tmp_path):
     made = mfcl.load_classifier(desk / "made")
     folder = tmp_path / "some"

@@ -1,12 +1,14 @@
 """Apply a classifier to recordings, whole or in windows, in bounded memory."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float64, Int64, Shaped
 
+from mfcl.audio import LongSound
+from mfcl.audio.preparation import SILENCE_DB, level_db
 from mfcl.audio.windows import hop_of
 from mfcl.classification.sources import Data, is_embeddings, manifest_of, model_of, opened_in_blocks
 from mfcl.data.decoding import LeftOut, Piece, recording_windows, whole_recordings
@@ -15,6 +17,7 @@ from mfcl.embedder import Embedder
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError
 from mfcl.labelling import LabelClassifier, Predictions
+from mfcl.labelling.classifier import UNKNOWN
 from mfcl.labelling.classifier_file import load_classifier
 from mfcl.models.inference import Listed, embed_clips, part_bounds
 
@@ -112,7 +115,8 @@ def classify_windows(
 ) -> Iterator[Answers]:
     """Yield the answers for the windows of each recording, one recording after another.
 
-    Sound is streamed; of a recording only its windows' probabilities are kept.
+    Sound is streamed; of a recording only its windows' probabilities are kept. A silent window (below -90 dB) is
+    `unknown`, whatever its vector is near to.
 
     Args:
         classifier: See `classify`.
@@ -176,7 +180,15 @@ class _Hearing:
         names = np.full(len(vectors), "")
         bounds = part_bounds(self.model.model, "both")
         table = Embeddings(vectors, names, {}, bounds, names, self.classifier.model)  # `model_of` checked the model
-        return self.classifier.predict(table, least=self.least)
+        found = self.classifier.predict(table, least=self.least)
+        return replace(found, labels=np.where([_silent(one) for one in pieces], UNKNOWN, found.labels))
+
+
+def _silent(piece: Piece) -> bool:
+    """Return whether a window is silent, as no whole recording is: its vector may be near to any class."""
+    if isinstance(piece.samples, LongSound):  # a whole recording
+        return False
+    return level_db(piece.samples, mean=float(piece.samples.mean(dtype=np.float64))) < SILENCE_DB
 
 
 def _loaded(classifier: LabelClassifier | str | Path) -> LabelClassifier:
