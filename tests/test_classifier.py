@@ -359,6 +359,8 @@ def test_held_out_recordings_are_unlabelled_and_a_larger_draw_goes_on():
         draw_held_out(labels, 23)
     with pytest.raises(MeasureError, match="from 1 to 22"):
         draw_held_out(labels, True)
+    with pytest.raises(MeasureError, match="all 2 recordings have a label"):
+        draw_held_out(np.array(["a", "b"]), 1)
 
 
 def test_the_public_names_are_there():

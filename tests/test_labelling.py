@@ -179,6 +179,7 @@ def test_what_cannot_be_labelled_is_refused_in_one_line() -> None:
         (lambda: spread.read(np.array([[6]]), np.array([[0.1]])), "outside of the graph"),
         (lambda: spread.read(np.empty((1, 0), dtype=np.int64), np.empty((1, 0))), "one shape"),
         (lambda: suggest(table, 0), "1 to 6"),
+        (lambda: suggest(table, 1, known=names), "all 6 items have a label"),
         (lambda: suggest(table, 4, known=only(names, [0, 1, 2])), "1 to 3"),
         (lambda: suggest(table, 1, known=names[:2]), "for 6 items"),
     ]

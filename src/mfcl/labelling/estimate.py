@@ -126,6 +126,10 @@ def draw_held_out(labels: Shaped[np.ndarray, " items"], count: int, *, seed: int
         MeasureError: there are not so many recordings without a label, or the count is no whole number.
     """
     unknown = np.flatnonzero(known_labels(labels, len(labels)) == "")
+    if not len(unknown):
+        raise MeasureError(
+            f"held out: all {len(labels)} recordings have a label, so none is left to draw; add recordings"
+        )
     if isinstance(count, bool) or not isinstance(count, int | np.integer) or not 1 <= count <= len(unknown):
         raise MeasureError(
             f"held out: wanted a count from 1 to {len(unknown)} (the unlabelled recordings), got {count}; ask for fewer"

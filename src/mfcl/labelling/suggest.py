@@ -61,6 +61,8 @@ def suggest(
     items = ties.shape[0]
     labels = np.full(items, "") if known is None else check_labels(known, items)
     unknown, labelled = np.flatnonzero(labels == ""), np.flatnonzero(labels != "")
+    if not len(unknown):
+        raise MeasureError(f"suggestions: all {items} items have a label, so none is left to suggest; add recordings")
     if isinstance(count, bool) or not isinstance(count, int | np.integer) or not 1 <= count <= len(unknown):
         raise MeasureError(
             f"suggestions: wanted a count from 1 to {len(unknown)} (the unlabelled items), got {count}; ask for fewer"
