@@ -531,6 +531,17 @@ def test_what_is_far_from_all_others_is_found_with_the_reason(folder, tmp_path):
     assert 5 not in [one.clip for one in findings.outliers(Spaces(open_collection(folder / "clips.npz")), "words")]
 
 
+def test_copies_are_found_where_every_clip_has_one(tmp_path):
+    vectors = np.random.default_rng(0).standard_normal((20, 7)).astype(np.float32)
+    names = np.array([f"{side}/{number}.wav" for side in ("here", "there") for number in range(20)])
+    both = np.concatenate([vectors, vectors])
+    Embeddings(both, names, {}, {}, np.full(40, "")).save(tmp_path / "twice.npz")
+    found = findings.duplicates(Spaces(open_collection(tmp_path / "twice.npz")), "all")
+    assert {(one.clip, one.other) for one in found} == {(clip, 20 + clip) for clip in range(20)}
+    away = float(found[0].reason.removesuffix(" away").rpartition(" ")[2])
+    assert away > 0.1  # what is usual is told by clips that are no copies
+
+
 def test_a_site_is_as_private_as_other_new_folders(session, tmp_path):
     before = os.umask(0o077)
     try:

@@ -5,6 +5,7 @@ import io
 import sqlite3
 import zipfile
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from mfcl.embeddings.blocks import load_embeddings
 from tests.small_browser import ARGUMENTS, CHROMIUM, Page, until
 from tests.small_explore import PER_PITCH, serving, write_collection, write_gallery
 
@@ -189,6 +191,20 @@ def test_what_should_be_checked_comes_with_its_reason(browser, address):
         assert "low → high" in doubted[0]
         own.page.get_by_role("button", name="Outliers").click()
         until(own.page, "!document.querySelector('#panel-check > .soft').textContent.startsWith('Looking')")
+        assert own.wrong == []
+
+
+def test_a_list_of_findings_that_was_cut_says_so(browser, folder, tmp_path):
+    clips = load_embeddings(folder / "clips.npz")
+    thrice = np.concatenate([clips.vectors] * 3)
+    names = np.array([f"{number}.wav" for number in range(len(thrice))])
+    replace(clips, vectors=thrice, ids=names, labels={}, splits=np.full(len(names), "")).save(tmp_path / "thrice.npz")
+    with serving(tmp_path / "thrice.npz") as (address, _), Page(browser, address) as own:
+        own.tab("check")
+        own.page.wait_for_selector(".findings li")
+        told = own.page.text_content("#panel-check > .soft")
+        assert told == "The 60 clearest pairs of clips that are nearly the same; there may be more."
+        assert own.page.locator(".findings li").count() == 60
         assert own.wrong == []
 
 

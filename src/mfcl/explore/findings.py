@@ -28,6 +28,8 @@ OUTLYING = 4.0
 """Deviations above the middle from which a clip is an outlier; the deviation is that of the middle half."""
 DUPLICATE = 0.15
 """Share of the usual distance to the nearest clip below which two clips are nearly the same."""
+COPY = 1e-6
+"""Distance up to which two clips are copies: what rounding leaves."""
 
 
 @dataclass(frozen=True)
@@ -78,17 +80,20 @@ def duplicates(spaces: Spaces, part: str) -> list[Finding]:
     if not distances.shape[1]:
         return []
     others = _others(places)
-    usual = float(np.median(distances[:, 0]))
-    rows, columns = np.nonzero(distances < DUPLICATE * usual)
+    nearest_own = np.where(distances > COPY, distances, np.inf).min(axis=1)  # else copies of all would hide each other
+    apart = nearest_own[np.isfinite(nearest_own)]
+    usual = float(np.median(apart)) if len(apart) else 0.0
+    rows, columns = np.nonzero(distances <= max(COPY, DUPLICATE * usual))
     pairs = {
         (min(int(a), int(b)), max(int(a), int(b))): float(distances[a, c])
         for a, c, b in zip(rows, columns, others[rows, columns], strict=True)
     }
     nearest = sorted(pairs.items(), key=lambda pair: (pair[1], pair[0]))[:MOST]
     return [
-        Finding(a, b, "", "", f"nearly the same: {distance:.3f} apart; most clips are {usual:.2f} from their nearest")
+        Finding(a, b, "", "", f"nearly the same: {distance:.3f} apart; the nearest clip that is no copy is usually "
+                f"{usual:.2f} away")
         for (a, b), distance in nearest
-    ]
+    ]  # fmt: skip
 
 
 def doubtful(spaces: Spaces, part: str, labels: Shaped[np.ndarray, " items"], *, seed: int = 0) -> list[Finding]:

@@ -47,7 +47,7 @@ async function find(mine) {
     for (let wait = 300; mine === asking && !panel.hidden; wait = Math.min(3000, wait * 1.5)) {
       const found = await get("/api/findings", { kind, part, column: kind === "doubtful" ? column : undefined });
       if (mine !== asking) return;
-      if (found.found) return show(found.found);
+      if (found.found) return show(found.found, found.most);
       await new Promise((done) => setTimeout(done, wait));
     }
   } catch (error) {
@@ -55,10 +55,11 @@ async function find(mine) {
   }
 }
 
-function show(found) {
+function show(found, most) {
   const [one, many] = { doubtful: ["label", "labels"], duplicates: ["pair", "pairs"], outliers: ["clip", "clips"] }[kind];
   const what = { doubtful: "that both the nearest clips and a classifier doubt", duplicates: "of clips that are nearly the same", outliers: "far from all others" }[kind];
-  told.textContent = found.length ? `${found.length} ${found.length === 1 ? one : many} ${what}${found.length > 1 ? ", the clearest first" : ""}.` : `No ${one} ${what}.`;
+  if (found.length >= most) told.textContent = `The ${found.length} clearest ${many} ${what}; there may be more.`;
+  else told.textContent = found.length ? `${found.length} ${found.length === 1 ? one : many} ${what}${found.length > 1 ? ", the clearest first" : ""}.` : `No ${one} ${what}.`;
   fill(rows, ...found.map(row));
 }
 
