@@ -66,6 +66,24 @@ def test_hostile_names_are_text(browser, tmp_path):
         assert own.wrong == []
 
 
+def test_a_value_that_is_called_none_is_told_from_none_at_all(browser, address):
+    with Page(browser, address) as own:
+        own.column("disturbed by")
+        own.select(*range(10))
+        own.page.fill("#new-label", "none")
+        own.page.press("#new-label", "Enter")
+        own.wait_for("state.codes.filter((code) => code === 0).length === 10")
+        entries = own.page.locator("#legend button")
+        assert [" ".join(one.split()) for one in entries.all_inner_texts()] == ["none 10", "no value 38"]
+        for name, count in (("none", 10), ("no value", 38)):
+            entry = own.page.locator(f"#legend button[title='{name}']")
+            entry.click()
+            assert own.page.text_content("#tally") == f"{count} of 48 clips"
+            assert own.page.locator("#legend [aria-pressed=true]").count() == 1
+            entry.click()
+        assert own.wrong == []
+
+
 def test_a_drawing_of_the_panel_leaves_the_field_and_its_focus(browser, address):
     with Page(browser, address) as own:
         own.column("unhurried")

@@ -62,17 +62,18 @@ function byValue(values, codes, names = null) {
   const order = names ?? sorted.names;
   const looks = new Map(order.map((value, at) => [value, at < MOST ? at : OTHERS]));
   const table = values.map((value) => (value === "" ? NONE : looks.get(value) ?? OTHERS));
-  const legend = order.slice(0, MOST).map((value, at) => ({ look: at, name: value, count: sorted.counts.get(value) ?? 0 }));
+  const legend = order.slice(0, MOST).map((value, at) => ({ look: at, key: value, name: value, count: sorted.counts.get(value) ?? 0 }));
   const rest = order.slice(MOST);
   const left = rest.reduce((sum, value) => sum + (sorted.counts.get(value) ?? 0), 0);
-  if (rest.length) legend.push({ look: OTHERS, name: `${rest.length} others`, count: left });
+  if (rest.length) legend.push({ look: OTHERS, key: "\u0000others", name: `${rest.length} others`, count: left });
   const styled = new Uint8Array(codes.length);
   let none = 0;
   for (let one = 0; one < codes.length; one++) {
     styled[one] = codes[one] < 0 ? NONE : table[codes[one]];
     none += styled[one] === NONE;
   }
-  if (none) legend.push({ look: NONE, name: "none", count: none });
+  // "none" may be a value as any other: what has none at all is told from it
+  if (none) legend.push({ look: NONE, key: "\u0000none", name: sorted.counts.has("none") ? "no value" : "none", count: none });
   return { styled, legend, value: (clip) => (codes[clip] < 0 ? "" : values[codes[clip]]) };
 }
 
@@ -113,9 +114,9 @@ export function restyle() {
   const total = count();
   shown = colouring();
   state.legend = shown.legend;
-  const names = new Set(shown.legend.map((one) => one.name));
-  for (const value of state.values) if (!names.has(value)) state.values.delete(value);
-  const allowed = new Set(shown.legend.filter((one) => state.values.has(one.name)).map((one) => one.look));
+  const keys = new Set(shown.legend.map((one) => one.key));
+  for (const value of state.values) if (!keys.has(value)) state.values.delete(value);
+  const allowed = new Set(shown.legend.filter((one) => state.values.has(one.key)).map((one) => one.look));
   const fits = matches();
   const only = {
     all: () => true, unlabelled: (clip) => state.codes[clip] < 0, labelled: (clip) => state.codes[clip] >= 0,
