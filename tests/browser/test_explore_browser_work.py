@@ -76,6 +76,30 @@ def test_the_held_out_set_is_labelled_blind_and_clip_by_clip(browser, address):
         assert own.wrong == []
 
 
+def test_what_goes_one_by_one_labels_no_group_that_was_chosen_before(browser, address):
+    with Page(browser, address) as own:
+        page = own.page
+        own.labelled("one by one")
+        group = [1, 2, 3]
+        own.select(*group)
+        page.keyboard.press("1")
+        own.wait_for(f"{group}.every((clip) => state.codes[clip] === 0)")
+        page.get_by_role("button", name="What to label next").click()
+        own.wait_for("state.queue.clips.length === 10")
+        first = own.state("state.current")
+        page.keyboard.press("2")
+        own.wait_for(f"state.codes[{first}] === 1 && state.current !== {first}")
+        assert own.state(f"{group}.map((clip) => state.codes[clip])") == [0, 0, 0]
+        # a group that is chosen meanwhile gets the label, as the card says, until the next clip comes
+        own.select(*group)
+        page.wait_for_selector(".card:has-text('A label goes to the 3 selected clips now')")
+        page.keyboard.press("s")
+        own.wait_for("state.selection.size === 0")
+        redrawn(page)
+        assert "selected" not in page.text_content(".card")
+        assert own.wrong == []
+
+
 def test_keys_in_haste_do_not_change_the_clip_before(browser, address):
     with Page(browser, address) as own:
         page = own.page

@@ -139,9 +139,12 @@ function drawQueue() {
   const here = queued();
   const guess = here ? suggestion(state.current) : "";
   const sure = guess ? percent(state.guesses.confidence[state.current]) : "";
+  const others = state.selection.size - (state.selection.has(state.current) ? 1 : 0);
+  const group = others ? h("p", {}, h("small", { text: `A label goes to the ${state.selection.size === 1 ? "selected clip" : `${state.selection.size} selected clips`} now, not to this one alone: Esc clears the selection.` })) : null;
   fill(next, choice, h("div", { class: "card" },
     h("p", {}, h("small", { text: `${at + 1} of ${clips.length}${order === "held" ? ", held-out set: say what you hear" : ""}` })),
     h("p", { class: "guess" }, guess ? [h("b", { text: guess }), h("small", { text: ` guessed, ${sure} sure` })] : h("small", { text: here && labelOf(state.current) ? `labelled ${labelOf(state.current)}` : "Give a label with 1 to 9, or type a new one." })),
+    group,
     h("div", { class: "row" },
       h("button", { class: "strong", disabled: !guess, onclick: accept, "aria-keyshortcuts": "Enter" }, "Accept ", h("kbd", { text: "Enter" })),
       h("button", { disabled: !guess, onclick: reject, "aria-keyshortcuts": "X" }, "Reject ", h("kbd", { text: "X" })),

@@ -3,7 +3,7 @@
 import { get, post } from "./api.js";
 import { toast } from "./dom.js";
 import { inTurn, labelsOf, readGuesses, readLabels, settled, step, take } from "./labels.js";
-import { emit, labelOf, setCurrent, state } from "./state.js";
+import { emit, labelOf, setCurrent, setSelection, state } from "./state.js";
 
 let choices = 0;
 export const chosen = () => choices > 0;
@@ -100,9 +100,15 @@ export async function fillQueue(order, label = "") {
   if (mine !== turns) return;
   if (found.waiting) return toast(`One moment: ${found.waiting}.`);
   state.queue = { order, label, clips: found.clips, at: 0 };
+  if (found.clips.length) single();
   emit("queue");
   if (found.clips.length) setCurrent(found.clips[0], { centre: true });
   else toast(order === "held" ? "The held-out set is labelled." : "Nothing is left to look at here.");
+}
+
+// what goes one by one is for the one clip that plays: a group that was chosen before would get its labels instead
+function single() {
+  if (state.selection.size) setSelection([]);
 }
 
 // who writes a label or a note has one clip in mind: it stays until they are done
@@ -131,6 +137,7 @@ export function advance(by = 1) {
   const next = at + by;
   if (next >= clips.length) { refill(order, wanted); return; }
   state.queue.at = Math.max(0, next);
+  single();
   setCurrent(clips[state.queue.at], { centre: true });
   emit("queue");
 }
