@@ -125,6 +125,36 @@ def test_keys_in_haste_do_not_change_the_clip_before(browser, address):
         assert own.wrong == []
 
 
+def test_what_was_undone_is_said_in_words(browser, address):
+    with Page(browser, address) as own:
+        page = own.page
+        own.labelled("in words")
+        page.get_by_role("button", name="Accept guesses").click()
+        own.wait_for("state.queue.clips.length > 0")
+        clip = own.state("state.current")
+        guess = own.state(f"state.guesses.values[state.guesses.codes[{clip}]]")
+        page.keyboard.press("x")
+        own.wait_for(f"{clip} in state.rejected")
+        own.choose(0)
+        page.keyboard.press("0")
+        own.wait_for("state.codes[0] < 0")
+        page.click("#held-out")
+        own.wait_for("state.queue.order === 'held' && state.queue.clips.length === 20")
+        for said in ("held-out set drawn (20 clips)", "label taken off (1 clip)", f"rejected “{guess}” (1 clip)"):
+            page.keyboard.press("Control+z")
+            page.locator(f".toast:text-is('Undone: {said}')").wait_for()
+        page.keyboard.press("Control+y")
+        page.locator(f".toast:text-is('Done again: rejected “{guess}” (1 clip)')").wait_for()
+        page.select_option("#column", label="New column…")
+        page.fill("#new-column", "begun")
+        page.select_option("[aria-label='Begin with']", label="the labels of pitch")
+        page.press("#new-column", "Enter")
+        own.wait_for("state.column === 'begun'")
+        page.keyboard.press("Control+z")
+        page.locator(f".toast:text-is('Undone: labels that the column began with ({COUNT} clips)')").wait_for()
+        assert own.wrong == []
+
+
 def test_what_could_not_be_saved_is_taken_back(browser, address):
     with Page(browser, address) as own:
         page = own.page

@@ -77,13 +77,21 @@ export function suggestion(clip) {
 
 export const note = (clip, text) => step("noted", [[clip, "note", text]]);
 
+// a step in words: the value of its cells is a label, a note, a list of rejected labels, or the mark of a held-out clip
+function said({ how, value }) {
+  if (how === "drawn") return "held-out set drawn";
+  if (how === "imported") return "labels that the column began with";
+  if (!value) return how === "noted" ? "note taken off" : how === "rejected" ? "rejection taken off" : "label taken off";
+  return `${how} “${how === "rejected" ? JSON.parse(value).at(-1) : value}”`;
+}
+
 export async function turn(which) {
   try {
     const done = await inTurn(() => post(`/api/${which}`));
     if (!done.step) return toast(which === "undo" ? "Nothing to undo." : "Nothing to redo.");
     state.about.own = done.own;
-    const { how, value, clips, column } = done.step;
-    toast(`${which === "undo" ? "Undone" : "Done again"}: ${how} ${value ? `“${value}”` : ""} (${clips} ${clips === 1 ? "clip" : "clips"}${column !== state.column ? `, ${column}` : ""})`);
+    const { clips, column } = done.step;
+    toast(`${which === "undo" ? "Undone" : "Done again"}: ${said(done.step)} (${clips} ${clips === 1 ? "clip" : "clips"}${column !== state.column ? `, ${column}` : ""})`);
     await readLabels();
     await readGuesses();
   } catch (error) {
