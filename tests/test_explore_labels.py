@@ -96,6 +96,25 @@ def test_a_step_says_who_when_and_how(tmp_path):
     book.close()
 
 
+def test_labels_keep_the_order_in_which_they_were_first_given(tmp_path):
+    path = tmp_path / "labels.db"
+    book = opened(path)
+    book.step("digit", "picked", [Cell(0, LABEL, "two")])
+    book.step("digit", "picked", [Cell(1, LABEL, "one")])
+    book.step("digit", "picked", [Cell(0, LABEL, "")])
+    book.step("digit", "picked", [Cell(2, LABEL, "two")])
+    book.step("other", "imported", [Cell(0, LABEL, "b"), Cell(1, LABEL, "a")])
+    book.undo()
+    book.redo()
+    for _ in range(2):
+        assert list(book.since("digit").items()) == [("two", 1), ("one", 2)]
+        assert book.since("other") == {"a": 5, "b": 5}
+        assert book.since("none") == {}
+        book.close()
+        book = opened(path)
+    book.close()
+
+
 def test_labels_find_their_clips_by_id_and_wait_for_those_that_are_gone(tmp_path):
     path = tmp_path / "labels.db"
     book = opened(path)

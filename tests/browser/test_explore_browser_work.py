@@ -125,6 +125,23 @@ def test_keys_in_haste_do_not_change_the_clip_before(browser, address):
         assert own.wrong == []
 
 
+def test_labels_have_the_same_keys_when_the_page_is_loaded_anew(browser, folder, tmp_path):
+    shutil.copy(folder / "clips.npz", tmp_path / "clips.npz")
+    given = ["wren", "blackbird", "owl"]
+    with serving(tmp_path / "clips.npz") as (address, _), Page(browser, address) as own:
+        own.column("species")
+        for clip, name in enumerate(given):
+            own.label(clip, name)
+        own.wait_for("state.about.own.some(({ counts }) => counts.owl)")  # all are saved
+        own.page.reload()
+        own.page.wait_for_selector("body.ready")
+        assert own.state("state.classes") == given
+        own.choose(5)
+        own.page.keyboard.press("1")
+        own.wait_for("state.classes[state.codes[5]] === 'wren'")
+        assert own.wrong == []
+
+
 def test_what_was_undone_is_said_in_words(browser, address):
     with Page(browser, address) as own:
         page = own.page

@@ -145,7 +145,7 @@ class _Routes:
         names, codes = np.unique(book.labels(column), return_inverse=True)
         about = {
             "values": names.tolist(), "notes": book.notes(), "rejected": book.rejected(column),
-            "version": version,
+            "version": version, "since": book.since(column),
         }  # fmt: skip
         return packed_answer(about, codes=codes.astype(np.int32), held=book.held(column).astype(np.uint8))
 

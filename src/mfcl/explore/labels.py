@@ -53,6 +53,7 @@ class LabelBook:
         self._done: list[int] = []
         self._undone: list[int] = []
         self._cells: dict[tuple[str, str], dict[int, str]] = {}
+        self._since: dict[str, dict[str, int]] = {}
         self._file = LabelFile(path, list(ids))
         try:
             self._replay()
@@ -79,6 +80,11 @@ class LabelBook:
     def labels(self, column: str) -> Shaped[np.ndarray, " items"]:
         """Return the label of each clip, "" where it has none."""
         return np.array(self._values(column, LABEL), dtype=np.str_)
+
+    def since(self, column: str) -> dict[str, int]:
+        """Return the step that first gave each label of a column, in the order of the steps."""
+        with self._lock:
+            return dict(self._since.get(column, {}))
 
     def held(self, column: str) -> Bool[np.ndarray, " items"]:
         """Return which clips are in the held-out set of a column."""
@@ -183,6 +189,8 @@ class LabelBook:
         if step.column:
             self._columns.setdefault(step.column)
         for clip, kind, before, after in changes:
+            if kind == LABEL and after:
+                self._since.setdefault(step.column, {}).setdefault(after, step.of or step.number)
             if clip >= 0:
                 cells = self._cells.setdefault((home(step.column, kind), kind), {})
                 cells[clip] = before if step.how == UNDONE else after

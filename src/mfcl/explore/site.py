@@ -136,6 +136,7 @@ def _data(session: Session, *, sound: int) -> str:
         asked = _query(column=name)
         values, codes = np.unique(session.book.labels(name), return_inverse=True)
         told = {"values": values.tolist(), "notes": session.book.notes(), "rejected": {}, "version": 0}
+        told["since"] = session.book.since(name)
         held = session.book.held(name).astype(np.uint8)
         arrays[f"/api/labels?{asked}"] = _text(told, codes=codes.astype(np.int32), held=held)
         guesses = session.assistant.guesses(name)

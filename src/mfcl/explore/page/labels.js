@@ -41,8 +41,9 @@ export async function readLabels() {
 }
 
 export function take(found) {
-  const names = found.values.filter((name) => name !== "").sort(natural);
-  state.classes = [...new Set([...state.classes, ...names])];  // labels keep their keys while the column is open
+  // labels keep their keys: in the order in which they were first given, also when the page is loaded anew
+  const names = found.values.filter((name) => name !== "").sort((a, b) => found.since[a] - found.since[b] || natural(a, b));
+  state.classes = [...new Set([...state.classes, ...names])];
   const place = new Map(state.classes.map((name, at) => [name, at]));
   const table = found.values.map((name) => (name === "" ? -1 : place.get(name)));
   state.codes = Int32Array.from(found.codes, (code) => table[code]);
