@@ -564,6 +564,31 @@ def test_a_site_has_every_column_of_labels(session, tmp_path):
     assert [about["values"][code] for code in arrays["codes"][:3]] == ["x", "", "y"]
 
 
+def test_labels_of_a_column_that_came_are_not_hidden_by_own_ones_of_its_name(tmp_path):
+    write_collection(tmp_path)
+    session = Session(open_collection(tmp_path / "clips.npz"), who="ada")
+    client = asked_by(session)
+    session.step("first", "picked", [Cell(0, LABEL, "a")])
+    session.step("pitch", "picked", [Cell(0, LABEL, "deep")])
+
+    def values(content):
+        about, arrays = unpacked(content)
+        return [about["values"][code] for code in arrays["codes"][:2]]
+
+    assert values(client.get("/api/columns", params={"name": "pitch"}).content) == ["low", "low"]
+    begun = client.post("/api/begin", json={"column": "next", "from": "pitch"}, headers=WRITES)
+    assert begun.status_code == 200
+    assert session.book.labels("next")[0] == "low"
+    write_site(session, tmp_path / "site", shown=False)
+    text = (tmp_path / "site" / "data.js").read_text()
+    data = json.loads(text.removeprefix("window.EXPLORER = ").removesuffix(";\n"))
+    kept = {name: values(base64.b64decode(text)) for name, text in data["arrays"].items() if "/columns" in name}
+    assert kept["/api/columns?name=pitch"] == ["low", "low"]
+    assert kept["/api/columns?name=pitch%3A+labels"] == ["deep", ""]
+    assert {"pitch", "pitch: labels"} <= {one["name"] for one in data["answers"]["/api/about"]["columns"]}
+    session.close()
+
+
 def test_a_column_begins_once(tmp_path):
     write_collection(tmp_path)
     session = Session(open_collection(tmp_path / "clips.npz"), who="ada")

@@ -7,7 +7,7 @@ import pytest
 
 from mfcl.embeddings.blocks import load_embeddings
 from tests.small_browser import CHROMIUM, Page, redrawn
-from tests.small_explore import PER_PITCH, serving
+from tests.small_explore import PER_PITCH, PITCHES, serving
 from tests.small_labels import beside_noise, few
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
@@ -139,6 +139,28 @@ def test_labels_have_the_same_keys_when_the_page_is_loaded_anew(browser, folder,
         own.choose(5)
         own.page.keyboard.press("1")
         own.wait_for("state.classes[state.codes[5]] === 'wren'")
+        assert own.wrong == []
+
+
+def test_own_labels_under_a_name_that_came_stand_beside_those(browser, folder, tmp_path):
+    shutil.copy(folder / "clips.npz", tmp_path / "clips.npz")
+    with serving(tmp_path / "clips.npz") as (address, _), Page(browser, address) as own:
+        page = own.page
+        own.column("pitch")
+        own.label(0, "deep")
+        own.wait_for("state.about.own.some(({ counts }) => counts.deep)")  # it is saved
+        page.reload()
+        page.wait_for_selector("body.ready")
+        own.label(1, "deep")
+        own.tab("clip")
+        page.wait_for_selector("#panel-clip .near li")
+        facts = page.locator("#panel-clip dl").evaluate("(one) => [...one.children].map((part) => part.textContent)")
+        assert facts[:2] == ["pitch", "deep"]
+        assert facts[facts.index("pitch, as it came") + 1] == "low"
+        page.select_option("#colour", label="pitch")
+        assert page.locator("#legend button").count() == len(PITCHES)
+        page.fill("#filter", "pitch=deep")
+        assert page.text_content("#tally") == f"2 of {COUNT} clips"
         assert own.wrong == []
 
 

@@ -110,7 +110,7 @@ class _Routes:
         return packed_answer({"values": names}, codes=codes.astype(np.int32))
 
     def columns(self, request: Request) -> Response:
-        values = self._session.column(asked(request, "name"))
+        values = self._session.came(asked(request, "name"))
         names, codes = np.unique(values, return_inverse=True)
         return packed_answer({"values": names.tolist()}, codes=codes.astype(np.int32))
 

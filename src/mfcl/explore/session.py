@@ -153,6 +153,16 @@ class Session:
             raise MfclError(f"explorer: {one_of('column', name, [*self.book.columns, *self.collection.columns])}")
         return self.collection.columns[name]
 
+    def came(self, name: str) -> np.ndarray:
+        """Return a column that came with the clips; what a person made under the same name is another one.
+
+        Raises:
+            MfclError: there is no such column.
+        """
+        if name not in self.collection.columns:
+            raise MfclError(f"explorer: {one_of('column', name, list(self.collection.columns))}")
+        return self.collection.columns[name]
+
     def check_new(self, column: str) -> None:
         """Check the name of a column for labels: a manifest must be able to have it.
 
@@ -177,7 +187,7 @@ class Session:
         """Begin a column with the labels of one that came with the clips, and return the new version."""
         if any(self.book.labels(column)) or any(self.book.held(column)):
             raise LabelsError(f"column: {column!r} is there already, with labels of its own; choose another name")
-        values = self.column(source).tolist()
+        values = self.came(source).tolist()
         cells = [Cell(clip, LABEL, value.strip()) for clip, value in enumerate(values) if value.strip()]
         return self.step(column, "imported", cells)
 

@@ -112,10 +112,13 @@ def _page(text: str) -> str:
 def _data(session: Session, *, sound: int) -> str:
     """Return what the page asks its server for, as a script."""
     own, came = session.book.columns, session.collection.columns
-    others = [name for name in own[1:] if name not in came]  # the page shows guesses of one column, labels of all
+    # the page shows guesses of one column, labels of all
+    others = {f"{name}: labels" if name in came else name: name for name in own[1:]}
     about = session.about() | {"sound": sound, "model": False, "labels": "", "own": session.own_columns()[:1]}
     about["notes"] = []
-    about["columns"] += [{"name": name, "values": len(counts(session.book.labels(name)))} for name in others]
+    about["columns"] += [
+        {"name": shown, "values": len(counts(session.book.labels(name)))} for shown, name in others.items()
+    ]
     answers: dict[str, Any] = {
         "/api/about": about,
         "/api/ids": [printable(name, 300) for name in session.collection.embeddings.ids.tolist()],
@@ -130,8 +133,8 @@ def _data(session: Session, *, sound: int) -> str:
         codes = session.spaces.clusters(part)
         names = [f"cluster {number + 1}" for number in range(int(codes.max()) + 1)]
         arrays[f"/api/clusters/{part}"] = _text({"values": names}, codes=codes.astype(np.int32))
-    for name in (*came, *others):
-        arrays[f"/api/columns?{_query(name=name)}"] = _column(session.column(name))
+    for name, values in {**came, **{shown: session.book.labels(name) for shown, name in others.items()}}.items():
+        arrays[f"/api/columns?{_query(name=name)}"] = _column(values)
     for name in own[:1]:
         asked = _query(column=name)
         values, codes = np.unique(session.book.labels(name), return_inverse=True)

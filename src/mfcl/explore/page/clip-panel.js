@@ -23,7 +23,7 @@ function facts(clip) {
   if (guess && !labelOf(clip)) rows.push([`${state.column}, guessed`, `${guess.label}, ${percent(guess.confidence)} sure`]);
   for (const [key, column] of Object.entries(state.columns)) {
     const [kind, name] = key.split("\u0000");
-    if (kind === "column" && column.codes[clip] >= 0) rows.push([name, column.values[column.codes[clip]]]);
+    if (kind === "column" && column.codes[clip] >= 0) rows.push([name === state.column ? `${name}, as it came` : name, column.values[column.codes[clip]]]);
   }
   return rows;
 }

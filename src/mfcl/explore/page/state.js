@@ -101,7 +101,7 @@ function matches() {
   const [, name, value] = /^([^=]+)=(.*)$/.exec(text) ?? [];
   if (name !== undefined) {
     const key = Object.keys(state.columns).find((one) => one.split("\u0000")[1].toLowerCase() === name.trim());
-    const column = key ? state.columns[key] : state.column.toLowerCase() === name.trim() ? { values: state.classes, codes: state.codes } : null;
+    const column = state.column.toLowerCase() === name.trim() ? { values: state.classes, codes: state.codes } : state.columns[key];
     if (column) {
       const wanted = column.values.map((one) => one.toLowerCase() === value.trim());
       return (clip) => column.codes[clip] >= 0 && wanted[column.codes[clip]];
