@@ -794,6 +794,10 @@ def test_labels_of_clips_without_a_recording_are_exported_too(folder, tmp_path):
         ["sounds/low-00.wav", "a"], ["sounds/low-09.wav", "b"], ["sounds/high-15.wav", "c"]
     ]  # fmt: skip
     assert client.get("/api/export/csv?column=heard").text.startswith("path,")  # all of these have one
+    for kind in ("audacity", "raven"):
+        said = client.get(f"/api/export/{kind}?column=all")
+        assert said.status_code == 400
+        assert "no recording of 1 of the 3 labelled clips, such as 'sounds/high-15.wav'" in said.json()["error"]
     session.close()
 
 

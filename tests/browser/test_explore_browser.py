@@ -72,6 +72,31 @@ def test_a_person_sees_hears_and_finds_clips(browser, address):
         assert own.wrong == []
 
 
+def test_clips_that_are_silent_say_why_where_their_picture_would_be(browser, tmp_path):
+    write_collection(tmp_path)
+    lines = (tmp_path / "manifest.csv").read_text().splitlines()
+    (tmp_path / "manifest.csv").write_text("\n".join([lines[0], *lines[2:]]) + "\n")  # the first is not listed
+    (tmp_path / "sounds" / "low-01.wav").unlink()
+    with (
+        serving(tmp_path / "clips.npz", "--audio", str(tmp_path / "manifest.csv")) as (address, _),
+        Page(browser, address) as own,
+    ):
+        hint = own.page.locator(".hint")
+        assert "plays at once" in hint.text_content()
+        for clip, said in ((0, "this clip has no recording"), (1, "low-01.wav"), (0, "this clip has no recording")):
+            own.choose(clip)
+            own.page.locator(f".hint:has-text('{said}')").wait_for()
+        assert own.page.locator(".toast").count() == 0
+        own.choose(2)
+        until(own.page, "document.querySelector('.time').textContent.endsWith('of 0.60 s')")
+        assert not hint.is_visible()
+        assert {line.rpartition(" (")[2] for line in own.wrong} == {"Bad Request)"}
+    with serving(tmp_path / "clips.npz") as (address, _), Page(browser, address) as own:
+        own.choose(3)
+        assert own.page.locator(".hint").inner_text() == "There is no sound here."
+        assert own.wrong == []
+
+
 def test_labels_from_a_lasso_to_a_classifier(browser, address, folder):
     with Page(browser, address) as own:
         page = own.page

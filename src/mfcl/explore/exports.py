@@ -130,12 +130,23 @@ def classifier_zip(collection: Collection, column: str, classifier: LabelClassif
 def _recording(collection: Collection, clip: int) -> Recording:
     one = collection.recordings.get(clip)
     if one is None:
-        raise MfclError(f"export: clip {clip} has no recording; name the recordings with --audio")
+        name = str(collection.embeddings.ids[clip])
+        raise MfclError(f"export: {name!r} has no recording; name the recordings with --audio")
     return one
 
 
 def _by_file(collection: Collection, rows: Sequence[Labelled]) -> dict[str, list[tuple[Labelled, float, float]]]:
-    """Return for each file its labels with their times in seconds, in order."""
+    """Return for each file its labels with their times in seconds, in order.
+
+    Raises:
+        MfclError: some of the clips have no recording.
+    """
+    silent = [one.clip for one in rows if one.clip not in collection.recordings]
+    if silent:
+        raise MfclError(
+            f"export: there is no recording of {len(silent)} of the {len(rows)} labelled clips, such as "
+            f"{str(collection.embeddings.ids[silent[0]])!r}; name the recordings with --audio, or export the list (CSV)"
+        )
     found: dict[str, list[tuple[Labelled, float, float]]] = {}
     for one in rows:
         recording = _recording(collection, one.clip)

@@ -65,7 +65,7 @@ class Sounds:
     def _read(self, clip: int) -> tuple[Float32[np.ndarray, " samples"], int]:
         one = self._recordings.get(clip)
         if one is None:
-            raise AudioError(f"clip {clip}: it has no recording; name the recordings with --audio")
+            raise AudioError("this clip has no recording; name the recordings with --audio")
         last = (one.start or 0.0) + LONGEST
         return read_audio(one.path, start=one.start, end=min(last, one.end if one.end is not None else last))
 

@@ -14,6 +14,7 @@ const box = h("div", { class: "sound" }, canvas, hint);
 let [picture, wanted, drawn] = [null, -1, null];
 
 export function makePlayer() {
+  if (!state.about.sound) hint.textContent = "There is no sound here.";
   byId("player").append(button, h("div", { class: "told" }, title, time), box);
   audio.preload = "auto";
   audio.id = "audio";
@@ -56,8 +57,8 @@ async function show(clip, { play }) {
   canvas.classList.add("before");  // the picture is the last clip's until this one's is there
   title.textContent = clip < 0 ? "" : nameOf(clip);
   title.classList.remove("silent");
-  hint.hidden = clip >= 0;
   if (clip < 0 || !state.about.sound) { button.disabled = true; return; }
+  hint.hidden = true;
   button.disabled = false;
   audio.src = soundOf(clip);
   if (play) start();
@@ -66,12 +67,13 @@ async function show(clip, { play }) {
     if (wanted !== clip) return;
     [picture, drawn] = [found, null];
     canvas.classList.remove("before");
+    box.title = "";
     draw();
   } catch (error) {
     if (wanted !== clip) return;
     [picture, drawn] = [null, null];
     draw();
-    toast(error.message, true);
+    [hint.textContent, hint.hidden, box.title] = [error.message, false, error.message];  // where its picture would be
   }
 }
 
