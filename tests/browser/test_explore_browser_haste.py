@@ -232,6 +232,32 @@ def test_a_microphone_is_opened_once_and_closed_if_it_cannot_be_used(browser, ad
         assert own.wrong == []
 
 
+def test_the_sound_that_was_dropped_last_is_what_is_found(browser, address):
+    """The page's part alone: answers are given, and the server hears one file at a time."""
+    drop = (
+        "(name) => { const data = new DataTransfer(); data.items.add(new File([new Uint8Array(10)], name));"
+        " window.dispatchEvent(new DragEvent('drop', { dataTransfer: data })); }"
+    )
+    near = {"clips": [1, 2], "distances": [0.1, 0.2]}
+    answer = {"near": {"words": near, "voices": near}, "guess": None, "voice": None}
+    with Page(browser, address) as own:
+        asked = []
+        own.page.route("**/api/search*", lambda route: (asked.append(route), route.fulfill(json=answer)))
+        own.hold("/api/search")
+        own.page.evaluate(drop, "first.wav")
+        own.wait_for("window.goOn")
+        own.page.evaluate(drop, "second.wav")
+        own.page.evaluate(drop, "third.wav")
+        own.page.wait_for_timeout(300)
+        assert asked == []  # the others wait
+        assert "“third.wav”" in own.page.text_content(".found")
+        own.go_on()
+        own.page.wait_for_selector(".found .near li")
+        assert own.page.text_content(".found .name") == "third.wav"
+        assert len(asked) == 2  # the second was given up before it was sent
+        assert own.wrong == []
+
+
 def test_points_come_back_when_the_graphics_driver_was_lost(browser, address):
     with Page(browser, address) as own:
         shares = own.page.evaluate(

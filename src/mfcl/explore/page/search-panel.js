@@ -33,15 +33,22 @@ export function makeSearchPanel() {
   return panel;
 }
 
+let [searches, heard] = [0, Promise.resolve()];
+
+// the server hears one file at a time: the last one that was dropped waits for the one before, and is what is shown
 async function search(blob, name) {
   emit("tab", "search");
   if (blob.size > MOST) return toast(`“${name}” is larger than ${MOST >> 20} MiB; drop a shorter sound.`, true);
+  const mine = ++searches;
   fill(found, h("p", { class: "soft", role: "status" }, h("span", { class: "busy" }), `Listening to “${name}” …`));
   const { column } = state;
+  const done = heard.then(() => (mine === searches ? send("/api/search", { column: column || undefined }, blob) : null));
+  heard = done.catch(() => {});
   try {
-    show(name, await send("/api/search", { column: column || undefined }, blob), column);
+    const answer = await done;
+    if (mine === searches) show(name, answer, column);
   } catch (error) {
-    fill(found, h("p", { class: "bad", role: "alert", text: error.message }));
+    if (mine === searches) fill(found, h("p", { class: "bad", role: "alert", text: error.message }));
   }
 }
 
