@@ -219,6 +219,22 @@ def test_what_should_be_checked_comes_with_its_reason(browser, address):
         assert own.wrong == []
 
 
+def test_labels_that_are_too_few_to_be_checked_are_not_called_good(browser, address):
+    with Page(browser, address) as own:
+        own.labelled("two or three")
+        own.tab("check")
+        own.page.get_by_role("button", name="Doubtful labels").click()
+        own.page.select_option("[aria-label='Labels of']", "two or three")
+        told = own.page.locator("#panel-check > .soft")
+        said = "No label that both the nearest clips and a classifier doubt. "
+        said += "Labels of fewer than 3 clips are not checked."
+        until(own.page, f"document.querySelector('#panel-check > .soft').textContent === {said!r}")
+        own.page.get_by_role("button", name="Outliers").click()
+        until(own.page, "document.querySelector('#panel-check > .soft').textContent.startsWith('No clip')")
+        assert "not checked" not in told.text_content()
+        assert own.wrong == []
+
+
 def test_a_list_of_findings_that_was_cut_says_so(browser, folder, tmp_path):
     clips = load_embeddings(folder / "clips.npz")
     thrice = np.concatenate([clips.vectors] * 3)

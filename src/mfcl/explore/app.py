@@ -16,7 +16,7 @@ from mfcl.core.console import printable
 from mfcl.errors import MfclError, shown
 from mfcl.explore import exports
 from mfcl.explore.cells import Cell, LabelsError
-from mfcl.explore.findings import MOST
+from mfcl.explore.findings import LEAST, MOST
 from mfcl.explore.guard import UpToDate
 from mfcl.explore.messages import (
     asked,
@@ -182,7 +182,7 @@ class _Routes:
         found = self._session.findings(kind, part, request.query_params.get("column", ""))
         if found is None:
             return JSONResponse({"waiting": "being looked for"}, 202)
-        return JSONResponse({"found": found, "most": MOST})
+        return JSONResponse({"found": found, "most": MOST, "least": LEAST})
 
     def history(self, request: Request) -> Response:
         return JSONResponse({"steps": [asdict(step) for step in self._session.book.history()]})

@@ -47,7 +47,7 @@ async function find(mine) {
     for (let wait = 300; mine === asking && !panel.hidden; wait = Math.min(3000, wait * 1.5)) {
       const found = await get("/api/findings", { kind, part, column: kind === "doubtful" ? column : undefined });
       if (mine !== asking) return;
-      if (found.found) return show(found.found, found.most);
+      if (found.found) return show(found);
       await new Promise((done) => setTimeout(done, wait));
     }
   } catch (error) {
@@ -55,11 +55,13 @@ async function find(mine) {
   }
 }
 
-function show(found, most) {
+function show({ found, most, least }) {
   const [one, many] = { doubtful: ["label", "labels"], duplicates: ["pair", "pairs"], outliers: ["clip", "clips"] }[kind];
   const what = { doubtful: "that both the nearest clips and a classifier doubt", duplicates: "of clips that are nearly the same", outliers: "far from all others" }[kind];
-  if (found.length >= most) told.textContent = `The ${found.length} clearest ${many} ${what}; there may be more.`;
-  else told.textContent = found.length ? `${found.length} ${found.length === 1 ? one : many} ${what}${found.length > 1 ? ", the clearest first" : ""}.` : `No ${one} ${what}.`;
+  const number = found.length === 0 ? `No ${one} ${what}.`
+    : found.length >= most ? `The ${found.length} clearest ${many} ${what}; there may be more.`
+      : `${found.length} ${found.length === 1 ? one : many} ${what}${found.length > 1 ? ", the clearest first" : ""}.`;
+  told.textContent = kind === "doubtful" ? `${number} Labels of fewer than ${least} clips are not checked.` : number;
   fill(rows, ...found.map(row));
 }
 
