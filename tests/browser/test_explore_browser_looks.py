@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.small_browser import CHROMIUM, Page, redrawn
+from tests.small_browser import CHROMIUM, Page, redrawn, until
 from tests.small_explore import PER_PITCH, serving, write_collection
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
@@ -63,6 +63,23 @@ def test_hostile_names_are_text(browser, tmp_path):
         own.page.click("#view-list")
         assert own.page.locator("#list img, #list script, .panel img, .panel script").count() == 0
         assert "<img src=x onerror=alert(1)>" in own.page.text_content("#panel-clip")
+        assert own.wrong == []
+
+
+def test_the_filter_that_is_left_by_escape_stays_and_is_seen(browser, address):
+    with Page(browser, address) as own:
+        page = own.page
+        page.fill("#filter", "pitch=high")
+        page.keyboard.press("Escape")
+        redrawn(page)
+        assert own.focused() != "filter"
+        assert page.input_value("#filter") == "pitch=high"
+        assert page.text_content("#tally") == "16 of 48 clips"
+        page.keyboard.press("m")  # keys are keys again
+        page.select_option("#colour", label="clusters of voices")
+        head = page.locator("#list [role=columnheader]").last
+        until(page, "document.querySelector('#list .row:not(.head)').lastChild.textContent.startsWith('cluster')")
+        assert head.inner_text() == "clusters of voices"
         assert own.wrong == []
 
 

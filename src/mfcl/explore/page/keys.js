@@ -25,7 +25,10 @@ export function makeKeys(maps, flip) {
     const command = event.ctrlKey || event.metaKey;
     if (byId("dialog").open) return;
     if (key === "Escape") {
-      if (typing()) return document.activeElement.blur();
+      if (typing()) {
+        event.preventDefault();  // some browsers empty the filter by this key and tell nobody: it would go on unseen
+        return document.activeElement.blur();
+      }
       return setSelection([]);
     }
     if (typing() || (event.altKey && !command)) return;

@@ -9,7 +9,7 @@ const COLUMNS = [
   { name: "label", of: labelOf },
   { name: "guess", of: (clip) => guessOf(clip)?.label ?? "" },
   { name: "sure", of: (clip) => { const guess = guessOf(clip); return guess ? percent(guess.confidence) : ""; }, by: (clip) => guessOf(clip)?.confidence ?? -1 },
-  { name: "colour", title: () => state.colour.split("\u0000").filter(Boolean).at(-1), of: valueOf },
+  { name: "colour", title: () => byId("colour").selectedOptions[0]?.text, of: valueOf },
 ];
 
 const body = h("div", { class: "rows" });
