@@ -232,6 +232,29 @@ def test_a_microphone_is_opened_once_and_closed_if_it_cannot_be_used(browser, ad
         assert own.wrong == []
 
 
+def test_a_note_that_is_being_written_is_kept_when_the_page_is_left(browser, address):
+    with Page(browser, address) as own:
+        asked = []
+        own.page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+        own.tab("clip")
+        own.choose(4)
+        own.page.click("#panel-clip textarea")
+        own.page.keyboard.type("half a thought")
+        own.page.evaluate("() => { setTimeout(() => location.reload()); }")
+        own.wait_for("state.notes[4] === 'half a thought'")
+        for _ in range(100):
+            kept = own.page.evaluate("fetch('/api/about').then((answer) => answer.json())")["notes_of"]
+            if "4" in kept:
+                break
+            own.page.wait_for_timeout(50)
+        assert kept["4"] == "half a thought"
+        assert asked == ["beforeunload"]
+        own.page.keyboard.press("Escape")
+        own.page.keyboard.press("Control+z")  # other tests look at notes too
+        own.wait_for("!(4 in state.notes)")
+        assert own.wrong == []
+
+
 def test_the_sound_that_was_dropped_last_is_what_is_found(browser, address):
     """The page's part alone: answers are given, and the server hears one file at a time."""
     drop = (

@@ -6,7 +6,10 @@ import { natural, toast } from "./dom.js";
 import { count, emit, labelOf, restyle, state } from "./state.js";
 
 let [writes, pending, saving] = [0, 0, Promise.resolve()];
-addEventListener("beforeunload", (event) => { if (pending) event.preventDefault(); });  // the browser asks, then
+addEventListener("beforeunload", (event) => {
+  if (document.activeElement?.matches("textarea")) document.activeElement.blur();  // a note is sent when its field is left
+  if (pending) event.preventDefault();  // the browser asks, then
+});
 export const settled = () => saving;
 
 // one write after the other, as they were given: an undo must not overtake the label that it takes back
