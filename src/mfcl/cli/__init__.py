@@ -30,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # so is this: large tensors in pages of 2 MB where Linux has them; clearing pages of 4 KB takes a third of a step
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    # and this: torch keeps 1,024 convolutions made ready, of shapes that seldom come again; a step of one shape has 128
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
     try:
         with _stopped_as_by_the_keyboard():
             given.run(given)

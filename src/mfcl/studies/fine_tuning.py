@@ -121,6 +121,7 @@ def jointly(workspace: Workspace, source: Source, per_class: int) -> list[Result
     store, clock = data.subset("train"), stopwatch()
     asked_of = usable(workspace.embeddings(source), data.label, "test")  # those of the probes
     names, targets = known_classes(store, data.label, per_class, seed=source.seed)
+    workspace.make_room()
     model = workspace.model(source).train()
     short = shortened(source.recipe.train, min(JOINT_EPOCHS, source.recipe.train.epochs))
     settings = dataclasses.replace(short, learning_rate=JOINT_RATE * short.learning_rate)
@@ -181,6 +182,7 @@ def tuned(
     store = data.subset("train")
     asked_of = usable(workspace.embeddings(source), data.label, "test")  # those of the probes
     names, targets = known_classes(store, data.label, per_class, seed=source.seed)
+    workspace.make_room()
     chosen = np.flatnonzero(targets >= 0)
     spent = 0.0
     if start == "from scratch" and not per_class:

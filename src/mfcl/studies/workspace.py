@@ -98,8 +98,7 @@ class Workspace:
         known = self.about(source)
         if known is not None:
             return known
-        self._forget(self.name(source))
-        give_back()  # a training's memory would come on top
+        self.make_room(self.name(source))
         clock, spent = stopwatch(), self._spent(source)
         if not source.encodes:
             embeddings = self._described(source, self.data.store)
@@ -119,6 +118,11 @@ class Workspace:
             self._forget(name)
             self._last = (name, self._kept(source))
         return self._last[1]
+
+    def make_room(self, name: str = "") -> None:
+        """Give back what is kept in memory before a training, whose own comes on top; encoders of `name` stay."""
+        self._forget(name)
+        give_back()
 
     def _forget(self, name: str) -> None:
         """Drop the embeddings in memory, what was made of them, and the encoders of all sources but the named one."""
