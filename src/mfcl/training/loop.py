@@ -133,6 +133,7 @@ def fit(
             journal.check_batch(plan.batch, processes())
         runner = averaged(task, partial=task.partial)
         task.clips = resident(task.store, where) if task.cut_there else task.store
+        give_back()  # what preparing has freed would count as held, and raise what the steps may hold
         learned = learner(task, runner, optimiser, clip=settings.clip, where=where, say=journal.say)
         watch = Watch(done, lambda step, name, value: _fault(task, plan, step, name, value))
         ends, warned, saved = frozenset(plan.stage_ends), set[str](), time.monotonic()
