@@ -81,7 +81,14 @@ def test_lengths_that_are_none_are_refused(window: float, hop: float) -> None:
         check_window(window, hop)
 
 
-@pytest.mark.parametrize(("window", "hop"), [("1", None), (1.0, "1"), (None, None), ([1], 0.5)])
+HUGE = 10**400  # more than a float can be
+
+
+@pytest.mark.parametrize(
+    ("window", "hop"),
+    [("1", None), (1.0, "1"), (None, None), ([1], 0.5), (True, None), (2.0, True), (HUGE, None), (1.0, HUGE)],
+    ids=lambda given: type(given).__name__,
+)
 def test_lengths_that_are_no_numbers_are_refused(window: object, hop: object) -> None:
     with pytest.raises(AudioError, match=r"0\.001 seconds or more, got"):
         hop_of(window, hop)

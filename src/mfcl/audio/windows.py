@@ -1,7 +1,7 @@
 """Positions of sliding windows in a recording, and batches of bounded size."""
 
-import math
 import numbers
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
@@ -80,7 +80,7 @@ def check_window(window: Any, hop: Any) -> None:
     Raises:
         AudioError: one of them is shorter than `SHORTEST`, or is no number.
     """
-    if not all(isinstance(one, numbers.Real) and SHORTEST <= float(one) < math.inf for one in (window, hop)):
+    if not (_is_length(window) and _is_length(hop)):
         raise AudioError(
             f"wanted a window and a hop of {SHORTEST} seconds or more, got {shown(window)} and {shown(hop)}"
         )
@@ -96,9 +96,19 @@ def hop_of(window: Any, hop: Any = None) -> int | float:
         >>> hop_of(2), hop_of(2, 0.5)
         (1.0, 0.5)
     """
-    step = float(window) / 2 if hop is None and isinstance(window, numbers.Real) else hop
+    step = float(window) / 2 if hop is None and _is_length(window) else hop
     check_window(window, step)
     return step if isinstance(step, int) else float(step)
+
+
+def _is_length(value: Any) -> bool:
+    """Return whether a value is a number of seconds that a window can have; True and False are none."""
+    number: Any = value
+    return (
+        isinstance(value, numbers.Real)
+        and not isinstance(value, bool)
+        and bool(SHORTEST <= number <= sys.float_info.max)
+    )
 
 
 def check_covered(window: int | float, hop: int | float) -> None:
