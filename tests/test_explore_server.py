@@ -542,6 +542,14 @@ def test_copies_are_found_where_every_clip_has_one(tmp_path):
     assert away > 0.1  # what is usual is told by clips that are no copies
 
 
+def test_where_all_near_clips_are_copies_no_distance_of_others_is_told(tmp_path):
+    vectors = np.repeat(np.random.default_rng(0).standard_normal((2, 7)).astype(np.float32), 200, axis=0)
+    names = np.array([f"{number}.wav" for number in range(400)])
+    Embeddings(vectors, names, {}, {}, np.full(400, "")).save(tmp_path / "two.npz")
+    found = findings.duplicates(Spaces(open_collection(tmp_path / "two.npz")), "all")
+    assert {one.reason for one in found} == {"nearly the same: 0.000 apart; all near clips are copies"}
+
+
 def test_a_site_is_as_private_as_other_new_folders(session, tmp_path):
     before = os.umask(0o077)
     try:

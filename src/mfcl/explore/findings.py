@@ -89,11 +89,8 @@ def duplicates(spaces: Spaces, part: str) -> list[Finding]:
         for a, c, b in zip(rows, columns, others[rows, columns], strict=True)
     }
     nearest = sorted(pairs.items(), key=lambda pair: (pair[1], pair[0]))[:MOST]
-    return [
-        Finding(a, b, "", "", f"nearly the same: {distance:.3f} apart; the nearest clip that is no copy is usually "
-                f"{usual:.2f} away")
-        for (a, b), distance in nearest
-    ]  # fmt: skip
+    away = f"the nearest clip that is no copy is usually {usual:.2f} away" if usual else "all near clips are copies"
+    return [Finding(a, b, "", "", f"nearly the same: {distance:.3f} apart; {away}") for (a, b), distance in nearest]
 
 
 def doubtful(spaces: Spaces, part: str, labels: Shaped[np.ndarray, " items"], *, seed: int = 0) -> list[Finding]:
