@@ -89,7 +89,7 @@ def test_clips_that_are_silent_say_why_where_their_picture_would_be(browser, tmp
         assert own.page.locator(".toast").count() == 0
         own.choose(2)
         until(own.page, "document.querySelector('.time').textContent.endsWith('of 0.60 s')")
-        assert not hint.is_visible()
+        assert hint.text_content() == ""
         assert {line.rpartition(" (")[2] for line in own.wrong} == {"Bad Request)"}
     with serving(tmp_path / "clips.npz") as (address, _), Page(browser, address) as own:
         own.choose(3)

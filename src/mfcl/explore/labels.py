@@ -190,7 +190,7 @@ class LabelBook:
             self._columns.setdefault(step.column)
         for clip, kind, before, after in changes:
             if kind == LABEL and after:
-                self._since.setdefault(step.column, {}).setdefault(after, step.of or step.number)
+                self._since.setdefault(step.column, {}).setdefault(after, step.number)
             if clip >= 0:
                 cells = self._cells.setdefault((home(step.column, kind), kind), {})
                 cells[clip] = before if step.how == UNDONE else after

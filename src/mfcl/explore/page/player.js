@@ -9,7 +9,7 @@ const canvas = h("canvas", { role: "img", "aria-label": "Waveform above log-mel 
 const button = h("button", { class: "play", "aria-label": "Play", title: "Play or stop (Space)", disabled: true, text: "▶" });
 const title = h("b", { class: "clip" });
 const time = h("span", { class: "time" });
-const hint = h("p", { class: "hint", text: "Click a clip, or press an arrow key: it plays at once." });
+const hint = h("p", { class: "hint", role: "status", text: "Click a clip, or press an arrow key: it plays at once." });
 const box = h("div", { class: "sound" }, canvas, hint);
 let [picture, wanted, drawn] = [null, -1, null];
 
@@ -58,7 +58,7 @@ async function show(clip, { play }) {
   title.textContent = clip < 0 ? "" : nameOf(clip);
   title.classList.remove("silent");
   if (clip < 0 || !state.about.sound) { button.disabled = true; return; }
-  hint.hidden = true;
+  hint.textContent = box.title = "";
   button.disabled = false;
   audio.src = soundOf(clip);
   if (play) start();
@@ -67,13 +67,12 @@ async function show(clip, { play }) {
     if (wanted !== clip) return;
     [picture, drawn] = [found, null];
     canvas.classList.remove("before");
-    box.title = "";
     draw();
   } catch (error) {
     if (wanted !== clip) return;
     [picture, drawn] = [null, null];
     draw();
-    [hint.textContent, hint.hidden, box.title] = [error.message, false, error.message];  // where its picture would be
+    hint.textContent = box.title = error.message;  // where its picture would be
   }
 }
 
