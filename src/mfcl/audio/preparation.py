@@ -60,6 +60,16 @@ def level_db(samples: Float32[np.ndarray, " samples"], *, mean: float = 0.0) -> 
     return decibels(power / max(samples.size, 1))
 
 
+def swing_db(samples: Float32[np.ndarray, " samples"]) -> float:
+    """Return the RMS level around the samples' own mean: what is judged as silent, as a constant is no sound.
+
+    Example:
+        >>> swing_db(np.full(8, 0.1, dtype=np.float32))
+        -120.0
+    """
+    return level_db(samples, mean=float(samples.mean(dtype=np.float64)) if samples.size else 0.0)
+
+
 def decibels(power: float) -> float:
     """Convert a mean square to dB relative to full scale, at least -120."""
     return float(10 * np.log10(max(power, 1e-12)))

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float64, Int64, Shaped
 
 from mfcl.audio import LongSound
-from mfcl.audio.preparation import SILENCE_DB, level_db
+from mfcl.audio.preparation import SILENCE_DB, swing_db
 from mfcl.audio.windows import hop_of
 from mfcl.classification.sources import Data, is_embeddings, manifest_of, model_of, opened_in_blocks
 from mfcl.data.decoding import LeftOut, Piece, recording_windows, whole_recordings
@@ -188,7 +188,7 @@ def _silent(piece: Piece) -> bool:
     """Return whether a window is silent, as no whole recording is: its vector may be near to any class."""
     if isinstance(piece.samples, LongSound):  # a whole recording
         return False
-    return level_db(piece.samples, mean=float(piece.samples.mean(dtype=np.float64))) < SILENCE_DB
+    return swing_db(piece.samples) < SILENCE_DB
 
 
 def _loaded(classifier: LabelClassifier | str | Path) -> LabelClassifier:

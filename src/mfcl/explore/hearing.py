@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from mfcl.audio.io import read_audio
-from mfcl.audio.preparation import SILENCE_DB, decibels
+from mfcl.audio.preparation import SILENCE_DB, swing_db
 from mfcl.core.processes import limit_process, own_process
 from mfcl.errors import MfclError
 
@@ -92,7 +92,7 @@ def main() -> int:
         from mfcl.embedder import load
 
         loaded = load(model, device="cpu")
-        level = decibels(float(np.var(samples, dtype=np.float64)))
+        level = swing_db(samples)
         if level < SILENCE_DB:  # its vector would have nearest clips as any other
             raise MfclError(f"{given}: silent: {level:.0f} dB in its first {LONGEST:.0f} s; drop a sound")
         found: dict[str, Any] = {"vector": loaded.encode(samples, sample_rate=rate)}

@@ -9,7 +9,7 @@ from jaxtyping import Float32, Int64
 
 from mfcl.audio import Sound, heard, prepare
 from mfcl.audio.arrays import mono_samples, whole_rate
-from mfcl.audio.preparation import SILENCE_DB, level_db
+from mfcl.audio.preparation import SILENCE_DB, swing_db
 from mfcl.audio.windows import check_window
 from mfcl.checkpoint import model_digest
 from mfcl.data.decoding import LeftOut, recording_windows, whole_recordings
@@ -107,7 +107,7 @@ class ModelListener:
         given = rate if sample_rate is None else whole_rate(sample_rate)
         samples = [mono_samples(one, name=f"array {place}") for place, one in enumerate(sounds)]
         for place, one in enumerate(samples):
-            level = level_db(one, mean=float(one.mean(dtype=np.float64)))
+            level = swing_db(one)
             if level < SILENCE_DB:
                 raise AudioError(f"array {place}: silent: {level:.0f} dB; replace it or leave it out")
         prepared = [heard(prepare(one, given, preparation)) for one in samples]
