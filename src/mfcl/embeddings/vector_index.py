@@ -30,7 +30,7 @@ EXPANSION = 128
 """Width of the search for a new vector's edges (efConstruction of the source)."""
 GRID = 2**14
 """Unit vectors that are equal on a grid of 1 / GRID are one in the graph: hundreds of equal ones would cut it apart."""
-ROWS_AT_ONCE = 8192
+ROWS_AT_ONCE, ROWS_ALONE = 8192, 1000
 TRIED = 100
 """Vectors whose neighbours are searched exactly, too, for the recall of an index."""
 TRIED_FOR = 10
@@ -132,7 +132,9 @@ def write_graph(folder: Path, *, threads: int, bar: Any) -> None:
     """Write the other files of an index whose rows are there; the graph is in memory until it is complete.
 
     Vectors are joined in an order drawn at random: in the order of a list, which is mostly sorted by source, parts of
-    the graph would have no way to each other. With several threads the graph is a little different each time.
+    the graph would have no way to each other. With several threads the graph is a little different each time. The first
+    `ROWS_ALONE` are joined by one: rows that threads join to a graph of a few at once do not see each other, and in one
+    of 40 some could not be found.
 
     Args:
         folder: The folder that holds the rows.
@@ -149,9 +151,9 @@ def write_graph(folder: Path, *, threads: int, bar: Any) -> None:
     twins = np.unique(alike[0])
     graph = _empty(rows.shape[1])
     twins = twins[generator(0, "vector index").permutation(len(twins))]
-    for start in range(0, len(twins), ROWS_AT_ONCE):
-        some = twins[start : start + ROWS_AT_ONCE]
-        graph.add(some.astype(np.uint64), unit_rows(rows[some], np.float32), threads=threads)
+    for start in (0, *range(ROWS_ALONE, len(twins), ROWS_AT_ONCE)):
+        some = twins[start : start + ROWS_AT_ONCE] if start else twins[:ROWS_ALONE]
+        graph.add(some.astype(np.uint64), unit_rows(rows[some], np.float32), threads=threads if start else 1)
         bar.update(len(some))
     try:
         graph.save(folder / GRAPH)
