@@ -1,8 +1,12 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from mfcl.errors import MeasureError
-from mfcl.labelling.logistic import fit_classifiers, turn
+from mfcl.labelling import turning
+from mfcl.labelling.logistic import fit_classifiers
+from mfcl.labelling.turning import Features, turn
 
 
 def problem(items: int, dim: int, classes: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -33,12 +37,26 @@ def test_a_strength_has_one_solution_whatever_was_solved_before() -> None:
 
 
 @pytest.mark.parametrize(("items", "dim"), [(9, 4), (4, 9)])
-def test_turned_features_keep_every_product(items: int, dim: int) -> None:
-    features = np.random.default_rng(0).normal(size=(items, dim))
-    turned = turn(features)
+@pytest.mark.parametrize("block", [1, 8, turning.BLOCK])
+def test_turned_features_keep_every_product(items: int, dim: int, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turning, "BLOCK", block)
+    vectors = np.random.default_rng(0).normal(size=(items, dim))
+    mean, deviation = vectors[:3].mean(axis=0), vectors[:3].std(axis=0)
+    features = (vectors - mean) / deviation
+    turned = turn(Features(vectors, mean, deviation))
     assert turned.coordinates @ turned.coordinates.T == pytest.approx(features @ features.T)
     weights = np.random.default_rng(1).normal(size=(turned.coordinates.shape[1], 2))
     assert features @ turned.back(weights) == pytest.approx(turned.coordinates @ weights)
+
+
+def test_a_fit_on_wide_vectors_holds_no_table_of_them_in_double_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turning, "BLOCK", 1 << 17)
+    x, y = problem(120, 30_000)
+    tracemalloc.start()
+    fit_classifiers(x, y, standard=x, strengths=[1000.0])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 120 * 30_000 * 8 / 2
 
 
 def test_constant_and_repeated_features_do_no_harm() -> None:

@@ -1,9 +1,12 @@
 """Linear algebra of embedding matrices: checks, unit length, principal axes."""
 
 import numpy as np
-from jaxtyping import Float, Float64, Shaped
+from jaxtyping import Float, Float64, Int64, Shaped
 
 from mfcl.errors import MeasureError
+
+COLUMNS = 512
+"""Values whose mean and deviation are taken at once, in double precision."""
 
 
 def check_measurable(
@@ -64,6 +67,24 @@ def lengths_of(
     else:  # sums in double precision without converting the whole table
         lengths = np.sqrt(np.einsum("id,id->i", vectors, vectors, dtype=dtype))
     return np.where(lengths > 0, lengths, np.ones((), dtype=lengths.dtype))
+
+
+def moments(
+    vectors: Float[np.ndarray, "items dim"], rows: Int64[np.ndarray, " _"] | None = None
+) -> tuple[Float64[np.ndarray, " dim"], Float64[np.ndarray, " dim"]]:
+    """Return the mean and the standard deviation of each value, without a table of all of them in double precision.
+
+    Args:
+        vectors: One row per item.
+        rows: The items to take; default: all.
+    """
+    dim = vectors.shape[1]
+    mean, deviation = np.empty((2, dim))
+    for start in range(0, dim, COLUMNS):
+        block = slice(start, start + COLUMNS)
+        exact = (vectors[:, block] if rows is None else vectors[rows, block]).astype(np.float64)
+        mean[block], deviation[block] = exact.mean(axis=0), exact.std(axis=0)
+    return mean, deviation
 
 
 def smaller_gram(rows: Float64[np.ndarray, "items dim"]) -> Float64[np.ndarray, "least least"]:

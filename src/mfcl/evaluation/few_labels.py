@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Float32, Float64, Int64, Shaped
 
 from mfcl.core.random import generator
 from mfcl.data.labels import few_labels
-from mfcl.embeddings.linalg import check_measurable
+from mfcl.embeddings.linalg import check_measurable, moments
 from mfcl.errors import MeasureError
 from mfcl.evaluation.linear_probe import Labelled, check_splits
 from mfcl.labelling.logistic import LinearClassifier, fit_classifiers
@@ -94,8 +94,7 @@ def few_label_classifiers(
         MeasureError: vectors cannot be used, or all labels of a draw are of one class.
     """
     check_measurable(vectors, np.ones(len(vectors)), what="probe, few labels")
-    mean = vectors.mean(axis=0, dtype=np.float64)
-    deviation = vectors.std(axis=0, dtype=np.float64)
+    mean, deviation = moments(vectors)
     deviation[deviation < 1e-6 * np.maximum(np.abs(mean), 1e-6)] = np.inf  # constant features become 0
     known = labels[drawn]
     names, flat = np.unique(known, return_inverse=True)

@@ -5,14 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
-from mfcl.embeddings.linalg import check_measurable, unit_rows
+from mfcl.embeddings.linalg import check_measurable, moments, unit_rows
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError
 
 ROWS = 64
 """Recordings that are standardised at once, in double precision."""
-COLUMNS = 512
-"""Values whose mean and deviation are taken at once, in double precision."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +30,7 @@ def standard_of(embeddings: Embeddings) -> Standard:
     train = np.flatnonzero(embeddings.splits == "train")
     if len(train) < 2:
         raise MeasureError(f"wanted 2 or more training recordings to standardise by, got {len(train)}")
-    mean, deviation = np.empty((2, embeddings.dim))
-    for start in range(0, embeddings.dim, COLUMNS):
-        block = slice(start, start + COLUMNS)
-        exact = embeddings.vectors[train, block].astype(np.float64)
-        mean[block], deviation[block] = exact.mean(axis=0), exact.std(axis=0)
+    mean, deviation = moments(embeddings.vectors, train)
     if not np.isfinite(mean).all():  # told of these: once standardised by them, all vectors would be NaN
         check_measurable(embeddings.vectors[train], np.ones(len(train)), what="probe, train")
     whole = float(np.sqrt(np.mean(deviation**2 + (mean - mean.mean()) ** 2)))  # deviation of all values together

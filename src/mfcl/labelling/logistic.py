@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Shaped
 
+from mfcl.embeddings.linalg import moments
 from mfcl.errors import MeasureError
+from mfcl.labelling.turning import Features, turn
 
 NEWTON_STEPS = 100  # at most; about 8 are needed
 SINGLE = 1e-6  # share of the loss to which single precision is enough for losses and gradients
 GRADIENT_STEPS = 250  # at most, conjugate-gradient steps per Newton step; about 10 are needed
 TOLERANCE = 1e-10  # stop when further steps would lower the loss by less than this share
-TINY = 1e-11  # eigenvalues below this share of the largest are rounding error
 
 
 @dataclass(frozen=True)
@@ -58,12 +59,9 @@ def fit_classifiers(
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:
         raise MeasureError(f"probe: wanted labels of at least 2 classes, but all {len(y)} are {str(classes[0])!r}")
-    mean = standard.mean(axis=0, dtype=np.float64)
-    deviation = standard.std(axis=0, dtype=np.float64)
+    mean, deviation = moments(standard)
     deviation[deviation < 1e-6 * np.maximum(np.abs(mean), 1e-6)] = np.inf  # constant features become 0
-    features = x - mean
-    features /= deviation  # in place: with many values a vector this is the largest table of a fit
-    turned = turn(features)
+    turned = turn(Features(x, mean, deviation))
     rows = np.hstack([turned.coordinates, np.ones((len(x), 1))])
     narrow = rows.astype(np.float32)
     squares = narrow**2
@@ -147,34 +145,6 @@ def fit_rows(
     if tolerance < SINGLE:
         weights = minimise(replace(rough, rows=rows.exact), weights, tolerance)
     return weights[:-1], weights[-1]
-
-
-@dataclass(frozen=True)
-class Turned:
-    """Features rotated into the space that their items span; the rank is at most the number of items or features."""
-
-    coordinates: Float64[np.ndarray, "items rank"]
-    axes: Float64[np.ndarray, "_ rank"]
-    """Each coordinate's axis in feature space; if `items` is given, as coefficients of a sum of items."""
-    items: Float64[np.ndarray, "items dim"] | None
-    """The features of all items, if there are more features than items."""
-
-    def back(self, weights: Float64[np.ndarray, "rank classes"]) -> Float64[np.ndarray, "dim classes"]:
-        """Convert weights of the coordinates to weights of the features."""
-        back: Float64[np.ndarray, "_ classes"] = self.axes @ weights
-        return back if self.items is None else self.items.T @ back
-
-
-def turn(features: Float64[np.ndarray, "items dim"]) -> Turned:
-    """Rotate features into the space that their items span, which keeps the L2 penalty of weights."""
-    wide = features.shape[1] > features.shape[0]
-    values, vectors = np.linalg.eigh(features @ features.T if wide else features.T @ features)
-    kept = values > TINY * max(float(values[-1]), np.finfo(np.float64).tiny)
-    vectors = vectors[:, kept]
-    if wide:  # features = vectors @ diag(lengths) @ directions.T, and directions = features.T @ (vectors / lengths)
-        lengths = np.sqrt(values[kept])
-        return Turned(vectors * lengths, vectors / lengths, features)
-    return Turned(features @ vectors, vectors, None)
 
 
 @dataclass(frozen=True)
