@@ -396,6 +396,14 @@ def test_pieces_come_from_the_clips_sound_and_cover_them() -> None:
     assert all(np.array_equal(one, other) for one, other in zip(found, again, strict=True))
 
 
+def test_pieces_are_of_no_silent_clip() -> None:
+    silent = frames(np.zeros(RATE, dtype=np.float32), RATE)  # its frames are marked as silent, and have length 1, too
+    found = choose_pieces([silent, clip(30, seed=0, dim=silent.shape[1])], 8, seed=0, workers=1)
+    assert len(found) == 8
+    assert not any(piece[:, -1].all() and not piece[:, :-1].any() for piece in found)
+    assert choose_pieces([silent], 4, seed=0) == []
+
+
 def test_clips_too_short_for_a_piece_give_fewer() -> None:
     assert choose_pieces([clip(7, seed=0)], 4, seed=0) == []
     some = choose_pieces([clip(9, seed=0), clip(8, seed=1)], 10, seed=0)

@@ -56,8 +56,11 @@ def _drawn(clips: Sequence[Frames], length: int, count: int, random: np.random.G
 
 
 def _sounding(clip: Frames, length: int) -> Int64[np.ndarray, " starts"]:
-    """Return where a piece without a silent frame may begin; a silent frame is zero, all others have length 1."""
-    silent = np.cumsum(np.concatenate([[0], np.square(clip).sum(axis=1) < 0.5]))
+    """Return where a piece without a silent frame may begin.
+
+    All values of a silent frame are zero, but the last one, which marks it, may be 1.
+    """
+    silent = np.cumsum(np.concatenate([[0], ~clip[:, :-1].any(axis=1)]))
     return np.flatnonzero(silent[length:] == silent[:-length]) if len(clip) >= length else np.empty(0, dtype=np.int64)
 
 
