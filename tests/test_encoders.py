@@ -83,6 +83,18 @@ def test_a_clip_alone_equals_itself_in_a_padded_batch(
             assert not frames.values[row, count:].any()
 
 
+@pytest.mark.parametrize("name", WAVE)
+@pytest.mark.parametrize("norm", ["batch", "group", "instance"])
+def test_a_quiet_clip_alone_equals_itself_in_a_padded_batch(name: str, norm: str) -> None:
+    encoder = make(name, norm=norm).eval()
+    clips = [level * clip(name, 16000, 0) for level in (1e-2, 1e-3, 0)]
+    with torch.no_grad():
+        frames = encoder(*padded(clips, 777))
+        for row, one in enumerate(clips):
+            alone = encoder(one).values[0]
+            assert (frames.values[row, : len(alone)] - alone).abs().max() <= 1e-2 * alone.abs().max()
+
+
 @pytest.mark.parametrize("name", [*WAVE, *MEL])
 @pytest.mark.parametrize("pooling", ["mean", "mean_max", "thirds_max", "statistics", "panns"])
 def test_an_embedding_alone_equals_itself_in_a_padded_batch(name: str, pooling: str) -> None:

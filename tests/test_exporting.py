@@ -28,6 +28,8 @@ from mfcl.errors import ExportError, MissingExtraError
 from mfcl.exporting import Exported, export_onnx, onnx_file
 from mfcl.exporting.graphs import Graph, add_classifier
 from mfcl.exporting.network import ConvolvedFilterbank, Network, RealLogMel, multiple
+from mfcl.models.encoders.filterbank import Filterbank1d
+from mfcl.models.encoders.norm import NormName
 from mfcl.models.frontends import LogMel, MelSettings
 from mfcl.models.inference import Listed, embed_clips, part_bounds
 from mfcl.models.weights_file import digest
@@ -247,6 +249,16 @@ def test_real_valued_front_ends_give_what_the_models_own_do(checkpoint: Checkpoi
     torch.testing.assert_close(changed(wave, lengths).values, wanted, rtol=1e-4, atol=1e-4)
     assert multiple(checkpoint.model) % encoder.samples == 0
     assert not isinstance(encoder, ConvolvedFilterbank)  # the model itself stays as it was
+
+
+@pytest.mark.parametrize("norm", ["group", "instance"])
+def test_a_filterbank_before_a_norm_over_each_clip_gives_what_the_models_own_does(norm: NormName) -> None:
+    encoder = Filterbank1d(width=0.125, norm=norm).eval()
+    wave = torch.from_numpy(np.stack([sound(1.0), 1e-3 * sound(1.0, seed=1)]))
+    lengths = torch.tensor([16000, 16000])
+    wanted = encoder(wave, lengths).values
+    encoder.__class__ = ConvolvedFilterbank
+    torch.testing.assert_close(encoder(wave, lengths).values, wanted, rtol=1e-3, atol=1e-3)
 
 
 def test_other_encoders_norms_and_poolings(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -76,13 +76,19 @@ class ConvolvedFilterbank(Filterbank1d):
     """`Filterbank1d` whose filters are a convolution, in place of a product with copies of overlapping pieces."""
 
     def log_power(
-        self, wave: Float[Tensor, "batch samples"], lengths: Lengths, filters: Float[Tensor, "doubled_filters kernel"]
+        self,
+        wave: Float[Tensor, "batch samples"],
+        lengths: Lengths,
+        filters: Float[Tensor, "doubled_filters kernel"],
+        *,
+        above: bool = False,
     ) -> tuple[NewGrid, Lengths]:
         """Return what `Filterbank1d.log_power` returns."""
         hop, before = filterbank.HOP, (filterbank.KERNEL - filterbank.HOP) // 2
         padded = functional.pad(wave, (before, filterbank.KERNEL - hop - before))
         cosines, sines = functional.conv1d(padded[:, None], filters[:, None], stride=hop).chunk(2, dim=1)
-        power = torch.log(cosines.square() + sines.square() + filterbank.FLOOR)
+        power = cosines.square() + sines.square()
+        power = torch.log1p(power / filterbank.FLOOR) if above else torch.log(power + filterbank.FLOOR)
         return power[:, :, None], None if lengths is None else lengths // hop
 
 

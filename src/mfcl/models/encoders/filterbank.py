@@ -19,7 +19,7 @@ from mfcl.models.encoders.base import (
     initialise,
     whole_windows,
 )
-from mfcl.models.encoders.norm import NormName, make_norm
+from mfcl.models.encoders.norm import GroupNorm, NormName, make_norm
 from mfcl.models.encoders.recomputing import recomputed
 from mfcl.models.encoders.wave import Block, scaled
 
@@ -77,7 +77,9 @@ class Filterbank1d(WaveEncoder):
             lengths: Samples of each clip; None if there is no padding.
         """
         sound, lengths = whole_windows(wave[:, None, None], lengths, self.samples)
-        grid, lengths = self.log_power(sound[:, 0, 0], lengths, self.filters)
+        # a norm over each clip takes out a constant anyway, and of quiet sound it would be left with rounding
+        above = isinstance(self.norm, GroupNorm)
+        grid, lengths = self.log_power(sound[:, 0, 0], lengths, self.filters, above=above)
         grid = self.norm(grid, lengths)
         for block in self.blocks:
             grid, lengths = block(grid, lengths)
@@ -103,19 +105,36 @@ class Filterbank1d(WaveEncoder):
         return Frames(grid[:, ALIGNED, 0].transpose(1, 2), lengths)
 
     def log_power(
-        self, wave: Float[Tensor, "batch samples"], lengths: Lengths, filters: Float[Tensor, "doubled_filters kernel"]
+        self,
+        wave: Float[Tensor, "batch samples"],
+        lengths: Lengths,
+        filters: Float[Tensor, "doubled_filters kernel"],
+        *,
+        above: bool = False,
     ) -> tuple[NewGrid, Lengths]:
-        """Return the log power of each filter's output, a frame for every `HOP` samples, centred on them."""
+        """Return the log power of each filter's output, a frame for every `HOP` samples, centred on them.
+
+        Args:
+            wave: Waveforms, zeros after each clip's end.
+            lengths: Samples of each clip, whole frames; None if there is no padding.
+            filters: The filters: cosines, then sines.
+            above: Count from the log of `FLOOR`, so that silence is 0, and quiet sound exact.
+        """
         before = (KERNEL - HOP) // 2
         padded = functional.pad(wave, (before, KERNEL - HOP - before))
         pieces = padded.unfold(1, KERNEL, HOP)  # (batch, frames, KERNEL)
-        power = recomputed(_log_power, recomputed(torch.matmul, pieces, filters.T))
+        power = recomputed(_log_above if above else _log_power, recomputed(torch.matmul, pieces, filters.T))
         return channels_last(power.transpose(1, 2)[:, :, None]), None if lengths is None else lengths // HOP
 
 
 def _log_power(answers: Float[Tensor, "batch frames doubled_filters"]) -> Float[Tensor, "batch frames filters"]:
     cosines, sines = answers.float().chunk(2, dim=-1)
     return torch.log(cosines.square() + sines.square() + FLOOR)
+
+
+def _log_above(answers: Float[Tensor, "batch frames doubled_filters"]) -> Float[Tensor, "batch frames filters"]:
+    cosines, sines = answers.float().chunk(2, dim=-1)
+    return torch.log1p((cosines.square() + sines.square()) / FLOOR)
 
 
 def filter_edges(filters: int) -> Float64[np.ndarray, " {filters}+2"]:
