@@ -81,6 +81,11 @@ def test_what_cannot_be_whitened_is_refused_and_what_is_all_alike_is_zero() -> N
         fit_whitening(vectors(9, 3))(vectors(9, 4))
     same = np.ones((5, 3), dtype=np.float32)
     assert not fit_whitening(same)(same).any()
+    broken = vectors(9, 3)
+    broken[4, 1] = np.nan
+    for part in ("mel words", "mel words projection"):
+        with pytest.raises(MeasureError, match=r"whitening: 1 of 9 vectors hold NaN .*the first is number 4"):
+            fit_part(part, broken)
 
 
 def test_embeddings_are_whitened_part_by_part_by_their_training_items_alone() -> None:

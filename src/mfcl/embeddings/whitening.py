@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Float64, Int64
 
 from mfcl.core.random import generator
-from mfcl.embeddings.linalg import PrincipalAxes, unit_rows
+from mfcl.embeddings.linalg import PrincipalAxes, check_measurable, unit_rows
 from mfcl.errors import MeasureError
 
 FLOOR = 1e-3
@@ -53,7 +53,7 @@ def fit_whitening(vectors: Float32[np.ndarray, "items dim"], *, floor: float = F
         floor: Share of the total variance.
 
     Raises:
-        MeasureError: fewer than two vectors.
+        MeasureError: fewer than two vectors, or one that is fitted on holds NaN or infinity.
 
     Source: Kessy et al., "Optimal whitening and decorrelation", arXiv:1512.00809, section 2.2 (PCA of the correlation
         matrix), with a floor under the variance.
@@ -65,10 +65,10 @@ def fit_whitening(vectors: Float32[np.ndarray, "items dim"], *, floor: float = F
     """
     if len(vectors) < 2:
         raise MeasureError(f"wanted 2 or more training recordings to whiten by, got {len(vectors)}")
-    if len(vectors) > MOST_ITEMS:
-        vectors = vectors[drawn_items(len(vectors))]
-    exact = vectors.astype(np.float64)
+    some = vectors[drawn_items(len(vectors))] if len(vectors) > MOST_ITEMS else vectors
+    exact = some.astype(np.float64)
     mean = exact.mean(axis=0)
+    _check_finite(mean, vectors)
     deviation = np.maximum(exact.std(axis=0), 1e-6 * max(1e-6, float(exact.std())))
     exact -= mean
     exact /= deviation
@@ -92,9 +92,16 @@ def fit_centring(vectors: Float32[np.ndarray, "items dim"]) -> Whitening:
     """Return the whitening that only subtracts the mean: for projections, which were trained for plain cosines.
 
     Raises:
-        MeasureError: there is no vector.
+        MeasureError: there is no vector, or one holds NaN or infinity.
     """
     if not len(vectors):
         raise MeasureError("wanted 1 or more training recordings to centre by, got 0")
-    mean = vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
-    return Whitening(mean, np.eye(len(mean), dtype=np.float32))
+    mean = vectors.mean(axis=0, dtype=np.float64)
+    _check_finite(mean, vectors)
+    return Whitening(mean.astype(np.float32), np.eye(len(mean), dtype=np.float32))
+
+
+def _check_finite(mean: Float64[np.ndarray, " dim"], vectors: Float32[np.ndarray, "items dim"]) -> None:
+    """Refuse vectors whose mean is not finite: it is finite only if all that it is of are."""
+    if not np.isfinite(mean).all():
+        check_measurable(vectors, np.ones(len(vectors)), what="whitening")
