@@ -37,7 +37,7 @@ DRAWN = 8
 """Matched frames drawn from each pair."""
 TEMPERATURE = 0.1
 APART = 3
-"""Frames of one recording that lie less apart than that are no negatives of each other."""
+"""Frames of one recording that lie no further apart than that are no negatives of each other."""
 NOISE_DB = (5.0, 30.0)
 """Signal-to-noise ratios of the white noise that three in four recordings are heard in."""
 NOISY_SHARE = 0.75

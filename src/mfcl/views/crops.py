@@ -72,7 +72,9 @@ class CropPair:
 
 
 def mean_seconds(settings: CropSettings, lengths: Int64[np.ndarray, " items"], sample_rate: int) -> float:
-    """Return the mean length of a crop of these recordings in seconds; `lengths` in samples.
+    """Return the mean length of the crops that are asked for in these recordings, in seconds; `lengths` in samples.
+
+    Crops themselves may be longer, up to `shortest_seconds`, or shorter, where two disjoint ones must fit.
 
     Example:
         >>> mean_seconds(CropSettings(length=0.45), np.array([16000, 48000]), 16000)

@@ -42,7 +42,7 @@ def identify(
 ) -> IdentifyResult:
     """Enrol half of each speaker's clips of each digit, and identify the speaker of the other clips by cosine kNN.
 
-    k is chosen by 5-fold cross-validation on the enrolled clips.
+    k is chosen by 5-fold cross-validation on the enrolled clips, 4 or more.
 
     Args:
         x: Vectors of speakers that do not occur in training.
@@ -52,7 +52,8 @@ def identify(
         ks: Values of k to try.
 
     Raises:
-        MeasureError: there is one speaker, or each has a single clip; or vectors or labels cannot be used.
+        MeasureError: there is one speaker, each has a single clip, or no k fits so few enrolled clips; or vectors or
+            labels cannot be used.
     """
     check_speakers(x, speaker)
     enrolled = half(speaker, digit, seed=seed)

@@ -218,8 +218,8 @@ def measure_efficiency(
 ) -> list[Result]:
     """Measure the linear probe's accuracy against the number of labels: each of `counts` per class, then all.
 
-    Counts above the size of the rarest class are skipped. `x` is the number of labels per class (for all labels, the
-    mean).
+    Counts above the size of the rarest class are skipped. `x` is the number of labels per class; for all labels the
+    mean in the train split, though that probe is refitted on the valid split, too.
     """
     return LabelProbes(embeddings, label, speaker, seed=seed).efficiency(counts)
 

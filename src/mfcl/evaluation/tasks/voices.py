@@ -45,7 +45,7 @@ def measure_voices(
         enrolled: Clips enrolled of each speaker for verification; counts that no speaker exceeds are skipped.
 
     Raises:
-        MeasureError: the test split has one speaker, or one clip of each.
+        MeasureError: the test split has one speaker, one clip of each, or too few to choose k by; see `identify`.
     """
     voices = embeddings.label(speaker)
     test = np.flatnonzero((embeddings.splits == "test") & (voices != ""))
