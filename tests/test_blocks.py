@@ -3,6 +3,7 @@
 import math
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +125,55 @@ def test_what_cannot_be_registered_is_one_line() -> None:
     register_encoder("odd", "wave", lambda **_: nn.ReLU())
     with pytest.raises(RecipeError, match=r"must be an nn.Module with `features`.*but is ReLU with None"):
         make_encoder(EncoderSettings("odd"), "wave", bands=80)
+
+
+class Loudness(WaveEncoder):
+    """How loud every 160 samples are; what it does at a clip's end is chosen."""
+
+    features = 1
+
+    def __init__(self, end: str) -> None:
+        super().__init__()
+        self.end = end
+
+    def forward(self, wave, lengths=None) -> Frames:
+        if self.end != "lost":
+            wave = functional.pad(wave, (0, -wave.shape[1] % 160))
+        values = wave.abs().unfold(1, 160, 160).mean(dim=2)[:, :, None]
+        if self.end == "mean":
+            values = (values - values.mean(dim=1, keepdim=True)) * (values > 0)
+        if self.end == "filled":
+            values = values + 1
+        if lengths is None or self.end == "unsaid":
+            return Frames(values, None)
+        return Frames(values, lengths // 160 if self.end in ("lost", "fewer") else -(-lengths // 160))
+
+
+@pytest.mark.parametrize(
+    ("end", "said"),
+    [
+        ("", ""),
+        ("lost", "zeros after its 35 frames"),
+        ("fewer", "as many frames as of it alone, one or more, got 35 and 36"),
+        ("mean", "its frames alone, got some 0."),
+        ("filled", "zeros after its 36 frames"),
+        ("unsaid", "the number of frames of each, got None"),
+    ],
+)
+def test_a_training_refuses_an_encoder_in_which_padding_counts(end: str, said: str, tmp_path: Path) -> None:
+    register_encoder("loudness", "wave", lambda **_: Loudness(end))
+    data = write_corpus(tmp_path / "corpus", speakers=4, digits=2, takes=2)
+    recipe = load_recipe(tiny_recipe(tmp_path), ["model.wave.name=loudness", "train.epochs=1", "train.batch=8"])
+    with (
+        pytest.raises(RecipeError, match=r"model\.wave\.name: of a padded clip wanted")
+        if said
+        else nullcontext() as raised
+    ):
+        mfcl.train(data, tmp_path / "run", recipe=recipe, cache=tmp_path / "cache", progress=False)
+    if said:
+        assert said in str(raised.value)
+        assert "\n" not in str(raised.value)
+        assert not (tmp_path / "run").exists()
 
 
 def test_the_rooms_hand_out_their_blocks() -> None:

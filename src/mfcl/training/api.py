@@ -25,6 +25,7 @@ from mfcl.recipe import Recipe, load_recipe
 from mfcl.training import fit
 from mfcl.training.memory import check_memory
 from mfcl.training.metrics import cautions
+from mfcl.training.own_encoders import check_encoders
 from mfcl.training.run_folder import HEADS, MANIFEST, check_place, resumed_fingerprint
 from mfcl.training.saving import save_trained
 from mfcl.training.suited import open_suited
@@ -146,6 +147,7 @@ def pretrain(
         if joint
         else Pretrain(model, store, recipe, seed=seed, augment=augment)
     )
+    check_encoders(model, recipe.model, task.formats)
     listed = manifest_bytes(data.manifest, out / MANIFEST, relative=True)  # before training: may refuse file names
     fingerprint = resumed_fingerprint(data.manifest, out) if resume else data.manifest.fingerprint()
     result = fit(

@@ -19,6 +19,7 @@ from mfcl.models.pair import make_model
 from mfcl.models.weights_file import read_weights
 from mfcl.recipe import Recipe
 from mfcl.training import fit
+from mfcl.training.own_encoders import check_encoders
 from mfcl.training.run_folder import CLASSIFIERS, MANIFEST, resumed_fingerprint
 from mfcl.training.saving import save_trained
 from mfcl.training.tasks.supervised import Classify, Linear, enough_steps
@@ -54,6 +55,7 @@ def train_supervised(
     """
     recipe = dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, neck=None, landmarks=None))
     model = make_model(recipe.model, seed=seed)
+    check_encoders(model, recipe.model, formats)
     store = data.subset("train")
     targets = known_classes(store, label, 0, seed=seed)[1]
     labelled = np.flatnonzero(targets >= 0)

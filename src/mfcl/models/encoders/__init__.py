@@ -75,7 +75,8 @@ def register_encoder(name: str, format: str, factory: EncoderFactory) -> None:
         format: `wave` or `mel`.
         factory: A class or a function. It is called with the keywords `width` and `norm` of `EncoderSettings`, and
             with `bands` for log-mels; it may ignore them. It returns a module like `WaveEncoder` or `MelEncoder`: an
-            attribute `features`, and a `forward` that returns `Frames`.
+            attribute `features`, and a `forward` that returns `Frames`. A training refuses one whose frames of a clip
+            depend on the padding after it.
 
     Raises:
         RecipeError: the name is taken, there is no such format, or the factory does not take these keywords.
@@ -88,8 +89,9 @@ def register_encoder(name: str, format: str, factory: EncoderFactory) -> None:
         ...         super().__init__()
         ...
         ...     def forward(self, wave, lengths=None):
-        ...         pieces = wave.abs().unfold(1, 160, 160).mean(dim=2)
-        ...         return Frames(pieces[:, :, None], None if lengths is None else lengths // 160)
+        ...         whole = nn.functional.pad(wave, (0, -wave.shape[1] % 160))  # zeros, as after each clip's end
+        ...         pieces = whole.abs().unfold(1, 160, 160).mean(dim=2)
+        ...         return Frames(pieces[:, :, None], None if lengths is None else -(-lengths // 160))
         >>> register_encoder("loudness", "wave", Loudness)
         >>> make_encoder(EncoderSettings("loudness"), "wave", bands=80).features
         1

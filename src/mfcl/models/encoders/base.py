@@ -45,7 +45,8 @@ class WaveEncoder(nn.Module, abc.ABC):
     def forward(self, wave: Float[Tensor, "batch samples"], lengths: Lengths = None) -> Frames:
         """Return the frames of each waveform, at least one.
 
-        A clip's frames must depend on that clip alone, not on the amount of padding.
+        A clip's frames must depend on that clip alone, not on the amount of padding; a training refuses encoders of
+        which this is not so.
 
         Args:
             wave: Waveforms, zeros after each clip's end.
