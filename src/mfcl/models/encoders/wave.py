@@ -70,7 +70,7 @@ class Block(nn.Module):
 class Res1dNet(WaveEncoder):
     """A residual net over time after PANNs' Res1dNet31, with most parameters in the late layers of few frames.
 
-    At width 1 and 16 kHz: 11 million parameters, a frame of 512 values every 32 ms.
+    At width 1 and 16 kHz: 10 million parameters, a frame of 512 values every 32 ms.
 
     Attributes:
         features: Values in a frame.
