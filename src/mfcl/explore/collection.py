@@ -20,7 +20,7 @@ from mfcl.embeddings.part_files import is_part_folder, open_part_files
 from mfcl.embeddings.study_files import is_study, main_embeddings, run_of, without_model
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import ManifestError, MfclError
-from mfcl.labelling.features import SPREAD_AT_LEAST
+from mfcl.labelling.features import differ
 
 MOST_CLIPS = 200_000
 """Most clips of a page."""
@@ -148,8 +148,7 @@ def _check_differ(place: Path, vectors: Float32[np.ndarray, "clips _"]) -> None:
     """Check that there is something to compare, before anything is made of it."""
     if len(vectors) < 2:
         raise MfclError(f"{place}: wanted 2 clips or more to compare, got {len(vectors)}; embed more recordings")
-    some = (vectors[:SOME], vectors)  # all of many are only looked at where the first are equal
-    if not any(float(one.std(axis=0).max(initial=0)) > SPREAD_AT_LEAST for one in some):
+    if not (differ(vectors[:SOME]) or differ(vectors)):  # all of many are only looked at where the first are equal
         raise MfclError(
             f"{place}: wanted vectors that differ, but those of all {len(vectors)} clips are equal; embed other "
             "recordings, or with another model"

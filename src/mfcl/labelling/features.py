@@ -21,8 +21,8 @@ WORDS = "words"
 VOICES = "voices"
 SIMPLE = "spectrum"
 """Features that no training touched: the average spectrum that some models put beside what they learn."""
-SPREAD_AT_LEAST = 1e-6
-"""Standard deviation below which a part is the same for all recordings: one that the model did not learn is 0."""
+APART_AT_LEAST = 1e-6
+"""Most that a value may range where a part is the same for all recordings: one that the model did not learn is 0."""
 ROWS_AT_ONCE = 8192
 CONTENT_NOISE = 10.0
 """The floor (`CONTENT_FLOOR`) times the recordings, where these are few: the fewer there are, the more of their
@@ -83,7 +83,7 @@ def fit_features(vectors: Vectors) -> list[Features]:
     fitted: dict[str, Whitening] = {}
     for name in table.parts or ("",):
         part = table.part(name) if name else table.vectors
-        if float(part.std(axis=0).max()) > SPREAD_AT_LEAST:
+        if differ(part):
             floor = max(CONTENT_FLOOR, CONTENT_NOISE / min(len(part), MOST_ITEMS))
             fitted[name] = fit_part(name, part, content_floor=floor)
     if not fitted:
@@ -97,6 +97,16 @@ def fit_features(vectors: Vectors) -> list[Features]:
     if not (kinds[WORDS] and kinds[VOICES]):
         kinds = {ALL: list(fitted)}
     return [Features(kind, {name: fitted[name] for name in names}) for kind, names in kinds.items()]
+
+
+def differ(vectors: Shaped[np.ndarray, "items _"]) -> bool:
+    """Return whether vectors differ in any value; not by deviations, as that of equal numbers is what rounding leaves.
+
+    Example:
+        >>> differ(np.full((300, 2), 0.1, dtype=np.float32)), differ(np.eye(2))
+        (False, True)
+    """
+    return bool(np.ptp(vectors, axis=0).max(initial=0) > APART_AT_LEAST)
 
 
 def simple_features(features: Sequence[Features]) -> Features | None:
