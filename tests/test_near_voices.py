@@ -1,6 +1,7 @@
 """The whitening of speaker parts: pairs of one voice that say different things, found without labels."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from mfcl.embeddings.part_whitening import FEWEST
 from mfcl.embeddings.table import Embeddings
 from mfcl.embeddings.whitening import fit_whitening
 from mfcl.evaluation.speaker.identification import identify_apart
+from mfcl.studies.comparing import compare_files
 
 WORDS, VOICES, TAKES = 10, 30, 3
 
@@ -65,9 +67,21 @@ def test_only_speaker_parts_change_and_selections_have_what_the_whole_has() -> N
     assert not np.allclose(turned["mel voices"].directions, plain.directions)
     assert np.array_equal(turned["mel voices"].mean, plain.mean)
     assert np.array_equal(turned["mel words projection"].directions, np.eye(16, dtype=np.float32))
-    assert np.array_equal(table.made_for("voices").whitened, table.whiten(turned).only("voices").vectors)
+    for chosen in (spoken()[0].only("voices"), spoken()[0].only("mel").only("voices"), table.made_for("voices")):
+        assert np.array_equal(chosen.whitened, table.whiten(turned).only("voices").vectors)
     whole = table.whitened
     assert np.array_equal(table.only("voices").whitened, whole[:, 16:])
+
+
+def test_a_comparison_by_the_voices_part_is_that_of_the_whole(tmp_path: Path) -> None:
+    table, voice, _ = spoken()
+    files = [tmp_path / "one.npz", tmp_path / "other.npz"]
+    for file in files:
+        dataclasses.replace(table, labels={"speaker": voice.astype(str)}).save(file)
+    whole, part = (compare_files(files, part=part) for part in ("", "voices"))
+    assert [(one.result.question, one.result.value) for one in whole] == [
+        (one.result.question, one.result.value) for one in part
+    ]
 
 
 def test_few_recordings_and_equal_ones_are_whitened_as_they_are() -> None:

@@ -15,7 +15,7 @@ from mfcl.embeddings.linalg import unit_rows
 from mfcl.embeddings.npz_file import write_npz
 from mfcl.embeddings.parquet_file import PARQUET, write_parquet
 from mfcl.embeddings.part_whitening import fit_whitenings
-from mfcl.embeddings.parts import WORDS, Part, matching
+from mfcl.embeddings.parts import Part, matching
 from mfcl.embeddings.whitening import Whitening
 from mfcl.errors import MeasureError, one_of
 
@@ -122,6 +122,8 @@ class Embeddings:
     def only(self, name: str) -> "Embeddings":
         """Return the same items with only the parts whose name contains every word of `name`; see `Part.matches`.
 
+        Their `whitened` vectors are columns of those of all parts: what is said tells how to whiten voices.
+
         Raises:
             MeasureError: there is no such part.
 
@@ -136,8 +138,10 @@ class Embeddings:
         edges = np.cumsum([0, *(column.shape[1] for column in columns)]).tolist()
         parts = dict(zip(wanted, itertools.pairwise(edges), strict=True))
         found = Embeddings(np.concatenate(columns, axis=1), self.ids, self.labels, parts, self.splits, self.model)
-        if "_whitened" in vars(self):  # each part is whitened on its own, so theirs are columns of these
+        if "_whitened" in vars(self):
             vars(found)["_whitened"] = self._whitened.only(name)
+        elif found._voices and self._said != found._said:
+            vars(found)["_chosen"] = (self, name)  # whitened when it is asked for, as that takes all parts
         return found
 
     def made_for(self, name: str) -> "Embeddings":
@@ -149,11 +153,7 @@ class Embeddings:
             >>> both.made_for("voices").parts, both.only("words").made_for("voices").parts
             ({'mel voices': (0, 1)}, {'mel words': (0, 1)})
         """
-        if not {part.role for part in self.sizes} >= {"content", "speaker"}:
-            return self
-        if name == WORDS["speaker"] and (self.splits == "train").sum() > 1:
-            _ = self._whitened  # by what is said, too, which the part alone does not tell
-        return self.only(name)
+        return self.only(name) if {part.role for part in self.sizes} >= {"content", "speaker"} else self
 
     def whitenings(self) -> dict[str, Whitening]:
         """Fit a whitening of each part on the train split; see `mfcl.embeddings.part_whitening.fit_whitenings`.
@@ -185,12 +185,21 @@ class Embeddings:
 
     @property
     def whitened(self) -> Float32[np.ndarray, "items _"]:
-        """The vectors whitened by their own train split, for cosine similarity; what `only` then returns has them."""
+        """The vectors whitened by their own train split, for cosine similarity; a part's are columns of the whole's."""
         return self._whitened.vectors
 
     @cached_property
     def _whitened(self) -> "Embeddings":
-        return self.whiten(self.whitenings())
+        whole, name = vars(self).pop("_chosen", (None, ""))
+        return self.whiten(self.whitenings()) if whole is None else whole._whitened.only(name)
+
+    @property
+    def _voices(self) -> bool:
+        return any(part.role == "speaker" for part in self.sizes)
+
+    @property
+    def _said(self) -> list[Part]:
+        return [part for part in self.sizes if (part.role, part.stage) == ("content", "projection")]
 
     def _bounds(self) -> Mapping[str, tuple[int, int]]:
         return self.parts or {"": (0, self.dim)}

@@ -98,7 +98,7 @@ def compare(
             refuse_known(opened.manifest, run, name, data_root=data_root)
             made = embed_store(loaded.model.to(pick_device(device)), opened.store, format=format, progress=progress)
         views.append(made)
-    found = [_measures(view, label, speaker, seed) for view in in_common(_only(views, part))]
+    found = [_measures(view, label, speaker, seed) for view in _only(in_common(views), part)]
     return paired(dict(zip(names, found, strict=True)))
 
 
@@ -155,7 +155,7 @@ def compare_files(
         else control_embeddings(str(file), opened, load_recipe("default"), seed=seed)
         for file in files
     ]
-    views = in_common(_only(whole, part))
+    views = _only(in_common(whole), part)
     refuse_other_answers(views, names, [one for one in (label, speaker) if one])
     found = [_measures(view, label, speaker, seed) for view in views]
     return paired(dict(zip(names, found, strict=True)))
