@@ -18,6 +18,8 @@ from mfcl.data.scanning import scan
 from mfcl.data.store import open_store
 from mfcl.embedder import Embedder
 from mfcl.errors import AudioError, MeasureError, MfclError
+from mfcl.explore.collection import open_collection
+from mfcl.explore.exports import Labelled, manifest_csv
 from mfcl.models import inference
 from mfcl.models.inference import Listed, embed_clips, embed_store
 from mfcl.recipe import changed, load_recipe
@@ -368,6 +370,26 @@ def test_one_vector_a_window_is_embedded_of_every_recording(model: Embedder, tmp
     for wrong in ({"hop": 1.0}, {"window": 0.0}, {"window": 1.0, "hop": float("nan")}):
         with pytest.raises(AudioError, match="window"):
             mfcl.embed(model, tmp_path / "list.csv", progress=False, **wrong)
+
+
+def test_windows_that_the_explorer_exported_are_windows_when_they_are_embedded_again(
+    model: Embedder, tmp_path: Path
+) -> None:
+    soundfile.write(tmp_path / "long.wav", tone(2.3), 16000, subtype="FLOAT")
+    (tmp_path / "list.csv").write_text("path,id\nlong.wav,long\n")
+    found = mfcl.embed(model, tmp_path / "list.csv", window=0.7, progress=False)
+    found.save(tmp_path / "clips.npz")
+    explored = open_collection(tmp_path / "clips.npz", audio=tmp_path / "list.csv")
+    some = [Labelled(clip, "a", "picked", 1.0) for clip in range(len(found))]
+    (tmp_path / "a.csv").write_bytes(manifest_csv(explored, "call", some, spread=False))
+    again = mfcl.embed(model, tmp_path / "a.csv", progress=False)
+    assert again.ids.tolist() == found.ids.tolist()
+    assert {name: again.label(name).tolist() for name in ("start", "end", "call")} == {
+        "start": found.label("start").tolist(), "end": found.label("end").tolist(), "call": ["a"] * len(found)
+    }  # fmt: skip
+    again.save(tmp_path / "again.npz")
+    heard = open_collection(tmp_path / "again.npz", audio=tmp_path / "list.csv")  # by the recordings, not the windows
+    assert [heard.times(clip) for clip in range(len(found))] == [explored.times(clip) for clip in range(len(found))]
 
 
 def test_a_list_of_files_is_embedded_in_its_order(model: Embedder, corpus: Path) -> None:

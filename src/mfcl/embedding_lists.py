@@ -17,7 +17,7 @@ from mfcl.core.progress import progress as progress_bar
 from mfcl.core.urls import UrlPath, as_path
 from mfcl.data.decoding import LeftOut, recording_windows, whole_recordings
 from mfcl.data.layouts import open_manifest
-from mfcl.data.manifest import Manifest, Recording
+from mfcl.data.manifest import WINDOW_TIMES, Manifest, Recording, is_window
 from mfcl.embedder import Embedder, check_asked, checkpoint_of, chosen_part, hop_seconds
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import AudioError
@@ -47,7 +47,8 @@ def embed(
     and reported; the others keep their order.
 
     With `window`, each window of a recording gets its own vector, with the id `recording@start`. The labels `start` and
-    `end` hold the window's limits in seconds. Memory does not grow with the length of a recording.
+    `end` hold the window's limits in seconds. A list of such windows alone, as the explorer exports it, gives these
+    labels too. Memory does not grow with the length of a recording.
 
     Args:
         model: A trained model, or the folder of a model or a run.
@@ -148,7 +149,10 @@ def embed_recordings(
             np.array([repr(round(float(place[side]), 6)) for place in places], dtype=np.str_) for side in (1, 2)
         )
         ids = np.array([f"{name}@{start}" for name, start in zip(ids, starts, strict=True)], dtype=np.str_)
-        labels |= {"start": starts, "end": ends}
+        labels |= dict(zip(WINDOW_TIMES, (starts, ends), strict=True))
+    elif all(is_window(one) for one in manifest):  # such as a list that the explorer exported: they stay windows
+        limits = [[repr(one.start), repr(one.end)] for one in manifest]
+        labels |= dict(zip(WINDOW_TIMES, np.array(limits)[chosen].T, strict=True))
     digest = model_digest(loaded) if digest is None else digest
     found = Embeddings(np.concatenate(vectors), ids, labels, bounds, manifest.splits[chosen], digest)
     return chosen_part(found, loaded, asked.part, whiten=asked.whiten)

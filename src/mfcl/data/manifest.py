@@ -290,6 +290,17 @@ def whole_id(name: str, *, window: bool = False) -> str:
     return SEGMENT.sub("", WINDOW.sub("", name) if window else name)
 
 
+def is_window(one: Recording) -> bool:
+    """Return whether a part of a file is a window of a recording, by its id.
+
+    Example:
+        >>> [is_window(Recording(name, Path("a.wav"), 1.5, 2.5)) for name in ("a.wav@1.5", "a.wav@2.0", "a.wav")]
+        [True, False, False]
+    """
+    timed = one.start is not None and one.end is not None and WINDOW.search(one.id) is not None
+    return timed and float(one.id.rpartition("@")[2]) == round(one.start or 0.0, 6)
+
+
 def readable(name: str) -> str:
     """Return a file name as valid Unicode; bytes that are not UTF-8 are escaped."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
