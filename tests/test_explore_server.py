@@ -578,6 +578,7 @@ def test_labels_of_a_column_that_came_are_not_hidden_by_own_ones_of_its_name(tmp
     client = asked_by(session)
     session.step("first", "picked", [Cell(0, LABEL, "a")])
     session.step("pitch", "picked", [Cell(0, LABEL, "deep")])
+    session.step("pitch: labels", "picked", [Cell(0, LABEL, "of that name")])
 
     def values(content):
         about, arrays = unpacked(content)
@@ -592,8 +593,11 @@ def test_labels_of_a_column_that_came_are_not_hidden_by_own_ones_of_its_name(tmp
     data = json.loads(text.removeprefix("window.EXPLORER = ").removesuffix(";\n"))
     kept = {name: values(base64.b64decode(text)) for name, text in data["arrays"].items() if "/columns" in name}
     assert kept["/api/columns?name=pitch"] == ["low", "low"]
-    assert kept["/api/columns?name=pitch%3A+labels"] == ["deep", ""]
-    assert {"pitch", "pitch: labels"} <= {one["name"] for one in data["answers"]["/api/about"]["columns"]}
+    assert kept["/api/columns?name=pitch%3A+labels"] == ["of that name", ""]
+    assert kept["/api/columns?name=pitch%3A+labels+2"] == ["deep", ""]
+    told = [one["name"] for one in data["answers"]["/api/about"]["columns"]]
+    assert {"pitch", "pitch: labels", "pitch: labels 2"} <= set(told)
+    assert len(told) == len(set(told))
     session.close()
 
 

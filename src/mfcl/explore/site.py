@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
@@ -112,8 +112,7 @@ def _page(text: str) -> str:
 def _data(session: Session, *, sound: int) -> str:
     """Return what the page asks its server for, as a script."""
     own, came = session.book.columns, session.collection.columns
-    # the page shows guesses of one column, labels of all
-    others = {f"{name}: labels" if name in came else name: name for name in own[1:]}
+    others = _names_beside(own[1:], came)  # the page shows guesses of one column, labels of all
     about = session.about() | {"sound": sound, "model": False, "labels": "", "own": session.own_columns()[:1]}
     about["notes"] = []
     about["columns"] += [
@@ -152,6 +151,23 @@ def _data(session: Session, *, sound: int) -> str:
     near = {part: _near(session, part) for part in session.parts if len(session.collection) <= MOST_NEAR}
     content = json.dumps({"answers": answers, "arrays": arrays, "near": near}, allow_nan=False)
     return f"window.EXPLORER = {content};\n"
+
+
+def _names_beside(own: Sequence[str], came: Collection[str]) -> dict[str, str]:
+    """Return own columns by the names under which they stand beside those that came: each a name of its own.
+
+    Example:
+        >>> _names_beside(["call", "kind: labels", "kind"], ["kind"])
+        {'call': 'call', 'kind: labels': 'kind: labels', 'kind: labels 2': 'kind'}
+    """
+    found: dict[str, str] = {}
+    for name in own:
+        others, number = {*came, *found, *own} - {name}, 2
+        shown = f"{name}: labels" if name in came else name
+        while shown in others:
+            shown, number = f"{name}: labels {number}", number + 1
+        found[shown] = name
+    return found
 
 
 def _near(session: Session, part: str) -> str:
