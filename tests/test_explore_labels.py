@@ -115,6 +115,26 @@ def test_labels_keep_the_order_in_which_they_were_first_given(tmp_path):
     book.close()
 
 
+def test_a_label_that_no_clip_has_any_more_keeps_its_place_and_one_that_was_undone_does_not(tmp_path):
+    path = tmp_path / "labels.db"
+    book = opened(path)
+    for clip, name in enumerate(["one", "two", "three"]):
+        book.step("digit", "picked", [Cell(clip, LABEL, name)])
+    book.step("digit", "picked", [Cell(1, LABEL, "three")])
+    book.step("digit", "picked", [Cell(4, LABEL, "fuor")])
+    book.undo()
+    for _ in range(2):
+        assert book.since("digit") == {"one": 1, "two": 2, "three": 3}
+        book.close()
+        book = opened(path)
+    book.redo()
+    assert list(book.since("digit")) == ["one", "two", "three", "fuor"]
+    book.close()
+    fewer = opened(path, IDS[2:])
+    assert fewer.since("digit") == {"three": 3, "fuor": 5}  # the others are labels of clips that are gone
+    fewer.close()
+
+
 def test_labels_find_their_clips_by_id_and_wait_for_those_that_are_gone(tmp_path):
     path = tmp_path / "labels.db"
     book = opened(path)

@@ -142,6 +142,29 @@ def test_labels_have_the_same_keys_when_the_page_is_loaded_anew(browser, folder,
         assert own.wrong == []
 
 
+def test_a_label_that_no_clip_has_any_more_keeps_its_key_and_one_that_was_undone_gives_it_back(
+    browser, folder, tmp_path
+):
+    shutil.copy(folder / "clips.npz", tmp_path / "clips.npz")
+    with serving(tmp_path / "clips.npz") as (address, _), Page(browser, address) as own:
+        own.column("species")
+        for clip, name in enumerate(["wren", "blackbird", "owl"]):
+            own.label(clip, name)
+        own.label(1, "owl")  # no clip is a blackbird any more
+        own.label(4, "gull")
+        own.page.keyboard.press("Control+z")
+        own.wait_for("state.codes[4] === -1 && !state.classes.includes('gull')")
+        own.wait_for("!state.about.own.some(({ counts }) => counts.gull || counts.blackbird)")  # it is saved
+        for _ in range(2):
+            assert own.state("state.classes") == ["wren", "blackbird", "owl"]
+            own.page.reload()
+            own.page.wait_for_selector("body.ready")
+        own.choose(5)
+        own.page.keyboard.press("3")
+        own.wait_for("state.classes[state.codes[5]] === 'owl'")
+        assert own.wrong == []
+
+
 def test_own_labels_under_a_name_that_came_stand_beside_those(browser, folder, tmp_path):
     shutil.copy(folder / "clips.npz", tmp_path / "clips.npz")
     with serving(tmp_path / "clips.npz") as (address, _), Page(browser, address) as own:

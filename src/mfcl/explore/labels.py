@@ -53,7 +53,7 @@ class LabelBook:
         self._done: list[int] = []
         self._undone: list[int] = []
         self._cells: dict[tuple[str, str], dict[int, str]] = {}
-        self._since: dict[str, dict[str, int]] = {}
+        self._gave: dict[str, dict[str, dict[int, bool]]] = {}
         self._file = LabelFile(path, list(ids))
         try:
             self._replay()
@@ -82,9 +82,14 @@ class LabelBook:
         return np.array(self._values(column, LABEL), dtype=np.str_)
 
     def since(self, column: str) -> dict[str, int]:
-        """Return the step that first gave each label of a column, in the order of the steps."""
+        """Return the step that first gave each label of a column, in the order of the steps.
+
+        A label that no clip has any more is among them: it keeps its key. One whose every step is undone is not, nor is
+        one that only clips had that are not in the collection any more.
+        """
         with self._lock:
-            return dict(self._since.get(column, {}))
+            found = {label: min(steps) for label, steps in self._gave.get(column, {}).items() if any(steps.values())}
+        return dict(sorted(found.items(), key=lambda one: one[1]))
 
     def held(self, column: str) -> Bool[np.ndarray, " items"]:
         """Return which clips are in the held-out set of a column."""
@@ -190,10 +195,19 @@ class LabelBook:
             self._columns.setdefault(step.column)
         for clip, kind, before, after in changes:
             if kind == LABEL and after:
-                self._since.setdefault(step.column, {}).setdefault(after, step.number)
+                self._count_label(step, after, here=clip >= 0)
             if clip >= 0:
                 cells = self._cells.setdefault((home(step.column, kind), kind), {})
                 cells[clip] = before if step.how == UNDONE else after
+
+    def _count_label(self, step: Written, label: str, *, here: bool) -> None:
+        """Keep which steps gave a label, and whether to clips of the collection; those that are undone do not count."""
+        steps = self._gave.setdefault(step.column, {}).setdefault(label, {})
+        number = step.number if step.of is None else step.of
+        if step.how == UNDONE:
+            steps.pop(number, None)
+        else:
+            steps[number] = steps.get(number, False) or here
 
     def _values(self, column: str, kind: str) -> list[str]:
         with self._lock:

@@ -13,7 +13,7 @@ export async function chooseColumn(name) {
   const mine = ++choices;
   const found = await labelsOf(name);
   if (mine !== choices) return;  // another one was chosen meanwhile
-  [state.column, state.classes, state.guesses, state.estimate] = [name, [], null, null];
+  [state.column, state.classes, state.given, state.guesses, state.estimate] = [name, [], new Set(), null, null];
   state.queue = { order: "", clips: [], at: 0 };
   turns++;
   take(found);

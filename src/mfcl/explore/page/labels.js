@@ -44,9 +44,12 @@ export async function readLabels() {
 }
 
 export function take(found) {
-  // labels keep their keys: in the order in which they were first given, also when the page is loaded anew
-  const names = found.values.filter((name) => name !== "").sort((a, b) => found.since[a] - found.since[b] || natural(a, b));
-  state.classes = [...new Set([...state.classes, ...names])];
+  // labels keep their keys: in the order in which they were first given, also when the page is loaded anew and where no
+  // clip has them any more; one whose giving was undone is gone, one that was only added to the list is not
+  const names = Object.keys(found.since).sort((a, b) => found.since[a] - found.since[b] || natural(a, b));
+  const left = state.classes.filter((name) => Object.hasOwn(found.since, name) || !state.given.has(name));
+  state.classes = [...new Set([...left, ...names])];
+  state.given = new Set([...state.given, ...names]);
   const place = new Map(state.classes.map((name, at) => [name, at]));
   const table = found.values.map((name) => (name === "" ? -1 : place.get(name)));
   state.codes = Int32Array.from(found.codes, (code) => table[code]);
@@ -133,6 +136,7 @@ async function save(wanted, known) {
   try {
     const saved = await post("/api/steps", wanted);
     state.about.own = saved.own;
+    if (wanted.column === state.column) for (const [, kind, value] of wanted.cells) if (kind === "label" && value) state.given.add(value);
     emit("saved", saved.version);
     if (wanted.cells.some(([, kind]) => kind !== "note")) readGuesses();
     return true;

@@ -8,7 +8,7 @@ export const state = {
   about: null, version: 0, ids: [], maps: {}, columns: {}, status: null,
   colour: "", only: "all", text: "", values: new Set(),
   current: -1, selection: new Set(), visible: new Uint8Array(), looks: new Uint8Array(), legend: [],
-  column: "", classes: [], codes: new Int32Array(), held: new Uint8Array(), notes: {}, rejected: {},
+  column: "", classes: [], given: new Set(), codes: new Int32Array(), held: new Uint8Array(), notes: {}, rejected: {},
   guesses: null, estimate: null, queue: { order: "", clips: [], at: 0 }, mark: null,
 };
 
