@@ -23,7 +23,7 @@ from mfcl.embeddings.table import Embeddings
 from mfcl.labelling import UNKNOWN
 from mfcl.report.clip_map import write_map
 from tests.recipes import tiny_recipe
-from tests.sounds import word, write_corpus
+from tests.sounds import tone, word, write_corpus
 
 
 @pytest.fixture(scope="module")
@@ -413,6 +413,24 @@ def test_clips_to_label_are_listed_and_drawn_clips_say_how_accurate_it_is(desk, 
     said = capsys.readouterr()
     assert re.search(r"accuracy: \d+ % \[\d+, \d+\] of 20 held-out labels", said.out)
     assert "note" not in said.err
+
+
+def test_silent_recordings_are_not_listed_and_of_silent_windows_a_note_tells(desk, tmp_path, capsys):
+    folder = tmp_path / "sounds"
+    folder.mkdir()
+    for number in range(4):
+        soundfile.write(folder / f"{number}.wav", tone(1.0, 200 * (number + 1)) * (number != 2), 16000)
+    capsys.readouterr()
+    for option in ("--suggest", "--draw"):
+        run("classify", desk / "run0", folder, option, "3", "--out", tmp_path / "list.csv", "--quiet")
+        said = capsys.readouterr().err
+        assert "1 recording left out, the first:" in said
+        assert "silent" in said
+        assert "note" not in said
+        assert {one["id"] for one in rows_of(tmp_path / "list.csv")} == {"0.wav", "1.wav", "3.wav"}
+    run("embed", desk / "run0", folder, "--window", "0.5", "--out", tmp_path / "w.npz", "--quiet")
+    run("classify", desk / "run0", tmp_path / "w.npz", "--draw", "3", "--out", tmp_path / "list.csv")
+    assert "note: embeddings of windows do not tell which are silent" in capsys.readouterr().err
 
 
 def test_classes_that_differ_by_capital_letters_alone_are_named(desk, tmp_path, capsys):

@@ -4,10 +4,11 @@ import shutil
 
 import numpy as np
 import pytest
+import soundfile
 
 from mfcl.embeddings.blocks import load_embeddings
 from tests.small_browser import CHROMIUM, Page, redrawn
-from tests.small_explore import PER_PITCH, PITCHES, serving
+from tests.small_explore import PER_PITCH, PITCHES, serving, write_collection
 from tests.small_labels import beside_noise, few
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
@@ -294,4 +295,18 @@ def test_the_page_says_where_guesses_come_from_the_average_spectrum_alone(browse
         note = own.page.locator("#way-note")
         note.wait_for()
         assert note.text_content().startswith("The average spectrum alone tells these labels apart better")
+        assert own.wrong == []
+
+
+def test_how_many_silent_clips_were_left_out_is_said(browser, tmp_path):
+    write_collection(tmp_path)
+    for take in range(4):
+        soundfile.write(tmp_path / "sounds" / f"low-{take:02d}.wav", np.zeros(4800), 8000)
+    given = ("--audio", str(tmp_path / "manifest.csv"))
+    with serving(tmp_path / "clips.npz", *given) as (address, _), Page(browser, address) as own:
+        own.column("call")
+        own.page.evaluate(f"async () => (await import('/page/labelling.js')).drawHeldOut({COUNT})")
+        said = "4 clips were left out so far: silent (below -90 dB), so there is nothing to say of them."
+        own.page.locator(".queue .card", has_text=said).wait_for()
+        assert own.state("state.held.reduce((sum, one) => sum + one, 0)") == COUNT - 4
         assert own.wrong == []

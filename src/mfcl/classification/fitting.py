@@ -12,7 +12,7 @@ from mfcl.classification.sources import Data, check_same_model, is_embeddings, m
 from mfcl.core.urls import as_path
 from mfcl.data.dataset import guessed_labels
 from mfcl.data.label_table import Labels, read_label_files
-from mfcl.data.manifest import Recording
+from mfcl.data.manifest import WINDOW_TIMES, Recording
 from mfcl.data.store import open_store
 from mfcl.embedder import Embedder, load
 from mfcl.embeddings.table import Embeddings
@@ -107,6 +107,8 @@ def clips_to_label(
 ) -> list[str]:
     """Return the ids of the recordings that are worth labelling next, or of a random draw to hold out.
 
+    Recordings that are silent are left out. Embeddings of windows do not tell which of them are; a note says so.
+
     Args:
         model: See `fit_on`.
         data: See `fit_on`.
@@ -127,14 +129,24 @@ def clips_to_label(
     _, _, embeddings, recordings = _embedded(model, data, data_root, device, progress=progress)
     found = _known(embeddings, labels, label, recordings)
     known = None if found is None else found.values
-    if found is not None and notes is not None:
-        notes += found.notes
+    if notes is not None:
+        notes += [*(() if found is None else found.notes), *_unheard(data, embeddings)]
     if at_random:
         blank = np.full(len(embeddings), "")
         places = draw_held_out(blank if known is None else known, count, seed=seed)
     else:
         places = Collection(embeddings).suggest(count, known, seed=seed)
     return [str(name) for name in embeddings.ids[places]]
+
+
+def _unheard(data: Data, embeddings: Embeddings) -> list[str]:
+    """Return a note where silent windows may be listed: only whole recordings are left out of embeddings for that."""
+    if not (is_embeddings(data) and set(WINDOW_TIMES) <= set(embeddings.labels)):
+        return []
+    return [
+        "embeddings of windows do not tell which are silent: leave those of the list without a label; the explorer, "
+        "which hears them, leaves them out"
+    ]
 
 
 def _embedded(

@@ -170,7 +170,7 @@ class _Routes:
             whole_number(request, "count", 20, 1, 500),
             label=request.query_params.get("label", ""),
         )
-        return JSONResponse({"clips": clips})
+        return JSONResponse({"clips": clips, "silent": self._session.assistant.silent})
 
     def estimate(self, request: Request) -> Response:
         if not self._session.assistant.ready:
@@ -241,7 +241,7 @@ class _Routes:
         def draw() -> int:
             clips = self._session.assistant.draw_held_out(column, count)
             if not clips:
-                raise LabelsError("held-out set: every clip is labelled, rejected or in it already")
+                raise LabelsError("held-out set: every clip is labelled, rejected, silent or in it already")
             return self._session.step(column, "drawn", [Cell(clip, "held", "1") for clip in clips])
 
         return JSONResponse({"version": await run_in_threadpool(draw)})

@@ -12,6 +12,7 @@ from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError
 from mfcl.explore.guessed import Chosen, Guesses, HeldOut
 from mfcl.explore.labels import LabelBook
+from mfcl.explore.silence import Silence
 from mfcl.explore.spaces import Spaces
 from mfcl.labelling import Fitted, Way, draw_held_out, estimate, suggest
 from mfcl.labelling.choosing import chosen_way
@@ -34,10 +35,11 @@ class Assistant:
     Args:
         spaces: The vectors.
         book: The labels.
+        silence: Knows which clips are silent; they are neither suggested nor drawn.
     """
 
-    def __init__(self, spaces: Spaces, book: LabelBook) -> None:
-        self._spaces, self._book = spaces, book
+    def __init__(self, spaces: Spaces, book: LabelBook, silence: Silence) -> None:
+        self._spaces, self._book, self._silence = spaces, book, silence
         self._kept: dict[tuple[Any, ...], Any] = {}
         self._ways: dict[str, Chosen] = {}
         self._lock = threading.Lock()
@@ -48,6 +50,11 @@ class Assistant:
         """Column -> the way that was chosen for it."""
         with self._lock:
             return {column: chosen.way for column, chosen in self._ways.items()}
+
+    @property
+    def silent(self) -> int:
+        """How many clips were left out so far, as they are silent."""
+        return int(self._silence.known.sum())
 
     @property
     def ready(self) -> bool:
@@ -108,7 +115,7 @@ class Assistant:
         return str(found.labels[0]), float(found.confidence[0])
 
     def suggestions(self, column: str, order: str, count: int, *, label: str = "") -> list[int]:
-        """Return unlabelled clips to look at.
+        """Return unlabelled clips to look at, none of them silent.
 
         Args:
             column: The label column.
@@ -132,18 +139,22 @@ class Assistant:
         clips = np.flatnonzero(free & (guesses.codes >= 0))
         confidence = guesses.confidence[clips]
         ranked = clips[np.argsort(-confidence if order == "sure" else confidence, kind="stable")]
-        return [int(clip) for clip in (ranked if label or order != "sure" else in_turn(ranked, guesses.codes))[:count]]
+        shown = in_turn(ranked, guesses.codes) if order == "sure" and not label else ranked.tolist()
+        return self._silence.first_heard(shown, count)
 
     def draw_held_out(self, column: str, count: int) -> list[int]:
-        """Return clips for the held-out set: drawn at random from those that nobody has given or denied a label."""
+        """Return clips for the held-out set: drawn at random from those that nobody has given or denied a label.
+
+        Of silent ones nobody can say what they are.
+        """
         taken = np.where(self._book.held(column), "held out", self._book.labels(column))
         denied = list(self._book.rejected(column))  # a rejection changes the clip's own guess
         taken[denied] = np.where(taken[denied] == "", "rejected", taken[denied])
         free = int((taken == "").sum())
         if not free:
             return []
-        drawn = draw_held_out(taken, min(count, free), seed=self._book.version)
-        return [int(clip) for clip in np.sort(drawn)]
+        drawn = draw_held_out(taken, free, seed=self._book.version)  # all of them, in an order of chance
+        return sorted(self._silence.first_heard(drawn.tolist(), count))
 
     def estimate(self, column: str) -> HeldOut:
         """Return how many guesses of the held-out set are right, with a 95 % interval; see `mfcl.estimate`."""
@@ -181,7 +192,15 @@ class Assistant:
         return self._ways[column].note if column in self._ways else ""
 
     def _useful(self, column: str, free: Bool[np.ndarray, " items"], count: int) -> list[int]:
-        """Return what adds most, looked for among a draw of the clips."""
+        """Return what adds most, looked for among a draw of the clips, until none of it is silent."""
+        while True:
+            silent = self._silence.known
+            found = self._useful_of(column, free & ~silent, count, silent=int(silent.sum()))
+            way = self.way(column)
+            if not self._silence.found_near(found, self._spaces.prepared.graph(way.graph or way.features)):
+                return found
+
+    def _useful_of(self, column: str, free: Bool[np.ndarray, " items"], count: int, *, silent: int) -> list[int]:
         clips = np.flatnonzero(free)
         if not len(clips):
             return []
@@ -198,7 +217,7 @@ class Assistant:
             found = suggest(ties[some][:, some], count, known=known if (known != "").any() else None)
             return [int(some[at]) for at in found]
 
-        suggested: list[int] = self._once(("useful", column, count, self._book.version), work)
+        suggested: list[int] = self._once(("useful", column, count, self._book.version, silent), work)
         return suggested
 
     def _once(self, key: tuple[Any, ...], work: Callable[[], Any]) -> Any:

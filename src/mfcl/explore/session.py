@@ -21,6 +21,7 @@ from mfcl.explore.cells import LABEL, Cell, LabelsError, check_line
 from mfcl.explore.collection import Collection
 from mfcl.explore.guessed import HeldOut
 from mfcl.explore.labels import LabelBook, counts
+from mfcl.explore.silence import Silence
 from mfcl.explore.sounds import Sounds
 from mfcl.explore.spaces import Spaces
 
@@ -58,7 +59,7 @@ class Session:
         )
         self.spaces = Spaces(collection)
         self.parts = list(collection.parts)
-        self.assistant = Assistant(self.spaces, self.book)
+        self.assistant = Assistant(self.spaces, self.book, Silence(len(collection), self.sounds.silent))
         self.maps, self.work = Background(), Background()
         self._found: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
         self._lock = threading.Lock()

@@ -10,10 +10,11 @@ import soundfile
 from jaxtyping import Float32, Int8, UInt8
 
 from mfcl.audio import resample
-from mfcl.audio.io import read_audio
+from mfcl.audio.io import mono, open_audio, read_audio
 from mfcl.audio.log_mel import log_mel
+from mfcl.audio.preparation import SILENCE_DB, swing_db
 from mfcl.data.manifest import Recording
-from mfcl.errors import AudioError
+from mfcl.errors import AudioError, MfclError
 
 LONGEST = 600.0
 """Seconds of a recording that can be heard; the rest of a longer one is left out."""
@@ -62,12 +63,26 @@ class Sounds:
         samples, rate = soundfile.read(io.BytesIO(wav), dtype="float32")
         return len(samples) / rate, outline(samples), spectrogram(samples, rate)
 
+    def silent(self, clip: int) -> bool:
+        """Return whether a clip can be read and nothing is to be heard in it; it is read up to its first sound."""
+        if clip not in self:
+            return False
+        one, empty = self._recordings[clip], True
+        try:
+            with open_audio(one.path) as file:
+                for block in file.blocks(one.start, _last(one)):
+                    empty = False
+                    if swing_db(mono(block)) >= SILENCE_DB:
+                        return False
+        except MfclError:  # it says so itself when it is to be heard
+            return False
+        return not empty
+
     def _read(self, clip: int) -> tuple[Float32[np.ndarray, " samples"], int]:
         one = self._recordings.get(clip)
         if one is None:
             raise AudioError("this clip has no recording; name the recordings with --audio")
-        last = (one.start or 0.0) + LONGEST
-        return read_audio(one.path, start=one.start, end=min(last, one.end if one.end is not None else last))
+        return read_audio(one.path, start=one.start, end=_last(one))
 
     def _keep(self, key: tuple[str, int], make: Callable[[], bytes]) -> bytes:
         with self._lock:
@@ -83,6 +98,12 @@ class Sounds:
                     _, dropped = self._kept.popitem(last=False)
                     self._size -= len(dropped)
         return made
+
+
+def _last(one: Recording) -> float:
+    """Return where in its file, in seconds, a clip is not heard any more."""
+    last = (one.start or 0.0) + LONGEST
+    return min(last, one.end if one.end is not None else last)
 
 
 def wav_bytes(samples: Float32[np.ndarray, " samples"], rate: int) -> bytes:

@@ -2,7 +2,7 @@
 
 import { post } from "./api.js";
 import { fill, h, percent, toast } from "./dom.js";
-import { accept, advance, beginColumn, chooseColumn, drawHeldOut, fillQueue, give, queued, reject, suggestion, targets } from "./labelling.js";
+import { accept, advance, beginColumn, chooseColumn, drawHeldOut, fillQueue, give, leftOut, queued, reject, suggestion, targets } from "./labelling.js";
 import { classNumber } from "./labels.js";
 import { lookOf, palette, swatch } from "./palette.js";
 import { count, emit, labelOf, nameOf, on, restyle, setSelection, state } from "./state.js";
@@ -149,7 +149,8 @@ function drawQueue() {
       h("button", { class: "strong", disabled: !guess, onclick: accept, "aria-keyshortcuts": "Enter" }, "Accept ", h("kbd", { text: "Enter" })),
       h("button", { disabled: !guess, onclick: reject, "aria-keyshortcuts": "X" }, "Reject ", h("kbd", { text: "X" })),
       h("button", { onclick: () => advance(), "aria-keyshortcuts": "S" }, "Skip ", h("kbd", { text: "S" })),
-      h("button", { onclick: () => advance(-1), "aria-keyshortcuts": "B" }, "Back ", h("kbd", { text: "B" })))));
+      h("button", { onclick: () => advance(-1), "aria-keyshortcuts": "B" }, "Back ", h("kbd", { text: "B" }))),
+    leftOut() ? h("p", {}, h("small", { text: leftOut().trim() })) : null));
 }
 
 function drawEstimate() {

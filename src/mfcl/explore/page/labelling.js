@@ -107,11 +107,17 @@ export async function fillQueue(order, label = "") {
   await unlessTyping();
   if (mine !== turns) return;
   if (found.waiting) return toast(`One moment: ${found.waiting}.`);
-  state.queue = { order, label, clips: found.clips, at: 0 };
+  state.queue = { order, label, clips: found.clips, at: 0, silent: found.silent };
   if (found.clips.length) single();
   emit("queue");
   if (found.clips.length) setCurrent(found.clips[0], { centre: true });
-  else toast(order === "held" ? "The held-out set is labelled." : "Nothing is left to look at here.");
+  else toast(order === "held" ? "The held-out set is labelled." : `Nothing is left to look at here.${leftOut()}`);
+}
+
+// silent clips come neither one by one nor in a held-out set: they are found as those are looked for
+export function leftOut() {
+  const { silent } = state.queue;
+  return silent ? ` ${silent} ${silent === 1 ? "clip was" : "clips were"} left out so far: silent (below -90 dB), so there is nothing to say of ${silent === 1 ? "it" : "them"}.` : "";
 }
 
 // what goes one by one is for the one clip that plays: a group that was chosen before would get its labels instead

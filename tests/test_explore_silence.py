@@ -1,0 +1,57 @@
+"""Silent clips: nobody can say what they are, so the explorer neither suggests nor draws them."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from mfcl.explore.cells import LABEL, Cell
+from mfcl.explore.collection import open_collection
+from mfcl.explore.session import Session
+from tests.small_explore import PER_PITCH, WRITES, asked_by, write_collection
+
+COUNT = 3 * PER_PITCH
+SILENT = (3, 4, 20, 21, 22, 40)
+BAD = 41
+
+
+@pytest.fixture
+def session(tmp_path):
+    """Six clips are silent, one of them at a constant level, and one cannot be read."""
+    write_collection(tmp_path)
+    paths = [tmp_path / name for name in open_collection(tmp_path / "clips.npz").embeddings.ids]
+    for clip in SILENT:
+        soundfile.write(paths[clip], np.full(4800, 0.1 * (clip == 4)), 8000)
+    paths[BAD].write_bytes(b"RIFF")
+    made = Session(open_collection(tmp_path / "clips.npz", audio=tmp_path / "manifest.csv"), who="ada")
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("order", ["useful", "sure", "unsure"])
+def test_silent_clips_are_not_suggested(session, order):
+    book, helper = session.book, session.assistant
+    book.step("call", "picked", [Cell(2, LABEL, "low"), Cell(30, LABEL, "middle")])
+    found = helper.suggestions("call", order, COUNT)
+    assert sorted(found) == sorted(set(range(COUNT)) - {*SILENT, 2, 30})  # what cannot be read says so itself
+    assert helper.silent == len(SILENT)
+    assert helper.suggestions("call", order, 5) == found[:5]
+
+
+def test_silent_clips_are_not_held_out(session):
+    client = asked_by(session)
+    session.spaces.prepared.graph(session.spaces.prepared.kinds[0])
+    assert client.post("/api/held-out", json={"column": "call", "count": 1000}, headers=WRITES).status_code == 200
+    assert set(np.flatnonzero(session.book.held("call")).tolist()) == set(range(COUNT)) - set(SILENT)
+    again = client.post("/api/held-out", json={"column": "call", "count": 1}, headers=WRITES)
+    assert "every clip is labelled, rejected, silent or in it already" in again.json()["error"]
+    told = client.get("/api/suggestions", params={"column": "call", "order": "held"}).json()
+    assert (len(told["clips"]), told["silent"]) == (20, len(SILENT))
+
+
+def test_a_clip_is_listened_to_once_and_only_when_it_could_be_shown(session, monkeypatch):
+    heard = []
+    judge = session.assistant._silence._judge
+    monkeypatch.setattr(session.assistant._silence, "_judge", lambda clip: heard.append(clip) or judge(clip))
+    for _ in range(2):
+        assert len(session.assistant.draw_held_out("call", 4)) == 4
+    assert len(heard) == len(set(heard)) < COUNT // 2
