@@ -352,6 +352,18 @@ def test_sound_comes_by_byte_ranges(client):
         assert client.get("/api/clips/3/sound", headers={"range": odd}).status_code == 200
 
 
+def test_a_quiet_clip_is_drawn_as_finely_as_a_loud_one(tmp_path):
+    write_collection(tmp_path)
+    loud, rate = soundfile.read(tmp_path / "sounds" / "low-05.wav")
+    soundfile.write(tmp_path / "sounds" / "low-06.wav", loud / 20, rate, subtype="FLOAT")
+    found = open_collection(tmp_path / "clips.npz", audio=tmp_path / "manifest.csv")
+    session = Session(found, labels=tmp_path / "labels.db")
+    (_, wave, _), (_, quiet, _) = (session.sounds.picture(clip) for clip in (5, 6))
+    assert abs(wave).max() == 127
+    np.testing.assert_allclose(quiet, wave, atol=3)  # it comes as 16 bits
+    session.close()
+
+
 def test_a_picture_shows_the_pitch(client):
     rows = []
     for clip in (0, PER_PITCH, 2 * PER_PITCH):

@@ -54,7 +54,7 @@ class Sounds:
         return self._keep(("wav", clip), lambda: wav_bytes(*self._read(clip)))
 
     def picture(self, clip: int) -> tuple[float, Int8[np.ndarray, "2 columns"], UInt8[np.ndarray, "bands frames"]]:
-        """Return a clip's seconds, the lowest and highest sample of each column (1/127), and its log-mel from 0 to 255.
+        """Return a clip's seconds, its waveform's `outline`, and its log-mel from 0 to 255.
 
         Raises:
             AudioError: it has no recording, or one that cannot be read.
@@ -116,15 +116,17 @@ def wav_bytes(samples: Float32[np.ndarray, " samples"], rate: int) -> bytes:
 
 
 def outline(samples: Float32[np.ndarray, " samples"]) -> Int8[np.ndarray, "2 columns"]:
-    """Return the lowest and the highest sample of each column of a waveform's picture.
+    """Return the lowest and the highest sample of each column of a waveform's picture, the furthest of all as 127.
 
     Example:
-        >>> outline(np.array([0.5, -1.0, 0.0], dtype=np.float32)).tolist()
-        [[63, -127, 0], [63, -127, 0]]
+        >>> outline(np.array([0.005, -0.01, 0.0], dtype=np.float32)).tolist()
+        [[64, -127, 0], [64, -127, 0]]
     """
     edges = np.linspace(0, len(samples), min(COLUMNS, len(samples)) + 1).astype(np.int64)[:-1]
     both = np.stack([np.minimum.reduceat(samples, edges), np.maximum.reduceat(samples, edges)])
-    made: Int8[np.ndarray, "2 columns"] = (np.clip(both, -1, 1) * 127).astype(np.int8)
+    # a quiet clip is drawn as tall as a loud one, so its steps must be as fine
+    scale = 127 / max(float(np.abs(both).max(initial=0)), 1e-9)
+    made: Int8[np.ndarray, "2 columns"] = np.rint(both * scale).astype(np.int8)
     return made
 
 

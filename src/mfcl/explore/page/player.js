@@ -108,7 +108,7 @@ function still(width, height, ratio) {
   brush.imageSmoothingEnabled = true;
   brush.drawImage(small, 0, wave, made.width, made.height - wave);
   brush.fillStyle = style.getPropertyValue("--soft");
-  const most = Math.max(1, ...picture.outline.map(Math.abs));  // a quiet clip is drawn as tall as a loud one
+  const most = Math.max(1, ...picture.outline.map(Math.abs));  // 127, of a silent clip 0
   for (let column = 0; column < columns; column++) {
     const [low, high] = [picture.outline[column] / most, picture.outline[columns + column] / most];
     const top = wave / 2 - (high * wave) / 2;
