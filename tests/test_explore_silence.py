@@ -1,9 +1,13 @@
 """Silent clips: nobody can say what they are, so the explorer neither suggests nor draws them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import soundfile
 
+from mfcl.embeddings.blocks import load_embeddings
+from mfcl.explore import findings
 from mfcl.explore.cells import LABEL, Cell
 from mfcl.explore.collection import open_collection
 from mfcl.explore.session import Session
@@ -46,6 +50,24 @@ def test_silent_clips_are_not_held_out(session):
     assert "every clip is labelled, rejected, silent or in it already" in again.json()["error"]
     told = client.get("/api/suggestions", params={"column": "call", "order": "held"}).json()
     assert (len(told["clips"]), told["silent"]) == (20, len(SILENT))
+
+
+def test_silent_clips_are_not_listed_as_near_duplicates(tmp_path):
+    """They are all the same, and would be all that a list has room for."""
+    write_collection(tmp_path)
+    clips = load_embeddings(tmp_path / "clips.npz")
+    vectors = clips.vectors.copy()
+    vectors[5:20] = vectors[47]
+    replace(clips, vectors=vectors).save(tmp_path / "clips.npz")
+    for name in clips.ids[5:20]:
+        soundfile.write(tmp_path / str(name), np.zeros(4800), 8000)
+    session = Session(open_collection(tmp_path / "clips.npz", audio=tmp_path / "manifest.csv"), who="ada")
+    listed = findings.duplicates(session.spaces, "words", session.silence)
+    assert (0, 1) in {(one.clip, one.other) for one in listed}
+    assert not [one for one in listed if {one.clip, one.other} <= set(range(5, 20))]
+    assert [one for one in listed if one.other == 47]  # what sounds and is as a silent clip is told
+    assert len(findings.duplicates(session.spaces, "words")) == findings.MOST > len(listed)
+    session.close()
 
 
 def test_a_clip_is_listened_to_once_and_only_when_it_could_be_shown(session, monkeypatch):

@@ -1,7 +1,7 @@
 """What a person should look at: outliers, near-duplicates, and labels that are likely wrong, each with the reason."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64, Shaped
@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float32, Float64, Int64, Shaped
 from mfcl.embeddings.nearest import top_k
 from mfcl.embeddings.projection import principal
 from mfcl.evaluation.knn import deal
+from mfcl.explore.silence import Silence
 from mfcl.explore.spaces import Spaces
 from mfcl.labelling.logistic import fit_classifiers
 
@@ -28,6 +29,7 @@ OUTLYING = 4.0
 """Deviations above the middle from which a clip is an outlier; the deviation is that of the middle half."""
 DUPLICATE = 0.15
 """Share of the usual distance to the nearest clip below which two clips are nearly the same."""
+Pair: TypeAlias = tuple[tuple[int, int], float]
 COPY = 1e-6
 """Distance up to which two clips are copies: what rounding leaves."""
 
@@ -73,8 +75,14 @@ def outliers(spaces: Spaces, part: str) -> list[Finding]:
     ]  # fmt: skip
 
 
-def duplicates(spaces: Spaces, part: str) -> list[Finding]:
-    """Return pairs of clips that are nearly the same, the nearest first."""
+def duplicates(spaces: Spaces, part: str, silence: Silence | None = None) -> list[Finding]:
+    """Return pairs of clips that are nearly the same, the nearest first.
+
+    Args:
+        spaces: The vectors.
+        part: The part by which they are compared.
+        silence: Knows which clips are silent: they are all the same, and would be all that is listed.
+    """
     places, _ = spaces.prepared.table(spaces.kind(part))
     distances = _distances(spaces, part)
     if not distances.shape[1]:
@@ -88,9 +96,23 @@ def duplicates(spaces: Spaces, part: str) -> list[Finding]:
         (min(int(a), int(b)), max(int(a), int(b))): float(distances[a, c])
         for a, c, b in zip(rows, columns, others[rows, columns], strict=True)
     }
-    nearest = sorted(pairs.items(), key=lambda pair: (pair[1], pair[0]))[:MOST]
+    nearest = sorted(pairs.items(), key=lambda pair: (pair[1], pair[0]))
+    nearest = nearest[:MOST] if silence is None else _audible(nearest, silence)
     away = f"the nearest clip that is no copy is usually {usual:.2f} away" if usual else "all near clips are copies"
     return [Finding(a, b, "", "", f"nearly the same: {distance:.3f} apart; {away}") for (a, b), distance in nearest]
+
+
+def _audible(pairs: list[Pair], silence: Silence) -> list[Pair]:
+    """Return the first pairs of which not both clips are silent."""
+    kept: list[Pair] = []
+    for first in range(0, len(pairs), MOST):
+        some = pairs[first : first + MOST]
+        silence.found(sorted({clip for both, _ in some for clip in both}))
+        silent = silence.known
+        kept += [pair for pair in some if not silent[list(pair[0])].all()]
+        if len(kept) >= MOST:
+            break
+    return kept[:MOST]
 
 
 def doubtful(spaces: Spaces, part: str, labels: Shaped[np.ndarray, " items"], *, seed: int = 0) -> list[Finding]:

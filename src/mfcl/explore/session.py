@@ -59,7 +59,8 @@ class Session:
         )
         self.spaces = Spaces(collection)
         self.parts = list(collection.parts)
-        self.assistant = Assistant(self.spaces, self.book, Silence(len(collection), self.sounds.silent))
+        self.silence = Silence(len(collection), self.sounds.silent)
+        self.assistant = Assistant(self.spaces, self.book, self.silence)
         self.maps, self.work = Background(), Background()
         self._found: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
         self._lock = threading.Lock()
@@ -211,8 +212,10 @@ class Session:
         def work() -> None:
             if values is not None:
                 found = findings.doubtful(self.spaces, part, values)
+            elif kind == "duplicates":
+                found = findings.duplicates(self.spaces, part, self.silence)
             else:
-                found = (findings.outliers if kind == "outliers" else findings.duplicates)(self.spaces, part)
+                found = findings.outliers(self.spaces, part)
             with self._lock:
                 self._found = {one: rows for one, rows in self._found.items() if one[:3] != key[:3]}
                 self._found[key] = [one.row() for one in found]

@@ -61,7 +61,8 @@ function show({ found, most, least }) {
   const number = found.length === 0 ? `No ${one} ${what}.`
     : found.length >= most ? `The ${found.length} clearest ${many} ${what}; there may be more.`
       : `${found.length} ${found.length === 1 ? one : many} ${what}${found.length > 1 ? ", the clearest first" : ""}.`;
-  told.textContent = kind === "doubtful" ? `${number} Labels of fewer than ${least} clips are not checked.` : number;
+  const left = { doubtful: ` Labels of fewer than ${least} clips are not checked.`, duplicates: state.about.sound ? " Silent clips are not listed." : "" }[kind];
+  told.textContent = number + (left ?? "");
   fill(rows, ...found.map(row));
 }
 
