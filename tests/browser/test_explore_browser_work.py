@@ -166,6 +166,25 @@ def test_a_label_that_no_clip_has_any_more_keeps_its_key_and_one_that_was_undone
         assert own.wrong == []
 
 
+def test_the_column_that_was_labelled_is_there_again_in_each_tab(browser, folder, tmp_path):
+    shutil.copy(folder / "clips.npz", tmp_path / "clips.npz")
+    with serving(tmp_path / "clips.npz") as (address, _), Page(browser, address) as own:
+        for name, label in (("kind of call", "song"), ("quality (1 to 3)", "1")):
+            own.column(name)
+            own.label(0, label)
+        own.wait_for("state.about.own.length === 2")  # all is saved
+        start = own.page.url.partition("#")[0]
+        other = Page(browser, start, beside=own)  # another tab begins where the last label was given
+        assert other.state("state.column") == "quality (1 to 3)"
+        other.page.select_option("#column", "kind of call")
+        other.wait_for("state.column === 'kind of call'")
+        for tab, column in ((other, "kind of call"), (own, "quality (1 to 3)")):
+            tab.page.reload()
+            tab.page.wait_for_selector("body.ready")
+            assert tab.state("state.column") == column
+            assert tab.wrong == []
+
+
 def test_own_labels_under_a_name_that_came_stand_beside_those(browser, folder, tmp_path):
     shutil.copy(folder / "clips.npz", tmp_path / "clips.npz")
     with serving(tmp_path / "clips.npz") as (address, _), Page(browser, address) as own:

@@ -50,6 +50,7 @@ class LabelBook:
         self._lock = threading.RLock()
         self._last = 0
         self._columns: dict[str, None] = {}
+        self._latest = ""
         self._done: list[int] = []
         self._undone: list[int] = []
         self._cells: dict[tuple[str, str], dict[int, str]] = {}
@@ -76,6 +77,11 @@ class LabelBook:
         """Names of the label columns that have been used, in the order of their first step."""
         with self._lock:
             return list(self._columns)
+
+    @property
+    def latest(self) -> str:
+        """Name of the label column that the last step was in; "" where there is none."""
+        return self._latest
 
     def labels(self, column: str) -> Shaped[np.ndarray, " items"]:
         """Return the label of each clip, "" where it has none."""
@@ -193,6 +199,7 @@ class LabelBook:
         self._last = step.number
         if step.column:
             self._columns.setdefault(step.column)
+            self._latest = step.column
         for clip, kind, before, after in changes:
             if kind == LABEL and after:
                 self._count_label(step, after, here=clip >= 0)

@@ -115,8 +115,9 @@ class Session:
         return {
             "digest": self.digest, "name": clips.name, "count": len(clips), "parts": self.parts, "notes": notes,
             "columns": [{"name": name, "values": count} for name, count in columns.items()],
-            "own": self.own_columns(), "sound": len(clips.recordings), "model": clips.model is not None,
-            "labels": str(self.book.path), "notes_of": self.book.notes(), "gallery": gallery,
+            "own": self.own_columns(), "last": self.book.latest, "sound": len(clips.recordings),
+            "model": clips.model is not None, "labels": str(self.book.path), "notes_of": self.book.notes(),
+            "gallery": gallery,
         }  # fmt: skip
 
     def own_columns(self) -> list[dict[str, Any]]:

@@ -43,12 +43,20 @@ async function begin() {
   restyle();
   const ids = get("/api/ids").then((found) => { state.ids = found; refresh(); });
   await Promise.all([ids, ...maps.map(readMap), ...state.about.columns.map(readColumn)]);
-  const first = state.about.own[0]?.name;
+  const first = columnToBegin();
   if (first && !chosen()) await chooseColumn(first);  // else somebody was quicker
   colours(state.column ? `labels\u0000` : state.about.columns.length ? `column\u0000${firstColumn()}` : "");
   document.body.classList.add("ready");
   watch();
 }
+
+// a key gives a label of the column that is shown: after a reload it must be that of before, else the one last used
+function columnToBegin() {
+  const names = state.about.own.map(({ name }) => name);
+  return names.find((name) => placeOf(name) === location.hash) ?? (names.includes(state.about.last) ? state.about.last : names[0]);
+}
+
+const placeOf = (column) => `#${encodeURIComponent(column)}`;
 
 const firstColumn = () => state.about.columns.find((one) => one.values > 1 && one.values <= 24 && one.name !== "split")?.name ?? state.about.columns[0].name;
 
@@ -92,7 +100,7 @@ function controls() {
   byId("view-list").addEventListener("click", () => view(false));
   byId("undo").addEventListener("click", () => turn("undo"));
   byId("redo").addEventListener("click", () => turn("redo"));
-  on("column", () => colours("labels\u0000"));
+  on("column", () => { history.replaceState(null, "", placeOf(state.column)); colours("labels\u0000"); });
   on("columns", () => colours());
   on("lassoed", () => { if (state.selection.size && writable) emit("tab", "label"); });
   on("guesses", () => { if (state.colour === "labels\u0000" && state.guesses && !state.told) { state.told = true; colours("guesses\u0000"); } });
