@@ -1,7 +1,11 @@
 """The explorer's page in a real browser: that it fits, goes by the keyboard, is read out, and shows names as text."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
+from mfcl.embeddings.blocks import load_embeddings
 from tests.small_browser import CHROMIUM, Page, redrawn, until
 from tests.small_explore import PER_PITCH, serving, write_collection
 
@@ -242,4 +246,23 @@ def test_points_are_drawn_anew_only_where_they_or_the_view_of_them_change(browse
         assert (before, own.state("state.selection.size")) == (0, COUNT)
         page.select_option("#colour", label="maker")
         assert drawn() >= 2
+        assert own.wrong == []
+
+
+def test_the_end_of_a_long_name_is_seen_in_the_list(browser, folder, tmp_path):
+    """Windows of one recording, and clips of one folder, differ at the end of their names."""
+    clips = load_embeddings(folder / "clips.npz")
+    names = np.array([f"2026/may/by the river/recorder 7/{at // 8}.wav@{at % 8}.5" for at in range(COUNT)])
+    replace(clips, ids=names).save(tmp_path / "clips.npz")
+    with serving(tmp_path / "clips.npz") as (address, _), Page(browser, address, width=390) as own:
+        own.page.click("#view-list")
+        first = own.page.locator("#list [role=gridcell]").first
+        left, right, cell, end = first.evaluate(
+            "(one) => { const name = one.firstChild; const range = document.createRange();"
+            " range.selectNodeContents(name); const box = range.getBoundingClientRect();"
+            " const cell = one.getBoundingClientRect(); return [box.left, box.right, cell.left, cell.right]; }"
+        )
+        assert first.text_content() == names[0]
+        assert left < cell  # it is longer than its cell
+        assert cell < right <= end
         assert own.wrong == []

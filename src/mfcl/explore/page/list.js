@@ -62,7 +62,8 @@ function draw() {
       class: `row${clip === state.current ? " current" : ""}${state.selection.has(clip) ? " chosen" : ""}`, role: "row",
       "aria-rowindex": first + at + 2, "aria-selected": clip === state.current || state.selection.has(clip), "data-clip": clip,
       onclick: (event) => choose(clip, event),
-    }, COLUMNS.map((column) => h("span", { role: "gridcell", text: column.of(clip), title: column.of(clip) })));
+      // a long name is cut at its beginning (its cell goes from right to left, the name does not): its end tells windows apart
+    }, COLUMNS.map((column) => h("span", { role: "gridcell", title: column.of(clip) }, h("bdi", { text: column.of(clip) }))));
     row.style.top = `${(first + at) * ROW}px`;
     return row;
   }));
