@@ -463,6 +463,19 @@ def test_silence_is_a_pause_where_speech_is_rare():
     assert [(turn.name, turn.start, turn.end) for turn in found] == [("Ada", 10.75, 12.75)]
 
 
+def test_steady_noise_is_a_pause_where_speech_is_rare():
+    """Of a recording with a few words in a quiet room, nineteen twentieths of the windows may be the room alone."""
+    scores, starts = np.tile([6.0, 1.0], (200, 1)), 0.5 * np.arange(200)
+    room = -65 + 0.5 * np.random.default_rng(0).standard_normal(200)
+    levels = np.where((starts >= 10) & (starts < 12), -25.0, room)
+    found = turns("a", starts, starts + 2, levels, scores, ("Ada", "Bea"), 3.0, hop=0.5)
+    assert [(turn.name, turn.start, turn.end) for turn in found] == [("Ada", 10.75, 12.75)]
+    talk = -50 + 4 * np.random.default_rng(1).standard_normal(200)  # speech far away, and a cough near by
+    levels = np.where(starts == 10, -15.0, talk)
+    found = turns("a", starts, starts + 2, levels, scores, ("Ada", "Bea"), 3.0, hop=0.5)
+    assert [(turn.start, turn.end) for turn in found] == [(0.0, 101.5)]
+
+
 def test_smoothing_mends_single_windows():
     scores = np.tile([6.0, 1.0], (17, 1))
     scores[8] = [1.0, 6.0]

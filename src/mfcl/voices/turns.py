@@ -11,6 +11,8 @@ from mfcl.voices.decisions import UNKNOWN
 
 PAUSE_DB = 25.0
 """A window this far below the recording's loud windows is a pause, and so is one that is silent (`SILENCE_DB`)."""
+STEADY_DB = 3.0
+"""Of a recording with a tenth and nineteen twentieths of its windows this near in level, most is steady noise."""
 SWITCH = 2.0
 """What a change of speaker costs, in log-likelihood ratio; chosen by measuring (docs/voices.md)."""
 MOST_NAMES = 200
@@ -65,7 +67,7 @@ def turns(
     if len(starts) > 1:
         states = states * min(1.0, hop / float(np.median(ends - starts)))
     path = best_path(states, switch)
-    speaks = levels > max(float(np.quantile(levels, 0.95)) - PAUSE_DB, SILENCE_DB)
+    speaks = levels > max(_loud(levels) - PAUSE_DB, SILENCE_DB)
     labels = [UNKNOWN if place == len(followed) else names[followed[place]] for place in path.tolist()]
     best = scores.max(axis=1) if scores.shape[1] else np.full(len(scores), -np.inf)
     own = [
@@ -84,6 +86,22 @@ def turns(
             inside = [own[window]]
             found.append(Turn(source, start, end, name, own[window]))
     return found
+
+
+def _loud(levels: Float64[np.ndarray, " windows"]) -> float:
+    """Return the level of a recording's loud windows, also where they are fewer than a twentieth.
+
+    Where nearly all windows are as steady as no speech is, and some are further above them than loud ones are above a
+    pause, these are the loud ones, and the others noise.
+
+    Example:
+        >>> _loud(np.array([-60.0] * 97 + [-25.0] * 3)), _loud(np.array([-60.0] * 97 + [-45.0] * 3))
+        (-25.0, -60.0)
+    """
+    low, loud = (float(level) for level in np.quantile(levels, [0.1, 0.95]))
+    above = levels[levels > loud + PAUSE_DB]
+    steady = loud > SILENCE_DB and loud - low < STEADY_DB
+    return float(np.quantile(above, 0.95)) if steady and len(above) else loud
 
 
 def best_path(states: Float64[np.ndarray, "windows states"], switch: int | float) -> Int64[np.ndarray, " windows"]:
