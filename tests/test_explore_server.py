@@ -496,6 +496,29 @@ def test_the_page_is_told_where_guesses_come_from_the_average_spectrum_alone(tmp
     session.close()
 
 
+def test_guesses_come_in_the_best_way_from_a_new_start_on_and_in_what_is_written(tmp_path):
+    """The first way knows nothing here: after a start its guesses stood on the page until the best was found again."""
+    table, truth = beside_noise(learned=False)
+    table.save(tmp_path / "clips.npz")
+    session = Session(open_collection(tmp_path / "clips.npz"), who="ada")
+    given = few(truth, 8)
+    session.step("heard", "picked", [Cell(int(clip), LABEL, str(given[clip])) for clip in np.flatnonzero(given != "")])
+    write_site(session, tmp_path / "site", audio=False)  # of labels that no page has shown yet
+    assert "average spectrum alone" in _written(tmp_path / "site")
+    session.close()
+    for kept in (True, False):
+        if not kept:
+            next((tmp_path / "clips.explore").glob("labels-ways-*.json")).write_text('{"heard": 1}')  # damaged
+        again = Session(open_collection(tmp_path / "clips.npz"), who="ada")
+        again.spaces.prepared.graph(again.spaces.prepared.kinds[0])
+        told, found = unpacked(asked_by(again).get("/api/guesses?column=heard").content)
+        assert (told["way"] == "spectrum") is kept
+        assert ("average spectrum alone" in told["note"]) is kept
+        right = (np.array(told["values"])[found["codes"]] == truth).mean()
+        assert (right > 0.9) == kept
+        again.close()
+
+
 def _written(site: Path) -> str:
     """The packed guesses of a site, as text."""
     content = json.loads((site / "data.js").read_text().removeprefix("window.EXPLORER = ").rstrip().rstrip(";"))

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Shaped
 from mfcl.core.random import generator
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError
-from mfcl.explore.guessed import Chosen, Guesses, HeldOut
+from mfcl.explore.guessed import Chosen, Guesses, HeldOut, read_ways, write_ways
 from mfcl.explore.labels import LabelBook
 from mfcl.explore.silence import Silence
 from mfcl.explore.spaces import Spaces
@@ -41,7 +41,7 @@ class Assistant:
     def __init__(self, spaces: Spaces, book: LabelBook, silence: Silence) -> None:
         self._spaces, self._book, self._silence = spaces, book, silence
         self._kept: dict[tuple[Any, ...], Any] = {}
-        self._ways: dict[str, Chosen] = {}
+        self._ways_kept: dict[str, Chosen] | None = None
         self._lock = threading.Lock()
         self._working: dict[tuple[Any, ...], threading.Lock] = {}
 
@@ -50,6 +50,13 @@ class Assistant:
         """Column -> the way that was chosen for it."""
         with self._lock:
             return {column: chosen.way for column, chosen in self._ways.items()}
+
+    @property
+    def _ways(self) -> dict[str, Chosen]:
+        """What was chosen, also before the last start: until it is known, other guesses would be shown."""
+        if self._ways_kept is None:
+            self._ways_kept = read_ways(self._spaces.ways_file(self._book.path))
+        return self._ways_kept
 
     @property
     def silent(self) -> int:
@@ -64,8 +71,8 @@ class Assistant:
 
     def way(self, column: str) -> Way:
         """Return the way in which a column's labels are spread; the first until another was found to be better."""
-        prepared = self._spaces.prepared
-        return prepared.way(self._ways[column].way) if column in self._ways else prepared.ways[0]
+        prepared, chosen = self._spaces.prepared, self._ways.get(column)
+        return next((one for one in prepared.ways if chosen and one.name == chosen.way), prepared.ways[0])
 
     def unchosen(self, column: str) -> int:
         """Return the number of labels from which a column's way should be chosen anew; 0 for not now."""
@@ -84,6 +91,13 @@ class Assistant:
                 # what is kept was guessed in another way
                 self._kept = {key: value for key, value in self._kept.items() if key[1] != column}
             self._ways[column] = found
+            write_ways(self._spaces.ways_file(self._book.path), self._ways)
+
+    def settle(self, column: str) -> None:
+        """Choose a column's way now if none was chosen so far: for what is written and stays as it is."""
+        labels = self.fitting(column)
+        if column not in self.ways and len(np.unique(labels[labels != ""])) > 1:
+            self.choose(column)
 
     def guesses(self, column: str) -> Guesses | None:
         """Return guesses from the labels outside of the held-out set; None while fewer than two classes are known."""

@@ -1,9 +1,16 @@
 """What is guessed of the clips, how it was, and how good it is."""
 
-from dataclasses import dataclass
+import contextlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32, Int64
+
+from mfcl.core.files import write_text
+from mfcl.errors import MfclError
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,3 +70,19 @@ class HeldOut:
     high: float
     more: int
     sharing: int = 0
+
+
+def read_ways(path: Path) -> dict[str, Chosen]:
+    """Return the ways that `write_ways` kept for columns; none where the file is not there or damaged."""
+    try:
+        given = json.loads(path.read_text(encoding="utf-8"))
+        return {name: Chosen(int(one["known"]), str(one["way"]), str(one["note"])) for name, one in given.items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return {}
+
+
+def write_ways(path: Path, ways: Mapping[str, Chosen]) -> None:
+    """Keep the ways that were chosen; where that fails, they are chosen anew after the next start."""
+    with contextlib.suppress(OSError, MfclError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, json.dumps({name: asdict(one) for name, one in ways.items()}))

@@ -41,6 +41,7 @@ def write_parquet(session: Session, path: Path, *, audio: bool = False) -> None:
         table[_free(name, table)] = values.tolist()
     for name in session.book.columns:
         table[_free(name, table)] = session.book.labels(name).tolist()
+        session.assistant.settle(name)
         guesses = session.assistant.guesses(name)
         if guesses is not None:
             names = [*guesses.classes, ""]

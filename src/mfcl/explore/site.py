@@ -141,6 +141,7 @@ def _data(session: Session, *, sound: int) -> str:
         told["since"] = session.book.since(name)
         held = session.book.held(name).astype(np.uint8)
         arrays[f"/api/labels?{asked}"] = _text(told, codes=codes.astype(np.int32), held=held)
+        session.assistant.settle(name)
         guesses = session.assistant.guesses(name)
         answers[f"/api/guesses?{asked}"] = answers[f"/api/estimate?{asked}"] = {"waiting": "too few labels"}
         if guesses is not None:

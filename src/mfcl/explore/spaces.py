@@ -115,6 +115,10 @@ class Spaces:
         """Return where each clip's nearest ones are kept; other vectors have another file."""
         return self._collection.folder / f"nearest-{kind}-{self._digest('')}.npz"
 
+    def ways_file(self, labels: Path) -> Path:
+        """Return where the ways are kept by which a file's labels are spread, beside it; other vectors have another."""
+        return labels.with_name(f"{labels.stem}-ways-{self._digest('')}.json")
+
     def keep_map(self, part: str, sample: Int64[np.ndarray, " drawn"], placed: Float32[np.ndarray, "drawn 2"]) -> None:
         """Keep a map; clips that were not drawn are put between the drawn ones that are nearest to them."""
         vectors = self.vectors(part)
