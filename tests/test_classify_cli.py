@@ -276,6 +276,24 @@ def test_windows_have_times_and_each_is_what_it_is_alone(desk, long, tmp_path, c
     assert [one["likeliest"] for one in found] == own.likeliest.tolist()
 
 
+def test_windows_of_recordings_and_of_embeddings_have_one_name_and_are_read_back_as_a_list(
+    desk, long, tmp_path, monkeypatch, capsys
+):
+    words = ("--window", "0.3", "--hop", "0.1")
+    monkeypatch.chdir(desk)
+    (tmp_path / "deep").mkdir()
+    run("classify", "made", "long.wav", *words, "--out", tmp_path / "deep" / "w.csv")
+    run("embed", "run0", "long.wav", *words, "--out", tmp_path / "w.npz", "--quiet")
+    found = rows_of(tmp_path / "deep" / "w.csv")
+    assert [one["id"] for one in found] == load_embeddings(tmp_path / "w.npz").ids.tolist()
+    assert [one["id"] for one in found[:2]] == ["long.wav@0.0", "long.wav@0.1"]
+    read = read_manifest(tmp_path / "deep" / "w.csv")
+    assert [(one.path, one.start) for one in read] == [(long, float(one["start"])) for one in found]
+    run("scan", tmp_path / "deep" / "w.csv", "--quiet")
+    run("classify", "run0", tmp_path / "w.npz", "--labels", tmp_path / "deep" / "w.csv", "--label", "likeliest",
+        "--fit", tmp_path / "f")  # fmt: skip
+
+
 def test_a_silent_window_is_unknown_whatever_its_vector_is_near_to(desk, long):
     """As a scan leaves silent windows out, and silent files are refused."""
     near = dataclasses.replace(mfcl.load_classifier(desk / "made"), farthest=2.0)
@@ -293,9 +311,10 @@ def test_windows_of_several_recordings_are_those_of_each_alone(desk, tmp_path):
     for name in ("0_01_0.wav", "1_01_0.wav", "2_01_1.wav"):
         shutil.copy(desk / "corpus" / "data" / "01" / name, folder)
     together = list(mfcl.classify_windows(made, folder, window=0.1, hop=0.05))
-    assert [one.ids[0] for one in together] == ["0_01_0.wav", "1_01_0.wav", "2_01_1.wav"]
-    for one in together:
-        (alone,) = mfcl.classify_windows(made, folder / one.ids[0], window=0.1, hop=0.05)
+    names = ["0_01_0.wav", "1_01_0.wav", "2_01_1.wav"]
+    assert [one.ids[0] for one in together] == [f"{name}@0.0" for name in names]
+    for name, one in zip(names, together, strict=True):
+        (alone,) = mfcl.classify_windows(made, folder / name, window=0.1, hop=0.05)
         assert np.array_equal(alone.starts, one.starts)
         assert alone.predictions.probabilities == pytest.approx(one.predictions.probabilities, abs=1e-5)
 

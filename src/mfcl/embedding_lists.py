@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mfcl.audio.arrays import listed
+from mfcl.audio.windows import window_id
 from mfcl.checkpoint import Checkpoint, model_digest
 from mfcl.core.console import printable
 from mfcl.core.keywords import also_called
@@ -148,7 +149,8 @@ def embed_recordings(
         starts, ends = (
             np.array([repr(round(float(place[side]), 6)) for place in places], dtype=np.str_) for side in (1, 2)
         )
-        ids = np.array([f"{name}@{start}" for name, start in zip(ids, starts, strict=True)], dtype=np.str_)
+        named = zip(ids.tolist(), places, strict=True)
+        ids = np.array([window_id(name, start) for name, (_, start, _) in named], dtype=np.str_)
         labels |= dict(zip(WINDOW_TIMES, (starts, ends), strict=True))
     elif all(is_window(one) for one in manifest):  # such as a list that the explorer exported: they stay windows
         limits = [[repr(one.start), repr(one.end)] for one in manifest]

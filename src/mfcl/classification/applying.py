@@ -9,7 +9,7 @@ from jaxtyping import Float64, Int64, Shaped
 
 from mfcl.audio import LongSound
 from mfcl.audio.preparation import SILENCE_DB, swing_db
-from mfcl.audio.windows import hop_of
+from mfcl.audio.windows import hop_of, window_id
 from mfcl.classification.sources import Data, is_embeddings, manifest_of, model_of, opened_in_blocks
 from mfcl.data.decoding import LeftOut, Piece, recording_windows, whole_recordings
 from mfcl.data.manifest import Manifest, readable
@@ -27,7 +27,7 @@ class Answers:
     """The answers for recordings, or for the windows of one recording.
 
     Attributes:
-        ids: Ids of the recordings.
+        ids: Ids of the recordings; of windows `recording@start`, as `mfcl.embed` names them.
         paths: Their files, bytes of a name that are not UTF-8 escaped; "" where they are not known.
         predictions: The answers.
         starts: Start of each window in seconds from the file's beginning; None for whole recordings.
@@ -146,7 +146,8 @@ def classify_windows(
     def collected() -> Answers:
         limits = np.array([one for _, own in waiting for one in own], dtype=np.float64)
         recording = manifest.recordings[current]
-        names, files = (np.broadcast_to(text, len(limits)) for text in (recording.id, readable(str(recording.path))))
+        names = np.array([window_id(recording.id, start) for start in limits[:, 0].tolist()], dtype=np.str_)
+        files = np.broadcast_to(readable(str(recording.path)), len(limits))
         return Answers(names, files, _joined([one for one, _ in waiting]), limits[:, 0], limits[:, 1])
 
     for pieces in recording_windows(manifest, hearing.model.recipe.preparation, skipped, window=window, hop=step):
