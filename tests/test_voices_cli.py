@@ -61,6 +61,23 @@ def refused(capsys, *words):
     return line
 
 
+def longest_decimals(text):
+    """The most digits that a number of a JSON text has after its point."""
+    return max(len(found) for found in re.findall(r"\d\.(\d+)", text))
+
+
+def test_numbers_of_json_are_rounded(team, desk, capsys):
+    """Clips of 0.2 and 0.4 s are 0.6 s of sound, not 0.6000000000000001."""
+    with mfcl.Gallery.open(team) as gallery:
+        gallery.enrol("six tenths", [word(9, 0, seconds=0.2), word(9, 1, seconds=0.4)], sample_rate=16000)
+        (seconds,) = {voice.seconds for voice in gallery.voices if voice.name == "six tenths"}
+    assert seconds == 0.6
+    capsys.readouterr()
+    for words in (("list", team), ("identify", team, clips(desk, "02")[0])):
+        run(*words, "--json")
+        assert longest_decimals(capsys.readouterr().out) <= 6
+
+
 def test_an_enrolled_file_is_nearest_to_itself_and_the_answer_says_all(team, desk, capsys):
     capsys.readouterr()
     run("identify", team, clips(desk, "02")[0], "--json")
@@ -137,6 +154,13 @@ def test_calibrate_evaluate_verify_and_identify_say_what_to_expect(team, desk, c
     assert "tested, 5 draws" in said.out  # 12 people of six clips: five times the 36 that are not enrolled
     assert re.search(r"closed set, right, %  +3 .* 180$", said.out, re.MULTILINE)
     assert said.out.endswith("open set at 10.0 % false alarms\n")
+    for action in ("calibrate", "evaluate"):
+        run(action, team, held, "--far", "0.1", "--clips", "3", "--json")
+        said = capsys.readouterr()
+        content = json.loads(said.out)
+        assert [f"note: {note}" for note in content["notes"]] == said.err.splitlines()[-len(content["notes"]) :]
+        assert any("12 people are few" in note or "of 72 clips were calibrated on" in note for note in content["notes"])
+        assert longest_decimals(said.out) <= 6
     run("evaluate", team, held, "--clips", "3")
     assert capsys.readouterr().out.endswith("open set at 1.0 % false alarms, calibrated for 10.0 %\n")
     picture = team.with_name("det.svg").read_text()

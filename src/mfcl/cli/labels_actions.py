@@ -10,6 +10,7 @@ from mfcl.cli.labels_checks import check_options
 from mfcl.cli.labels_events import MERGED, event_settings, events_of
 from mfcl.core.console import counted, printable
 from mfcl.core.files import check_file_place, check_folder_place, check_not_input, is_stream, write_text
+from mfcl.core.plain_values import json_values
 from mfcl.errors import MfclError
 
 
@@ -220,8 +221,6 @@ def _json(rows: list[dict[str, Any]]) -> str:
 
 def similar(given: argparse.Namespace) -> None:
     """Find similar recordings."""
-    import dataclasses
-
     from mfcl.classification import similar as find
     from mfcl.core.console import table
     from mfcl.core.machine import use_machine
@@ -233,7 +232,7 @@ def similar(given: argparse.Namespace) -> None:
         approximate=given.approximate, progress=given.approximate,
     )  # fmt: skip
     if given.json:
-        print(json.dumps([dataclasses.asdict(one) for one in found], indent=2, ensure_ascii=False))
+        print(json.dumps(json_values(found), indent=2, ensure_ascii=False))
         return
     rows = [
         (

@@ -122,5 +122,5 @@ def _held_out(command: argparse.ArgumentParser) -> None:
     command.add_argument("--label", help="column of what is said; one with a usual name if left out")
     command.add_argument("--split", choices=("train", "valid", "test"), help="only recordings of this split")
     options.seed(command)
-    _prints_json(command)
+    command.add_argument("--json", action="store_true", help="print JSON, with what the notes say as `notes`")
     _uses_model(command)

@@ -12,7 +12,6 @@ from mfcl.cli.voices_text import (
     expected,
     identification_rows,
     interval,
-    json_values,
     percent,
     plain,
     turn_rows,
@@ -20,6 +19,7 @@ from mfcl.cli.voices_text import (
 )
 from mfcl.core.console import counted
 from mfcl.core.files import check_file_place, check_folder_place, check_not_input, write_text
+from mfcl.core.plain_values import json_values
 from mfcl.errors import MfclError
 
 CONSENT = "An embedding of a voice identifies a person: enrol only people who agreed to it. This is no security device."
@@ -116,7 +116,7 @@ def identify(given: argparse.Namespace) -> None:
                 raise MfclError("rttm, audacity, --hop and --switch are for windows; give --window SECONDS too")
             found = gallery.identify(recordings, least_margin=given.margin)
             text = (
-                json.dumps([json_values(one) for one in found], indent=2, ensure_ascii=False)
+                json.dumps(json_values(found), indent=2, ensure_ascii=False)
                 if form == "json"
                 else table(identification_rows(found), ["file", "who", "why", "score", "margin", "nearest clips"])
             )
@@ -140,7 +140,7 @@ def _turns(gallery: Any, given: argparse.Namespace, form: str, recordings: Any) 
         check_sources(form, files)
     found = gallery.turns(recordings, window=given.window, hop=hop, switch=switch)
     if form == "json":
-        return json.dumps([json_values(one) for one in found], indent=2, ensure_ascii=False)
+        return json.dumps(json_values(found), indent=2, ensure_ascii=False)
     if form in ("rttm", "audacity"):
         return written(found, form, files).rstrip("\n")
     return table(turn_rows(found), ["file", "from, s", "to, s", "who", "score"])
@@ -155,7 +155,7 @@ def verify(given: argparse.Namespace) -> None:
         threshold = gallery.threshold(size=1)
         say(threshold.notes)
         if given.json:
-            print(json.dumps([json_values(one) for one in found], indent=2, ensure_ascii=False))
+            print(json.dumps(json_values(found), indent=2, ensure_ascii=False))
         else:
             print(table(verification_rows(found), ["file", "claimed", "answer", "score", "threshold", "nearer"]))
             print(f"\n{expected(threshold, 1)}")
@@ -196,7 +196,8 @@ def show(given: argparse.Namespace) -> None:
         facts = {key: about[key] for key in ("model", "digest", "part", "schema")}
         rows = [{key: value for key, value in vars(voice).items() if key != "id"} for voice in voices]
         calibrated = None if calibration is None else calibration.to_json()
-        print(json.dumps({**facts, "voices": rows, "calibration": calibrated}, indent=2, ensure_ascii=False))
+        content = {**facts, "voices": rows, "calibration": calibrated}
+        print(json.dumps(json_values(content), indent=2, ensure_ascii=False))
         return
     rows_ = [
         (one.name, one.clips, round(one.seconds, 1), one.consent or "-", one.added[:10], one.note) for one in voices
@@ -246,7 +247,7 @@ def calibrate(given: argparse.Namespace) -> None:
         )  # fmt: skip
         say(notes)
         if given.json:
-            print(json.dumps(made.to_json(), indent=2))
+            print(json.dumps(json_values({**made.to_json(), "notes": notes}), indent=2, ensure_ascii=False))
             return
         rows = [
             (

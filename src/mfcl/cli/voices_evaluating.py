@@ -9,6 +9,7 @@ from typing import Any
 from mfcl.cli.voices_actions import check_out, opened, say
 from mfcl.cli.voices_text import FIGURES, interval, percent
 from mfcl.core.files import write_text
+from mfcl.core.plain_values import json_values
 
 
 def evaluate(given: argparse.Namespace) -> None:
@@ -37,9 +38,9 @@ def evaluate(given: argparse.Namespace) -> None:
         write_text(given.det, det_curves(own))
     say(own.notes)
     if given.json:
-        about: dict[str, Any] = {"figures": _plain(own), "people": own.people, "clips": own.clips}
-        about |= {"also": {name: _plain(one) for name, one in found.items() if name}} if others else {}
-        print(json.dumps(about, indent=2))
+        about: dict[str, Any] = {"figures": own.figures, "people": own.people, "clips": own.clips}
+        about |= {"also": {name: one.figures for name, one in found.items() if name}} if others else {}
+        print(json.dumps(json_values({**about, "notes": own.notes}), indent=2, ensure_ascii=False))
         return
     _print(found, bool(others))
     calibrated = {one.asked for one in own.figures if one.what == "false_alarms_reached"} - {given.far}
@@ -64,10 +65,6 @@ def _elsewhere(also: list[str], data: Path, held: Any) -> dict[str, Any]:
         assert one.vectors is not None  # the command takes files, no functions
         found[name] = replace(held, heard=replace(held.heard, vectors=one.vectors[places]))
     return found
-
-
-def _plain(found: Any) -> list[dict[str, Any]]:
-    return [vars(one) for one in found.figures]
 
 
 def _print(found: dict[str, Any], beside: bool) -> None:

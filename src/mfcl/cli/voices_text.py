@@ -1,7 +1,7 @@
 """What `mfcl voices` says: rows of tables, sentences about thresholds, the DET picture."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mfcl.core.console import counted, printable
 
@@ -162,14 +162,3 @@ def interval(low: float | None, high: float | None, form: str = "") -> str:
     if low is None or high is None:
         return "-"
     return f"[{form.format(low)}, {form.format(high)}]" if form else f"[{percent(low)}, {percent(high)}]"
-
-
-def json_values(one: Any) -> dict[str, Any]:
-    """Return a frozen result as plain values for JSON, which has no infinity."""
-    import dataclasses
-    import math
-
-    def finite(value: Any) -> Any:
-        return None if isinstance(value, float) and not math.isfinite(value) else value
-
-    return {key: finite(value) for key, value in dataclasses.asdict(one).items()}

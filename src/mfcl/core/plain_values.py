@@ -1,6 +1,7 @@
 """Settings dataclasses as plain values, for JSON and YAML, and back."""
 
 import dataclasses
+import math
 import re
 import types
 import typing
@@ -11,11 +12,37 @@ from mfcl.core.settings import check_text, written
 from mfcl.errors import RecipeError, one_of, shown
 
 T = TypeVar("T")
+DECIMALS = 6
+"""Decimals of numbers in JSON that people read: microseconds."""
 
 
 def to_dict(value: Any) -> dict[str, Any]:
     """Return a settings dataclass as plain values for JSON and YAML."""
     return {entry.name: _plain(getattr(value, entry.name)) for entry in written(value)}
+
+
+def json_values(value: Any) -> Any:
+    """Return a result as plain values for JSON that people read.
+
+    Numbers have six decimals, so that a sum of 3.6 is not 3.5999999999999996; JSON has no infinity, so None stands for
+    it and for what is no number.
+
+    Args:
+        value: A dataclass, or what JSON has, nested at will.
+
+    Example:
+        >>> json_values({"seconds": sum([0.6] * 6), "score": float("-inf"), "near": (0.25, "Ada")})
+        {'seconds': 3.6, 'score': None, 'near': [0.25, 'Ada']}
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {entry.name: json_values(getattr(value, entry.name)) for entry in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {name: json_values(own) for name, own in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_values(own) for own in value]
+    if isinstance(value, float):
+        return round(value, DECIMALS) + 0.0 if math.isfinite(value) else None
+    return value
 
 
 def from_dict(kind: type[T], values: Mapping[Any, Any], *, where: str) -> T:

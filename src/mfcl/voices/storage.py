@@ -119,7 +119,7 @@ class Storage:
             "GROUP BY v.id, v.name, v.consent, v.note, v.added ORDER BY v.name"
         )
         return [
-            Voice(int(key), str(name), str(consent), str(note), str(added), int(clips), float(seconds))
+            Voice(int(key), str(name), str(consent), str(note), str(added), int(clips), round(float(seconds), 6))
             for key, name, consent, note, added, clips, seconds in rows
         ]
 
