@@ -37,6 +37,7 @@ from mfcl.core.distributed import barrier, is_main
 from mfcl.core.files import replacing
 from mfcl.core.machine import survive_fork
 from mfcl.core.plain_values import from_dict, to_dict
+from mfcl.core.urls import local_path
 from mfcl.embeddings.parts import FORMATS
 from mfcl.embeddings.whitening import Whitening
 from mfcl.errors import CheckpointError, MfclError, shown
@@ -111,7 +112,7 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
         CheckpointError: a file is missing, damaged, of another version, or of another model than the others.
     """
     survive_fork()
-    path = model_folder(Path(folder))
+    path = model_folder(local_path(folder, "model"))
     config = read_config(path / CONFIG)
     try:
         recipe = from_dict(Recipe, config["recipe"], where=str(path / CONFIG))

@@ -239,15 +239,19 @@ class Embedder:
 
 
 def load(folder: str | Path, *, device: str = "auto") -> Embedder:
-    """Load a trained model from its folder or its run's folder."""
-    return Embedder(load_checkpoint(Path(folder)), device=device)
+    """Load a trained model from its folder or its run's folder.
+
+    Raises:
+        MfclError: there is no path, no model, or one that is damaged or of another version.
+    """
+    return Embedder(load_checkpoint(folder), device=device)
 
 
 def checkpoint_of(given: Checkpoint | Embedder | str | Path) -> Checkpoint:
     """Return a model that is loaded, or load it from its folder."""
     if isinstance(given, Embedder):
         return given.checkpoint
-    return given if isinstance(given, Checkpoint) else load_checkpoint(Path(given))
+    return given if isinstance(given, Checkpoint) else load_checkpoint(given)
 
 
 def hop_seconds(window: int | float | None, hop: int | float | None) -> int | float:

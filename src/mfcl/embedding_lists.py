@@ -15,7 +15,7 @@ from mfcl.core.console import printable
 from mfcl.core.keywords import also_called
 from mfcl.core.machine import pick_device
 from mfcl.core.progress import progress as progress_bar
-from mfcl.core.urls import UrlPath, as_path
+from mfcl.core.urls import UrlPath, as_path, local_path
 from mfcl.data.decoding import LeftOut, recording_windows, whole_recordings
 from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest import WINDOW_TIMES, Manifest, Recording, is_window
@@ -71,6 +71,7 @@ def embed(
     Raises:
         MfclError: no recording could be embedded, or (`strict`) a file could not be read.
     """
+    place = None if failures is None else local_path(failures, "failures")
     asked = Asked(format, part, whiten, window, hop_seconds(window, hop), batch)
     loaded = checkpoint_of(model)
     check_asked(loaded, format, part, whiten=whiten)
@@ -82,7 +83,7 @@ def embed(
     left_out = LeftOut(strict)
     with progress_bar(total=len(manifest), what="embedding", unit="clips", shown=progress) as bar:
         found = embed_recordings(loaded, manifest, left_out, asked, bar=bar)
-    left_out.write(None if failures is None else Path(failures), said=len(found) > 0)
+    left_out.write(place, said=len(found) > 0)
     if not len(found):
         raise left_out.none_read(manifest.root)
     return found

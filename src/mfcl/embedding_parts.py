@@ -16,6 +16,7 @@ from mfcl.core.files import check_folder_place, is_there
 from mfcl.core.limits import MOST_PARTS
 from mfcl.core.machine import pick_device
 from mfcl.core.progress import progress as progress_bar
+from mfcl.core.urls import local_path
 from mfcl.data.decoding import LeftOut
 from mfcl.data.manifest import Manifest
 from mfcl.data.manifest_blocks import ListedParts, list_parts
@@ -23,7 +24,7 @@ from mfcl.embedder import Embedder, check_asked, checkpoint_of, hop_seconds
 from mfcl.embedding_lists import Asked, embed_recordings
 from mfcl.embeddings.parquet_file import EXTRA, PARQUET
 from mfcl.embeddings.part_files import AGAIN, PartFiles, Receipt, begin_parts
-from mfcl.errors import AudioError, MeasureError, check_number
+from mfcl.errors import AudioError, MeasureError, check_number, shown
 from mfcl.models.inference import Format
 
 FAILURES = "failures.csv"
@@ -99,6 +100,8 @@ def embed_parts(
         MfclError: the folder holds parts of something else, a part in it is damaged or none of its files exists, or
             (`strict`) a file could not be read.
     """
+    if not isinstance(share, list | tuple) or len(share) != 2:
+        raise MeasureError(f"share: wanted two numbers, such as (3, 8) for the third of eight, got {shown(share)}")
     number, shares = share
     check_number("share", shares, 1, MOST_PARTS, whole=True, error=MeasureError)
     check_number("share", number, 1, shares, whole=True, error=MeasureError)
@@ -148,7 +151,7 @@ def plan_parts(
     Raises:
         MfclError: the model or the list cannot be used as asked, or the folder holds parts of something else.
     """
-    folder = Path(out)
+    folder = local_path(out, "out")
     check_number("parts", parts, 1, MOST_PARTS, whole=True, error=MeasureError)
     if parquet:
         need("pyarrow.parquet", EXTRA)

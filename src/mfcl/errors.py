@@ -83,7 +83,7 @@ class GalleryError(MfclError):
     """A gallery of voices that cannot be read or changed as asked."""
 
 
-def one_of(kind: str, given: str, allowed: Iterable[str]) -> str:
+def one_of(kind: str, given: object, allowed: Iterable[str]) -> str:
     """Return the end of a message about an unknown choice: the allowed names, and the nearest spelling.
 
     Example:
@@ -91,6 +91,8 @@ def one_of(kind: str, given: str, allowed: Iterable[str]) -> str:
         "no pooling is called 'maen'; use one of max, mean (did you mean 'mean'?)"
     """
     names = sorted(allowed)
+    if not isinstance(given, str):
+        return f"no {kind} is called {shown(given)}; use one of {', '.join(names)}"
     near = difflib.get_close_matches(given, names, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
     return f"no {kind} is called {given!r}; use one of {', '.join(names)}{hint}"
@@ -152,6 +154,33 @@ def check_number(
         return
     what = "a whole number" if whole else "a number"
     raise error(f"{name}: wanted {what} from {spoken_number(low)} to {spoken_number(high)}, got {shown(value)}")
+
+
+def check_type(
+    name: str, value: object, kind: Any, what: str, *, error: type[MfclError] = MfclError, do: str = ""
+) -> None:
+    """Raise an error unless an argument is of a type.
+
+    Args:
+        name: Name of the argument, for the message.
+        value: The value to check.
+        kind: The type, or a union of types.
+        what: The type in words.
+        error: Class of the error.
+        do: What to do about it.
+
+    Raises:
+        MfclError: it is of another type.
+
+    Example:
+        >>> check_type("voice", "Ada", str, "a name")
+        >>> check_type("voice", 3, str, "a name")
+        Traceback (most recent call last):
+        ...
+        mfcl.errors.MfclError: voice: wanted a name, got 3
+    """
+    if not isinstance(value, kind):
+        raise error(f"{name}: wanted {what}, got {shown(value)}{do and '; '}{do}")
 
 
 def spoken_number(number: int | float) -> str:

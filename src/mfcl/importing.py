@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mfcl.checkpoint import save_checkpoint
 from mfcl.checkpoint_files import ONLY_FORMAT
+from mfcl.core.urls import local_path
 from mfcl.errors import CheckpointError, one_of
 from mfcl.models.encoders import EncoderSettings
 from mfcl.models.encoders.mel import ResNet18
@@ -49,7 +50,7 @@ def import_model(source: str, weights: str | Path, out: str | Path) -> str:
     """
     if source not in SOURCES:
         raise CheckpointError(one_of("source of weights", source, SOURCES))
-    path = Path(weights)
+    path = local_path(weights, "weights")
     found = _read(path)
     recipe = _recipe(source)
     model = make_model(recipe.model, seed=0)

@@ -9,8 +9,9 @@ from typing import Any, Literal
 from mfcl.audio import Preparation
 from mfcl.core.plain_values import from_dict, to_dict
 from mfcl.core.settings import Described, bounded, check_settings, described, later
+from mfcl.core.urls import local_path
 from mfcl.core.yaml_text import MOST_LETTERS, read_yaml
-from mfcl.errors import RecipeError, one_of, shown
+from mfcl.errors import RecipeError, check_type, one_of, shown
 from mfcl.models.heads import HeadSettings
 from mfcl.models.losses import LossSettings
 from mfcl.models.pair import ModelSettings
@@ -165,10 +166,12 @@ def load_recipe(name_or_path: str | Path | Recipe, overrides: Sequence[str] = ()
     if isinstance(name_or_path, Recipe):
         values, where = to_dict(name_or_path), name_or_path.name
     else:
-        values, where = _read(Path(name_or_path))
+        values, where = _read(local_path(name_or_path, "recipe"))
     if isinstance(overrides, str):
         raise RecipeError(f"overrides: wanted a list such as ['train.epochs=5'], got the text {shown(overrides)}")
+    check_type("overrides", overrides, Sequence, "a list such as ['train.epochs=5']", error=RecipeError)
     for override in overrides:
+        check_type("overrides", override, str, "key=value, such as 'train.epochs=5'", error=RecipeError)
         _set(values, override)
     named = {_key(override) for override in overrides}
     for group in ("train", "supervised"):

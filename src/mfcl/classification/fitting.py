@@ -16,7 +16,7 @@ from mfcl.data.manifest import WINDOW_TIMES, Recording
 from mfcl.data.store import open_store
 from mfcl.embedder import Embedder, load
 from mfcl.embeddings.table import Embeddings
-from mfcl.errors import MfclError, one_of, shown
+from mfcl.errors import MfclError, check_type, one_of, shown
 from mfcl.labelling import UNKNOWN, Collection, Fitted, draw_held_out, fit_classifier
 from mfcl.labelling.collection import ALIGNMENT
 from mfcl.labelling.estimate import known_labels
@@ -185,6 +185,7 @@ def _labels(
     if isinstance(labels, np.ndarray):
         return Labels(known_labels(labels, len(embeddings)), label or "label")
     if labels is not None:
+        check_type("labels", labels, str | Path | Sequence, "an array of labels, or CSVs")
         paths = [as_path(one) for one in ([labels] if isinstance(labels, str | Path) else labels)]
         return read_label_files(paths, embeddings.ids.tolist(), recordings=recordings, label=label)
     names = list(embeddings.labels)

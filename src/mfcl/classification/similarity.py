@@ -30,7 +30,7 @@ from mfcl.embeddings.blocks import Blocks
 from mfcl.embeddings.nearest import top_k
 from mfcl.embeddings.table import Embeddings
 from mfcl.embeddings.vector_index import TRIED, TRIED_FOR
-from mfcl.errors import MeasureError, MfclError, check_number, one_of
+from mfcl.errors import MeasureError, MfclError, check_number, check_type, one_of
 from mfcl.labelling.features import Features, fit_features_of_blocks, has_landmarks, ordered_kinds
 from mfcl.labelling.search_index import open_search_index
 from mfcl.models.inference import part_bounds
@@ -100,6 +100,7 @@ def similar(
         MfclError: no such clip, part or model, or embeddings of another model.
     """
     check_number("count", count, 1, MOST_FOUND, whole=True, error=MeasureError)
+    check_type("clip", clip, str | Path, "a file or the id of a recording", error=MeasureError)
     if approximate:
         return _by_index(source, clip, data, model, count, part, align, device, progress=progress)
     hearing = _model(source, model, device)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mfcl.core.spans import path_there
-from mfcl.core.urls import UrlPath
+from mfcl.core.urls import UrlPath, local_path
 from mfcl.errors import MfclError, advice
 
 OWN_TEMPORARY = re.compile(r"\..+\.\d+\.[0-9a-f]{8}\.tmp")
@@ -170,7 +170,9 @@ def entries(folder: Path) -> list[Path]:
 
 def cache_folder(asked: Path | None) -> Path:
     """Return the cache folder: `asked`, else $MFCL_CACHE, else ~/.cache/mfcl; it may be deleted at any time."""
-    return asked or Path(os.environ.get("MFCL_CACHE") or Path.home() / ".cache" / "mfcl")
+    if asked:
+        return local_path(asked, "cache")
+    return Path(os.environ.get("MFCL_CACHE") or Path.home() / ".cache" / "mfcl")
 
 
 def write_text(path: Path, text: str) -> None:

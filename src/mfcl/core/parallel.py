@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from mfcl.core.progress import progress
+from mfcl.errors import check_number
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -19,6 +20,8 @@ Mapped: TypeAlias = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any
 """Applies a function to all items and gives the results in their order, as `map` does, or others that share the work.
 """
 
+
+MOST_WORKERS = 4096
 
 QUOTA = Path("/sys/fs/cgroup/cpu.max")
 """File with a container's share of the processor: microseconds and period, or `max` and period (cgroup v2)."""
@@ -69,6 +72,8 @@ def in_parallel(
         >>> list(in_parallel(abs, [-1, 2, -3], what="Folding", shown=False))
         [1, 2, 3]
     """
+    if workers is not None:
+        check_number("workers", workers, 0, MOST_WORKERS, whole=True)
     count = max(workers or core_count(), 1)
     waiting: deque[Future[Result]] = deque()
     pool = ThreadPoolExecutor(count)

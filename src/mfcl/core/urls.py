@@ -11,7 +11,7 @@ from pathlib import Path, PosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from mfcl.errors import MfclError
+from mfcl.errors import MfclError, shown
 
 if TYPE_CHECKING:
     from mfcl.core.remote import Facts
@@ -188,22 +188,45 @@ def as_path(given: str | Path) -> Path:
     """Return a path of a text: a `UrlPath` for a URL, a local path for `file://` and for any other text.
 
     Raises:
-        MfclError: a `file://` URL without an absolute path.
+        MfclError: a `file://` URL without an absolute path, or what is no path.
 
     Example:
         >>> as_path("file:///data/owl.wav").as_posix(), type(as_path("s3://birds/owl.wav")).__name__
         ('/data/owl.wav', 'UrlPath')
     """
-    if isinstance(given, Path):
-        return given
-    if not is_url(given):
-        return Path(given)
+    if not isinstance(given, str) or not is_url(given):
+        return local_path(given)
     if not given.lower().startswith("file:"):
         return UrlPath(given)
     begin = LOCAL.match(given)
     if begin is None:
         raise MfclError(f"{given}: wanted file:/// and an absolute path; a relative path needs no file://")
     return Path(given[begin.end() :])
+
+
+def local_path(given: str | Path, name: str = "path") -> Path:
+    """Return a path as it is, or the local path of a text.
+
+    Args:
+        given: The argument.
+        name: What it is the path of, for the message.
+
+    Raises:
+        MfclError: it is neither a path nor a text, or an empty text, which would be the working folder.
+
+    Example:
+        >>> local_path("runs/one", "model").name
+        'one'
+        >>> local_path("", "model")
+        Traceback (most recent call last):
+        ...
+        mfcl.errors.MfclError: model: wanted a path, got ''
+    """
+    if isinstance(given, Path):
+        return given
+    if not isinstance(given, str | os.PathLike) or not os.fspath(given):
+        raise MfclError(f"{name}: wanted a path, got {shown(given)}")
+    return Path(given)
 
 
 def without_secrets(url: str) -> str:

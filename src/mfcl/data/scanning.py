@@ -16,7 +16,7 @@ from mfcl.core.files import cache_folder, write_json
 from mfcl.core.parallel import in_parallel
 from mfcl.data.events import SoundShare, sound_share
 from mfcl.data.manifest import Manifest, Recording, is_text, readable
-from mfcl.errors import ManifestError, MfclError
+from mfcl.errors import ManifestError, MfclError, check_type
 
 NAMELESS = "name not UTF-8"
 DONE = {
@@ -184,6 +184,7 @@ def scan(manifest: Manifest, *, workers: int | None = None, progress: bool = Tru
         workers: Number of threads; None: one per core, or more for files at URLs.
         progress: Whether to show a bar.
     """
+    check_type("manifest", manifest, Manifest, "a manifest", error=ManifestError, do="open it by `mfcl.open_manifest`")
     found = in_parallel(
         _inspect, manifest.recordings, workers=workers or manifest.readers, what="Scanning", shown=progress
     )
@@ -200,6 +201,7 @@ def scan_once(manifest: Manifest, *, cache: Path | None = None, progress: bool =
         cache: Cache folder; for the default see `mfcl.core.files.cache_folder`.
         progress: Whether to show a bar.
     """
+    check_type("manifest", manifest, Manifest, "a manifest", error=ManifestError, do="open it by `mfcl.open_manifest`")
     place = cache_folder(cache) / "scan" / f"{manifest.files_key(VERSION, progress=progress)}.json"
     kept = _kept(place, manifest)
     entries = dict(enumerate(kept or ()))

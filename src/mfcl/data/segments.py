@@ -15,7 +15,7 @@ from mfcl.audio.onsets import sound_spans, sounding
 from mfcl.audio.preparation import SILENCE_DB, decibels
 from mfcl.core.parallel import in_parallel
 from mfcl.data.manifest import Manifest, Recording, default_id
-from mfcl.errors import AudioError, ManifestError, check_number
+from mfcl.errors import AudioError, ManifestError, check_number, check_type
 
 ONSETS = "onsets"
 SHORTEST, LONGEST = 0.05, 3600.0
@@ -98,6 +98,7 @@ def segment(
     Raises:
         MfclError: a number out of range, or no segment is left.
     """
+    check_type("manifest", manifest, Manifest, "a manifest", error=ManifestError, do="open it by `mfcl.open_manifest`")
     if how != ONSETS:
         check_number("segment", how, SHORTEST, LONGEST, error=ManifestError)
     check_number("level", level_db, -120, 0, error=ManifestError)

@@ -8,6 +8,7 @@ from typing import Any
 
 from mfcl.core.files import entries, read_json, write_json
 from mfcl.core.limits import MOST_PARTS
+from mfcl.core.urls import local_path
 from mfcl.embeddings.npz_file import FAULTS, check_system, read_npz
 from mfcl.embeddings.parquet_file import PARQUET, has_vectors, read_about_parquet
 from mfcl.errors import MeasureError, shown
@@ -125,7 +126,7 @@ def damaged(path: Path, error: BaseException) -> MeasureError:
 
 def is_part_folder(path: str | Path) -> bool:
     """Return whether a path is a folder of parts."""
-    return (Path(path) / RECEIPT).is_file()
+    return (local_path(path, "embeddings") / RECEIPT).is_file()
 
 
 def holds_embeddings(path: str | Path) -> bool:

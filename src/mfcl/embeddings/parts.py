@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from mfcl.errors import MeasureError, MfclError, one_of
+from mfcl.errors import MeasureError, MfclError, one_of, shown
 
 FORMATS = ("wave", "mel")
 Role = Literal["", "content", "speaker"]
@@ -81,11 +81,13 @@ def formats_of(choice: str) -> tuple[str, ...]:
     Raises:
         MfclError: `choice` is something else.
     """
-    if choice not in ("both", *FORMATS):
+    if not isinstance(choice, str) or choice not in ("both", *FORMATS):
         hint = f"; give {choice!r} as part" if isinstance(choice, str) and _words(choice) & set(WORDS) else ""
         raise MfclError(f"{one_of('format', str(choice), ('both', *FORMATS))}{hint}")
     return FORMATS if choice == "both" else (choice,)
 
 
 def _words(name: str) -> set[str]:
+    if not isinstance(name, str) or not name.strip():
+        raise MeasureError(f"part: wanted a name such as words or voices, got {shown(name)}")
     return {_ROLES.get(word, word) for word in name.split()}

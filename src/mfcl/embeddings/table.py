@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int64, Shaped
 
+from mfcl.core.urls import local_path
 from mfcl.embeddings.linalg import unit_rows
 from mfcl.embeddings.npz_file import write_npz
 from mfcl.embeddings.parquet_file import PARQUET, write_parquet
 from mfcl.embeddings.part_whitening import fit_whitenings
 from mfcl.embeddings.parts import Part, matching
 from mfcl.embeddings.whitening import Whitening
-from mfcl.errors import MeasureError, one_of
+from mfcl.errors import MeasureError, check_type, one_of
 
 FILE_VERSION = 1
 WHITENED = " whitened"
@@ -47,6 +48,9 @@ class Embeddings:
     """Digest of the model that made the vectors, followed by `WHITENED` if it whitened them; "" if it is not known."""
 
     def __post_init__(self) -> None:
+        check_type("vectors", self.vectors, np.ndarray, "an array of shape (items, dim)", error=MeasureError)
+        for what, own in (("labels", self.labels), ("parts", self.parts)):
+            check_type(what, own, Mapping, "a dict by name", error=MeasureError)
         if self.vectors.ndim != 2:
             raise MeasureError(f"embeddings: wanted vectors of shape (items, dim), got {self.vectors.shape}")
         columns = {"ids": self.ids, "splits": self.splits}
@@ -93,6 +97,7 @@ class Embeddings:
         Raises:
             MeasureError: there is no such label.
         """
+        check_type("label", name, str, "its name", error=MeasureError)
         if name not in self.labels:
             raise MeasureError(f"embeddings: {one_of('label', name, self.labels)}")
         return self.labels[name]
@@ -173,6 +178,7 @@ class Embeddings:
         Raises:
             MeasureError: a part has no whitening, or one of another size.
         """
+        check_type("whiten", by, Mapping, "a whitening by the name of each part", error=MeasureError)
         columns = []
         for name, (start, stop) in self._bounds().items():
             if name not in by:
@@ -228,7 +234,7 @@ class Embeddings:
         Raises:
             MissingExtraError: for Parquet, pyarrow is not installed.
         """
-        path = Path(path)
+        path = local_path(path, "embeddings")
         names = list(self.labels)
         parts = {name: list(ends) for name, ends in self.parts.items()}
         about = {"version": FILE_VERSION, "labels": names, "parts": parts, "model": self.model}

@@ -14,6 +14,7 @@ from mfcl.checkpoint import Checkpoint, model_digest
 from mfcl.core.console import quiet_log
 from mfcl.core.extras import need
 from mfcl.core.files import check_file_place, replacing
+from mfcl.core.urls import local_path
 from mfcl.embedder import Embedder, checkpoint_of
 from mfcl.embeddings.parts import formats_of
 from mfcl.errors import ExportError
@@ -62,7 +63,7 @@ def export_onnx(
     for package in ("onnxscript", "onnxruntime", "onnx"):
         need(package, EXTRA)
     for place in (path, *([int8] if int8 else [])):
-        check_file_place(Path(place))
+        check_file_place(local_path(place))
     if int8 and Path(int8).resolve() == Path(path).resolve():
         raise ExportError(f"{int8}: wanted another file for the 8-bit weights; give two names")
     loaded = checkpoint_of(model)

@@ -16,6 +16,7 @@ from torch.nn import functional
 from mfcl.audio.arrays import padded
 from mfcl.checkpoint import Checkpoint
 from mfcl.core.files import check_file_place, replacing
+from mfcl.core.urls import local_path
 from mfcl.embedder import Embedder, checkpoint_of
 from mfcl.embeddings.parts import formats_of
 from mfcl.embeddings.whitening import Whitening
@@ -44,7 +45,7 @@ def export_pt2(model: Embedder | Checkpoint | str | Path, path: str | Path) -> E
     Raises:
         ExportError: torch cannot export the encoders, or the file's answers are not those of the model.
     """
-    check_file_place(Path(path))
+    check_file_place(local_path(path))
     loaded = checkpoint_of(model)
     program = exported_program(_Embedding(loaded).eval(), loaded.model)
     step = multiple(loaded.model)

@@ -16,6 +16,7 @@ from mfcl.core.extras import need
 from mfcl.core.files import check_folder_place, read_json, write_json
 from mfcl.core.parallel import in_parallel
 from mfcl.core.progress import progress as progress_bar
+from mfcl.core.urls import local_path
 from mfcl.core.writers import only_writer
 from mfcl.data.decoding import LeftOut
 from mfcl.data.manifest import Manifest, Recording
@@ -66,7 +67,7 @@ def from_dataset(
         AudioError: no row has sound, or (`strict`) one has none.
         MissingExtraError: `datasets` is not installed.
     """
-    place = Path(folder)
+    place = local_path(folder, "folder")
     root = folder_of(place / MANIFEST)
     parts = parts_of(dataset, splits)
     columns = choose_columns(parts, audio, place / MANIFEST)

@@ -11,8 +11,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from mfcl.core.files import is_there, read_json, replacing
+from mfcl.core.urls import local_path
 from mfcl.embeddings.whitening import Whitening
-from mfcl.errors import MeasureError, shown
+from mfcl.errors import MeasureError, check_type, shown
 from mfcl.labelling.classifier import LabelClassifier
 from mfcl.labelling.features import Features
 
@@ -38,7 +39,8 @@ def save_classifier(classifier: LabelClassifier, folder: str | Path) -> None:
     Raises:
         MfclError: the folder cannot be written.
     """
-    place = Path(folder)
+    check_type("classifier", classifier, LabelClassifier, "a classifier of `mfcl.fit_classifier`", error=MeasureError)
+    place = local_path(folder, "classifier")
     arrays = {
         "weights": classifier.weights.astype(np.float32),
         "bias": classifier.bias.astype(np.float32),
@@ -71,7 +73,7 @@ def load_classifier(folder: str | Path) -> LabelClassifier:
     Raises:
         MeasureError: a file is missing, damaged or of another version.
     """
-    place = Path(folder)
+    place = local_path(folder, "classifier")
     if not is_classifier(place):
         raise MeasureError(f"{place}: wanted a classifier, found no {SETTINGS}; write one with `mfcl classify --fit`")
     content = _settings(place / SETTINGS)

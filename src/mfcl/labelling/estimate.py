@@ -1,6 +1,7 @@
 """How accurate a classifier is, told by a few recordings drawn at random and labelled for nothing else."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -8,7 +9,7 @@ import numpy as np
 from jaxtyping import Int64, Shaped
 
 from mfcl.core.random import generator
-from mfcl.errors import MeasureError, check_number
+from mfcl.errors import MeasureError, check_number, check_type
 
 MOST_NEEDED = 10**8
 """Largest number of labels that is looked for."""
@@ -125,6 +126,7 @@ def draw_held_out(labels: Shaped[np.ndarray, " items"], count: int, *, seed: int
     Raises:
         MeasureError: there are not so many recordings without a label, or the count is no whole number.
     """
+    check_type("labels", labels, Sequence | np.ndarray, "a label for each recording", error=MeasureError)
     unknown = np.flatnonzero(known_labels(labels, len(labels)) == "")
     if not len(unknown):
         raise MeasureError(

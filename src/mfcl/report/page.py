@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 
 import mfcl
 from mfcl.core.files import write_text
+from mfcl.core.urls import local_path
 from mfcl.errors import MfclError
 from mfcl.report import facts, glossary, picture_charts, picture_text, text
 from mfcl.report.audio import clip_sounds
@@ -54,7 +55,7 @@ def make_report(
     Raises:
         MfclError: no study there, a damaged file, sound or matplotlib missing, or a full disk.
     """
-    study = read_study(Path(folder))
+    study = read_study(local_path(folder, "study"))
     if not study.results and not study.pictures:
         raise MfclError(f"{study.folder}: the study has no figure yet; let `mfcl study` finish a part first")
     page = render(study, with_audio=with_audio, data_root=data_root)

@@ -21,11 +21,12 @@ from mfcl.core.machine import pick_device, set_threads
 from mfcl.core.plain_values import to_dict
 from mfcl.core.progress import Shown, StepsBar, terminal
 from mfcl.core.random import check_seed
+from mfcl.core.urls import local_path
 from mfcl.data.dataset import Data
 from mfcl.data.manifest import Manifest
 from mfcl.data.manifest_csv import write_manifest
 from mfcl.data.splits import split
-from mfcl.errors import MfclError, check_number
+from mfcl.errors import MfclError, check_number, check_type
 from mfcl.evaluation.bootstrap import held_by
 from mfcl.evaluation.result import Result
 from mfcl.recipe import Recipe, load_recipe
@@ -113,8 +114,11 @@ def study(
     check_seed(seed)
     if seeds is not None:
         check_number("seeds", seeds, 1, MOST_SEEDS, whole=True)
-    check_folder_place(Path(out))
+    check_folder_place(local_path(out, "out"))
     set_threads(threads)
+    for what, names in (("only", only), ("skip", skip), ("ablate", ablate)):
+        check_type(what, names or (), list | tuple, "a list")
+    check_type("preset", preset, str, "its name")
     wanted = [*(only or ()), *([ABLATION] if ablate else [])]
     sections = chosen_sections(preset, wanted or None, list(skip or ()))
     check_seed(seed + max(seeds or PRESETS[preset].seeds, ROTATIONS) - 1)  # the last seed that may be used

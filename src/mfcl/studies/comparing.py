@@ -7,12 +7,13 @@ from typing import Any
 from mfcl.audio import Preparation
 from mfcl.checkpoint import load_checkpoint
 from mfcl.core.machine import pick_device
+from mfcl.core.urls import local_path
 from mfcl.data.dataset import guessed_labels, open_data
 from mfcl.data.manifest import Manifest
 from mfcl.data.manifest_csv import read_manifest
 from mfcl.embeddings.blocks import load_embeddings
 from mfcl.embeddings.table import Embeddings
-from mfcl.errors import MeasureError
+from mfcl.errors import MeasureError, check_type
 from mfcl.evaluation.result import Result
 from mfcl.evaluation.tasks import measure_labels, measure_voices
 from mfcl.models.inference import Format, embed_store
@@ -26,7 +27,7 @@ MANIFEST = "manifest.csv"
 
 
 def compare(
-    runs: Sequence[Path],
+    runs: Sequence[str | Path],
     data: str | Path | None = None,
     *,
     label: str | None = None,
@@ -69,6 +70,7 @@ def compare(
         MfclError: fewer than two runs, no recordings, no label to predict, or a run that was trained on test
             recordings.
     """
+    runs = _paths(runs)
     names = run_names(runs)
     trained = [run for run in runs if not is_control(run)]
     source = data if data is not None or not trained else manifest_of(trained[0])
@@ -103,7 +105,7 @@ def compare(
 
 
 def compare_files(
-    files: Sequence[Path],
+    files: Sequence[str | Path],
     *,
     label: str | None = None,
     speaker: str | None = None,
@@ -132,6 +134,7 @@ def compare_files(
         MfclError: fewer than two files, one without embeddings, no item in common, other splits or labels than the
             first's, no label to predict, or a control without recordings.
     """
+    files = _paths(files)
     names = run_names(files)
     kept = {file: load_embeddings(file) for file in files if not is_control(file)}
     if not kept:
@@ -159,6 +162,11 @@ def compare_files(
     refuse_other_answers(views, names, [one for one in (label, speaker) if one])
     found = [_measures(view, label, speaker, seed) for view in views]
     return paired(dict(zip(names, found, strict=True)))
+
+
+def _paths(given: Sequence[str | Path]) -> list[Path]:
+    check_type("compare", given, list | tuple, "a list of runs or files", error=MeasureError)
+    return [local_path(one, "compare") for one in given]
 
 
 def run_names(runs: Sequence[Path]) -> list[str]:

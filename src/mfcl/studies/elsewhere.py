@@ -17,7 +17,7 @@ from mfcl.data.manifest import Manifest
 from mfcl.data.store import Store
 from mfcl.embeddings.foreign import read_foreign
 from mfcl.embeddings.foreign_columns import Foreign, quoted
-from mfcl.errors import MeasureError, MfclError, shown
+from mfcl.errors import MeasureError, MfclError, check_type, shown
 from mfcl.evaluation.baselines import ClipSource
 from mfcl.evaluation.noisy_store import Disturbed
 from mfcl.evaluation.result import ALIGNMENT, FROM_SCRATCH, PRETRAINED, SUPERVISED, UNTRAINED
@@ -179,6 +179,9 @@ def _note(text: str) -> None:
 def _named(also: Also | Sequence[str]) -> list[tuple[str, Any]]:
     if isinstance(also, Mapping):
         return list(also.items())
+    check_type("also", also, list | tuple, "a dict of files or functions by name, or a list of NAME=FILE")
+    for one in also:
+        check_type("also", one, str, "NAME=FILE, such as panns=panns.csv")
     pairs = [text.partition("=") for text in also]
     for text, (name, sign, file) in zip(also, pairs, strict=True):
         if not (name and sign and file):

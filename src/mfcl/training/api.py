@@ -1,6 +1,6 @@
 """Train a model from a path: the entry points of the command and the study."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -15,11 +15,12 @@ from mfcl.core.machine import set_threads
 from mfcl.core.memory import give_back
 from mfcl.core.progress import Shown
 from mfcl.core.random import check_seed
+from mfcl.core.urls import local_path
 from mfcl.data.dataset import Data
 from mfcl.data.labels import known_classes
 from mfcl.data.manifest_csv import manifest_bytes
 from mfcl.embedder import Embedder
-from mfcl.errors import check_number
+from mfcl.errors import check_number, check_type
 from mfcl.models.pair import MultiFormatModel, make_model
 from mfcl.recipe import Recipe, load_recipe
 from mfcl.training import fit
@@ -106,7 +107,9 @@ def train(
     """
     check_seed(seed)
     check_number("labels_per_class", labels_per_class, 0, MOST_PER_CLASS, whole=True)
-    check_place(Path(out), resume=resume, overwrite=overwrite)
+    check_place(local_path(out, "out"), resume=resume, overwrite=overwrite)
+    check_type("trackers", trackers, list | tuple, "a list of objects with `begin`, `record` and `end`")
+    check_type("augment", augment, Callable | None, "a function of samples and their rate")
     set_threads(threads)
     start(device)  # the size of a run depends on the number of processes; nobody writes to `out` before all are here
     progress = progress and is_main()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
 
-from mfcl.errors import MeasureError, check_number
+from mfcl.errors import MeasureError, check_number, check_type
 from mfcl.evaluation.bootstrap import bootstrap_interval
 from mfcl.evaluation.metrics import lowest_cost
 from mfcl.evaluation.speaker.curves import BINS, TARGET, Curve, error_curve, speaker_draws, with_interval
@@ -85,6 +85,7 @@ def evaluate(
     Raises:
         MeasureError: there is one person, nobody has two clips, or a number of clips is none.
     """
+    check_type("clips", clips, Sequence, "numbers of clips to enrol, such as [1, 3, 5]", error=MeasureError)
     if not clips:
         raise MeasureError("evaluation: wanted numbers of clips to enrol, got none; give one or more, such as 1 3 5")
     for asked in clips:

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
+from mfcl.audio.arrays import listed
 from mfcl.core.random import generator
 from mfcl.core.urls import UrlPath, as_path
 from mfcl.data.dataset import guessed_labels
 from mfcl.data.decoding import LeftOut
 from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest import Manifest, Recording, readable
-from mfcl.errors import GalleryError, ManifestError, one_of
+from mfcl.errors import GalleryError, ManifestError, check_type, one_of
 from mfcl.voices.held_out import People
 from mfcl.voices.sound import Heard, Listener
 
@@ -30,7 +31,9 @@ def manifest_of(files: str | Path | Manifest | Sequence[str | Path]) -> Manifest
     """
     if isinstance(files, Manifest):
         return files
-    given = [files] if isinstance(files, str | Path) else list(files)
+    given = [files] if isinstance(files, str | Path) else listed(files)
+    for one in given:
+        check_type("recordings", one, str | Path, "files or folders", error=GalleryError, do="`identify` takes arrays")
     found: dict[str, Recording] = {}
     for one in given:
         path = as_path(one)
@@ -87,6 +90,7 @@ def held_out_people(
         raise ManifestError(f"{manifest.root}: no column names the people; name one (--speaker)")
     kept = manifest.column(who) != ""
     if split is not None:
+        check_type("split", split, str, "its name", error=ManifestError)
         if split not in manifest.splits:
             raise ManifestError(
                 f"{manifest.root}: {one_of('split', split, [one for one in set(manifest.splits) if one])}"

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from mfcl.core.files import is_there
+from mfcl.core.urls import local_path
 from mfcl.errors import GalleryError
 from mfcl.voices.database import Database
 from mfcl.voices.postgres import PREFIXES, PostgresDatabase
@@ -15,7 +16,10 @@ def check_free(place: str | Path) -> None:
     Raises:
         GalleryError: there is a file already.
     """
-    if not is_address(place) and is_there(Path(place)) and Path(place).is_file() and not _is_empty(Path(place)):
+    if is_address(place):
+        return
+    file = local_path(place, "gallery")
+    if is_there(file) and file.is_file() and not _is_empty(file):
         raise GalleryError(f"{place}: there is a gallery or a file already; give a new path")
 
 
@@ -37,7 +41,7 @@ def connect(place: str | Path, *, new: bool = False) -> Database:
     """Connect to the database of a gallery: a file, or the address of a PostgreSQL database."""
     if is_address(place):
         return PostgresDatabase(str(place))
-    return SqliteDatabase(Path(place), new=new)
+    return SqliteDatabase(local_path(place, "gallery"), new=new)
 
 
 def is_address(place: str | Path) -> bool:

@@ -14,7 +14,7 @@ from jaxtyping import Float32, Int64
 
 import mfcl
 from mfcl.embeddings.linalg import unit_rows
-from mfcl.errors import GalleryError, one_of, shown
+from mfcl.errors import GalleryError, check_type, one_of, shown
 from mfcl.voices import schema
 from mfcl.voices.agreement import SAME
 from mfcl.voices.database import Database, Row
@@ -138,6 +138,7 @@ class Storage:
 
     def spelled(self, name: str) -> str:
         """Return a name as the gallery spells it: that of a voice that looks the same, or its composed form."""
+        check_type("voice", name, str, "a name", error=GalleryError)
         if self._key(name) is not None:
             return name
         if not name.isascii():  # a voice may have come here before names were composed

@@ -9,6 +9,7 @@ from mfcl.core.console import printable
 from mfcl.core.files import check_folder_place
 from mfcl.core.limits import MOST_MEGABYTES
 from mfcl.core.progress import progress as progress_bar
+from mfcl.core.urls import local_path
 from mfcl.core.writers import only_writer
 from mfcl.data.manifest import Manifest
 from mfcl.data.manifest_blocks import list_parts
@@ -73,7 +74,7 @@ def pack(
         MfclError: the folder holds another pack or a damaged one, none of the recordings can be used, or (`strict`)
             one cannot.
     """
-    folder = Path(out)
+    folder = local_path(out, "out")
     if encoding not in ENCODINGS:
         raise ManifestError(one_of("encoding", encoding, ENCODINGS))
     check_number("shard_megabytes", shard_megabytes, 1, MOST_MEGABYTES, whole=True, error=ManifestError)
