@@ -503,6 +503,24 @@ def test_the_file_of_a_recording_is_not_found_as_most_similar_to_itself(desk, ca
         assert "note" not in said.err
 
 
+@pytest.mark.parametrize("more", [[], ["--approximate"]])
+def test_in_embeddings_alone_the_file_of_a_recording_is_not_found_either(desk, tmp_path, capsys, more):
+    if more:
+        pytest.importorskip("usearch")
+    shutil.copy(desk / "e.npz", tmp_path)  # an index is made beside it
+    words = (tmp_path / "e.npz", desk / "corpus/data/04/2_04_1.wav", "--model", desk / "run0", "--count", "47", *more)
+    capsys.readouterr()
+    run("similar", *words, "--json")
+    found = [one["id"] for one in json.loads(capsys.readouterr().out)]
+    assert len(found) == 47
+    assert "data/04/2_04_1.wav" not in found
+    other = tmp_path / "data/04/2_04_1.wav"  # another sound of that name
+    other.parent.mkdir(parents=True)
+    shutil.copy(desk / "corpus/data/02/0_02_0.wav", other)
+    run("similar", words[0], other, *words[2:], "--json")
+    assert "data/04/2_04_1.wav" in {one["id"] for one in json.loads(capsys.readouterr().out)}
+
+
 def test_a_file_that_is_called_like_a_recording_is_said_not_to_be_taken(desk, tmp_path, capsys, monkeypatch):
     name = "data/04/2_04_1.wav"
     (tmp_path / name).parent.mkdir(parents=True)

@@ -41,6 +41,8 @@ CANDIDATES = 60
 """Recordings nearest by embeddings that are aligned with the clip."""
 USUAL = 40
 """Recordings drawn at random that are aligned with it, for the unit of distances."""
+SAME = 0.999
+"""Cosine from which a recording of a file's name is the file: it may have been embedded in another batch."""
 MOST_FOUND = 10_000
 
 
@@ -77,13 +79,15 @@ def similar(
 ) -> list[Similar]:
     """Return the recordings nearest to a clip, nearest first.
 
-    Embeddings are whitened by the recordings that are searched. Where the sound is at hand and the model has no
+    Embeddings are whitened by the recordings that are searched, so distances differ a little from those of
+    `encode(whiten=True)`, which whitens by the recordings that the model was trained on. Where the sound is at hand and the model has no
     landmarks, the nearest 60 are ordered by that distance and the one by alignment together, each in units of its
     median; landmarks have alignment in the embedding already.
 
     Args:
         source: Embeddings of the recordings (or their `.npz` file or folder of parts), or a model.
-        clip: A file, or the id of one of the recordings; if it is one of those that are searched, it is left out.
+        clip: A file, or the id of one of the recordings; if it is one of those that are searched, it is left out. In
+            embeddings alone that is a recording whose id the file's path ends with, if its vector is the file's.
         data: The recordings; default for a model: those that it was trained on. For embeddings: theirs, to align with.
         model: For embeddings: their model, to embed a file with.
         count: Recordings to return.
@@ -125,7 +129,8 @@ def similar(
     if not len(own) and recordings is not None:
         own = _places_of(_id_of(clip, recordings), blocks)
     query = blocks.select(own[:1]) if len(own) else _embedded(clip, blocks, hearing)
-    near, far = _ranked(chosen, query, blocks, own)
+    named = own if len(own) else _named_by(clip, blocks)
+    near, far = _ranked(chosen, query, blocks, own, named)
     if not len(near):
         raise MeasureError("similar: wanted other recordings to search in, got none")
     kept = min(max(count, CANDIDATES), len(near))
@@ -171,10 +176,12 @@ def _by_index(
     own = index.places_of(str(clip))
     hearing = _model(source, model, device) if not len(own) else None
     query = index.blocks.select(own[:1]) if len(own) else _embedded(clip, index.blocks, hearing)
+    named = own if len(own) else _named_by(clip, index.blocks)
     if len(own) == len(index.ids):
         raise MeasureError("similar: wanted other recordings to search in, got none")
-    places, cosines = index.vectors.nearest(index.features(query), min(count + len(own), len(index.ids)))
-    others = ~np.isin(places[0], own)
+    places, cosines = index.vectors.nearest(index.features(query), min(count + len(named), len(index.ids)))
+    same = np.isin(places[0], named) & (cosines[0] >= SAME)
+    others = ~(np.isin(places[0], own) | same)
     return _found(index.blocks.select(places[0][others][:count]), np.maximum(1 - cosines[0][others], 0), None)
 
 
@@ -220,6 +227,17 @@ def _places_of(name: str, blocks: Blocks) -> Int64[np.ndarray, " places"]:
     return np.concatenate(found)
 
 
+def _named_by(clip: str | Path, blocks: Blocks) -> Int64[np.ndarray, " places"]:
+    """Return the places of the items whose id the path of a file ends with: it may be their file."""
+    file = as_path(clip)
+    parts = file.parts if isinstance(file, UrlPath) else file.resolve().parts
+    ends = {"/".join(parts[first:]) for first in range(1, len(parts))} | {str(file), file.as_posix()}
+    found = (
+        place for place, name in enumerate(name for block in blocks for name in block.ids.tolist()) if name in ends
+    )
+    return np.array(list(found), dtype=np.int64)
+
+
 def _id_of(clip: str | Path, recordings: Manifest) -> str:
     """Return the id of the recording that is all of a file; "" if there is none."""
     file = as_path(clip)
@@ -231,16 +249,24 @@ def _id_of(clip: str | Path, recordings: Manifest) -> str:
 
 
 def _ranked(
-    features: Features, query: Embeddings, blocks: Blocks, own: Int64[np.ndarray, " _"]
+    features: Features,
+    query: Embeddings,
+    blocks: Blocks,
+    own: Int64[np.ndarray, " _"],
+    named: Int64[np.ndarray, " _named"],
 ) -> tuple[Int64[np.ndarray, " others"], Float64[np.ndarray, " others"]]:
-    """Return the places of all items but `own`, nearest first, and their distances; 16 bytes for each are kept."""
+    """Return the places of all other items, nearest first, and their distances; 16 bytes for each are kept.
+
+    Left out are `own`, and those of `named` that have the vector of the query.
+    """
     asked, near = features(query), []
     for block in blocks:
         ranks, cosines = top_k(asked, features(block), len(block))
         near.append(np.empty(len(block), dtype=np.float64))
         near[-1][ranks[0]] = cosines[0]
     cosine = np.concatenate(near)
-    others = np.setdiff1d(np.arange(len(cosine)), own)
+    itself = np.union1d(own, named[cosine[named] >= SAME])
+    others = np.setdiff1d(np.arange(len(cosine)), itself)
     order = others[np.argsort(-cosine[others], kind="stable")]
     return order, np.maximum(1 - cosine[order], 0)
 
