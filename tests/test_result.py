@@ -44,6 +44,7 @@ from mfcl.evaluation.result_file import (
 )
 from mfcl.evaluation.summary import Difference, Summary
 from mfcl.evaluation.typed_rows import LARGEST
+from mfcl.evaluation.version_0_1 import old_task
 
 OLD = ("table", "task", "representation", "metric", "value", "low", "high", "n", "x", "seed", "seconds", "command")
 """The columns of version 0.1."""
@@ -254,7 +255,7 @@ def test_a_label_column_may_be_called_as_it_likes(label):
         Question("voices", "accuracy", "speaker", IDENTIFY_APART, apart=label),
         Question("voices", "accuracy", "speaker", IDENTIFY),
     ):
-        row = old_row(asked.section, wording.task(asked), "log-mel picture", x=10.0)
+        row = old_row(asked.section, old_task(asked), "log-mel picture", x=10.0)
         assert read_old(row, NAMES).question == asked
 
 

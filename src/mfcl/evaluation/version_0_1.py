@@ -9,6 +9,7 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from mfcl.core.console import plural
 from mfcl.errors import MfclError
 from mfcl.evaluation import wording
 from mfcl.evaluation.result import (
@@ -85,6 +86,17 @@ def _old_views() -> Iterable[Representation]:
         yield Representation(kind, "", *view)
 
 
+def old_task(question: Question) -> str:
+    """Return the text of a question as version 0.1 wrote it: with an s after the name of any column.
+
+    Example:
+        >>> old_task(Question("voices", "accuracy", "speaker", IDENTIFY_APART, apart="words"))
+        'voices, kNN, wordss of enrolment and test apart'
+    """
+    now, then = (f"{words} of enrolment" for words in (plural(question.apart), f"{question.apart}s"))
+    return wording.task(question).replace(now, then) if question.apart else wording.task(question)
+
+
 @functools.lru_cache(maxsize=256)
 def _old_texts(
     section: str, metric: str, labels: tuple[str, ...], speaker: str, x: float | None, trained: bool
@@ -92,7 +104,7 @@ def _old_texts(
     """Map every possible text of a version 0.1 question to its question; the first one if a text is ambiguous."""
     found: dict[str, Question] = {}
     for question in _old_questions(section, metric, labels, speaker, x, trained):
-        found.setdefault(wording.task(question), question)
+        found.setdefault(old_task(question), question)
     return found
 
 

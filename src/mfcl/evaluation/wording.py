@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from mfcl.core.console import plural
 from mfcl.embeddings.parts import WORDS
 from mfcl.evaluation.result import (
     CHOSEN,
@@ -136,19 +137,22 @@ def reading(question: Question) -> str:
     Example:
         >>> reading(Question("labels", "accuracy", "digit", KNN))
         '5-NN, no training'
+        >>> reading(Question("voices", "accuracy", "who", IDENTIFY_APART, apart="words"))
+        'kNN, words of enrolment and test apart'
     """
     if question.section == "efficiency" and question.probe != SPREAD and question.labels_in_all is None:
         return ""
+    words = plural(question.apart)
     return {
         LINEAR: "linear probe",
         NETWORK: "own output layer",
         KNN: f"{NEIGHBOURS}-NN, no training",
         SPREAD: "labels spread",
         IDENTIFY: "kNN, half of each enrolled",
-        IDENTIFY_APART: f"kNN, {question.apart}s of enrolment and test apart",
+        IDENTIFY_APART: f"kNN, {words} of enrolment and test apart",
         PAIRS: "all pairs of unseen speakers" if question.seen is None else "all pairs of speakers",
         ENROLLED: f"{question.enrolled} clip{'s' if question.enrolled != 1 else ''} enrolled"
-        + (f", {question.apart}s of enrolment and test apart" if question.apart else ""),
+        + (f", {words} of enrolment and test apart" if question.apart else ""),
     }.get(question.probe, "")
 
 
