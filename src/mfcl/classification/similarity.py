@@ -80,9 +80,9 @@ def similar(
     """Return the recordings nearest to a clip, nearest first.
 
     Embeddings are whitened by the recordings that are searched, so distances differ a little from those of
-    `encode(whiten=True)`, which whitens by the recordings that the model was trained on. Where the sound is at hand and the model has no
-    landmarks, the nearest 60 are ordered by that distance and the one by alignment together, each in units of its
-    median; landmarks have alignment in the embedding already.
+    `encode(whiten=True)`, which whitens by the recordings that the model was trained on. Where the sound is at hand and
+    the model has no landmarks, the nearest 60 are ordered by that distance and the one by alignment together, each in
+    units of its median; landmarks have alignment in the embedding already.
 
     Args:
         source: Embeddings of the recordings (or their `.npz` file or folder of parts), or a model.
@@ -232,10 +232,8 @@ def _named_by(clip: str | Path, blocks: Blocks) -> Int64[np.ndarray, " places"]:
     file = as_path(clip)
     parts = file.parts if isinstance(file, UrlPath) else file.resolve().parts
     ends = {"/".join(parts[first:]) for first in range(1, len(parts))} | {str(file), file.as_posix()}
-    found = (
-        place for place, name in enumerate(name for block in blocks for name in block.ids.tolist()) if name in ends
-    )
-    return np.array(list(found), dtype=np.int64)
+    names = (name for block in blocks for name in block.ids.tolist())
+    return np.array([place for place, name in enumerate(names) if name in ends], dtype=np.int64)
 
 
 def _id_of(clip: str | Path, recordings: Manifest) -> str:
