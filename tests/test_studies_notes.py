@@ -9,10 +9,12 @@ import numpy as np
 from mfcl.embeddings.table import Embeddings
 from mfcl.evaluation.result import ENROLLED, Question, Representation, Result
 from mfcl.studies.evaluators import Answer, voices
-from mfcl.studies.outputs import training_warnings
+from mfcl.studies.outputs import said_once, training_warnings
 from mfcl.studies.planner import Step
 from mfcl.studies.representations import Source
 from mfcl.studies.workspace import Workspace
+
+MFCC = Representation("baseline", "MFCC statistics", "")
 
 
 def test_a_note_on_what_has_no_label_begins_with_its_section() -> None:
@@ -20,6 +22,14 @@ def test_a_note_on_what_has_no_label_begins_with_its_section() -> None:
     found = Result(Question("geometry", "alignment"), 1.0, None, None, 1, note="no interval of 2 groups")
     answer.add(Representation("untrained", "", "both"), [found])
     assert answer.notes == ["geometry: no interval of 2 groups"]
+
+
+def test_what_is_true_of_several_representations_is_said_once() -> None:
+    views = [Representation("untrained", "", format) for format in ("wave", "mel")]
+    steps = [Mock(spec=Step, source=SimpleNamespace(representations=[one])) for one in (*views, MFCC)]
+    missing, odd = "voices are not measured: one clip of each speaker", "voices are not measured: a vector is infinite"
+    notes = ["digit: few", f"untrained, wave: {missing}", f"untrained, mel: {missing}", f"{MFCC.variant}: {odd}"]
+    assert said_once([*notes, *notes], steps) == ["digit: few", missing, f"{MFCC.variant}: {odd}"]
 
 
 def test_warnings_of_every_training_of_a_source_become_notes_with_its_name(tmp_path: Path) -> None:

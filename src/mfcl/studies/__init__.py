@@ -34,7 +34,7 @@ from mfcl.report import make_report
 from mfcl.studies.cache import read_object
 from mfcl.studies.elsewhere import Also, open_elsewhere
 from mfcl.studies.estimates import Rates, measured_rates
-from mfcl.studies.outputs import write_results
+from mfcl.studies.outputs import reason, represented, write_results
 from mfcl.studies.planner import Step, left_out, plan_table, seconds_left, steps
 from mfcl.studies.provenance import this_command
 from mfcl.studies.sections import ABLATION, PRESETS, SECTIONS, chosen_sections
@@ -187,6 +187,7 @@ def _work(
     """Run the planned steps; return all results, including those of earlier calls."""
     begun, guessed = time.monotonic(), seconds_left(planned, rates)
     written = begun
+    names, told = represented(planned), set[str]()
     with StepsBar(len(planned), shown=progress) as line:
         for step in planned:
             if not step.done:
@@ -195,7 +196,9 @@ def _work(
                 line.tell(f"{step.section}: {step.name}, seed {step.source.seed}; about {duration(left * pace)} left")
                 answer = step.answered()
                 for note in answer["notes"]:
-                    line.note(note)
+                    if (text := reason(note, names)) not in told:  # it may be true of other representations, too
+                        line.note(note)
+                        told.add(text)
                 if time.monotonic() - written > 60:  # so that intermediate results can be read while the study runs
                     write_results(folder, planned, everything, about)
                     written = time.monotonic()

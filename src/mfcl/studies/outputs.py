@@ -1,7 +1,7 @@
 """Write a study's output files: results, tables, chart data and facts of the study."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from mfcl.evaluation.result import PRETRAINED, Result
 from mfcl.evaluation.result_file import difference_row, summary_row, to_row
 from mfcl.evaluation.summary import Difference, Summary, differences, summaries
 from mfcl.evaluation.tables import tables
+from mfcl.evaluation.wording import name
 from mfcl.models.frontends import LogMel
 from mfcl.recipe import Recipe
 from mfcl.studies.planner import Step
@@ -53,6 +54,7 @@ def write_results(
         for kind, entries in answer["pictures"].items():
             pictures.setdefault(kind, []).extend(entries)
         notes += answer["notes"]
+    notes = said_once(notes, known)
     sources: dict[str, Step] = {}
     for step in known:  # a sweep may reuse the main training, which comes first and gives the name
         sources.setdefault(step.workspace.name(step.source), step)
@@ -151,6 +153,26 @@ def method_picture(store: Store, recipe: Recipe) -> dict[str, Any]:
             for start, count in zip(pair.starts[0], pair.counts[0], strict=True)
         ],
     }  # fmt: skip
+
+
+def reason(note: str, names: Collection[str]) -> str:
+    """Return a note without the representation that it begins with, if it begins with one."""
+    return next((note.removeprefix(f"{one}: ") for one in names if note.startswith(f"{one}: ")), note)
+
+
+def represented(steps: Iterable[Step]) -> frozenset[str]:
+    """Return the names of all representations that steps measure."""
+    return frozenset(name(one) for step in steps for one in step.source.representations)
+
+
+def said_once(notes: Sequence[str], steps: Iterable[Step]) -> list[str]:
+    """Return notes, of which one that is true of several representations is said once, without their names."""
+    names = represented(steps)
+    wordings: dict[str, str] = {}
+    for note in dict.fromkeys(notes):
+        text = reason(note, names)
+        wordings[text] = text if text in wordings else note
+    return list(wordings.values())
 
 
 def origin(about: dict[str, Any]) -> str:
