@@ -248,6 +248,12 @@ def test_training_from_scratch_is_told_at_every_number_of_labels() -> None:
         in efficiency([*curves(), *both])[-1]
     )
     assert "all labels" not in efficiency([*curves(), both[0]])[-1]
+    both[0] = dataclasses.replace(both[0], x=160.0)  # a probe is fitted on the labels of the validation split, too
+    told = efficiency([*curves(), *both])
+    assert told[1].startswith("With the most labels of digit (133 to 160 labels a class on average) the highest figure")
+    assert "all labels (99.0 % beside 99.0 %);" in told[-1]
+    (plot,) = charts.efficiency([*curves(), *both])
+    assert [text for _, text in plot.chart.x.ticks] == ["1", "5", "50", "160"]
     assert efficiency([]) == []
 
 

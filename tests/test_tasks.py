@@ -341,7 +341,9 @@ def test_efficiency_grows_with_the_labels_that_are_known() -> None:
         *(f"digit, {count} labels a class" for count in (1, 5, 10)),
         "digit, all labels",
     ]  # of 24 in training
-    assert [one.x for one in found] == [1, 5, 10, 24]
+    fitted_on = np.isin(whole.splits, ["train", "valid"]).sum() / len(np.unique(whole.label("digit")))
+    assert [one.x for one in found] == [1, 5, 10, fitted_on]
+    assert fitted_on > 24
     assert [one.question.labels_per_class for one in found] == [1, 5, 10, None]
     assert {one.question.section for one in found} == {"efficiency"}
     assert found[0].value < found[1].value < found[3].value

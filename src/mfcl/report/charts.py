@@ -1,6 +1,7 @@
 """From a study's figures to its charts."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,9 @@ from mfcl.report.svg.dots import Dot, DotChart
 from mfcl.report.svg.lines import Axis, LineChart, Point, Series
 from mfcl.report.svg.scales import span, tick_text
 from mfcl.report.svg.styles import Style, by_view, style
+
+NEAR = 0.08
+"""Share of a logarithmic axis below which two marks would lie on one another."""
 
 
 @dataclass(frozen=True)
@@ -76,12 +80,29 @@ def efficiency(figures: Iterable[Summary]) -> list[Plot]:
         if len(counts) < 2:
             continue
         series = _lines(own, style, lambda one: one.x, lambda one: f", {wording.amount(one.question)}")
-        marks = tuple((count, mean_count(count)) for count in counts)
+        marks = tuple((count, mean_count(count)) for count in _marked(counts))
         x = Axis("labels a class", counts[0], counts[-1], "log", marks)
         text = f"{counted(len(series), 'curve')} from {marks[0][1]} to {marks[-1][1]} labels a class."
         name = f"{shortened(label)}: accuracy by labels a class"
         plots.append(plot_lines(LineChart(name, text, x, figure_axis(own), series), name))
     return plots if len(plots) > 1 else [dataclasses.replace(plot, title="") for plot in plots]
+
+
+def _marked(counts: Sequence[float]) -> list[float]:
+    """Return the counts that have a mark on a logarithmic axis: of two that are near, the larger.
+
+    All labels are more for a probe, which is fitted on those of the validation split too, than for a network.
+
+    Example:
+        >>> _marked([1.0, 5.0, 100.0, 110.0])
+        [1.0, 5.0, 110.0]
+    """
+    kept = [counts[-1]]
+    least = NEAR * math.log(counts[-1] / counts[0])
+    for count in reversed(counts[:-1]):
+        if math.log(kept[-1] / count) >= least:
+            kept.append(count)
+    return kept[::-1]
 
 
 def crops(figures: Sequence[Summary]) -> list[Plot]:

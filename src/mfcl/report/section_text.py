@@ -27,14 +27,12 @@ def efficiency(figures: Iterable[Summary]) -> list[str]:
     placed = [one for one in figures if one.x is not None]
     for label in dict.fromkeys(one.question.label for one in placed):
         own = [one for one in placed if one.question.label == label]
-        places = sorted({one.x for one in own if one.x is not None})
-        for place, words in zip(dict.fromkeys((places[0], places[-1])), ("fewest", "most"), strict=False):
-            here = [one for one in own if one.x == place]
+        counts = sorted(set(map(_by_labels, own)))
+        for count, words in zip(dict.fromkeys((counts[0], counts[-1])), ("fewest", "most"), strict=False):
+            here = [one for one in own if _by_labels(one) == count]
             fair = sorted((one for one in here if not saw_more(one.representation, one.question)), key=_downward)
             more = sorted((one for one in here if saw_more(one.representation, one.question)), key=_downward)
-            number = mean_count(place)  # all labels are so many a class on average
-            amount = f"{number} labels a class on average" if "." in number else f"{counted(place, 'label')} a class"
-            start = f"With the {words} labels of {shortened(label)} ({amount})"
+            start = f"With the {words} labels of {shortened(label)} ({_amount(here)})"
             if fair:
                 second = f", the next {_figure(fair[1])}" if len(fair) > 1 else ""
                 texts.append(f"{start} the highest figure is {_figure(fair[0])}{second}.")
@@ -45,6 +43,18 @@ def efficiency(figures: Iterable[Summary]) -> list[str]:
                 )
         texts += _scratch(own)
     return texts
+
+
+def _amount(figures: Sequence[Summary]) -> str:
+    """Return how many labels a class figures rest on.
+
+    All labels are more for a probe, which is fitted on those of the validation split too, than for a network.
+    """
+    places = [one.x for one in figures if one.x is not None]
+    least, most = (mean_count(end(places)) for end in (min, max))
+    if least != most:
+        return f"{least} to {most} labels a class on average"
+    return f"{most} labels a class on average" if "." in most else f"{counted(max(places), 'label')} a class"
 
 
 def _downward(one: Summary) -> float:

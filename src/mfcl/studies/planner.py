@@ -25,6 +25,8 @@ from mfcl.training.tasks.supervised import enough_steps
 
 PROBES_VERSION = 2
 """Version of the label probes; raise it when they change, so that their answers, and nothing else, are made anew."""
+COUNTED_VERSION = 2
+"""Version of the number of labels at which the section `efficiency` shows a figure of all labels."""
 PROBED = ("labels", "efficiency", "robustness")
 WHITENING_VERSION = 3
 """Version of the whitenings of parts; raise it when they change, so that what measures cosines is made anew."""
@@ -209,7 +211,9 @@ def steps(
 
 def _probed(section: str) -> dict[str, Any]:
     """Return what else the answers of sections with label probes depend on, such as the kinds of noise."""
-    probed = {"probes": PROBES_VERSION} if section in (*PROBED, *SWEEPS, ABLATION) else {}
+    probed: dict[str, Any] = {"probes": PROBES_VERSION} if section in (*PROBED, *SWEEPS, ABLATION) else {}
+    if section == "efficiency":
+        probed["counted"] = COUNTED_VERSION
     return {**probed, "heard": [list(one) for one in questions.HEARD]} if section == "robustness" else probed
 
 

@@ -144,7 +144,7 @@ class LabelProbes:
             for count in counts
             if len(self.enough(count)) == len(self.classes)  # accuracy over fewer classes would not be comparable
         ]
-        mean = len(self._rows[0]) / len(self.classes)
+        mean = sum(map(len, self._rows[:2])) / len(self.classes)  # it is fitted on training and validation together
         return [one.asked(section="efficiency") for one in (*found, self.by_all(x=mean))]
 
     def by_all(self, *, x: float | None = None) -> Result:
@@ -218,8 +218,8 @@ def measure_efficiency(
 ) -> list[Result]:
     """Measure the linear probe's accuracy against the number of labels: each of `counts` per class, then all.
 
-    Counts above the size of the rarest class are skipped. `x` is the number of labels per class; for all labels the
-    mean in the train split, though that probe is refitted on the valid split, too.
+    Counts above the size of the rarest class are skipped. `x` is the number of labels per class that the probe is
+    fitted on; for all labels the mean, those of the validation split included.
     """
     return LabelProbes(embeddings, label, speaker, seed=seed).efficiency(counts)
 
