@@ -238,3 +238,26 @@ def test_memory_does_not_grow_with_the_recording(tmp_path: Path) -> None:
         most.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert most[1] < most[0] + 500_000  # the sound itself grew by 15 MB
+
+
+def test_selections_in_one_recording_are_split_by_time_as_the_refusal_of_training_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sound = np.random.default_rng(0).standard_normal(RATE * 12).astype(np.float32) / 8
+    soundfile.write(tmp_path / "day.wav", sound, RATE)
+    rows = ["Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tAnnotation"]
+    rows += [f"{one}\tSpectrogram 1\t1\t{one}.0\t{one}.5\tcall {one % 2}" for one in range(1, 11)]
+    table, out = tmp_path / "day.Table.1.selections.txt", tmp_path / "list.csv"
+    table.write_text("\n".join(rows) + "\n")
+    assert cli.main(["train", str(table), "--recipe", str(tiny_recipe(tmp_path)), "--out", str(tmp_path / "run")]) == 2
+    said = capsys.readouterr().err
+    assert (
+        "`mfcl scan DATA --segment SECONDS --out LIST` splits long recordings, and selections in them, by time" in said
+    )
+    assert not (tmp_path / "run").exists()
+    assert cli.main(["scan", str(table), "--segment", "60", "--out", str(out), "--quiet"]) == 0
+    found = read_manifest(out)
+    assert [(one.start, one.end, one.label("Annotation")) for one in found] == [
+        (one, one + 0.5, f"call {one % 2}") for one in range(1, 11)
+    ]
+    assert found.splits.tolist() == [*["train"] * 8, "valid", "test"]

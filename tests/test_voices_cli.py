@@ -194,6 +194,13 @@ def test_who_speaks_when_in_every_form(team, desk, tmp_path, capsys):
     capsys.readouterr()
     run("identify", team, talk, "--window", "0.5", "--hop", "0.25", "--json")
     found = json.loads(capsys.readouterr().out)
+    with mfcl.Gallery.open(team) as gallery:  # a quarter of a window, as of the command
+        own = [gallery.turns(talk, window=0.4, **hop) for hop in ({}, {"hop": 0.1})]
+        assert own[0] == own[1]
+    run("identify", team, talk, "--window", "0.4", "--json")
+    assert [(one["start"], one["end"]) for one in json.loads(capsys.readouterr().out)] == [
+        (round(one.start, 6), round(one.end, 6)) for one in own[0]
+    ]
     assert found[0]["start"] == 0
     assert found[-1]["end"] == pytest.approx(sum(map(len, parts)) / 16000, abs=0.01)
     assert any(later["start"] - sooner["end"] > 0.3 for sooner, later in itertools.pairwise(found))  # silence

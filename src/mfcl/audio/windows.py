@@ -96,17 +96,22 @@ def check_window(window: Any, hop: Any) -> None:
         )
 
 
-def hop_of(window: Any, hop: Any = None) -> int | float:
+def hop_of(window: Any, hop: Any = None, *, share: int = 2) -> int | float:
     """Return the hop in seconds, by default half a window, after checking both.
+
+    Args:
+        window: Length of a window in seconds.
+        hop: The hop, if one is given.
+        share: What the window is divided by for the default.
 
     Raises:
         AudioError: see `check_window`.
 
     Example:
-        >>> hop_of(2), hop_of(2, 0.5)
-        (1.0, 0.5)
+        >>> hop_of(2), hop_of(2, 0.5), hop_of(2, share=4)
+        (1.0, 0.5, 0.5)
     """
-    step = float(window) / 2 if hop is None and _is_length(window) else hop
+    step = float(window) / share if hop is None and _is_length(window) else hop
     check_window(window, step)
     return step if isinstance(step, int) else float(step)
 

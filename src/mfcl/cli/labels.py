@@ -51,7 +51,7 @@ def add_commands(command: options.Command) -> None:
     options.seed(fit)
     windows = classify.add_argument_group("windows and events")
     windows.add_argument("--window", type=float, metavar="SECONDS", help="classify windows of this length")
-    windows.add_argument("--hop", type=float, metavar="SECONDS", help="step between windows; half a window")
+    windows.add_argument("--hop", type=float, metavar="SECONDS", help="step between windows; default: half a window")
     windows.add_argument(
         "--format", choices=("csv", "json", "raven", "audacity", "rttm"),
         help="of --out; the answers, or with --events (and for raven, audacity and rttm) events",

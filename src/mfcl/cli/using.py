@@ -41,7 +41,7 @@ def add_commands(command: options.Command) -> None:
         help="one part of the embedding alone; content and speaker are other names of words and voices",
     )  # fmt: skip
     embed.add_argument("--window", type=float, metavar="SECONDS", help="embed windows of this length: one row each")
-    embed.add_argument("--hop", type=float, metavar="SECONDS", help="step between windows; half a window if left out")
+    embed.add_argument("--hop", type=float, metavar="SECONDS", help="step between windows; default: half a window")
     embed.add_argument("--whiten", action="store_true", help="whiten by the training data, for cosine similarity")
     embed.add_argument("--batch", type=options.number(1, MOST_BATCH), default=64, help="recordings a step")
     options.data_root(embed)

@@ -52,7 +52,9 @@ def add_commands(command: options.Command) -> None:
     identify.add_argument("files", type=options.source, nargs="+", metavar="FILE", help="files, folders or lists")
     identify.add_argument("--margin", type=float, default=None, metavar="X", help="least margin to the next voice")
     identify.add_argument("--window", type=float, metavar="SECONDS", help="who speaks when, in windows of this length")
-    identify.add_argument("--hop", type=float, metavar="SECONDS", help="step between windows; a quarter window")
+    identify.add_argument(
+        "--hop", type=float, metavar="SECONDS", help="step between windows; default: a quarter of a window"
+    )
     identify.add_argument("--switch", type=float, metavar="X", help="what a change of speaker costs; 0: no smoothing")
     identify.add_argument("--format", choices=("table", "json", "rttm", "audacity"), help="form of the answer")
     _prints_json(identify)

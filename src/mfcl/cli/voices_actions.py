@@ -134,11 +134,10 @@ def _turns(gallery: Any, given: argparse.Namespace, form: str, recordings: Any) 
     from mfcl.voices import turns
 
     files = [whole_id(name) for name in recordings.ids.tolist()]
-    hop = given.window / 4 if given.hop is None else given.hop
     switch = turns.SWITCH if given.switch is None else given.switch
     if form in ("rttm", "audacity"):
         check_sources(form, files)
-    found = gallery.turns(recordings, window=given.window, hop=hop, switch=switch)
+    found = gallery.turns(recordings, window=given.window, hop=given.hop, switch=switch)
     if form == "json":
         return json.dumps(json_values(found), indent=2, ensure_ascii=False)
     if form in ("rttm", "audacity"):

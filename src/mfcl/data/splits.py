@@ -113,7 +113,11 @@ def split_by_recording(
     Raises:
         SplitError: fewer than three files.
     """
-    words = ("files", "or name the split of each recording in a column `split` of a manifest")
+    advice = (
+        "or name the split of each recording in a column `split` of a manifest; `mfcl scan DATA --segment SECONDS "
+        "--out LIST` splits long recordings, and selections in them, by time"
+    )
+    words = ("files", advice)
     return manifest.with_splits(_three_splits(manifest, _files(manifest), seed, words, test, valid, classes))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mfcl.audio.windows import check_covered
+from mfcl.audio.windows import check_covered, hop_of
 from mfcl.data.decoding import LeftOut
 from mfcl.data.manifest import Manifest
 from mfcl.errors import GalleryError, check_number
@@ -180,7 +180,7 @@ class Gallery(MeasuredGallery):
         files: str | Path | Manifest | Sequence[str | Path],
         *,
         window: int | float = 2.0,
-        hop: int | float = 0.5,
+        hop: int | float | None = None,
         switch: int | float = SWITCH,
     ) -> list[Turn]:
         """Say who speaks when in recordings of any length; pauses are left out.
@@ -188,17 +188,18 @@ class Gallery(MeasuredGallery):
         Args:
             files: The recordings.
             window: Length of a window in seconds.
-            hop: Step between windows in seconds.
+            hop: Step between windows in seconds; default: a quarter of a window.
             switch: Cost of a change of speaker; 0 takes each window for itself.
 
         Raises:
             MfclError: no recording can be read, or the hop is above the window.
         """
         check_number("switch", switch, 0, 1e6, error=GalleryError)
-        check_covered(window, hop)
+        step = hop_of(window, hop, share=4)
+        check_covered(window, step)
         left_out = LeftOut()
-        recordings = self.listener.windows(manifest_of(files), left_out, window=window, hop=hop)
-        found = spoken_turns(self._memory.all(), recordings, hop=hop, switch=switch)
+        recordings = self.listener.windows(manifest_of(files), left_out, window=window, hop=step)
+        found = spoken_turns(self._memory.all(), recordings, hop=step, switch=switch)
         left_out.write(None)
         return found
 
