@@ -1,7 +1,7 @@
 """Find the recordings most similar to a clip, by whitened embeddings, and by alignment where that tells more."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -129,8 +129,7 @@ def similar(
     if not len(own) and recordings is not None:
         own = _places_of(_id_of(clip, recordings), blocks)
     query = blocks.select(own[:1]) if len(own) else _embedded(clip, blocks, hearing)
-    named = own if len(own) else _named_by(clip, blocks)
-    near, far = _ranked(chosen, query, blocks, own, named)
+    near, far = _ranked(chosen, query, blocks, own, [] if len(own) else _ends(clip))
     if not len(near):
         raise MeasureError("similar: wanted other recordings to search in, got none")
     kept = min(max(count, CANDIDATES), len(near))
@@ -176,7 +175,7 @@ def _by_index(
     own = index.places_of(str(clip))
     hearing = _model(source, model, device) if not len(own) else None
     query = index.blocks.select(own[:1]) if len(own) else _embedded(clip, index.blocks, hearing)
-    named = own if len(own) else _named_by(clip, index.blocks)
+    named = own if len(own) else np.concatenate([index.places_of(name) for name in _ends(clip)])
     if len(own) == len(index.ids):
         raise MeasureError("similar: wanted other recordings to search in, got none")
     places, cosines = index.vectors.nearest(index.features(query), min(count + len(named), len(index.ids)))
@@ -227,13 +226,11 @@ def _places_of(name: str, blocks: Blocks) -> Int64[np.ndarray, " places"]:
     return np.concatenate(found)
 
 
-def _named_by(clip: str | Path, blocks: Blocks) -> Int64[np.ndarray, " places"]:
-    """Return the places of the items whose id the path of a file ends with: it may be their file."""
+def _ends(clip: str | Path) -> list[str]:
+    """Return the ids that a recording may have whose file this is: the ends of its path."""
     file = as_path(clip)
     parts = file.parts if isinstance(file, UrlPath) else file.resolve().parts
-    ends = {"/".join(parts[first:]) for first in range(1, len(parts))} | {str(file), file.as_posix()}
-    names = (name for block in blocks for name in block.ids.tolist())
-    return np.array([place for place, name in enumerate(names) if name in ends], dtype=np.int64)
+    return [*dict.fromkeys((str(file), file.as_posix(), *("/".join(parts[first:]) for first in range(1, len(parts)))))]
 
 
 def _id_of(clip: str | Path, recordings: Manifest) -> str:
@@ -251,19 +248,20 @@ def _ranked(
     query: Embeddings,
     blocks: Blocks,
     own: Int64[np.ndarray, " _"],
-    named: Int64[np.ndarray, " _named"],
+    names: Sequence[str],
 ) -> tuple[Int64[np.ndarray, " others"], Float64[np.ndarray, " others"]]:
     """Return the places of all other items, nearest first, and their distances; 16 bytes for each are kept.
 
-    Left out are `own`, and those of `named` that have the vector of the query.
+    Left out are `own`, and those with an id of `names` that have the vector of the query.
     """
-    asked, near = features(query), []
+    asked, near, named = features(query), [], []
     for block in blocks:
         ranks, cosines = top_k(asked, features(block), len(block))
         near.append(np.empty(len(block), dtype=np.float64))
         near[-1][ranks[0]] = cosines[0]
+        named.append(np.isin(block.ids, names))
     cosine = np.concatenate(near)
-    itself = np.union1d(own, named[cosine[named] >= SAME])
+    itself = np.union1d(own, np.flatnonzero(np.concatenate(named) & (cosine >= SAME)))
     others = np.setdiff1d(np.arange(len(cosine)), itself)
     order = others[np.argsort(-cosine[others], kind="stable")]
     return order, np.maximum(1 - cosine[order], 0)
