@@ -29,7 +29,9 @@ def test_what_is_true_of_several_representations_is_said_once() -> None:
     steps = [Mock(spec=Step, source=SimpleNamespace(representations=[one])) for one in (*views, MFCC)]
     missing, odd = "voices are not measured: one clip of each speaker", "voices are not measured: a vector is infinite"
     notes = ["digit: few", f"untrained, wave: {missing}", f"untrained, mel: {missing}", f"{MFCC.variant}: {odd}"]
-    assert said_once([*notes, *notes], steps) == ["digit: few", missing, f"{MFCC.variant}: {odd}"]
+    told = ["digit: few", f"untrained, wave and 1 more: {missing}", f"{MFCC.variant}: {odd}"]
+    assert said_once([*notes, *notes], steps) == told
+    assert said_once([missing, notes[1]], steps) == [missing]
 
 
 def test_warnings_of_every_training_of_a_source_become_notes_with_its_name(tmp_path: Path) -> None:

@@ -166,13 +166,15 @@ def represented(steps: Iterable[Step]) -> frozenset[str]:
 
 
 def said_once(notes: Sequence[str], steps: Iterable[Step]) -> list[str]:
-    """Return notes, of which one that is true of several representations is said once, without their names."""
+    """Return notes, of which one that is true of several representations is said once, with the first one's name."""
     names = represented(steps)
-    wordings: dict[str, str] = {}
+    wordings: dict[str, list[str]] = {}
     for note in dict.fromkeys(notes):
-        text = reason(note, names)
-        wordings[text] = text if text in wordings else note
-    return list(wordings.values())
+        wordings.setdefault(reason(note, names), []).append(note)
+    return [
+        f"{first.removesuffix(f': {text}')} and {len(others)} more: {text}" if others and first != text else first
+        for text, (first, *others) in wordings.items()
+    ]
 
 
 def origin(about: dict[str, Any]) -> str:
