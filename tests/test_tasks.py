@@ -7,6 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from mfcl.embeddings import linalg
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError
 from mfcl.evaluation import result as results
@@ -106,7 +107,7 @@ def test_standardised_blocks_are_the_whole_table(monkeypatch: pytest.MonkeyPatch
     wanted = ((same.vectors - train.mean(axis=0)) / deviation).astype(np.float32)
     whole = dataclasses.replace(same, vectors=wanted).scaled().vectors
     monkeypatch.setattr(standard, "ROWS", 5)
-    monkeypatch.setattr(standard, "COLUMNS", 7)
+    monkeypatch.setattr(linalg, "COLUMNS", 7)
     np.testing.assert_array_equal(standardised(same), whole)
     rows = np.array([9, 2, 2, 200, 0, 41, 77])
     np.testing.assert_array_equal(standardised(same, rows=rows), whole[rows])

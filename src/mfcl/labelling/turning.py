@@ -30,11 +30,11 @@ class Features:
         items, dim = self.vectors.shape
         step = max(1, BLOCK // (items if self.wide else dim))
         for start in range(0, dim if self.wide else items, step):
-            place = slice(start, start + step)
-            if self.wide:
-                yield (self.vectors[:, place] - self.mean[place]) / self.deviation[place]
-            else:
-                yield (self.vectors[place] - self.mean) / self.deviation
+            part = slice(start, start + step)
+            columns, rows = (part, slice(None)) if self.wide else (slice(None), part)
+            block = self.vectors[rows, columns] - self.mean[columns]
+            block /= self.deviation[columns]
+            yield block
 
 
 @dataclass(frozen=True)
