@@ -67,12 +67,18 @@ def fit_classifiers(
     squares = narrow**2
     truth = np.eye(len(classes))[codes]
     weights = np.zeros((rows.shape[1], len(classes)))
-    fitted = {}
-    for strength in sorted(strengths)[::-1]:  # strongest first: its solution is nearest to the zero start
+    solved = []
+    strongest_first = sorted(set(strengths))[::-1]  # its solution is nearest to the zero start
+    for strength in strongest_first:
         penalty = np.append(np.full(rows.shape[1] - 1, strength), 0.0)[:, None]  # 0 for the bias
         weights = minimise(Problem(rows, narrow, squares, truth, penalty, np.ones((len(x), 1))), weights)
-        turned_back = turned.back(weights[:-1]) / deviation[:, None]
-        fitted[strength] = LinearClassifier(turned_back, weights[-1] - mean @ turned_back, classes)
+        solved.append(weights)
+    # all at once: wide features are made again, a block at a time, to turn weights back
+    back = turned.back(np.hstack([weights[:-1] for weights in solved])) / deviation[:, None]
+    fitted = {}
+    for place, (strength, weights) in enumerate(zip(strongest_first, solved, strict=True)):
+        own = np.ascontiguousarray(back[:, place * len(classes) : (place + 1) * len(classes)])
+        fitted[strength] = LinearClassifier(own, weights[-1] - mean @ own, classes)
     return fitted
 
 
