@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from mfcl.data.ids import default_id
 from mfcl.data.label_table import read_labels
-from mfcl.data.manifest import Recording, default_id
+from mfcl.data.manifest import Recording
 from mfcl.errors import ManifestError
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from mfcl.audio.arrays import listed
-from mfcl.audio.windows import window_id
 from mfcl.checkpoint import Checkpoint, model_digest
 from mfcl.core.console import printable
 from mfcl.core.keywords import also_called
@@ -17,8 +16,9 @@ from mfcl.core.machine import pick_device
 from mfcl.core.progress import progress as progress_bar
 from mfcl.core.urls import UrlPath, as_path, local_path
 from mfcl.data.decoding import LeftOut, recording_windows, whole_recordings
+from mfcl.data.ids import is_window, window_id
 from mfcl.data.layouts import open_manifest
-from mfcl.data.manifest import WINDOW_TIMES, Manifest, Recording, is_window
+from mfcl.data.manifest import WINDOW_TIMES, Manifest, Recording
 from mfcl.embedder import Embedder, check_asked, checkpoint_of, chosen_part, hop_seconds
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import AudioError
@@ -153,7 +153,9 @@ def embed_recordings(
         named = zip(ids.tolist(), places, strict=True)
         ids = np.array([window_id(name, start) for name, (_, start, _) in named], dtype=np.str_)
         labels |= dict(zip(WINDOW_TIMES, (starts, ends), strict=True))
-    elif all(is_window(one) for one in manifest):  # such as a list that the explorer exported: they stay windows
+    elif all(
+        is_window(one.id, one.start, one.end) for one in manifest
+    ):  # as in the explorer's export: they stay windows
         limits = [[repr(one.start), repr(one.end)] for one in manifest]
         labels |= dict(zip(WINDOW_TIMES, np.array(limits)[chosen].T, strict=True))
     digest = model_digest(loaded) if digest is None else digest

@@ -41,16 +41,6 @@ def window_starts(samples: int, size: int, step: int) -> Int64[np.ndarray, " win
     return np.append(starts, samples - size) if starts[-1] + size < samples else starts
 
 
-def window_id(recording: str, start: int | float) -> str:
-    """Return the id of a window: that of its recording, and where it starts in seconds, in microseconds.
-
-    Example:
-        >>> window_id("day.wav", 12.4)
-        'day.wav@12.4'
-    """
-    return f"{recording}@{round(float(start), 6)!r}"
-
-
 def window_edges(
     starts: Float64[np.ndarray, " windows"], ends: Float64[np.ndarray, " windows"]
 ) -> Float64[np.ndarray, " edges"]:

@@ -9,10 +9,11 @@ from jaxtyping import Float64, Int64, Shaped
 
 from mfcl.audio import LongSound
 from mfcl.audio.preparation import SILENCE_DB, swing_db
-from mfcl.audio.windows import hop_of, window_id
+from mfcl.audio.windows import hop_of
 from mfcl.classification.sources import Data, is_embeddings, manifest_of, model_of, opened_in_blocks
 from mfcl.data.decoding import LeftOut, Piece, recording_windows, whole_recordings
-from mfcl.data.manifest import Manifest, readable
+from mfcl.data.ids import readable, window_id
+from mfcl.data.manifest import Manifest
 from mfcl.embedder import Embedder
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError

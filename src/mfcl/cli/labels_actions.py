@@ -98,8 +98,8 @@ def _apply(given: argparse.Namespace, folder: Path, events: bool) -> None:
     from mfcl.classification import classify_windows
     from mfcl.classification.sources import is_embeddings
     from mfcl.data.annotations import check_sources, written
+    from mfcl.data.ids import readable
     from mfcl.data.layouts import open_manifest
-    from mfcl.data.manifest import readable
     from mfcl.labelling import load_classifier
 
     made, data, sources = load_classifier(folder), given.data, []

@@ -16,7 +16,7 @@ def events_of(answers: Any, settings: Any) -> list[Any]:
     import numpy as np
 
     from mfcl.audio.windows import window_edges
-    from mfcl.data.manifest import whole_id
+    from mfcl.data.ids import whole_id
     from mfcl.labelling import UNKNOWN, find_events
 
     if answers.starts is None:

@@ -130,7 +130,7 @@ def identify(given: argparse.Namespace) -> None:
 def _turns(gallery: Any, given: argparse.Namespace, form: str, recordings: Any) -> str:
     from mfcl.core.console import table
     from mfcl.data.annotations import check_sources, written
-    from mfcl.data.manifest import whole_id
+    from mfcl.data.ids import whole_id
     from mfcl.voices import turns
 
     files = [whole_id(name) for name in recordings.ids.tolist()]

@@ -10,7 +10,7 @@ from pathlib import PurePath
 from typing import Protocol, runtime_checkable
 
 from mfcl.core.console import printable
-from mfcl.data.manifest import number_text
+from mfcl.data.ids import number_text
 from mfcl.errors import MfclError, one_of, shown
 
 RAVEN_COLUMNS = (

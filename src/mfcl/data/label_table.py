@@ -16,7 +16,8 @@ from mfcl.core.files import is_stream
 from mfcl.core.urls import UrlPath, as_path, is_url
 from mfcl.data.columns import NAMES
 from mfcl.data.dataset import guessed_labels
-from mfcl.data.manifest import RESERVED, Recording, number_text
+from mfcl.data.ids import number_text
+from mfcl.data.manifest import RESERVED, Recording
 from mfcl.data.manifest_table import folder_of, seconds_of
 from mfcl.errors import ManifestError, MfclError, one_of, shown
 

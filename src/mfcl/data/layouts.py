@@ -12,7 +12,8 @@ from typing import Any
 from mfcl.audio import AUDIO_SUFFIXES
 from mfcl.core.files import is_there
 from mfcl.core.urls import COLLAPSED, UrlPath, as_path
-from mfcl.data.manifest import Manifest, Recording, default_id, readable
+from mfcl.data.ids import default_id, readable
+from mfcl.data.manifest import Manifest, Recording
 from mfcl.data.manifest_csv import read_manifest
 from mfcl.data.shards.receipt import complete_index, is_pack
 from mfcl.errors import ManifestError

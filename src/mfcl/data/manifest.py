@@ -2,8 +2,6 @@
 
 import contextlib
 import hashlib
-import os
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,11 +23,6 @@ SPLITS = ("train", "valid", "test")
 
 RESERVED = ("path", "id", "start", "end", "split")
 """Columns of a manifest that are not labels."""
-NUMBER = r"(?:\d+\.\d+(?:e[+-]?\d+)?|\d+e[+-]?\d+)"
-SEGMENT = re.compile(rf"#(?:{NUMBER}-(?:{NUMBER})?|-{NUMBER})$")
-"""How the default id of a segment ends, see `default_id`."""
-WINDOW = re.compile(rf"@{NUMBER}$")
-"""How the id of a window ends: with its start in seconds."""
 WINDOW_TIMES = ("start", "end")
 """Labels that embedded windows have, in seconds, and no recording: a list cannot have labels of these names."""
 
@@ -263,49 +256,6 @@ def _file_digest(path: Path) -> str:
         return ""
 
 
-def default_id(path: Path, root: Path, start: float | None = None, end: float | None = None) -> str:
-    """Return the default id of a recording: its path below `root`, and its segment of the file.
-
-    Example:
-        >>> default_id(Path("/sounds/a/b.wav"), Path("/sounds"), 1.5)
-        'a/b.wav#1.5-'
-    """
-    name = readable((path.relative_to(root) if path.is_relative_to(root) else path).as_posix())
-    return name if start is None and end is None else f"{name}#{number_text(start)}-{number_text(end)}"
-
-
-def whole_id(name: str, *, window: bool = False) -> str:
-    """Return the id of the file that a segment is of, from the segment's default id; any other id stays as it is.
-
-    Args:
-        name: The id.
-        window: Whether it is of a window of a recording (`mfcl embed --window`), or of a window of a segment.
-
-    Example:
-        >>> [whole_id(name) for name in ("a/b.wav#1.5-", "a/b.wav#0.0-1e-05", "a/b.wav", "take #3-4")]
-        ['a/b.wav', 'a/b.wav', 'a/b.wav', 'take #3-4']
-        >>> whole_id("a/b.wav#1.5-@2.0", window=True)
-        'a/b.wav'
-    """
-    return SEGMENT.sub("", WINDOW.sub("", name) if window else name)
-
-
-def is_window(one: Recording) -> bool:
-    """Return whether a part of a file is a window of a recording, by its id.
-
-    Example:
-        >>> [is_window(Recording(name, Path("a.wav"), 1.5, 2.5)) for name in ("a.wav@1.5", "a.wav@2.0", "a.wav")]
-        [True, False, False]
-    """
-    timed = one.start is not None and one.end is not None and WINDOW.search(one.id) is not None
-    return timed and float(one.id.rpartition("@")[2]) == round(one.start or 0.0, 6)
-
-
-def readable(name: str) -> str:
-    """Return a file name as valid Unicode; bytes that are not UTF-8 are escaped."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
-
-
 def is_text(path: Path) -> bool:
     """Return whether a path can be encoded as UTF-8, as in a manifest."""
     try:
@@ -313,8 +263,3 @@ def is_text(path: Path) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def number_text(value: float | None) -> str:
-    """Format seconds for a manifest so that they are read back exactly; None is an empty string."""
-    return "" if value is None else repr(float(value))

@@ -14,7 +14,8 @@ from mfcl.audio import AUDIO_SUFFIXES
 from mfcl.core.files import is_there, replacing
 from mfcl.core.urls import UrlPath
 from mfcl.data.columns import NAMES, is_raven, names_no_file, read_columns
-from mfcl.data.manifest import RESERVED, Manifest, Recording, default_id, number_text
+from mfcl.data.ids import default_id, number_text
+from mfcl.data.manifest import RESERVED, Manifest, Recording
 from mfcl.data.manifest_parquet import PARQUET, parquet_rows
 from mfcl.data.manifest_table import Table, folder_of
 from mfcl.data.relocation import relocated

@@ -9,7 +9,8 @@ from pathlib import Path
 from mfcl.core.files import is_there
 from mfcl.core.urls import UrlPath, as_path, is_url
 from mfcl.data.columns import Columns, is_raven
-from mfcl.data.manifest import SPLITS, Recording, default_id
+from mfcl.data.ids import default_id
+from mfcl.data.manifest import SPLITS, Recording
 from mfcl.errors import ManifestError, one_of
 
 

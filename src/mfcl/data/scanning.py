@@ -15,7 +15,8 @@ from mfcl.core.console import printable, table
 from mfcl.core.files import cache_folder, write_json
 from mfcl.core.parallel import in_parallel
 from mfcl.data.events import SoundShare, sound_share
-from mfcl.data.manifest import Manifest, Recording, is_text, readable
+from mfcl.data.ids import readable
+from mfcl.data.manifest import Manifest, Recording, is_text
 from mfcl.errors import ManifestError, MfclError, check_type
 
 NAMELESS = "name not UTF-8"

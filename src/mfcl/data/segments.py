@@ -14,7 +14,8 @@ from mfcl.audio import open_audio
 from mfcl.audio.onsets import sound_spans, sounding
 from mfcl.audio.preparation import SILENCE_DB, decibels
 from mfcl.core.parallel import in_parallel
-from mfcl.data.manifest import Manifest, Recording, default_id
+from mfcl.data.ids import default_id
+from mfcl.data.manifest import Manifest, Recording
 from mfcl.errors import AudioError, ManifestError, check_number, check_type
 
 ONSETS = "onsets"

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mfcl.core.console import table
-from mfcl.data.manifest import whole_id
+from mfcl.data.ids import whole_id
 from mfcl.evaluation import wording
 from mfcl.evaluation.result import Result
 from mfcl.evaluation.result_file import to_row

@@ -13,7 +13,8 @@ from mfcl.audio.preparation import SILENCE_DB, swing_db
 from mfcl.audio.windows import check_window
 from mfcl.checkpoint import model_digest
 from mfcl.data.decoding import LeftOut, recording_windows, whole_recordings
-from mfcl.data.manifest import Manifest, whole_id
+from mfcl.data.ids import whole_id
+from mfcl.data.manifest import Manifest
 from mfcl.embedder import Embedder, load
 from mfcl.embeddings.parts import Part, matching
 from mfcl.embeddings.table import Embeddings

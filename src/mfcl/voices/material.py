@@ -11,8 +11,9 @@ from mfcl.core.random import generator
 from mfcl.core.urls import UrlPath, as_path
 from mfcl.data.dataset import guessed_labels
 from mfcl.data.decoding import LeftOut
+from mfcl.data.ids import readable
 from mfcl.data.layouts import open_manifest
-from mfcl.data.manifest import Manifest, Recording, readable
+from mfcl.data.manifest import Manifest, Recording
 from mfcl.errors import GalleryError, ManifestError, check_type, one_of
 from mfcl.voices.held_out import People
 from mfcl.voices.sound import Heard, Listener

@@ -4,7 +4,8 @@ import numpy as np
 from jaxtyping import Int64
 
 from mfcl.core.console import counted
-from mfcl.data.manifest import WINDOW_TIMES, whole_id
+from mfcl.data.ids import whole_id
+from mfcl.data.manifest import WINDOW_TIMES
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError
 from mfcl.evaluation.linear_probe import Labelled
