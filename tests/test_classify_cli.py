@@ -400,6 +400,18 @@ def test_events_of_embedded_recordings_keep_ids_that_look_like_segments(desk, lo
     assert {one["path"] for one in rows_of(out)} == set(names)
 
 
+def test_events_do_not_depend_on_the_order_in_which_windows_were_embedded(desk, long, tmp_path):
+    made = tmp_path / "w.npz"
+    run("embed", desk / "run0", long, "--window", "0.3", "--hop", "0.1", "--out", made)
+    whole = load_embeddings(made)
+    order = np.random.default_rng(0).permutation(len(whole))
+    whole.select(order).save(tmp_path / "shuffled.npz")
+    for name in ("w", "shuffled"):
+        asked = ("classify", desk / "made", tmp_path / f"{name}.npz", "--events", "--begin", "0.01")
+        run(*asked, "--out", tmp_path / f"{name}.csv")
+    assert (tmp_path / "shuffled.csv").read_text() == (tmp_path / "w.csv").read_text()
+
+
 @pytest.mark.parametrize("format", ["raven", "audacity"])
 def test_a_format_of_one_recording_is_refused_before_anything_is_heard(desk, format, monkeypatch, capsys):
     monkeypatch.setattr(applying, "recording_windows", lambda *_, **__: pytest.fail("it has begun"))

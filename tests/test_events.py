@@ -121,6 +121,12 @@ def test_time_that_no_window_hears_is_of_no_event(hop, heard):
         check_covered(1.0, hop)
 
 
+def test_windows_that_are_not_in_the_order_of_time_have_no_edges():
+    for starts in ([4.0, 2.0, 0.0], [0.0, 0.0, 1.0], [0.0, np.nan, 1.0]):
+        with pytest.raises(AudioError, match=r"wanted windows in the order of time, none twice, got "):
+            window_edges(np.array(starts), np.array(starts) + 2.0)
+
+
 EVENTS = [Event("day one.wav", 0.5, 2.0, "wren", 0.9), Event("day one.wav", 3.25, 4.0, "a\tb", 0.625)]
 
 

@@ -51,8 +51,15 @@ def window_edges(
         [0.0, 1.5, 2.5, 4.0]
 
     Raises:
-        AudioError: there are gaps between windows, of which nothing is known.
+        AudioError: there are gaps between windows, of which nothing is known, or they are not in the order of time.
     """
+    middles = (starts + ends) / 2
+    unordered = np.flatnonzero(~(np.diff(middles) > 0))  # also NaN
+    if len(unordered):
+        before, after = (f"{starts[place]:g} to {ends[place]:g} s" for place in (unordered[0], unordered[0] + 1))
+        raise AudioError(
+            f"wanted windows in the order of time, none twice, got {before} and then {after}; give each once, sorted"
+        )
     unheard = np.flatnonzero(starts[1:] - ends[:-1] > GAP)
     if len(unheard):
         end, start = ends[unheard[0]], starts[unheard[0] + 1]
@@ -60,7 +67,6 @@ def window_edges(
             f"wanted windows without gaps between them, got one that ends at {end:g} s before one that starts at "
             f"{start:g} s; make them with a hop of at most the window"
         )
-    middles = (starts + ends) / 2
     return np.concatenate([starts[:1], (middles[1:] + middles[:-1]) / 2, ends[-1:]])
 
 

@@ -30,6 +30,7 @@ def events_of(answers: Any, settings: Any) -> list[Any]:
     found = []
     for owner in dict.fromkeys(owners.tolist()):
         own = np.flatnonzero(owners == owner)
+        own = own[np.argsort(answers.starts[own], kind="stable")]  # a list of chosen windows has any order
         source = owner if answers.paths[own[0]] else whole_id(owner)
         edges = window_edges(answers.starts[own], answers.ends[own])
         found += find_events(source, edges, chances[own][:, kept], answers.predictions.classes[kept].tolist(), settings)
