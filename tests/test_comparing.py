@@ -1,5 +1,6 @@
 import dataclasses
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,8 @@ import pytest
 from mfcl.checkpoint import save_checkpoint
 from mfcl.data.dataset import open_data
 from mfcl.data.layouts import open_manifest
-from mfcl.data.manifest_csv import write_manifest
+from mfcl.data.manifest import Manifest
+from mfcl.data.manifest_csv import read_manifest, write_manifest
 from mfcl.data.splits import split
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import ManifestError, MeasureError
@@ -113,6 +115,29 @@ def test_recordings_that_a_run_was_trained_on_are_no_test(runs: list[Path], tmp_
     data = runs[0].parent / "corpus"
     with pytest.raises(MeasureError, match=r"one: was trained on \d+ of the test recordings"):
         compare(runs, data, split_by="speaker", seed=1, cache=tmp_path, device="cpu", progress=False)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_part_of_a_recording_that_a_run_was_trained_on_is_no_test(
+    runs: list[Path], tmp_path: Path, whole: bool
+) -> None:
+    """Whichever of both is the part: the run's recordings, or those to measure on."""
+    listed = read_manifest(runs[0] / "manifest.csv")
+    trained = [replace(one, split="train") for one in listed if one.split == "test"]
+    measured = [replace(one, id=f"{one.id} cut", start=0.02, end=0.15) for one in listed]
+    apart = [replace(one, id=f"{one.id} end", start=0.15, end=0.2) for one in listed]
+    for name in ("one", "two"):
+        shutil.copytree(runs[0].parent / name, tmp_path / name)
+        own = trained if whole else [replace(one, start=0.0, end=0.1) for one in trained]
+        write_manifest(Manifest(tuple(own), tmp_path), tmp_path / name / "manifest.csv")
+    kept, settings = [tmp_path / "one", tmp_path / "two"], {"cache": tmp_path / "cache", "progress": False}
+    for some, refused in ((measured, True), (apart, whole)):
+        write_manifest(Manifest(tuple(some), tmp_path), tmp_path / "data.csv")
+        if refused:
+            with pytest.raises(MeasureError, match=r"one: was trained on \d+ of the test recordings"):
+                compare(kept, tmp_path / "data.csv", protocol="manifest", device="cpu", **settings)
+        else:
+            assert compare(kept, tmp_path / "data.csv", protocol="manifest", device="cpu", **settings)
 
 
 def test_runs_are_compared_on_recordings_that_were_moved(runs: list[Path], tmp_path: Path) -> None:

@@ -1,15 +1,18 @@
 """Compare checkpoints and controls on the same recordings: results of each, and differences to the first."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from mfcl.audio import Preparation
 from mfcl.checkpoint import load_checkpoint
 from mfcl.core.machine import pick_device
 from mfcl.core.urls import local_path
 from mfcl.data.dataset import guessed_labels, open_data
-from mfcl.data.manifest import Manifest
+from mfcl.data.manifest import Manifest, Recording
 from mfcl.data.manifest_csv import read_manifest
 from mfcl.embeddings.blocks import load_embeddings
 from mfcl.embeddings.table import Embeddings
@@ -24,6 +27,8 @@ from mfcl.studies.paired import Compared, paired
 from mfcl.training.suited import open_suited
 
 MANIFEST = "manifest.csv"
+NOTHING = np.zeros((2, 0))
+"""Begins and ends of no stretch of a file."""
 
 
 def compare(
@@ -207,21 +212,30 @@ def manifest_of(run: Path) -> Path | None:
 
 
 def refuse_known(manifest: Manifest, run: Path, name: str, *, data_root: Path | None = None) -> None:
-    """Raise an error if a run was trained on recordings of the test split."""
+    """Raise an error if a run was trained on recordings of the test split, or on any part of one."""
     listed = manifest_of(run)
     if listed is None:
         return
-    known = {
-        (one.path.resolve(), one.start, one.end)
-        for one in read_manifest(listed, data_root=data_root)
-        if one.split == "train"
-    }
-    trained_on = sum((one.path.resolve(), one.start, one.end) in known for one in manifest if one.split == "test")
+    spans: dict[Path, list[tuple[float, float]]] = {}
+    for one in read_manifest(listed, data_root=data_root):
+        if one.split == "train":
+            spans.setdefault(one.path.resolve(), []).append(_span(one))
+    known = {path: np.array(own).T for path, own in spans.items()}
+    trained_on = 0
+    for one in manifest:
+        begins, ends = known.get(one.path.resolve(), NOTHING) if one.split == "test" else NOTHING
+        start, end = _span(one)
+        trained_on += bool(((start < ends) & (begins < end)).any())
     if trained_on:
         raise MeasureError(
             f"{name}: was trained on {trained_on} of the test recordings; leave out data to use the splits that it was "
             "trained with, or compare runs of one split"
         )
+
+
+def _span(one: Recording) -> tuple[float, float]:
+    """Return the seconds of its file that a recording is."""
+    return one.start or 0.0, math.inf if one.end is None else one.end
 
 
 def _measures(view: Embeddings, label: str | None, speaker: str | None, seed: int) -> list[Result]:
