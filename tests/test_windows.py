@@ -1,6 +1,7 @@
 """Windows of a recording: where they lie, and that a file in pieces gives what the whole of it gives."""
 
 import dataclasses
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,20 @@ def test_windows_rise_by_the_step_and_the_last_one_ends_with_the_sound(samples: 
     assert starts[-1] == max(0, samples - size)
     assert (np.diff(starts[:-1]) == step).all()
     assert len(starts) < 2 or 0 < starts[-1] - starts[-2] <= step
+
+
+@pytest.mark.parametrize("seconds", [1e15, 1e300, sys.float_info.max, 10**300], ids=["1e15", "1e300", "max", "int"])
+@pytest.mark.parametrize("long", [False, True])
+def test_a_window_and_a_hop_of_any_length_are_all_of_a_recording(
+    seconds: float, long: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if long:
+        monkeypatch.setattr(judging, "HELD", 1000)
+    soundfile.write(tmp_path / "a.wav", np.random.default_rng(0).uniform(-0.5, 0.5, 8000), 16000)
+    manifest, left_out = open_manifest(tmp_path / "a.wav"), LeftOut()
+    for window, hop, count in ((seconds, seconds, 1), (seconds, 0.1, 1), (0.25, seconds, 2)):
+        (found,) = recording_windows(manifest, Preparation(), left_out, window=window, hop=hop)
+        assert [len(one.samples) for one in found] == [8000 // count] * count
 
 
 @pytest.mark.parametrize("long", [False, True])

@@ -15,6 +15,8 @@ SHORTEST = 0.001
 """Seconds of a window and of a hop, at least: a second of sound is no more than a thousand rows."""
 GAP = SHORTEST / 2
 """Seconds between two windows that are none: they are rounded to samples, and written in decimals."""
+LARGEST = 2**48
+"""Samples of a window and of a hop, at most: more than any recording has, and sums of them fit in 64 bits."""
 CHUNK = 512
 """Most items in a batch."""
 MOST_SAMPLES = 2**24
@@ -71,13 +73,14 @@ def window_edges(
 
 
 def window_samples(window: int | float, hop: int | float, sample_rate: int) -> tuple[int, int]:
-    """Convert window and hop from seconds to samples, at least 1 each.
+    """Convert window and hop from seconds to samples, from 1 to `LARGEST` each.
 
     Raises:
         AudioError: one of them is shorter than `SHORTEST`, or is no number.
     """
     check_window(window, hop)
-    return max(1, round(window * sample_rate)), max(1, round(hop * sample_rate))
+    size, step = (max(1, round(min(float(seconds) * sample_rate, LARGEST))) for seconds in (window, hop))
+    return size, step
 
 
 def check_window(window: Any, hop: Any) -> None:
