@@ -6,6 +6,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import jaxtyping
 import numpy as np
 import pytest
 import soundfile
@@ -93,6 +94,17 @@ def test_windows_a_part_of_the_embedding_and_whitening_are_as_in_one_file(
     asked = {"window": 0.1, "part": "voices", "whiten": True, "format": "mel", "progress": False}
     embed_parts(model, recordings, tmp_path / "parts", parts=4, **asked)
     same(load_embeddings(tmp_path / "parts"), embed(model, recordings, **asked))
+
+
+def test_numbers_of_numpy_are_the_same_settings(
+    model: Path, recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as it is without tests
+    asked = {"parts": np.int64(4), "window": np.float32(0.125), "hop": np.float64(0.25), "whiten": np.bool_(True)}
+    embed_parts(model, recordings, tmp_path / "parts", share=(1, 2), progress=False, **asked)
+    plain = {name: value.item() for name, value in asked.items()}
+    done = embed_parts(model, recordings, tmp_path / "parts", progress=False, **plain)
+    assert (done.made, done.kept, done.missing) == (2, 2, 0)
 
 
 def test_shares_make_all_parts_and_what_is_there_is_kept(model: Path, recordings: Path, tmp_path: Path) -> None:

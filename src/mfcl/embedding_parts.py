@@ -105,6 +105,7 @@ def embed_parts(
     number, shares = share
     check_number("share", shares, 1, MOST_PARTS, whole=True, error=MeasureError)
     check_number("share", number, 1, shares, whole=True, error=MeasureError)
+    parts, whiten, window, hop = (_plain(one) for one in (parts, whiten, window, hop))  # the receipt is JSON
     asked = Asked(format, part, whiten, window, hop_seconds(window, hop), batch)
     plan = plan_parts(model, data, out, asked, parts=parts, parquet=parquet, data_root=data_root)
     if not (isinstance(model, Embedder) and device == "auto"):  # an Embedder stays on the device it was loaded to
@@ -168,6 +169,11 @@ def plan_parts(
     suffix = PARQUET if parquet else ".npz"
     files = begin_parts(folder, Receipt(parts, listed.count, listed.digest, model_digest(loaded), suffix, settings))
     return PartsPlan(files, loaded, listed, asked)
+
+
+def _plain(value: Any) -> Any:
+    """Return a number of NumPy as one of Python, which JSON can hold."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def close_parts(files: PartFiles, left_out: LeftOut) -> int:
