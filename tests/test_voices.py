@@ -409,6 +409,19 @@ def test_an_operating_point_keeps_to_the_rate_and_a_pool_that_is_too_small_is_re
         operating_point(trials, 20, 0.05)
 
 
+def test_no_operating_point_is_made_of_infinite_scores_or_of_no_share():
+    own, scores = np.arange(12) % 4, np.random.default_rng(0).standard_normal((12, 4))
+    trials = Trials.of(scores, own, own)
+    for far in (float("nan"), -0.1, 1.5):  # at the lowest threshold every stranger got a name
+        with pytest.raises(MeasureError, match="far: wanted a number from 0 to 1, got "):
+            operating_point(trials, 2, far)
+    for value in (np.inf, -np.inf):
+        spoiled = scores.copy()
+        spoiled[3, :2] = value
+        with pytest.raises(MeasureError, match="trials: 2 scores are infinite"):
+            Trials.of(spoiled, own, own)
+
+
 def test_the_cost_of_ratios_is_the_papers_formula():
     same, other = np.array([1.0, -0.5, 3.0]), np.array([-2.0, 0.3])
     expected = sum(np.log2(1 + np.exp(-x)) for x in same) / 3 + sum(np.log2(1 + np.exp(x)) for x in other) / 2

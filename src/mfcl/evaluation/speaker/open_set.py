@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64
 from scipy.special import gammaln
 
-from mfcl.errors import MeasureError
+from mfcl.errors import MeasureError, check_number
 from mfcl.evaluation.bootstrap import Interval, interval_of, resampled
 
 MOST_THRESHOLDS = 1024
@@ -19,7 +19,7 @@ class Trials:
     """Scores of tested clips with the voices of a pool, of which galleries are drawn.
 
     Raises:
-        MeasureError: shapes differ, or a score of another voice is infinite.
+        MeasureError: the numbers of clips differ, or a score is infinite.
     """
 
     own: Float64[np.ndarray, " clips"]
@@ -34,6 +34,9 @@ class Trials:
             raise MeasureError(
                 f"trials: wanted clips with a row of scores each, got {len(self.own)} and {len(self.others)}"
             )
+        infinite = int(np.isinf(self.own).sum() + np.isinf(self.others).sum())
+        if infinite:  # no threshold is above it
+            raise MeasureError(f"trials: {infinite} scores are infinite; leave those clips out")
 
     @classmethod
     def of(
@@ -76,7 +79,7 @@ class Trials:
 
     def thresholds(self) -> Float64[np.ndarray, " thresholds"]:
         """Return thresholds, rising, at which rates change: high scores of other voices, and own scores."""
-        highest = np.nanmax(self.others, axis=1, initial=-np.inf)
+        highest = np.nanmax(self.others, axis=1, initial=-np.inf)  # -inf where no voice is to be counted
         values = np.concatenate([self.others[~np.isnan(self.others)], highest, self.own[~np.isnan(self.own)]])
         values = np.unique(values[np.isfinite(values)])
         if len(values) > MOST_THRESHOLDS:  # as many by rank of all scores as of the highest, where rates are small
@@ -163,8 +166,9 @@ def operating_point(
         threshold: Measure at this threshold instead.
 
     Raises:
-        MeasureError: the pool is smaller than `size`, or no tested person is in it.
+        MeasureError: the pool is smaller than `size`, no tested person is in it, or `far` is out of range.
     """
+    check_number("far", far, 0, 1, error=MeasureError)
     if not 1 <= size <= trials.largest():
         raise MeasureError(f"trials: wanted a gallery of 1 to {trials.largest()} voices, got {size}")
     known = ~np.isnan(trials.own)
