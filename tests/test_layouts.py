@@ -31,6 +31,16 @@ def test_audiomnist_gives_speaker_digit_and_take_from_its_root_or_its_data(tmp_p
     assert first.path == tmp_path / f"data/01/0_01_1{suffix}"
 
 
+def test_a_folder_and_a_row_whose_names_differ_in_the_form_of_an_accent_are_of_one_class(tmp_path):
+    touch(tmp_path, "B\u00e4r/a.wav", "Ba\u0308r/b.wav")
+    assert set(open_manifest(tmp_path).column("label")) == {"B\u00e4r"}
+    rows = ["path,speaker", "B\u00e4r/a.wav,Jos\u00e9", "Ba\u0308r/b.wav,Jose\u0301"]
+    (tmp_path / "list.csv").write_text("\n".join(rows), encoding="utf-8")
+    listed = open_manifest(tmp_path / "list.csv")
+    assert set(listed.column("speaker")) == {"Jos\u00e9"}
+    assert [one.path.exists() for one in listed] == [True, True]
+
+
 @pytest.mark.parametrize("place", ["audioMNIST_meta.txt", "data/audioMNIST_meta.txt"])
 def test_the_facts_of_speakers_become_labels_and_their_quirks_are_mended(tmp_path, place):
     write_corpus(tmp_path, speakers=4, digits=1, takes=1)

@@ -7,12 +7,13 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 from jaxtyping import Shaped
 
 from mfcl.core.files import is_stream
+from mfcl.core.spelling import composed
 from mfcl.core.urls import UrlPath, as_path, is_url
 from mfcl.data.columns import NAMES
 from mfcl.data.dataset import guessed_labels
@@ -22,6 +23,7 @@ from mfcl.data.manifest_table import folder_of, seconds_of
 from mfcl.errors import ManifestError, MfclError, one_of, shown
 
 DELIMITERS = ",;\t"
+Item = TypeVar("Item")
 Span: TypeAlias = tuple[int, int | None]
 """Start and end of a recording in its file, in microseconds; an end of None is the file's."""
 
@@ -46,10 +48,11 @@ def read_labels(
 ) -> Labels:
     """Read the labels of recordings from a CSV with a column `id` or `path` and one for the label.
 
-    A row names the recording of the same id, or that of the same file; paths are relative to the CSV's folder. Of
-    several recordings in one file, it names that of the same `start` and `end` in seconds (within a microsecond); these
-    columns may have the other names that they may have in a manifest. Empty labels are unknown ones. Columns are
-    separated by commas, tabs or semicolons.
+    A row names the recording of the same id, or that of the same file; paths are relative to the CSV's folder. Ids,
+    paths and labels that differ only in Unicode's form of accents are equal. Of several recordings in one file, a row
+    names that of the same `start` and `end` in seconds (within a microsecond); these columns may have the other names
+    that they may have in a manifest. Empty labels are unknown ones. Columns are separated by commas, tabs or
+    semicolons.
 
     Args:
         path: The CSV.
@@ -74,18 +77,19 @@ def read_labels(
         raise ManifestError(
             f"{path}: wanted one column of labels, got {', '.join(others) or 'none'}; name it (--label)"
         )
-    places = {one: place for place, one in enumerate(ids)}
+    places = _with_composed({one: place for place, one in enumerate(ids)})
     by_file = _by_file(places, recordings)
     folder = folder_of(path)
     values, unseen, first = [""] * len(ids), 0, ""
     for line, row in rows:
-        given, value, where = row.get(key, ""), row.get(name, ""), f"{path}, line {line}"
+        given, value, where = row.get(key, ""), composed(row.get(name, "")), f"{path}, line {line}"
         start, end = (seconds_of(row.get(side, ""), side, where) for side in sides.values())
         timed = start is not None or end is not None
         exact = f"{given}#{number_text(start)}-{number_text(end)}" if timed and key != "id" else given
-        place = places.get(exact)
+        place = places.get(exact, places.get(composed(exact)))
         if place is None and given:
-            spans = by_file.get(_plain(_joined(folder, given)), {})
+            file = _plain(_joined(folder, given))
+            spans = by_file.get(file, by_file.get(composed(file), {}))
             place = _one_of(spans, _span(start, end) if timed else None, f"{where}: {shown(given)}")
         if place is None:
             unseen, first = unseen + 1, first or exact
@@ -172,7 +176,12 @@ def _by_file(places: Mapping[str, int], recordings: Iterable[Recording]) -> dict
         if one.id in places:
             own = found.setdefault(_plain(one.path.absolute()), {})
             own.setdefault(_span(one.start, one.end), []).append(places[one.id])
-    return found
+    return _with_composed(found)
+
+
+def _with_composed(found: dict[str, Item]) -> dict[str, Item]:
+    """Return a dict by name in which each is found by its composed spelling, too, unless that is another's name."""
+    return {composed(name): item for name, item in found.items() if not name.isascii()} | found
 
 
 def _one_of(spans: Mapping[Span, list[int]], wanted: Span | None, where: str) -> int | None:

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -11,6 +10,7 @@ from typing import Any
 
 from mfcl.audio import AUDIO_SUFFIXES
 from mfcl.core.files import is_there
+from mfcl.core.spelling import composed
 from mfcl.core.urls import COLLAPSED, UrlPath, as_path
 from mfcl.data.ids import default_id, readable
 from mfcl.data.manifest import Manifest, Recording
@@ -171,7 +171,7 @@ def _audio_names(root: Path) -> list[str]:
             if not name.startswith(".") and os.path.splitext(name)[1].lower() in AUDIO_SUFFIXES  # noqa: PTH122
         ]
     # file systems differ in the Unicode form of accents and in the order of listing
-    return sorted(names, key=lambda name: (unicodedata.normalize("NFC", name), name))
+    return sorted(names, key=lambda name: (composed(name), name))
 
 
 def _corpus(root: Path, names: Sequence[str]) -> Manifest | None:

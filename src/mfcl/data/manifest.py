@@ -15,6 +15,7 @@ from mfcl.core.files import is_there
 from mfcl.core.parallel import core_count, in_parallel
 from mfcl.core.remote import READERS
 from mfcl.core.spans import file_of, open_path, path_status
+from mfcl.core.spelling import composed
 from mfcl.core.urls import UrlPath
 from mfcl.errors import AudioError, ManifestError, one_of
 
@@ -39,11 +40,20 @@ class Recording:
     end: float | None = None
     """Seconds from the file's beginning."""
     labels: Mapping[str, str] = field(default_factory=dict)
-    """Label name -> value; unknown labels are left out."""
+    """Label name -> value, in Unicode's composed form; unknown labels are left out."""
     split: str | None = None
     """`train`, `valid`, `test` or None."""
     digest: str = field(default="", compare=False)
     """Hash of the decoded samples and sample rate, set by a scan; recordings with the same hash are copies."""
+
+    def __post_init__(self) -> None:
+        other = {
+            name: composed(value)  # else two spellings of a name would be two classes
+            for name, value in self.labels.items()
+            if isinstance(value, str) and not value.isascii()
+        }
+        if other:
+            object.__setattr__(self, "labels", {**self.labels, **other})
 
     def label(self, name: str) -> str:
         """Return the value of a label; an empty string if it is unknown."""

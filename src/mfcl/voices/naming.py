@@ -1,8 +1,8 @@
 """What a person writes about a voice: its name, and the date of consent."""
 
 import datetime
-import unicodedata
 
+from mfcl.core.spelling import composed
 from mfcl.errors import GalleryError, shown
 
 LONGEST_NAME = 200
@@ -16,7 +16,7 @@ def normal(name: str) -> str:
         >>> normal("Jose\u0301") == "Jos\u00e9"
         True
     """
-    return unicodedata.normalize("NFC", name)
+    return composed(name)
 
 
 def check_name(name: object) -> None:
