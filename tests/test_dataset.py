@@ -1,14 +1,19 @@
 import csv
 import errno
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mfcl.audio import Preparation
 from mfcl.core.spans import open_path
 from mfcl.data.dataset import open_data, scan_data
+from mfcl.data.manifest import SPLITS, Manifest, Recording
+from mfcl.data.split_notes import split_notes
 from tests.sounds import word, write_corpus
 
 
@@ -103,6 +108,35 @@ def test_copies_stay_on_one_side_of_a_drawn_split_and_are_said_of_a_given_one(tm
         where = dict(zip(data.manifest.ids.tolist(), data.manifest.splits.tolist(), strict=True))
         assert len({where[name] for name in ("s0/a.wav", "s3/a.wav", "s4/b.wav")}) == 1
         assert not any("copy" in note for note in data.notes)
+
+
+def overlap_notes(rows):
+    made = Manifest(tuple(Recording(*place, split=split) for *place, split in rows), Path("/x"))
+    notes = split_notes(made, made, "manifest", speaker=None, label=None)
+    return [note for note in notes if "overlap" in note]
+
+
+def test_recordings_of_two_splits_that_share_a_stretch_of_a_file_are_said():
+    day, night = Path("/x/day.wav"), Path("/x/night.wav")
+    rows = [("a", day, None, 2.0, "train"), ("b", day, 1.5, 3.0, "test"), ("c", day, 3.0, None, "train")]
+    rows += [("d", night, 1.5, 3.0, "test"), ("e", day, 0.0, 1.5, None)]
+    (note,) = overlap_notes(rows)
+    assert note.startswith("2 recordings overlap in their file with one of another split (a, b): these splits share")
+    assert not overlap_notes([(*row[:-1], "train") for row in rows])
+    assert not overlap_notes([rows[1], rows[2], rows[4]])
+    (note,) = overlap_notes([("whole", day, None, None, "train"), rows[1]])
+    assert "(whole, b)" in note
+
+
+@given(st.lists(st.tuples(st.integers(0, 20), st.integers(1, 8), st.sampled_from(SPLITS)), min_size=1, max_size=12))
+@settings(max_examples=100, deadline=None)
+def test_all_recordings_that_overlap_with_another_split_are_counted(some):
+    spans = [(start, start + length, split) for start, length, split in some]
+    rows = [(str(n), Path("/x/a.wav"), float(a), float(b), split) for n, (a, b, split) in enumerate(spans)]
+    count = sum(any(a < d and c < b and one != other for c, d, other in spans) for a, b, one in spans)
+    notes = overlap_notes(rows)
+    assert bool(notes) == bool(count)
+    assert not count or notes[0].startswith(f"{count} recordings overlap")
 
 
 def test_a_speaker_with_a_space_behind_is_the_same(tmp_path):

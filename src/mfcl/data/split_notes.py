@@ -1,12 +1,17 @@
 """Warnings about a split for the reader of results."""
 
+import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import numpy as np
 
 from mfcl.data.manifest import SPLITS, Manifest, Recording
 
 NAMED = 3
 """Most values that a note names."""
+ROUNDED = 2e-3
+"""Seconds by which two recordings may overlap: times are rounded in some tables."""
 
 
 def split_notes(
@@ -28,6 +33,7 @@ def split_notes(
         *_without_split(after),
         *(_shared_speakers(after, speaker, protocol) if speaker else ()),
         *_shared_copies(after),
+        *_overlaps(after),
         *(_lacking_classes(after, label) if label else ()),
     )
 
@@ -55,11 +61,48 @@ def _shared_speakers(manifest: Manifest, speaker: str, protocol: str) -> Iterato
 
 
 def _shared_copies(manifest: Manifest) -> Iterator[str]:
-    splits = _splits_of(manifest, lambda one: one.digest)
-    shared = {digest for digest, found in splits.items() if len(found) > 1}
+    shared = _digests_in_several(manifest)
     if shared:
         ids = [one.id for one in manifest if one.digest in shared]
         yield f"{len(ids)} recordings have a copy in another split ({_some(ids)}): remove one of each pair"
+
+
+def _overlaps(manifest: Manifest) -> Iterator[str]:
+    """Yield a note on recordings of one file that share a stretch of it, and no split; whole copies have their own."""
+    files: dict[str, list[int]] = defaultdict(list)
+    for place, one in enumerate(manifest):
+        if one.split:
+            files[str(one.path)].append(place)
+    several = (own for own in files.values() if len({manifest.recordings[place].split for place in own}) > 1)
+    shared = _digests_in_several(manifest)
+    found = sorted(place for own in several for place in _overlapping(manifest, own))
+    ids = [one.id for one in (manifest.recordings[place] for place in found) if one.digest not in shared]
+    if ids:
+        yield (
+            f"{len(ids)} recordings overlap in their file with one of another split ({_some(ids)}): these splits share "
+            "sound, so figures are too good; keep the recordings of a file in one split, or leave one of each pair out"
+        )
+
+
+def _overlapping(manifest: Manifest, places: Sequence[int]) -> Iterator[int]:
+    """Yield those of some recordings of one file that share a stretch of it with one of another split."""
+    some = [manifest.recordings[place] for place in places]
+    splits = np.array([one.split for one in some])
+    starts = np.array([one.start or 0.0 for one in some]) + ROUNDED
+    ends = np.array([math.inf if one.end is None else one.end for one in some])
+    overlap = np.zeros(len(some), dtype=np.bool_)
+    for split in np.unique(splits).tolist():
+        own, others = np.flatnonzero(splits == split), np.flatnonzero(splits != split)
+        own = own[np.argsort(starts[own], kind="stable")]
+        latest = np.maximum.accumulate(np.append(-math.inf, ends[own]))  # end of those that begin before each, and none
+        overlap[others] |= latest[np.searchsorted(starts[own], ends[others])] > starts[others]
+    yield from (places[place] for place in np.flatnonzero(overlap).tolist())
+
+
+def _digests_in_several(manifest: Manifest) -> set[str]:
+    """Return the digests of recordings with a copy in another split."""
+    splits = _splits_of(manifest, lambda one: one.digest)
+    return {digest for digest, found in splits.items() if len(found) > 1}
 
 
 def _lacking_classes(manifest: Manifest, label: str) -> Iterator[str]:
