@@ -2,7 +2,8 @@
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +117,35 @@ def test_recordings_without_a_vector_are_one_line(corpus: Path, tmp_path: Path) 
         open_elsewhere({"x": tmp_path / "few.npy"}, manifest)
     with pytest.raises(MfclError, match="NAME=FILE"):
         open_elsewhere(["nothing"], manifest)
+
+
+class Louder:
+    """A function that is an object."""
+
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+
+    def __call__(self, samples: np.ndarray, sample_rate: int) -> np.ndarray:
+        return self.factor * samples[:2]
+
+
+def louder(samples: np.ndarray, sample_rate: int, *, factor: float = 1.0) -> np.ndarray:
+    return factor * samples[:2]
+
+
+def around(factor: float) -> Function:
+    return lambda samples, sample_rate: factor * samples[:2]
+
+
+@pytest.mark.parametrize(
+    "make", [around, Louder, lambda factor: Louder(factor).__call__, lambda factor: partial(louder, factor=factor)]
+)
+def test_answers_of_a_function_that_holds_other_values_are_not_kept(
+    make: Callable[[float], Function], corpus: Path
+) -> None:
+    manifest = open_manifest(corpus / "manifest.csv")
+    one, again, other = (open_elsewhere({"x": make(factor)}, manifest)["x"].digest for factor in (1.0, 1.0, 2.0))
+    assert one == again != other
 
 
 def test_a_function_may_return_a_vector_frames_or_a_tensor_and_nothing_else(corpus: Path, tmp_path: Path) -> None:

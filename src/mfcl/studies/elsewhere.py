@@ -1,6 +1,7 @@
 """Embeddings made by other programs, as representations of a study beside its own."""
 
 import contextlib
+import functools
 import hashlib
 import inspect
 import sys
@@ -217,7 +218,13 @@ def _vector(value: Any, name: str, recording: str) -> Float32[np.ndarray, " dim"
 
 
 def _digest_of(function: Function) -> str:
-    """Return a hash of a function's name and of its source or code, as far as Python knows them."""
+    """Return a hash of a function's name, source or code, and of the plain values it holds, as far as Python knows."""
+    return hashlib.sha256(_told_of(function).encode()).hexdigest()
+
+
+def _told_of(function: Any) -> str:
+    if isinstance(function, functools.partial):
+        return f"{_told_of(function.func)}{_plain([*function.args, *sorted(function.keywords.items())])}"
     text = f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', type(function).__qualname__)}"
     with contextlib.suppress(OSError, TypeError):  # none if it was typed into a console
         text += inspect.getsource(function if inspect.isroutine(function) else type(function))
@@ -225,4 +232,22 @@ def _digest_of(function: Function) -> str:
     if code is not None:
         plain = [value for value in code.co_consts if isinstance(value, int | float | str | bytes)]
         text += f"{code.co_code.hex()}{plain}{code.co_names}"
-    return hashlib.sha256(text.encode()).hexdigest()
+    held = _held(function)
+    return f"{text}{held}" if held else text
+
+
+def _held(function: Any) -> list[Any]:
+    """Return the plain values that a function was made with: defaults, those around it, and its object's."""
+    values = [*(getattr(function, "__defaults__", None) or ())]
+    values += sorted((getattr(function, "__kwdefaults__", None) or {}).items())
+    for cell in getattr(function, "__closure__", None) or ():
+        with contextlib.suppress(ValueError):  # not set yet
+            values.append(cell.cell_contents)
+    own = function if not inspect.isroutine(function) else getattr(function, "__self__", None)
+    return _plain([*values, *sorted(getattr(own, "__dict__", {}).items())])
+
+
+def _plain(values: Sequence[Any]) -> list[Any]:
+    """Keep plain values, also in tuples and lists: what others are does not show in their text."""
+    kept = [_plain(one) if isinstance(one, tuple | list) else one for one in values]
+    return [one for one in kept if one is None or isinstance(one, int | float | str | bytes | Path | list)]
