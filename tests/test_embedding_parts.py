@@ -96,6 +96,21 @@ def test_windows_a_part_of_the_embedding_and_whitening_are_as_in_one_file(
     same(load_embeddings(tmp_path / "parts"), embed(model, recordings, **asked))
 
 
+@pytest.mark.parametrize("mixed", [True, False])
+def test_windows_of_a_list_have_times_in_all_parts_or_in_none(
+    mixed: bool, model: Path, recordings: Path, tmp_path: Path
+) -> None:
+    sound = next(one.path for one in open_manifest(recordings) if one.path.is_file() and one.start is None)
+    spans = [(round(0.05 * place, 2), round(0.05 * place + 0.1, 2)) for place in range(3)]
+    rows = [f"{sound},{sound.name}@{start},{start},{end}" for start, end in spans]
+    rows += [f"{sound},whole {place},," for place in range(3)] if mixed else []
+    (tmp_path / "list.csv").write_text("\n".join(["path,id,start,end", *rows]) + "\n")
+    embed_parts(model, tmp_path / "list.csv", tmp_path / "parts", parts=len(rows), progress=False)
+    whole = embed(model, tmp_path / "list.csv", progress=False)
+    assert ("start" in whole.labels) != mixed
+    same(load_embeddings(tmp_path / "parts"), whole)
+
+
 def test_numbers_of_numpy_are_the_same_settings(
     model: Path, recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

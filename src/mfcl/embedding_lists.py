@@ -119,7 +119,8 @@ def embed_recordings(
         left_out: Collects recordings that cannot be read.
         asked: What to embed them as.
         bar: Progress bar that counts recordings.
-        label_names: Labels of the result; default: those of the recordings.
+        label_names: Labels of the result, `WINDOW_TIMES` among them if the recordings are part of a list of windows
+            alone; default: those of the recordings.
         digest: The model's digest; default: it is computed from its files.
     """
     preparation = loaded.recipe.preparation
@@ -144,6 +145,10 @@ def embed_recordings(
     bar.update(len(manifest) - counted)  # skipped recordings at the end yield no chunk
     chosen = np.array([recording for recording, _, _ in places], dtype=np.int64)
     names = manifest.label_names if label_names is None else label_names
+    # such as a list that the explorer exported: they stay windows
+    windows = set(WINDOW_TIMES) <= set(names)
+    if label_names is None:
+        windows = all(is_window(one.id, one.start, one.end) for one in manifest)
     labels = {name: np.array([one.label(name) for one in manifest])[chosen] for name in names}
     ids = manifest.ids[chosen]
     if asked.window is not None:
@@ -153,9 +158,7 @@ def embed_recordings(
         named = zip(ids.tolist(), places, strict=True)
         ids = np.array([window_id(name, start) for name, (_, start, _) in named], dtype=np.str_)
         labels |= dict(zip(WINDOW_TIMES, (starts, ends), strict=True))
-    elif all(
-        is_window(one.id, one.start, one.end) for one in manifest
-    ):  # as in the explorer's export: they stay windows
+    elif windows:
         limits = [[repr(one.start), repr(one.end)] for one in manifest]
         labels |= dict(zip(WINDOW_TIMES, np.array(limits)[chosen].T, strict=True))
     digest = model_digest(loaded) if digest is None else digest

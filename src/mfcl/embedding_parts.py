@@ -111,7 +111,7 @@ def embed_parts(
     if not (isinstance(model, Embedder) and device == "auto"):  # an Embedder stays on the device it was loaded to
         plan.loaded.model.to(pick_device(device))
     own, made = range(number - 1, parts, shares), 0
-    maker = PartMaker(plan.files, plan.loaded, plan.asked, plan.listed.label_names, LeftOut(strict))
+    maker = PartMaker(plan.files, plan.loaded, plan.asked, plan.listed.embedded_names, LeftOut(strict))
     total = sum(end - first for first, end in (plan.listed.limits(one, parts) for one in own))
     with progress_bar(total=total, what="embedding", unit="clips", shown=progress) as bar:
         for one, manifest in plan.listed.parts(own, parts):

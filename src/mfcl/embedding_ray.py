@@ -98,7 +98,7 @@ def embed_parts_on_ray(
     with _cluster(ray) as own:
         _check_room(ray, threads, own=own)
         on_gpu = device.startswith("cuda") or (device == "auto" and ray.cluster_resources().get("GPU", 0) > 0)
-        names = plan.listed.label_names
+        names = plan.listed.embedded_names
         order = ray.put(
             _Order(
                 plan.files, loaded.folder.absolute(), plan.asked, names, strict, "cuda" if on_gpu else device, threads

@@ -12,7 +12,8 @@ import numpy as np
 
 from mfcl.core.urls import UrlPath, as_path
 from mfcl.data.layouts import open_manifest
-from mfcl.data.manifest import Manifest, Recording
+from mfcl.data.ids import is_window
+from mfcl.data.manifest import WINDOW_TIMES, Manifest, Recording
 from mfcl.data.manifest_csv import found_any, no_file_of, opened_rows
 from mfcl.data.shards.receipt import complete_index, is_pack
 from mfcl.errors import ManifestError
@@ -33,6 +34,7 @@ class ListedParts:
         label_names: Names of all labels, the same for all parts.
         notes: Warnings about how it was read.
         loose: Id of the first segment of a file that has no split; an empty string if there is none.
+        windows: Whether all recordings are windows of recordings, by their ids.
         status: Bytes and modification time in ns of a local table before it was first read; None for others.
     """
 
@@ -43,7 +45,13 @@ class ListedParts:
     label_names: tuple[str, ...]
     notes: tuple[str, ...]
     loose: str = ""
+    windows: bool = False
     status: tuple[int, int] | None = None
+
+    @property
+    def embedded_names(self) -> tuple[str, ...]:
+        """Names of the labels of the list's embeddings: times, too, if all are windows; the same for all parts."""
+        return self.label_names + (WINDOW_TIMES if self.windows else ())
 
     def limits(self, part: int, of: int) -> tuple[int, int]:
         """Return the number of a part's first recording, and of the one after its last."""
@@ -132,7 +140,7 @@ def list_parts(data: str | Path | Manifest, *, data_root: Path | None = None) ->
         seen.add(recording)
     return ListedParts(
         manifest, manifest.root, len(manifest), _text(seen.digest), tuple(seen.labels), manifest.notes,
-        seen.loose,
+        seen.loose, seen.windows,
     )  # fmt: skip
 
 
@@ -141,7 +149,7 @@ class _Survey:
 
     def __init__(self) -> None:
         self.digest, self.labels, self.ids, self.found = hashlib.sha256(), dict[str, None](), array("q"), False
-        self.loose = ""
+        self.loose, self.windows = "", True
 
     def add(self, recording: Recording) -> None:
         self.digest.update(_line(recording))
@@ -149,6 +157,7 @@ class _Survey:
         name = hashlib.blake2b(recording.id.encode("utf-8", "backslashreplace"), digest_size=8).digest()
         self.ids.append(int.from_bytes(name, "little", signed=True))
         self.found = self.found or found_any([recording])
+        self.windows = self.windows and is_window(recording.id, recording.start, recording.end)
         if recording.split is None and not (recording.start is None and recording.end is None):
             self.loose = self.loose or recording.id
 
@@ -205,7 +214,7 @@ def _surveyed(csv_path: Path) -> ListedParts:
         )
     return ListedParts(
         csv_path, table.root, len(seen.ids), _text(seen.digest), tuple(seen.labels), table.notes(),
-        seen.loose, status,
+        seen.loose, seen.windows, status,
     )  # fmt: skip
 
 
