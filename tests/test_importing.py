@@ -103,6 +103,19 @@ def test_what_hears_with_an_imported_model_hears_its_own_format(resnet: Path, tm
     assert found[0].id == "2.wav"
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_one_line(
+    value: float, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = published()
+    weights["layer4.1.conv2.weight"][3, 1] = value
+    torch.save(weights, tmp_path / "resnet18.pth")
+    words = ["import", "torchvision", str(tmp_path / "resnet18.pth"), "--out", str(tmp_path / "model")]
+    assert cli.main(words) == 2
+    assert "resnet18.pth: 'layer4.1.conv2.weight' holds NaN or infinity; download" in capsys.readouterr().err
+    assert not (tmp_path / "model").exists()
+
+
 class Trap:
     """What a pickle that runs code looks like."""
 

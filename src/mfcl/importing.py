@@ -13,7 +13,7 @@ from torch import Tensor
 from mfcl.checkpoint import save_checkpoint
 from mfcl.checkpoint_files import ONLY_FORMAT
 from mfcl.core.urls import local_path
-from mfcl.errors import CheckpointError, one_of
+from mfcl.errors import CheckpointError, one_of, shown
 from mfcl.models.encoders import EncoderSettings
 from mfcl.models.encoders.mel import ResNet18
 from mfcl.models.encoders.wave import Res1dNet31
@@ -83,7 +83,7 @@ def _read(path: Path) -> Mapping[str, Any]:
     """Read tensors from a file.
 
     Raises:
-        CheckpointError: there is no such file, or it holds anything but tensors.
+        CheckpointError: there is no such file, or it holds anything but tensors of finite numbers.
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: wanted published weights, but there is no such file; download them first")
@@ -99,6 +99,9 @@ def _read(path: Path) -> Mapping[str, Any]:
     inner = found.get("model", found) if isinstance(found, Mapping) else found
     if not isinstance(inner, Mapping) or not all(isinstance(value, Tensor) for value in inner.values()) or not inner:
         raise CheckpointError(f"{path}: wanted a state dict, names and tensors, got {type(found).__name__}")
+    wrong = next((name for name, value in inner.items() if not torch.isfinite(value).all()), None)
+    if wrong is not None:  # every embedding would be NaN
+        raise CheckpointError(f"{path}: {shown(wrong)} holds NaN or infinity; download the published file again")
     return inner
 
 
