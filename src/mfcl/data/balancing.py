@@ -10,6 +10,8 @@ MOST_KINDS = 2000
 MOST_EXCHANGES = 10_000
 LEAST_GAIN = 1e-9
 """Of an exchange; smaller ones are rounding."""
+DECIMALS = 9
+"""Of what an exchange changes: of equally good ones the last bits must not choose, which differ between processors."""
 
 
 def balanced(drawn: Mapping[str, str], counts: Mapping[str, Mapping[str, int]]) -> dict[str, str]:
@@ -79,6 +81,7 @@ def _exchanges(
                 pull = weighted @ (excess[one] - excess[other])
                 change = pull[its][None] - pull[own][:, None] + norms[own][:, None] + norms[its][None]
                 change -= 2 * products[np.ix_(own, its)]
+                np.round(change, DECIMALS, out=change)
                 place = int(change.argmin())
                 if change.flat[place] < best[0]:
                     row, col = divmod(place, len(its))
