@@ -103,6 +103,15 @@ def test_labels_are_measured_by_words_and_speakers_by_voices(tmp_path: Path) -> 
     assert accuracy["both.npz"] > 80 > accuracy["swapped.npz"]
 
 
+def test_an_id_of_several_items_is_refused_as_the_last_of_them_stood_for_all() -> None:
+    made = vectors(digit=0.6)
+    ids = made.ids.copy()
+    ids[:2], ids[4] = ids[2], ids[3]
+    twice = dataclasses.replace(made, ids=ids)
+    with pytest.raises(MeasureError, match=f"compare: 2 ids are of several items in number 2 .* first '{ids[2]}'"):
+        in_common([made, twice])
+
+
 def test_other_data_can_be_named(runs: list[Path], tmp_path: Path) -> None:
     new = write_corpus(tmp_path / "new", speakers=6, digits=2, takes=4, seconds=0.2)
     found = compare(runs, new, label="digit", cache=tmp_path / "cache", device="cpu", progress=False)

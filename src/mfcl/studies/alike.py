@@ -9,7 +9,18 @@ from mfcl.errors import MeasureError
 
 
 def in_common(views: Sequence[Embeddings]) -> list[Embeddings]:
-    """Keep the items that all embeddings have, in the order of the first."""
+    """Keep the items that all embeddings have, in the order of the first.
+
+    Raises:
+        MeasureError: there are none, or an id is that of several items.
+    """
+    for number, view in enumerate(views, 1):
+        ids, counts = np.unique(view.ids, return_counts=True)
+        if (counts > 1).any():
+            raise MeasureError(
+                f"compare: {int((counts > 1).sum())} ids are of several items in number {number} of those to compare, "
+                f"the first {str(ids[counts > 1][0])!r}; give each item an id of its own"
+            )
     shared = set(views[0].ids.tolist()).intersection(*(view.ids.tolist() for view in views[1:]))
     if not shared:
         raise MeasureError("compare: no recording could be read by all of the runs; compare runs of one kind of sound")
