@@ -6,6 +6,7 @@ from scipy import sparse
 
 import mfcl
 from mfcl.embeddings.alignment import distances, frames, nearest, nearest_graph
+from mfcl.embeddings.alignment.covering import covering
 from mfcl.embeddings.alignment.ties import as_graph
 from mfcl.errors import MeasureError
 from mfcl.labelling import propagate, suggest
@@ -147,6 +148,29 @@ def test_of_many_items_some_are_drawn_by_the_seed(monkeypatch: pytest.MonkeyPatc
     assert np.array_equal(one, same)
     assert set(one) != set(other)
     assert len(suggest(table, 40)) == 40
+
+
+@pytest.mark.parametrize("labelled", [[], [0, 31, 32]])
+def test_more_items_than_are_compared_at_once_are_suggested_in_turns(
+    labelled: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = importlib.import_module("mfcl.labelling.suggest")
+    monkeypatch.setattr(module, "MOST", 12)
+    sizes: list[int] = []
+
+    def seen(reach: np.ndarray, count: int, **rest: np.ndarray | None) -> np.ndarray:
+        sizes.append(max(reach.shape))
+        return covering(reach, count, **rest)
+
+    monkeypatch.setattr(module, "covering", seen)
+    table, group = clusters([30, 30])
+    known = only(group.astype(str), labelled) if labelled else None
+    for count in (12, 13, 50, 60 - len(labelled)):
+        found = suggest(table, count, known=known)
+        assert len(found) == count
+        assert len({*found.tolist(), *labelled}) == count + len(labelled)
+        assert np.array_equal(found[:12], suggest(table, 12, known=known))
+    assert max(sizes) == 12
 
 
 def test_the_names_are_public() -> None:

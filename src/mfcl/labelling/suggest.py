@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float32, Int64, Shaped
+from jaxtyping import Float, Float32, Float64, Int64, Shaped
 from scipy import sparse
 
 from mfcl.core.parallel import in_parallel
-from mfcl.core.random import generator
+from mfcl.core.random import check_seed, generator
 from mfcl.embeddings.alignment.covering import covering
 from mfcl.embeddings.alignment.ties import as_graph
 from mfcl.errors import MeasureError
@@ -20,7 +20,7 @@ STEPS = 12
 DAMPING = 0.95
 """Factor on a path's weight for each edge."""
 MOST = 4096
-"""Most candidates; of more items, as many are drawn (64 MiB)."""
+"""Most candidates at once; of more items, as many are drawn (64 MiB)."""
 CELLS_AT_ONCE = 2**19
 """Path weights held at once by each thread: 4 MiB."""
 
@@ -50,7 +50,8 @@ def suggest(
         Indices of items without a label, none twice.
 
     Raises:
-        MeasureError: `count` exceeds the number of unlabelled items, or the graph or the labels cannot be used.
+        MeasureError: `count` exceeds the number of unlabelled items, or the graph, the labels or the seed cannot be
+            used.
 
     Example:
         >>> far = np.array([[0, 1, 9, 9], [1, 0, 9, 9], [9, 9, 0, 1], [9, 9, 1, 0]], dtype=np.float32)
@@ -58,6 +59,7 @@ def suggest(
         [2]
     """
     ties: Any = as_graph(given)
+    check_seed(seed, error=MeasureError)
     items = ties.shape[0]
     labels = np.full(items, "") if known is None else check_labels(known, items)
     unknown, labelled = np.flatnonzero(labels == ""), np.flatnonzero(labels != "")
@@ -67,18 +69,47 @@ def suggest(
         raise MeasureError(
             f"suggestions: wanted a count from 1 to {len(unknown)} (the unlabelled items), got {count}; ask for fewer"
         )
-    drawn = unknown
-    if len(unknown) > max(MOST, count):
-        drawn = np.sort(generator(seed, "suggest").permutation(unknown)[: max(MOST, count)])
+    weights = np.asarray(ties.sum(axis=1), dtype=np.float64).reshape(-1) if len(labelled) else None
+    covered = _covered(ties, labelled)
+    chosen: Int64[np.ndarray, " {count}"] = np.zeros(0, dtype=np.int64)
+    while len(chosen) < count:  # more than `MOST` in turns: all at once would take memory by their square
+        left = np.setdiff1d(unknown, chosen)
+        turn = (len(chosen),) if len(chosen) else ()
+        drawn = np.sort(generator(seed, "suggest", *turn).permutation(left)[:MOST]) if len(left) > MOST else left
+        some = _chosen(ties, drawn, min(count - len(chosen), len(drawn)), covered, weights)
+        chosen = np.concatenate([chosen, some])
+        covered = np.maximum(covered, _covered(ties, some)) if len(chosen) < count else covered
+    return chosen
+
+
+def _chosen(
+    ties: Any,
+    drawn: Int64[np.ndarray, " drawn"],
+    count: int,
+    covered: Float32[np.ndarray, " items"],
+    weights: Float64[np.ndarray, " items"] | None,
+) -> Int64[np.ndarray, " {count}"]:
+    """Return the most useful of some candidates, which stand for all items.
+
+    Args:
+        ties: The graph.
+        drawn: The candidates.
+        count: How many.
+        covered: What reaches each item from those that are labelled or chosen.
+        weights: Weight of each item; None: equal.
+    """
     reach = np.concatenate([total[drawn] for total in _reach(ties, drawn)], axis=1)
     whole = np.maximum(reach.max(axis=1), 1e-9)  # usually an item's weight for itself
     reach /= whole[:, None].astype(np.float32)
-    covered = weights = None
-    if len(labelled):
-        covered = functools.reduce(np.maximum, (total[drawn].max(axis=1) for total in _reach(ties, labelled))) / whole
-        weights = np.asarray(ties.sum(axis=1), dtype=np.float64).reshape(-1)[drawn]
-    chosen: Int64[np.ndarray, " {count}"] = drawn[covering(reach, count, covered=covered, weights=weights)]
+    own = None if weights is None else weights[drawn]
+    chosen: Int64[np.ndarray, " {count}"] = drawn[covering(reach, count, covered=covered[drawn] / whole, weights=own)]
     return chosen
+
+
+def _covered(ties: Any, sources: Int64[np.ndarray, " sources"]) -> Float32[np.ndarray, " items"]:
+    """Return the highest weight of paths to each item from any of some items."""
+    nothing = np.zeros(ties.shape[0], dtype=np.float32)
+    return functools.reduce(np.maximum, (total.max(axis=1) for total in _reach(ties, sources)), nothing)
 
 
 def _reach(ties: Any, sources: Int64[np.ndarray, " sources"]) -> Iterator[Float32[np.ndarray, "items some"]]:
