@@ -103,6 +103,24 @@ def test_labels_are_measured_by_words_and_speakers_by_voices(tmp_path: Path) -> 
     assert accuracy["both.npz"] > 80 > accuracy["swapped.npz"]
 
 
+def test_labels_are_compared_where_voices_cannot_be_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = vectors(digit=2.0)
+    alone = dataclasses.replace(made, labels={**made.labels, "speaker": made.ids})
+    for name in ("a.npz", "b.npz"):
+        alone.save(tmp_path / name)
+    found = compare_files([tmp_path / "a.npz", tmp_path / "b.npz"])
+    assert {one.result.question.section for one in found} == {"labels"}
+    assert {one.run for one in found} == {"a.npz", "b.npz"}
+    assert capsys.readouterr().err.count("note: voices are not measured: voices: 2 speakers and 2 clips of one") == 1
+    (tmp_path / "bare").mkdir()
+    for name in ("a.npz", "b.npz"):
+        dataclasses.replace(alone, labels={"speaker": made.ids}).save(tmp_path / "bare" / name)
+    with pytest.raises(MeasureError, match="2 speakers and 2 clips of one are wanted"):
+        compare_files([tmp_path / "bare" / "a.npz", tmp_path / "bare" / "b.npz"])
+
+
 def test_an_id_of_several_items_is_refused_as_the_last_of_them_stood_for_all() -> None:
     made = vectors(digit=0.6)
     ids = made.ids.copy()

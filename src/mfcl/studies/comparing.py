@@ -1,6 +1,7 @@
 """Compare checkpoints and controls on the same recordings: results of each, and differences to the first."""
 
 import math
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 
 from mfcl.audio import Preparation
 from mfcl.checkpoint import load_checkpoint
+from mfcl.core.console import printable
 from mfcl.core.machine import pick_device
 from mfcl.core.urls import local_path
 from mfcl.data.dataset import guessed_labels, open_data
@@ -105,7 +107,7 @@ def compare(
             refuse_known(opened.manifest, run, name, data_root=data_root)
             made = embed_store(loaded.model.to(pick_device(device)), opened.store, format=format, progress=progress)
         views.append(made)
-    found = [_measures(view, label, speaker, seed) for view in _only(in_common(views), part)]
+    found = _measured(_only(in_common(views), part), label, speaker, seed)
     return paired(dict(zip(names, found, strict=True)))
 
 
@@ -165,7 +167,7 @@ def compare_files(
     ]
     views = _only(in_common(whole), part)
     refuse_other_answers(views, names, [one for one in (label, speaker) if one])
-    found = [_measures(view, label, speaker, seed) for view in views]
+    found = _measured(views, label, speaker, seed)
     return paired(dict(zip(names, found, strict=True)))
 
 
@@ -238,10 +240,28 @@ def _span(one: Recording) -> tuple[float, float]:
     return one.start or 0.0, math.inf if one.end is None else one.end
 
 
-def _measures(view: Embeddings, label: str | None, speaker: str | None, seed: int) -> list[Result]:
-    """Measure labels by the words' part and speakers by the voices' part, where there are both."""
-    found = measure_labels(view.made_for("words"), label, speaker, seed=seed) if label else []
-    return found + (measure_voices(view.made_for("voices"), label, speaker, seed=seed) if speaker else [])
+def _measured(views: Sequence[Embeddings], label: str | None, speaker: str | None, seed: int) -> list[list[Result]]:
+    """Measure labels by the words' part and speakers by the voices' part, where there are both.
+
+    Beside labels, voices may be left out where too little is there to measure them by, which is said.
+
+    Raises:
+        MeasureError: labels cannot be measured; or voices, where no label is asked for.
+    """
+    found, lacking = [], dict[str, None]()
+    for view in views:
+        own = measure_labels(view.made_for("words"), label, speaker, seed=seed) if label else []
+        if speaker:
+            try:
+                own += measure_voices(view.made_for("voices"), label, speaker, seed=seed)
+            except MeasureError as error:
+                if not label:
+                    raise
+                lacking[f"voices are not measured: {error}"] = None
+        found.append(own)
+    for text in lacking:
+        print(f"note: {printable(text)}", file=sys.stderr)  # noqa: T201
+    return found
 
 
 def _only(views: Sequence[Embeddings], part: str) -> list[Embeddings]:
