@@ -76,9 +76,10 @@ def test_labels_far_apart_still_converge() -> None:
     assert np.isfinite(found.weights).all()
 
 
-def test_one_class_and_strengths_of_zero_are_refused() -> None:
+@pytest.mark.parametrize("strength", [0.0, -1.0, float("nan"), float("inf")])
+def test_one_class_and_strengths_that_are_none_are_refused(strength: float) -> None:
     x, y = problem(6, 2)
     with pytest.raises(MeasureError, match="all 6 are '0'"):
         fit_classifiers(x, np.zeros(6, dtype=np.int64), standard=x, strengths=[1.0])
     with pytest.raises(MeasureError, match="positive L2 strengths"):
-        fit_classifiers(x, y, standard=x, strengths=[0.0])
+        fit_classifiers(x, y, standard=x, strengths=[1.0, strength])

@@ -153,3 +153,18 @@ def test_what_cannot_be_measured_is_named_in_one_line(vectors: np.ndarray, label
         check_measurable(vectors, labels)
     assert "\n" not in str(raised.value)
     check_measurable(ONES, np.array(["a", "b", "c"]))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"values": np.array([0.0, np.nan, 1.0, np.inf, 0.0, 1.0])}, "2 of 6 values are NaN or infinite"),
+        ({"draws": 0}, "draws: wanted a whole number from 1"),
+        ({"level": 2.0}, "level: wanted a number from 0 to 1, got 2.0"),
+        ({"level": float("nan")}, "level: wanted a number from 0 to 1, got nan"),
+    ],
+)
+def test_an_interval_of_what_is_no_number_is_refused(wrong, said):
+    asked = {"values": np.arange(6.0), "groups": np.array(list("abcdef")), "seed": 0, **wrong}
+    with pytest.raises(MeasureError, match=said):
+        bootstrap_interval(asked.pop("values"), asked.pop("groups"), **asked)

@@ -243,3 +243,13 @@ def test_the_curve_meets_the_figure() -> None:
     both = (found.curve.false_accept[nearest] + found.curve.false_reject[nearest]) / 2
     assert both == pytest.approx(found.eer, abs=0.02)
     assert len(found.curve.false_accept) <= 200
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_centre_that_is_no_number_is_refused(value: float) -> None:
+    x, speaker = np.random.default_rng(0).standard_normal((12, 3)), np.repeat(list("abcd"), 3)
+    centre = np.array([0.0, value, 0.0])
+    with pytest.raises(MeasureError, match="wanted a centre of finite values"):
+        verify(x, speaker, centre, seed=0)
+    with pytest.raises(MeasureError, match="wanted a centre of finite values"):
+        verify_enrolled(x, speaker, speaker, centre, clips=1, seed=0)

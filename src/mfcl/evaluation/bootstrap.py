@@ -7,13 +7,14 @@ import numpy as np
 from jaxtyping import Float64, Shaped
 
 from mfcl.core.random import generator
-from mfcl.errors import MeasureError
+from mfcl.errors import MeasureError, check_number
 
 FEWEST_GROUPS = 5
 """Fewest groups for an interval; with fewer, there are too few distinct draws."""
 HELD = {8: 79, 12: 87, 20: 89}
 """Fewer groups than this -> percent of simulated corpora in which a 95 % interval held the truth; from 20 on 92 and \
 more. Those of the next lower number that was simulated, 5, 8 and 12: see `docs/results.md`."""
+MOST_DRAWS = 1_000_000
 DRAWS_AT_ONCE = 128  # bounds the memory of a bootstrap over many groups
 DRAWN_BY = 0
 """Common seed of the draws, so that draw d holds the same groups for every metric value and differences are paired."""
@@ -115,7 +116,7 @@ def bootstrap_interval(
         The percentile interval, or why there is none; see `interval_of`.
 
     Raises:
-        MeasureError: values and groups differ in number.
+        MeasureError: values and groups differ in number, a value is not finite, or draws or level are out of range.
 
     Example:
         >>> bootstrap_interval(np.arange(6.0), np.array(["a", "b", "c", "d", "e", "f"]), seed=0, level=0.5)
@@ -123,6 +124,11 @@ def bootstrap_interval(
     """
     if values.shape != groups.shape:
         raise MeasureError(f"bootstrap: {len(values)} values for {len(groups)} groups; give the group of each value")
+    check_number("draws", draws, 1, MOST_DRAWS, whole=True, error=MeasureError)
+    check_number("level", level, 0, 1, error=MeasureError)
+    bad = int((~np.isfinite(values)).sum())
+    if bad:
+        raise MeasureError(f"bootstrap: {bad} of {len(values)} values are NaN or infinite; leave them out")
     _, codes = np.unique(groups, return_inverse=True)
     if codes.max(initial=0) + 1 < FEWEST_GROUPS:
         return interval_of(np.empty(0), int(codes.max(initial=-1)) + 1)

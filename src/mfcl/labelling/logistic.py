@@ -54,7 +54,7 @@ def fit_classifiers(
     Raises:
         MeasureError: there is only one class, or a strength is not positive.
     """
-    if not strengths or min(strengths) <= 0:
+    if not strengths or not all(0 < strength < np.inf for strength in strengths):
         raise MeasureError(f"probe: wanted positive L2 strengths, got {list(strengths)}")
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:

@@ -104,6 +104,8 @@ def count(
 
 
 def check_centre(x: Float[np.ndarray, "items dim"], centre: Float[np.ndarray, " _"]) -> None:
-    """Check that the centre has the vectors' size."""
+    """Check that the centre has the vectors' size and finite values."""
     if centre.shape != x.shape[1:]:
         raise MeasureError(f"voices: wanted a centre of {x.shape[1]} values, got {len(centre)}; use one part")
+    if not np.isfinite(centre).all():  # all scores would be NaN, and count as equal
+        raise MeasureError("voices: wanted a centre of finite values, got NaN or infinity")
