@@ -480,3 +480,17 @@ def test_a_model_of_one_trained_encoder_embeds_with_that_one_unless_another_is_n
     assert np.array_equal(model.encode(clip), model.encode(clip, format="mel"))
     assert model.encode(clip, format="both").shape[1] > model.encode(clip).shape[1]
     assert {name.split()[0] for name in mfcl.embed(tmp_path / "run", corpus, progress=False).parts} == {"mel"}
+
+
+def test_a_list_of_failures_takes_the_place_of_no_input(model: Embedder, tmp_path: Path) -> None:
+    """Without failures an earlier list of them is removed, whatever file that was."""
+    soundfile.write(tmp_path / "a.wav", tone(), 16000)
+    listed = tmp_path / "list.csv"
+    listed.write_text("path\na.wav\n")
+    held = {path: path.read_bytes() for path in (listed, tmp_path / "a.wav")}
+    for path in held:
+        with pytest.raises(MfclError, match="it is read here, and would be replaced"):
+            mfcl.embed(model, listed, failures=path, progress=False)
+    with pytest.raises(MfclError, match="cannot be written"):
+        mfcl.embed(model, listed, failures=tmp_path, progress=False)
+    assert {path: path.read_bytes() for path in held} == held

@@ -11,6 +11,7 @@ import numpy as np
 from mfcl.audio.arrays import listed
 from mfcl.checkpoint import Checkpoint, model_digest
 from mfcl.core.console import printable
+from mfcl.core.files import check_file_place, check_not_input
 from mfcl.core.keywords import also_called
 from mfcl.core.machine import pick_device
 from mfcl.core.progress import progress as progress_bar
@@ -69,9 +70,13 @@ def embed(
         progress: Show a progress bar.
 
     Raises:
-        MfclError: no recording could be embedded, or (`strict`) a file could not be read.
+        MfclError: no recording could be embedded, (`strict`) a file could not be read, or `failures` is an input or no
+            place for a file.
     """
     place = None if failures is None else local_path(failures, "failures")
+    if place is not None:
+        check_file_place(place)
+        check_not_input(place, *([as_path(data)] if isinstance(data, str | Path) else ()))
     asked = Asked(format, part, whiten, window, hop_seconds(window, hop), batch)
     loaded = checkpoint_of(model)
     check_asked(loaded, format, part, whiten=whiten)
@@ -80,6 +85,8 @@ def embed(
         print(f"note: {printable(note)}", file=sys.stderr)  # noqa: T201
     if not (isinstance(model, Embedder) and device == "auto"):  # an Embedder stays on the device it was loaded to
         loaded.model.to(pick_device(device))
+    if place is not None and place.exists():
+        check_not_input(place, *(one.path for one in manifest))
     left_out = LeftOut(strict)
     with progress_bar(total=len(manifest), what="embedding", unit="clips", shown=progress) as bar:
         found = embed_recordings(loaded, manifest, left_out, asked, bar=bar)
