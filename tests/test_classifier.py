@@ -27,7 +27,7 @@ from mfcl.labelling import (
     load_classifier,
     save_classifier,
 )
-from mfcl.labelling.choosing import Checked, Way, chosen_way, folds_of, hidden_sets
+from mfcl.labelling.choosing import Checked, Way, chosen_way, divides_files, folds_of, hidden_sets
 from mfcl.labelling.estimate import wilson
 from mfcl.labelling.logistic import as_rows, fit_classifiers, fit_rows, fit_shares
 from mfcl.labelling.propagate import propagate_each
@@ -282,6 +282,60 @@ def test_folds_hide_labels_of_classes_with_several_and_leave_each_class_one(labe
     for part, left in enumerate(hidden_sets(known, fold)):
         assert (left[fold == part] == "").all()
         assert set(left) - {""} == set(known) - {""}
+
+
+@given(st.lists(st.tuples(st.sampled_from(["", "a", "b", "c"]), st.integers(0, 12)), min_size=1, max_size=80))
+@settings(max_examples=60, deadline=None)
+def test_folds_of_files_hide_all_labels_of_a_file_together_and_leave_each_class_one(some):
+    known, files = np.array([name for name, _ in some]), np.array([f"{file}.wav" for _, file in some])
+    fold, alone = folds_of(known, seed=1, files=files), folds_of(known, seed=1)
+    if fold is None or alone is None:
+        assert fold is alone  # both None
+        return
+    assert set(np.unique(fold)) - {-1} == set(range(int(fold.max()) + 1))
+    for left in hidden_sets(known, fold):
+        assert set(left) - {""} == set(known) - {""}
+    if divides_files(fold, files):  # too few labels are of classes of several files
+        assert np.array_equal(fold, alone)
+    else:
+        assert all(len(np.unique(fold[(files == one) & (fold >= 0)])) <= 1 for one in files)
+    assert np.array_equal(folds_of(known, seed=1, files=np.arange(len(known)).astype(str)), alone)
+
+
+def windows_of(recordings, *, noise, seed=0):
+    """Vectors of ten windows of each recording, which are like it, of recordings that are hardly like their class."""
+    draw = np.random.default_rng(seed)
+    classes = 3 * draw.standard_normal((3, 16))
+    owners = np.repeat(np.arange(recordings), 10)
+    here = classes[np.arange(recordings) % 3] + noise * draw.standard_normal((recordings, 16))
+    vectors = (here[owners] + 0.3 * draw.standard_normal((len(owners), 16))).astype(np.float32)
+    ids = np.array([f"{owner}.wav@{float(place % 10)}" for place, owner in enumerate(owners)])
+    blank = np.full(len(ids), "")
+    made = Embeddings(vectors, ids, {"start": blank, "end": blank}, {"wave": (0, 16)}, blank)
+    return made, np.array(list("abc"))[owners % 3], owners
+
+
+def test_labels_of_windows_are_not_read_from_windows_of_the_same_recording():
+    made, truth, owners = windows_of(24, noise=6.0)
+    known = np.where(owners < 12, truth, "")
+    found = fit_classifier(made, known)
+    right = float((found.classifier.predict(made).likeliest == truth)[owners >= 12].mean())
+    read = max(one.share for one in found.checked)
+    assert abs(read - right) < 0.25
+    assert right < 0.8
+    apart = dataclasses.replace(made, ids=np.arange(len(owners)).astype(str))
+    assert max(one.share for one in fit_classifier(apart, known).checked) > 0.95  # of ids that do not tell
+    assert not found.notes
+
+
+def test_labels_of_one_recording_alone_are_said_to_be_read_from_one_another():
+    made, truth, owners = windows_of(3, noise=0.5)
+    found = fit_classifier(made, np.where(np.arange(len(owners)) % 2, truth, ""))
+    assert sum(one.count for one in found.checked[:1]) == 15
+    assert any("labels of one recording were hidden and read from others of it" in note for note in found.notes)
+    few_files, truth, owners = windows_of(6, noise=0.5)
+    found = fit_classifier(few_files, np.where(np.arange(len(owners)) % 4 == 0, truth, ""))
+    assert "20 labels of classes in two recordings or more are wanted, 15 are given" in "".join(found.notes)
 
 
 def test_shares_that_are_certain_give_the_classifier_of_labels():

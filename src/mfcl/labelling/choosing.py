@@ -71,6 +71,11 @@ class Spreads(Protocol):
         """All ways."""
         ...
 
+    @property
+    def files(self) -> Shaped[np.ndarray, " items"]:
+        """The file that each recording is of."""
+        ...
+
     def __len__(self) -> int: ...
 
     def spread_sets(self, way: Way, sets: Shaped[np.ndarray, "sets items"]) -> list[Spread]:
@@ -83,7 +88,7 @@ def checked_ways(collection: Spreads, labels: Shaped[np.ndarray, " items"], *, s
 
     Only labels of classes with two or more are hidden: another's class would be gone.
     """
-    fold = folds_of(labels, seed=seed, most=VALUES // max(1, len(collection)))
+    fold = folds_of(labels, seed=seed, most=VALUES // max(1, len(collection)), files=collection.files)
     if fold is None:
         return ()
     sets = hidden_sets(labels, fold)
@@ -127,23 +132,76 @@ def _clear(gain: int, differ: int) -> bool:
 
 
 def folds_of(
-    labels: Shaped[np.ndarray, " items"], *, seed: int, most: int = MOST_FOLDS
+    labels: Shaped[np.ndarray, " items"],
+    *,
+    seed: int,
+    most: int = MOST_FOLDS,
+    files: Shaped[np.ndarray, " items"] | None = None,
 ) -> Int64[np.ndarray, " items"] | None:
     """Return the fold in which each label is hidden, -1 for none; None if too few can be hidden.
 
-    Each class is dealt evenly, so that every fold leaves labels of every class.
+    Each class is dealt evenly, so that every fold leaves labels of every class. Windows of one recording are alike, and
+    would be read from one another: labels of one file are hidden together, if enough can be.
+
+    Args:
+        labels: Labels, "" where unknown.
+        seed: Seed of the folds.
+        most: Most folds.
+        files: The file that each recording is of; default: each is one of its own.
     """
+    folds = max(FOLDS, min(most, MOST_FOLDS))
+    whole = None if files is None else _folds_of_files(labels, files, seed, folds)
+    if whole is not None and int((whole >= 0).sum()) >= FEWEST:
+        return whole
     _, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
     several: Bool[np.ndarray, " items"] = (labels != "") & (counts[codes] >= 2)
     places = np.flatnonzero(several)
     if len(places) < FEWEST:
         return None
-    count = int(min(len(places), max(FOLDS, min(most, MOST_FOLDS))))
-    shuffled = generator(seed, "label folds").permutation(places)
-    ordered = shuffled[np.argsort(codes[shuffled], kind="stable")]
     fold = np.full(len(labels), -1, dtype=np.int64)
-    fold[ordered] = np.arange(len(ordered)) % count
+    fold[places] = _dealt(codes[places], seed, folds)
     return fold
+
+
+def _dealt(codes: Int64[np.ndarray, " some"], seed: int, folds: int) -> Int64[np.ndarray, " some"]:
+    """Deal things in random order to folds, those of one class after another."""
+    shuffled = generator(seed, "label folds").permutation(len(codes))
+    ordered = shuffled[np.argsort(codes[shuffled], kind="stable")]
+    fold = np.empty(len(codes), dtype=np.int64)
+    fold[ordered] = np.arange(len(codes)) % min(len(codes), folds)
+    return fold
+
+
+def _folds_of_files(
+    labels: Shaped[np.ndarray, " items"], files: Shaped[np.ndarray, " items"], seed: int, folds: int
+) -> Int64[np.ndarray, " items"] | None:
+    """Return folds of whole files, of classes that two or more have; None if each label has a file of its own."""
+    known = np.flatnonzero(labels != "")
+    names, first, own = np.unique(files[known], return_index=True, return_inverse=True)
+    if len(names) == len(known):
+        return None
+    codes = np.unique(labels[known], return_inverse=True)[1]
+    dealt = _dealt(codes[first], seed, folds)[own]
+    for code in range(int(codes.max()) + 1):
+        if len(np.unique(dealt[codes == code])) < 2:
+            dealt[codes == code] = -1  # else this class would be gone where they are hidden
+    fold = np.full(len(labels), -1, dtype=np.int64)
+    fold[known[dealt >= 0]] = np.unique(dealt[dealt >= 0], return_inverse=True)[1]
+    return fold
+
+
+def divides_files(fold: Int64[np.ndarray, " items"], files: Shaped[np.ndarray, " items"]) -> bool:
+    """Return whether labels of one file are hidden in several folds, so that each is read from others of it.
+
+    Example:
+        >>> divides_files(np.array([0, 0, 1, -1]), np.array(["a", "a", "b", "b"])), divides_files(
+        ...     np.array([0, 1]), np.array(["a", "a"])
+        ... )
+        (False, True)
+    """
+    hidden = np.flatnonzero(fold >= 0)
+    own = np.unique(files[hidden], return_inverse=True)[1]
+    return len(np.unique(np.stack([own, fold[hidden]]), axis=1).T) > int(own.max(initial=-1)) + 1
 
 
 def hidden_sets(

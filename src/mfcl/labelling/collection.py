@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
 from jaxtyping import Float32, Int64, Shaped
 from scipy import sparse
 
+from mfcl.data.manifest import WINDOW_TIMES, whole_id
 from mfcl.embeddings.alignment.ties import as_graph
 from mfcl.embeddings.vector_graph import vector_graph
 from mfcl.errors import MeasureError, one_of
-from mfcl.labelling.choosing import Checked, Way, checked_ways, chosen_way
+from mfcl.labelling.choosing import Checked, Way, checked_ways, chosen_way, divides_files, folds_of
 from mfcl.labelling.classifier import LabelClassifier
 from mfcl.labelling.estimate import known_labels
 from mfcl.labelling.features import (
@@ -32,6 +34,11 @@ ALIGNMENT = "alignment"
 """Name of a graph that is given without a name."""
 ALONE = "labels alone"
 """Name of the way that uses no graph."""
+
+DIVIDED = (
+    "labels of one recording were hidden and read from others of it, which are alike: how many were read, and "
+    "probabilities, are too good; label windows or segments of several recordings of each class"
+)
 
 Graph: TypeAlias = sparse.spmatrix | sparse.sparray | Shaped[np.ndarray, "..."]
 
@@ -91,6 +98,12 @@ class Collection:
 
     def __len__(self) -> int:
         return len(self.embeddings)
+
+    @cached_property
+    def files(self) -> Shaped[np.ndarray, " items"]:
+        """The file that each recording is of, as far as ids tell: windows and segments of one file are alike."""
+        windows = all(name in self.embeddings.labels for name in WINDOW_TIMES)
+        return np.array([whole_id(name, window=windows) for name in self.embeddings.ids.tolist()], dtype=np.str_)
 
     def matrix(self, kind: str) -> Float32[np.ndarray, "items features"]:
         """Return the features of all recordings: `words`, `voices` or `all`; made on first use."""
@@ -171,6 +184,9 @@ class Collection:
         classifier, notes = fitted_classifier(self, chosen, known, spread, found, seed=seed)
         if chosen.fallback:
             notes = (*notes, told_of_fallback(found))
+        fold = folds_of(known, seed=seed, files=self.files) if found or not notes else None
+        if fold is not None and divides_files(fold, self.files):
+            notes = (*notes, DIVIDED)
         return Fitted(classifier, spread, chosen.name, found, notes)
 
     def way(self, name: str) -> Way:

@@ -54,6 +54,11 @@ class Prepared(Protocol):
 
     embeddings: Embeddings
 
+    @property
+    def files(self) -> Shaped[np.ndarray, " items"]:
+        """The file that each recording is of."""
+        ...
+
     def matrix(self, kind: str) -> Float32[np.ndarray, "items features"]:
         """Return the features of all recordings."""
         ...
@@ -219,10 +224,12 @@ def _sharpness(
 
     Source: Guo et al., "On calibration of modern neural networks", ICML 2017 (temperature scaling).
     """
-    fold = folds_of(labels, seed=seed, most=0)
+    fold = folds_of(labels, seed=seed, most=0, files=collection.files)
     if fold is None or (fold >= 0).sum() < CALIBRATED_FROM:
         few = 0 if fold is None else int((fold >= 0).sum())
-        wanted = f"{CALIBRATED_FROM} labels of classes with two or more are wanted, {few} are given"
+        alike = len(np.unique(collection.files[labels != ""])) < int((labels != "").sum())
+        several = "in two recordings or more" if alike else "with two or more"
+        wanted = f"{CALIBRATED_FROM} labels of classes {several} are wanted, {few} are given"
         return 1.0, (f"probabilities are not calibrated: {wanted}",)
     features, scores, truth = collection.matrix(way.features), [], []
     for part, other in enumerate(collection.spread_sets(way, hidden_sets(labels, fold))):
