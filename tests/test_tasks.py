@@ -317,6 +317,20 @@ def test_windows_of_one_recording_are_one_group_where_no_speaker_is_known(part: 
     )
 
 
+def test_voices_of_segments_of_one_file_are_said_to_be_told_too_well() -> None:
+    plain = corpus(digit=0.6)
+    ids = np.array([f"day {at // 8}.wav#{at % 8 * 2.5}-{at % 8 * 2.5 + 2}" for at in range(len(plain.ids))])
+    found = measure_voices(dataclasses.replace(plain, ids=ids), "digit", "speaker", seed=0)
+    told = "80 test segments are of 10 files: enrolled and tested ones share rooms and moments"
+    assert all(told in one.note for one in found if one.question.metric != "min_dcf")
+    alone = measure_voices(plain, "digit", "speaker", seed=0)
+    assert not any("files" in one.note for one in alone)
+    assert [one.value for one in found] == [one.value for one in alone]
+    first = np.array([f"day {at % 16}.wav#{at // 16}.0-{at // 16}.5" for at in range(len(plain.ids))])
+    apart = measure_voices(dataclasses.replace(plain, ids=first), "digit", "speaker", seed=0)
+    assert not any("files" in one.note for one in apart)  # each file has a segment of each speaker
+
+
 def test_a_recording_without_a_speaker_is_a_group_of_its_own() -> None:
     plain = corpus(digit=0.6)
     tested = np.flatnonzero(plain.splits == "test")

@@ -74,17 +74,28 @@ def groups_of(embeddings: Embeddings, speaker: str | None, chosen: Names) -> tup
     names = embeddings.label(speaker)[chosen].astype(np.str_) if speaker else np.full(len(ids), "")
     if (names != "").all():
         return names, ""
-    windows = all(name in embeddings.labels for name in WINDOW_TIMES)
-    files = [whole_id(name, window=windows) for name in ids[names == ""].tolist()]
-    count, different = len(files), len(set(files))
-    kind, whole = ("windows", "recordings") if windows else ("segments", "files")
-    segments = f"{count} test {kind} are of {different} {whole}, which are a group each" if different < count else ""
+    files, told = files_of(embeddings, chosen[names == ""])
+    segments = f"{told}, which are a group each" if told else ""
     if not speaker:
         return np.array(files), segments
     rest = iter(files)
     groups = np.array([name or ALONE + next(rest) for name in names.tolist()])
-    alone = f"{count} test recordings without {speaker!r} are a group each"
+    alone = f"{len(files)} test recordings without {speaker!r} are a group each"
     return groups, f"without {speaker!r}, {segments}" if segments else alone
+
+
+def files_of(embeddings: Embeddings, chosen: Names) -> tuple[list[str], str]:
+    """Return the file of each of some test recordings, as far as its id tells, and how many share one, in words.
+
+    Args:
+        embeddings: Embeddings of all splits.
+        chosen: Indices of the recordings.
+    """
+    windows = all(name in embeddings.labels for name in WINDOW_TIMES)
+    files = [whole_id(name, window=windows) for name in embeddings.ids[chosen].tolist()]
+    count, different = len(files), len(set(files))
+    kind, whole = ("windows", "recordings") if windows else ("segments", "files")
+    return files, f"{count} test {kind} are of {different} {whole}" if different < count else ""
 
 
 def having(embeddings: Embeddings, label: str, split: str, classes: Names | None = None) -> Names:

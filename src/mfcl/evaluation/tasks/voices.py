@@ -20,9 +20,11 @@ from mfcl.evaluation.result import (
     Question,
     Result,
     Tested,
+    noted,
 )
 from mfcl.evaluation.speaker import EnrolledResult, VerifyResult, verify, verify_enrolled
 from mfcl.evaluation.speaker.identification import identify, identify_apart
+from mfcl.evaluation.tasks.labelled_rows import files_of
 
 CLIPS_ENROLLED = (1, 5)
 """Clips enrolled of each speaker."""
@@ -33,7 +35,8 @@ def measure_voices(
 ) -> list[Result]:
     """Measure speaker identification and verification on the test split.
 
-    If some test speakers occur in training, every question says how many.
+    If some test speakers occur in training, every question says how many. Where clips of a speaker are segments or
+    windows of one file, as far as ids tell, a note says so.
 
     Args:
         embeddings: All splits; the train split is used for whitening only.
@@ -52,6 +55,9 @@ def measure_voices(
     known = np.unique(voices[embeddings.splits == "train"])
     vectors, voices, ids = embeddings.whitened[test], voices[test], embeddings.ids[test]
     words = embeddings.label(label)[test] if label else np.full(len(test), "any")
+    files, told = files_of(embeddings, test)
+    together = len(set(zip(voices.tolist(), files, strict=True))) < len(files)
+    alike = f"{told}: enrolled and tested ones share rooms and moments, so voices are told too well" if together else ""
     asked = heard(Question("voices", "accuracy", speaker, IDENTIFY), voices, known)
     named = [(asked, identify(vectors, voices, words, seed=seed), test >= 0)]
     spoken, left_out = words != "", ""
@@ -61,12 +67,13 @@ def measure_voices(
             named.append((replace(asked, probe=IDENTIFY_APART, apart=label), found_apart, spoken))
         except MeasureError as error:
             left_out = f"{plural(label)} of enrolment and test apart are not measured: {error}"
+    note = noted(alike, left_out)
     found = [
-        Tested(ids[of][who.tested], who.speakers, who.speakers, left_out).accuracy(question, who.correct, seed=seed)
+        Tested(ids[of][who.tested], who.speakers, who.speakers, note).accuracy(question, who.correct, seed=seed)
         for question, who, of in named
     ]
     centre = np.zeros(vectors.shape[1], dtype=np.float32)  # whitened vectors are centred already
-    tested = Tested(ids, voices)
+    tested = Tested(ids, voices, left_out=alike)
     pairs = verify(vectors, voices, centre, seed=DRAWN_BY)
     found.append(_error_rate(replace(asked, metric="eer", probe=PAIRS), pairs, pairs.pairs, tested))
     most = int(np.unique(voices, return_counts=True)[1].max())
@@ -84,7 +91,9 @@ def measure_voices(
                     apart=True,
                 )  # fmt: skip
                 question = replace(asked, metric="eer", probe=ENROLLED, enrolled=clips, apart=label)
-                found.append(_error_rate(question, result, result.trials, Tested(ids[spoken], voices[spoken])))
+                found.append(
+                    _error_rate(question, result, result.trials, Tested(ids[spoken], voices[spoken], left_out=alike))
+                )
     return found
 
 
@@ -106,4 +115,6 @@ def _error_rate(question: Question, found: VerifyResult | EnrolledResult, n: int
     low, high = (None if end is None else 100 * end for end in (found.low, found.high))
     curve = found.curve if isinstance(found, EnrolledResult) else None
     evidence = Evidence(tested.ids, tested.groups, resampled=100 * found.resampled, curve=curve)
-    return Result(question, 100 * found.eer, low, high, n, note=found.no_interval, evidence=evidence)
+    return Result(
+        question, 100 * found.eer, low, high, n, note=noted(tested.left_out, found.no_interval), evidence=evidence
+    )
