@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from mfcl.core.files import check_folder_place, entries, read_json, replacing, write_json, write_text
+from mfcl.core.files import check_file_place, check_folder_place, entries, read_json, replacing, write_json, write_text
 from mfcl.errors import MfclError
 
 
@@ -66,6 +66,26 @@ def test_each_kind_of_wrong_place_is_one_line_with_the_right_advice(tmp_path: Pa
     assert "cannot be written as UTF-8" in refused_text(tmp_path / "text", "\udcff")
     assert (tmp_path / "file").read_text() == "mine"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder", "loop"]
+
+
+def test_a_folder_that_may_not_be_written_is_said_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked, mine = tmp_path / "locked", tmp_path / "mine"
+    locked.mkdir()
+    mine.mkdir()
+    (locked / "old").write_text("old")
+    (mine / "link").symlink_to(locked / "old")
+    locked.chmod(0o555)
+    # root may write everywhere, so ask the bits alone
+    monkeypatch.setattr(os, "access", lambda folder, _: bool(Path(folder).stat().st_mode & stat.S_IWUSR))
+    for place in (locked / "new", locked / "a" / "new", locked / "old", mine / "link"):
+        with pytest.raises(MfclError, match=r"cannot be written \(Permission denied\); check its permissions"):
+            check_file_place(place)
+    with pytest.raises(MfclError, match=r"cannot be written \(Permission denied\); check its permissions"):
+        check_folder_place(locked / "new")
+    check_folder_place(locked)  # what is read there may be complete
+    check_file_place(mine / "new")
 
 
 def refused_text(path: Path, text: str) -> str:

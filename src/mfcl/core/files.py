@@ -72,18 +72,20 @@ def check_file_place(path: Path) -> None:
     """Check that a file can be written at a path, before any work is done for it.
 
     Raises:
-        MfclError: it is a folder, lies below a file, is a link to itself, or is a disk or a socket.
+        MfclError: it is a folder, lies below a file or in a folder that may not be written, is a link to itself, or is
+            a disk or a socket.
     """
     _check_local(path)
     with _write_errors(path):
         if path.name in ("", "..") or path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        _check_parents(path)
-        try:
+        kind = None
+        with contextlib.suppress(FileNotFoundError):
             kind = path.stat().st_mode
-        except FileNotFoundError:
-            return
-        if not any(test(kind) for test in (stat.S_ISREG, stat.S_ISCHR, stat.S_ISFIFO)):
+        if kind is None or stat.S_ISREG(kind):
+            if not is_stream(path):
+                _check_parents(Path(os.path.realpath(path)))  # a new file is written beside the target of a link
+        elif not any(test(kind) for test in (stat.S_ISREG, stat.S_ISCHR, stat.S_ISFIFO)):
             raise MfclError(f"{path}: wanted a path for a file, got a disk or a socket; choose another path")
 
 
@@ -107,13 +109,14 @@ def check_folder_place(path: Path) -> None:
     """Check that a path is a folder or can become one, before any work is done for it.
 
     Raises:
-        MfclError: it is a file, or lies below one.
+        MfclError: it is a file or lies below one, or it is not there and cannot be made.
     """
     _check_local(path)
     with _write_errors(path):
         if path.exists() and not path.is_dir():
             raise MfclError(f"{path}: wanted a folder, it is a file; choose another place")
-        _check_parents(path)
+        if not path.exists():
+            _check_parents(path)
 
 
 def is_there(path: Path) -> bool:
@@ -227,12 +230,15 @@ def _check_local(path: Path) -> None:
 
 
 def _check_parents(path: Path) -> None:
-    """Raise `NotADirectoryError` if a path lies below a file."""
-    for parent in path.absolute().parents:
-        if parent.exists():
-            if not parent.is_dir():
-                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-            return
+    """Raise an `OSError` if nothing can be made at a path: it lies below a file, or its folder may not be written."""
+    folder = next((parent for parent in path.absolute().parents if parent.exists()), None)
+    if folder is None:
+        return
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        number = errno.EROFS if os.statvfs(folder).f_flag & os.ST_RDONLY else errno.EACCES
+        raise OSError(number, os.strerror(number))
 
 
 @contextlib.contextmanager
