@@ -79,6 +79,17 @@ def test_a_folder_becomes_a_csv_of_classes(desk, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("options", [[], ["--window", "0.2"]])
+def test_what_is_to_be_said_of_the_recordings_is_said_once(options, desk, tmp_path, capsys):
+    one = next((desk / "corpus").rglob("*.wav"))
+    (tmp_path / "one.wav").write_bytes(one.read_bytes())
+    (tmp_path / "two.m4a").write_bytes(b"sound")
+    capsys.readouterr()
+    run("classify", desk / "made", tmp_path, "--out", tmp_path / "found.csv", *options)
+    notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
+    assert notes == ["note: files whose formats cannot be read are passed over: 1 .m4a; convert them to FLAC or WAV"]
+
+
+@pytest.mark.parametrize("options", [[], ["--window", "0.2"]])
 def test_a_file_that_is_no_sound_is_one_line(options, desk, tmp_path, capsys):
     (tmp_path / "text.wav").write_text("no sound")
     capsys.readouterr()

@@ -195,6 +195,23 @@ def test_links_are_followed_and_circles_end(tmp_path):
     assert open_manifest(tmp_path / "here").ids.tolist() == ["b.wav", "far/a.wav"]
 
 
+def test_files_of_formats_that_are_not_read_are_counted_and_never_passed_over_in_silence(tmp_path):
+    folder = tmp_path / "birds"
+    (folder / "wren").mkdir(parents=True)
+    for name in ("a.m4a", "wren/b.M4A", "wren/c.wma", "notes.txt", ".hidden.m4a"):
+        (folder / name).write_bytes(b"sound")
+    with pytest.raises(ManifestError, match=r"only 2 \.m4a, 1 \.wma; convert them to FLAC or WAV$"):
+        open_manifest(folder)
+    with pytest.raises(ManifestError, match=r"that can be read \(.*\); convert it to FLAC or WAV$"):
+        open_manifest(folder / "a.m4a")
+    soundfile.write(folder / "wren" / "d.wav", tone(), 16000)
+    found = open_manifest(folder)
+    assert found.ids.tolist() == ["wren/d.wav"]
+    assert found.notes == (
+        "files whose formats cannot be read are passed over: 2 .m4a, 1 .wma; convert them to FLAC or WAV",
+    )
+
+
 def test_one_file_and_lists_are_opened(tmp_path):
     soundfile.write(tmp_path / "one.flac", tone(), 16000)
     assert open_manifest(tmp_path / "one.flac").ids.tolist() == ["one.flac"]

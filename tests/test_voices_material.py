@@ -34,6 +34,14 @@ def test_two_lists_with_the_same_paths_are_both_taken(tmp_path, monkeypatch):
     assert len(manifest_of(["list.csv", "one.wav"])) == 2
 
 
+def test_what_is_to_be_said_of_a_folder_is_said(tmp_path, capsys):
+    for name in ("one.wav", "two.m4a"):
+        (tmp_path / name).write_bytes(b"sound")
+    assert len(manifest_of(manifest_of(tmp_path))) == 1
+    said = capsys.readouterr().err
+    assert said == "note: files whose formats cannot be read are passed over: 1 .m4a; convert them to FLAC or WAV\n"
+
+
 def test_a_list_with_one_row_keeps_the_recordings_bytes_and_name(tmp_path):
     first, second = lists(tmp_path)
     with Gallery.create(tmp_path / "team.db", SmallListener(), cohort=cohort()) as gallery:

@@ -1,6 +1,5 @@
 """Embed lists of recordings: results in input order, bounded memory, unreadable files reported and skipped."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ import numpy as np
 
 from mfcl.audio.arrays import listed
 from mfcl.checkpoint import Checkpoint, model_digest
-from mfcl.core.console import printable
+from mfcl.core.console import print_notes
 from mfcl.core.files import check_file_place, check_not_input
 from mfcl.core.keywords import also_called
 from mfcl.core.machine import pick_device
@@ -81,8 +80,7 @@ def embed(
     loaded = checkpoint_of(model)
     check_asked(loaded, format, part, whiten=whiten)
     manifest = data if isinstance(data, Manifest) else _manifest(data, data_root)
-    for note in manifest.notes:
-        print(f"note: {printable(note)}", file=sys.stderr)  # noqa: T201
+    print_notes(manifest.notes)
     if not (isinstance(model, Embedder) and device == "auto"):  # an Embedder stays on the device it was loaded to
         loaded.model.to(pick_device(device))
     if place is not None and place.exists():

@@ -1,6 +1,5 @@
 """Embed a list of recordings of any size in part files, which any number of processes and machines may share."""
 
-import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import torch
 
 import mfcl
 from mfcl.checkpoint import Checkpoint, model_digest
-from mfcl.core.console import printable
+from mfcl.core.console import print_notes
 from mfcl.core.extras import need
 from mfcl.core.files import check_folder_place, is_there
 from mfcl.core.limits import MOST_PARTS
@@ -161,8 +160,7 @@ def plan_parts(
     check_asked(loaded, asked.format, asked.part, whiten=asked.whiten)
     check_folder_place(folder)
     listed = list_parts(data, data_root=data_root)
-    for note in listed.notes:
-        print(f"note: {printable(note)}", file=sys.stderr)  # noqa: T201
+    print_notes(listed.notes)
     if parts > listed.count:
         raise MeasureError(f"parts: wanted at most one for each of the {listed.count} recordings, got {parts}")
     settings = {name: value for name, value in asdict(asked).items() if name != "batch"}

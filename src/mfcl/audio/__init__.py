@@ -2,6 +2,7 @@
 
 from mfcl.audio.io import (
     AUDIO_SUFFIXES,
+    OTHER_SUFFIXES,
     AudioFile,
     all_finite,
     mono,
@@ -25,6 +26,7 @@ __all__ = [
     "AUDIO_SUFFIXES",
     "FAILURES",
     "NOTICES",
+    "OTHER_SUFFIXES",
     "SILENCE_DB",
     "AudioFile",
     "Judgement",

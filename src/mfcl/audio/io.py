@@ -25,6 +25,10 @@ AUDIO_SUFFIXES = frozenset(
     [".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".rf64", ".snd", ".w64", ".wav"]
 )
 """Suffixes of audio files in a folder; the format is then read from the contents, not from the suffix."""
+OTHER_SUFFIXES = frozenset(
+    [".3gp", ".aac", ".ac3", ".amr", ".ape", ".dsf", ".m4a", ".m4b", ".mka", ".mp4", ".wac", ".webm", ".wma", ".wv"]
+)
+"""Suffixes of files of sound that cannot be read."""
 
 BLOCK = 4096  # frames per read; a damaged file loses at most this many before the damage
 WRITTEN = 1 << 16  # samples written at a time

@@ -11,6 +11,7 @@ from mfcl.audio import LongSound
 from mfcl.audio.preparation import SILENCE_DB, swing_db
 from mfcl.audio.windows import hop_of
 from mfcl.classification.sources import Data, is_embeddings, manifest_of, model_of, opened_in_blocks
+from mfcl.core.console import print_notes
 from mfcl.data.decoding import LeftOut, Piece, recording_windows, whole_recordings
 from mfcl.data.ids import readable, window_id
 from mfcl.data.manifest import Manifest
@@ -73,6 +74,7 @@ def classify(
         return answers[0] if len(answers) == 1 else _together(answers)
     hearing, skipped = _Hearing(made, model_of(made, model, device), least), left_out or LeftOut()
     manifest = manifest_of(data, data_root)
+    print_notes(manifest.notes)
     some, places = [], []
     for pieces in whole_recordings(manifest, hearing.model.recipe.preparation, skipped):
         some.append(hearing(pieces))
@@ -141,6 +143,7 @@ def classify_windows(
     made = _loaded(classifier)
     hearing, skipped = _Hearing(made, model_of(made, model, device), least), left_out or LeftOut()
     manifest, rate = manifest_of(data, data_root), hearing.model.sample_rate
+    print_notes(manifest.notes)
     waiting: list[tuple[Predictions, list[tuple[float, float]]]] = []
     current = -1
 

@@ -36,6 +36,12 @@ def quiet_log(name: str) -> Iterator[None]:
         logger.setLevel(before)
 
 
+def print_notes(notes: Iterable[str]) -> None:
+    """Print notes about what is read to standard error, each on a line."""
+    for note in notes:
+        print(f"note: {printable(note)}", file=sys.stderr)  # noqa: T201
+
+
 def counted(number: int | float, word: str) -> str:
     """Return how many there are of something.
 

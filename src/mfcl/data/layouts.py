@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from mfcl.audio import AUDIO_SUFFIXES
+from mfcl.audio import AUDIO_SUFFIXES, OTHER_SUFFIXES
 from mfcl.core.files import is_there
-from mfcl.core.spelling import composed
 from mfcl.core.urls import COLLAPSED, UrlPath, as_path
+from mfcl.data.folders import audio_names, none_read, passed_over
 from mfcl.data.ids import default_id, readable
 from mfcl.data.manifest import Manifest, Recording
 from mfcl.data.manifest_csv import read_manifest
@@ -72,18 +72,19 @@ def open_manifest(path: Path | str, *, data_root: Path | None = None) -> Manifes
             return read_manifest(given, data_root=data_root)
         if root.suffix.lower() in AUDIO_SUFFIXES:
             return Manifest((Recording(readable(root.name), root),), root.parent, "one file")
-        raise ManifestError(f"{given}: neither a CSV nor an audio file ({', '.join(sorted(AUDIO_SUFFIXES))}); give one")
+        do = "convert it to FLAC or WAV" if root.suffix.lower() in OTHER_SUFFIXES else "give one"
+        known = ", ".join(sorted(AUDIO_SUFFIXES))
+        raise ManifestError(f"{given}: neither a CSV nor an audio file that can be read ({known}); {do}")
     if is_pack(root):
         found = read_manifest(complete_index(given), data_root=data_root)
         return replace(found, layout=f"a pack of {len(found)} recordings")
     if (root / "manifest.csv").is_file():
         return _listed(read_manifest(given / "manifest.csv", data_root=data_root), root)
-    names = _audio_names(root)
+    names, others = audio_names(root)
     if not names:
-        raise ManifestError(
-            f"{given}: no audio file in this folder ({', '.join(sorted(AUDIO_SUFFIXES))}); give another folder"
-        )
-    return _corpus(root, names) or _folder(root, names)
+        raise none_read(given, others)
+    found = _corpus(root, names) or _folder(root, names)
+    return replace(found, notes=(*found.notes, *passed_over(others)))
 
 
 def open_manifests(paths: Sequence[Path | str], *, data_root: Path | None = None) -> Manifest:
@@ -143,35 +144,12 @@ def _is_list(path: Path) -> bool:
 def _listed(manifest: Manifest, root: Path) -> Manifest:
     """Return a folder's manifest, with a note if it does not list all audio files of the folder."""
     known = {os.path.normpath(recording.path) for recording in manifest}
-    found = [os.path.normpath(root / name) for name in _audio_names(root)]
+    found = [os.path.normpath(root / name) for name in audio_names(root)[0]]
     unseen = len(set(found) - known)
     if not unseen:
         return manifest
     note = f"{root / 'manifest.csv'} is used; {unseen} of the {len(found)} audio files in this folder are not in it"
     return replace(manifest, notes=(*manifest.notes, note))
-
-
-def _audio_names(root: Path) -> list[str]:
-    """Return the relative paths of all audio files below a folder, sorted; hidden ones are excluded."""
-    names, visited = [], set()
-
-    def refuse(error: OSError) -> None:
-        raise ManifestError(f"{error.filename}: cannot be listed ({error.strerror}); make it readable") from error
-
-    for folder, folders, files in os.walk(root, followlinks=True, onerror=refuse):
-        real = os.path.realpath(folder)
-        folders[:] = [] if real in visited else [name for name in folders if not name.startswith((".", "__MACOSX"))]
-        if real in visited:  # a cycle of symbolic links
-            continue
-        visited.add(real)
-        inside = Path(folder).relative_to(root).as_posix()
-        names += [
-            name if inside == "." else f"{inside}/{name}"
-            for name in files
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in AUDIO_SUFFIXES  # noqa: PTH122
-        ]
-    # file systems differ in the Unicode form of accents and in the order of listing
-    return sorted(names, key=lambda name: (composed(name), name))
 
 
 def _corpus(root: Path, names: Sequence[str]) -> Manifest | None:

@@ -2,7 +2,6 @@
 
 import contextlib
 import itertools
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mfcl.core.console import printable
+from mfcl.core.console import print_notes
 from mfcl.core.extras import need
 from mfcl.core.files import check_folder_place, read_json, write_json
 from mfcl.core.parallel import in_parallel
@@ -79,8 +78,7 @@ def from_dataset(
         recordings = tuple(_recordings(parts, columns, root, left_out, progress))
         if not recordings:
             raise left_out.none_read(place) if left_out.reasons else ManifestError(f"{place}: the data set has no rows")
-        for note in columns.notes:
-            print(f"note: {printable(note)}", file=sys.stderr)  # noqa: T201
+        print_notes(columns.notes)
         manifest = Manifest(recordings, root, f"a data set of {len(recordings)} recordings", columns.notes)
         left_out.write(place / FAILURES)
         write_manifest(manifest, place / MANIFEST)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mfcl.audio.arrays import listed
+from mfcl.core.console import print_notes
 from mfcl.core.random import generator
 from mfcl.core.urls import UrlPath, as_path
 from mfcl.data.dataset import guessed_labels
@@ -39,6 +40,7 @@ def manifest_of(files: str | Path | Manifest | Sequence[str | Path]) -> Manifest
     for one in given:
         path = as_path(one)
         opened = open_manifest(path)
+        print_notes(opened.notes)
         for recording in opened:
             itself = opened.layout == "one file"
             name = readable(str(path if itself else path / recording.id)) if itself or path.is_dir() else recording.id
@@ -80,6 +82,7 @@ def held_out_people(
         ManifestError: there is no such column or split.
     """
     manifest = data if isinstance(data, Manifest) else open_manifest(data)
+    print_notes(manifest.notes)
     names = manifest.label_names
     guessed_word, guessed = guessed_labels(names, label, speaker)
     who = guessed or (names[0] if len(names) == 1 else None)

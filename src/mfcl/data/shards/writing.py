@@ -1,11 +1,10 @@
 """Pack a list of recordings of any size into tars of bounded size, in bounded memory; a killed call goes on."""
 
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mfcl.audio.lossless import Encoding
-from mfcl.core.console import printable
+from mfcl.core.console import print_notes
 from mfcl.core.files import check_folder_place
 from mfcl.core.limits import MOST_MEGABYTES
 from mfcl.core.progress import progress as progress_bar
@@ -80,8 +79,7 @@ def pack(
     check_number("shard_megabytes", shard_megabytes, 1, MOST_MEGABYTES, whole=True, error=ManifestError)
     check_folder_place(folder)
     listed = list_parts(data, data_root=data_root)
-    for note in listed.notes:
-        print(f"note: {printable(note)}", file=sys.stderr)  # noqa: T201
+    print_notes(listed.notes)
     if listed.loose:
         raise ManifestError(
             f"{listed.root}: {listed.loose!r} is a segment of a file and has no split; in a pack segments are "
