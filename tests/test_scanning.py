@@ -221,8 +221,8 @@ def test_the_tables_say_what_there_is(tmp_path):
         "seconds each   0.50 to 0.50, median 0.50",
         "rates          16000 Hz: 25",
         "channels       1: 25",
-        "label speaker  13 values; 2 to 2 each",
-        "label digit    2 values; 0: 13, 1: 13",
+        "label speaker  13 values; 1 to 2 each",
+        "label digit    2 values; 0: 13, 1: 12",
         "problems       NaN: 1",
     ]:
         assert line in text, text
@@ -230,6 +230,17 @@ def test_the_tables_say_what_there_is(tmp_path):
     clean = scan(open_manifest(root).select([0, 1]), progress=False)
     assert clean.problems_table() == ""
     assert "problems       none" in clean.table()
+
+
+def test_labels_and_splits_are_counted_of_the_recordings_that_can_be_used(tmp_path):
+    for name in ("jay/a", "owl/b", "owl/c", "wren/d"):
+        write(tmp_path, f"{name}.wav", noise(seed=ord(name[-1])))
+    for name in ("jay/a", "owl/c"):
+        (tmp_path / f"{name}.wav").write_text("no sound")
+    text = scan(open_manifest(tmp_path).with_splits(["test", "train", "", ""]), progress=False).table()
+    assert "recordings    4 (2 usable)" in text
+    assert "label label   3 values; jay: 0, owl: 1, wren: 1" in text
+    assert "split         train: 1; none given: 1" in text
 
 
 def test_nothing_usable_is_an_error_only_when_it_is_asked_for(tmp_path):

@@ -116,8 +116,9 @@ class ScanReport:
         return max(found, key=lambda rate: (found[rate], rate), default=0)
 
     def table(self) -> str:
-        """Return a summary table: recordings, hours, durations, sound, rates, channels, labels, splits and problems."""
+        """Return a summary table: recordings, and of the usable ones hours, rates, labels and so on; and problems."""
         good = [entry for entry in self.entries if entry.usable]
+        kept = [one for one, entry in zip(self.manifest, self.entries, strict=True) if entry.usable]
         seconds = np.array([entry.seconds for entry in good] or [0.0])
         problems = Counter(kind for entry in self.entries for kind in dict.fromkeys(entry.kinds))
         copies = sum("duplicate" in entry.kinds for entry in good)
@@ -128,8 +129,8 @@ class ScanReport:
             *([("sound", str(self.sound))] if self.sound else []),
             ("rates", _rates(entry.sample_rate for entry in good)),
             ("channels", _counts(str(entry.channels) for entry in good)),
-            *((f"label {name}", _label_counts(self.manifest, name)) for name in self.manifest.label_names),
-            ("split", _split_counts(self.manifest)),
+            *((f"label {name}", _label_counts(self.manifest, kept, name)) for name in self.manifest.label_names),
+            ("split", _split_counts(kept)),
             *([("layout", self.manifest.layout)] if self.manifest.layout else []),
             *([("copies", f"{copies} recordings are copies of others: kept in one split")] if copies else []),
             ("problems", ", ".join(f"{kind}: {problems[kind]}" for kind in sorted(problems, key=_severity)) or "none"),
@@ -270,21 +271,24 @@ def _inspect(recording: Recording) -> ScanEntry:
     )  # fmt: skip
 
 
-def _split_counts(manifest: Manifest) -> str:
-    given = [recording.split for recording in manifest if recording.split]
-    lacking = len(manifest) - len(given)
+def _split_counts(recordings: Sequence[Recording]) -> str:
+    given = [recording.split for recording in recordings if recording.split]
+    lacking = len(recordings) - len(given)
     return _counts(given) + (f"; none given: {lacking}" if lacking else "") if given else "none given"
 
 
-def _label_counts(manifest: Manifest, name: str) -> str:
-    values = [str(value) for value in manifest.column(name) if value]
-    lacking = len(manifest) - len(values)
-    return f"{len(set(values))} values; {_counts(values)}" + (f"; missing: {lacking}" if lacking else "")
+def _label_counts(manifest: Manifest, usable: Sequence[Recording], name: str) -> str:
+    every = {recording.label(name) for recording in manifest} - {""}
+    values = [recording.label(name) for recording in usable if recording.label(name)]
+    lacking = len(usable) - len(values)
+    return f"{len(every)} values; {_counts(values, every)}" + (f"; missing: {lacking}" if lacking else "")
 
 
-def _counts(values: Iterable[str]) -> str:
-    """Return the count of each value; for many values, the range of counts."""
-    found = sorted(Counter(values).items())
+def _counts(values: Iterable[str], every: Iterable[str] = ()) -> str:
+    """Return the count of each value, and of those in `every`, which may be 0; for many values, the range of counts."""
+    counts = Counter(values)
+    counts.update(dict.fromkeys(every, 0))
+    found = sorted(counts.items())
     if len(found) > SHOWN:
         return f"{min(count for _, count in found)} to {max(count for _, count in found)} each"
     return ", ".join(f"{value}: {count}" for value, count in found) or "none"
