@@ -83,6 +83,10 @@ def make_cut_flac(folder):
     path.rename(folder / "it.wav")
 
 
+def make_file_of_no_bytes(folder):
+    (folder / "it.wav").write_bytes(b"")
+
+
 def make_cut_to_nothing(folder):
     path = write(folder, "it.wav", noise())
     path.write_bytes(path.read_bytes()[:44])
@@ -105,6 +109,7 @@ def make_offset(folder):
     ("make", "said", "usable"),
     [
         (make_unreadable, ["unreadable: not a readable audio file"], False),
+        (make_file_of_no_bytes, ["unreadable: not a readable audio file (it has 0 bytes)"], False),
         (make_absent, ["unreadable: cannot be opened"], False),
         (make_empty, ["empty"], False),
         (make_silent, ["silent: -120 dB"], False),

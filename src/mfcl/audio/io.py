@@ -189,9 +189,9 @@ def open_audio(path: Path, *, ignore_length: bool = False) -> Iterator[AudioFile
         try:
             file = AudioFile(handle, look_at(handle, ignore_length=ignore_length))
         except (soundfile.LibsndfileError, TypeError, ValueError, OSError) as error:
-            raise AudioError(
-                f"{path}: not a readable audio file ({_reason(error)}); replace it or leave it out"
-            ) from error
+            none = isinstance(error, soundfile.LibsndfileError) and not handle.seek(0, os.SEEK_END)
+            why = "it has 0 bytes" if none else _reason(error)
+            raise AudioError(f"{path}: not a readable audio file ({why}); replace it or leave it out") from error
         try:
             if not RATES[0] <= file.sample_rate <= RATES[1]:
                 raise AudioError(
