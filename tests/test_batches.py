@@ -98,7 +98,7 @@ def test_recordings_of_similar_length_share_a_batch_and_not_always_the_same() ->
 
 @pytest.mark.parametrize(
     ("count", "batch", "processes", "word"),
-    [(1, 32, 1, "at least 2"), (0, 32, 1, "at least 2"), (50, 1, 1, "at least 2"), (2, 32, 3, "one for each process")],
+    [(1, 32, 1, "at least 2"), (0, 32, 1, "at least 2"), (50, 1, 1, "at least 2"), (2, 32, 3, "one for each of 3")],
 )
 def test_too_few_recordings_for_a_batch_are_refused(count: int, batch: int, processes: int, word: str) -> None:
     with pytest.raises(TrainingError, match=word):

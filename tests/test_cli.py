@@ -401,7 +401,7 @@ def test_a_scheduler_that_ends_the_process_leaves_nothing_half_written(
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr("mfcl.data.manifest_csv.write_manifest", ended)
     assert cli.main(["scan", str(data), "--quiet", "--out", str(tmp_path / "list.csv")]) == 130
-    assert "interrupted; nothing is half-written" in capsys.readouterr().err
+    assert "interrupted; nothing is half-written; `train` goes on with --resume, all else" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["corpus"]
     assert signal.getsignal(signal.SIGTERM) is before
 

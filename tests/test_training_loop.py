@@ -315,7 +315,8 @@ def test_the_arithmetic_of_the_start_is_kept_on_another_machine(store, tmp_path,
 
 def test_too_few_recordings_are_one_line(store, tmp_path):
     recipe = tiny()
-    with pytest.raises(TrainingError, match="at least 2 recordings"):
+    wanted = r"^1 recording for training, in batches of \d+: a batch needs at least 2 recordings; use more recordings$"
+    with pytest.raises(TrainingError, match=wanted):
         run_tiny(make_task(store.select(np.array([0])), recipe), recipe, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

@@ -40,9 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _complain(f"mfcl: {printable(str(error))}")
         return 2
     except KeyboardInterrupt as error:
-        saved = f"{error}; `train` goes on with --resume, a study with the same command"
-        text = saved if str(error) else "interrupted; nothing is half-written, the same command goes on or starts again"
-        _complain(f"\nmfcl: {text}")
+        what = str(error) or "interrupted; nothing is half-written"
+        same = "a study with the same command" if str(error) else "all else goes on or starts again by the same command"
+        _complain(f"\nmfcl: {what}; `train` goes on with --resume, {same}")
         return INTERRUPTED
     except BrokenPipeError:  # `mfcl scan ... | head`
         _print_no_more()

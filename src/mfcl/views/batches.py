@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
+from mfcl.core.console import counted
 from mfcl.core.random import generator, uniforms
 from mfcl.errors import TrainingError
 from mfcl.views.crops import CropSettings, crop_pair, whole
@@ -152,9 +153,10 @@ def batch_size(count: int, batch: int, processes: int = 1) -> int:
     size = min(batch, count // processes * processes)
     if size < 2:
         more = "a larger batch" if count > 1 and processes == 1 else "more recordings"
+        shared = f", and one for each of {processes} processes" if processes > 1 else ""
         raise TrainingError(
-            f"{count} recordings in batches of {batch} for {processes} processes: a batch needs at least 2 recordings, "
-            f"and one for each process; use {more}"
+            f"{counted(count, 'recording')} for training, in batches of {batch}: a batch needs at least 2 recordings"
+            f"{shared}; use {more}"
         )
     return size
 
