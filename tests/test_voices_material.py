@@ -2,12 +2,15 @@
 
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from mfcl.errors import GalleryError
+from mfcl.data.decoding import LeftOut
+from mfcl.data.manifest import Manifest, Recording
+from mfcl.errors import GalleryError, ManifestError
 from mfcl.voices import Gallery
-from mfcl.voices.material import manifest_of
+from mfcl.voices.material import held_out_people, manifest_of
 from tests.small_voices import SmallListener, clips_of, cohort, small_gallery
 
 
@@ -40,6 +43,26 @@ def test_what_is_to_be_said_of_a_folder_is_said(tmp_path, capsys):
     assert len(manifest_of(manifest_of(tmp_path))) == 1
     said = capsys.readouterr().err
     assert said == "note: files whose formats cannot be read are passed over: 1 .m4a; convert them to FLAC or WAV\n"
+
+
+class ByFolder(SmallListener):
+    """Hears a recording by its label."""
+
+    def hear(self, manifest, left_out):
+        rows = tuple(replace(one, labels={"speaker": one.label("label")}) for one in manifest)
+        return super().hear(Manifest(rows, manifest.root), left_out)
+
+
+def test_whom_the_only_label_is_taken_for_is_said_unless_it_is_named(capsys):
+    rows = tuple(Recording(f"{place}", Path(f"{place}.wav"), labels={"label": str(place % 3)}) for place in range(6))
+    folder = Manifest(rows, Path())
+    assert held_out_people(folder, ByFolder(), LeftOut()).people.tolist() == ["0", "1", "2"] * 2
+    said = "note: the values of 'label', the only label, are taken for people, such as '0' (--speaker)\n"
+    assert capsys.readouterr().err == said
+    held_out_people(folder, ByFolder(), LeftOut(), speaker="label")
+    assert capsys.readouterr().err == ""
+    with pytest.raises(ManifestError, match=r"wanted the split 'valid', but no recording has a split; take them all$"):
+        held_out_people(folder, ByFolder(), LeftOut(), speaker="label", split="valid")
 
 
 def test_a_list_with_one_row_keeps_the_recordings_bytes_and_name(tmp_path):

@@ -93,12 +93,18 @@ def held_out_people(
     if who is None:
         raise ManifestError(f"{manifest.root}: no column names the people; name one (--speaker)")
     kept = manifest.column(who) != ""
+    if guessed is None:
+        one = next((str(name) for name in manifest.column(who)[kept]), "")
+        print_notes([f"the values of {who!r}, the only label, are taken for people, such as {one!r} (--speaker)"])
     if split is not None:
         check_type("split", split, str, "its name", error=ManifestError)
-        if split not in manifest.splits:
+        splits = {one for one in manifest.splits if one}
+        if not splits:
             raise ManifestError(
-                f"{manifest.root}: {one_of('split', split, [one for one in set(manifest.splits) if one])}"
+                f"{manifest.root}: wanted the split {split!r}, but no recording has a split; take them all"
             )
+        if split not in splits:
+            raise ManifestError(f"{manifest.root}: {one_of('split', split, splits)}")
         kept &= manifest.splits == split
     if not kept.any():
         raise ManifestError(f"{manifest.root}: no recording has a {who}; fill the column")
