@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from mfcl.audio import Preparation
 from mfcl.core.spans import open_path
 from mfcl.data.dataset import open_data, scan_data
+from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest import SPLITS, Manifest, Recording
 from mfcl.data.split_notes import split_notes
+from mfcl.data.scanning import scan
 from tests.sounds import word, write_corpus
 
 
@@ -145,6 +147,19 @@ def test_a_speaker_with_a_space_behind_is_the_same(tmp_path):
     voices, splits = data.manifest.column("speaker"), data.manifest.splits
     assert all(len(np.unique(splits[voices == voice])) == 1 for voice in voices)
     assert data.notes[0].startswith("leading or trailing spaces of 7 cells")
+
+
+def test_names_that_are_alike_are_said_and_stay_apart(tmp_path):
+    twice = dict(zip(["Ada L", "ada l", "Bea", "Zoe\u0301", "Zo\xe9", "Dan"], [*SIDES.values(), "train"], strict=True))
+    path = listed(tmp_path, clips(sides=twice))
+    (note,) = opened(path, tmp_path).notes
+    assert note == (
+        "values of 'speaker' that differ in capitals, spaces or the form of accents alone are different ones here: "
+        "'Ada L' and 'ada l', and 1 more such; write one as the other if they are not"
+    )
+    scanned = scan(open_manifest(path), progress=False).table()
+    assert scanned.count(f"\nnote: {note}") == 1
+    assert "label speaker  6 values" in scanned
 
 
 def test_sound_of_another_kind_and_equal_length_is_other_data(tmp_path):

@@ -13,6 +13,7 @@ from mfcl.core.urls import as_path
 from mfcl.data.dataset import guessed_labels
 from mfcl.data.label_table import Labels, read_label_files
 from mfcl.data.manifest import WINDOW_TIMES, Recording
+from mfcl.data.spellings import alike
 from mfcl.data.store import open_store
 from mfcl.embedder import Embedder, load
 from mfcl.embeddings.table import Embeddings
@@ -80,14 +81,10 @@ def fit_on(
 
 
 def _alike(labels: Shaped[np.ndarray, " _"]) -> list[str]:
-    """Return a note for classes that differ by capital letters alone; of those only `unknown` is no class of events."""
-    found: dict[str, list[str]] = {}
-    for name in sorted({UNKNOWN, *labels.tolist()} - {""}):
-        found.setdefault(name.casefold(), []).append(name)
+    """Return a note for classes whose names are alike; of `unknown` and its like only itself is no class of events."""
     return [
         f"{' and '.join(map(shown, names))} are different classes: write one as the other if they are not"
-        for names in found.values()
-        if len(names) > 1
+        for names in alike({UNKNOWN, *labels.tolist()} - {""})
     ]
 
 

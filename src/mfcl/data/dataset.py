@@ -12,6 +12,7 @@ from mfcl.core.console import printable
 from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest import Manifest
 from mfcl.data.scanning import ScanReport, scan_once
+from mfcl.data.spellings import spelling_notes
 from mfcl.data.split_notes import split_notes
 from mfcl.data.splits import split
 from mfcl.data.store import Store, open_store
@@ -107,7 +108,12 @@ def open_data(
     protocol = _protocol(usable, protocol, split_by, speaker)
     by = None if split_by == "none" else split_by or speaker
     with_splits = split(usable, protocol, seed=seed, label=by, speaker=speaker or "speaker", digit=label or "digit")
-    notes = (*manifest.notes, *split_notes(usable, with_splits, protocol, speaker=speaker, label=label))
+    used = [name for name in dict.fromkeys((label, speaker, by)) if name in usable.label_names]
+    notes = (
+        *manifest.notes,
+        *spelling_notes(usable, used),
+        *split_notes(usable, with_splits, protocol, speaker=speaker, label=label),
+    )
     if label and protocol == "recording" and not asked:
         notes = (*notes, ONE_BY_ONE)
     for note in notes:

@@ -17,6 +17,8 @@ from mfcl.core.parallel import in_parallel
 from mfcl.data.events import SoundShare, sound_share
 from mfcl.data.ids import readable
 from mfcl.data.manifest import Manifest, Recording, is_text
+from mfcl.data.scan_counts import label_counts, rate_counts, split_counts, value_counts
+from mfcl.data.spellings import spelling_notes
 from mfcl.errors import ManifestError, MfclError, check_type
 
 NAMELESS = "name not UTF-8"
@@ -36,7 +38,6 @@ MAY_PASS = ("unreadable", "empty")
 
 VERSION = 4  # of cached scan results; a new number makes all files be scanned again
 KEPT = ("seconds", "sample_rate", "channels", "problems", "digest", "sound_seconds", "runs")
-SHOWN = 12  # most values that the table counts one by one
 EXAMPLES = 2  # example recordings per kind of problem
 
 
@@ -127,15 +128,16 @@ class ScanReport:
             ("hours", f"{seconds.sum() / 3600:.2f}"),
             ("seconds each", f"{seconds.min():.2f} to {seconds.max():.2f}, median {np.median(seconds):.2f}"),
             *([("sound", str(self.sound))] if self.sound else []),
-            ("rates", _rates(entry.sample_rate for entry in good)),
-            ("channels", _counts(str(entry.channels) for entry in good)),
-            *((f"label {name}", _label_counts(self.manifest, kept, name)) for name in self.manifest.label_names),
-            ("split", _split_counts(kept)),
+            ("rates", rate_counts(entry.sample_rate for entry in good)),
+            ("channels", value_counts(str(entry.channels) for entry in good)),
+            *((f"label {name}", label_counts(self.manifest, kept, name)) for name in self.manifest.label_names),
+            ("split", split_counts(kept)),
             *([("layout", self.manifest.layout)] if self.manifest.layout else []),
             *([("copies", f"{copies} recordings are copies of others: kept in one split")] if copies else []),
             ("problems", ", ".join(f"{kind}: {problems[kind]}" for kind in sorted(problems, key=_severity)) or "none"),
         ]
-        notes = "".join(f"\nnote: {note}" for note in self.manifest.notes)
+        told = (*self.manifest.notes, *spelling_notes(self.manifest, self.manifest.label_names))
+        notes = "".join(f"\nnote: {note}" for note in told)
         return table(rows, ["", readable(str(self.manifest.root))]) + notes
 
     def kinds_table(self) -> str:
@@ -269,36 +271,6 @@ def _inspect(recording: Recording) -> ScanEntry:
         recording.id, recording.path, seconds, found.sample_rate, found.channels, found.problems, found.digest,
         sound, runs,
     )  # fmt: skip
-
-
-def _split_counts(recordings: Sequence[Recording]) -> str:
-    given = [recording.split for recording in recordings if recording.split]
-    lacking = len(recordings) - len(given)
-    return _counts(given) + (f"; none given: {lacking}" if lacking else "") if given else "none given"
-
-
-def _label_counts(manifest: Manifest, usable: Sequence[Recording], name: str) -> str:
-    every = {recording.label(name) for recording in manifest} - {""}
-    values = [recording.label(name) for recording in usable if recording.label(name)]
-    lacking = len(usable) - len(values)
-    return f"{len(every)} values; {_counts(values, every)}" + (f"; missing: {lacking}" if lacking else "")
-
-
-def _counts(values: Iterable[str], every: Iterable[str] = ()) -> str:
-    """Return the count of each value, and of those in `every`, which may be 0; for many values, the range of counts."""
-    counts = Counter(values)
-    counts.update(dict.fromkeys(every, 0))
-    found = sorted(counts.items())
-    if len(found) > SHOWN:
-        return f"{min(count for _, count in found)} to {max(count for _, count in found)} each"
-    return ", ".join(f"{value}: {count}" for value, count in found) or "none"
-
-
-def _rates(rates: Iterable[int]) -> str:
-    """Return the number of recordings per sample rate, the most frequent first."""
-    found = Counter(rates).most_common()
-    more = f", {len(found) - SHOWN} more rates" if len(found) > SHOWN else ""
-    return ", ".join(f"{rate} Hz: {count}" for rate, count in found[:SHOWN]) + more or "none"
 
 
 def _severity(kind: str) -> int:
