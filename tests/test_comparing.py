@@ -13,7 +13,7 @@ from mfcl.data.manifest import Manifest
 from mfcl.data.manifest_csv import read_manifest, write_manifest
 from mfcl.data.splits import split
 from mfcl.embeddings.table import Embeddings
-from mfcl.errors import ManifestError, MeasureError
+from mfcl.errors import ManifestError, MeasureError, MfclError
 from mfcl.evaluation import wording
 from mfcl.evaluation.result import ENROLLED, KNN, Question, Result
 from mfcl.evaluation.tasks import measure_labels, measure_voices
@@ -177,6 +177,16 @@ def test_runs_are_compared_on_recordings_that_were_moved(runs: list[Path], tmp_p
         compare(kept, cache=tmp_path, device="cpu", progress=False)
     found = compare(kept, data_root=runs[0].parent / "corpus", cache=tmp_path, device="cpu", progress=False)
     assert {one.run for one in found} == {"one", "two"}
+
+
+def test_a_run_that_is_not_there_is_said_before_any_work(
+    runs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worked: list[str] = []
+    monkeypatch.setattr("mfcl.studies.comparing.open_suited", lambda *_, **__: worked.append("opened"))
+    with pytest.raises(MfclError, match="none: wanted a checkpoint or a run folder, found nothing there"):
+        compare([runs[0], tmp_path / "none"], cache=tmp_path, device="cpu", progress=False)
+    assert not worked
 
 
 def test_runs_without_a_list_want_data(runs: list[Path], tmp_path: Path) -> None:

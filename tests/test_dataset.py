@@ -14,8 +14,8 @@ from mfcl.core.spans import open_path
 from mfcl.data.dataset import open_data, scan_data
 from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest import SPLITS, Manifest, Recording
-from mfcl.data.split_notes import split_notes
 from mfcl.data.scanning import scan
+from mfcl.data.split_notes import split_notes
 from tests.sounds import word, write_corpus
 
 

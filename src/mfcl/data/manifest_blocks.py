@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from mfcl.core.urls import UrlPath, as_path
-from mfcl.data.layouts import open_manifest
 from mfcl.data.ids import is_window
+from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest import WINDOW_TIMES, Manifest, Recording
 from mfcl.data.manifest_csv import found_any, no_file_of, opened_rows
 from mfcl.data.shards.receipt import complete_index, is_pack

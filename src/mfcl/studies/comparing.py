@@ -10,6 +10,7 @@ import numpy as np
 
 from mfcl.audio import Preparation
 from mfcl.checkpoint import load_checkpoint
+from mfcl.checkpoint_files import model_folder
 from mfcl.core.console import printable
 from mfcl.core.machine import pick_device
 from mfcl.core.urls import local_path
@@ -85,6 +86,8 @@ def compare(
         wanted = f"a run folder with {MANIFEST}, found none" if trained else "recordings"
         first = trained[0] if trained else "compare"
         raise MeasureError(f"{first}: wanted {wanted}; give the recordings to measure on as data")
+    for run in trained:
+        model_folder(run)  # one that is not there is said before the others embed all recordings
     settings: dict[str, Any] = {"label": label, "speaker": speaker, "seed": seed, "cache": cache, "strict": strict}
     settings["data_root"] = data_root
     settings |= {"protocol": protocol, "split_by": split_by} if data is not None else {"protocol": "manifest"}
