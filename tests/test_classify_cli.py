@@ -629,6 +629,8 @@ def test_options_that_would_be_ignored_and_numbers_out_of_range_are_refused_firs
     assert "write a CSV of clips" in refused(capsys, *draw, "--format", "json")
     for words in (fit, draw, ("classify", desk / "made", desk / "e.npz", "--out", tmp_path / "a")):
         assert "least: wanted a number from 0 to 1" in refused(capsys, *words, "--least", "1.5")
+    for words in (fit, draw, suggest):
+        assert "give it where you classify" in refused(capsys, *words, "--least", "0.5")
     assert not list(tmp_path.iterdir())
 
 

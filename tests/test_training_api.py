@@ -48,6 +48,19 @@ def test_numbers_out_of_range_are_refused_and_nothing_is_made(asked, tmp_path: P
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"labels_per_class": 5}, "labels_per_class: .*give joint too"),
+        ({"resume": True, "overwrite": True}, "overwrite deletes it; give one of the two"),
+    ],
+)
+def test_what_would_do_nothing_or_delete_a_run_to_go_on_with_is_refused(asked, said, tmp_path: Path) -> None:
+    with pytest.raises(MfclError, match=said):
+        run(tmp_path, **asked)
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("asked", [{"resume": True}, {"overwrite": True}])
 def test_a_folder_of_someone_elses_is_refused_before_any_work(asked, tmp_path: Path) -> None:
     (tmp_path / "run" / "model").mkdir(parents=True)

@@ -38,6 +38,8 @@ def check_options(given: argparse.Namespace, *, fits: bool, events: bool) -> Non
     if fits and given.model is not None:
         raise MfclError("--model is for a classifier whose model was moved; the model to fit is named first")
     check_number("least", given.least, 0, 1)
+    if fits and given.least and (lists or given.out is None):
+        raise MfclError("--least is for answers, and a classifier does not keep it: give it where you classify")
     merging = events or any(getattr(given, name) for name in MERGING)
     if fits and (merging or given.hop is not None or (lists and given.format not in (None, "csv"))):
         raise MfclError(

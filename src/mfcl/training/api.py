@@ -20,7 +20,7 @@ from mfcl.data.dataset import Data
 from mfcl.data.labels import known_classes
 from mfcl.data.manifest_csv import manifest_bytes
 from mfcl.embedder import Embedder
-from mfcl.errors import check_number, check_type
+from mfcl.errors import TrainingError, check_number, check_type
 from mfcl.models.pair import MultiFormatModel, make_model
 from mfcl.recipe import Recipe, load_recipe
 from mfcl.training import fit
@@ -107,6 +107,10 @@ def train(
     """
     check_seed(seed)
     check_number("labels_per_class", labels_per_class, 0, MOST_PER_CLASS, whole=True)
+    if labels_per_class and not joint:
+        raise TrainingError("labels_per_class: no other training than a joint one learns from labels; give joint too")
+    if resume and overwrite:
+        raise TrainingError("resume goes on with a run, overwrite deletes it; give one of the two")
     check_place(local_path(out, "out"), resume=resume, overwrite=overwrite)
     check_type("trackers", trackers, list | tuple, "a list of objects with `begin`, `record` and `end`")
     check_type("augment", augment, Callable | None, "a function of samples and their rate")
