@@ -111,6 +111,7 @@ def test_a_csv_of_any_program_is_read(tmp_path, encoding, newline):
         ("path\na.wav\na.wav\n", "line 3: 2 recordings have the id 'a.wav'"),
         ("path,id\na.wav,x\nc.wav,y\n\nb.wav,x\n", "line 5: 2 recordings have the id 'x'"),
         ("path\nfar.wav\nfurther.wav\n", "none of its 2 files exists"),
+        ("path\nwren\\far.wav\n", "its paths are those of Windows: write / in place of each"),
         ('path\n"a.wav', "line 2: not a CSV"),
         ('path,who\na.wav,"x\nb.wav,y\nc.wav,z\n', "line 2: not a CSV"),
         ('path,who\na.wav,x\nb.wav,"y\nz"\nc.wav,"z"z"\n', "line 5: not a CSV"),

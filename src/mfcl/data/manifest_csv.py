@@ -165,10 +165,12 @@ def _with_file(row: list[str], width: int, name: str) -> list[str]:
 
 def no_file_of(csv_path: Path, count: int, first: Recording) -> ManifestError:
     """Return the error of a manifest none of whose files exists."""
+    found = f"{csv_path}: none of its {count} files exists, such as {first.path}"
+    if os.sep != "\\" and "\\" in str(first.path):
+        return ManifestError(f"{found}; its paths are those of Windows: write / in place of each \\")
     return ManifestError(
-        f"{csv_path}: none of its {count} files exists, such as {first.path}; "
-        "paths are relative to the CSV's folder; if the recordings were moved, give their folder (--data-root, in "
-        "Python data_root)"
+        f"{found}; paths are relative to the CSV's folder; if the recordings were moved, give their folder "
+        "(--data-root, in Python data_root)"
     )
 
 
