@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Float32, Int64, Shaped
 from scipy import sparse
 
-from mfcl.data.manifest import WINDOW_TIMES, whole_id
+from mfcl.data.ids import whole_id
+from mfcl.data.manifest import WINDOW_TIMES
 from mfcl.embeddings.alignment.ties import as_graph
 from mfcl.embeddings.vector_graph import vector_graph
 from mfcl.errors import MeasureError, one_of
