@@ -150,11 +150,11 @@ def test_a_speaker_with_a_space_behind_is_the_same(tmp_path):
 
 
 def test_names_that_are_alike_are_said_and_stay_apart(tmp_path):
-    twice = dict(zip(["Ada L", "ada l", "Bea", "Zoe\u0301", "Zo\xe9", "Dan"], [*SIDES.values(), "train"], strict=True))
+    twice = dict(zip(["Ada L", "ada l", "Bea", "zo\xe9", "Zo\xe9", "Dan"], [*SIDES.values(), "train"], strict=True))
     path = listed(tmp_path, clips(sides=twice))
     (note,) = opened(path, tmp_path).notes
     assert note == (
-        "values of 'speaker' that differ in capitals, spaces or the form of accents alone are different ones here: "
+        "values of 'speaker' that differ in capitals, spaces or the form of letters alone are different ones here: "
         "'Ada L' and 'ada l', and 1 more such; write one as the other if they are not"
     )
     scanned = scan(open_manifest(path), progress=False).table()

@@ -8,7 +8,7 @@ from mfcl.errors import shown
 
 
 def alike(values: Iterable[str]) -> list[list[str]]:
-    """Return the values that differ in capitals, spaces or the form of accents alone, each with those like it, sorted.
+    """Return the values that differ in capitals, spaces or the form of letters alone, each with those like it, sorted.
 
     Example:
         >>> alike(["Ada L", "ada  l", "Bea", "bob", "Bob"])
@@ -30,7 +30,7 @@ def spelling_notes(recordings: Iterable[Recording], names: Iterable[str]) -> tup
             first = " and ".join(map(shown, groups[0]))
             more = f", and {len(groups) - 1} more such" if len(groups) > 1 else ""
             notes.append(
-                f"values of {name!r} that differ in capitals, spaces or the form of accents alone are different ones "
+                f"values of {name!r} that differ in capitals, spaces or the form of letters alone are different ones "
                 f"here: {first}{more}; write one as the other if they are not"
             )
     return tuple(notes)
