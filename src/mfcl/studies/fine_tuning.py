@@ -195,9 +195,9 @@ def tuned(
         model = begun(workspace, source, recipe, start)
         kind = Continue if start == "fine-tuned" else Classify
         task = kind(model, source.formats, store.select(chosen), targets[chosen], recipe, seed=source.seed)
-        if isinstance(task, Continue):
+        if isinstance(task, Continue) and len(chosen) < len(store):
             task.around = store
-        out = _folder(workspace, source, f"{slug(start)}-{per_class or 'all'}")
+        out = _folder(workspace, source, f"{slug(start)}-on-{per_class or 'all'}")
         fit(
             task, recipe.supervised, out, recipe=recipe, fingerprint=resumed_fingerprint(data.manifest, out),
             seed=source.seed, resume=out.exists(), device=workspace.device, progress=workspace.progress,
@@ -240,7 +240,9 @@ def _folder(workspace: Workspace, source: Source, training: str) -> Path:
 def begun(workspace: Workspace, source: Source, recipe: Recipe, start: str) -> MultiFormatModel:
     """Return the model with its initial weights."""
     if start == "fine-tuned":
-        return workspace.model(source).train()
+        model = workspace.model(source).train()
+        model.wave.landmarks = model.mel.landmarks = None  # are not asked, and would be held twice, with their average
+        return model
     return make_model(recipe.model, seed=source.seed)
 
 

@@ -73,7 +73,7 @@ def learner(
 ) -> Callable[[Any], dict[str, Tensor]]:
     """Return what does a step on what `seen` yields; on a GPU that a single process uses, steps are recorded."""
     once = functools.partial(
-        learn, runner, optimiser=optimiser, clip=clip, networks=networks(task, optimiser), most=most_held()
+        learn, runner, optimiser=optimiser, clip=clip, networks=networks(task, optimiser), most=most_held(task.growth)
     )
     if where.type != "cuda":
         return once

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from mfcl.core.distributed import processes
+from mfcl.core.memory import GROWTH
 from mfcl.core.random import generator
 from mfcl.data.store import Store
 from mfcl.models.encoders import Frames
@@ -28,9 +29,11 @@ class Task(nn.Module, abc.ABC):
         seed: Of crops and augmentations.
         chance_loss: The loss of a model whose outputs carry no information.
         precision: The precision of each format's encoder, "fp32" or "bf16".
+        growth: Bytes by which steps may raise what the process holds; see `mfcl.core.memory.most_held`.
     """
 
     chance_loss: float
+    growth: int = GROWTH
 
     def __init__(self, store: Store, *, seed: int) -> None:
         super().__init__()

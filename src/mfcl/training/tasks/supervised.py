@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from mfcl.core.distributed import all_reduce_sum, processes
 from mfcl.core.machine import seeded
+from mfcl.core.memory import GROWTH
 from mfcl.data.store import Store
 from mfcl.data.store.interfaces import StoredClips
 from mfcl.embeddings.table import Embeddings
@@ -68,6 +69,8 @@ class Classify(Task):
 
     Source: Szegedy et al., "Rethinking the Inception architecture", arXiv:1512.00567, section 7 (label smoothing).
     """
+
+    growth = 3 * GROWTH // 4  # one crop of a recording, where pre-training has two
 
     def __init__(
         self,
