@@ -153,6 +153,15 @@ def test_without_any_interval_it_says_why_and_that_all_may_be_chance(test, speak
     assert "In [ ]" not in text
 
 
+def test_a_difference_with_an_interval_is_not_said_to_be_chance_where_the_figure_has_none():
+    bare = [dataclasses.replace(one, low=None, high=None) for one in FOUND]
+    text = closing(FOLDER, bare, ALL_BETTER, ABOUT)
+    assert "may be chance" not in text
+    assert "In [ ] 95 % intervals over speakers; differences are paired by item." in text
+    other = apart(Question("crops", "accuracy", "digit", KNN), UNTRAINED, 15.0, 12.5, 18.5)
+    assert "may be chance" in closing(FOLDER, bare, [other], ABOUT)
+
+
 def test_of_errors_the_best_baseline_has_the_lowest():
     found = [one for one in FOUND if one.question == ONE_CLIP]
     text = closing(FOLDER, found, [apart(ONE_CLIP, BASELINES[0], 20.0, 18.0, 22.0)], ABOUT)

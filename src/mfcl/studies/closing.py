@@ -57,7 +57,7 @@ def closing(folder: Path, found: Sequence[Summary], differences: Sequence[Differ
             lines += ["", table(rows, heads)]
         heads = ["measure, %", "pre-trained", "to untrained", "to the best", "of the four"]
         lines += ["", table([_row(one, found, differences) for one in ours[:SHOWN]], heads), ""]
-        lines += _wrapped([_intervals(ours, about)])
+        lines += _wrapped([_intervals(ours, differences, about)])
     else:
         lines += [
             "",
@@ -84,10 +84,15 @@ def _studied(about: Mapping[str, Any]) -> str:
     )
 
 
-def _intervals(ours: Sequence[Summary], about: Mapping[str, Any]) -> str:
-    """Return what the intervals are over, or why there is none: without one no difference can be told from chance."""
+def _intervals(ours: Sequence[Summary], differences: Sequence[Difference], about: Mapping[str, Any]) -> str:
+    """Return what the intervals are over, or why there is none: without one no difference can be told from chance.
+
+    Where all is right, no figure has an interval, and its difference to another representation may have one.
+    """
     over = plural(about["speaker"]) if about.get("speaker") else "recordings"
-    if any(one.low is not None for one in ours):
+    asked = {one.question for one in ours}
+    apart = [one.low for one in differences if one.question in asked]
+    if any(low is not None for low in [*(one.low for one in ours), *apart]):
         seeds = " and seeds" if len(about.get("seeds") or []) > 1 else ""
         return f"In [ ] 95 % intervals over {over}{seeds}; differences are paired by item."
     test = (about.get("parts") or {}).get("test", {})
