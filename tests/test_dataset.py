@@ -97,6 +97,15 @@ def test_recordings_on_no_side_are_counted(tmp_path):
     )
 
 
+def test_recordings_of_nobody_known_are_on_no_side_and_the_reason_is_said(tmp_path):
+    rows = [(path, said, who if said != "a" else "", "") for path, said, who, _ in clips()]
+    notes = opened(listed(tmp_path, rows), tmp_path).notes
+    assert notes[0] == (
+        "5 of 15 recordings are in no split, as their 'speaker' is not known: used neither for training nor for "
+        "evaluation"
+    )
+
+
 def test_copies_stay_on_one_side_of_a_drawn_split_and_are_said_of_a_given_one(tmp_path):
     sound = word(0, 0)
     for name in ("s0/a.wav", "s3/a.wav", "s4/b.wav"):

@@ -30,7 +30,7 @@ def split_notes(
     overridden = [f"the column `split` is not used: the protocol {protocol!r} was asked for"] if given else []
     return (
         *overridden,
-        *_without_split(after),
+        *_without_split(after, speaker if protocol == "label" else None),
         *(_shared_speakers(after, speaker, protocol) if speaker else ()),
         *_shared_copies(after),
         *_overlaps(after),
@@ -38,10 +38,13 @@ def split_notes(
     )
 
 
-def _without_split(manifest: Manifest) -> Iterator[str]:
-    count = sum(recording.split is None for recording in manifest)
-    if count:
-        yield f"{count} of {len(manifest)} recordings are in no split: used neither for training nor for evaluation"
+def _without_split(manifest: Manifest, speaker: str | None) -> Iterator[str]:
+    without = [recording for recording in manifest if recording.split is None]
+    if without:
+        unknown = speaker is not None and not any(recording.label(speaker) for recording in without)
+        why = f", as their {speaker!r} is not known" if unknown else ""
+        count = f"{len(without)} of {len(manifest)} recordings"
+        yield f"{count} are in no split{why}: used neither for training nor for evaluation"
 
 
 def _shared_speakers(manifest: Manifest, speaker: str, protocol: str) -> Iterator[str]:
