@@ -234,3 +234,11 @@ def test_few_recordings_are_seen_often_enough_and_many_as_often_as_the_recipe_sa
     assert found.epochs >= settings.epochs
     if count >= 2000:
         assert found == settings
+
+
+def test_landmarks_which_fine_tuning_does_not_ask_are_not_held(workspace, monkeypatch):
+    recipe = load_recipe("quick", ["model.landmarks.count=8"])
+    assert make_model(recipe.model, seed=0).wave.landmarks is not None
+    monkeypatch.setattr(type(workspace), "model", lambda *_: make_model(recipe.model, seed=0))
+    model = tuning.begun(workspace, source(workspace), recipe, "fine-tuned")
+    assert not [name for name in model.state_dict() if "landmarks" in name]
