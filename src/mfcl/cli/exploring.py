@@ -1,11 +1,11 @@
 """The command `mfcl explore`: a local web page to see, hear and label a collection."""
 
 import argparse
-import sys
 import webbrowser
 from typing import Any
 
 from mfcl.cli import options
+from mfcl.core.console import print_notes
 from mfcl.core.files import check_file_place, check_not_input
 from mfcl.errors import MfclError
 
@@ -88,11 +88,9 @@ def _opened(given: argparse.Namespace) -> Any:
     collection = open_collection(
         given.place, audio=given.audio, data_root=given.data_root, model=given.model, progress=not given.quiet
     )
-    for note in collection.notes:
-        print(f"note: {note}", file=sys.stderr)
+    print_notes(collection.notes)
     session = Session(collection, labels=given.labels, who=given.who, gallery=given.gallery)
-    for note in () if session.voices is None else session.voices.notes:
-        print(f"note: {note}", file=sys.stderr)
+    print_notes(() if session.voices is None else session.voices.notes)
     return session
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from mfcl.cli.labels_checks import check_options
 from mfcl.cli.labels_events import MERGED, event_settings, events_of
-from mfcl.core.console import counted, printable
+from mfcl.core.console import counted, print_notes, printable
 from mfcl.core.files import check_file_place, check_folder_place, check_not_input, is_stream, write_text
 from mfcl.core.plain_values import json_values
 from mfcl.errors import MfclError
@@ -45,8 +45,7 @@ def _list_clips(given: argparse.Namespace) -> None:
         label=given.label, data_root=given.data_root, device=given.device, seed=given.seed, progress=not given.quiet,
         notes=notes,
     )  # fmt: skip
-    for note in notes:
-        print(f"note: {printable(note)}", file=sys.stderr)
+    print_notes(notes)
     write_text(given.out, _csv([{"id": one, "label": ""} for one in found]))
     print(f"{given.out}: {len(found)} clips; fill the column `label`, and give it as --labels or --check")
 
@@ -62,8 +61,7 @@ def _fit(given: argparse.Namespace) -> None:
     )  # fmt: skip
     fitted, labels = found.fitted, found.labels
     save_classifier(fitted.classifier, given.fit)
-    for note in found.notes:
-        print(f"note: {printable(note)}", file=sys.stderr)
+    print_notes(found.notes)
     print(_fitted_text(fitted, labels))
     print(f"{given.fit}: written")
     if given.out is not None:
@@ -150,8 +148,7 @@ def _print_estimate(given: argparse.Namespace, answers: Any, recordings: Any, fi
     from mfcl.labelling.fitting import id_digests
 
     truth = read_labels(given.check, answers.ids.tolist(), recordings=recordings, label=given.label)
-    for note in truth.notes:
-        print(f"note: {printable(note)}", file=sys.stderr)
+    print_notes(truth.notes)
     checked = id_digests(answers.ids[truth.values != ""].tolist())
     again = sum(one in fitted for one in checked) if isinstance(fitted, list) else 0
     if again:

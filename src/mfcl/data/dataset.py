@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mfcl.audio import Preparation
-from mfcl.core.console import printable
+from mfcl.core.console import print_notes, printable
 from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest import Manifest
 from mfcl.data.scanning import ScanReport, scan_once
@@ -116,8 +116,7 @@ def open_data(
     )
     if label and protocol == "recording" and not asked:
         notes = (*notes, ONE_BY_ONE)
-    for note in notes:
-        print(f"note: {note}", file=sys.stderr)  # noqa: T201
+    print_notes(notes)
     store = open_store(with_splits, preparation, cache=cache, strict=strict, progress=progress)
     _say_left_out(store.failures, len(with_splits), "decoded")
     return Data(store.manifest, store, label, speaker, report, notes)

@@ -1,7 +1,6 @@
 """Compare checkpoints and controls on the same recordings: results of each, and differences to the first."""
 
 import math
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,13 @@ import numpy as np
 from mfcl.audio import Preparation
 from mfcl.checkpoint import load_checkpoint
 from mfcl.checkpoint_files import model_folder
-from mfcl.core.console import printable
+from mfcl.core.console import print_notes
 from mfcl.core.machine import pick_device
 from mfcl.core.urls import local_path
 from mfcl.data.dataset import guessed_labels, open_data
 from mfcl.data.manifest import Manifest, Recording
 from mfcl.data.manifest_csv import read_manifest
+from mfcl.data.split_notes import ROUNDED
 from mfcl.embeddings.blocks import load_embeddings
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError, check_type
@@ -230,7 +230,7 @@ def refuse_known(manifest: Manifest, run: Path, name: str, *, data_root: Path | 
     for one in manifest:
         begins, ends = known.get(one.path.resolve(), NOTHING) if one.split == "test" else NOTHING
         start, end = _span(one)
-        trained_on += bool(((start < ends) & (begins < end)).any())
+        trained_on += bool(((start + ROUNDED < ends) & (begins + ROUNDED < end)).any())
     if trained_on:
         raise MeasureError(
             f"{name}: was trained on {trained_on} of the test recordings; leave out data to use the splits that it was "
@@ -262,8 +262,7 @@ def _measured(views: Sequence[Embeddings], label: str | None, speaker: str | Non
                     raise
                 lacking[f"voices are not measured: {error}"] = None
         found.append(own)
-    for text in lacking:
-        print(f"note: {printable(text)}", file=sys.stderr)  # noqa: T201
+    print_notes(lacking)
     return found
 
 
