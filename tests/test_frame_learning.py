@@ -202,6 +202,16 @@ def test_only_the_frame_encoders_learn_and_twice_the_same(learned: Learned) -> N
         assert torch.equal(weight, other.state_dict()[name]), name
 
 
+def test_frames_heard_one_step_ahead_are_those_heard_in_turn(learned: Learned, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, words, voices, _, _ = learned
+    one, other = (make_model(LEARNING, seed=0).eval() for _ in range(2))
+    learn_frames(one, store, neighbours(words, voices), "inter+intra", steps=4, seed=0)
+    monkeypatch.setattr(frame_learning, "ahead", lambda make, steps: ((step, make(step)) for step in steps))
+    learn_frames(other, store, neighbours(words, voices), "inter+intra", steps=4, seed=0)
+    for name, weight in one.state_dict().items():
+        assert torch.equal(weight, other.state_dict()[name]), name
+
+
 def test_formats_that_are_not_trained_do_not_learn_frames(learned: Learned) -> None:
     store, words, voices, _, _ = learned
     model = make_model(LEARNING, seed=0).eval()

@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -105,6 +106,18 @@ def test_noise_is_a_function_of_key_and_place() -> None:
     keys = torch.tensor([5, 2**52 - 1])
     assert torch.equal(effects.white_noise(keys, 40)[:, :9], effects.white_noise(keys, 9))
     assert torch.equal(effects.white_noise(keys.flip(0), 40).flip(0), effects.white_noise(keys, 40))
+
+
+@pytest.mark.parametrize(("clips", "samples"), [(1, 1), (3, 7), (6, 50_000), (2, effects.NOISE_AT_ONCE + 1), (0, 5)])
+def test_white_noise_is_splitmix64_of_key_and_place_however_many_are_made_at_once(clips: int, samples: int) -> None:
+    keys = np.random.default_rng(0).integers(2**63, size=clips)
+    words = keys.astype(np.uint64)[:, None] + np.arange(1, samples + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    words ^= words >> np.uint64(31)
+    draws = words.view(np.int16).reshape(clips, samples, 4).astype(np.float32)
+    expected = (draws.sum(axis=2) + np.float32(2)) / np.float32(2**16 / np.sqrt(3))
+    assert np.array_equal(effects.white_noise(torch.from_numpy(keys), samples).numpy(), expected)
 
 
 def test_noise_is_splitmix64_in_four_parts() -> None:

@@ -5,7 +5,9 @@ path between two of them matches their frames. Contrastive learning of the match
 in each, leaves what the voices differ in out of them, and what noise adds.
 """
 
+import contextlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TypeAlias, cast
 
 import numpy as np
@@ -24,6 +26,7 @@ from mfcl.models.landmarks import Landmarks, aligned_frames
 from mfcl.models.losses import TERMS
 from mfcl.models.pair import FormatEncoder, MultiFormatModel
 from mfcl.recipe import TrainSettings
+from mfcl.training.batch_schedule import ahead
 from mfcl.training.neighbour_search import LONGEST_SECONDS
 from mfcl.training.normalisation import on_device
 from mfcl.training.optim import learning_rate, make_optimiser
@@ -43,6 +46,7 @@ NOISE_DB = (5.0, 30.0)
 NOISY_SHARE = 0.75
 OPTIMISER = TrainSettings(learning_rate=2e-3, weight_decay=0.01, warmup=0.2)
 
+Frames: TypeAlias = Mapping[str, tuple[Float[Tensor, "pairs _ _"], Int64[Tensor, " pairs"]]]
 Sides: TypeAlias = tuple[Mapping[str, Float[Tensor, "frames learned"]], Mapping[str, Float[Tensor, "frames learned"]]]
 
 
@@ -79,31 +83,66 @@ def learn_frames(
     learners.requires_grad_(True)
     optimiser = make_optimiser(learners, OPTIMISER)
     draw, most = generator(seed, "frames"), most_held()
-    for step in progress(range(steps), what="Learning frames", unit="steps", shown=shown):
-        first = draw.integers(len(hood.members), size=PAIRS)
-        second = hood.near[:, : hood.positives].cpu().numpy()[first, draw.integers(hood.positives, size=PAIRS)]
-        heard = [_hear(encoders, store, hood.members[places], draw) for places in (first, second)]
-        give_back(above=most)
-        pair, times = _matches(heard[0][1], heard[1][1], draw)
-        apart = _negatives(hood, first, second, pair, times)
-        with torch.enable_grad():
-            sides = [
-                {
-                    format: _at(cast(FrameEncoder, learners[format])(*frames), frames[1], pair, times[:, side])
-                    for format, frames in heard[side][0].items()
-                }
-                for side in (0, 1)
-            ]
-            loss = _loss((sides[0], sides[1]), terms, apart)
-            loss.backward()  # type: ignore[no-untyped-call]
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(step, steps, OPTIMISER)
-        optimiser.step()
-        optimiser.zero_grad()
+
+    def hear(_: int) -> _Heard:
+        return _next_heard(encoders, store, hood, draw, most=most)
+
+    # recordings of a step are heard and aligned while the step before learns; a GPU would do both in sequence anyway
+    on_cpu = next(learners.parameters()).device.type == "cpu"
+    coming = ahead(hear, range(steps)) if on_cpu else ((step, hear(step)) for step in range(steps))
+    with contextlib.closing(coming):
+        for step, heard in progress(coming, total=steps, what="Learning frames", unit="steps", shown=shown):
+            with torch.enable_grad():
+                sides = [
+                    {
+                        format: _at(
+                            cast(FrameEncoder, learners[format])(*frames), frames[1], heard.pair, heard.times[:, side]
+                        )
+                        for format, frames in heard.frames[side].items()
+                    }
+                    for side in (0, 1)
+                ]
+                loss = _loss((sides[0], sides[1]), terms, heard.negatives)
+                loss.backward()  # type: ignore[no-untyped-call]
+            for group in optimiser.param_groups:
+                group["lr"] = learning_rate(step, steps, OPTIMISER)
+            optimiser.step()
+            optimiser.zero_grad()
     learners.requires_grad_(False)
     for encoder in encoders.values():
         _landmarks(encoder).learned.fill_(True)
     give_back()
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """What a step learns from.
+
+    Attributes:
+        frames: For the first recordings of the pairs and for the second ones: format -> frames in noise, and how many.
+        pair: Number of the pair of each matched frame.
+        times: Its frames in both recordings.
+        negatives: Which frames of the second recordings are negatives of which of the first ones.
+    """
+
+    frames: tuple[Frames, Frames]
+    pair: Int64[Tensor, " frames"]
+    times: Int64[Tensor, "frames 2"]
+    negatives: Bool[Tensor, "frames frames"]
+
+
+def _next_heard(
+    encoders: Mapping[str, FormatEncoder], store: Store, hood: Neighbourhood, draw: np.random.Generator, *, most: int
+) -> _Heard:
+    """Draw pairs of recordings and matched frames of them; above `most` bytes, what it has freed is given back."""
+    first = draw.integers(len(hood.members), size=PAIRS)
+    second = hood.near[:, : hood.positives].cpu().numpy()[first, draw.integers(hood.positives, size=PAIRS)]
+    (frames, clean), (others, other_clean) = (
+        _hear(encoders, store, hood.members[places], draw) for places in (first, second)
+    )
+    give_back(above=most)
+    pair, times = _matches(clean, other_clean, draw)
+    return _Heard((frames, others), pair, times, _negatives(hood, first, second, pair, times))
 
 
 def _landmarks(encoder: FormatEncoder) -> Landmarks:

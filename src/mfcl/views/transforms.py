@@ -12,6 +12,8 @@ from torch import Tensor
 
 NATURAL_PER_DB = math.log(10) / 10
 """Natural logarithm of the power ratio of 1 dB."""
+NOISE_AT_ONCE = 1 << 17
+"""Samples of noise that are made at once on a processor."""
 
 
 def shifted(
@@ -108,14 +110,25 @@ def white_noise(keys: Int64[Tensor, " batch"], samples: int) -> Float[Tensor, "b
 
     Source: SplitMix64 as a counter-based generator, as in `mfcl.core.random`.
     """
-    words = keys[:, None] + torch.arange(1, samples + 1, device=keys.device) * -0x61C8864680B583EB
+    noise = torch.empty(len(keys), samples, device=keys.device)
+    # on a processor in blocks that stay in the cache; a GPU has to be asked once for all
+    rows = max(1, NOISE_AT_ONCE // max(samples, 1)) if keys.is_cpu else max(1, len(keys))
+    for some, out in zip(torch.split(keys, rows), torch.split(noise, rows), strict=True):
+        _write_white_noise(some, out)
+    return noise
+
+
+def _write_white_noise(keys: Int64[Tensor, " some"], out: Float[Tensor, "some samples"]) -> None:
+    """Fill a block of `white_noise`, in place: new arrays of eight bytes a sample would take most of the time."""
+    words = torch.empty(out.shape, dtype=torch.int64, device=keys.device)
+    torch.add(keys[:, None], torch.arange(1, out.shape[1] + 1, device=keys.device) * -0x61C8864680B583EB, out=words)
     for right, factor in ((30, -0x40A7B892E31B1A47), (27, -0x6B2FB644ECCEEE15)):
         # torch's >> copies the sign bit; the mask makes it a logical shift
-        words = (words ^ ((words >> right) & ((1 << (64 - right)) - 1))) * factor
-    words = words ^ ((words >> 31) & ((1 << 33) - 1))
-    draws = words.contiguous().view(torch.int16).view(*words.shape, 4)
-    total = draws[..., 0].float() + draws[..., 1] + draws[..., 2] + draws[..., 3]
-    return (total + 2.0) / (2.0**16 / math.sqrt(3))  # each draw: mean -1/2, variance 2**32 / 12
+        words.bitwise_xor_((words >> right).bitwise_and_((1 << (64 - right)) - 1)).mul_(factor)
+    words.bitwise_xor_((words >> 31).bitwise_and_((1 << 33) - 1))
+    draws = words.view(torch.int16).view(*words.shape, 4)
+    torch.add(draws[..., 0].float(), draws[..., 1], out=out).add_(draws[..., 2]).add_(draws[..., 3])
+    out.add_(2.0).div_(2.0**16 / math.sqrt(3))  # each draw: mean -1/2, variance 2**32 / 12
 
 
 def mixed(
