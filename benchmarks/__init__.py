@@ -1,6 +1,5 @@
 """Benchmarks; torch gets the settings that the command `mfcl` gives it, which are read when it loads."""
 
-import os
+from mfcl.core.process import set_before_torch
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+set_before_torch()

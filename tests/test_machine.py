@@ -13,6 +13,7 @@ from mfcl import cli
 from mfcl.checkpoint import save_checkpoint
 from mfcl.core import machine, parallel
 from mfcl.core.machine import use_machine
+from mfcl.core.process import READ_BY_TORCH
 from mfcl.errors import MfclError
 from mfcl.models.heads import make_heads
 from mfcl.models.pair import make_model
@@ -38,6 +39,37 @@ def test_a_forked_worker_encodes_after_its_parent_has(tmp_path: Path) -> None:
     command = [sys.executable, "-W", "ignore", "-c", FORKED, str(tmp_path / "model")]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=200)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+PREPARED = """
+import os, sys
+import mfcl
+first, = sys.argv[1:]
+if first == "torch":
+    import torch
+try:
+    threads = mfcl.prepare_process(2)
+except mfcl.MfclError as error:
+    sys.exit(str(error))
+import torch
+assert threads == torch.get_num_threads() == 2
+print(os.environ["OMP_WAIT_POLICY"], os.environ["THP_MEM_ALLOC_ENABLE"], mfcl.prepare_process(1))
+"""
+
+
+@pytest.mark.parametrize("first", ["mfcl", "torch"])
+def test_a_program_gets_the_commands_settings_before_torch_is_loaded_and_not_after(first: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if name not in READ_BY_TORCH}
+    command = [sys.executable, "-c", PREPARED, first]
+    own = {**environment, "THP_MEM_ALLOC_ENABLE": "0"}  # what the user has set stays
+    done = subprocess.run(command, env=own, capture_output=True, text=True, check=False, timeout=200)
+    if first == "mfcl":
+        assert (done.stdout, done.stderr, done.returncode) == ("PASSIVE 0 1\n", "", 0)
+    else:
+        assert done.stderr.startswith(
+            "prepare_process: torch is loaded and no longer reads OMP_WAIT_POLICY, ONEDNN_PRIMITIVE_CACHE_CAPACITY; "
+        )
+        assert done.returncode == 1
 
 
 @pytest.mark.parametrize("threads", [0, -1, 10**9])

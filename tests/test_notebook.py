@@ -14,7 +14,7 @@ from mfcl.training.tasks import supervised
 from tests.small_study import LEAST_STEPS
 supervised.LEAST_STEPS = LEAST_STEPS
 """
-"""What the kernel does first: each of dozens of trainings on few labels would have 200 steps."""
+"""What the kernel does, too: each of dozens of trainings on few labels would have 200 steps."""
 
 
 def test_the_notebook_is_kept_without_outputs_and_names_no_place_of_its_own() -> None:
@@ -41,7 +41,7 @@ def test_the_notebook_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytes
     for name in ("MFCL_CACHE", "IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "MPLCONFIGDIR"):
         monkeypatch.setenv(name, str(tmp_path / name.lower()))
     notebook = nbformat.read(NOTEBOOK, as_version=4)
-    notebook.cells.insert(0, nbformat.v4.new_code_cell(FEWER_STEPS))
+    notebook.cells.insert(2, nbformat.v4.new_code_cell(FEWER_STEPS))  # after the cell that comes before torch
     client = nbclient.NotebookClient(
         notebook, timeout=240, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mfcl.checkpoint import Checkpoint, load_checkpoint
     from mfcl.classification import classify, classify_windows, fit_on, similar
+    from mfcl.core.process import prepare_process
     from mfcl.data.layouts import open_manifest
     from mfcl.data.manifest import Manifest, Recording
     from mfcl.data.scanning import scan
@@ -77,6 +78,7 @@ _MODULES = {
     "make_report": "report",
     "open_manifest": "data",
     "pack": "data.shards.writing",
+    "prepare_process": "core.process",
     "propagate": "labelling",
     "save_classifier": "labelling",
     "scan": "data.scanning",
@@ -124,6 +126,7 @@ __all__ = [
     "make_report",
     "open_manifest",
     "pack",
+    "prepare_process",
     "propagate",
     "save_classifier",
     "scan",

@@ -13,6 +13,7 @@ from mfcl import __version__
 from mfcl.cli import corpora, exploring, labels, serving, sharing, studying, using, voices
 from mfcl.cli.options import OneLineParser
 from mfcl.core.console import printable
+from mfcl.core.process import set_before_torch
 from mfcl.errors import MfclError, advice
 
 INTERRUPTED = 130
@@ -26,12 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser().print_help()
         return 0
     given = parser().parse_args(words)
-    # read when torch loads: threads that spin while they wait make every step several times slower beside other work
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # so is this: large tensors in pages of 2 MB where Linux has them; clearing pages of 4 KB takes a third of a step
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-    # and this: torch keeps 1,024 convolutions made ready, of shapes that seldom come again; a step of one shape has 128
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
+    set_before_torch()
     try:
         with _stopped_as_by_the_keyboard():
             given.run(given)

@@ -30,7 +30,8 @@ def set_threads(threads: int | None) -> None:
 def use_machine(threads: int | None) -> int:
     """Configure the threads and memory allocation of this process; return the number of threads.
 
-    Only the command calls this: a library should not change a program's process. The number of threads is `threads`,
+    Only the command, and a program that asks for it (`mfcl.prepare_process`), calls this: a library should not change a
+    program's process. The number of threads is `threads`,
     else OMP_NUM_THREADS, else the number of cores that this process may use; with more threads than cores training
     takes twice as long. glibc is told to keep large freed blocks. If it returns them to the system after each layer,
     page faults double the time of a training step (measured; see `docs/decisions/0006-keep-large-blocks.md`).
