@@ -61,7 +61,20 @@ def test_damaged_evidence_costs_the_intervals_and_names_the_file_to_delete(tmp_p
     path = cache.path("labels", BASIS)
     path.with_suffix(".npz").write_bytes(path.with_suffix(".npz").read_bytes()[:50])
     assert cache.evidence("labels", BASIS, 1) == [None]
-    assert f"delete {path}" in capsys.readouterr().err
+    assert f"damaged, so its differences have no interval; delete {path}" in capsys.readouterr().err
+    path.with_suffix(".npz").unlink()
+    assert cache.evidence("labels", BASIS, 1) == [None]
+    assert f"gone, so its differences have no interval; delete {path}" in capsys.readouterr().err
+
+
+def test_an_answer_without_evidence_misses_none(tmp_path, capsys):
+    cache = Cache(tmp_path)
+    cache.once("maps", BASIS, lambda: (ANSWER, []))
+    path = cache.path("maps", BASIS)
+    path.with_suffix(".npz").unlink()
+    assert cache.evidence("maps", BASIS, 0) == []
+    assert cache.evidence("labels of version 0.1", BASIS, 2) == [None, None]
+    assert capsys.readouterr().err == ""
 
 
 def test_what_is_no_json_object_is_none(tmp_path):

@@ -49,6 +49,8 @@ class Cache:
         if not self.known(name, basis):
             answer, evidence = work()
             save_evidence(path.with_suffix(".npz"), evidence)
+            if any(one is not None for one in evidence):
+                answer = {**answer, "evidence": True}
             write_json(path, answer)  # last, so that an answer never exists without its evidence
         kept = read_object(path)
         if kept is None:
@@ -77,16 +79,20 @@ class Cache:
         path.unlink(missing_ok=True)
 
     def evidence(self, name: str, basis: Mapping[str, Any], results: int) -> Sequence[Evidence | None]:
-        """Return the evidence of an answer's results; None for results of version 0.1, which kept none."""
+        """Return the evidence of an answer's results; None for results of version 0.1, which kept none.
+
+        Where it is gone or damaged it is None, too, and a line says so.
+        """
         path = self.path(name, basis).with_suffix(".npz")
-        if not path.is_file():
+        there = path.is_file()
+        if not there and not (read_object(path.with_suffix(".json")) or {}).get("evidence"):
             return [None] * results
         try:
             return load_evidence(path, results)
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
             print(  # noqa: T201
-                f"{path}: damaged, so its differences have no interval; delete {path.with_suffix('.json')} "
-                "and run the same command again",
+                f"{path}: {'damaged' if there else 'gone'}, so its differences have no interval; "
+                f"delete {path.with_suffix('.json')} and run the same command again",
                 file=sys.stderr,
             )
             return [None] * results
