@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Int64
-from threadpoolctl import threadpool_limits
 
+from mfcl.core.blas import one_blas_thread
 from mfcl.core.parallel import in_parallel
 from mfcl.core.random import generator
 from mfcl.embeddings.linalg import check_measurable, lengths_of
@@ -72,7 +72,7 @@ def nearest_outside(
         candidates = order[lists.places[own]]
         places[order[own]] = _ranked(vectors, lengths, order[own], candidates, lists.values[own], k, doubt)
 
-    with threadpool_limits(1):  # our own threads share the picking of candidates, too, which those of BLAS would not
+    with one_blas_thread():  # our own threads share the picking of candidates, too, which those of BLAS would not
         collections.deque(in_parallel(compare, list(_blocks(sizes)), what="", shown=False), maxlen=0)
         collections.deque(in_parallel(rank, list(_split(0, len(order))), what="", shown=False), maxlen=0)
     crowded = np.zeros(len(vectors), dtype=bool)

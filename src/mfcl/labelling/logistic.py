@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float, Float32, Float64, Shaped
+from jaxtyping import Float, Float32, Float64, Int64, Shaped
 
+from mfcl.core.blas import one_blas_thread
 from mfcl.embeddings.linalg import moments
 from mfcl.errors import MeasureError
 from mfcl.labelling.turning import Features, turn
@@ -59,6 +60,17 @@ def fit_classifiers(
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:
         raise MeasureError(f"probe: wanted labels of at least 2 classes, but all {len(y)} are {str(classes[0])!r}")
+    with one_blas_thread(x.size):
+        return _fitted(x, codes, classes, standard, strengths)
+
+
+def _fitted(
+    x: Float[np.ndarray, "items dim"],
+    codes: Int64[np.ndarray, " items"],
+    classes: Shaped[np.ndarray, " classes"],
+    standard: Float[np.ndarray, "_ dim"],
+    strengths: Sequence[float],
+) -> dict[float, LinearClassifier]:
     mean, deviation = moments(standard)
     deviation[deviation < 1e-6 * np.maximum(np.abs(mean), 1e-6)] = np.inf  # constant features become 0
     turned = turn(Features(x, mean, deviation))
@@ -147,9 +159,10 @@ def fit_rows(
     weights = np.zeros((rows.exact.shape[1], shares.shape[1])) if start is None else np.vstack([start[0], start[1]])
     weights -= weights.mean(axis=1, keepdims=True)  # the answer's sum over the classes is 0: see `Problem.together`
     rough = Problem(rows.narrow, rows.narrow, rows.squares, shares, penalty, weighed, together=True)
-    weights = minimise(rough, weights, max(tolerance, SINGLE))
-    if tolerance < SINGLE:
-        weights = minimise(replace(rough, rows=rows.exact), weights, tolerance)
+    with one_blas_thread(rows.exact.size):
+        weights = minimise(rough, weights, max(tolerance, SINGLE))
+        if tolerance < SINGLE:
+            weights = minimise(replace(rough, rows=rows.exact), weights, tolerance)
     return weights[:-1], weights[-1]
 
 

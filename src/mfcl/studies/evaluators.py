@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from threadpoolctl import threadpool_limits
-
+from mfcl.core.blas import one_blas_thread
 from mfcl.data.dataset import Data
 from mfcl.data.labels import known_classes
 from mfcl.embeddings.table import Embeddings
@@ -205,7 +204,7 @@ def geometry(workspace: Workspace, source: Source) -> Answer:
     projections = workspace.projections(source)
     for one in source.representations:
         whole = one.format == "both" and not one.part
-        with threadpool_limits(1):  # the last digits of matrix products depend on the number of threads
+        with one_blas_thread():  # the last digits of matrix products depend on the number of threads
             found = measure_geometry(
                 workspace.view(source, one), projections if whole else None, source.seed, speaker=workspace.data.speaker
             )

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from mfcl.checkpoint import load_checkpoint, model_digest
+from mfcl.core.blas import one_blas_thread
 from mfcl.core.files import write_json
 from mfcl.core.machine import pick_device, stopwatch
 from mfcl.core.memory import give_back
@@ -185,7 +185,7 @@ class Workspace:
         except DAMAGED as error:
             print(f"{path}: damaged ({error}); it is made again", file=sys.stderr)  # noqa: T201
         store = self.data.store
-        with threadpool_limits(1):
+        with one_blas_thread():
             found = aligned_neighbourhood(store, store.sample_rate, known.vectors, splits)
         found.save(path)
         return found
@@ -282,7 +282,7 @@ class Workspace:
     def _described(self, source: Source, store: Store | Disturbed) -> Embeddings:
         if source.kind == ELSEWHERE:
             return described(self.elsewhere[source.variant].describe, source.variant, store)
-        with threadpool_limits(1):  # baselines run their own threads; BLAS threads on top would slow them down
+        with one_blas_thread():  # baselines run their own threads; BLAS threads on top would slow them down
             return described(self._describe(source), source.variant, store)
 
     def _describe(self, source: Source) -> Describe:

@@ -5,8 +5,8 @@ from itertools import groupby
 
 import numpy as np
 from jaxtyping import Float32, Int64
-from threadpoolctl import threadpool_limits
 
+from mfcl.core.blas import one_blas_thread
 from mfcl.core.parallel import in_parallel
 from mfcl.core.random import generator
 from mfcl.embeddings.alignment.affinity import POOL, covering_landmarks
@@ -98,6 +98,6 @@ def spotted(
         asked = query_sides(clip.astype(np.float32, copy=False))
         return np.concatenate([spotting_costs(asked, block, cells=cells) / len(block) for block in blocks])
 
-    with threadpool_limits(1, "blas"):  # `in_parallel` already uses all cores
+    with one_blas_thread():  # `in_parallel` already uses all cores
         found = list(in_parallel(costs, clips, workers=workers, what="Aligning", shown=False))
     return np.asarray(np.maximum(np.stack(found), 0), dtype=np.float32)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float32, Int64
-from threadpoolctl import threadpool_limits
 
+from mfcl.core.blas import one_blas_thread
 from mfcl.core.parallel import Mapped, in_parallel
 from mfcl.embeddings import nearest as by_similarity
 from mfcl.embeddings.alignment.paths import CELLS_AT_ONCE, other_sides, path_costs, query_sides
@@ -176,7 +176,7 @@ def _table(
         return _compare(asked, every[task[0]], held, task[1], cells)
 
     found = np.empty((len(every), len(order)), dtype=np.float32)
-    with threadpool_limits(1, "blas"):  # `in_parallel` already uses all cores
+    with one_blas_thread():  # `in_parallel` already uses all cores
         parts = mapped(compared, tasks)
         for (places, columns), part in zip(tasks, parts, strict=True):
             found[np.ix_(places, columns)] = part
@@ -206,7 +206,7 @@ def _among(
             found[some] = _compare(asked, np.array([query]), held, row[some], cells)[0]
         return found
 
-    with threadpool_limits(1, "blas"):
+    with one_blas_thread():
         queries = range(len(candidates))
         return np.stack(list(mapped(compared, queries)))
 
