@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 
 import numpy as np
 import pytest
@@ -43,6 +44,15 @@ def test_short_events_are_left_out_long_ones_cut_and_gaps_bridged():
     assert spans(found([0.9], gap=5, shortest=2)) == []
 
 
+def test_no_piece_of_an_event_is_shorter_than_an_event_may_be():
+    chances = [0.6, 0.7, 0.9, 0.7, 0.5]
+    assert spans(found(chances, longest=4)) == [(0, 2.5), (2.5, 5)]
+    assert spans(found(chances, longest=4, shortest=2.5)) == [(0, 2.5), (2.5, 5)]
+    assert spans(found(chances, longest=4, shortest=3)) == [(0, 4)]  # the rest, less sure, is no event
+    assert spans(found(chances[::-1], longest=4, shortest=3)) == [(1, 5)]
+    assert spans(found([0.9] * 11, longest=5, shortest=4)) == [(0, 5), (5, 10)]
+
+
 @pytest.mark.parametrize("start", [0.0, 0.7, 3600.1, 86_400.3])
 @pytest.mark.parametrize("rate", [16_000, 22_050])
 def test_a_gap_and_a_length_of_exactly_the_setting_count_wherever_they_lie(start, rate):
@@ -81,9 +91,15 @@ def test_events_lie_inside_in_order_apart_and_hold_a_window_that_begins_them(cha
         assert reached <= {place for one in whole for place in range(int(one.start), int(one.end))}
     if longest >= shortest:
         cut = found(chances, begin=begin, shortest=shortest, longest=longest, gap=gap)
-        assert all(one.end - one.start <= longest + 1e-6 for one in cut)
-        lengths = (sum(one.end - one.start for one in some) for some in (whole, cut))
-        assert next(lengths) == pytest.approx(next(lengths))
+        assert all(shortest - 1e-6 <= one.end - one.start <= longest + 1e-6 for one in cut)
+        assert all(after.start >= before.end - 1e-9 for before, after in itertools.pairwise(cut))
+        for one in whole:
+            length = one.end - one.start
+            kept = sum(two.end - two.start for two in cut if one.start - 1e-6 <= two.start < one.end)
+            if length / max(1, math.ceil((length - 2e-6) / longest)) >= shortest - 1e-6:
+                assert kept == pytest.approx(length)
+            else:  # it cannot be cut so that both lengths are kept: what is left out is too short to be an event
+                assert 0 < length - kept < shortest
 
 
 def test_settings_and_shapes_that_cannot_be_are_one_line():

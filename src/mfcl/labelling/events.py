@@ -1,7 +1,8 @@
 """Events of windows' probabilities: hysteresis, shortest and longest length, for each class."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -25,7 +26,8 @@ class EventSettings:
         begin: Probability from which a window begins an event.
         go_on: Probability down to which the windows beside it belong to the event; default: 0.6 of `begin`.
         shortest: Seconds that an event must last.
-        longest: Seconds after which an event is cut; 0: never.
+        longest: Seconds after which an event is cut, into equal pieces; 0: never. Where these would be shorter than
+            `shortest`, the pieces are this long, and the rest, at the end with the lower score, is left out.
         gap: Seconds of lower probability that an event bridges.
 
     Raises:
@@ -117,12 +119,33 @@ def _of_class(
         start, end = float(edges[first]), float(edges[last])
         if end - start < settings.shortest - ROUNDED:
             continue
-        pieces = 1 if not settings.longest else max(1, int(np.ceil((end - start - ROUNDED) / settings.longest)))
-        for left, right in pairwise(np.linspace(start, end, pieces + 1).tolist()):
-            inside = (edges[first + 1 : last + 1] > left + 1e-9) & (edges[first:last] < right - 1e-9)
-            best = float(chances[first:last][inside].max(initial=0.0))
-            found.append(Event(source, left, right, name, best))
+        best = partial(_highest, edges[first : last + 1], chances[first:last])
+        found += [
+            Event(source, left, right, name, best(left, right)) for left, right in _cut(start, end, settings, best)
+        ]
     return found
+
+
+def _highest(
+    edges: Float64[np.ndarray, " edges"], chances: Float64[np.ndarray, " windows"], left: float, right: float
+) -> float:
+    """Return the highest probability of the windows that lie in a stretch of time, at least in part."""
+    return float(chances[(edges[1:] > left + 1e-9) & (edges[:-1] < right - 1e-9)].max(initial=0.0))
+
+
+def _cut(
+    start: float, end: float, settings: EventSettings, best: Callable[[float, float], float]
+) -> list[tuple[float, float]]:
+    """Return the pieces of a stretch of time, none shorter than `shortest` or longer than `longest`."""
+    length = end - start
+    if not settings.longest or length <= settings.longest + ROUNDED:
+        return [(start, end)]
+    pieces = int(np.ceil((length - ROUNDED) / settings.longest))
+    if length / pieces < settings.shortest - ROUNDED:  # as no other number of pieces fits either, some must be left out
+        pieces -= 1
+        rest = length - pieces * settings.longest
+        start, end = (start + rest, end) if best(start, start + rest) < best(end - rest, end) else (start, end - rest)
+    return list(pairwise(np.linspace(start, end, pieces + 1).tolist()))
 
 
 def _runs(high: Bool[np.ndarray, " windows"]) -> list[tuple[int, int]]:
