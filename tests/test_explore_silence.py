@@ -1,17 +1,22 @@
-"""Silent clips: nobody can say what they are, so the explorer neither suggests nor draws them."""
+"""Silent clips: nobody can say what they are, so the explorer neither suggests nor draws nor guesses them."""
 
+import base64
+import csv
+import io
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import soundfile
 
+from mfcl.cli import main
 from mfcl.embeddings.blocks import load_embeddings
 from mfcl.explore import findings
 from mfcl.explore.cells import LABEL, Cell
 from mfcl.explore.collection import open_collection
 from mfcl.explore.session import Session
-from tests.small_explore import PER_PITCH, WRITES, asked_by, write_collection
+from tests.small_explore import PER_PITCH, WRITES, asked_by, unpacked, write_collection
 
 COUNT = 3 * PER_PITCH
 SILENT = (3, 4, 20, 21, 22, 40)
@@ -77,3 +82,33 @@ def test_a_clip_is_listened_to_once_and_only_when_it_could_be_shown(session, mon
     for _ in range(2):
         assert len(session.assistant.draw_held_out("call", 4)) == 4
     assert len(heard) == len(set(heard)) < COUNT // 2
+
+
+def test_what_is_written_guesses_nothing_of_silent_clips_and_says_so(session, tmp_path, capsys):
+    session.step(
+        "call", "picked", [Cell(clip, LABEL, name) for clip, name in ((2, "low"), (30, "middle"), (40, "none"))]
+    )
+    client = asked_by(session)
+    asked = client.get("/api/export/csv", params={"column": "call", "spread": "1"})
+    names = session.collection.embeddings.ids.tolist()
+    listed = [row["id"] for row in csv.DictReader(io.StringIO(asked.text))]
+    assert set(names) - set(listed) == {names[clip] for clip in SILENT[:-1]}  # what a person said of the last one stays
+    assert asked.headers["x-mfcl-note"] == "Left out: 5 silent clips have no guess."
+    given = client.get("/api/export/csv", params={"column": "call"})
+    assert len(given.text.splitlines()) == 4
+    assert "x-mfcl-note" not in given.headers
+    tracks = client.get("/api/export/audacity", params={"column": "call", "spread": "1"})
+    assert tracks.status_code == 400  # of the clip that cannot be read nobody knows how long it is
+    found = session.assistant.guesses("call")
+    assert set(np.flatnonzero(found.codes < 0).tolist()) == set(SILENT[:-1])
+    session.close()
+    words = ["explore", str(tmp_path / "clips.npz"), "--audio", str(tmp_path / "manifest.csv"), "--quiet"]
+    words += ["--export", str(tmp_path / "site"), "--parquet", str(tmp_path / "t.parquet")]
+    assert main(words) == 0
+    assert "note: 5 silent clips without a guess\n" in capsys.readouterr().err
+    data = json.loads((tmp_path / "site" / "data.js").read_text().removeprefix("window.EXPLORER = ").rstrip(";\n"))
+    assert data["answers"]["/api/about"]["notes"] == ["5 silent clips have no guess."]
+    _, arrays = unpacked(base64.b64decode(data["arrays"]["/api/guesses?column=call"]))
+    assert set(np.flatnonzero(arrays["codes"] < 0).tolist()) == set(SILENT[:-1])
+    rows = pytest.importorskip("pyarrow.parquet").read_table(tmp_path / "t.parquet").to_pylist()
+    assert {row["row"] for row in rows if row["call_guess"] == ""} == set(SILENT[:-1])

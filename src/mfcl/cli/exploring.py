@@ -5,7 +5,7 @@ import webbrowser
 from typing import Any
 
 from mfcl.cli import options
-from mfcl.core.console import print_notes
+from mfcl.core.console import counted, print_notes
 from mfcl.core.files import check_file_place, check_not_input
 from mfcl.errors import MfclError
 
@@ -112,5 +112,7 @@ def _write(given: argparse.Namespace) -> None:
         if given.parquet:
             write_parquet(session, given.parquet, audio=given.with_audio)
             print(f"{given.parquet}: {len(session.collection)} rows")
+        if session.assistant.silent:
+            print_notes([f"{counted(session.assistant.silent, 'silent clip')} without a guess"])
     finally:
         session.close()

@@ -193,19 +193,21 @@ class _Routes:
             content = exports.classifier_zip(session.collection, column, session.assistant.fitted(column).classifier)
             return download(content, f"{column}-classifier.zip", "application/zip")
         spread = request.query_params.get("spread") == "1"
-        guesses = session.assistant.guesses(column) if spread else None
+        guesses = session.assistant.guesses_to_keep(column) if spread else None
         rows = exports.labelled(session.book, column, guesses)
+        left = f"Left out: {guesses.told}." if guesses is not None and guesses.told else ""
         if kind == "csv":
             if all(one.clip in session.collection.recordings for one in rows):
                 content = exports.manifest_csv(session.collection, column, rows, spread=spread)
             else:
                 content = exports.ids_csv(session.collection, column, rows)
-            return download(content, f"{column}.csv", "text/csv; charset=utf-8")
+            return download(content, f"{column}.csv", "text/csv; charset=utf-8", left)
         if kind == "audacity":
-            return download(exports.audacity_zip(session.collection, rows), f"{column}-audacity.zip", "application/zip")
+            content = exports.audacity_zip(session.collection, rows)
+            return download(content, f"{column}-audacity.zip", "application/zip", left)
         if kind == "raven":
             content = exports.raven_zip(session.collection, column, rows)
-            return download(content, f"{column}-raven.zip", "application/zip")
+            return download(content, f"{column}-raven.zip", "application/zip", left)
         return Response("Nothing of that name.\n", 404, media_type="text/plain")
 
     async def step(self, request: Request) -> Response:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -100,12 +101,27 @@ class Assistant:
             self.choose(column)
 
     def guesses(self, column: str) -> Guesses | None:
-        """Return guesses from the labels outside of the held-out set; None while fewer than two classes are known."""
-        version, labels = self._book.version, self.fitting(column)
-        if len(np.unique(labels[labels != ""])) < 2:
+        """Return guesses from the labels outside of the held-out set; None while fewer than two classes are known.
+
+        Clips that are known to be silent have none: nobody can say what they are, and `mfcl classify` says `unknown`.
+        """
+        found = self._guesses_of_all(column)
+        if found is None:
             return None
-        found: Guesses = self._once(("guesses", column, version), lambda: self._guess(column, labels))
-        return found
+        silent = self._silence.known & (self._book.labels(column) == "") & (found.codes >= 0)
+        codes, confidence = np.where(silent, -1, found.codes), np.where(silent, np.float32(0), found.confidence)
+        return replace(found, codes=codes, confidence=confidence, silent=int(silent.sum()))
+
+    def guesses_to_keep(self, column: str) -> Guesses | None:
+        """Return guesses for what is written: first every clip with a guess is listened to, so that no silent one has.
+
+        On the page only clips that are about to be shown are, as listening to all takes time.
+        """
+        found = self.guesses(column)
+        if found is None:
+            return None
+        self._silence.found(np.flatnonzero((self._book.labels(column) == "") & (found.codes >= 0)).tolist())
+        return self.guesses(column)
 
     def fitted(self, column: str) -> Fitted:
         """Return a classifier fitted on the spread labels.
@@ -144,7 +160,7 @@ class Assistant:
             shuffled = generator(0, "held out", column).permutation(len(labels))
             return [int(clip) for clip in shuffled[(held & (labels == ""))[shuffled]][:count]]
         free = (labels == "") & ~held
-        guesses = None if order == "useful" else self.guesses(column)
+        guesses = None if order == "useful" else self._guesses_of_all(column)
         if guesses is None:
             return self._useful(column, free, count)
         if label:
@@ -186,6 +202,14 @@ class Assistant:
     def fitting(self, column: str) -> Shaped[np.ndarray, " items"]:
         """Return the labels to learn from: those outside of the held-out set."""
         return np.where(self._book.held(column), "", self._book.labels(column))
+
+    def _guesses_of_all(self, column: str) -> Guesses | None:
+        """Return guesses of silent clips, too: an order of clips must not change when some are found to be silent."""
+        version, labels = self._book.version, self.fitting(column)
+        if len(np.unique(labels[labels != ""])) < 2:
+            return None
+        found: Guesses = self._once(("guesses", column, version), lambda: self._guess(column, labels))
+        return found
 
     def _guess(self, column: str, labels: Shaped[np.ndarray, " items"]) -> Guesses:
         way = self.way(column)

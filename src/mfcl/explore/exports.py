@@ -42,7 +42,7 @@ class Labelled:
 
 
 def labelled(book: LabelBook, column: str, guesses: Guesses | None) -> list[Labelled]:
-    """Return every clip with a label, and with `guesses` every other clip that has a guess.
+    """Return every clip with a label, and with `guesses` every other clip that has a guess, which no silent one has.
 
     Raises:
         MfclError: there is none.

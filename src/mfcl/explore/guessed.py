@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, Int64
 
+from mfcl.core.console import counted
 from mfcl.core.files import write_text
 from mfcl.errors import MfclError
 
@@ -19,10 +20,11 @@ class Guesses:
 
     Attributes:
         classes: The labels.
-        codes: Class number of each clip; -1 where no label reaches it.
+        codes: Class number of each clip; -1 where no label reaches it, or it is known to be silent.
         confidence: Share of that class in the clip's scores, 0 to 1.
         way: How the labels were spread.
         note: What a person should know of that way; "" for nothing.
+        silent: Clips that have no guess because they are silent.
     """
 
     classes: tuple[str, ...]
@@ -30,6 +32,19 @@ class Guesses:
     confidence: Float32[np.ndarray, " items"]
     way: str
     note: str
+    silent: int = 0
+
+    @property
+    def told(self) -> str:
+        """What to say of silent clips where guesses are written; "" where there are none.
+
+        Example:
+            >>> nothing = np.full(2, -1), np.zeros(2, np.float32)
+            >>> Guesses(("wren",), *nothing, "all", "", 2).told
+            '2 silent clips have no guess'
+        """
+        have = "has" if self.silent == 1 else "have"
+        return f"{counted(self.silent, 'silent clip')} {have} no guess" if self.silent else ""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ from mfcl.web.requests import body
 BINARY = "application/octet-stream"
 MOST_JSON = 16 * 2**20
 """Bytes of JSON in one request."""
+NOTE = "x-mfcl-note"
+"""Header of a file to save that holds what the page says of it."""
 RANGE = re.compile(r"bytes=(\d{1,15})?-(\d{1,15})?")
 
 
@@ -81,10 +83,11 @@ def ranged(content: bytes, asked: str | None) -> Response:
     return Response(content[first : last + 1], 206, media_type="audio/wav", headers=headers)
 
 
-def download(content: bytes, name: str, media: str) -> Response:
-    """Return a file to save, under a name of plain letters."""
+def download(content: bytes, name: str, media: str, note: str = "") -> Response:
+    """Return a file to save, under a name of plain letters, and what to say of it."""
     safe = re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".") or "labels"
-    return Response(content, media_type=media, headers={"content-disposition": f'attachment; filename="{safe}"'})
+    headers = {"content-disposition": f'attachment; filename="{safe}"', **({NOTE: note} if note else {})}
+    return Response(content, media_type=media, headers=headers)
 
 
 def unkept(request: Request, error: Exception) -> Response:

@@ -42,7 +42,7 @@ def write_parquet(session: Session, path: Path, *, audio: bool = False) -> None:
     for name in session.book.columns:
         table[_free(name, table)] = session.book.labels(name).tolist()
         session.assistant.settle(name)
-        guesses = session.assistant.guesses(name)
+        guesses = session.assistant.guesses_to_keep(name)
         if guesses is not None:
             names = [*guesses.classes, ""]
             table[_free(f"{name}_guess", table)] = [names[code] for code in guesses.codes]

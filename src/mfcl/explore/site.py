@@ -142,9 +142,10 @@ def _data(session: Session, *, sound: int) -> str:
         held = session.book.held(name).astype(np.uint8)
         arrays[f"/api/labels?{asked}"] = _text(told, codes=codes.astype(np.int32), held=held)
         session.assistant.settle(name)
-        guesses = session.assistant.guesses(name)
+        guesses = session.assistant.guesses_to_keep(name)
         answers[f"/api/guesses?{asked}"] = answers[f"/api/estimate?{asked}"] = {"waiting": "too few labels"}
         if guesses is not None:
+            about["notes"] += [f"{guesses.told}."] if guesses.told else []
             known = {"values": list(guesses.classes), "way": guesses.way, "note": guesses.note, "version": 0}
             arrays[f"/api/guesses?{asked}"] = _text(
                 known, codes=guesses.codes.astype(np.int32), confidence=guesses.confidence

@@ -46,10 +46,13 @@ function exporting() {
 async function save(kind, column, spread) {
   try {
     await settled();  // a label that was just given belongs in the file
+    if (spread && kind !== "classifier") toast("Silent clips are looked for first: they get no guess.");
     const answer = await download(kind, { column, spread: spread ? 1 : undefined });
     const name = /filename="([^"]+)"/.exec(answer.headers.get("content-disposition"))?.[1] ?? "labels";
     const link = h("a", { href: URL.createObjectURL(await answer.blob()), download: name });
     link.click();
+    const note = answer.headers.get("x-mfcl-note");
+    if (note) toast(note);
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   } catch (error) {
     toast(error.message, true);
