@@ -12,8 +12,8 @@ const FILES = [
   ["raven", "Raven selection tables (zip)", "a table for each recording"],
 ];
 const KEYS = [
-  ["Arrow keys", "next clip in that direction, and play it"], ["Space", "play or stop"], ["1 to 9", "give a label"],
-  ["0", "take the label off"], ["Enter", "accept the guess"], ["X", "reject the guess"], ["S, B", "skip, back"],
+  ["Arrow keys", "next clip in that direction, and play it"], ["Space", "play or stop"], ["1 to 9", "give a label; one that is a digit has its own key"],
+  ["0 or Delete", "take the label off (Delete alone where a label is 0)"], ["Enter", "accept the guess"], ["X", "reject the guess"], ["S, B", "skip, back"],
   ["Ctrl+Z, Ctrl+Y", "undo, redo"], ["L, or Shift and drag", "lasso"], ["Shift+arrows", "select, in the list"], ["Ctrl+A", "select all that is shown"], ["Esc", "clear the selection"], ["M", "map or list"],
   ["F", "filter"], ["N", "another label"], ["?", "this list"],
 ];

@@ -1,6 +1,7 @@
 // Everything by the keyboard.
 
 import { byId, typing } from "./dom.js";
+import { labelOfKey, offKey } from "./label-keys.js";
 import { accept, advance, give, queued, reject, turn } from "./labelling.js";
 import { all, stepList } from "./list.js";
 import { toggle } from "./player.js";
@@ -54,8 +55,8 @@ export function makeKeys(maps, flip) {
     else if (key === "l") emit("lasso");
     else if (key === "f") byId("filter").focus();
     else if (state.about.writable === false) return;
-    else if (/^[1-9]$/.test(key) && state.classes[key - 1] !== undefined) give(state.classes[key - 1]);
-    else if (key === "0") give("");
+    else if (/^[0-9]$/.test(key) && labelOfKey(key) !== undefined) give(labelOfKey(key));
+    else if (key === "Delete" || key === offKey()) give("");
     else if (key === "Enter" && queued() && !pressed) accept();
     else if (key === "x" && queued()) reject();
     else if (key === "s" && queued()) advance();

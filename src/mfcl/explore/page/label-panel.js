@@ -2,6 +2,7 @@
 
 import { post } from "./api.js";
 import { fill, h, percent, toast } from "./dom.js";
+import { keysOf, offKey } from "./label-keys.js";
 import { accept, advance, beginColumn, chooseColumn, drawHeldOut, fillQueue, give, leftOut, queued, reject, suggestion, targets } from "./labelling.js";
 import { classNumber } from "./labels.js";
 import { lookOf, palette, swatch } from "./palette.js";
@@ -115,14 +116,15 @@ function drawLabels() {
   const clips = targets();
   const given = clips.length === 1 ? labelOf(clips[0]) : "";
   const told = clips.length > 1 ? `${clips.length} selected clips` : clips.length ? nameOf(clips[0]) : "no clip yet";
-  const keys = state.classes.map((name, at) => h("button", {
-    class: "label", title: name, "aria-pressed": String(name === given), "aria-keyshortcuts": at < 9 ? String(at + 1) : null, onclick: () => give(name),
-  }, h("kbd", { text: at < 9 ? at + 1 : "" }), swatch(lookOf(at), colours), h("span", { text: name }), h("small", { text: counts.get(at) ?? 0 })));
+  const keys = keysOf(state.classes);
+  const buttons = state.classes.map((name, at) => h("button", {
+    class: "label", title: name, "aria-pressed": String(name === given), "aria-keyshortcuts": keys[at] || null, onclick: () => give(name),
+  }, h("kbd", { text: keys[at] }), swatch(lookOf(at), colours), h("span", { text: name }), h("small", { text: counts.get(at) ?? 0 })));
   added.placeholder = state.classes.length ? "Another label" : "First label";
   fill(labels,
     h("p", { class: "target" }, "Label ", h("b", { text: told }), clips.length > 1 ? h("button", { class: "small", text: "Clear", onclick: () => setSelection([]) }) : null),
-    h("div", { class: state.classes.some((name) => name.length > WIDE) ? "labels long" : "labels" }, keys), adding,
-    given || clips.length > 1 ? h("button", { class: "small", "aria-keyshortcuts": "0", text: "Take the label off (0)", onclick: () => give("") }) : null);
+    h("div", { class: state.classes.some((name) => name.length > WIDE) ? "labels long" : "labels" }, buttons), adding,
+    given || clips.length > 1 ? h("button", { class: "small", "aria-keyshortcuts": offKey(), text: `Take the label off (${offKey()})`, onclick: () => give("") }) : null);
 }
 
 function drawQueue() {
@@ -143,7 +145,7 @@ function drawQueue() {
   const group = others ? h("p", {}, h("small", { text: `A label goes to the ${state.selection.size === 1 ? "selected clip" : `${state.selection.size} selected clips`} now, not to this one alone: Esc clears the selection.` })) : null;
   fill(next, choice, h("div", { class: "card" },
     h("p", {}, h("small", { text: `${at + 1} of ${clips.length}${order === "held" ? ", held-out set: say what you hear" : ""}` })),
-    h("p", { class: "guess" }, guess ? [h("b", { text: guess }), h("small", { text: ` guessed, ${sure} sure` })] : h("small", { text: here && labelOf(state.current) ? `labelled ${labelOf(state.current)}` : "Give a label with 1 to 9, or type a new one." })),
+    h("p", { class: "guess" }, guess ? [h("b", { text: guess }), h("small", { text: ` guessed, ${sure} sure` })] : h("small", { text: here && labelOf(state.current) ? `labelled ${labelOf(state.current)}` : "Give a label by its key, or type a new one." })),
     group,
     h("div", { class: "row" },
       h("button", { class: "strong", disabled: !guess, onclick: accept, "aria-keyshortcuts": "Enter" }, "Accept ", h("kbd", { text: "Enter" })),
