@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mfcl.explore.cells import HELD, LABEL, NOTE, REJECTED, Cell, LabelsError
+from mfcl.explore.cells import DROPPED, HELD, LABEL, NOTE, REJECTED, Cell, LabelsError
 from mfcl.explore.labels import LabelBook
 
 IDS = [f"clip{number}.wav" for number in range(6)]
@@ -135,6 +135,45 @@ def test_a_label_that_no_clip_has_any_more_keeps_its_place_and_one_that_was_undo
     fewer.close()
 
 
+def test_a_label_that_no_clip_has_can_be_dropped_and_that_can_be_undone(tmp_path):
+    path = tmp_path / "labels.db"
+    book = opened(path)
+    for clip, name in enumerate(["wern", "owl", "gull"]):
+        book.step("bird", "picked", [Cell(clip, LABEL, name)])
+    with pytest.raises(LabelsError, match="'wern' is the label of 1 clip; give another first"):
+        book.step("bird", "dropped", [Cell(0, DROPPED, "wern")])
+    book.step("bird", "picked", [Cell(0, LABEL, "owl")])
+    book.step("bird", "dropped", [Cell(0, DROPPED, "wern")])
+
+    def opened_anew():
+        book.close()
+        return opened(path)
+
+    for _ in range(2):
+        assert book.since("bird") == {"owl": 2, "gull": 3}
+        assert (book.history()[0].how, book.history()[0].value) == ("dropped", "wern")
+        book = opened_anew()
+    book.undo()
+    for _ in range(2):
+        assert list(book.since("bird")) == ["wern", "owl", "gull"]
+        book = opened_anew()
+    book.redo()
+    book.step("bird", "picked", [Cell(3, LABEL, "wern")])  # it is a bird after all, and the last one in the list
+    for _ in range(2):
+        assert list(book.since("bird")) == ["owl", "gull", "wern"]
+        book = opened_anew()
+    book.step("bird", "picked", [Cell(3, LABEL, "")])
+    book.step("bird", "dropped", [Cell(0, DROPPED, "wern")])
+    assert list(book.since("bird")) == ["owl", "gull"]
+    for expected in (["owl", "gull", "wern"], ["owl", "gull", "wern"], ["owl", "gull"], ["wern", "owl", "gull"]):
+        book.undo()
+        assert list(book.since("bird")) == expected
+    book.close()
+    fewer = opened(path, IDS[2:])
+    assert fewer.since("bird") == {"gull": 3}
+    fewer.close()
+
+
 def test_labels_find_their_clips_by_id_and_wait_for_those_that_are_gone(tmp_path):
     path = tmp_path / "labels.db"
     book = opened(path)
@@ -247,7 +286,7 @@ WRITER = """
 import sys
 import tempfile
 from pathlib import Path
-from mfcl.explore.cells import Cell, LABEL
+from mfcl.explore.cells import DROPPED, HELD, LABEL, NOTE, REJECTED, Cell, LabelsError
 from mfcl.explore.labels import LabelBook
 book = LabelBook(Path(sys.argv[1]), [f"clip{n}.wav" for n in range(6)], who="ada")
 while True:

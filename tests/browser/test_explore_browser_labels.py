@@ -46,3 +46,35 @@ def test_a_label_that_is_a_digit_has_its_own_key(browser, folder, tmp_path):
         own.page.keyboard.press("Delete")
         own.wait_for("state.codes[24] === -1")
         assert own.wrong == []
+
+
+def test_a_misspelt_label_that_no_clip_has_is_taken_off_the_list_and_that_is_undone(browser, folder, tmp_path):
+    shutil.copy(folder / "clips.npz", tmp_path / "clips.npz")
+    with serving(tmp_path / "clips.npz") as (address, _), Page(browser, address) as own:
+        own.column("bird")
+        for clip, name in enumerate(["wern", "owl"]):
+            own.label(clip, name)
+        redrawn(own.page)
+        assert not own.page.get_by_text("No clip has:").count()
+        own.label(0, "wren")
+        off = own.page.get_by_role("button", name="Take wern off the list")
+        off.wait_for()
+        assert keys(own) == {"wern": "1", "owl": "2", "wren": "3"}
+        off.click()
+        own.wait_for("!state.classes.includes('wern')")
+        for _ in range(2):
+            assert keys(own) == {"owl": "1", "wren": "2"}
+            assert own.state("[0, 1].map((clip) => state.classes[state.codes[clip]])") == ["wren", "owl"]
+            own.page.reload()
+            own.page.wait_for_selector("body.ready")
+            own.tab("label")
+        own.page.keyboard.press("Control+z")
+        own.page.locator(".toast", has_text="Undone: “wern” taken off the list").wait_for()
+        assert keys(own) == {"wern": "1", "owl": "2", "wren": "3"}
+        # one that is only added to the list was never given
+        own.page.evaluate("async () => (await import('/page/state.js')).setCurrent(-1, {})")
+        own.page.fill("#new-label", "gul")
+        own.page.press("#new-label", "Enter")
+        own.page.get_by_role("button", name="Take gul off the list").click()
+        own.wait_for("!state.classes.includes('gul')")
+        assert own.wrong == []

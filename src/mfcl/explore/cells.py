@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 from mfcl.errors import MfclError, one_of, shown
 
-LABEL, NOTE, REJECTED, HELD = KINDS = ("label", "note", "rejected", "held")
-"""What a cell holds: a label, a note, the labels it is not (a JSON list), or "1" for a place in the held-out set."""
-HOW = ("picked", "lassoed", "accepted", "rejected", "spread", "noted", "drawn", "imported")
-LONGEST = {LABEL: 100, NOTE: 2000, REJECTED: 5000, HELD: 1}
+LABEL, NOTE, REJECTED, HELD, DROPPED = KINDS = ("label", "note", "rejected", "held", "dropped")
+"""What a cell holds: a label, a note, the labels it is not (a JSON list), "1" for a place in the held-out set, or, of
+any clip, a label that the column shall not list any more."""
+HOW = ("picked", "lassoed", "accepted", "rejected", "spread", "noted", "drawn", "imported", "dropped")
+LONGEST = {LABEL: 100, NOTE: 2000, REJECTED: 5000, HELD: 1, DROPPED: 100}
 """Most characters of a cell."""
 FORMULA = ("=", "+", "-", "@")
 """What a spreadsheet takes for the beginning of a formula."""
@@ -58,8 +59,8 @@ def check_step(column: str, how: str, cells: Sequence[Cell], clips: int) -> None
             raise LabelsError(f"labels: wanted a clip from 0 to {clips - 1}, got {shown(clip)}")
         if not isinstance(value, str) or len(value) > LONGEST[kind]:
             raise LabelsError(f"{kind}: wanted at most {LONGEST[kind]} characters, got {shown(value)}")
-        if kind == LABEL and value:
-            check_line(kind, value)
+        if (kind == LABEL and value) or kind == DROPPED:
+            check_line(LABEL, value)
         if kind == HELD and value not in ("", "1"):
             raise LabelsError(f"held: wanted 1 or nothing, got {shown(value)}")
         if kind == REJECTED and value:

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Shaped
 
-from mfcl.explore.cells import HELD, LABEL, NOTE, REJECTED, Cell, LabelsError, check_step, home
+from mfcl.core.console import counted
+from mfcl.explore.cells import DROPPED, HELD, LABEL, NOTE, REJECTED, Cell, LabelsError, check_step, home
 from mfcl.explore.label_file import Change, LabelFile, Written, now
 
 UNDONE, REDONE = "undone", "redone"
@@ -55,6 +56,7 @@ class LabelBook:
         self._undone: list[int] = []
         self._cells: dict[tuple[str, str], dict[int, str]] = {}
         self._gave: dict[str, dict[str, dict[int, bool]]] = {}
+        self._dropped: dict[int, dict[int, bool]] = {}
         self._file = LabelFile(path, list(ids))
         try:
             self._replay()
@@ -90,8 +92,8 @@ class LabelBook:
     def since(self, column: str) -> dict[str, int]:
         """Return the step that first gave each label of a column, in the order of the steps.
 
-        A label that no clip has any more is among them: it keeps its key. One whose every step is undone is not, nor is
-        one that only clips had that are not in the collection any more.
+        A label that no clip has any more is among them: it keeps its key, until it is dropped. One whose every step is
+        undone is not, nor is one that only clips had that are not in the collection any more.
         """
         with self._lock:
             found = {label: min(steps) for label, steps in self._gave.get(column, {}).items() if any(steps.values())}
@@ -115,19 +117,21 @@ class LabelBook:
         """Change cells and return the new version; when it returns, the change is on disk.
 
         Raises:
-            LabelsError: a cell cannot hold its value, a group's label would go to the held-out set, or the disk is
-                full; nothing has changed then.
+            LabelsError: a cell cannot hold its value, a group's label would go to the held-out set, a label is dropped
+                that clips have, or the disk is full; nothing has changed then.
         """
         check_step(column, how, cells, self._count)
         with self._lock:
             if how == "lassoed":
                 self._check_group(column, cells)
+            self._check_dropped(column, cells)
             own = {(cell.clip, cell.kind): cell for cell in cells}.values()  # the last of equal cells counts
             changes = [
                 Change(clip, kind, self._cells.get((home(column, kind), kind), {}).get(clip, ""), value)
                 for clip, kind, value in own
             ]
-            changes = [one for one in changes if one.before != one.after]
+            # a label may be given and dropped again
+            changes = [one for one in changes if one.before != one.after or one.kind == DROPPED]
             if not changes:
                 return self._last
             step = Written(self._last + 1, now(), self._who, how, column, None)
@@ -177,6 +181,18 @@ class LabelBook:
         if found:
             raise LabelsError(f"labels: {found} of the clips are held out and labelled one by one; leave them out")
 
+    def _check_dropped(self, column: str, cells: Sequence[Cell]) -> None:
+        """Check that no clip has a label that is dropped.
+
+        Raises:
+            LabelsError: one has.
+        """
+        given = list(self._cells.get((column, LABEL), {}).values())
+        for name in (cell.value for cell in cells if cell.kind == DROPPED):
+            if name in given:
+                count = counted(given.count(name), "clip")
+                raise LabelsError(f"labels: {name!r} is the label of {count}; give another first")
+
     def _replay(self) -> None:
         """Do again what the file tells.
 
@@ -203,6 +219,8 @@ class LabelBook:
         for clip, kind, before, after in changes:
             if kind == LABEL and after:
                 self._count_label(step, after, here=clip >= 0)
+            if kind == DROPPED:
+                self._drop(step, after)
             if clip >= 0:
                 cells = self._cells.setdefault((home(step.column, kind), kind), {})
                 cells[clip] = before if step.how == UNDONE else after
@@ -215,6 +233,14 @@ class LabelBook:
             steps.pop(number, None)
         else:
             steps[number] = steps.get(number, False) or here
+
+    def _drop(self, step: Written, label: str) -> None:
+        """Forget which steps gave a label, or know them again where the drop is undone, as later ones then are."""
+        gave = self._gave.setdefault(step.column, {})
+        if step.how == UNDONE:
+            gave[label] = self._dropped.pop(step.of or 0)
+        else:
+            self._dropped[step.number if step.of is None else step.of] = gave.pop(label, {})
 
     def _values(self, column: str, kind: str) -> list[str]:
         with self._lock:

@@ -3,7 +3,7 @@
 import { post } from "./api.js";
 import { fill, h, percent, toast } from "./dom.js";
 import { keysOf, offKey } from "./label-keys.js";
-import { accept, advance, beginColumn, chooseColumn, drawHeldOut, fillQueue, give, leftOut, queued, reject, suggestion, targets } from "./labelling.js";
+import { accept, advance, beginColumn, chooseColumn, drawHeldOut, drop, fillQueue, give, leftOut, queued, reject, suggestion, targets } from "./labelling.js";
 import { classNumber } from "./labels.js";
 import { lookOf, palette, swatch } from "./palette.js";
 import { count, emit, labelOf, nameOf, on, restyle, setSelection, state } from "./state.js";
@@ -120,10 +120,12 @@ function drawLabels() {
   const buttons = state.classes.map((name, at) => h("button", {
     class: "label", title: name, "aria-pressed": String(name === given), "aria-keyshortcuts": keys[at] || null, onclick: () => give(name),
   }, h("kbd", { text: keys[at] }), swatch(lookOf(at), colours), h("span", { text: name }), h("small", { text: counts.get(at) ?? 0 })));
+  const unused = state.classes.filter((name, at) => !counts.has(at));
   added.placeholder = state.classes.length ? "Another label" : "First label";
   fill(labels,
     h("p", { class: "target" }, "Label ", h("b", { text: told }), clips.length > 1 ? h("button", { class: "small", text: "Clear", onclick: () => setSelection([]) }) : null),
     h("div", { class: state.classes.some((name) => name.length > WIDE) ? "labels long" : "labels" }, buttons), adding,
+    unused.length ? h("p", { class: "row soft" }, "No clip has: ", unused.map((name) => h("button", { class: "small", "aria-label": `Take ${name} off the list`, title: `Take “${name}” off the list; the labels after it get other keys`, onclick: () => drop(name) }, name, h("span", { "aria-hidden": "true", text: " ×" })))) : null,
     given || clips.length > 1 ? h("button", { class: "small", "aria-keyshortcuts": offKey(), text: `Take the label off (${offKey()})`, onclick: () => give("") }) : null);
 }
 

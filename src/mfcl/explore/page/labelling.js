@@ -2,8 +2,8 @@
 
 import { get, post } from "./api.js";
 import { toast } from "./dom.js";
-import { inTurn, labelsOf, readGuesses, readLabels, settled, step, take } from "./labels.js";
-import { emit, labelOf, setCurrent, setSelection, state } from "./state.js";
+import { forget, inTurn, labelsOf, readGuesses, readLabels, settled, step, take } from "./labels.js";
+import { emit, labelOf, restyle, setCurrent, setSelection, state } from "./state.js";
 
 let choices = 0;
 export const chosen = () => choices > 0;
@@ -75,12 +75,25 @@ export function suggestion(clip) {
   return code < 0 ? "" : state.guesses.values[code];
 }
 
+// a label that no clip has keeps its key until a person says that it was a mistake
+export async function drop(name) {
+  const { column } = state;
+  try {
+    if (state.given.has(name)) await inTurn(() => post("/api/steps", { column, how: "dropped", cells: [[0, "dropped", name]] }));
+    else { forget([name]); restyle(); emit("labels"); }  // it was only added to the list
+    await readLabels();
+  } catch (error) {
+    toast(error.message, true);
+  }
+}
+
 export const note = (clip, text) => step("noted", [[clip, "note", text]]);
 
 // a step in words: the value of its cells is a label, a note, a list of rejected labels, or the mark of a held-out clip
 function said({ how, value }) {
   if (how === "drawn") return "held-out set drawn";
   if (how === "imported") return "labels that the column began with";
+  if (how === "dropped") return `“${value}” taken off the list`;
   if (!value) return how === "noted" ? "note taken off" : how === "rejected" ? "rejection taken off" : "label taken off";
   return `${how} “${how === "rejected" ? JSON.parse(value).at(-1) : value}”`;
 }
@@ -90,9 +103,10 @@ export async function turn(which) {
     const done = await inTurn(() => post(`/api/${which}`));
     if (!done.step) return toast(which === "undo" ? "Nothing to undo." : "Nothing to redo.");
     state.about.own = done.own;
-    const { clips, column } = done.step;
-    toast(`${which === "undo" ? "Undone" : "Done again"}: ${said(done.step)} (${clips} ${clips === 1 ? "clip" : "clips"}${column !== state.column ? `, ${column}` : ""})`);
-    await readLabels();
+    const { clips, column, how } = done.step;
+    const where = [how === "dropped" ? "" : `${clips} ${clips === 1 ? "clip" : "clips"}`, column === state.column ? "" : column].filter(Boolean).join(", ");
+    toast(`${which === "undo" ? "Undone" : "Done again"}: ${said(done.step)}${where ? ` (${where})` : ""}`);
+    await readLabels(how === "dropped");
     await readGuesses();
   } catch (error) {
     toast(error.message, true);

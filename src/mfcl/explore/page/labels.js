@@ -31,7 +31,7 @@ export async function labelsOf(column) {
   }
 }
 
-export async function readLabels() {
+export async function readLabels(anew = false) {
   if (!state.column) {
     [state.classes, state.codes, state.held] = [[], new Int32Array(count()).fill(-1), new Uint8Array(count())];
     state.notes = (await get("/api/about")).notes_of;
@@ -40,16 +40,17 @@ export async function readLabels() {
   }
   const { column } = state;
   const found = await labelsOf(column);
-  if (column === state.column) take(found);
+  if (column === state.column) take(found, anew);
 }
 
-export function take(found) {
+// `anew`: in the order of a page that is loaded anew, as a label that comes back on the list has its old place there
+export function take(found, anew = false) {
   // labels keep their keys: in the order in which they were first given, also when the page is loaded anew and where no
-  // clip has them any more; one whose giving was undone is gone, one that was only added to the list is not
+  // clip has them any more; one whose giving was undone, or that was dropped, is gone, one that was only added is not
   const names = Object.keys(found.since).sort((a, b) => found.since[a] - found.since[b] || natural(a, b));
   const left = state.classes.filter((name) => Object.hasOwn(found.since, name) || !state.given.has(name));
-  state.classes = [...new Set([...left, ...names])];
-  state.given = new Set([...state.given, ...names]);
+  state.classes = [...new Set(anew ? [...names, ...left] : [...left, ...names])];
+  state.given = new Set(names);
   const place = new Map(state.classes.map((name, at) => [name, at]));
   const table = found.values.map((name) => (name === "" ? -1 : place.get(name)));
   state.codes = Int32Array.from(found.codes, (code) => table[code]);
@@ -111,7 +112,7 @@ function changed() {
 }
 
 // labels that were never saved give their keys back
-function forget(names) {
+export function forget(names) {
   for (const name of names) {
     const at = state.classes.indexOf(name);
     if (state.codes.includes(at)) continue;
