@@ -137,6 +137,7 @@ def embed_recordings(
     format, bounds = asked.format, part_bounds(loaded.model, asked.format)
     vectors = [np.zeros((0, max(stop for _, stop in bounds.values())), dtype=np.float32)]
     places: list[tuple[int, float, float]] = []  # for each vector: recording index, start and end in seconds
+    silent: list[bool] = []
     counted = 0
     for pieces in chunks:
         clips = Listed([piece.samples for piece in pieces])
@@ -144,6 +145,7 @@ def embed_recordings(
         for piece in pieces:
             end = piece.start + len(piece.samples) / preparation.sample_rate
             places.append((piece.recording, piece.start, end))
+            silent.append(asked.window is not None and piece.silent)  # a whole recording that is silent is left out
         bar.update(pieces[-1].recording + 1 - counted)
         counted = pieces[-1].recording + 1
         del pieces, clips  # freed before the next chunk is decoded, so that only one is in memory
@@ -167,7 +169,8 @@ def embed_recordings(
         limits = [[repr(one.start), repr(one.end)] for one in manifest]
         labels |= dict(zip(WINDOW_TIMES, np.array(limits)[chosen].T, strict=True))
     digest = model_digest(loaded) if digest is None else digest
-    found = Embeddings(np.concatenate(vectors), ids, labels, bounds, manifest.splits[chosen], digest)
+    heard = np.array(silent, dtype=np.bool_)
+    found = Embeddings(np.concatenate(vectors), ids, labels, bounds, manifest.splits[chosen], digest, heard)
     return chosen_part(found, loaded, asked.part, whiten=asked.whiten)
 
 

@@ -1,14 +1,12 @@
 """Apply a classifier to recordings, whole or in windows, in bounded memory."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float64, Int64, Shaped
 
-from mfcl.audio import LongSound
-from mfcl.audio.preparation import SILENCE_DB, swing_db
 from mfcl.audio.windows import hop_of
 from mfcl.classification.sources import Data, is_embeddings, manifest_of, model_of, opened_in_blocks
 from mfcl.core.console import print_notes
@@ -19,7 +17,6 @@ from mfcl.embedder import Embedder
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError
 from mfcl.labelling import LabelClassifier, Predictions
-from mfcl.labelling.classifier import UNKNOWN
 from mfcl.labelling.classifier_file import load_classifier
 from mfcl.models.inference import Listed, embed_clips, part_bounds
 
@@ -184,16 +181,9 @@ class _Hearing:
         vectors = embed_clips(self.model.model, clips, self.model.sample_rate, format="both")
         names = np.full(len(vectors), "")
         bounds = part_bounds(self.model.model, "both")
-        table = Embeddings(vectors, names, {}, bounds, names, self.classifier.model)  # `model_of` checked the model
-        found = self.classifier.predict(table, least=self.least)
-        return replace(found, labels=np.where([_silent(one) for one in pieces], UNKNOWN, found.labels))
-
-
-def _silent(piece: Piece) -> bool:
-    """Return whether a window is silent, as no whole recording is: its vector may be near to any class."""
-    if isinstance(piece.samples, LongSound):  # a whole recording
-        return False
-    return swing_db(piece.samples) < SILENCE_DB
+        silent = np.array([piece.silent for piece in pieces])
+        digest = self.classifier.model  # `model_of` checked the model
+        return self.classifier.predict(Embeddings(vectors, names, {}, bounds, names, digest, silent), least=self.least)
 
 
 def _loaded(classifier: LabelClassifier | str | Path) -> LabelClassifier:

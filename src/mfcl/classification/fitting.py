@@ -104,7 +104,7 @@ def clips_to_label(
 ) -> list[str]:
     """Return the ids of the recordings that are worth labelling next, or of a random draw to hold out.
 
-    Recordings that are silent are left out. Embeddings of windows do not tell which of them are; a note says so.
+    Recordings that are silent are left out. Old embeddings of windows do not tell which of them are; a note says so.
 
     Args:
         model: See `fit_on`.
@@ -129,20 +129,21 @@ def clips_to_label(
     if notes is not None:
         notes += [*(() if found is None else found.notes), *_unheard(data, embeddings)]
     if at_random:
-        blank = np.full(len(embeddings), "")
-        places = draw_held_out(blank if known is None else known, count, seed=seed)
+        blank, heard = np.full(len(embeddings), ""), embeddings.audible
+        places = heard[draw_held_out((blank if known is None else known)[heard], count, seed=seed)]
     else:
         places = Collection(embeddings).suggest(count, known, seed=seed)
     return [str(name) for name in embeddings.ids[places]]
 
 
 def _unheard(data: Data, embeddings: Embeddings) -> list[str]:
-    """Return a note where silent windows may be listed: only whole recordings are left out of embeddings for that."""
-    if not (is_embeddings(data) and set(WINDOW_TIMES) <= set(embeddings.labels)):
+    """Return a note where silent windows may be listed: embeddings of before, or made elsewhere, do not tell them."""
+    told = embeddings.silent is not None or not set(WINDOW_TIMES) <= set(embeddings.labels)
+    if told or not is_embeddings(data):
         return []
     return [
-        "embeddings of windows do not tell which are silent: leave those of the list without a label; the explorer, "
-        "which hears them, leaves them out"
+        "these embeddings do not tell which windows are silent: leave those of the list without a label, or embed the "
+        "recordings again"
     ]
 
 

@@ -129,6 +129,7 @@ def similar(
     if not len(own) and recordings is not None:
         own = _places_of(_id_of(clip, recordings), blocks)
     query = blocks.select(own[:1]) if len(own) else _embedded(clip, blocks, hearing)
+    _check_heard(query, clip)
     near, far = _ranked(chosen, query, blocks, own, [] if len(own) else _ends(clip))
     if not len(near):
         raise MeasureError("similar: wanted other recordings to search in, got none")
@@ -175,13 +176,22 @@ def _by_index(
     own = index.places_of(str(clip))
     hearing = _model(source, model, device) if not len(own) else None
     query = index.blocks.select(own[:1]) if len(own) else _embedded(clip, index.blocks, hearing)
+    _check_heard(query, clip)
     named = own if len(own) else np.concatenate([index.places_of(name) for name in _ends(clip)])
     if len(own) == len(index.ids):
         raise MeasureError("similar: wanted other recordings to search in, got none")
     places, cosines = index.vectors.nearest(index.features(query), min(count + len(named), len(index.ids)))
     same = np.isin(places[0], named) & (cosines[0] >= SAME)
     others = ~(np.isin(places[0], own) | same)
-    return _found(index.blocks.select(places[0][others][:count]), np.maximum(1 - cosines[0][others], 0), None)
+    found = index.blocks.select(places[0][others])
+    heard = found.audible[:count]
+    return _found(found.select(heard), np.maximum(1 - cosines[0][others][heard], 0), None)
+
+
+def _check_heard(query: Embeddings, clip: str | Path) -> None:
+    """Refuse a silent window: those that are nearest to it would be other silent ones."""
+    if query.silent is not None and query.silent[0]:
+        raise MeasureError(f"similar: {clip} is silent, so nothing is similar to it; give another clip")
 
 
 def _model(source: object, model: Embedder | str | Path | None, device: str) -> Embedder | None:
@@ -252,17 +262,21 @@ def _ranked(
 ) -> tuple[Int64[np.ndarray, " others"], Float64[np.ndarray, " others"]]:
     """Return the places of all other items, nearest first, and their distances; 16 bytes for each are kept.
 
-    Left out are `own`, and those with an id of `names` that have the vector of the query.
+    Left out are `own`, those with an id of `names` that have the vector of the query, and silent ones.
     """
     asked, near, named = features(query), [], []
+    silent: list[int] = []
+    start = 0
     for block in blocks:
         ranks, cosines = top_k(asked, features(block), len(block))
         near.append(np.empty(len(block), dtype=np.float64))
         near[-1][ranks[0]] = cosines[0]
         named.append(np.isin(block.ids, names))
+        silent += [] if block.silent is None else (np.flatnonzero(block.silent) + start).tolist()
+        start += len(block)
     cosine = np.concatenate(near)
     itself = np.union1d(own, np.flatnonzero(np.concatenate(named) & (cosine >= SAME)))
-    others = np.setdiff1d(np.arange(len(cosine)), itself)
+    others = np.setdiff1d(np.arange(len(cosine)), np.union1d(itself, silent))
     order = others[np.argsort(-cosine[others], kind="stable")]
     return order, np.maximum(1 - cosine[order], 0)
 

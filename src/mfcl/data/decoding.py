@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from mfcl.audio import LongSound, Preparation, Sound, heard, read_prepared
+from mfcl.audio import SILENCE_DB, LongSound, Preparation, Sound, heard, read_prepared
+from mfcl.audio.preparation import swing_db
 from mfcl.audio.windows import MOST_SAMPLES, bounded, window_samples, window_starts
 from mfcl.core.console import counted, printable
 from mfcl.core.files import replacing
@@ -29,6 +30,13 @@ class Piece:
     start: float
     """Seconds from the file's beginning."""
     samples: Sound
+
+    @property
+    def silent(self) -> bool:
+        """Whether it is silent, as a window may be and no whole recording is: its vector may be near to any other."""
+        if isinstance(self.samples, LongSound):  # a whole recording
+            return False
+        return swing_db(self.samples) < SILENCE_DB
 
 
 @dataclass

@@ -3,13 +3,13 @@
 import itertools
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Int64, Shaped
+from jaxtyping import Bool, Float32, Int64, Shaped
 
 from mfcl.core.urls import local_path
 from mfcl.embeddings.linalg import unit_rows
@@ -46,6 +46,8 @@ class Embeddings:
     """Split of each item: "train", "valid", "test", or "" for none."""
     model: str = ""
     """Digest of the model that made the vectors, followed by `WHITENED` if it whitened them; "" if it is not known."""
+    silent: Bool[np.ndarray, " _"] | None = None
+    """Which items are silent, so that nobody can say what they are; None where it is not known."""
 
     def __post_init__(self) -> None:
         check_type("vectors", self.vectors, np.ndarray, "an array of shape (items, dim)", error=MeasureError)
@@ -55,6 +57,7 @@ class Embeddings:
             raise MeasureError(f"embeddings: wanted vectors of shape (items, dim), got {self.vectors.shape}")
         columns = {"ids": self.ids, "splits": self.splits}
         columns |= {f"label {name!r}": column for name, column in self.labels.items()}
+        columns |= {} if self.silent is None else {"silent": self.silent}
         for name, column in columns.items():
             if column.shape != self.vectors.shape[:1]:
                 raise MeasureError(
@@ -90,6 +93,11 @@ class Embeddings:
     def dim(self) -> int:
         """Size of a vector."""
         return int(self.vectors.shape[1])
+
+    @property
+    def audible(self) -> Int64[np.ndarray, " audible"]:
+        """Places of the items that are not known to be silent."""
+        return np.arange(len(self)) if self.silent is None else np.flatnonzero(~self.silent)
 
     def label(self, name: str) -> Shaped[np.ndarray, " items"]:
         """Return one label column.
@@ -142,7 +150,7 @@ class Embeddings:
         columns = [self.part(part) for part in wanted]
         edges = np.cumsum([0, *(column.shape[1] for column in columns)]).tolist()
         parts = dict(zip(wanted, itertools.pairwise(edges), strict=True))
-        found = Embeddings(np.concatenate(columns, axis=1), self.ids, self.labels, parts, self.splits, self.model)
+        found = replace(self, vectors=np.concatenate(columns, axis=1), parts=parts)
         if "_whitened" in vars(self):
             vars(found)["_whitened"] = self._whitened.only(name)
         elif found._voices and self._said != found._said:
@@ -187,7 +195,7 @@ class Embeddings:
         edges = np.cumsum([0, *(column.shape[1] for column in columns)]).tolist()
         parts = dict(zip(self.parts, itertools.pairwise(edges), strict=False))
         model = f"{self.model}{WHITENED}" if self.model else ""
-        return Embeddings(np.concatenate(columns, axis=1), self.ids, self.labels, parts, self.splits, model)
+        return replace(self, vectors=np.concatenate(columns, axis=1), parts=parts, model=model)
 
     @property
     def whitened(self) -> Float32[np.ndarray, "items _"]:
@@ -213,8 +221,9 @@ class Embeddings:
     def select(self, indices: Int64[np.ndarray, " chosen"]) -> "Embeddings":
         """Return the items at `indices`, in that order."""
         labels = {name: column[indices] for name, column in self.labels.items()}
+        silent = None if self.silent is None else self.silent[indices]
         return Embeddings(
-            self.vectors[indices], self.ids[indices], labels, self.parts, self.splits[indices], self.model
+            self.vectors[indices], self.ids[indices], labels, self.parts, self.splits[indices], self.model, silent
         )
 
     def scaled(self) -> "Embeddings":
@@ -222,7 +231,7 @@ class Embeddings:
         vectors = self.vectors.copy()
         for start, stop in self._bounds().values():
             vectors[:, start:stop] = unit_rows(vectors[:, start:stop], np.float32)
-        return Embeddings(vectors, self.ids, self.labels, self.parts, self.splits, self.model)
+        return replace(self, vectors=vectors)
 
     def save(self, path: str | Path, *, receipt: Mapping[str, Any] | None = None) -> None:
         """Write a NumPy archive (`.npz`) atomically, without pickled objects; a name in `.parquet` makes that file.
@@ -238,6 +247,7 @@ class Embeddings:
         names = list(self.labels)
         parts = {name: list(ends) for name, ends in self.parts.items()}
         about = {"version": FILE_VERSION, "labels": names, "parts": parts, "model": self.model}
+        about |= {} if self.silent is None else {"silent": np.flatnonzero(self.silent).tolist()}
         about |= {} if receipt is None else {"receipt": dict(receipt)}
         if path.suffix.lower() == PARQUET:
             write_parquet(path, self.vectors, self.ids, self.splits, self.labels, about)
@@ -268,4 +278,7 @@ class Embeddings:
             np.concatenate([getattr(item, name) for item in embeddings]) for name in ("vectors", "ids", "splits")
         )
         models = {item.model for item in embeddings}
-        return Embeddings(vectors, ids, labels, embeddings[0].parts, splits, models.pop() if len(models) == 1 else "")
+        model = models.pop() if len(models) == 1 else ""
+        told = [item.silent for item in embeddings if item.silent is not None]
+        silent = np.concatenate(told) if len(told) == len(embeddings) else None  # not known of some is not known of all
+        return Embeddings(vectors, ids, labels, embeddings[0].parts, splits, model, silent)

@@ -67,4 +67,21 @@ def _built(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Embedd
     model = about.get("model", "")  # older files do not name it
     if not isinstance(model, str):
         raise ValueError(f"the model is {shown(model)}, wanted a digest")
-    return Embeddings(vectors.astype(np.float32, copy=False), arrays["ids"], labels, columns, arrays["splits"], model)
+    silent = _silent(about.get("silent"), len(vectors))
+    vectors = vectors.astype(np.float32, copy=False)
+    return Embeddings(vectors, arrays["ids"], labels, columns, arrays["splits"], model, silent)
+
+
+def _silent(places: Any, count: int) -> np.ndarray | None:
+    """Return which of `count` items are silent, by a list of their places; older files have none.
+
+    Raises:
+        ValueError: it is no list of places.
+    """
+    if places is None:
+        return None
+    if not isinstance(places, list) or not all(type(place) is int and 0 <= place < count for place in places):
+        raise ValueError(f"the silent items are {shown(places)}, wanted places below {count}")
+    found = np.zeros(count, dtype=np.bool_)
+    found[np.array(places, dtype=np.int64)] = True
+    return found

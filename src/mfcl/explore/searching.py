@@ -72,7 +72,7 @@ class Search:
             )
         given = session.collection.embeddings
         names = np.array(["the file"])
-        one = replace(given, vectors=vector, ids=names, labels={}, splits=np.array([""]))
+        one = replace(given, vectors=vector, ids=names, labels={}, splits=np.array([""]), silent=None)
         found: dict[str, Any] = {"near": {}, "guess": None, "voice": None}
         for part in session.parts:
             places, distances = session.spaces.nearest(part, session.spaces.features(part, one), 12)

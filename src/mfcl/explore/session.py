@@ -59,7 +59,7 @@ class Session:
         )
         self.spaces = Spaces(collection)
         self.parts = list(collection.parts)
-        self.silence = Silence(len(collection), self.sounds.silent)
+        self.silence = Silence(len(collection), self.sounds.silent, collection.embeddings.silent)
         self.assistant = Assistant(self.spaces, self.book, self.silence)
         self.maps, self.work = Background(), Background()
         self._found: dict[tuple[Any, ...], list[dict[str, Any]]] = {}

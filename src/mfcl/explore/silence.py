@@ -16,11 +16,15 @@ class Silence:
     Args:
         count: Clips of the collection.
         judge: Listens to a clip and says whether it is silent.
+        known: Clips that are known to be silent, which are not listened to; None where none is.
     """
 
-    def __init__(self, count: int, judge: Callable[[int], bool]) -> None:
+    def __init__(
+        self, count: int, judge: Callable[[int], bool], known: Bool[np.ndarray, " clips"] | None = None
+    ) -> None:
         self._judge = judge
-        self._silent, self._judged = np.zeros(count, dtype=bool), np.zeros(count, dtype=bool)
+        self._silent = np.zeros(count, dtype=bool) if known is None else known.copy()
+        self._judged = self._silent.copy()
         self._lock = threading.Lock()
 
     @property

@@ -74,8 +74,8 @@ class LabelClassifier:
     ) -> Predictions:
         """Return the classes of recordings.
 
-        A recording is `unknown` if it is farther from every class than `farthest`, if no class is as likely as
-        `least`, or if `unknown` was given as a label and is the likeliest.
+        A recording is `unknown` if it is known to be silent, if it is farther from every class than `farthest`, if no
+        class is as likely as `least`, or if `unknown` was given as a label and is the likeliest.
 
         Args:
             vectors: Embeddings by the same model, or a matrix like the one that the classifier was fitted on.
@@ -93,6 +93,8 @@ class LabelClassifier:
         far = distances_to(features, self.centres)
         likeliest = self.classes[probabilities.argmax(axis=1)]
         refused = (far > (self.farthest if farthest is None else farthest)) | (probabilities.max(axis=1) < least)
+        silent = as_embeddings(vectors).silent
+        refused |= False if silent is None else silent
         labels = np.where(refused, UNKNOWN, likeliest.astype(np.str_))
         return Predictions(labels, likeliest, probabilities, far, self.classes)
 

@@ -156,10 +156,13 @@ class Collection:
     def suggest(
         self, count: int, labels: Shaped[np.ndarray, " _"] | None = None, *, way: str | None = None, seed: int = 0
     ) -> Int64[np.ndarray, " {count}"]:
-        """Return the recordings to label next, the most useful first; see `mfcl.suggest`."""
+        """Return the recordings to label next, the most useful first and none that is silent; see `mfcl.suggest`."""
         known = None if labels is None else self._known(labels)
         chosen = self.ways[0] if way is None else self.way(way)
-        return suggest(self.graph(chosen.graph or chosen.features), count, known=known, seed=seed)
+        heard, ties = self.embeddings.audible, self.graph(chosen.graph or chosen.features)
+        if len(heard) < len(self):
+            ties, known = ties[heard][:, heard], None if known is None else known[heard]
+        return np.asarray(heard[suggest(ties, count, known=known, seed=seed)])
 
     def fit(self, labels: Shaped[np.ndarray, " _"], *, way: str | None = None, seed: int = 0) -> Fitted:
         """Fit a classifier on spread labels.

@@ -106,6 +106,8 @@ def _labels(embeddings: Embeddings) -> list[dict[str, Any]]:
         recordings = np.array([str(name).rpartition("@")[0] for name in embeddings.ids])
         if len(set(recordings.tolist())) > 1:
             columns.setdefault("recording", recordings)
+    if embeddings.silent is not None and embeddings.silent.any():
+        columns.setdefault("sound", np.where(embeddings.silent, "silent", "heard"))
     if (embeddings.splits != "").any():
         columns.setdefault("split", embeddings.splits)
     found = [_label(name, column.astype(np.str_).tolist()) for name, column in columns.items()]
