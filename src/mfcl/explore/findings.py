@@ -23,7 +23,7 @@ LEAST = 3
 AXES = 48
 """Principal components that the classifier sees."""
 SHARE = 0.1
-"""Its L2 strength, as a share of the squared length of a standardised vector."""
+"""Its L2 strength, as a share of the mean squared length of a vector."""
 MOST_LABELLED = 20_000
 OUTLYING = 4.0
 """Deviations above the middle from which a clip is an outlier; the deviation is that of the middle half."""
@@ -118,8 +118,9 @@ def _audible(pairs: list[Pair], silence: Silence) -> list[Pair]:
 def doubtful(spaces: Spaces, part: str, labels: Shaped[np.ndarray, " items"], *, seed: int = 0) -> list[Finding]:
     """Return labels against which both the nearest clips and a classifier that did not see the clip speak.
 
-    A label is doubted if most of the ten nearest labelled clips have another, and a classifier fitted on other clips is
-    surer of that other label than it is of the clips that have it, on average.
+    A label is doubted if most of the ten nearest labelled clips (fewer, where fewer others have that label) have
+    another, and a classifier fitted on other clips is surer of that other label than it is of the clips that have it,
+    on average.
 
     Source: Northcutt et al., "Confident learning", JAIR 70, 2021, section 3, for the thresholds.
     """
@@ -160,19 +161,30 @@ def doubtful(spaces: Spaces, part: str, labels: Shaped[np.ndarray, " items"], *,
 def _votes(
     vectors: Float32[np.ndarray, "known _"], codes: Int64[np.ndarray, " known"], classes: int
 ) -> Float64[np.ndarray, "known {classes}"]:
+    """Return how many of each clip's nearest labelled clips have each class: no more are asked than have its own label.
+
+    Of four clips of a label three can be near to the fourth, so that of ten, most would always speak against it.
+    """
     places, _ = top_k(vectors, vectors, min(NEAREST + 1, len(vectors)))
     votes = np.zeros((len(vectors), classes))
     rows = np.broadcast_to(np.arange(len(vectors))[:, None], places.shape)
     other = places != rows
-    np.add.at(votes, (rows[other], codes[places[other]]), 1)
+    same = np.bincount(codes, minlength=classes)[codes] - 1
+    asked = other & (np.cumsum(other, axis=1) <= same[:, None])
+    np.add.at(votes, (rows[asked], codes[places[asked]]), 1)
     return votes
 
 
 def _held_out_shares(
     vectors: Float32[np.ndarray, "known _"], codes: Int64[np.ndarray, " known"], seed: int
 ) -> Float64[np.ndarray, "known classes"]:
-    """Return class probabilities of each clip by logistic regressions that were fitted without it."""
+    """Return class probabilities of each clip by logistic regressions that were fitted without it.
+
+    Axes keep their lengths: standardised, as many axes as clips would set every clip as far from each other one.
+    """
     points = principal(vectors.astype(np.float64), AXES)
+    points *= np.sqrt(points.shape[1] / max(np.square(points).sum(axis=1).mean(), 1e-12))
+    as_they_are = np.stack([np.ones(points.shape[1]), -np.ones(points.shape[1])])  # of mean 0 and deviation 1
     folds = deal(codes.astype(str), FOLDS, seed=seed)
     shares = np.zeros((len(codes), int(codes.max()) + 1))
     for fold in range(FOLDS):
@@ -180,7 +192,7 @@ def _held_out_shares(
         if not out.any() or len(np.unique(codes[~out])) < 2:
             continue
         strength = SHARE * points.shape[1]
-        fitted = fit_classifiers(points[~out], codes[~out], standard=points, strengths=[strength])[strength]
+        fitted = fit_classifiers(points[~out], codes[~out], standard=as_they_are, strengths=[strength])[strength]
         scores = points[out] @ fitted.weights + fitted.bias
         scores = np.exp(scores - scores.max(axis=1, keepdims=True))
         shares[np.ix_(out, fitted.classes.astype(np.int64))] = scores / scores.sum(axis=1, keepdims=True)
