@@ -3,7 +3,7 @@
 import { get } from "./api.js";
 import { fill, h, keepFocus, percent, toast } from "./dom.js";
 import { note } from "./labelling.js";
-import { guessOf, labelOf, nameOf, on, setCurrent, setSelection, state } from "./state.js";
+import { blind, guessOf, labelOf, nameOf, on, setCurrent, setSelection, state } from "./state.js";
 import { voiceLine } from "./voice.js";
 
 const SHOWN = 12;
@@ -94,16 +94,17 @@ async function findNear(clip, part) {
   const box = panel.querySelector(`.near[data-part="${CSS.escape(part)}"]`);
   const found = kept.get(key);
   if (!box) return;
-  fill(box.querySelector("ol"), ...nearRows(found));
+  fill(box.querySelector("ol"), ...nearRows(found, blind(clip)));
   if (!box.querySelector("h3 button")) {
     box.querySelector("h3").append(" ", h("button", { class: "small", text: "Select these", onclick: () => setSelection(found.clips) }));
   }
 }
 
-export function nearRows(found) {
+// `unsaid`: without labels, which would tell that of a clip that is labelled blind
+export function nearRows(found, unsaid = false) {
   const most = Math.max(...found.distances, 1e-6);
   return found.clips.map((clip, at) => {
-    const label = labelOf(clip) || guessOf(clip)?.label || "";
+    const label = unsaid ? "" : labelOf(clip) || guessOf(clip)?.label || "";
     const line = h("i");
     line.style.width = `${Math.round((100 * found.distances[at]) / most)}%`;
     return h("li", {}, h("button", { class: "to", "data-clip": clip, onclick: () => setCurrent(clip, { centre: true }) },

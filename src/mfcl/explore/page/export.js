@@ -11,11 +11,13 @@ const FILES = [
   ["audacity", "Audacity label tracks (zip)", "a text file for each recording"],
   ["raven", "Raven selection tables (zip)", "a table for each recording"],
 ];
+// key, what it does, and whether it changes something, which a site without a server cannot
 const KEYS = [
-  ["Arrow keys", "next clip in that direction, and play it"], ["Space", "play or stop"], ["1 to 9", "give a label; one that is a digit has its own key"],
-  ["0 or Delete", "take the label off (Delete alone where a label is 0)"], ["Enter", "accept the guess"], ["X", "reject the guess"], ["S, B", "skip, back"],
-  ["Ctrl+Z, Ctrl+Y", "undo, redo"], ["L, or Shift and drag", "lasso"], ["Shift+arrows", "select, in the list"], ["Ctrl+A", "select all that is shown"], ["Esc", "clear the selection"], ["M", "map or list"],
-  ["F", "filter"], ["N", "another label"], ["?", "this list"],
+  ["Arrow keys", "next clip in that direction, and play it"], ["Space", "play or stop"],
+  ["1 to 9", "give a label; one that is a digit has its own key", true], ["0 or Delete", "take the label off (Delete alone where a label is 0)", true],
+  ["Enter", "accept the guess", true], ["X", "reject the guess", true], ["S, B", "skip, back", true], ["Ctrl+Z, Ctrl+Y", "undo, redo", true],
+  ["L, or Shift and drag", "lasso"], ["Shift+arrows", "select, in the list"], ["Ctrl+A", "select all that is shown"], ["Esc", "clear the selection"],
+  ["M", "map or list"], ["F", "filter"], ["N", "another label", true], ["?", "this list"],
 ];
 
 export function makeDialogs() {
@@ -60,5 +62,6 @@ async function save(kind, column, spread) {
 }
 
 function helping() {
-  open("Keys", h("dl", { class: "keylist" }, KEYS.flatMap(([key, text]) => [h("dt", {}, h("kbd", { text: key })), h("dd", { text })])));
+  const keys = state.about.writable === false ? KEYS.filter(([, , writes]) => !writes) : KEYS;
+  open("Keys", h("dl", { class: "keylist" }, keys.flatMap(([key, text]) => [h("dt", {}, h("kbd", { text: key })), h("dd", { text })])));
 }

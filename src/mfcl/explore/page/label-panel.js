@@ -166,9 +166,9 @@ function drawEstimate() {
     parts.push(
       h("p", { class: "big" }, h("b", { text: percent(found.accuracy) }), h("span", { text: ` right, likely ${percent(found.low)} to ${percent(found.high)}` })),
       bar(found),
-      h("p", { class: "soft", text: `${found.right} of ${found.labelled} clips that were drawn at random and held out, from ${given} labels.${found.sharing ? ` ${found.sharing} of them overlap${found.sharing === 1 ? "s" : ""} a labelled clip in time, so this is likely too high.` : ""}${found.more ? ` About ${found.more} more held-out labels would make the range 5 points to either side.` : ""}` }));
+      h("p", { class: "soft", text: `${found.right} of ${found.labelled} clips that were drawn at random and held out, from ${labelsOf(given)}.${found.sharing ? ` ${found.sharing} of them overlap${found.sharing === 1 ? "s" : ""} a labelled clip in time, so this is likely too high.` : ""}${found.more ? ` About ${found.more} more held-out labels would make the range 5 points to either side.` : ""}` }));
   } else {
-    parts.push(h("p", { class: "soft", text: state.guesses ? "Chosen clips are no fair sample. Label a few that are drawn at random; they are held out from the guesses." : `${given} labels so far. Guesses begin when two different ones are given.` }));
+    parts.push(h("p", { class: "soft", text: state.guesses ? "Chosen clips are no fair sample. Label a few that are drawn at random; they are held out from the guesses." : `${labelsOf(given)} so far. Guesses begin when two different ones are given.` }));
   }
   if (state.guesses?.note) parts.push(h("p", { class: "note", id: "way-note", text: `${state.guesses.note[0].toUpperCase()}${state.guesses.note.slice(1)}.` }));
   const left = found ? found.drawn - found.labelled : 0;
@@ -176,6 +176,8 @@ function drawEstimate() {
     text: left ? `Label the ${left} that are left` : found?.drawn ? `Draw ${HELD_OUT} more` : `Draw ${HELD_OUT} clips` }));
   fill(estimate, ...parts);
 }
+
+const labelsOf = (number) => `${number} ${number === 1 ? "label" : "labels"}`;
 
 function bar({ accuracy, low, high }) {
   const made = h("div", { class: "bar", "aria-hidden": "true" }, h("i"), h("b"));

@@ -48,6 +48,7 @@ export function refresh() {
     one.setAttribute("aria-sort", COLUMNS[at].name !== sorted ? "none" : falling ? "descending" : "ascending");
     one.firstChild.textContent = COLUMNS[at].title?.() ?? COLUMNS[at].name;
   });
+  scroller.classList.toggle("plain", /^(labels|guesses|confidence)\u0000/.test(state.colour));  // these have columns
   scroller.setAttribute("aria-rowcount", order.length + 1);
   body.style.height = `${order.length * ROW}px`;
   draw();

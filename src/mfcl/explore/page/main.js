@@ -15,7 +15,7 @@ import { makeMap } from "./map.js";
 import { makePlayer } from "./player.js";
 import { makeSaid } from "./said.js";
 import { makeSearchPanel } from "./search-panel.js";
-import { emit, on, restyle, state } from "./state.js";
+import { emit, filteredColumn, on, restyle, state } from "./state.js";
 
 const SLOW = 6000;
 let maps = [];
@@ -71,6 +71,19 @@ async function readColumn({ name }) {
   state.columns[`column\u0000${name}`] = { values: found.values, codes: found.codes.map((code) => (found.values[code] === "" ? -1 : code)) };
 }
 
+// a filter may name a column of labels that is not the one shown
+async function readBeside() {
+  const wanted = filteredColumn();
+  const name = state.about.own.map((one) => one.name).find((one) => one.toLowerCase() === wanted);
+  const key = `beside\u0000${name}`;
+  if (!writable || !name || name === state.column || state.columns[key]?.version === state.version) return;
+  try {
+    const found = await arrays("/api/labels", { column: name });
+    state.columns[key] = { values: found.values, codes: found.codes.map((code) => (found.values[code] === "" ? -1 : code)), version: state.version };
+    restyle();
+  } catch (error) { toast(error.message, true); }
+}
+
 // what may colour the points; the choice stays where it is still there
 function colours(wanted = state.colour) {
   const own = state.column ? [["labels\u0000", `${state.column}: labels`], ["guesses\u0000", `${state.column}: guesses`], ["confidence\u0000", `${state.column}: how sure`]] : [];
@@ -95,12 +108,12 @@ async function pickColour() {
 function controls() {
   byId("colour").addEventListener("change", (event) => { state.colour = event.target.value; pickColour().catch((error) => toast(error.message, true)); });
   byId("only").addEventListener("change", (event) => { state.only = event.target.value; restyle(); });
-  byId("filter").addEventListener("input", (event) => { state.text = event.target.value; restyle(); });
+  byId("filter").addEventListener("input", (event) => { state.text = event.target.value; restyle(); readBeside(); });
   byId("view-map").addEventListener("click", () => view(true));
   byId("view-list").addEventListener("click", () => view(false));
   byId("undo").addEventListener("click", () => turn("undo"));
   byId("redo").addEventListener("click", () => turn("redo"));
-  on("column", () => { history.replaceState(null, "", placeOf(state.column)); colours("labels\u0000"); });
+  on("column", () => { history.replaceState(null, "", placeOf(state.column)); colours("labels\u0000"); readBeside(); });
   on("columns", () => colours());
   on("lassoed", () => { if (state.selection.size && writable) emit("tab", "label"); });
   on("guesses", () => { if (state.colour === "labels\u0000" && state.guesses && !state.told) { state.told = true; colours("guesses\u0000"); } });

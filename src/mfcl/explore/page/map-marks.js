@@ -66,6 +66,7 @@ function cross(brush, [x, y], ink, card) {
 
 // a value's name stands in the middle of its clips, where there are not too many names
 export function namesOf(places) {
+  if (state.colour === "column\u0000split") return [];  // parts are drawn at random: where a name stood would mean nothing
   const wanted = new Map(state.legend.filter((one) => !one.plain && one.look < 24).map((one) => [one.look, { text: one.name, x: [], y: [] }]));
   const step = Math.max(1, Math.floor(count() / 20000));
   if (wanted.size) {

@@ -57,7 +57,7 @@ function show(name, answer, column) {
   emit("mark");
   fill(found,
     h("h2", { class: "name", text: name }),
-    answer.guess ? h("p", { class: "guess" }, h("b", { text: answer.guess.label }), h("small", { text: ` ${column}, ${percent(answer.guess.confidence)} sure` })) : "",
+    answer.guess ? h("p", { class: "guess" }, h("b", { text: answer.guess.label }), h("small", { text: ` guessed as ${column}, ${percent(answer.guess.confidence)} sure` })) : "",
     answer.voice ? voiceLine(answer.voice) : "",
     h("p", { class: "soft", text: "The cross on the map is between its nearest clips." }),
     ...Object.entries(answer.near).map(([part, near]) => h("div", { class: "near" },

@@ -26,8 +26,8 @@ export const count = () => state.about.count;
 export const nameOf = (clip) => state.ids[clip] ?? `clip ${clip}`;
 export const labelOf = (clip) => (state.codes[clip] >= 0 ? state.classes[state.codes[clip]] : "");
 
-// clips of the held-out set are labelled blind: nothing tells their guess until they have a label
-export const blind = (clip) => state.held[clip] === 1 && state.codes[clip] < 0;
+// clips of the held-out set are labelled blind: nothing tells their guess until they have a label; a site labels nothing
+export const blind = (clip) => state.about.writable !== false && state.held[clip] === 1 && state.codes[clip] < 0;
 const told = (codes) => codes.map((code, clip) => (blind(clip) ? -1 : code));
 
 export function guessOf(clip) {
@@ -96,12 +96,17 @@ export function colouring() {
 let shown = null;
 export const valueOf = (clip) => shown?.value(clip) ?? "";
 
+const asked = () => state.text.trim().toLowerCase();
+const byColumn = () => /^([^=]+)=(.*)$/.exec(asked()) ?? [];
+export const filteredColumn = () => byColumn()[1]?.trim();
+
 function matches() {
-  const text = state.text.trim().toLowerCase();
-  const [, name, value] = /^([^=]+)=(.*)$/.exec(text) ?? [];
+  const text = asked();
+  const [, , value] = byColumn();
+  const name = filteredColumn();
   if (name !== undefined) {
-    const key = Object.keys(state.columns).find((one) => one.split("\u0000")[1].toLowerCase() === name.trim());
-    const column = state.column.toLowerCase() === name.trim() ? { values: state.classes, codes: state.codes } : state.columns[key];
+    const key = Object.keys(state.columns).find((one) => one.split("\u0000")[1].toLowerCase() === name);
+    const column = state.column.toLowerCase() === name ? { values: state.classes, codes: state.codes } : state.columns[key];
     if (column) {
       const wanted = column.values.map((one) => one.toLowerCase() === value.trim());
       return (clip) => column.codes[clip] >= 0 && wanted[column.codes[clip]];
