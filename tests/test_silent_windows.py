@@ -88,6 +88,22 @@ def test_every_file_of_embeddings_tells_which_windows_are_silent(desk, name, opt
     assert Embeddings.concatenate([found, found]).silent.sum() == 2 * found.silent.sum()
 
 
+def test_how_many_windows_are_silent_is_said(desk, tmp_path, capsys):
+    embed(desk, "told.npz")
+    assert f"told.npz: {3 * PER_FILE} windows x " in (said := capsys.readouterr().out)
+    assert said.endswith(" values, 12 of them silent\n")
+    for name, lines in (("told.npz", ["silent 12"]), ("parts", ["silent 12"]), ("old.npz", [])):
+        if name == "parts":
+            embed(desk, name, "--parts", "2")
+        if name == "old.npz":
+            forgetful(desk / "told.npz", desk / name)
+        capsys.readouterr()
+        run("info", desk / name)
+        rows = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+        assert f"recordings {3 * PER_FILE}" in rows
+        assert [row for row in rows if row.startswith("silent")] == lines
+
+
 def test_a_file_of_before_and_one_that_lies(desk, tmp_path):
     old = load_embeddings(forgetful(desk / "windows.npz", tmp_path / "old.npz"))
     assert old.silent is None

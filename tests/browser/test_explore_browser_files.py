@@ -1,5 +1,7 @@
 """The explorer's page in a real browser: what it gives away, and what it says of it."""
 
+import shutil
+
 import numpy as np
 import pytest
 import soundfile
@@ -28,3 +30,15 @@ def test_a_list_with_guesses_says_how_many_silent_clips_it_leaves_out(browser, t
         own.page.locator(".toast", has_text="Left out: 3 silent clips have no guess.").wait_for()
         assert "low-05" not in saved.value.path().read_text()
         assert own.wrong == []
+
+
+def test_nothing_is_listened_to_where_there_is_no_sound(browser, folder, tmp_path):
+    shutil.copy(folder / "clips.npz", tmp_path / "clips.npz")
+    with serving(tmp_path / "clips.npz") as (address, _), Page(browser, address) as own:
+        own.labelled("call")
+        own.page.click("#export")
+        own.page.check("#spread")
+        with own.page.expect_download() as saved:
+            own.page.click("[data-kind=csv]")
+        assert len(saved.value.path().read_text().splitlines()) == 49
+        assert own.page.locator(".toast", has_text="Silent").count() == 0

@@ -98,7 +98,9 @@ def _embed(given: argparse.Namespace) -> None:
     )  # fmt: skip
     found.save(given.out)
     rows = "recordings" if given.window is None else "windows"
-    print(f"{given.out}: {found.vectors.shape[0]} {rows} x {found.vectors.shape[1]} values")
+    silent = len(found) - len(found.audible)
+    told = f", {silent} of them silent" if silent else ""
+    print(f"{given.out}: {len(found)} {rows} x {found.dim} values{told}")
 
 
 def _embed_parts(given: argparse.Namespace) -> None:
@@ -202,13 +204,16 @@ def _info(given: argparse.Namespace) -> None:
         from mfcl.embeddings.blocks import open_blocks
 
         blocks = open_blocks(given.path)
-        count, found = len(blocks), next(iter(blocks), None) or blocks.whole()
+        found = next(iter(blocks), None) or blocks.whole()
+        tallies = [(len(one), len(one) - len(one.audible)) for one in blocks]
+        count, silent = (sum(side) for side in zip(*tallies, strict=True))
         parts = ", ".join(f"{part} {size}" for part, size in found.sizes.items())
         rows = [
             ("recordings", count),
             ("values", found.dim),
             ("parts", parts),
             ("labels", ", ".join(found.labels)),
+            *([("silent", silent)] if silent else []),
         ]
     elif is_classifier(given.path):
         made = load_classifier(given.path)

@@ -48,7 +48,7 @@ function exporting() {
 async function save(kind, column, spread) {
   try {
     await settled();  // a label that was just given belongs in the file
-    if (spread && kind !== "classifier") toast("Silent clips are looked for first: they get no guess.");
+    if (spread && kind !== "classifier" && state.about.sound) toast("Silent clips are looked for first: they get no guess.");
     const answer = await download(kind, { column, spread: spread ? 1 : undefined });
     const name = /filename="([^"]+)"/.exec(answer.headers.get("content-disposition"))?.[1] ?? "labels";
     const link = h("a", { href: URL.createObjectURL(await answer.blob()), download: name });
