@@ -78,3 +78,17 @@ def test_a_misspelt_label_that_no_clip_has_is_taken_off_the_list_and_that_is_und
         own.page.get_by_role("button", name="Take gul off the list").click()
         own.wait_for("!state.classes.includes('gul')")
         assert own.wrong == []
+
+
+def test_labels_stand_in_line_with_a_key_and_without(browser, folder, tmp_path):
+    shutil.copy(folder / "clips.npz", tmp_path / "clips.npz")
+    with serving(tmp_path / "clips.npz") as (address, _), Page(browser, address) as own:
+        own.column("many")
+        for clip in range(11):
+            own.label(clip, f"a label of which {clip} is one")  # each on a line of its own
+        assert [*keys(own).values()] == [*"123456789", "", ""]
+        left = (
+            "[...document.querySelectorAll('.label span')].map((one) => Math.round(one.getBoundingClientRect().left))"
+        )
+        assert len(set(own.page.evaluate(left))) == 1
+        assert own.wrong == []
