@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from mfcl.audio import containers, read_audio
+from mfcl.audio import containers, open_audio, read_audio
 from mfcl.audio.containers import look_at
 from mfcl.data.manifest import Manifest, Recording
 from mfcl.data.scanning import scan
@@ -141,6 +141,64 @@ def test_an_empty_wav_with_notes_behind_its_data_is_empty(tmp_path):
     path = write(tmp_path / "it.wav", np.zeros(0, dtype=np.float32))
     path.write_bytes(path.read_bytes() + b"LIST" + struct.pack("<I", 10) + b"INFOabcdef")
     assert scanned(path).kinds == ("empty",)
+
+
+def short_header(path, stated, behind=b""):
+    """Let the header of a WAV file count so many bytes of sound; write something behind the sound."""
+    content = bytearray(path.read_bytes())
+    place = content.find(b"data") + 4
+    content[place : place + 4] = struct.pack("<I", stated)
+    path.write_bytes(content + behind)
+    return path
+
+
+@pytest.mark.parametrize("stated", [40000, 40001])
+def test_sound_that_the_header_of_a_wav_does_not_count_is_read_and_named(tmp_path, stated):
+    wave = noise(4.0)
+    path = short_header(write(tmp_path / "it.wav", wave), stated)
+    np.testing.assert_allclose(read_audio(path)[0], wave, atol=1e-4)
+    np.testing.assert_allclose(read_audio(path, start=3.5)[0], wave[56000:], atol=1e-4)
+    entry = scanned(path)
+    assert entry.problems == (f"unfinished: header says {stated} of 128000 bytes",)
+    assert entry.usable
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        b"LIST" + struct.pack("<I", 99999) + bytes(99999),  # cut short
+        b"ID3\x03" + noise(2.0).tobytes(),
+        b"TAG" + noise(2.0).tobytes(),
+        bytes(99999),
+        noise(0.4).tobytes(),  # 12,800 bytes, less than a second
+    ],
+)
+def test_what_is_no_sound_behind_the_sound_of_a_wav_is_not_read(tmp_path, behind):
+    path = write(tmp_path / "it.wav", noise(1.0))
+    path.write_bytes(path.read_bytes() + behind)
+    assert read_audio(path)[0].size == 16000
+    assert scanned(path).problems == ()
+
+
+@pytest.mark.parametrize("behind", [b"", b"LIST\4\0\0\0INFO"])
+@pytest.mark.parametrize("stated", ["the last 32 bits", "all ones"])
+def test_a_wav_of_more_than_4_gib_is_read_to_its_end(tmp_path, stated, behind):
+    path, samples = write(tmp_path / "it.wav", noise(0.1)), 2**31 + 32000  # of 2 bytes
+    length = 2 * samples & 0xFFFFFFFF if stated == "the last 32 bits" else 0xFFFFFFFF
+    content = short_header(path, length).read_bytes()[:44]
+    end = (32767 * noise(1.0)).astype("<i2")
+    with path.open("wb") as file:  # no more than two blocks on the disk
+        file.write(content)
+        file.seek(2 * samples - end.nbytes, os.SEEK_CUR)
+        file.write(end.tobytes() + behind)
+    begin = samples / 16000 - 1
+    last, _ = read_audio(path, start=begin, end=begin + 1)
+    np.testing.assert_array_equal(last, end / np.float32(32768))
+    with open_audio(path) as file:
+        assert file.notices == (
+            [f"unfinished: header says {length} of {2 * samples} bytes"] if length < 0xFFFFFFFF else []
+        )
+        assert file.frames == samples + (len(behind) // 2 if length == 0xFFFFFFFF else 0)
 
 
 def test_a_wav_of_nothing_but_zeros_behind_its_header_does_not_take_long_to_refuse(tmp_path):

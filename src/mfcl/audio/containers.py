@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from mfcl.audio.mpeg import mpeg_streams
+from mfcl.audio.riff import LARGEST, uncounted
 from mfcl.core.remote import Opened, RemoteFile
 from mfcl.errors import MfclError
 
 CHUNK = 1 << 20  # bytes read at once in a search
 FLAC_START = b"fLaC\x00\x00\x00\x22"  # the marker, and the header of the STREAMINFO block of 34 bytes
 FLAC_INFO = 8  # offset of the contents of STREAMINFO
-MOST_CHUNKS = 1000  # RIFF chunks that are read at most
 OGG_HEAD = 27  # bytes of a page before its segment table
 MOST_KNOWN = 1000  # files of which what was found is kept
 OGG_FIRST = 2  # flag of the first page of a stream
@@ -154,46 +154,26 @@ class Window:
 
 
 def _wav(handle: Opened, size: int, *, mpeg: bool) -> Container:
-    """Check the data chunk: a length of 0 with data and no chunk after it means that the recorder was interrupted."""
-    for name, place, length in _chunks(handle, 12, size):
-        if name == b"data":
-            rest = size - place
-            if length == 0 and rest and not _chunks_until_end(handle, place, size):
-                repaired = {place - 4: struct.pack("<I", min(rest, 0xFFFFFFFF))}
-                return _unfinished("wav", rest, Stream(0, size, replaced=repaired))
-            break
-    return Container("mpeg" if mpeg else "wav")
-
-
-def _chunks(handle: Opened, place: int, size: int) -> Iterator[tuple[bytes, int, int]]:
-    """Yield consecutive RIFF chunks from an offset on: name, offset of the contents, length of the contents."""
-    for _ in range(MOST_CHUNKS):
-        handle.seek(place)
-        head = handle.read(8)
-        if place + 8 > size or not all(32 <= letter < 127 for letter in head[:4]):
-            return
-        name, length = struct.unpack("<4sI", head)
-        yield name, place + 8, length
-        place += 8 + length + length % 2
-
-
-def _chunks_until_end(handle: Opened, place: int, size: int) -> bool:
-    """Return whether the bytes from an offset to the end of the file are complete chunks."""
-    end = place
-    for _, begin, length in _chunks(handle, place, size):
-        end = begin + length
-    return place < end <= size <= end + 1
+    """Read sound to its end that the header does not count: the recorder was interrupted, or it is more than 4 GiB."""
+    found = uncounted(handle, size)
+    if found is None or (mpeg and found.stated):
+        return Container("mpeg" if mpeg else "wav")
+    if found.there > LARGEST and found.form:
+        stream = Stream(found.place, found.place + found.there, before=found.header())
+    else:
+        stream = Stream(0, size, replaced={found.place - 4: struct.pack("<I", min(found.there, LARGEST))})
+    return _unfinished("wav", found.stated, found.there, stream) if found.said else Container("wav", (stream,))
 
 
 def _au(head: bytes, size: int) -> Container:
     first, length = struct.unpack(">II", head[4:12].ljust(8, b"\0"))
     if length == 0 and size > first >= 24:
-        return _unfinished("au", size - first, Stream(0, size, replaced={8: b"\xff\xff\xff\xff"}))
+        return _unfinished("au", 0, size - first, Stream(0, size, replaced={8: b"\xff\xff\xff\xff"}))
     return Container("au")
 
 
-def _unfinished(kind: str, rest: int, stream: Stream) -> Container:
-    return Container(kind, (stream,), (f"unfinished: header says 0 of {rest} bytes",))
+def _unfinished(kind: str, stated: int, there: int, stream: Stream) -> Container:
+    return Container(kind, (stream,), (f"unfinished: header says {stated} of {there} bytes",))
 
 
 def _flac(handle: Opened, head: bytes, size: int, *, ignore_length: bool) -> Container:

@@ -16,6 +16,7 @@ from jaxtyping import Float32
 
 from mfcl.audio.containers import Container, Stream, Window, look_at
 from mfcl.audio.quiet import quiet_decoder
+from mfcl.audio.riff import STREAMED
 from mfcl.core.files import replacing
 from mfcl.core.remote import Opened, RemoteFile
 from mfcl.core.spans import open_path, span_of
@@ -35,7 +36,6 @@ WRITTEN = 1 << 16  # samples written at a time
 LARGEST = 1e10  # float files may have any scale, but squares must stay finite in float32
 RATES = (1000, 1_000_000)  # Hz; a rate beyond is a wrong header, and resampling could exhaust the memory
 UNKNOWN = 1 << 62  # frames; for a header without a length libsndfile gives its largest integer
-STREAMED = 0x7FFFF000  # bytes; programs that do not know the length write a data size from here on
 
 
 class _Decoder(soundfile.SoundFile):  # type: ignore[misc]  # soundfile is untyped
