@@ -69,6 +69,21 @@ def test_a_part_is_the_same_samples_as_in_the_whole(tmp_path_factory, first, cou
     np.testing.assert_array_equal(part, wave[first : first + count])
 
 
+@pytest.mark.parametrize(
+    ("rate", "channels", "count"), [(16000, 1, 48777), (16000, 2, 48777), (48000, 1, 40001), (8000, 1, 900)]
+)
+def test_a_part_of_an_ogg_file_is_exact_to_its_last_page(tmp_path, rate, channels, count):
+    path = tmp_path / "clip.ogg"
+    wave = 0.2 * np.random.default_rng(0).standard_normal((count, channels))
+    soundfile.write(path, wave, rate)
+    samples, _ = read_audio(path)
+    assert samples.size == count
+    for first in range(0, count, 97):
+        np.testing.assert_allclose(
+            read_audio(path, start=first / rate, end=(first + 300) / rate)[0], samples[first : first + 300], atol=1e-6
+        )
+
+
 def test_an_end_beyond_the_file_gives_what_is_there_and_a_start_beyond_is_an_error(tmp_path):
     soundfile.write(tmp_path / "clip.wav", tone(0.5), 16000)
     assert read_audio(tmp_path / "clip.wav", start=0.25, end=9.0)[0].size == 4000

@@ -17,6 +17,7 @@ FLAC_INFO = 8  # offset of the contents of STREAMINFO
 OGG_HEAD = 27  # bytes of a page before its segment table
 MOST_KNOWN = 1000  # files of which what was found is kept
 OGG_FIRST = 2  # flag of the first page of a stream
+VORBIS = b"\x01vorbis"  # begins the contents of the first page
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,15 @@ class Container:
         streams: Byte ranges to decode one after another; empty: decode the file as it is.
         notices: Problems of the file, each beginning with its kind.
         digest: MD5 of the decoded samples from a FLAC header; empty if there is none.
+        sought: Last frame that the decoder finds by itself; None: any. It is not exact in the last page of Ogg Vorbis,
+            as it counts back from the page's end, which is mostly cut.
     """
 
     kind: str
     streams: tuple[Stream, ...] = ()
     notices: tuple[str, ...] = ()
     digest: bytes = b""
+    sought: int | None = None
 
 
 def look_at(handle: Opened, *, ignore_length: bool = False) -> Container:
@@ -204,13 +208,16 @@ def _found(handle: Opened, wanted: bytes, size: int) -> Iterator[int]:
 
 def _ogg(handle: Opened, size: int) -> Container:
     """Find chained streams: a first page of a stream that follows other pages begins another recording."""
-    starts, place, begins = [0], 0, True
+    starts, place, begins, vorbis = [0], 0, True, False
+    ends = [0, 0]  # frames by the end of the last page but one, and of the last
     while place + OGG_HEAD <= size:
         handle.seek(place)
         head = handle.read(OGG_HEAD + 255)
         if head[:4] != b"OggS":
             break
-        segments = head[26]
+        segments, frames = head[26], int.from_bytes(head[6:14], "little", signed=True)
+        vorbis = vorbis or head[OGG_HEAD + segments :].startswith(VORBIS)
+        ends = [ends[1], frames] if frames >= 0 else ends  # -1: no packet ends on the page
         first = bool(head[5] & OGG_FIRST)
         if first and not begins:
             starts.append(place)
@@ -218,6 +225,6 @@ def _ogg(handle: Opened, size: int) -> Container:
         place += OGG_HEAD + segments + sum(head[OGG_HEAD : OGG_HEAD + segments])
     cut = ("cut short: the file ends inside a page",) if place > size else ()
     if len(starts) == 1:
-        return Container("ogg", notices=cut)
+        return Container("ogg", notices=cut, sought=max(ends[0] - 1, 0) if vorbis else None)
     stops = [*starts[1:], size]
     return Container("ogg", tuple(Stream(start, stop) for start, stop in zip(starts, stops, strict=True)), cut)

@@ -109,9 +109,10 @@ class AudioFile:
                     )
                     continue
                 if skipped and self.seekable:
+                    place = min(skipped, sys.maxsize if self._container.sought is None else self._container.sought)
                     with contextlib.suppress(soundfile.LibsndfileError):
-                        decoder.seek(skipped)
-                        skipped = 0
+                        decoder.seek(place)
+                        skipped -= place
                 while left > 0 and len(block := self._read(decoder, skipped or left, digest)):
                     read += len(block)
                     if skipped:
