@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from mfcl.audio import FAILURES, NOTICES, Preparation, judge, kind_of, read_prepared
+from mfcl.audio import FAILURES, NOTICES, Preparation, judge, kind_of, read_audio, read_prepared
 from mfcl.data.layouts import open_manifest
 from mfcl.data.scanning import DONE, scan
 from mfcl.errors import AudioError
@@ -48,6 +48,24 @@ def test_two_recordings_whose_channels_cancel_are_no_duplicates_and_two_equal_on
         write(tmp_path / f"{name}.wav", np.stack([noise(seed), -noise(seed)], axis=1), subtype="PCM_16")
     kinds = [entry.kinds for entry in scan(open_manifest(tmp_path), progress=False).entries]
     assert kinds == [("channels cancel",), ("channels cancel",), ("channels cancel", "duplicate")]
+
+
+def test_recordings_whose_first_channel_is_silent_are_no_duplicates_where_the_others_cancel(tmp_path):
+    for name, seed in [("a", 0), ("b", 1), ("c", 1)]:
+        wave = np.stack([0 * noise(seed), noise(seed), -noise(seed)], axis=1)
+        write(tmp_path / f"{name}.wav", (32767 * wave).astype(np.int16))
+    kinds = [entry.kinds for entry in scan(open_manifest(tmp_path), progress=False).entries]
+    assert kinds == [("channels cancel",), ("channels cancel",), ("channels cancel", "duplicate")]
+
+
+@pytest.mark.parametrize("bad", [(np.inf, -np.inf), (3e38, 3e38), (np.nan, 0.0)])
+def test_channels_whose_mean_is_no_number_are_named_and_warn_of_nothing(tmp_path, bad):
+    wave = np.stack([noise(0), noise(1)], axis=1)
+    wave[100] = bad
+    problem = ("NaN: 1 samples are NaN, infinite or absurdly large",)
+    assert judge(write(tmp_path / "it.wav", wave, subtype="FLOAT")).problems == problem
+    with pytest.raises(AudioError, match="NaN"):
+        read_audio(tmp_path / "it.wav")
 
 
 def test_the_same_samples_at_another_rate_are_no_duplicate(tmp_path):

@@ -264,7 +264,8 @@ def read_audio(
 
 def mono(block: Float32[np.ndarray, "frames channels"]) -> Float32[np.ndarray, " frames"]:
     """Return the mean of the channels."""
-    return block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32)
+    with np.errstate(invalid="ignore", over="ignore"):  # infinities of both signs; whoever asks looks at the result
+        return block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32)
 
 
 def all_finite(samples: Float32[np.ndarray, "*shape"]) -> bool:

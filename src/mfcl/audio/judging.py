@@ -143,7 +143,7 @@ def _judge(
         digest = sums.digest.copy()
         digest.update(str(file.sample_rate).encode())
         if channel is not None:  # the mean of channels that cancel hardly identifies a recording
-            digest.update(sums.first_digest.digest())
+            digest.update(sums.others_digest.digest())
         mean = float(sums.mono_total if channel is None else sums.totals[channel]) / max(sums.frames, 1)
         return Judgement(
             frames=sums.frames,
@@ -207,7 +207,7 @@ class _Sums:
     bad: int = 0
     clipped: int = 0
     digest: "hashlib.blake2b" = field(default_factory=lambda: hashlib.blake2b(digest_size=16))
-    first_digest: "hashlib.blake2b" = field(default_factory=lambda: hashlib.blake2b(digest_size=16))
+    others_digest: "hashlib.blake2b" = field(default_factory=lambda: hashlib.blake2b(digest_size=16))
 
     @classmethod
     def of(cls, channels: int, sample_rate: int) -> "_Sums":
@@ -226,7 +226,7 @@ class _Sums:
         self.mono_power += float(exact @ exact)
         self.levels.add(exact)
         if block.shape[1] > 1:
-            self.first_digest.update(block[:, 0].tobytes())
+            self.others_digest.update(block[:, :-1].tobytes())  # with the mean they tell the last one, too
             for number, channel in enumerate(block.T.astype(np.float64)):
                 self.totals[number] += channel.sum()
                 self.powers[number] += channel @ channel
