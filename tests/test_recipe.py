@@ -4,7 +4,10 @@ import os
 import random
 from pathlib import Path
 
+import jaxtyping
+import numpy as np
 import pytest
+import yaml
 
 from mfcl.core.plain_values import from_dict, to_dict
 from mfcl.core.settings import BOUNDS
@@ -177,6 +180,18 @@ def test_every_number_has_bounds_and_is_held_to_them_in_python_too(prefix: str, 
             for other in wrong:
                 with pytest.raises(RecipeError, match=field.name):
                     dataclasses.replace(settings, **{field.name: other})  # type: ignore[type-var]
+
+
+def test_numbers_and_names_of_numpy_are_settings_that_files_can_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as it is without tests
+    plain = {"train": {"batch": 8, "learning_rate": 0.5}, "model": {"wave": {"name": "res1dnet"}}, "name": "it"}
+    recipe = from_dict(Recipe, plain, where="here")
+    train = dataclasses.replace(recipe.train, batch=np.int64(8), learning_rate=np.float32(0.5))
+    wave = dataclasses.replace(recipe.model.wave, name=np.str_("res1dnet"))
+    same = dataclasses.replace(recipe, train=train, model=dataclasses.replace(recipe.model, wave=wave))
+    assert same == recipe
+    assert yaml.safe_dump(to_dict(same)) == yaml.safe_dump(to_dict(recipe))
+    assert repr(same) == repr(recipe)
 
 
 def test_the_schema_tells_every_setting_with_its_bounds_and_meaning() -> None:

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import jaxtyping
+import numpy as np
 import pytest
 
 from mfcl.errors import MfclError
@@ -29,6 +31,14 @@ def test_overrides_change_a_recipe_object_too(tmp_path: Path) -> None:
     assert made.recipe.model.neck is not None
     assert made.recipe.model.neck.directions == 8
     assert "versions" in json.loads((tmp_path / "run" / "environment.json").read_text())
+
+
+def test_a_seed_of_numpy_is_the_same_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as it is without tests
+    made = run(tmp_path, seed=np.int64(3), overrides=["train.epochs=1"])
+    assert "seed: 3\n" in (tmp_path / "run" / "config.yaml").read_text()
+    again = run(tmp_path, seed=3, overrides=["train.epochs=1"], resume=True)
+    assert made.info["facts"]["seed"] == again.info["facts"]["seed"] == "3"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ worker or process, and after a resume.
 """
 
 import zlib
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64, Int64, UInt64
@@ -15,9 +16,14 @@ from mfcl.errors import MfclError, check_number
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
-def check_seed(seed: int, *, error: type[MfclError] = MfclError) -> None:
-    """Raise an error unless a seed is a whole number that all random generators accept."""
+def check_seed(seed: Any, *, error: type[MfclError] = MfclError) -> int:
+    """Return a seed, of whatever kind of whole number, as an `int`, which every generator and file takes.
+
+    Raises:
+        MfclError: it is no whole number, negative, or too large.
+    """
     check_number("seed", seed, 0, LARGEST_SEED, whole=True, error=error)
+    return int(seed)
 
 
 def generator(seed: int, *stream: int | str) -> np.random.Generator:

@@ -4,6 +4,7 @@ import ast
 import dataclasses
 import inspect
 import itertools
+import numbers
 import textwrap
 import types
 import typing
@@ -41,6 +42,8 @@ def written(settings: Any) -> Iterator[dataclasses.Field[Any]]:
 def check_settings(settings: Any, group: str = "") -> None:
     """Raise an error if a settings dataclass has a value of the wrong type or out of bounds.
 
+    A number or a text of another kind, such as NumPy's, becomes Python's own, which is what files can hold.
+
     Args:
         settings: A frozen dataclass; its numbers are made with `bounded`.
         group: Group of the settings, such as `train`; messages call a setting `group.field`.
@@ -51,7 +54,10 @@ def check_settings(settings: Any, group: str = "") -> None:
     hints = typing.get_type_hints(type(settings))
     for field in dataclasses.fields(settings):
         name = f"{group}.{field.name}" if group else field.name
-        _check(name, getattr(settings, field.name), hints[field.name], field.metadata.get(BOUNDS))
+        value = getattr(settings, field.name)
+        _check(name, value, hints[field.name], field.metadata.get(BOUNDS))
+        if type(value) is not type(own := _own_kind(value)):
+            object.__setattr__(settings, field.name, own)
 
 
 def check_text(name: str, text: str) -> None:
@@ -114,6 +120,14 @@ def _check(name: str, value: Any, hint: Any, bounds: tuple[Any, Any] | None) -> 
         raise RecipeError(f"{name}: wanted {hint.__name__}, got {shown(value)}")
     elif hint is str:
         check_text(name, value)
+
+
+def _own_kind(value: Any) -> Any:
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return value
+    return int(value) if isinstance(value, numbers.Integral) else float(value)
 
 
 def _type_name(hint: Any) -> str:

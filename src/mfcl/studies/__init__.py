@@ -111,9 +111,10 @@ def study(
     Raises:
         MfclError: an argument or the data cannot be used.
     """
-    check_seed(seed)
+    seed = check_seed(seed)
     if seeds is not None:
         check_number("seeds", seeds, 1, MOST_SEEDS, whole=True)
+        seeds = int(seeds)
     check_folder_place(local_path(out, "out"))
     set_threads(threads)
     for what, names in (("only", only), ("skip", skip), ("ablate", ablate)):

@@ -105,7 +105,7 @@ def train(
     Raises:
         MfclError: bad input, in one line.
     """
-    check_seed(seed)
+    seed = check_seed(seed)
     check_number("labels_per_class", labels_per_class, 0, MOST_PER_CLASS, whole=True)
     if labels_per_class and not joint:
         raise TrainingError("labels_per_class: no other training than a joint one learns from labels; give joint too")
