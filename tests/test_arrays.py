@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
+from mfcl.audio import Preparation, read_prepared
 from mfcl.audio.arrays import listed, mono_samples, padded, whole_rate
 from mfcl.errors import AudioError
 from tests.sounds import tone
@@ -36,6 +38,19 @@ def test_sound_of_any_kind_is_the_same_sound(made, within: float) -> None:
     found = mono_samples(made())
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, CLIP, rtol=0, atol=within)
+
+
+@pytest.mark.parametrize("kind", ["float32", "int16"])
+def test_channels_of_an_array_that_cancel_are_named_and_the_loudest_is_heard_as_of_a_file(
+    tmp_path, caplog, kind
+) -> None:
+    stereo = (np.stack([-0.9 * CLIP, CLIP], axis=1) * 32767).round().astype(np.int16)
+    soundfile.write(tmp_path / "it.wav", stereo, 16000)
+    given = stereo if kind == "int16" else stereo / np.float32(32768)
+    heard, notices = read_prepared(tmp_path / "it.wav", Preparation(remove_dc=False))
+    np.testing.assert_array_equal(mono_samples(given, name="array 3"), heard)
+    assert [record.getMessage() for record in caplog.records] == [f"array 3: {notice}" for notice in notices]
+    assert mono_samples(np.zeros((1600, 2), np.float32)).tolist() == [0.0] * 1600  # silence has none that is louder
 
 
 def test_whole_numbers_are_scaled_by_the_range_of_their_type() -> None:

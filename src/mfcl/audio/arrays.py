@@ -1,5 +1,6 @@
 """Audio arrays given by callers: check them, convert them to mono float32, and pad them to a batch."""
 
+import logging
 import math
 import numbers
 from collections.abc import Iterable
@@ -9,8 +10,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int64, Shaped
 
+from mfcl.audio.judging import cancelled_by
 from mfcl.errors import AudioError, shown
 
+log = logging.getLogger(__name__)
 LOUDEST = 8.0
 """Highest peak of float samples, where full scale is 1. Mixes and filters overshoot by a few dB; this allows 18 dB. \
 16-bit samples that were cast to float but not scaled have peaks in the hundreds and above."""
@@ -57,6 +60,8 @@ def listed(sounds: Sounds) -> list[Any]:
 def mono_samples(sound: Sounds, *, name: str = "array") -> Float32[np.ndarray, " samples"]:
     """Convert an array of samples to mono float32, where full scale is 1; channels are averaged.
 
+    If they cancel, the loudest is used, as of a file, and a warning is logged.
+
     int16, int32 and uint8 are scaled by the range of their type. Floats are not scaled. In a 2-D array the channel axis
     is the last one if it has at most 8 entries, or the first one if it has at most 2.
 
@@ -78,7 +83,7 @@ def mono_samples(sound: Sounds, *, name: str = "array") -> Float32[np.ndarray, "
     else:
         _check_level(samples, name)
         samples = samples.astype(np.float32, copy=False)
-    return samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1, dtype=np.float32)
+    return samples[:, 0] if samples.shape[1] == 1 else _one_channel(samples, name)
 
 
 def whole_rate(sample_rate: Any) -> int:
@@ -148,6 +153,17 @@ def _channels_last(samples: Shaped[np.ndarray, "..."], name: str) -> Shaped[np.n
             if channels == 1 or (channels <= most and frames >= LEAST_RATIO * channels):
                 return table
     raise AudioError(f"{name}: wanted the shape {ACCEPTED}, got {samples.shape}; give several clips as a list of clips")
+
+
+def _one_channel(samples: Float32[np.ndarray, "samples channels"], name: str) -> Float32[np.ndarray, " samples"]:
+    mixed = samples.mean(axis=1, dtype=np.float32)
+    powers = np.array([channel.var(dtype=np.float64) for channel in samples.T])
+    cancelled = cancelled_by(float(mixed.var(dtype=np.float64)), powers)
+    if cancelled is None:
+        return mixed
+    channel, problem = cancelled
+    log.warning("%s: %s", name, problem)
+    return np.ascontiguousarray(samples[:, channel])
 
 
 def _check_level(samples: Shaped[np.ndarray, "samples channels"], name: str) -> None:

@@ -159,6 +159,23 @@ def _judge(
         )
 
 
+def cancelled_by(power: float, powers: Float64[np.ndarray, " channels"]) -> tuple[int, str] | None:
+    """Return the channel to use in place of the mean of all, and the problem; None if the channels do not cancel.
+
+    Args:
+        power: Mean square of the mean of the channels, without its mean.
+        powers: Of each channel.
+    """
+    loudest = int(np.argmax(powers))
+    level = decibels(float(powers[loudest]))
+    if power >= CANCELLED * powers.mean() or level < SILENCE_DB:
+        return None
+    return (
+        loudest,
+        f"channels cancel: their mean has {decibels(power):.0f} dB, channel {loudest + 1} has {level:.0f} dB",
+    )
+
+
 def sound_of(block: Float32[np.ndarray, "frames channels"], judgement: Judgement) -> Float32[np.ndarray, " frames"]:
     """Return the mono samples of a block: the mean of the channels, or the loudest channel if they cancel."""
     return mono(block) if judgement.channel is None else np.ascontiguousarray(block[:, judgement.channel])
@@ -244,13 +261,10 @@ class _Sums:
         channel, found = None, []
         if len(self.totals) > 1:
             powers = self.powers / self.frames - (self.totals / self.frames) ** 2
-            loudest = int(np.argmax(powers))
-            if power < CANCELLED * powers.mean() and decibels(float(powers[loudest])) >= SILENCE_DB:
-                found.append(
-                    f"channels cancel: their mean has {decibels(power):.0f} dB, "
-                    f"channel {loudest + 1} has {decibels(float(powers[loudest])):.0f} dB"
-                )
-                channel, power, mean = loudest, float(powers[loudest]), float(self.totals[loudest]) / self.frames
+            if (cancelled := cancelled_by(power, powers)) is not None:
+                channel, problem = cancelled
+                found.append(problem)
+                power, mean = float(powers[channel]), float(self.totals[channel]) / self.frames
         level = decibels(power)
         if level < SILENCE_DB:
             found.append(f"silent: {level:.0f} dB")
