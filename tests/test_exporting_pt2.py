@@ -124,6 +124,13 @@ def test_a_model_without_landmarks_and_whitening_is_exported_too(tmp_path: Path,
     assert written.size == (tmp_path / "plain.pt2").stat().st_size
 
 
+def test_an_encoder_whose_frames_are_longer_than_a_short_clip_is_exported_too(tmp_path: Path) -> None:
+    mel = {"name": "resnet18", "pooling": "mean", "width": 0.125}  # as in the recipe `reference`
+    made = saved({"name": "long", "model": {**PLAIN["model"], "mel": mel}}, tmp_path / "long")
+    made.model.default_format = "mel"
+    assert mfcl.export_pt2(made, tmp_path / "long.pt2").difference < 1e-5  # clips of 0.05 s are among those compared
+
+
 def test_an_answer_that_is_not_the_models_leaves_no_file(
     checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -117,10 +117,16 @@ class Network(nn.Module):
 
 
 def multiple(model: MultiFormatModel) -> int:
-    """Return a number of samples of which rows must be a multiple, so that all encoders have whole frames."""
+    """Return a number of samples of which rows must be a multiple, so that all encoders have whole frames.
+
+    Rows are two or more times as long, which is more than a frame of each encoder: of a single frame the exporter would
+    take for granted that there is one.
+    """
     assert isinstance(model.mel.front, LogMel)
     own = (int(getattr(encoder.encoder, "samples", 1)) for encoder in (model.wave, model.mel))
-    return math.lcm(8 * 160, 8 * model.mel.front.settings.hop, *own)
+    hop = model.mel.front.settings.hop
+    whole = math.lcm(8 * 160, 8 * hop, *own)
+    return whole * math.ceil(int(getattr(model.mel.encoder, "stride", 1)) * hop / (2 * whole))
 
 
 def network_graph(model: MultiFormatModel) -> tuple[Any, list[str]]:

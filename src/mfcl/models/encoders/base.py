@@ -79,10 +79,12 @@ class MelEncoder(nn.Module, abc.ABC):
     Attributes:
         features: Values in a frame; set when it is made.
         small: As of `WaveEncoder`.
+        stride: Frames of the spectrogram from frame to frame, for export; need not be told up to 16.
     """
 
     features: int
     small: bool = False
+    stride: int = 1
 
     @abc.abstractmethod
     def forward(self, mel: Float[Tensor, "batch bands frames"], lengths: Lengths = None) -> Frames:

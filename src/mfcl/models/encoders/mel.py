@@ -106,6 +106,8 @@ class ResNet18(MelEncoder):
     Source: He et al., "Deep residual learning", arXiv:1512.03385, table 1.
     """
 
+    stride = 32
+
     def __init__(self, *, width: float = 1.0, norm: NormName = "batch") -> None:
         super().__init__()
         channels = [max(round(wide * width / 8), 1) * 8 for wide in (64, 64, 128, 256, 512)]
