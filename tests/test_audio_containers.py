@@ -6,6 +6,7 @@ import os
 import struct
 import subprocess
 import sys
+import textwrap
 
 import numpy as np
 import pytest
@@ -120,6 +121,24 @@ def test_what_the_mp3_decoder_notes_does_not_reach_the_terminal_and_other_messag
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines() == ["a line from elsewhere", "done"]
+
+
+def test_an_mp3_is_read_where_nobody_reads_the_messages_of_others_any_more(tmp_path):
+    path = write(tmp_path / "it.mp3", tone(1.0))
+    code = textwrap.dedent("""
+        import os, stat, sys
+        from pathlib import Path
+        from mfcl.audio import judge
+        from mfcl.audio.quiet import quiet_decoder
+        with quiet_decoder():
+            os.write(2, b"a line from elsewhere")
+            found = judge(Path(sys.argv[1]))
+        print(found.problems, stat.S_ISFIFO(os.fstat(2).st_mode))
+    """)
+    there, closed = os.pipe()
+    os.close(there)
+    done = subprocess.run([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, stderr=closed, timeout=60)
+    assert done.stdout == b"() True\n"
 
 
 def test_a_recorder_that_was_stopped_leaves_a_header_of_0_bytes_and_all_sound_is_read(tmp_path):

@@ -50,8 +50,8 @@ class _Redirect:
                 # pread keeps the file position, at which others write next
                 text = os.pread(self.written.fileno(), end - self.read, self.read)
                 self.read = end
-                if kept := NOTES.sub(b"", text):
-                    os.write(self.terminal, kept)
+                with contextlib.suppress(OSError):  # a closed pipe or a full disk; it is no fault of the recording
+                    _write_all(self.terminal, NOTES.sub(b"", text))
             if self.inside == 0:
                 os.dup2(self.terminal, 2)
                 os.close(self.terminal)
@@ -66,6 +66,11 @@ class _Redirect:
             os.dup2(self.terminal, 2)
             os.close(self.terminal)
         self.__init__()  # type: ignore[misc]
+
+
+def _write_all(descriptor: int, text: bytes) -> None:
+    while text:
+        text = text[os.write(descriptor, text) :]
 
 
 REDIRECT = _Redirect()
