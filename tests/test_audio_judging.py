@@ -68,6 +68,22 @@ def test_channels_whose_mean_is_no_number_are_named_and_warn_of_nothing(tmp_path
         read_audio(tmp_path / "it.wav")
 
 
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ({"start": -0.5}, "wanted start as a number of seconds, 0 or more, got -0.5"),
+        ({"start": np.nan}, "wanted start as a number of seconds, 0 or more, got nan"),
+        ({"end": np.inf}, "wanted end as a number of seconds, 0 or more, got inf"),
+        ({"start": 0.0, "end": -1.0}, "wanted end as a number of seconds, 0 or more, got -1.0"),
+    ],
+)
+def test_a_part_at_a_time_that_is_none_is_one_line(tmp_path, part, said):
+    path = write(tmp_path / "it.wav", noise(0))
+    assert judge(path, **part).problems == (f"unreadable: {said}",)
+    with pytest.raises(AudioError, match=f"it.wav: {said}; correct it"):
+        read_audio(path, **part)
+
+
 def test_the_same_samples_at_another_rate_are_no_duplicate(tmp_path):
     write(tmp_path / "a.wav", noise(0), 16000)
     write(tmp_path / "b.wav", noise(0), 44100)

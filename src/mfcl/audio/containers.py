@@ -2,6 +2,7 @@
 
 import io
 import os
+import stat
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -77,6 +78,15 @@ def look_at(handle: Opened, *, ignore_length: bool = False) -> Container:
             _known[version, ignore_length] = found
     handle.seek(0)
     return found
+
+
+def special_file(mode: int) -> str:
+    """Return the kind of a path that is not a regular file, such as a pipe; an empty string for a file."""
+    names = {
+        stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
+        stat.S_IFDIR: "a folder",
+    }  # fmt: skip
+    return names.get(stat.S_IFMT(mode), "" if stat.S_ISREG(mode) else "no file")
 
 
 _known: dict[tuple[object, bool], Container] = {}

@@ -5,7 +5,6 @@ import hashlib
 import io
 import os
 import re
-import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,9 +13,10 @@ import numpy as np
 import soundfile
 from jaxtyping import Float32
 
-from mfcl.audio.containers import Container, Stream, Window, look_at
+from mfcl.audio.containers import Container, Stream, Window, look_at, special_file
 from mfcl.audio.quiet import quiet_decoder
 from mfcl.audio.riff import STREAMED
+from mfcl.audio.windows import check_part
 from mfcl.core.files import replacing
 from mfcl.core.remote import Opened, RemoteFile
 from mfcl.core.spans import open_path, span_of
@@ -178,7 +178,7 @@ def open_audio(path: Path, *, ignore_length: bool = False) -> Iterator[AudioFile
         TransferError: the storage of a URL does not answer, or gives other bytes than it announced.
     """
     try:
-        kind = "" if span_of(path) else _special(path.stat().st_mode)
+        kind = "" if span_of(path) else special_file(path.stat().st_mode)
         # opening a named pipe would wait for a writer
         handle = None if kind else open_path(path)
     except (OSError, ValueError) as error:
@@ -202,15 +202,6 @@ def open_audio(path: Path, *, ignore_length: bool = False) -> Iterator[AudioFile
             yield file
         finally:
             file.close()
-
-
-def _special(mode: int) -> str:
-    """Return the kind of a path that is not a regular file, such as a pipe; an empty string for a file."""
-    names = {
-        stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
-        stat.S_IFDIR: "a folder",
-    }  # fmt: skip
-    return names.get(stat.S_IFMT(mode), "" if stat.S_ISREG(mode) else "no file")
 
 
 def _promised_frames(decoder: _Decoder) -> int | None:
@@ -244,8 +235,9 @@ def read_audio(
         The samples, at least one, and the sample rate in Hz.
 
     Raises:
-        AudioError: unreadable, empty, or with samples that are NaN, infinite or absurdly large.
+        AudioError: unreadable, empty, or with samples that are NaN, infinite or absurdly large; a time that is none.
     """
+    check_part(path, start, end)
     with open_audio(path) as file:
         rate, frames = file.sample_rate, file.frames
         decoded = bytearray()  # grows in place, so that an hour at 96 kHz is not held twice

@@ -11,6 +11,7 @@ from jaxtyping import Float32, Float64
 from mfcl.audio.endpoints import FrameSums
 from mfcl.audio.io import AudioFile, all_finite, mono, open_audio
 from mfcl.audio.preparation import SILENCE_DB, decibels
+from mfcl.audio.windows import check_part
 from mfcl.errors import AudioError
 
 FAILURES = {
@@ -94,7 +95,7 @@ def kind_of(problem: str) -> str:
 def judge(
     path: Path, start: float | None = None, end: float | None = None, *, keep_for_rate: int | None = None
 ) -> Judgement:
-    """Decode a file, or a segment of it, and report its problems; a bad file raises no error.
+    """Decode a file, or a segment of it, and report its problems; a bad file, or a time that is none, raises no error.
 
     Memory does not grow with the recording's length.
 
@@ -103,6 +104,9 @@ def judge(
         start: Seconds from the file's beginning.
         end: Seconds from the file's beginning.
         keep_for_rate: Keep the decoded samples, unless the recording is too long at this sample rate in Hz.
+
+    Raises:
+        TransferError: the storage of a URL does not answer, which is no fault of the recording.
     """
     try:
         found = _judge(path, start, end, keep_for_rate)
@@ -124,6 +128,7 @@ def judge(
 def _judge(
     path: Path, start: float | None, end: float | None, keep_for_rate: int | None, *, ignore_length: bool = False
 ) -> Judgement:
+    check_part(path, start, end)
     with open_audio(path, ignore_length=ignore_length) as file:
         sums = _Sums.of(file.channels, file.sample_rate)
         kept: list[Float32[np.ndarray, "frames channels"]] | None = [] if keep_for_rate else None

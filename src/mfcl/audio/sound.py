@@ -154,6 +154,7 @@ def read_prepared(
 
     Raises:
         AudioError: it cannot be used; see `mfcl.audio.judging.FAILURES`.
+        TransferError: the storage of a URL does not answer.
     """
     judgement = judge(path, start, end, keep_for_rate=preparation.sample_rate)
     if judgement.failures:

@@ -3,6 +3,7 @@
 import numbers
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -93,6 +94,19 @@ def check_window(window: Any, hop: Any) -> None:
         raise AudioError(
             f"wanted a window and a hop of {SHORTEST} seconds or more, got {shown(window)} and {shown(hop)}"
         )
+
+
+def check_part(path: Path, start: Any, end: Any) -> None:
+    """Check the beginning and the end of a part of a file, in seconds; None is the file's own.
+
+    Raises:
+        AudioError: one of them is no time in a file: negative, infinite or no number.
+    """
+    for name, time in (("start", start), ("end", end)):
+        if time is not None and not (
+            isinstance(time, numbers.Real) and not isinstance(time, bool) and 0 <= float(time) <= sys.float_info.max
+        ):
+            raise AudioError(f"{path}: wanted {name} as a number of seconds, 0 or more, got {shown(time)}; correct it")
 
 
 def hop_of(window: Any, hop: Any = None, *, share: int = 2) -> int | float:
