@@ -95,9 +95,29 @@ def test_an_mp3_is_never_called_cut_short_by_an_estimated_length(tmp_path):
     assert 1.5 < entry.seconds < 2.5
 
 
-def test_an_ogg_file_that_ends_inside_a_page_is_cut_short(tmp_path):
+@pytest.mark.parametrize("order", [(0, 1), (1, 0), (1, 1)])
+def test_a_flac_stream_without_notes_is_joined_like_others(tmp_path, order):
+    """Encoders that write no names and tags mark the first block of a stream as its last one."""
+    wave = noise(1.0)
+    whole = write(tmp_path / "it.flac", wave, subtype="PCM_16").read_bytes()
+    place, last = 4, False
+    while not last:
+        last, length = whole[place] >= 128, int.from_bytes(whole[place + 1 : place + 4], "big")
+        place += 4 + length
+    bare = whole[:4] + b"\x80" + whole[5:42] + whole[place:]
+    (tmp_path / "both.flac").write_bytes(b"".join((whole, bare)[one] for one in order))
+    samples, _ = read_audio(tmp_path / "both.flac")
+    np.testing.assert_allclose(samples, np.concatenate([wave, wave]), atol=1e-4)
+    assert scanned(tmp_path / "both.flac").problems == ()
+
+
+@pytest.mark.parametrize("kept", [0.5, "1 byte of a page", "20 bytes of a page"])
+def test_an_ogg_file_that_ends_inside_a_page_is_cut_short(tmp_path, kept):
     path = write(tmp_path / "it.ogg", noise(60.0))
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    content = path.read_bytes()
+    middle = len(content) // 2
+    length = middle if kept == 0.5 else content.find(b"OggS", middle) + int(kept.split()[0])
+    path.write_bytes(content[:length])
     assert scanned(path).problems == ("cut short: the file ends inside a page",)
     assert scanned(path).seconds > 20
 

@@ -4,7 +4,7 @@ import io
 import os
 import stat
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mfcl.audio.mpeg import mpeg_streams
@@ -13,7 +13,8 @@ from mfcl.core.remote import Opened, RemoteFile
 from mfcl.errors import MfclError
 
 CHUNK = 1 << 20  # bytes read at once in a search
-FLAC_START = b"fLaC\x00\x00\x00\x22"  # the marker, and the header of the STREAMINFO block of 34 bytes
+FLAC_STARTS = (b"fLaC\x00\x00\x00\x22", b"fLaC\x80\x00\x00\x22")
+"""The marker, and the header of the STREAMINFO block of 34 bytes, which may be the only block."""
 FLAC_INFO = 8  # offset of the contents of STREAMINFO
 OGG_HEAD = 27  # bytes of a page before its segment table
 MOST_KNOWN = 1000  # files of which what was found is kept
@@ -191,7 +192,7 @@ def _unfinished(kind: str, stated: int, there: int, stream: Stream) -> Container
 
 
 def _flac(handle: Opened, head: bytes, size: int, *, ignore_length: bool) -> Container:
-    starts = list(_found(handle, FLAC_START, size))
+    starts = sorted(_found(handle, FLAC_STARTS, size))
     if len(starts) > 1:
         stops = [*starts[1:], size]
         return Container("flac", tuple(Stream(start, stop) for start, stop in zip(starts, stops, strict=True)))
@@ -204,16 +205,17 @@ def _flac(handle: Opened, head: bytes, size: int, *, ignore_length: bool) -> Con
     return Container("flac", (Stream(0, size, replaced=repaired),), digest=digest)
 
 
-def _found(handle: Opened, wanted: bytes, size: int) -> Iterator[int]:
-    """Yield the offsets at which some bytes occur in a file."""
-    keep = len(wanted) - 1
+def _found(handle: Opened, wanted: Sequence[bytes], size: int) -> Iterator[int]:
+    """Yield the offsets at which one of some texts of equal length occurs in a file."""
+    keep = len(wanted[0]) - 1
     for first in range(0, size, CHUNK):
         handle.seek(first)
         chunk = handle.read(CHUNK + keep)
-        place = chunk.find(wanted)
-        while place >= 0:
-            yield first + place
-            place = chunk.find(wanted, place + 1)
+        for one in wanted:
+            place = chunk.find(one)
+            while place >= 0:
+                yield first + place
+                place = chunk.find(one, place + 1)
 
 
 def _ogg(handle: Opened, size: int) -> Container:
@@ -233,7 +235,10 @@ def _ogg(handle: Opened, size: int) -> Container:
             starts.append(place)
         begins = first
         place += OGG_HEAD + segments + sum(head[OGG_HEAD : OGG_HEAD + segments])
-    cut = ("cut short: the file ends inside a page",) if place > size else ()
+    handle.seek(place)
+    rest = handle.read(OGG_HEAD) if place < size < place + OGG_HEAD else b""
+    inside = place > size or (rest and b"OggS".startswith(rest[:4]))
+    cut = ("cut short: the file ends inside a page",) if inside else ()
     if len(starts) == 1:
         return Container("ogg", notices=cut, sought=max(ends[0] - 1, 0) if vorbis else None)
     stops = [*starts[1:], size]
