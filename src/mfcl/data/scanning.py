@@ -36,7 +36,7 @@ UNUSABLE = (*FAILURES, NAMELESS)
 MAY_PASS = ("unreadable", "empty")
 """Kinds of problems that the storage of a file may have had, and not the file: they are not believed the next time."""
 
-VERSION = 4  # of cached scan results; a new number makes all files be scanned again
+VERSION = 5  # of cached scan results; a new number makes all files be scanned again
 KEPT = ("seconds", "sample_rate", "channels", "problems", "digest", "sound_seconds", "runs")
 EXAMPLES = 2  # example recordings per kind of problem
 

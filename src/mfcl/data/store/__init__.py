@@ -19,7 +19,7 @@ __all__ = ["Store", "decode", "open_store"]
 
 HEARD = ("NaN", "silent")
 """Kinds of problems of sound that was read; others may have been those of a disk that was away."""
-VERSION = 2  # of the file layout and the decoding; a new number makes stores be built again
+VERSION = 3  # of the file layout and the decoding; a new number makes stores be built again
 
 
 def open_store(
