@@ -64,6 +64,17 @@ def test_pieces_can_be_asked_for_in_any_order_and_may_overlap(tmp_path, monkeypa
     np.testing.assert_allclose(long[: len(whole)], whole, atol=1e-5)
 
 
+def test_a_long_piece_is_put_together_once(tmp_path, monkeypatch):
+    monkeypatch.setattr("mfcl.audio.judging.HELD", 4000)
+    monkeypatch.setattr("mfcl.audio.sound.BLOCK", 300)
+    long, _ = read_prepared(write(tmp_path / "a.flac"), Preparation())
+    copied = []
+    join = np.concatenate
+    monkeypatch.setattr(np, "concatenate", lambda parts: copied.append(sum(map(len, parts))) or join(parts))
+    assert len(long[:]) == len(long)
+    assert sum(copied) < 4 * len(long)  # else the time grows with the square of the length
+
+
 def _counted(function, calls):
     def counted(sound):
         calls.append(sound)

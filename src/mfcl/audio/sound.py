@@ -67,15 +67,16 @@ class LongSound:
         start, stop, _ = piece.indices(len(self))
         if self._waiting is None or start < self._place:
             self._waiting, self._place, self._held = self.blocks(), 0, self._held[:0]
-        while self._place + len(self._held) < stop:
+        held, end = [self._held], self._place + len(self._held)
+        while end < stop:
             block = next(self._waiting, None)
             if block is None:
                 raise self.changed()
-            if self._place + len(self._held) <= start:
-                self._place, self._held = self._place + len(self._held), block
-            else:
-                self._held = np.concatenate([self._held, block])
-        self._held = self._held[start - self._place :]
+            if end <= start:
+                held, self._place = [], end
+            held.append(block)
+            end += len(block)
+        self._held = (held[0] if len(held) == 1 else np.concatenate(held))[start - self._place :]
         self._place = start
         step = step_16_bit(self.peak)
         return np.asarray(to_16_bit(self._held[: stop - start], step) * step, dtype=np.float32)
