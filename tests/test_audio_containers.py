@@ -176,6 +176,20 @@ def test_a_recorder_that_was_stopped_leaves_a_header_of_0_bytes_and_all_sound_is
     assert scanned(tmp_path / "it.wav", start=0.25).seconds == 0.25
 
 
+@pytest.mark.parametrize(("stated", "problems"), [(-1, ()), (0, ("unfinished: header says 0 of 16000 bytes",))])
+def test_a_caf_of_unknown_length_is_read_to_its_end(tmp_path, stated, problems):
+    """The format allows -1 for sound that goes on to the end of the file; a recorder that was stopped leaves 0."""
+    wave = tone(0.5)
+    path = write(tmp_path / "it.caf", wave, subtype="PCM_16")
+    content = bytearray(path.read_bytes())
+    place = content.find(b"data") + 4
+    content[place : place + 8] = struct.pack(">q", stated)
+    path.write_bytes(content)
+    np.testing.assert_allclose(read_audio(path)[0], wave, atol=1e-4)
+    np.testing.assert_allclose(read_audio(path, start=0.25)[0], wave[4000:], atol=1e-4)
+    assert scanned(path).problems == problems
+
+
 def test_an_empty_wav_with_notes_behind_its_data_is_empty(tmp_path):
     path = write(tmp_path / "it.wav", np.zeros(0, dtype=np.float32))
     path.write_bytes(path.read_bytes() + b"LIST" + struct.pack("<I", 10) + b"INFOabcdef")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mfcl.audio.mpeg import mpeg_streams
-from mfcl.audio.riff import LARGEST, uncounted
+from mfcl.audio.riff import LARGEST, MOST_CHUNKS, uncounted
 from mfcl.core.remote import Opened, RemoteFile
 from mfcl.errors import MfclError
 
@@ -16,6 +16,7 @@ CHUNK = 1 << 20  # bytes read at once in a search
 FLAC_STARTS = (b"fLaC\x00\x00\x00\x22", b"fLaC\x80\x00\x00\x22")
 """The marker, and the header of the STREAMINFO block of 34 bytes, which may be the only block."""
 FLAC_INFO = 8  # offset of the contents of STREAMINFO
+CAF_HEAD, CAF_EDITS = 8, 4  # bytes of a CAF file's header, and of the number of edits before its sound
 OGG_HEAD = 27  # bytes of a page before its segment table
 MOST_KNOWN = 1000  # files of which what was found is kept
 OGG_FIRST = 2  # flag of the first page of a stream
@@ -44,7 +45,7 @@ class Container:
     """Format and streams of a file.
 
     Attributes:
-        kind: `wav`, `aiff`, `au`, `flac`, `ogg`, `mpeg`, or an empty string for any other format.
+        kind: `wav`, `aiff`, `au`, `caf`, `flac`, `ogg`, `mpeg`, or an empty string for any other format.
         streams: Byte ranges to decode one after another; empty: decode the file as it is.
         notices: Problems of the file, each beginning with its kind.
         digest: MD5 of the decoded samples from a FLAC header; empty if there is none.
@@ -110,6 +111,8 @@ def _searched(handle: Opened, size: int, *, ignore_length: bool) -> Container:
         found = _wav(handle, size, mpeg=head[12:16] == b"fmt " and head[20:22] == b"\x55\x00")
     elif head[:4] == b".snd":
         found = _au(head, size)
+    elif head[:4] == b"caff":
+        found = _caf(handle, size)
     elif head[:4] == b"fLaC":
         found = _flac(handle, head, size, ignore_length=ignore_length)
     elif head[:4] == b"OggS":
@@ -185,6 +188,30 @@ def _au(head: bytes, size: int) -> Container:
     if length == 0 and size > first >= 24:
         return _unfinished("au", 0, size - first, Stream(0, size, replaced={8: b"\xff\xff\xff\xff"}))
     return Container("au")
+
+
+def _caf(handle: Opened, size: int) -> Container:
+    """Give the data chunk its length, of which -1 means that it is the rest of the file."""
+    place = CAF_HEAD
+    for _ in range(MOST_CHUNKS):
+        handle.seek(place)
+        chunk = handle.read(12)
+        if len(chunk) < 12:
+            break
+        name, length = struct.unpack(">4sq", chunk)
+        place += 12
+        if name == b"data":
+            there = size - place
+            if not -1 <= length <= CAF_EDITS < there:
+                break
+            stream = Stream(0, size, replaced={place - 8: struct.pack(">q", there)})
+            if length == -1:
+                return Container("caf", (stream,))
+            return _unfinished("caf", 0, there - CAF_EDITS, stream)
+        if length < 0:
+            break
+        place += length
+    return Container("caf")
 
 
 def _unfinished(kind: str, stated: int, there: int, stream: Stream) -> Container:
