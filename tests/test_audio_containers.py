@@ -223,7 +223,7 @@ def test_sound_that_the_header_of_a_wav_does_not_count_is_read_and_named(tmp_pat
         b"ID3\x03" + noise(2.0).tobytes(),
         b"TAG" + noise(2.0).tobytes(),
         bytes(99999),
-        noise(0.4).tobytes(),  # 12,800 bytes, less than a second
+        noise(1.0).tobytes(),  # 64,000 bytes
     ],
 )
 def test_what_is_no_sound_behind_the_sound_of_a_wav_is_not_read(tmp_path, behind):

@@ -11,6 +11,7 @@ MOST_FORMAT = 1 << 10  # bytes of a format chunk
 LARGEST = 0xFFFFFFFF  # a length in the header has 32 bits
 STREAMED = 0x7FFFF000  # bytes; programs that do not know the length write a data size from here on
 LOOKED_AT = 1 << 12  # bytes; where the first and the last ones are zeros, all are taken for zeros
+MOST_BEHIND = 1 << 16  # bytes behind the sound that may be anything, as may those of a second
 TAGS = (b"ID3", b"TAG", b"APETAGEX")  # of titles and pictures, which some programs put behind the chunks
 
 
@@ -48,7 +49,7 @@ def uncounted(handle: Opened, size: int) -> Uncounted | None:
 
     A recorder that was interrupted leaves a length of 0, or one of some time before. Of more than 4 GiB a program that
     does not care writes the last 32 bits of the length. Bytes behind the sound that are chunks, tags or zeros are no
-    sound, nor are those of less than a second.
+    sound, nor are 64 KiB or those of a second.
 
     Args:
         handle: The file.
@@ -86,10 +87,9 @@ def _there(handle: Opened, place: int, length: int, size: int, second: int) -> i
     if left_out > 0 and (size <= end + 1 or _chunks_until_end(handle, end + length % 2, size)):
         return length + left_out
     behind = place + length
-    goes_on = (
-        second and size - behind > second and all(_is_sound(handle, behind + odd, size) for odd in {0, length % 2})
-    )
-    return size - place if goes_on else length
+    if not second or size - behind <= max(second, MOST_BEHIND if length < STREAMED else 0):
+        return length
+    return size - place if all(_is_sound(handle, behind + odd, size) for odd in {0, length % 2}) else length
 
 
 def _is_sound(handle: Opened, place: int, size: int) -> bool:
