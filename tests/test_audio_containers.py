@@ -233,6 +233,22 @@ def test_what_is_no_sound_behind_the_sound_of_a_wav_is_not_read(tmp_path, behind
     assert scanned(path).problems == ()
 
 
+@pytest.mark.parametrize("name", [b"RF64", b"BW64"])
+@pytest.mark.parametrize(("stated", "problems"), [(16000, ()), (0, ("unfinished: header says 0 of 16000 bytes",))])
+def test_a_wav_with_lengths_of_64_bits_is_read_under_both_names_and_where_they_were_never_written(
+    tmp_path, name, stated, problems
+):
+    wave = tone(0.5)
+    path = write(tmp_path / "it.wav", wave, format="RF64", subtype="PCM_16")
+    content = bytearray(path.read_bytes())
+    assert (content[:4], content[12:16]) == (b"RF64", b"ds64")
+    content[:4], content[28:36] = name, struct.pack("<Q", stated)
+    path.write_bytes(content)
+    np.testing.assert_allclose(read_audio(path)[0], wave, atol=1e-4)
+    np.testing.assert_allclose(read_audio(path, start=0.25)[0], wave[4000:], atol=1e-4)
+    assert scanned(path).problems == problems
+
+
 @pytest.mark.parametrize("behind", [b"", b"LIST\4\0\0\0INFO"])
 @pytest.mark.parametrize("stated", ["the last 32 bits", "all ones"])
 def test_a_wav_of_more_than_4_gib_is_read_to_its_end(tmp_path, stated, behind):

@@ -13,6 +13,7 @@ from mfcl.core.remote import Opened, RemoteFile
 from mfcl.errors import MfclError
 
 CHUNK = 1 << 20  # bytes read at once in a search
+LONG_WAVS = (b"RF64", b"BW64")  # two names of one header, of which the decoder knows the first
 FLAC_STARTS = (b"fLaC\x00\x00\x00\x22", b"fLaC\x80\x00\x00\x22")
 """The marker, and the header of the STREAMINFO block of 34 bytes, which may be the only block."""
 FLAC_INFO = 8  # offset of the contents of STREAMINFO
@@ -107,8 +108,8 @@ def _version(handle: Opened) -> object:
 def _searched(handle: Opened, size: int, *, ignore_length: bool) -> Container:
     handle.seek(0)
     head = handle.read(64)
-    if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
-        found = _wav(handle, size, mpeg=head[12:16] == b"fmt " and head[20:22] == b"\x55\x00")
+    if head[:4] in (b"RIFF", *LONG_WAVS) and head[8:12] == b"WAVE":
+        found = _wav(handle, head, size)
     elif head[:4] == b".snd":
         found = _au(head, size)
     elif head[:4] == b"caff":
@@ -171,12 +172,14 @@ class Window:
         return before + bytes(read)
 
 
-def _wav(handle: Opened, size: int, *, mpeg: bool) -> Container:
+def _wav(handle: Opened, head: bytes, size: int) -> Container:
     """Read sound to its end that the header does not count: the recorder was interrupted, or it is more than 4 GiB."""
+    mpeg = head[12:16] == b"fmt " and head[20:22] == b"\x55\x00"
     found = uncounted(handle, size)
     if found is None or (mpeg and found.stated):
-        return Container("mpeg" if mpeg else "wav")
-    if found.there > LARGEST and found.form:
+        renamed = (Stream(0, size, replaced={0: b"RF64"}),) if head[:4] == b"BW64" else ()
+        return Container("mpeg" if mpeg else "wav", renamed)
+    if found.form and (found.long or found.there > LARGEST):
         stream = Stream(found.place, found.place + found.there, before=found.header())
     else:
         stream = Stream(0, size, replaced={found.place - 4: struct.pack("<I", min(found.there, LARGEST))})

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from mfcl.core.remote import Opened
 
 MOST_CHUNKS = 1000  # chunks that are read at most
+DS64 = 28  # bytes of the chunk with lengths of 64 bits, at least
 MOST_FORMAT = 1 << 10  # bytes of a format chunk
 LARGEST = 0xFFFFFFFF  # a length in the header has 32 bits
 STREAMED = 0x7FFFF000  # bytes; programs that do not know the length write a data size from here on
@@ -26,6 +27,8 @@ class Uncounted(NamedTuple):
     """Offset of the first of them."""
     form: bytes
     """Contents of the format chunk."""
+    long: bool = False
+    """Whether the header has lengths of 64 bits already."""
 
     @property
     def said(self) -> bool:
@@ -55,14 +58,17 @@ def uncounted(handle: Opened, size: int) -> Uncounted | None:
         handle: The file.
         size: Its bytes.
     """
-    form = b""
+    form, counted = b"", None
     for name, place, length in chunks(handle, 12, size):
+        handle.seek(place)
+        if name == b"ds64" and length >= DS64:
+            counted = struct.unpack("<QQ", handle.read(16))[1]
         if name == b"fmt " and length <= MOST_FORMAT:
-            handle.seek(place)
             form = handle.read(length)
         if name == b"data":
-            there = _there(handle, place, length, size, _a_second(form))
-            return Uncounted(length, there, place, form) if there > length else None
+            stated = length if counted is None or length < LARGEST else counted
+            there = _there(handle, place, stated, size, _a_second(form))
+            return Uncounted(stated, there, place, form, counted is not None) if there > stated else None
     return None
 
 
