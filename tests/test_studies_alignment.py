@@ -1,6 +1,9 @@
 """Alignment as a baseline of a study: its rows, its landmarks under noise, and its neighbours kept on disk."""
 
 import dataclasses
+import threading
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -43,6 +46,33 @@ def test_labels_have_a_row_of_the_vectors_and_one_of_the_distances(workspace: Wo
     }
     assert probes == {VECTORS: {LINEAR, KNN}, DISTANCES: {KNN}}
     assert next(one.value for one in found if one.representation == DISTANCES) > 60
+
+
+def test_representations_are_measured_two_at_once_in_order_unless_their_tables_are_large(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    views = [Representation("untrained", "", format) for format in ("wave", "mel", "both")]
+    both, seen = threading.Barrier(2, timeout=20), []
+    workspace, source = Mock(spec=Workspace), Mock(spec=Source)
+    workspace.embeddings = lambda _: SimpleNamespace(vectors=np.zeros((5, 2), np.float32))
+    source.representations = views[:2]
+
+    def meet(one: Representation) -> str:
+        both.wait()
+        return one.format
+
+    monkeypatch.setattr(evaluators, "core_count", lambda: 4)
+    assert list(evaluators.each_asked(workspace, source, meet)) == [(views[0], "wave"), (views[1], "mel")]
+    monkeypatch.setattr(evaluators, "SMALL", 9)
+    source.representations = views
+
+    def alone(one: Representation) -> int:
+        seen.append(one)
+        return threading.active_count()
+
+    before = threading.active_count()
+    assert list(evaluators.each_asked(workspace, source, alone)) == [(one, before + 1) for one in views]
+    assert seen == views
 
 
 def test_few_labels_are_spread_over_both_graphs(workspace: Workspace, source: Source) -> None:

@@ -58,6 +58,7 @@ def test_a_representation_has_one_line_in_the_chart_of_a_number_of_enrolled_clip
     held = Embeddings(vectors, names, {"digit": words, "speaker": speakers}, {}, splits)
     workspace, source = Mock(spec=Workspace), Mock(spec=Source)
     workspace.data, workspace.view = SimpleNamespace(label="digit", speaker="speaker"), lambda *_: held
+    workspace.embeddings = lambda _: held
     source.representations, source.seed = (Representation("pre-trained", "", "both"),), 0
     answer = voices(workspace, source)
     apart = [one.question.enrolled for one in answer.results if one.question.probe == ENROLLED and one.question.apart]

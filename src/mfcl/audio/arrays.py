@@ -156,7 +156,7 @@ def _channels_last(samples: Shaped[np.ndarray, "..."], name: str) -> Shaped[np.n
 
 
 def _one_channel(samples: Float32[np.ndarray, "samples channels"], name: str) -> Float32[np.ndarray, " samples"]:
-    mixed = samples.mean(axis=1, dtype=np.float32)
+    mixed: Float32[np.ndarray, " samples"] = samples.mean(axis=1, dtype=np.float32)
     powers = np.array([channel.var(dtype=np.float64) for channel in samples.T])
     cancelled = cancelled_by(float(mixed.var(dtype=np.float64)), powers)
     if cancelled is None:

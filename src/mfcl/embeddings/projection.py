@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Float64, Int64
 from threadpoolctl import threadpool_limits
 
+from mfcl.core.blas import one_blas_thread
 from mfcl.core.parallel import in_parallel
 from mfcl.core.random import generator
 from mfcl.embeddings.linalg import PrincipalAxes, check_measurable, unit_rows
@@ -52,7 +53,7 @@ def reduced(vectors: Float[np.ndarray, "items dim"]) -> Float64[np.ndarray, "ite
 
 def lay_out_each(several: Sequence[Float64[np.ndarray, "_ _"]], *, seed: int) -> list[Float32[np.ndarray, "_ 2"]]:
     """Return `lay_out` of several sets of points, as many at once as there are cores; each is that of one alone."""
-    with threadpool_limits(1):  # outside, too: each thread would end what another one began
+    with one_blas_thread():
         return list(in_parallel(partial(lay_out, seed=seed), several, what="Maps", shown=False))
 
 
@@ -77,7 +78,7 @@ def lay_out(
         random_state=seed % 2**32,
         n_jobs=1,
     )
-    with threadpool_limits(1):
+    with one_blas_thread(), threadpool_limits(1, "openmp"):
         placed = descent.fit_transform(points.astype(np.float32))
     return np.asarray(placed, dtype=np.float32)
 

@@ -1,10 +1,11 @@
 """Evaluators of a study's sections: results, chart data and notes for one source."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
-from mfcl.core.blas import one_blas_thread
+from mfcl.core.blas import SMALL, one_blas_thread
+from mfcl.core.parallel import core_count, in_parallel
 from mfcl.data.dataset import Data
 from mfcl.data.labels import known_classes
 from mfcl.embeddings.table import Embeddings
@@ -45,6 +46,8 @@ from mfcl.models.cost import cost
 from mfcl.studies.fine_tuning import networks
 from mfcl.studies.representations import Source
 from mfcl.studies.workspace import Workspace, view_of
+
+Found = TypeVar("Found")
 
 NOISE_DB = (20.0, 10.0, 0.0)
 OTHER_NOISE_DB = 10.0
@@ -97,8 +100,7 @@ def labels(workspace: Workspace, source: Source) -> Answer:
     """
     answer = Answer()
     label = workspace.data.label or ""
-    for one in source.representations:
-        found = workspace.probes(source, one).measures()
+    for one, found in each_asked(workspace, source, lambda one: workspace.probes(source, one).measures()):
         answer.add(one, found)
         answer.picture("confusions", one, source, confusion(found[0], label))
         if workspace.data.speaker:
@@ -119,13 +121,17 @@ def labels(workspace: Workspace, source: Source) -> Answer:
 def voices(workspace: Workspace, source: Source) -> Answer:
     """Measure speaker identification and verification of each representation."""
     answer = Answer()
-    for one in source.representations:
+
+    def measured(one: Representation) -> list[Result] | MeasureError:
+        embeddings, speaker = workspace.view(source, one), workspace.data.speaker or ""
         try:
-            found = measure_voices(
-                workspace.view(source, one), workspace.data.label, workspace.data.speaker or "", seed=source.seed
-            )
+            return measure_voices(embeddings, workspace.data.label, speaker, seed=source.seed)
         except MeasureError as error:
-            answer.notes.append(f"{name(one)}: voices are not measured: {error}")
+            return error
+
+    for one, found in each_asked(workspace, source, measured):
+        if isinstance(found, MeasureError):
+            answer.notes.append(f"{name(one)}: voices are not measured: {found}")
             continue
         answer.add(one, found)
         for result in found:
@@ -140,9 +146,13 @@ def traits(workspace: Workspace, source: Source) -> Answer:
     answer = Answer()
     data = workspace.data
     others = [label for label in data.manifest.label_names if label not in (data.label, data.speaker)]
-    for one in source.representations:
+
+    def measured(one: Representation) -> list[Result]:
         embeddings = workspace.view(source, one)
-        answer.add(one, measure_traits(embeddings, data.label, data.speaker or "", others=others, seed=source.seed))
+        return measure_traits(embeddings, data.label, data.speaker or "", others=others, seed=source.seed)
+
+    for one, found in each_asked(workspace, source, measured):
+        answer.add(one, found)
     return answer
 
 
@@ -150,17 +160,18 @@ def efficiency(workspace: Workspace, source: Source) -> Answer:
     """Measure label accuracy of frozen embeddings against the number of labels, per class and in all."""
     answer = Answer()
     data = workspace.data
-    for one in source.representations:
-        answer.add(one, workspace.probes(source, one).efficiency())
-    for one in (*source.representations, *((DISTANCES,) if source.variant == LANDMARKS else ())):
+    for one, found in each_asked(workspace, source, lambda one: workspace.probes(source, one).efficiency()):
+        answer.add(one, found)
+
+    def in_all(one: Representation) -> list[Result]:
         vectors = workspace.embeddings(source) if one is DISTANCES else workspace.view(source, one)
         near = workspace.neighbourhood(source, one)
-        answer.add(
-            one,
-            measure_labels_in_all(
-                near, vectors, data.label or "", data.speaker, probed=one is not DISTANCES, seed=source.seed
-            ),
+        return measure_labels_in_all(
+            near, vectors, data.label or "", data.speaker, probed=one is not DISTANCES, seed=source.seed
         )
+
+    for one, found in each_asked(workspace, source, in_all, *([DISTANCES] if source.variant == LANDMARKS else [])):
+        answer.add(one, found)
     return answer
 
 
@@ -176,16 +187,32 @@ def robustness(workspace: Workspace, source: Source) -> Answer:
             if condition != BABBLE:
                 raise
             answer.notes.append(f"{condition} at {level:g} dB: not measured: {error}")
-    for one in source.representations:
-        probes = workspace.probes(source, one)
+
+    def measured(one: Representation) -> list[Result]:
+        probes, found = workspace.probes(source, one), []
         for per_class in (None, FEW) if probes.can_few(FEW) else (None,):
-            answer.add(one, [probes.clean(per_class)])
+            found.append(probes.clean(per_class))
             for condition, level, whole in heard:
                 x = level if condition == NOISE else None
-                noisy = view_of(whole, one)
-                found = probes.under(noisy, condition=condition, value=level, x=x, per_class=per_class)
-                answer.add(one, [found])
+                found.append(
+                    probes.under(view_of(whole, one), condition=condition, value=level, x=x, per_class=per_class)
+                )
+        return found
+
+    for one, found in each_asked(workspace, source, measured):
+        for result in found:
+            answer.add(one, [result])
     return answer
+
+
+def each_asked(
+    workspace: Workspace, source: Source, ask: Callable[[Representation], Found], *more: Representation
+) -> Iterator[tuple[Representation, Found]]:
+    """Ask the same of each representation of a source, two at once unless their tables are large; keep their order."""
+    asked, values = [*source.representations, *more], workspace.embeddings(source).vectors.size
+    with one_blas_thread(values):
+        found = in_parallel(ask, asked, workers=min(2, core_count()) if values <= SMALL else 1, what="", shown=False)
+        yield from zip(asked, found, strict=True)
 
 
 def _altered(data: Data, condition: str, level: float, seed: int) -> Disturbed:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,7 @@ class Workspace:
         self.cache = Cache(folder / "parts")
         self.device, self.progress = device, progress
         self.elsewhere = dict(elsewhere or {})
+        self._lock = threading.RLock()  # several representations are measured at once
         self._last: tuple[str, Embeddings] | None = None
         self._probed: dict[Representation, Fitted] = {}
         self._view: tuple[Representation, Embeddings] | None = None
@@ -114,10 +116,11 @@ class Workspace:
     def embeddings(self, source: Source) -> Embeddings:
         """Return a source's embeddings of all recordings; those of the last source stay in memory."""
         name = self.name(source)
-        if self._last is None or self._last[0] != name:
-            self._forget(name)
-            self._last = (name, self._kept(source))
-        return self._last[1]
+        with self._lock:
+            if self._last is None or self._last[0] != name:
+                self._forget(name)
+                self._last = (name, self._kept(source))
+            return self._last[1]
 
     def make_room(self, name: str = "") -> None:
         """Give back what is kept in memory before a training, whose own comes on top; encoders of `name` stay."""
@@ -148,18 +151,20 @@ class Workspace:
         The last one stays in memory: of all at once, each column would be there several times.
         """
         whole = self.embeddings(source)
-        if self._view is None or self._view[0] != one:
-            self._view = None  # freed before the next is made
-            if len(source.representations) > 1:
-                _ = whole.whitened  # each part once: views take its columns
-            self._view = (one, view_of(whole, one))
-        return self._view[1]
+        with self._lock:
+            if self._view is None or self._view[0] != one:
+                self._view = None  # freed before the next is made
+                if len(source.representations) > 1:
+                    _ = whole.whitened  # each part once: views take its columns
+                self._view = (one, view_of(whole, one))
+            return self._view[1]
 
     def probes(self, source: Source, one: Representation) -> LabelProbes:
         """Return the probes of one representation; what they fit is shared by all sections."""
         assert self.data.label is not None
-        embeddings = self.view(source, one)  # first: another source's drops what was fitted
-        fitted = self._probed.setdefault(one, Fitted())
+        with self._lock:
+            embeddings = self.view(source, one)  # first: another source's drops what was fitted
+            fitted = self._probed.setdefault(one, Fitted())
         return LabelProbes(embeddings, self.data.label, self.data.speaker, seed=source.seed, fitted=fitted)
 
     def neighbourhood(self, source: Source, one: Representation, *, of: str | None = None) -> Neighbourhood:
