@@ -141,6 +141,7 @@ def _share(text: str) -> tuple[int, int]:
 
 
 def _probe(given: argparse.Namespace) -> None:
+    from mfcl.core.blas import one_blas_thread
     from mfcl.core.console import table
     from mfcl.data.dataset import guessed_labels
     from mfcl.embeddings.blocks import load_embeddings
@@ -162,7 +163,8 @@ def _probe(given: argparse.Namespace) -> None:
     found, failed = [], []
     for measure, wanted, part in ((measure_labels, label, "words"), (measure_voices, speaker, "voices")):
         try:
-            found += measure(embeddings.made_for(part), label, speaker, seed=given.seed) if wanted else []  # type: ignore[arg-type]
+            with one_blas_thread(embeddings.vectors.size):
+                found += measure(embeddings.made_for(part), label, speaker, seed=given.seed) if wanted else []  # type: ignore[arg-type]
         except MfclError as error:  # the other may still be measured
             failed.append(error)
     if not found:

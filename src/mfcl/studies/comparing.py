@@ -10,6 +10,7 @@ import numpy as np
 from mfcl.audio import Preparation
 from mfcl.checkpoint import load_checkpoint
 from mfcl.checkpoint_files import model_folder
+from mfcl.core.blas import one_blas_thread
 from mfcl.core.console import print_notes
 from mfcl.core.machine import pick_device
 from mfcl.core.urls import local_path
@@ -253,14 +254,15 @@ def _measured(views: Sequence[Embeddings], label: str | None, speaker: str | Non
     """
     found, lacking = [], dict[str, None]()
     for view in views:
-        own = measure_labels(view.made_for("words"), label, speaker, seed=seed) if label else []
-        if speaker:
-            try:
-                own += measure_voices(view.made_for("voices"), label, speaker, seed=seed)
-            except MeasureError as error:
-                if not label:
-                    raise
-                lacking[f"voices are not measured: {error}"] = None
+        with one_blas_thread(view.vectors.size):
+            own = measure_labels(view.made_for("words"), label, speaker, seed=seed) if label else []
+            if speaker:
+                try:
+                    own += measure_voices(view.made_for("voices"), label, speaker, seed=seed)
+                except MeasureError as error:
+                    if not label:
+                        raise
+                    lacking[f"voices are not measured: {error}"] = None
         found.append(own)
     print_notes(lacking)
     return found
