@@ -85,3 +85,11 @@ def test_a_name_or_a_date_that_is_no_text_is_refused_in_one_line():
             check_name(name)
     with pytest.raises(GalleryError, match="consent: wanted a date such as 2026-11-02"):
         check_consent(datetime.date(2026, 11, 2))
+
+
+def test_a_day_of_consent_that_is_yet_to_come_is_refused_and_today_is_not_in_any_time_zone():
+    now = datetime.datetime.now(datetime.UTC)
+    with pytest.raises(GalleryError, match=r"wanted the day on which the person agreed, got .*, which is yet to come"):
+        check_consent(str((now + datetime.timedelta(hours=15, days=1)).date()))
+    check_consent(str(now.date()))
+    check_consent(str((now + datetime.timedelta(hours=13)).date()))  # of a person who is ahead of the machine

@@ -7,6 +7,8 @@ from mfcl.errors import GalleryError, shown
 
 LONGEST_NAME = 200
 """Most characters of a name."""
+EARLIEST_ZONE = datetime.timedelta(hours=14)
+"""How far the earliest clocks on Earth are ahead of UTC; people and machine may be in two zones."""
 
 
 def normal(name: str) -> str:
@@ -40,15 +42,19 @@ def check_name(name: object) -> None:
 
 
 def check_consent(day: object) -> None:
-    """Refuse what is no date, since what is noted must tell a day later on; "" is none.
+    """Refuse what is no date, or none that has come yet, since what is noted must tell a day later on; "" is none.
 
     Raises:
-        GalleryError: there is no such day.
+        GalleryError: there is no such day, or it lies in the future.
     """
     try:
         if not isinstance(day, str):
             raise TypeError
-        if day:
-            datetime.date.fromisoformat(day)
+        noted = datetime.date.fromisoformat(day) if day else None
     except (TypeError, ValueError):
         raise GalleryError(f"consent: wanted a date such as 2026-11-02, got {shown(day)}") from None
+    now = datetime.datetime.now(datetime.UTC)
+    if noted is not None and noted > (now + EARLIEST_ZONE).date():
+        raise GalleryError(
+            f"consent: wanted the day on which the person agreed, got {day}, which is yet to come (it is {now.date()})"
+        )
