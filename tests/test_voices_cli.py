@@ -81,12 +81,35 @@ def test_numbers_of_json_are_rounded(team, desk, capsys):
 def test_an_enrolled_file_is_nearest_to_itself_and_the_answer_says_all(team, desk, capsys):
     capsys.readouterr()
     run("identify", team, clips(desk, "02")[0], "--json")
-    (found,) = json.loads(capsys.readouterr().out)
+    (found,) = json.loads(capsys.readouterr().out)["clips"]
     assert found["best"] == "voice 02"
     assert found["near"][0]["source"] == clips(desk, "02")[0]
     assert found["near"][0]["cosine"] == pytest.approx(1, abs=1e-3)
     assert found["name"] in ("voice 02", "unknown")
     assert 0.2 < found["seconds"] < 0.4
+
+
+def test_the_notes_stand_in_the_json_of_answers_too(team, desk, capsys):
+    clip = clips(desk, "02")[0]
+    for words in (
+        ("identify", team, clip),
+        ("identify", team, clip, "--window", "0.2"),
+        ("verify", team, "voice 02", clip),
+    ):
+        capsys.readouterr()
+        run(*words, "--json")
+        said = capsys.readouterr()
+        notes = json.loads(said.out)["notes"]
+        assert "not calibrated" in notes[0]
+        assert [f"note: {note}" for note in notes] == said.err.splitlines()[-len(notes) :]
+
+
+def test_what_a_gallery_is_asked_for_elsewhere_is_said(team, desk, capsys):
+    capsys.readouterr()
+    assert cli.main(["info", str(team)]) == 2
+    assert f"if it is a gallery of voices: mfcl voices list {team}" in capsys.readouterr().err
+    assert cli.main(["info", str(desk / "run0")]) == 0
+    assert re.search(r"^sample rate +16,000 Hz, so sound of up to 8,000 Hz$", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_the_command_scores_as_the_library_does_where_nothing_is_said(team):
@@ -182,7 +205,7 @@ def test_calibrate_evaluate_verify_and_identify_say_what_to_expect(team, desk, c
     run("identify", team, *clips(desk, "01", "2_*.wav"))
     assert "of strangers' clips get a name" in capsys.readouterr().out
     run("verify", team, "voice 01", *clips(desk, "01", "2_*.wav"), *clips(desk, "09", "2_*.wav"), "--json")
-    answers = json.loads(capsys.readouterr().out)
+    answers = json.loads(capsys.readouterr().out)["clips"]
     assert [one["claimed"] for one in answers] == ["voice 01"] * 4
     assert min(one["score"] for one in answers[:2]) > max(one["score"] for one in answers[2:])
 
@@ -193,12 +216,12 @@ def test_who_speaks_when_in_every_form(team, desk, tmp_path, capsys):
     talk = tmp_path / "talk one.wav"
     capsys.readouterr()
     run("identify", team, talk, "--window", "0.5", "--hop", "0.25", "--json")
-    found = json.loads(capsys.readouterr().out)
+    found = json.loads(capsys.readouterr().out)["turns"]
     with mfcl.Gallery.open(team) as gallery:  # a quarter of a window, as of the command
         own = [gallery.turns(talk, window=0.4, **hop) for hop in ({}, {"hop": 0.1})]
         assert own[0] == own[1]
     run("identify", team, talk, "--window", "0.4", "--json")
-    assert [(one["start"], one["end"]) for one in json.loads(capsys.readouterr().out)] == [
+    assert [(one["start"], one["end"]) for one in json.loads(capsys.readouterr().out)["turns"]] == [
         (round(one.start, 6), round(one.end, 6)) for one in own[0]
     ]
     assert found[0]["start"] == 0
@@ -262,7 +285,7 @@ def test_turns_of_segments_are_of_their_file_as_their_times_are(team, tmp_path, 
     run(*asked, "--format", "audacity")  # a label track of the one file
     assert len(capsys.readouterr().out.splitlines()) == len(lines)
     run(*asked, "--json")
-    assert {one["source"] for one in json.loads(capsys.readouterr().out)} == {"talk.wav"}
+    assert {one["source"] for one in json.loads(capsys.readouterr().out)["turns"]} == {"talk.wav"}
 
 
 def test_an_answer_replaces_neither_the_gallery_nor_a_recording(team, desk, tmp_path, monkeypatch, capsys):

@@ -1,6 +1,7 @@
 """The commands that use what was trained: embed, probe, info."""
 
 import argparse
+import shlex
 import sys
 
 from mfcl.cli import options
@@ -198,10 +199,16 @@ def _info(given: argparse.Namespace) -> None:
 
         print(table(schema(load_recipe(given.recipe)), ["key", "type", "value", "bounds", "what it means"]))
         return
+    from mfcl.core.sqlite import is_database
     from mfcl.embeddings.part_files import is_part_folder
     from mfcl.labelling.classifier_file import is_classifier, load_classifier
 
     check_there(given.path, "a model, embeddings or a classifier", "give a run folder, or what `mfcl embed` wrote")
+    if is_database(given.path):
+        raise MfclError(
+            f"{given.path}: wanted a model, embeddings or a classifier, got a database; "
+            f"if it is a gallery of voices: mfcl voices list {shlex.quote(str(given.path))}"
+        )
     if given.path.suffix in (".npz", ".parquet") or is_part_folder(given.path):
         from mfcl.embeddings.blocks import open_blocks
 
@@ -233,7 +240,12 @@ def _info(given: argparse.Namespace) -> None:
 
         loaded = load_checkpoint(given.path)
         weights = sum(weight.numel() for weight in loaded.model.parameters())
-        rows = [("recipe", loaded.recipe.name), ("parameters", f"{weights:,}")]
+        rate = loaded.recipe.preparation.sample_rate
+        rows = [
+            ("recipe", loaded.recipe.name),
+            ("parameters", f"{weights:,}"),
+            ("sample rate", f"{rate:,} Hz, so sound of up to {rate / 2:,.0f} Hz"),
+        ]
         if loaded.folder not in (given.path, given.path / "model"):
             rows.insert(0, ("model", printable(str(loaded.folder), 200)))  # of a study: which of its runs
         rows += [(f"{name} values", dim) for name, dim in loaded.model.dims.items()]

@@ -79,7 +79,7 @@ def add_commands(command: options.Command) -> None:
     merge.add_argument("other", help="name of the other, of the same person")
 
     listing = action("list", actions.show, "say who is enrolled")
-    _prints_json(listing)
+    listing.add_argument("--json", action="store_true", help="print JSON")
 
     export = action("export", actions.export, "write voices to a new gallery, or to an .npz file of embeddings")
     export.add_argument("out", help="a new gallery, or an .npz file")
@@ -112,7 +112,7 @@ def _uses_model(command: argparse.ArgumentParser) -> None:
 
 
 def _prints_json(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--json", action="store_true", help="print JSON")
+    command.add_argument("--json", action="store_true", help="print JSON, with what the notes say as `notes`")
 
 
 def _held_out(command: argparse.ArgumentParser) -> None:
@@ -124,5 +124,5 @@ def _held_out(command: argparse.ArgumentParser) -> None:
     command.add_argument("--label", help="column of what is said; one with a usual name if left out")
     command.add_argument("--split", choices=("train", "valid", "test"), help="only recordings of this split")
     options.seed(command)
-    command.add_argument("--json", action="store_true", help="print JSON, with what the notes say as `notes`")
+    _prints_json(command)
     _uses_model(command)

@@ -110,13 +110,13 @@ def identify(given: argparse.Namespace) -> None:
         if given.window is not None:
             if given.margin is not None:
                 raise MfclError("--margin is for whole clips, windows have --switch; give --window or --margin")
-            text = _turns(gallery, given, form, recordings)
+            text = _turns(gallery, given, form, recordings, threshold.notes)
         else:
             if form in ("rttm", "audacity") or given.hop is not None or given.switch is not None:
                 raise MfclError("rttm, audacity, --hop and --switch are for windows; give --window SECONDS too")
             found = gallery.identify(recordings, least_margin=given.margin)
             text = (
-                json.dumps(json_values(found), indent=2, ensure_ascii=False)
+                _json(clips=found, notes=threshold.notes)
                 if form == "json"
                 else table(identification_rows(found), ["file", "who", "why", "score", "margin", "nearest clips"])
             )
@@ -127,7 +127,7 @@ def identify(given: argparse.Namespace) -> None:
             print(f"\n{expected(threshold, len(gallery.voices), margin)}")
 
 
-def _turns(gallery: Any, given: argparse.Namespace, form: str, recordings: Any) -> str:
+def _turns(gallery: Any, given: argparse.Namespace, form: str, recordings: Any, notes: tuple[str, ...]) -> str:
     from mfcl.core.console import table
     from mfcl.data.annotations import check_sources, written
     from mfcl.data.ids import whole_id
@@ -139,7 +139,7 @@ def _turns(gallery: Any, given: argparse.Namespace, form: str, recordings: Any) 
         check_sources(form, files)
     found = gallery.turns(recordings, window=given.window, hop=given.hop, switch=switch)
     if form == "json":
-        return json.dumps(json_values(found), indent=2, ensure_ascii=False)
+        return _json(turns=found, notes=notes)
     if form in ("rttm", "audacity"):
         return written(found, form, files).rstrip("\n")
     return table(turn_rows(found), ["file", "from, s", "to, s", "who", "score"])
@@ -154,7 +154,7 @@ def verify(given: argparse.Namespace) -> None:
         threshold = gallery.threshold(size=1)
         say(threshold.notes)
         if given.json:
-            print(json.dumps(json_values(found), indent=2, ensure_ascii=False))
+            print(_json(clips=found, notes=threshold.notes))
         else:
             print(table(verification_rows(found), ["file", "claimed", "answer", "score", "threshold", "nearer"]))
             print(f"\n{expected(threshold, 1)}")
@@ -195,8 +195,7 @@ def show(given: argparse.Namespace) -> None:
         facts = {key: about[key] for key in ("model", "digest", "part", "schema")}
         rows = [{key: value for key, value in vars(voice).items() if key != "id"} for voice in voices]
         calibrated = None if calibration is None else calibration.to_json()
-        content = {**facts, "voices": rows, "calibration": calibrated}
-        print(json.dumps(json_values(content), indent=2, ensure_ascii=False))
+        print(_json(**facts, voices=rows, calibration=calibrated))
         return
     rows_ = [
         (one.name, one.clips, round(one.seconds, 1), one.consent or "-", one.added[:10], one.note) for one in voices
@@ -246,7 +245,7 @@ def calibrate(given: argparse.Namespace) -> None:
         )  # fmt: skip
         say(notes)
         if given.json:
-            print(json.dumps(json_values({**made.to_json(), "notes": notes}), indent=2, ensure_ascii=False))
+            print(_json(**made.to_json(), notes=notes))
             return
         rows = [
             (
@@ -260,6 +259,10 @@ def calibrate(given: argparse.Namespace) -> None:
         print(table(rows, heads))
         print(f"\n{calibration_text(made)}")
         print(expected(gallery.threshold(), max(1, len(gallery.voices))))
+
+
+def _json(**content: Any) -> str:
+    return json.dumps(json_values(content), indent=2, ensure_ascii=False)
 
 
 def _write(out: Path | None, text: str) -> None:

@@ -32,6 +32,14 @@ def advice_of(change: str) -> dict[str, str]:
     }
 
 
+def is_database(path: Path) -> bool:
+    """Return whether a path is a file that begins as all of SQLite's do."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(HEADER)) == HEADER
+
+
 class SqliteFile:
     """A connection to a SQLite file; what a transaction wrote is on disk when it ends.
 
@@ -146,10 +154,8 @@ class SqliteFile:
 
     def _prepared(self, connection: sqlite3.Connection) -> sqlite3.Connection:
         try:
-            if self.path.stat().st_size:
-                with self.path.open("rb") as file:
-                    if file.read(len(HEADER)) != HEADER:
-                        raise sqlite3.DatabaseError("file is not a database")  # as SQLite says of most, but not of all
+            if self.path.stat().st_size and not is_database(self.path):
+                raise sqlite3.DatabaseError("file is not a database")  # as SQLite says of most, but not of all
             connection.execute("SELECT count(*) FROM sqlite_master").fetchall()  # reads the first page
             for setting in self._settings:
                 connection.execute(f"PRAGMA {setting}")
