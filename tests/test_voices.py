@@ -175,7 +175,9 @@ def test_a_recording_is_enrolled_once(gallery):
     with pytest.raises(GalleryError, match="already"):
         gallery.enrol("voice 3", clips_of(3, 6))
     said = gallery.enrol("other", clips_of(3, 1))
-    assert any("the same recording" in text for text in said.warnings)
+    assert "3-0-0.wav is enrolled as 'voice 3' too: the same recording" in said.warnings
+    said = gallery.enrol("another", clips_of(2, 3))
+    assert "2-0-0.wav and 2 more clips are enrolled as 'voice 2' too: the same recordings" in said.warnings
 
 
 def test_the_amount_of_sound_leaves_pauses_out_and_does_not_depend_on_level():

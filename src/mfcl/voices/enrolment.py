@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64
 
+from mfcl.core.console import counted
 from mfcl.embeddings.linalg import unit_rows
 from mfcl.errors import GalleryError, advice
 from mfcl.voices.agreement import SAME, agreement
@@ -102,14 +103,24 @@ def _likenesses(own: int, places: Int64[np.ndarray, " clips"], now: Snapshot) ->
     if not others.any():
         return []
     cosines = profiles.vectors[places] @ profiles.vectors[others].T
-    row, column = np.unravel_index(int(cosines.argmax()), cosines.shape)
-    if cosines[row, column] > SAME:
-        owner = profiles.names[profiles.owners[others][column]]
-        return [f"{now.sources[places[row]]} is enrolled as {owner!r} too: the same recording"]
+    owners = profiles.owners[others][cosines.argmax(axis=1)]
+    same: dict[str, list[str]] = {}
+    for clip in np.flatnonzero(cosines.max(axis=1) > SAME).tolist():
+        same.setdefault(profiles.names[owners[clip]], []).append(now.sources[places[clip]])
+    if same:
+        return [_is_of(owner, sources) for owner, sources in same.items()]
     nearest, score = now.likest(own)
     if score < now.threshold().value:
         return []
     return [f"{profiles.names[own]!r} sounds like {profiles.names[nearest]!r}; merge them if they are one person"]
+
+
+def _is_of(owner: str, sources: list[str]) -> str:
+    """Say that clips are another voice's, too."""
+    if len(sources) == 1:
+        return f"{sources[0]} is enrolled as {owner!r} too: the same recording"
+    more = counted(len(sources) - 1, "more clip")
+    return f"{sources[0]} and {more} are enrolled as {owner!r} too: the same recordings"
 
 
 def _bytes(path: Path) -> bytes:
