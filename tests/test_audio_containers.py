@@ -58,7 +58,7 @@ def test_a_second_stream_of_another_rate_is_named(tmp_path, suffix):
     two = write(tmp_path / f"two.{suffix}", tone(1.0, 440, 32000), 32000)
     one.write_bytes(one.read_bytes() + two.read_bytes())
     entry = scanned(one)
-    assert entry.problems == ("second stream: 32000 Hz, 1 channels, behind 16000 Hz, 1 channels",)
+    assert entry.problems == ("second stream: 32000 Hz, 1 channel, behind 16000 Hz, 1 channel",)
     assert entry.usable
     assert entry.seconds == pytest.approx(1.0, abs=0.1)
 

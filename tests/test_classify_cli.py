@@ -204,7 +204,7 @@ def test_clips_that_the_data_label_are_listed_only_where_all_have_labels(desk, t
     (tmp_path / "labels.csv").write_text((desk / "ids.csv").read_text() + "nobody.wav,word 1\n")
     run("classify", desk / "run0", desk / "e.npz", option, "8", "--labels", tmp_path / "labels.csv", "--out", out)
     assert "note: " in (said := capsys.readouterr().err)
-    assert "1 rows name no recording, the first 'nobody.wav'" in said
+    assert "1 row names no recording, the first 'nobody.wav'" in said
 
 
 @pytest.mark.parametrize("option", ["--suggest", "--draw"])
@@ -729,7 +729,7 @@ def test_a_row_that_names_no_recording_is_said(desk, tmp_path, capsys):
     text = (desk / "ids.csv").read_text() + "nobody.wav,word 1\n"
     (tmp_path / "labels.csv").write_text(text)
     run("classify", desk / "run0", desk / "e.npz", "--labels", tmp_path / "labels.csv", "--fit", tmp_path / "made")
-    assert "1 rows name no recording, the first 'nobody.wav'" in capsys.readouterr().err
+    assert "1 row names no recording, the first 'nobody.wav'" in capsys.readouterr().err
 
 
 def test_a_map_of_windows_is_coloured_by_their_recordings_and_not_by_their_times(tmp_path):

@@ -63,7 +63,7 @@ def test_speakers_to_train_and_choose_with_are_named(tmp_path):
     ]
     notes = opened(listed(tmp_path, rows), tmp_path).notes
     assert notes == (
-        "1 of 5 values of 'speaker' are in the train and the valid split (s2): "
+        "1 of 5 values of 'speaker' is in the train and the valid split (s2): "
         "settings are chosen on speakers seen in training",
     )
 
@@ -93,7 +93,7 @@ def test_classes_that_a_side_lacks_are_said(tmp_path):
 def test_recordings_on_no_side_are_counted(tmp_path):
     rows = [*clips(), ("s3/x.wav", "a", "s3", "")]
     assert opened(listed(tmp_path, rows), tmp_path).notes == (
-        "1 of 16 recordings are in no split: used neither for training nor for evaluation",
+        "1 of 16 recordings is in no split: used neither for training nor for evaluation",
     )
 
 
@@ -210,4 +210,4 @@ def test_what_decoding_leaves_out_is_said(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("mfcl.audio.io.open_path", gone)
     data = open_data(report, Preparation(), cache=cache, progress=False)
     assert len(data.store) == 11
-    assert "1 of 12 recordings cannot be decoded and are left out:\n" in capsys.readouterr().err
+    assert "1 of 12 recordings cannot be decoded and is left out:\n" in capsys.readouterr().err

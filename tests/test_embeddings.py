@@ -256,7 +256,7 @@ def test_vectors_that_are_not_finite_are_named(tmp_path: Path) -> None:
     some = make()
     some.vectors[2, 1] = np.nan
     some.save(tmp_path / "a.npz")
-    assert "1 vectors hold NaN or infinity, the first that of 'clips/2.wav'" in refused(tmp_path / "a.npz")
+    assert "1 vector holds NaN or infinity, the first that of 'clips/2.wav'" in refused(tmp_path / "a.npz")
 
 
 def test_damaged_bytes_are_noticed_and_refused_in_one_line(tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ def test_whole_numbers_among_the_floats_of_parquet_are_asked_about(manifest: Man
         ("id,a,b\nx,1,1\ny,2,1_0\n", r"line 3, column 'b': wanted a number, got '1_0'"),
         ("id;a;b\nx;1;1\n", r"no column of numbers.*'id;a;b'.*commas"),
         ('id,embedding,seconds\nx,"[1, 2]",3\n', r"'embedding' holds text, wanted a column for each value"),
-        ("id,a\nx,1e39\n", r"1 vectors hold NaN, infinity or more than 32 bits hold, the first is row 1"),
+        ("id,a\nx,1e39\n", r"1 vector holds NaN, infinity or more than 32 bits hold, the first is row 1"),
     ],
 )
 def test_a_cell_that_is_no_number_is_one_line_with_its_place(tmp_path: Path, text: str, said: str) -> None:
@@ -169,7 +169,7 @@ def test_of_several_columns_of_names_the_one_counts_that_knows_all(
     np.testing.assert_allclose(opened(file, manifest), VECTORS, rtol=1e-6)
     assert "by `path`" in capsys.readouterr().err
     wrong = write(tmp_path / f"wrong{suffix}", {"id": ["7"] * COUNT, "path": ["none", *paths[1:]], **values()})
-    with pytest.raises(MeasureError, match=r"1 of 12 recordings have no vector.*`path`.*; by `id` 12 have none"):
+    with pytest.raises(MeasureError, match=r"1 of 12 recordings has no vector.*`path`.*; by `id` 12 have none"):
         opened(wrong, manifest)
     other = write(tmp_path / f"other{suffix}", {"id": paths, "path": paths[::-1], **values()})
     with pytest.raises(MeasureError, match=r"`id` and `path` name different recordings"):

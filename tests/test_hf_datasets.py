@@ -382,12 +382,12 @@ def test_vectors_go_to_recordings_by_id(tmp_path: Path, capsys: pytest.CaptureFi
     for path in (tmp_path / "vectors.npz", tmp_path / "vectors.parquet"):
         found = mfcl.to_dataset(corpus, embeddings=path)
         assert found["embedding"][:] == values[[2, 1, 0]].tolist()
-        assert "note: 1 of 4 vectors are of no recording in the list" in capsys.readouterr().err
+        assert "note: 1 of 4 vectors is of no recording in the list" in capsys.readouterr().err
     assert mfcl.to_dataset(tmp_path / "vectors.parquet")["id"][:] == ids.tolist()
     alone = mfcl.to_dataset(tmp_path / "vectors.npz")
     assert alone.column_names == ["id", "split", "digit", "embedding"]
     assert (alone["digit"][:], alone["split"][:]) == (["2", "1", None, "9"], ["test", None, None, "train"])
-    with pytest.raises(MeasureError, match=r"1 of 3 recordings have no vector, the first .*; ids of the vectors are"):
+    with pytest.raises(MeasureError, match=r"1 of 3 recordings has no vector, the first .*; ids of the vectors are"):
         mfcl.to_dataset(corpus, embeddings=vectors.select(np.array([0, 2])))
     with pytest.raises(MeasureError, match="'other' has several vectors"):
         mfcl.to_dataset(corpus, embeddings=vectors.select(np.array([0, 1, 2, 3, 3])))
@@ -437,7 +437,7 @@ def test_what_cannot_go_out_is_one_line(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(ManifestError, match="a label cannot be called 'embedding'"):
         mfcl.to_dataset(named)
     absent = Manifest((first, Recording("b", tmp_path / "no.wav")), tmp_path)
-    with pytest.raises(ManifestError, match=r"1 of 2 files do not exist, the first .*no.wav"):
+    with pytest.raises(ManifestError, match=r"1 of 2 files does not exist, the first .*no.wav"):
         mfcl.to_dataset(absent)
     with pytest.raises(AudioError, match=r"no.wav: cannot be read \(No such file"):
         mfcl.to_dataset(absent, arrow=tmp_path / "no.arrow", progress=False)
@@ -445,7 +445,7 @@ def test_what_cannot_go_out_is_one_line(tmp_path: Path, monkeypatch: pytest.Monk
     from mfcl.core.urls import UrlPath
 
     remote = Manifest((Recording("c", UrlPath("https://example.org/a.wav")),), tmp_path)
-    with pytest.raises(ManifestError, match="1 of 1 recordings are at URLs"):
+    with pytest.raises(ManifestError, match="1 of 1 recording is at URLs"):
         mfcl.to_dataset(remote)
     monkeypatch.setitem(sys.modules, "datasets", None)
     for call in (mfcl.to_dataset, mfcl.to_dataset_dict, lambda given: mfcl.from_dataset(given, tmp_path / "in")):

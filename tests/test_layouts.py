@@ -80,7 +80,7 @@ def test_a_corpus_with_a_file_that_does_not_fit_is_a_folder_and_that_is_said(tmp
     said = [note for note in manifest.notes if "in the layout of AudioMNIST" in note]
     assert len(said) == 1
     assert (
-        f"4 of 5 files are in the layout of AudioMNIST (<speaker>/<digit>_<speaker>_<take>), 1 are not, such as {stray}"
+        f"4 of 5 files are in the layout of AudioMNIST (<speaker>/<digit>_<speaker>_<take>), 1 is not, such as {stray}"
         in said[0]
     )
 
@@ -130,7 +130,7 @@ def test_sub_folders_of_any_other_folder_are_labels(tmp_path):
         {},
     ]
     assert manifest.notes == (
-        "1 of 3 files lie deeper than 1 folder; these folders are no labels, as most files have none",
+        "1 of 3 files lies deeper than 1 folder; these folders are no labels, as most files have none",
     )
 
 
@@ -138,7 +138,7 @@ def test_a_few_files_in_sub_folders_get_no_labels_and_that_is_said(tmp_path):
     touch(tmp_path, "a.wav", "b.wav", "c.wav", "owl/d.wav")
     manifest = open_manifest(tmp_path)
     assert manifest.label_names == ()
-    assert manifest.notes == ("1 of 4 files lie in sub-folders; these folders are no labels, as most files have none",)
+    assert manifest.notes == ("1 of 4 files lies in sub-folders; these folders are no labels, as most files have none",)
 
 
 def test_one_file_that_lies_deeper_makes_no_label_for_all(tmp_path):

@@ -58,7 +58,7 @@ def test_what_is_wrong_with_a_parquet_list_is_one_line(tmp_path, monkeypatch):
         ({"path": ["a.wav"], "start": [-1.0]}, r"row 1: start is '-1(\.0)?'; give seconds"),
         ({"name": ["a.wav"]}, "wanted a column `path`, got the columns name"),
         ({"path": arrow.array([], arrow.string())}, "a header, but no recording below it"),
-        ({"path": ["none.wav"]}, "none of its 1 files exists"),
+        ({"path": ["none.wav"]}, "none of its 1 file exists"),
     ]
     for columns, told in cases:
         parquet.write_table(arrow.table(columns), path)

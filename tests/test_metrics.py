@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mfcl.core.console import counted
 from mfcl.embeddings.linalg import check_measurable
 from mfcl.errors import MeasureError
 from mfcl.evaluation.bootstrap import bootstrap_interval, interval_of, paired_draws
@@ -119,7 +120,9 @@ def test_few_groups_have_no_interval_and_the_reason_is_said(count: int) -> None:
     found = bootstrap_interval(np.random.default_rng(0).random(40), groups, seed=0)
     assert (found.low is None) == (found.high is None) == (count < 5)
     assert found.reason == (
-        f"no interval of {count} groups (speakers, else recordings); 5 or more are wanted" if count < 5 else ""
+        f"no interval of {counted(count, 'group')} (speakers, else recordings); 5 or more are wanted"
+        if count < 5
+        else ""
     )
     draws = np.random.default_rng(0).random(100)
     assert (interval_of(draws, count).low is None) == (count < 5)

@@ -94,7 +94,7 @@ def test_what_24_bits_do_not_hold_is_rounded_by_half_a_step_and_counted(
     wave = np.random.default_rng(4).uniform(-0.9, 0.9, 4000)
     written(tmp_path / "in", name, wave, 16000, subtype)
     assert main(["pack", str(tmp_path / "in"), str(tmp_path / "pack"), "--quiet"]) == 0
-    assert "1 were rounded to 24 bits" in capsys.readouterr().out
+    assert "1 was rounded to 24 bits" in capsys.readouterr().out
     found, source = read_audio(stored(tmp_path / "pack")[name].path)[0], read_audio(tmp_path / "in" / name)[0]
     assert 0 < np.abs(found.astype(np.float64) - source).max() <= steps
     member = json.loads(members(tmp_path / "pack")[0]["json"])
@@ -292,7 +292,7 @@ def test_a_shard_ends_after_so_many_recordings_packed_or_not(
 def test_nothing_usable_is_one_line_and_no_pack(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.wav").write_bytes(b"no sound")
-    with pytest.raises(AudioError, match="none of 1 recordings"):
+    with pytest.raises(AudioError, match="none of 1 recording can"):
         pack(tmp_path / "in", tmp_path / "pack", progress=False)
     with pytest.raises(ManifestError, match="not complete"):
         mfcl.open_manifest(tmp_path / "pack")

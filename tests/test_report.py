@@ -892,7 +892,7 @@ def test_of_too_much_sound_some_is_left_out_and_counted(folder: Path) -> None:
     assert sum(map(len, part.addresses.values())) <= size // 2
     assert 10 < len(part.addresses) < 30
     assert f"{40 - len(part.addresses)} of 40 clips have no sound here" in part.note
-    assert clip_sounds(folder, [*names, "gone.wav"]).note == "1 clips could not be read"
+    assert clip_sounds(folder, [*names, "gone.wav"]).note == "1 clip could not be read"
 
 
 def test_the_sound_of_a_study_is_found_where_it_was_moved(folder: Path, tmp_path: Path) -> None:

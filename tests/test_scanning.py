@@ -151,7 +151,7 @@ def test_equal_samples_at_another_rate_are_no_duplicates_and_copies_are_counted(
     assert [entry.problems for entry in report.entries] == [(), (), ("duplicate: of a.wav",)]
     first, other, copy = (recording.digest for recording in report.usable)
     assert first == copy != other
-    assert "copies        1 recordings are copies of others: kept in one split" in report.table()
+    assert "copies        1 recording is a copy of another: kept in one split" in report.table()
 
 
 def test_a_file_whose_name_is_not_utf_8_is_left_out_and_named(tmp_path):
@@ -170,7 +170,7 @@ def test_the_table_says_how_a_folder_was_read_and_whether_a_split_is_given(tmp_p
     text = scan(open_manifest(tmp_path), progress=False).table()
     assert "split         none given" in text
     assert "layout        sub-folders are labels" in text
-    assert "\nnote: 1 of 3 files lie deeper than 1 folder;" in text
+    assert "\nnote: 1 of 3 files lies deeper than 1 folder;" in text
     given = open_manifest(tmp_path).with_splits(["train", "test", ""])
     assert "split         test: 1, train: 1; none given: 1" in scan(given, progress=False).table()
 

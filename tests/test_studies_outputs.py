@@ -97,7 +97,7 @@ def test_differences_of_fewer_seeds_than_their_figures_are_noted_while_a_seed_is
         one.answered()
     written.write_results(tmp_path, every, every, ABOUT)
     notes = json.loads((tmp_path / "about.json").read_text())["notes"]
-    assert notes[0].startswith("warning: 1 of 1 paired differences are of fewer seeds than the figures beside them")
+    assert notes[0].startswith("warning: 1 of 1 paired difference is of fewer seeds than the figures beside them")
     assert [row["seeds"] for row in json.loads((tmp_path / "differences.json").read_text())] == [[0]]
     assert notes[0] in (tmp_path / "results.md").read_text()
     every[3].answered()

@@ -7,6 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from mfcl.core.console import counted
 from mfcl.embeddings import linalg
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError
@@ -505,7 +506,10 @@ def test_few_groups_have_no_interval(groups: list[str]) -> None:
     about = results.Tested(np.array(["a", "b"]), np.array(groups))
     found = about.accuracy(Question("labels", "accuracy", "digit", KNN), np.array([True, False]), seed=0)
     assert (found.value, found.low, found.high) == (50.0, None, None)
-    assert found.note == f"no interval of {len(set(groups))} groups (speakers, else recordings); 5 or more are wanted"
+    assert (
+        found.note
+        == f"no interval of {counted(len(set(groups)), 'group')} (speakers, else recordings); 5 or more are wanted"
+    )
 
 
 def changed(embeddings: Embeddings, name: str, places: np.ndarray, value: str) -> Embeddings:

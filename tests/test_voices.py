@@ -297,7 +297,7 @@ def test_voices_with_other_numbers_of_clips_than_in_calibration_are_noted(galler
     assert gallery.threshold().notes == ()
     gallery.enrol("short", clips_of(90, 1))
     (note,) = gallery.threshold().notes
-    assert "1 have fewer than half" in note
+    assert "1 has fewer than half of that and is missed more often, 0 have more" in note
 
 
 def test_the_rate_reached_is_told_for_the_calibrated_number_of_clips_only(gallery):

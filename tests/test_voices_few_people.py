@@ -30,7 +30,7 @@ def test_a_column_that_is_a_property_of_the_person_gives_no_words_apart(gallery)
     found = gallery.evaluate(held, clips=(1, 3))
     assert {one.clips for one in found.figures if one.what == "accuracy"} == {1, 3}
     assert not any(one.apart for one in found.figures)
-    assert "1 clips with words apart: nobody who is enrolled is tested" in found.notes
+    assert "1 clip with words apart: nobody who is enrolled is tested" in found.notes
 
 
 @pytest.mark.parametrize("count", [2, 3])

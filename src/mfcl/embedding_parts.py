@@ -9,7 +9,7 @@ import torch
 
 import mfcl
 from mfcl.checkpoint import Checkpoint, model_digest
-from mfcl.core.console import print_notes
+from mfcl.core.console import print_notes, worded
 from mfcl.core.extras import need
 from mfcl.core.files import check_folder_place, is_there
 from mfcl.core.limits import MOST_PARTS
@@ -162,7 +162,8 @@ def plan_parts(
     listed = list_parts(data, data_root=data_root)
     print_notes(listed.notes)
     if parts > listed.count:
-        raise MeasureError(f"parts: wanted at most one for each of the {listed.count} recordings, got {parts}")
+        rows = worded(listed.count, "recording")
+        raise MeasureError(f"parts: wanted at most one for each of the {rows}, got {parts}")
     settings = {name: value for name, value in asdict(asked).items() if name != "batch"}
     suffix = PARQUET if parquet else ".npz"
     files = begin_parts(folder, Receipt(parts, listed.count, listed.digest, model_digest(loaded), suffix, settings))
@@ -216,8 +217,8 @@ class PartMaker:
         )
         if not len(found) and not any(is_there(recording.path) for recording in manifest):
             raise AudioError(
-                f"{path.name}: none of its {len(manifest)} files exists, such as {manifest.recordings[0].path}; is the "
-                f"storage there? {AGAIN} when it is"
+                f"{path.name}: none of its {worded(len(manifest), 'file')} exists, such as "
+                f"{manifest.recordings[0].path}; is the storage there? {AGAIN} when it is"
             )
         found.save(path, receipt=self._receipt(part, len(manifest), sizes, own))
         self.left_out.reasons += own.reasons

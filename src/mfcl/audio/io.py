@@ -17,6 +17,7 @@ from mfcl.audio.containers import Container, Stream, Window, look_at, special_fi
 from mfcl.audio.quiet import quiet_decoder
 from mfcl.audio.riff import STREAMED
 from mfcl.audio.windows import check_part
+from mfcl.core.console import worded
 from mfcl.core.files import replacing
 from mfcl.core.remote import Opened, RemoteFile
 from mfcl.core.spans import open_path, span_of
@@ -104,8 +105,8 @@ class AudioFile:
             with decoder:
                 if (decoder.samplerate, decoder.channels) != (self.sample_rate, self.channels):
                     self.notices.append(
-                        f"second stream: {decoder.samplerate} Hz, {decoder.channels} channels, "
-                        f"behind {self.sample_rate} Hz, {self.channels} channels"
+                        f"second stream: {decoder.samplerate} Hz, {worded(decoder.channels, 'channel')}, "
+                        f"behind {self.sample_rate} Hz, {worded(self.channels, 'channel')}"
                     )
                     continue
                 if skipped and self.seekable:

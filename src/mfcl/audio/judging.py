@@ -12,6 +12,7 @@ from mfcl.audio.endpoints import FrameSums
 from mfcl.audio.io import AudioFile, all_finite, mono, open_audio
 from mfcl.audio.preparation import SILENCE_DB, decibels
 from mfcl.audio.windows import check_part
+from mfcl.core.console import worded
 from mfcl.errors import AudioError
 
 FAILURES = {
@@ -260,7 +261,7 @@ class _Sums:
         if self.frames == 0:
             return None, ["empty: no sample could be decoded"]
         if self.bad:
-            return None, [f"NaN: {self.bad} samples are NaN, infinite or absurdly large"]
+            return None, [f"NaN: {worded(self.bad, 'sample is', 'samples are')} NaN, infinite or absurdly large"]
         mean = self.mono_total / self.frames
         power = self.mono_power / self.frames - mean**2
         channel, found = None, []

@@ -8,6 +8,7 @@ import soxr
 from jaxtyping import Float32, Int16
 
 from mfcl.audio.endpoints import FRAMES_PER_SECOND, LONGEST_SECONDS, frame_power, sound_span
+from mfcl.core.console import worded
 from mfcl.core.settings import bounded, check_settings, later, written
 from mfcl.errors import AudioError
 
@@ -118,7 +119,8 @@ def prepare(
     prepared = resample(samples, source_rate, preparation.sample_rate, less=mean)
     if prepared.size == 0:
         raise AudioError(
-            f"{samples.size} samples at {source_rate} Hz leave nothing at {preparation.sample_rate} Hz; leave it out"
+            f"{worded(samples.size, 'sample')} at {source_rate} Hz leave nothing at {preparation.sample_rate} Hz; "
+            "leave it out"
         )
     frame = preparation.sample_rate // FRAMES_PER_SECOND
     short = prepared.size <= LONGEST_SECONDS * preparation.sample_rate

@@ -4,7 +4,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from mfcl.cli import options
-from mfcl.core.console import counted, printable
+from mfcl.core.console import counted, printable, worded
 from mfcl.core.files import check_file_place, check_folder_place, check_not_input
 from mfcl.core.limits import MOST_MEGABYTES
 from mfcl.core.spans import file_of
@@ -75,10 +75,13 @@ def _pack(given: argparse.Namespace) -> None:
         data_root=given.data_root, progress=not given.quiet,
     )  # fmt: skip
     rounded = (
-        f"; {made.rounded} were rounded to {'24' if given.encoding == 'flac' else '16'} bits" if made.rounded else ""
+        f"; {worded(made.rounded, 'was', 'were')} rounded to {'24' if given.encoding == 'flac' else '16'} bits"
+        if made.rounded
+        else ""
     )
     print(
-        f"{given.out}: {made.packed} of {made.items} recordings in {made.shards} shards, {made.bytes / 1e6:.1f} MB: "
+        f"{given.out}: {made.packed} of {worded(made.items, 'recording')} in {worded(made.shards, 'shard')}, "
+        f"{made.bytes / 1e6:.1f} MB: "
         f"{made.made} made, {made.shards - made.made} kept{rounded}"
     )
 
@@ -88,7 +91,7 @@ def _demo(given: argparse.Namespace) -> None:
 
     check_folder_place(given.folder)
     make_demo(given.folder, voices=given.voices, takes=given.takes, seed=given.seed)
-    print(f"{given.folder}: {given.voices * given.takes * 10} clips of {given.voices} synthetic voices")
+    print(f"{given.folder}: {given.voices * given.takes * 10} clips of {worded(given.voices, 'synthetic voice')}")
 
 
 def _fetch(given: argparse.Namespace) -> None:
@@ -126,7 +129,8 @@ def _segmented(given: argparse.Namespace, manifest: "Manifest") -> "Manifest":
     else:
         low, middle, high = np.nanpercentile(found.levels, (10, 50, 90))
         print(
-            f"{kept}; {found.left_out:.0f} windows below {level:g} dB left out (levels: a tenth below {low:.0f} dB, "
+            f"{kept}; {worded(int(found.left_out), 'window')} below {level:g} dB left out (levels: a tenth below "
+            f"{low:.0f} dB, "
             f"half below {middle:.0f} dB, a tenth above {high:.0f} dB)"
         )
     for name, reason in found.failures:
@@ -170,8 +174,8 @@ def _scan(given: argparse.Namespace) -> None:
         print(f"\n{problems}" + ("" if given.all else "\n\n--all prints every recording that has a problem"))
     if report.failures and given.strict:
         name, reason = report.failures[0]
-        raise MfclError(f"{name}: {reason}; {len(report.failures)} recordings cannot be used")
+        raise MfclError(f"{name}: {reason}; {worded(len(report.failures), 'recording')} cannot be used")
     usable = report.usable  # an error if there is none: after the tables, which say what is wrong with each
     if given.out:
         write_manifest(usable, given.out)
-        print(f"\n{given.out}: {len(usable)} usable recordings of {len(report.entries)}")
+        print(f"\n{given.out}: {worded(len(usable), 'usable recording')} of {len(report.entries)}")

@@ -5,7 +5,7 @@ import webbrowser
 from typing import Any
 
 from mfcl.cli import options
-from mfcl.core.console import counted, print_notes
+from mfcl.core.console import counted, print_notes, worded
 from mfcl.core.files import check_file_place, check_not_input
 from mfcl.errors import MfclError
 
@@ -70,7 +70,7 @@ def _explore(given: argparse.Namespace) -> None:
 
             def ready() -> None:
                 about = session.collection
-                print(f"{about.name}: {len(about)} clips; labels are kept in {session.book.path}")
+                print(f"{about.name}: {worded(len(about), 'clip')}; labels are kept in {session.book.path}")
                 print(f"open {address}\nCtrl-C stops", flush=True)
                 session.prepare()
                 if given.open:
@@ -108,10 +108,12 @@ def _write(given: argparse.Namespace) -> None:
             sound = (
                 f", {heard} with sound" + (f", {silent} cannot be read" if silent else "") if given.with_audio else ""
             )
-            print(f"{given.export / 'index.html'}: {len(session.collection)} clips{sound}; open it in a browser")
+            print(
+                f"{given.export / 'index.html'}: {worded(len(session.collection), 'clip')}{sound}; open it in a browser"
+            )
         if given.parquet:
             write_parquet(session, given.parquet, audio=given.with_audio)
-            print(f"{given.parquet}: {len(session.collection)} rows")
+            print(f"{given.parquet}: {worded(len(session.collection), 'row')}")
         if session.assistant.silent:
             print_notes([f"{counted(session.assistant.silent, 'silent clip')} without a guess"])
     finally:

@@ -8,7 +8,7 @@ from typing import Any
 
 from mfcl.cli.labels_checks import check_options
 from mfcl.cli.labels_events import MERGED, event_settings, events_of
-from mfcl.core.console import counted, print_notes, printable
+from mfcl.core.console import are, counted, print_notes, printable, worded
 from mfcl.core.files import check_file_place, check_folder_place, check_not_input, is_stream, write_text
 from mfcl.core.plain_values import json_values
 from mfcl.errors import MfclError
@@ -47,7 +47,7 @@ def _list_clips(given: argparse.Namespace) -> None:
     )  # fmt: skip
     print_notes(notes)
     write_text(given.out, _csv([{"id": one, "label": ""} for one in found]))
-    print(f"{given.out}: {len(found)} clips; fill the column `label`, and give it as --labels or --check")
+    print(f"{given.out}: {worded(len(found), 'clip')}; fill the column `label`, and give it as --labels or --check")
 
 
 def _fit(given: argparse.Namespace) -> None:
@@ -153,9 +153,9 @@ def _print_estimate(given: argparse.Namespace, answers: Any, recordings: Any, fi
     again = sum(one in fitted for one in checked) if isinstance(fitted, list) else 0
     if again:
         print(
-            f"note: {again} of the {len(checked)} labels are of ids that the classifier was fitted on: if these are "
-            "the same recordings, they are not held out, and the accuracy is too high; label some that --draw lists, "
-            "given --labels with what was labelled before",
+            f"note: {again} of the {len(checked)} labels {are(again)} of ids that the classifier was "
+            "fitted on: if these are the same recordings, they are not held out, and the accuracy is too high; label "
+            "some that --draw lists, given --labels with what was labelled before",
             file=sys.stderr,
         )
     found = estimate(answers.predictions.labels, truth.values)
@@ -165,7 +165,10 @@ def _print_estimate(given: argparse.Namespace, answers: Any, recordings: Any, fi
     strange = int((truth.values == UNKNOWN).sum())
     but = f", and as right for the {strange} that are labelled so" if strange else ""
     print(f"{int(answered.sum())} of them got a class, {right} the right one; `unknown` counts as wrong above{but}")
-    print(f"for an interval of 10 points: {found.more_for(0.1)} more labels; of 5 points: {found.more_for(0.05)}")
+    print(
+        f"for an interval of 10 points: {worded(found.more_for(0.1), 'more label')}; of 5 points: "
+        f"{found.more_for(0.05)}"
+    )
 
 
 def _write_rows(given: argparse.Namespace, found: list[Any]) -> None:
@@ -180,7 +183,7 @@ def _write_rows(given: argparse.Namespace, found: list[Any]) -> None:
         write_text(given.out, _json(rows) if given.format == "json" else _csv(rows))
         counted = "recordings" if all(answers.starts is None for answers in found) else "windows"
         print(table(sorted((printable(name), count) for name, count in counts.items()), ["class", counted]))
-        print(f"\n{given.out}: {len(rows)} rows")
+        print(f"\n{given.out}: {worded(len(rows), 'row')}")
     else:
         print(_json(rows) if given.format == "json" else _csv(rows), end="")
 
@@ -250,4 +253,4 @@ def map_page(given: argparse.Namespace) -> None:
     if given.out.suffix.lower() not in (".html", ".htm") and not is_stream(given.out):
         raise MfclError(f"{given.out}: wanted a name that ends in .html: the map is a page")
     count = write_map(load_embeddings(given.embeddings), given.out, part=given.part, seed=given.seed)
-    print(f"{given.out}: a map of {count} clips")
+    print(f"{given.out}: a map of {worded(count, 'clip')}")

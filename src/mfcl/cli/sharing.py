@@ -3,7 +3,7 @@
 import argparse
 
 from mfcl.cli import options
-from mfcl.core.console import printable
+from mfcl.core.console import printable, worded
 from mfcl.core.files import check_file_place, check_folder_place
 from mfcl.errors import MfclError, shown
 
@@ -109,7 +109,7 @@ def _import_dataset(given: argparse.Namespace) -> None:
     written = sum(recording.path.is_relative_to(made.root / "audio") for recording in made)
     labels = printable(", ".join(made.label_names)) or "none"
     where = f"{written} of them in files of this folder, the others in files where they are"
-    print(f"{given.out}: {len(made)} recordings, {where}; labels: {labels}")
+    print(f"{given.out}: {worded(len(made), 'recording')}, {where}; labels: {labels}")
 
 
 def _named_split(text: str) -> tuple[str, str]:

@@ -4,6 +4,7 @@ import argparse
 import os
 
 from mfcl.cli import options
+from mfcl.core.console import worded
 from mfcl.core.files import check_file_place, check_folder_place
 from mfcl.core.limits import MOST_PER_CLASS, MOST_SEEDS
 from mfcl.errors import MfclError
@@ -184,4 +185,4 @@ def _compare(given: argparse.Namespace) -> None:
     print(compare_tables(found))
     if given.out:
         write_json(given.out, [one.row() for one in found])
-        print(f"\n{given.out}: {len(found)} figures")
+        print(f"\n{given.out}: {worded(len(found), 'figure')}")

@@ -5,6 +5,7 @@ import shlex
 import sys
 
 from mfcl.cli import options
+from mfcl.core.console import worded
 from mfcl.core.files import check_file_place, check_not_input, check_there, is_stream
 from mfcl.core.limits import MOST_BATCH, MOST_PARTS
 from mfcl.errors import MfclError
@@ -98,10 +99,10 @@ def _embed(given: argparse.Namespace) -> None:
         failures=failures, progress=not given.quiet,
     )  # fmt: skip
     found.save(given.out)
-    rows = "recordings" if given.window is None else "windows"
+    rows = worded(len(found), "recording" if given.window is None else "window")
     silent = len(found) - len(found.audible)
     told = f", {silent} of them silent" if silent else ""
-    print(f"{given.out}: {len(found)} {rows} x {found.dim} values{told}")
+    print(f"{given.out}: {rows} x {worded(found.dim, 'value')}{told}")
 
 
 def _embed_parts(given: argparse.Namespace) -> None:
@@ -122,8 +123,9 @@ def _embed_parts(given: argparse.Namespace) -> None:
 
         use_machine(given.threads)
         done = embed_parts(given.model, given.data, given.out, share=given.share or (1, 1), **wanted)
-    left = f"{done.missing} are missing" if done.missing else f"all {done.parts} are there"
-    print(f"{done.folder}: {done.items} recordings in {done.parts} parts: {done.made} made, {done.kept} kept; {left}")
+    left = f"{worded(done.missing, 'is', 'are')} missing" if done.missing else f"all {done.parts} are there"
+    rows = f"{worded(done.items, 'recording')} in {worded(done.parts, 'part')}"
+    print(f"{done.folder}: {rows}: {done.made} made, {done.kept} kept; {left}")
 
 
 def _part(text: str) -> str:

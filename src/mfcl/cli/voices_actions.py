@@ -17,7 +17,7 @@ from mfcl.cli.voices_text import (
     turn_rows,
     verification_rows,
 )
-from mfcl.core.console import counted
+from mfcl.core.console import counted, worded
 from mfcl.core.files import check_file_place, check_folder_place, check_not_input, write_text
 from mfcl.core.plain_values import json_values
 from mfcl.errors import MfclError
@@ -71,7 +71,8 @@ def create(given: argparse.Namespace) -> None:
         about, cohort = made.about, len(made.storage.cohort())
         part = f"its part for {about['part']}" if about["part"] else "all of its embedding"
         print(f"{plain(made.name)}: bound to the model {about['digest'][:12]} in {plain(about['model'])}, {part}")
-        print(f"{cohort} recordings of other voices tell what strangers score" if cohort else "no cohort")
+        others = worded(cohort, "recording of another voice tells", "recordings of other voices tell")
+        print(f"{others} what strangers score" if cohort else "no cohort")
         if 0 < cohort < LEAST_COHORT and given.nearest:
             say([f"scores stay cosines: normalising needs {LEAST_COHORT} recordings of other voices (--cohort)"])
         print(CONSENT)
@@ -180,9 +181,8 @@ def merge(given: argparse.Namespace) -> None:
     """Merge two voices."""
     with opened(given) as gallery:
         gallery.merge(given.name, given.other)
-        print(
-            f"{plain(given.name)}: {gallery.storage.find(given.name).clips} clips, with those of {plain(given.other)}"
-        )
+        clips = worded(gallery.storage.find(given.name).clips, "clip")
+        print(f"{plain(given.name)}: {clips}, with those of {plain(given.other)}")
 
 
 def show(given: argparse.Namespace) -> None:
@@ -217,7 +217,8 @@ def export(given: argparse.Namespace) -> None:
         written = write(gallery.storage, given.out, given.voices)
         print(f"{plain(without_password(given.out))}: {counted(len(written), 'voice')}")
         if given.audio is not None:
-            print(f"{plain(str(given.audio))}: {write_audio(gallery.storage, given.audio, given.voices)} files")
+            files = write_audio(gallery.storage, given.audio, given.voices)
+            print(f"{plain(str(given.audio))}: {worded(files, 'file')}")
 
 
 def take(given: argparse.Namespace) -> None:
@@ -231,7 +232,8 @@ def take(given: argparse.Namespace) -> None:
             found = take_in(gallery.storage, other)
         finally:
             other.close()
-    print(f"{found.voices} voices, {found.clips} clips added, {found.skipped} were there already")
+    there = f"{worded(found.skipped, 'was', 'were')} there already"
+    print(f"{worded(found.voices, 'voice')}, {worded(found.clips, 'clip')} added, {there}")
 
 
 def calibrate(given: argparse.Namespace) -> None:

@@ -52,6 +52,41 @@ def counted(number: int | float, word: str) -> str:
     return f"{number:,.0f} {word if round(number) == 1 else plural(word)}"
 
 
+def worded(number: int, one: str, several: str = "") -> str:
+    """Return how many there are of something, with the words that go with one and with several.
+
+    Args:
+        number: How many.
+        one: Words of one, such as `recording is`.
+        several: Those of several; default: the plural of `one`.
+
+    Example:
+        >>> worded(1, "copy is", "copies are"), worded(3, "copy is", "copies are"), worded(1500, "clip")
+        ('1 copy is', '3 copies are', '1500 clips')
+    """
+    return f"{number} {one if number == 1 else several or plural(one)}"
+
+
+def are(number: int) -> str:
+    """Return `is` for one and `are` for several.
+
+    Example:
+        >>> are(1), are(2)
+        ('is', 'are')
+    """
+    return "is" if number == 1 else "are"
+
+
+def have(number: int) -> str:
+    """Return `has` for one and `have` for several.
+
+    Example:
+        >>> have(1), have(2)
+        ('has', 'have')
+    """
+    return "has" if number == 1 else "have"
+
+
 def plural(word: str) -> str:
     """Return a word, such as the name of a column, as of several; one that ends in a single s stays as it is.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mfcl.audio import Preparation
-from mfcl.core.console import print_notes, printable
+from mfcl.core.console import are, print_notes, printable, worded
 from mfcl.data.layouts import open_manifest
 from mfcl.data.manifest import Manifest
 from mfcl.data.scanning import ScanReport, scan_once
@@ -124,7 +124,8 @@ def open_data(
 
 def _say_left_out(failures: Sequence[tuple[str, str]], among: int, what: str, more: str = "") -> None:
     if failures:
-        print(f"{len(failures)} of {among} recordings cannot be {what} and are left out:", file=sys.stderr)  # noqa: T201
+        left = f"{are(len(failures))} left out:"
+        print(f"{len(failures)} of {worded(among, 'recording')} cannot be {what} and {left}", file=sys.stderr)  # noqa: T201
     for name, reason in failures[:NAMED]:
         print(f"  {printable(name)}: {printable(reason)}", file=sys.stderr)  # noqa: T201
     if len(failures) > NAMED:

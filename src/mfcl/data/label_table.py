@@ -12,6 +12,7 @@ from typing import TypeAlias, TypeVar
 import numpy as np
 from jaxtyping import Shaped
 
+from mfcl.core.console import worded
 from mfcl.core.files import is_stream
 from mfcl.core.spelling import composed
 from mfcl.core.urls import UrlPath, as_path, is_url
@@ -107,7 +108,7 @@ def read_labels(
             f"{path}: none of its rows labels one of the {len(ids)} recordings, such as {shown(str(ids[0]))}; it names "
             f"recordings such as {shown(first)}"
         )
-    note = f"{path}: {unseen} rows name no recording, the first {shown(first)}"
+    note = f"{path}: {worded(unseen, 'row names', 'rows name')} no recording, the first {shown(first)}"
     return Labels(np.array(values, dtype=np.str_), name, (note,) if unseen else ())
 
 
@@ -166,7 +167,10 @@ def check_unlabelled(path: Path) -> None:
         raise MfclError(f"{path}: it is there and is no list of clips; give another --out") from error
     filled = sum(any(cell for name, cell in row.items() if name not in ("id", *NAMES["path"])) for _, row in rows)
     if filled:
-        raise MfclError(f"{path}: {filled} of its rows have labels, which would be lost; give another --out")
+        raise MfclError(
+            f"{path}: {filled} of its rows {'has a label' if filled == 1 else 'have labels'}, which would be lost; "
+            f"give another --out"
+        )
 
 
 def _by_file(places: Mapping[str, int], recordings: Iterable[Recording]) -> dict[str, dict[Span, list[int]]]:
@@ -225,7 +229,8 @@ def _rows(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
             cells = [cell.strip() for cell in row]
             if any(cells[len(header) :]):  # the end of a label that has the delimiter in it
                 raise ManifestError(
-                    f"{path}, line {reader.line_num}: {len(cells)} cells under {len(header)} columns; put quotes "
+                    f"{path}, line {reader.line_num}: {len(cells)} cells under "
+                    f"{worded(len(header), 'column')}; put quotes "
                     "around a text with commas"
                 )
             rows.append((reader.line_num, dict(zip(header, cells, strict=False))))

@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Int64, Shaped
 
+from mfcl.core.console import worded
 from mfcl.core.random import generator
 from mfcl.data.store import Store
 from mfcl.errors import ManifestError, MeasureError
@@ -61,7 +62,8 @@ def few_labels(
     if per_class < 1 or counts.min() < per_class:
         least = str(classes[counts.argmin()])
         raise MeasureError(
-            f"few labels: wanted {per_class} items per class, but class {least!r} has {counts.min()}; ask for fewer"
+            f"few labels: wanted {worded(per_class, 'item')} per class, but class {least!r} has {counts.min()}; "
+            f"ask for fewer"
         )
     shuffled = generator(seed, "few labels", draw).permutation(len(y))
     by_class = shuffled[np.argsort(codes[shuffled], kind="stable")]

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mfcl.audio import AUDIO_SUFFIXES, OTHER_SUFFIXES
+from mfcl.core.console import are, worded
 from mfcl.core.files import is_there
 from mfcl.core.urls import COLLAPSED, UrlPath, as_path
 from mfcl.data.folders import audio_names, none_read, passed_over
@@ -77,7 +78,7 @@ def open_manifest(path: Path | str, *, data_root: Path | None = None) -> Manifes
         raise ManifestError(f"{given}: neither a CSV nor an audio file that can be read ({known}); {do}")
     if is_pack(root):
         found = read_manifest(complete_index(given), data_root=data_root)
-        return replace(found, layout=f"a pack of {len(found)} recordings")
+        return replace(found, layout=f"a pack of {worded(len(found), 'recording')}")
     if (root / "manifest.csv").is_file():
         return _listed(read_manifest(given / "manifest.csv", data_root=data_root), root)
     names, others = audio_names(root)
@@ -107,7 +108,7 @@ def open_manifests(paths: Sequence[Path | str], *, data_root: Path | None = None
     root = Path(os.path.commonpath(roots)) if local and len(roots) > 1 else opened[0].root
     recordings = tuple(_below(recording, one.root, root) for one in opened for recording in one)
     notes = [f"{path}: {note}" for path, one in zip(paths, opened, strict=True) for note in one.notes]
-    more = [f"{len(notes) - MOST_NOTES} more such notes"] if len(notes) > MOST_NOTES else []
+    more = [worded(len(notes) - MOST_NOTES, "more such note")] if len(notes) > MOST_NOTES else []
     return Manifest(recordings, root, f"{len(opened)} lists or folders", (*notes[:MOST_NOTES], *more))
 
 
@@ -148,7 +149,8 @@ def _listed(manifest: Manifest, root: Path) -> Manifest:
     unseen = len(set(found) - known)
     if not unseen:
         return manifest
-    note = f"{root / 'manifest.csv'} is used; {unseen} of the {len(found)} audio files in this folder are not in it"
+    files = f"{unseen} of the {worded(len(found), 'audio file')} in this folder"
+    note = f"{root / 'manifest.csv'} is used; {files} {are(unseen)} not in it"
     return replace(manifest, notes=(*manifest.notes, note))
 
 
@@ -187,7 +189,9 @@ def _folder(root: Path, names: Sequence[str]) -> Manifest:
     if deeper:
         where = f"deeper than {levels} {'folder' if levels == 1 else 'folders'}" if levels else "in sub-folders"
         files = f"{deeper} of {len(names)} files"
-        notes.append(f"{files} lie {where}; these folders are no labels, as most files have none")
+        notes.append(
+            f"{files} {'lies' if deeper == 1 else 'lie'} {where}; these folders are no labels, as most files have none"
+        )
     return Manifest(
         tuple(recordings),
         root,
@@ -204,7 +208,8 @@ def _nearly_a_corpus(names: Sequence[str]) -> Iterator[str]:
             if 0 < len(aside) < len(names) / 2:
                 yield (
                     f"{len(names) - len(aside)} of {len(names)} files are in the layout of {name} ({form}), "
-                    f"{len(aside)} are not, such as {readable(aside[0])}: all are read as a plain folder; "
+                    f"{worded(len(aside), 'is', 'are')} not, such as {readable(aside[0])}: all are read as a plain "
+                    f"folder; "
                     "give a folder with the corpus alone to get its labels"
                 )
                 return

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mfcl.audio import AUDIO_SUFFIXES
+from mfcl.core.console import worded
 from mfcl.core.files import is_there, replacing
 from mfcl.core.urls import UrlPath
 from mfcl.data.columns import NAMES, is_raven, names_no_file, read_columns
@@ -165,7 +166,7 @@ def _with_file(row: list[str], width: int, name: str) -> list[str]:
 
 def no_file_of(csv_path: Path, count: int, first: Recording) -> ManifestError:
     """Return the error of a manifest none of whose files exists."""
-    found = f"{csv_path}: none of its {count} files exists, such as {first.path}"
+    found = f"{csv_path}: none of its {worded(count, 'file')} exists, such as {first.path}"
     if os.sep != "\\" and "\\" in str(first.path):
         return ManifestError(f"{found}; its paths are those of Windows: write / in place of each \\")
     return ManifestError(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from mfcl.core.console import worded
 from mfcl.core.files import is_there
 from mfcl.core.urls import UrlPath, as_path, is_url
 from mfcl.data.columns import Columns, is_raven
@@ -64,7 +65,8 @@ class Table:
         """Return the recording of a row; `where` names the row in messages."""
         if len(cells) > len(self.header):
             raise ManifestError(
-                f"{where}: {len(cells)} cells under {len(self.header)} columns; put quotes around a text with commas"
+                f"{where}: {len(cells)} cells under {worded(len(self.header), 'column')}; "
+                "put quotes around a text with commas"
             )
         row = {meaning: _cell(cells, place) for meaning, place in self.columns.places.items()}
         name, path = self._path(row, where)
@@ -96,13 +98,17 @@ class Table:
         found = [f"no column names the recording; by the table's name it is {self.named}"] if self.named else []
         if self.stripped:
             name, value = self.first_stripped
-            spaces = f"leading or trailing spaces of {self.stripped} cells are ignored"
+            spaces = f"leading or trailing spaces of {worded(self.stripped, 'cell')} are ignored"
             found.append(f"{spaces}, such as {value!r} in {name!r}")
         if self.views:
-            found.append(f"{self.views} rows are other views of the same selections, and passed over")
+            rows = worded(
+                self.views, "row is another view of the same selection", "rows are other views of the same selections"
+            )
+            found.append(f"{rows}, and passed over")
         if self.channels:
             found.append(
-                f"{self.channels} selections are of another channel than the first: channels are averaged, so each is "
+                f"{worded(self.channels, 'selection is', 'selections are')} of another channel than the first: "
+                "channels are averaged, so each is "
                 "heard in all of them; name files of a channel each if they differ"
             )
         if self.secret:

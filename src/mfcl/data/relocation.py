@@ -4,6 +4,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from mfcl.core.console import worded
 from mfcl.core.files import is_there
 from mfcl.core.urls import UrlPath
 from mfcl.data.manifest import Manifest
@@ -37,6 +38,6 @@ def relocated(manifest: Manifest, data_root: Path) -> Manifest:
             pairs = zip(manifest, moved, strict=True)
             return replace(manifest, recordings=tuple(replace(recording, path=path) for recording, path in pairs))
     raise ManifestError(
-        f"{data_root}: none of the {len(paths)} recordings is below it, such as {paths[0]}; "
+        f"{data_root}: none of the {worded(len(paths), 'recording')} is below it, such as {paths[0]}; "
         "give the folder to which they were moved"
     )

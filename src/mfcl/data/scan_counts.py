@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from mfcl.core.console import worded
 from mfcl.data.manifest import Manifest, Recording
 
 SHOWN = 12  # most values that are counted one by one
@@ -20,7 +21,9 @@ def label_counts(manifest: Manifest, usable: Sequence[Recording], name: str) -> 
     every = {recording.label(name) for recording in manifest} - {""}
     values = [recording.label(name) for recording in usable if recording.label(name)]
     lacking = len(usable) - len(values)
-    return f"{len(every)} values; {value_counts(values, every)}" + (f"; missing: {lacking}" if lacking else "")
+    return f"{worded(len(every), 'value')}; {value_counts(values, every)}" + (
+        f"; missing: {lacking}" if lacking else ""
+    )
 
 
 def value_counts(values: Iterable[str], every: Iterable[str] = ()) -> str:

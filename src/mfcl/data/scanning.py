@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mfcl.audio import FAILURES, NOTICES, judge, kind_of
-from mfcl.core.console import printable, table
+from mfcl.core.console import printable, table, worded
 from mfcl.core.files import cache_folder, write_json
 from mfcl.core.parallel import in_parallel
 from mfcl.data.events import SoundShare, sound_share
@@ -123,6 +123,7 @@ class ScanReport:
         seconds = np.array([entry.seconds for entry in good] or [0.0])
         problems = Counter(kind for entry in self.entries for kind in dict.fromkeys(entry.kinds))
         copies = sum("duplicate" in entry.kinds for entry in good)
+        same = worded(copies, "recording is a copy of another", "recordings are copies of others")
         rows = [
             ("recordings", f"{len(self.entries)} ({len(good)} usable)"),
             ("hours", f"{seconds.sum() / 3600:.2f}"),
@@ -133,7 +134,7 @@ class ScanReport:
             *((f"label {name}", label_counts(self.manifest, kept, name)) for name in self.manifest.label_names),
             ("split", split_counts(kept)),
             *([("layout", self.manifest.layout)] if self.manifest.layout else []),
-            *([("copies", f"{copies} recordings are copies of others: kept in one split")] if copies else []),
+            *([("copies", f"{same}: kept in one split")] if copies else []),
             ("problems", ", ".join(f"{kind}: {problems[kind]}" for kind in sorted(problems, key=_severity)) or "none"),
         ]
         told = (*self.manifest.notes, *spelling_notes(self.manifest, self.manifest.label_names))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
+from mfcl.core.console import are, worded
 from mfcl.data.manifest import SPLITS, Manifest, Recording
 
 NAMED = 3
@@ -42,9 +43,9 @@ def _without_split(manifest: Manifest, speaker: str | None) -> Iterator[str]:
     without = [recording for recording in manifest if recording.split is None]
     if without:
         unknown = speaker is not None and not any(recording.label(speaker) for recording in without)
-        why = f", as their {speaker!r} is not known" if unknown else ""
-        count = f"{len(without)} of {len(manifest)} recordings"
-        yield f"{count} are in no split{why}: used neither for training nor for evaluation"
+        why = f", as {'its' if len(without) == 1 else 'their'} {speaker!r} is not known" if unknown else ""
+        count = f"{len(without)} of {worded(len(manifest), 'recording')}"
+        yield f"{count} {are(len(without))} in no split{why}: used neither for training nor for evaluation"
 
 
 def _shared_speakers(manifest: Manifest, speaker: str, protocol: str) -> Iterator[str]:
@@ -53,12 +54,14 @@ def _shared_speakers(manifest: Manifest, speaker: str, protocol: str) -> Iterato
     validated = [name for name, found in splits.items() if {"train", "valid"} <= found]
     if tested:
         yield (
-            f"{len(tested)} of {len(splits)} values of {speaker!r} are in the test split and in another "
+            f"{len(tested)} of {worded(len(splits), 'value')} of {speaker!r} {are(len(tested))} in the "
+            "test split and in another "
             f"({_some(tested)}): results are not for unseen speakers; split by {speaker!r} to test on unseen ones"
         )
     elif validated and protocol != "reference":  # the reference study shares them on purpose
         yield (
-            f"{len(validated)} of {len(splits)} values of {speaker!r} are in the train and the valid split "
+            f"{len(validated)} of {worded(len(splits), 'value')} of {speaker!r} {are(len(validated))} in "
+            "the train and the valid split "
             f"({_some(validated)}): settings are chosen on speakers seen in training"
         )
 
@@ -67,7 +70,8 @@ def _shared_copies(manifest: Manifest) -> Iterator[str]:
     shared = _digests_in_several(manifest)
     if shared:
         ids = [one.id for one in manifest if one.digest in shared]
-        yield f"{len(ids)} recordings have a copy in another split ({_some(ids)}): remove one of each pair"
+        copied = worded(len(ids), "recording has", "recordings have")
+        yield f"{copied} a copy in another split ({_some(ids)}): remove one of each pair"
 
 
 def _overlaps(manifest: Manifest) -> Iterator[str]:
@@ -82,7 +86,8 @@ def _overlaps(manifest: Manifest) -> Iterator[str]:
     ids = [one.id for one in (manifest.recordings[place] for place in found) if one.digest not in shared]
     if ids:
         yield (
-            f"{len(ids)} recordings overlap in their file with one of another split ({_some(ids)}): these splits share "
+            f"{worded(len(ids), 'recording overlaps in its', 'recordings overlap in their')} file with one of another "
+            f"split ({_some(ids)}): these splits share "
             "sound, so figures are too good; keep the recordings of a file in one split, or leave one of each pair out"
         )
 
@@ -115,7 +120,7 @@ def _lacking_classes(manifest: Manifest, label: str) -> Iterator[str]:
     lacking = {split: sorted(name for name, found in splits.items() if split not in found) for split in present}
     said = [f"{split} lacks {len(names)} ({_some(names)})" for split, names in lacking.items() if names]
     if said:
-        yield f"of {len(splits)} values of {label!r}, {'; '.join(said)}"
+        yield f"of {worded(len(splits), 'value')} of {label!r}, {'; '.join(said)}"
 
 
 def _splits_of(manifest: Manifest, value: Callable[[Recording], str]) -> dict[str, set[str]]:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mfcl.core.console import are, worded
 from mfcl.core.random import generator
 from mfcl.data.balancing import balanced
 from mfcl.data.covering import covering
@@ -151,9 +152,8 @@ def split_reference(manifest: Manifest, *, seed: int, speaker: str = "speaker", 
         for who, what, file in zip(speakers, digits, files, strict=True)
     ]
     if not {"train", "valid"} <= set(splits):
-        raise SplitError(
-            f"{manifest.root}: {len(manifest)} recordings are too few for a train and a valid split; add more"
-        )
+        few = worded(len(manifest), "recording is", "recordings are")
+        raise SplitError(f"{manifest.root}: {few} too few for a train and a valid split; add more")
     return manifest.with_splits(splits)
 
 
@@ -294,7 +294,6 @@ def _files(manifest: Manifest) -> list[str]:
 
 def _too_few(manifest: Manifest, names: Sequence[str], units: Sequence[str], what: str, advice: str) -> str:
     named, count = (len({*own} - {""}) for own in (names, units))
-    there = f"there {'is' if count == 1 else 'are'} {count}"
-    if count < named:
-        there += f", not {named}, since those that share a copy of a sound count as one"
+    alike = f", not {named}, since those that share a copy of a sound count as one" if count < named else ""
+    there = f"there {are(count)} {count}{alike}"
     return f"{manifest.root}: a split needs 3 or more {what}, {there}; add more" + (advice and f", {advice}")

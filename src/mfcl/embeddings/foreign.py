@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mfcl.core.console import worded
 from mfcl.embeddings.blocks import open_blocks
 from mfcl.embeddings.foreign_columns import (
     NAMES,
@@ -60,8 +61,8 @@ def read_foreign(path: Path, *, wanted: Collection[str] | None = None) -> Foreig
     bad = np.flatnonzero(~np.isfinite(found.vectors).all(axis=1))
     if len(bad):
         raise MeasureError(
-            f"{path}: {len(bad)} vectors hold NaN, infinity or more than 32 bits hold, the first is row {bad[0] + 1}; "
-            "mend them"
+            f"{path}: {worded(len(bad), 'vector holds', 'vectors hold')} NaN, infinity or more than 32 bits hold, "
+            f"the first is row {bad[0] + 1}; mend them"
         )
     return found
 

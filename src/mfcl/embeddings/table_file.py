@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mfcl.core.console import worded
 from mfcl.embeddings.npz_file import FAULTS, check_system, read_npz
 from mfcl.embeddings.parquet_file import PARQUET, read_parquet
 from mfcl.embeddings.table import FILE_VERSION, Embeddings
@@ -39,7 +40,8 @@ def read_embeddings(path: Path) -> tuple[Embeddings, dict[str, Any]]:
     if not finite.all():
         first = shown(str(found.ids[int(np.argmin(finite))]))
         raise MeasureError(
-            f"{path}: {int((~finite).sum())} vectors hold NaN or infinity, the first that of {first}; "
+            f"{path}: {worded(int((~finite).sum()), 'vector holds', 'vectors hold')} NaN or infinity, the first "
+            f"that of {first}; "
             "leave these recordings out, or embed them with another model"
         )
     return found, about

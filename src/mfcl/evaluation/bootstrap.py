@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, Shaped
 
+from mfcl.core.console import are, worded
 from mfcl.core.random import generator
 from mfcl.errors import MeasureError, check_number
 
@@ -63,7 +64,7 @@ def interval_of(draws: Float64[np.ndarray, " draws"], groups: int, *, level: flo
         return Interval(
             None,
             None,
-            f"no interval of {groups} groups (speakers, else recordings); {FEWEST_GROUPS} or more are wanted",
+            f"no interval of {worded(groups, 'group')} (speakers, else recordings); {FEWEST_GROUPS} or more are wanted",
         )
     usable = draws[~np.isnan(draws)]
     low, high = percentiles(usable, level=level) if len(usable) else (0.0, 0.0)
@@ -128,7 +129,9 @@ def bootstrap_interval(
     check_number("level", level, 0, 1, error=MeasureError)
     bad = int((~np.isfinite(values)).sum())
     if bad:
-        raise MeasureError(f"bootstrap: {bad} of {len(values)} values are NaN or infinite; leave them out")
+        raise MeasureError(
+            f"bootstrap: {bad} of {worded(len(values), 'value')} {are(bad)} NaN or infinite; leave them out"
+        )
     _, codes = np.unique(groups, return_inverse=True)
     if codes.max(initial=0) + 1 < FEWEST_GROUPS:
         return interval_of(np.empty(0), int(codes.max(initial=-1)) + 1)

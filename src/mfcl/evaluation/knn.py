@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, Int64, Shaped
 
+from mfcl.core.console import worded
 from mfcl.core.random import generator
 from mfcl.embeddings.linalg import check_measurable
 from mfcl.embeddings.nearest import top_k
@@ -95,7 +96,7 @@ def choose_k(
     usable = sorted({k for k in ks if 1 <= k <= most})
     if not usable:
         raise MeasureError(
-            f"neighbours: no k of {sorted(ks)} fits {len(y)} items in {folds} folds; give more recordings"
+            f"neighbours: no k of {sorted(ks)} fits {worded(len(y), 'item')} in {folds} folds; give more recordings"
         )
     classes, codes = np.unique(y, return_inverse=True)
     predicted = vote(codes[nearest_outside(x, fold, usable[-1])], len(classes), usable)

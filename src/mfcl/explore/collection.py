@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, Shaped
 
+from mfcl.core.console import worded
 from mfcl.core.files import is_there
 from mfcl.core.processes import own_process
 from mfcl.core.urls import UrlPath
@@ -235,9 +236,17 @@ def _matched(
     gone = len({one.path for one in found.values() if not isinstance(one.path, UrlPath) and not is_there(one.path)})
     told = [*notes]
     if len(found) < len(embeddings):
-        told.append(f"{len(embeddings) - len(found)} of {len(embeddings)} clips have no recording and stay silent.")
+        silent = len(embeddings) - len(found)
+        clips = worded(len(embeddings), "clip")
+        told.append(
+            f"{silent} of {clips} {'has no recording and stays' if silent == 1 else 'have no recording and stay'} "
+            f"silent."
+        )
     if gone:
-        told.append(f"{gone} recordings are not where they were; if they were moved, give their folder (--data-root).")
+        were = worded(
+            gone, "recording is not where it was; if it was", "recordings are not where they were; if they were"
+        )
+        told.append(f"{were} moved, give {'its' if gone == 1 else 'their'} folder (--data-root).")
     return Collection(name, embeddings, found, folder, model, tuple(told))
 
 

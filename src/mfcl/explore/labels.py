@@ -179,7 +179,8 @@ class LabelBook:
         held = self._cells.get((column, HELD), {})
         found = sum(cell.kind == LABEL and held.get(cell.clip, "") != "" for cell in cells)
         if found:
-            raise LabelsError(f"labels: {found} of the clips are held out and labelled one by one; leave them out")
+            held_out, them = ("is held out", "it") if found == 1 else ("are held out", "them")
+            raise LabelsError(f"labels: {found} of the clips {held_out} and labelled one by one; leave {them} out")
 
     def _check_dropped(self, column: str, cells: Sequence[Cell]) -> None:
         """Check that no clip has a label that is dropped.

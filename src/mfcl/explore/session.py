@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mfcl.core.console import worded
 from mfcl.data.columns import read_columns
 from mfcl.data.manifest import RESERVED, Recording
 from mfcl.errors import MfclError, one_of
@@ -98,7 +99,9 @@ class Session:
         """Choose the best way to spread a column's labels in the background, if enough of them are new."""
         known = self.assistant.unchosen(column)
         if known:
-            self.work.start(f"best guesses of {column} by {known} labels", _bind(self.assistant.choose, column))
+            self.work.start(
+                f"best guesses of {column} by {worded(known, 'label')}", _bind(self.assistant.choose, column)
+            )
 
     def close(self) -> None:
         """Stop what works in the background and close the labels."""

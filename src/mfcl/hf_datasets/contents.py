@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from mfcl.core.console import are, worded
 from mfcl.core.parallel import in_parallel
 from mfcl.core.spans import open_path, span_of
 from mfcl.core.urls import UrlPath
@@ -53,13 +54,15 @@ def check_whole_files(manifest: Manifest) -> None:
         found = [recording.id for recording in manifest if test(recording)]
         if found:
             raise ManifestError(
-                f"{manifest.root}: {len(found)} of {len(manifest)} recordings are {words}, the first "
+                f"{manifest.root}: {len(found)} of {worded(len(manifest), 'recording')} "
+                f"{are(len(found))} {words}, the first "
                 f"{shown(found[0])}; name a file for their bytes (arrow=)"
             )
     absent = [recording for recording in manifest if not recording.path.is_file()]
     if absent:
         raise ManifestError(
-            f"{manifest.root}: {len(absent)} of {len(manifest)} files do not exist, the first {absent[0].path}; leave "
+            f"{manifest.root}: {len(absent)} of {worded(len(manifest), 'file')} "
+            f"{'does' if len(absent) == 1 else 'do'} not exist, the first {absent[0].path}; leave "
             "them out of the list, or name the folder that holds them now (data_root=)"
         )
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mfcl.core.console import print_notes
+from mfcl.core.console import print_notes, worded
 from mfcl.core.extras import need
 from mfcl.core.files import check_folder_place, read_json, write_json
 from mfcl.core.parallel import in_parallel
@@ -79,7 +79,7 @@ def from_dataset(
         if not recordings:
             raise left_out.none_read(place) if left_out.reasons else ManifestError(f"{place}: the data set has no rows")
         print_notes(columns.notes)
-        manifest = Manifest(recordings, root, f"a data set of {len(recordings)} recordings", columns.notes)
+        manifest = Manifest(recordings, root, f"a data set of {worded(len(recordings), 'recording')}", columns.notes)
         left_out.write(place / FAILURES)
         write_manifest(manifest, place / MANIFEST)
     return manifest

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from mfcl.core.console import printable
+from mfcl.core.console import are, have, printable, worded
 from mfcl.core.extras import need
 from mfcl.core.files import check_file_place, replacing
 from mfcl.core.progress import progress as progress_bar
@@ -118,7 +118,8 @@ def to_dataset_dict(
     without = int((found == None).sum())  # noqa: E711  # of each element
     if without:
         raise ManifestError(
-            f"{without} of {len(whole)} recordings have no split, and a DatasetDict has no other rows; give each a "
+            f"{without} of {worded(len(whole), 'recording')} {have(without)} no split, and a DatasetDict has no "
+            f"other rows; give each a "
             "split, or use to_dataset"
         )
     rows = whole.remove_columns([SPLIT])
@@ -157,12 +158,14 @@ def _matched(embeddings: Embeddings, manifest: Manifest) -> Float32[np.ndarray, 
     lacking = [one.id for one in manifest if one.id not in rows]
     if lacking:
         raise MeasureError(
-            f"embeddings: {len(lacking)} of {len(manifest)} recordings have no vector, the first {shown(lacking[0])}; "
+            f"embeddings: {len(lacking)} of {worded(len(manifest), 'recording')} {have(len(lacking))} no vector, "
+            f"the first {shown(lacking[0])}; "
             f"ids of the vectors are like {shown(str(embeddings.ids[0]))}: embed this list, or leave those out of it"
         )
     if len(rows) > len(manifest):
         count = len(rows) - len(manifest)
-        print(f"note: {count} of {len(rows)} vectors are of no recording in the list, and left out", file=sys.stderr)  # noqa: T201
+        told = f"{count} of {len(rows)} vectors {are(count)} of no recording in the list, and left out"
+        print(f"note: {told}", file=sys.stderr)  # noqa: T201
     return embeddings.vectors[np.array([rows[one.id] for one in manifest], dtype=np.int64)]
 
 
@@ -210,7 +213,8 @@ def _contents(manifest: Manifest, folder: Path, progress: bool) -> Iterator[tupl
                 bar.update()
     yield range(first, first + len(batch)), batch
     if rounded:
-        text = f"note: {rounded} parts of files were rounded to 24 bits, as FLAC holds no more"
+        parts = worded(rounded, "part of a file was", "parts of files were")
+        text = f"note: {parts} rounded to 24 bits, as FLAC holds no more"
         print(printable(text), file=sys.stderr)  # noqa: T201
 
 

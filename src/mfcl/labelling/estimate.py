@@ -8,6 +8,7 @@ from statistics import NormalDist
 import numpy as np
 from jaxtyping import Int64, Shaped
 
+from mfcl.core.console import worded
 from mfcl.core.random import generator
 from mfcl.errors import MeasureError, check_number, check_type
 
@@ -59,7 +60,7 @@ class Estimate:
             '50 % [9, 91] of 2 held-out labels'
         """
         ends = f"[{100 * self.low:.0f}, {100 * self.high:.0f}]"
-        return f"{100 * self.accuracy:.0f} % {ends} of {self.count} held-out labels"
+        return f"{100 * self.accuracy:.0f} % {ends} of {worded(self.count, 'held-out label')}"
 
 
 def estimate(predicted: Shaped[np.ndarray, " _"], truth: Shaped[np.ndarray, " _"], *, level: float = 0.95) -> Estimate:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mfcl.audio import read_audio, resample, write_audio
+from mfcl.core.console import have, worded
 from mfcl.data.manifest import Recording
 from mfcl.data.manifest_csv import read_manifest
 from mfcl.errors import AudioError, MfclError
@@ -60,9 +61,11 @@ def clip_sounds(folder: Path, clips: Sequence[str], *, limit: int = LIMIT, data_
                 break
     left_out = len(clips) - len(found) - silent
     notes = (
-        [f"{left_out} of {len(clips)} clips have no sound here: the page would become too large"] if left_out else []
+        [f"{left_out} of {worded(len(clips), 'clip')} {have(left_out)} no sound here: the page would become too large"]
+        if left_out
+        else []
     )
-    notes += [f"{silent} clips could not be read"] if silent else []
+    notes += [f"{worded(silent, 'clip')} could not be read"] if silent else []
     return Sounds(found, "; ".join(notes))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float32, Int64, Shaped
 
 import mfcl
+from mfcl.core.console import are, counted
 from mfcl.core.files import write_text
 from mfcl.data.manifest import WINDOW_TIMES
 from mfcl.embeddings.nearest import top_k
@@ -88,7 +89,11 @@ def laid_out(features: Float32[np.ndarray, "items features"], *, seed: int) -> F
 
 
 def _placed(count: int, shown: int) -> str:
-    left_out = f"{count - shown:,} clips are left out for room, drawn evenly. " if shown < count else ""
+    left_out = (
+        f"{counted(count - shown, 'clip')} {are(count - shown)} left out for room, drawn evenly. "
+        if shown < count
+        else ""
+    )
     if shown > LAID_OUT:
         return f"{left_out}t-SNE laid out {LAID_OUT:,} clips; the others lie between their nearest."
     return left_out.strip()

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from mfcl.core.console import printable
+from mfcl.core.console import are, have, printable, worded
 from mfcl.data.manifest import Manifest
 from mfcl.data.store import Store
 from mfcl.embeddings.foreign import read_foreign
@@ -113,16 +113,20 @@ def matched(foreign: Foreign, manifest: Manifest, where: str) -> Float32[np.ndar
     else:
         if len(foreign.vectors) != len(manifest):
             raise MeasureError(
-                f"{where}: {len(foreign.vectors)} vectors without ids, but {len(manifest)} recordings; give a row for "
+                f"{where}: {worded(len(foreign.vectors), 'vector')} without ids, but "
+                f"{worded(len(manifest), 'recording')}; give a row for "
                 "each in the manifest's order, or a column `id` or `path`"
             )
         places, how, spare = np.arange(len(manifest)), "in the manifest's order, as it names no recordings", 0
     about = f" ({foreign.about})" if foreign.about else ""
     unread = f"; not read: {quoted(foreign.unread)}" if foreign.unread else ""
-    _note(f"{where}: {len(foreign.vectors)} vectors of {foreign.vectors.shape[1]} values{about}, {how}{unread}")
+    read = f"{worded(len(foreign.vectors), 'vector')} of {worded(foreign.vectors.shape[1], 'value')}"
+    _note(f"{where}: {read}{about}, {how}{unread}")
     if spare:
         total = len(foreign.vectors)
-        _note(f"{where}: {spare} of {total} vectors are of no recording in the study, and are not used")
+        _note(
+            f"{where}: {spare} of {total} vectors {are(spare)} of no recording in the study, and {are(spare)} not used"
+        )
     vectors: Float32[np.ndarray, "items dim"] = foreign.vectors[places]
     return vectors
 
@@ -138,7 +142,8 @@ def _places(named: Mapping[str, list[str]], manifest: Manifest, where: str) -> t
         if missing:
             first = manifest.recordings[int(np.argmin(own))].id
             told = (
-                f"{missing} of {len(keys)} recordings have no vector, the first {shown(first)}; its names in `{column}`"
+                f"{missing} of {worded(len(keys), 'recording')} {have(missing)} no vector, "
+                f"the first {shown(first)}; its names in `{column}`"
             )
             act = "embed the others too, or leave them out of the manifest"
             problems[column] = missing, f"{told} are like {shown(names[0])}: {act}"
@@ -149,7 +154,9 @@ def _places(named: Mapping[str, list[str]], manifest: Manifest, where: str) -> t
             found[column] = own
     if not found:
         column = min(problems, key=lambda one: problems[one][0])
-        rest = [f"; by `{other}` {count} have none" for other, (count, _) in problems.items() if other != column]
+        rest = [
+            f"; by `{other}` {count} {have(count)} none" for other, (count, _) in problems.items() if other != column
+        ]
         raise MeasureError(f"{where}: {problems[column][1]}{''.join(rest)}")
     by = next(iter(found))
     other = next((column for column, own in found.items() if (own != found[by]).any()), None)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mfcl.core.console import counted, plural
+from mfcl.core.console import are, counted, plural, worded
 from mfcl.core.files import write_json, write_text
 from mfcl.data.store import Store
 from mfcl.evaluation.result import PRETRAINED, Result
@@ -85,7 +85,8 @@ def of_fewer_seeds(summed: Sequence[Summary], apart: Sequence[Difference]) -> li
     if not count:
         return []
     return [
-        f"{WARNING}{count} of {len(apart)} paired differences are of fewer seeds than the figures beside them, which "
+        f"{WARNING}{count} of {worded(len(apart), 'paired difference')} {are(count)} of fewer seeds than the "
+        f"figures beside them, which "
         "are means over all seeds measured so far"
     ]
 

@@ -7,6 +7,7 @@ from typing import Literal
 from safetensors.torch import save_file
 
 from mfcl.checkpoint import Checkpoint, load_checkpoint
+from mfcl.core.console import worded
 from mfcl.core.distributed import barrier, is_main, start
 from mfcl.core.files import replacing
 from mfcl.core.keywords import also_called
@@ -162,7 +163,7 @@ def pretrain(
         overwrite=overwrite, device=device, validate=live_figures(task, data),
         cautions=cautions(task.budget(recipe.train), task.count), trackers=trackers, progress=progress,
     )  # fmt: skip
-    labels_used = f"{len(task.labelled)} labels of {data.label!r}" if isinstance(task, Joint) else "no labels"
+    labels_used = f"{worded(len(task.labelled), 'label')} of {data.label!r}" if isinstance(task, Joint) else "no labels"
     facts = {
         "training": f"multi-format contrastive, {labels_used}",
         "recordings": f"{task.count} (fingerprint {fingerprint})",

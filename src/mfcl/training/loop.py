@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from mfcl.core.console import worded
 from mfcl.core.distributed import averaged, barrier, is_main, processes, start
 from mfcl.core.memory import give_back
 from mfcl.core.plain_values import to_dict
@@ -236,7 +237,7 @@ def _opening(run: Path, task: Task, plan: Plan, done: Progress, device: torch.de
         return f"{run}: finished before, at step {done.step}"
     verb = f"resumed at step {done.step} of" if done.step else "begun:"
     epochs = f"{plan.epochs_after(plan.steps):.4g} epochs of {task.count} recordings"
-    return f"{run}: {verb} {plan.steps} steps of {plan.batch} recordings, {epochs}, on {device}"
+    return f"{run}: {verb} {worded(plan.steps, 'step')} of {plan.batch} recordings, {epochs}, on {device}"
 
 
 def _short(figures: dict[str, float], chance: float) -> str:

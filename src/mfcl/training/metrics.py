@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mfcl.core.console import worded
 from mfcl.training.budget import Budget
 from mfcl.training.resume_state import Progress
 
@@ -95,8 +96,8 @@ def cautions(size: Budget, count: int) -> list[str]:
         )
     if size.steps < ENOUGH_STEPS:
         found.append(
-            f"only {size.steps} steps with {count} recordings in batches of {size.batch}, too few to learn much: "
-            f"set train.least_steps={ADVISED_STEPS}"
+            f"only {worded(size.steps, 'step')} with {worded(count, 'recording')} in batches of {size.batch}, too "
+            f"few to learn much: set train.least_steps={ADVISED_STEPS}"
         )
     used = size.steps * size.batch
     if size.steps < size.epoch_steps:
@@ -135,7 +136,7 @@ train.least_steps=300
         return None
     found = f"nothing is learned: loss {figures['loss']:.3f} is not below its chance line {chance:.3f}"
     if step < ENOUGH_STEPS:
-        return f"{found} after only {step} steps of {batch} recordings; set train.least_steps={ADVISED_STEPS}"
+        return f"{found} after only {worded(step, 'step')} of {batch} recordings; set train.least_steps={ADVISED_STEPS}"
     if count < FEW:
         return f"{found}; {count} recordings in batches of {batch} may be too few: add recordings, or {ADVICE}"
     return f"{found}; {ADVICE}"

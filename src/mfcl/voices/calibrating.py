@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Float32
 
+from mfcl.core.console import are, worded
 from mfcl.core.random import generator
 from mfcl.embeddings.linalg import unit_rows
 from mfcl.errors import MeasureError, check_number
@@ -78,7 +79,9 @@ def calibrate(
         most = int(np.unique(held.people, return_counts=True)[1].max())
         if clips >= most > 1:
             clips = max(1, most // 2)
-            notes.append(f"people have at most {most} clips, so {clips} are enrolled, fewer than in the gallery")
+            notes.append(
+                f"people have at most {most} clips, so {worded(clips, 'is', 'are')} enrolled, fewer than in the gallery"
+            )
     if len(gallery) > MOST_VOICES:
         chosen = np.sort(generator(seed, "calibrated voices").permutation(len(gallery))[:MOST_VOICES])
         gallery = _some(gallery, chosen)
@@ -87,7 +90,8 @@ def calibrate(
         known = int(((unit_rows(held.heard.vectors, np.float32) @ cohort.T).max(axis=1) > SAME).sum())
         if known:
             notes.append(
-                f"{known} of {len(held.people)} clips are in the cohort too, so strangers will get a name more often "
+                f"{known} of {len(held.people)} clips {are(known)} in the cohort too, so strangers will get a name "
+                f"more often "
                 "than is said; calibrate on people who are not in it"
             )
     scored = stacked(
@@ -96,7 +100,7 @@ def calibrate(
             for draw in range(DRAWS)
         ]
     )
-    check_people(scored.people[scored.own >= 0], f"{what}, with more than {clips} clips")
+    check_people(scored.people[scored.own >= 0], f"{what}, with more than {worded(clips, 'clip')}")
     weights = fit_weights(*scored.pairs(), use_quality=use_quality)
     trials = scored.trials(apply_weights(weights, scored.scores, scored.quality))
     strangers = len(held.people)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
 
+from mfcl.core.console import worded
 from mfcl.errors import MeasureError, check_number, check_type
 from mfcl.evaluation.bootstrap import bootstrap_interval
 from mfcl.evaluation.metrics import lowest_cost
@@ -95,17 +96,21 @@ def evaluate(
         raise MeasureError(f"evaluation: wanted clips of two or more people, got {len(counts)}")
     usable = [count for count in clips if int((counts > count).sum()) >= 2]
     notes = [
-        f"{count} clips are not enrolled: fewer than two people have more" for count in clips if count not in usable
+        f"{worded(count, 'clip is', 'clips are')} not enrolled: fewer than two people have more"
+        for count in clips
+        if count not in usable
     ]
     if not usable:
         raise MeasureError(f"evaluation: wanted people with more clips than {min(clips)}, the most is {counts.max()}")
     if calibration is not None and (known := calibration.calibrated_on(held.heard.vectors)):
         notes.append(
-            f"{known} of {len(held.people)} clips were calibrated on: on other people the thresholds will do worse; "
+            f"{known} of {len(held.people)} clips {'was' if known == 1 else 'were'} calibrated on: on other people "
+            f"the thresholds will do worse; "
             "evaluate on recordings of people who took no part"
         )
     if calibration is not None and calibration.enrolled not in usable:
-        notes.append(f"the calibration is of {calibration.enrolled} clips: measure with as many to see what it reaches")
+        size = worded(calibration.enrolled, "clip")
+        notes.append(f"the calibration is of {size}: measure with as many to see what it reaches")
     draw = functools.partial(enrol_and_test, held, cohort, way=way, top=top, seed=seed)
     figures: list[Figure] = []
     curves: dict[int, Curve] = {}
@@ -115,7 +120,7 @@ def evaluate(
             try:
                 some = _draws(draw, count, apart=apart)
             except MeasureError as error:
-                notes.append(f"{count} clips with words apart: {error}")
+                notes.append(f"{worded(count, 'clip')} with words apart: {error}")
                 continue
             figures.append(_closed_set(some, count, apart, seed))
             found, curve = _verification(some, count, apart, calibration, seed)
@@ -125,7 +130,7 @@ def evaluate(
         try:
             figures += _open_set(draw, count, far, calibration, seed)
         except MeasureError as error:
-            notes.append(f"{count} clips in an open set: {error}")
+            notes.append(f"{worded(count, 'clip')} in an open set: {error}")
     return Evaluation(tuple(figures), curves, len(counts), len(held.people), tuple(notes))
 
 

@@ -136,7 +136,8 @@ class Gallery(MeasuredGallery):
         heard = self._bound.hear(sounds, sample_rate)
         new, skipped = without_copies(self._memory.all(), name, heard)
         if not len(new) and not (skipped and (consent or note)):
-            raise GalleryError(f"{self.name}: all {len(heard)} clips are enrolled as {name!r} already; give others")
+            clips = "the clip is" if len(heard) == 1 else f"all {len(heard)} clips are"
+            raise GalleryError(f"{self.name}: {clips} enrolled as {name!r} already; give others")
         added = np.array(
             self._storage.enrol(name, clips_of(new, keep_audio=keep_audio), consent=consent, note=note), dtype=np.bool_
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
+from mfcl.core.console import worded
 from mfcl.errors import GalleryError
 from mfcl.voices.calibration import Calibration, Level
 from mfcl.voices.decisions import LEAST_MARGIN, cohort_threshold
@@ -114,8 +115,9 @@ class Snapshot:
             many = int((self.profiles.counts > CLIPS_APART * self.calibration.enrolled).sum())
             if few or many:
                 notes.append(
-                    f"calibrated for voices of {self.calibration.enrolled} clips; {few} have fewer than half of that "
-                    f"and are missed more often, {many} have more than twice that; enrol as many of each"
+                    f"calibrated for voices of {worded(self.calibration.enrolled, 'clip')}; "
+                    f"{worded(few, 'has fewer than half of that and is', 'have fewer than half of that and are')} "
+                    f"missed more often, {worded(many, 'has', 'have')} more than twice that; enrol as many of each"
                 )
             return Threshold(level.threshold, level, tuple(notes), LEAST_MARGIN)
         if not len(self.scorer.cohort):

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mfcl import audio
+from mfcl.core.console import are
 from mfcl.core.locks import alone
 from mfcl.core.progress import progress as progress_bar
 from mfcl.data.fetch.archives import DamagedArchiveError, RefusedArchiveError, unpack
@@ -161,8 +162,8 @@ def _is_there(corpus: Corpus, folder: Path) -> bool:
         raise FetchError(f"{folder}: not empty, and not {corpus.name}; choose a new folder")
     if absent:
         raise FetchError(
-            f"{folder}: {len(absent):,} of the {corpus.clips:,} clips of {corpus.name} are missing, the first "
-            f"{absent[0]}; remove the folder and fetch again"
+            f"{folder}: {len(absent):,} of the {corpus.clips:,} clips of {corpus.name} "
+            f"{are(len(absent))} missing, the first {absent[0]}; remove the folder and fetch again"
         )
     return True
 
@@ -249,8 +250,8 @@ def _check_clips(corpus: Corpus, folder: Path, progress: bool) -> None:
             faults.append(path)
     if faults:
         raise _IncompleteError(
-            f"{corpus.name}: {len(faults):,} of the {corpus.clips:,} clips in the archive are missing or unreadable, "
-            f"the first {faults[0]}; fetch again, or give another address"
+            f"{corpus.name}: {len(faults):,} of the {corpus.clips:,} clips in the archive "
+            f"{are(len(faults))} missing or unreadable, the first {faults[0]}; fetch again, or give another address"
         )
 
 

@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from mfcl.core.console import worded
 from mfcl.core.files import is_there, replacing
 from mfcl.core.parallel import in_parallel
 from mfcl.core.spans import HEAD
@@ -128,8 +129,8 @@ class ShardWriter:
         last = sources[len(sources) - min(failed, MOST_GONE) :]
         if (failed >= MOST_GONE or not shard.members) and not any(is_there(recording.path) for recording in last):
             raise AudioError(
-                f"{self.listed.root}: none of the last {len(last)} files exists, such as {last[0].path}; is the "
-                f"storage there? {AGAIN} when it is, or take them out of the list"
+                f"{self.listed.root}: none of the last {worded(len(last), 'file')} exists, such as {last[0].path}; "
+                f"is the storage there? {AGAIN} when it is, or take them out of the list"
             )
 
     def _fits(self, shard: Shard, count: int, tar: tarfile.TarFile, outcome: Outcome) -> bool:
@@ -159,7 +160,8 @@ class ShardWriter:
                 (found.reasons if kind == "failure" else found.notices).append((name, reason))
         if not any(tars):
             raise AudioError(
-                f"{self.listed.root}: none of {self.pack.items} recordings can be used, such as: {found.reasons[0][1]}"
+                f"{self.listed.root}: none of {worded(self.pack.items, 'recording')} can be used, such as: "
+                f"{found.reasons[0][1]}"
             )
         found.write(self.folder / FAILURES)
         write_index(self.folder, self.listed, self._receipts())

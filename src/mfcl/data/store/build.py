@@ -15,6 +15,7 @@ import filelock
 import numpy as np
 
 from mfcl.audio import LongSound, Preparation, Sound, read_prepared, step_16_bit, to_16_bit
+from mfcl.core.console import worded
 from mfcl.core.parallel import in_parallel
 from mfcl.data.manifest import Manifest, Recording
 from mfcl.data.store.clips import Samples
@@ -131,7 +132,7 @@ def _write_clips(
         _flush(clips)
     if not kept:
         raise AudioError(
-            f"{manifest.root}: none of {len(manifest)} recordings can be used, the first: {failures[0][1]}"
+            f"{manifest.root}: none of {worded(len(manifest), 'recording')} can be used, the first: {failures[0][1]}"
         )
     return {
         "lengths": np.array(lengths, dtype=np.int64),

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float32, Int16, Int64
 
 from mfcl.audio import LongSound, Preparation
+from mfcl.core.console import worded
 from mfcl.core.parallel import in_parallel
 from mfcl.core.spans import span_of
 from mfcl.data.manifest import Manifest, Recording
@@ -153,7 +154,7 @@ def measure(
             kept.append(number)
     if not kept:
         raise AudioError(
-            f"{manifest.root}: none of {len(manifest)} recordings can be used, the first: {failures[0][1]}"
+            f"{manifest.root}: none of {worded(len(manifest), 'recording')} can be used, the first: {failures[0][1]}"
         )
     temporary = place.with_name(f".{place.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)

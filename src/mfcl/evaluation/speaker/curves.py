@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float, Float64, Int64
 from scipy.special import ndtri
 
+from mfcl.core.console import worded
 from mfcl.errors import MeasureError
 from mfcl.evaluation.bootstrap import FEWEST_GROUPS, Interval, interval_of, resampled
 from mfcl.evaluation.metrics import accept_rates, crossing
@@ -67,7 +68,7 @@ def with_interval(
     """
     if repeated >= FEWEST_GROUPS or speakers < FEWEST_GROUPS:
         return eers[1:], interval_of(eers[1:], speakers)
-    why = f"no interval of {repeated} speakers with several clips; {FEWEST_GROUPS} or more are wanted"
+    why = f"no interval of {worded(repeated, 'speaker')} with several clips; {FEWEST_GROUPS} or more are wanted"
     return np.full(len(eers) - 1, np.nan), Interval(None, None, why)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64, Shaped
 
+from mfcl.core.console import worded
 from mfcl.core.random import generator
 from mfcl.embeddings.linalg import unit_rows
 from mfcl.errors import MeasureError
@@ -105,7 +106,8 @@ def verify_enrolled(
         tested = ~side if apart else ~enrolled
         if not (enough[codes] & tested).any():
             raise MeasureError(
-                f"voices: wanted speakers with {clips} clips of half of the words and clips of the other half, got none"
+                f"voices: wanted speakers with {worded(clips, 'clip')} of half of the words and clips of the other "
+                "half, got none"
             )
         same, other = trial_counts(rows, codes, enrolled, drawn, tested=tested)
         models.append(int(enough.sum()))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int64, Shaped
 
+from mfcl.core.console import worded
 from mfcl.core.random import generator
 from mfcl.embeddings.linalg import check_measurable
 from mfcl.errors import MeasureError
@@ -134,4 +135,6 @@ def check_speakers(x: Float[np.ndarray, "items dim"], speaker: Shaped[np.ndarray
     names, counts = np.unique(speaker, return_counts=True)
     if len(names) < 2 or counts.max() < 2:
         came = f"all are of {str(names[0])!r}" if len(names) < 2 else f"each of {len(names)} speakers has one"
-        raise MeasureError(f"voices: 2 speakers and 2 clips of one are wanted, but of {len(x)} clips {came}; give more")
+        raise MeasureError(
+            f"voices: 2 speakers and 2 clips of one are wanted, but of {worded(len(x), 'clip')} {came}; give more"
+        )

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64
 from scipy.special import gammaln
 
+from mfcl.core.console import worded
 from mfcl.errors import MeasureError, check_number
 from mfcl.evaluation.bootstrap import Interval, interval_of, resampled
 
@@ -36,7 +37,7 @@ class Trials:
             )
         infinite = int(np.isinf(self.own).sum() + np.isinf(self.others).sum())
         if infinite:  # no threshold is above it
-            raise MeasureError(f"trials: {infinite} scores are infinite; leave those clips out")
+            raise MeasureError(f"trials: {worded(infinite, 'score is', 'scores are')} infinite; leave those clips out")
 
     @classmethod
     def of(

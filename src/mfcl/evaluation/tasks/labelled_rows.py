@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Int64
 
-from mfcl.core.console import counted
+from mfcl.core.console import are, counted, worded
 from mfcl.data.ids import whole_id
 from mfcl.data.manifest import WINDOW_TIMES
 from mfcl.embeddings.table import Embeddings
@@ -80,7 +80,7 @@ def groups_of(embeddings: Embeddings, speaker: str | None, chosen: Names) -> tup
         return np.array(files), segments
     rest = iter(files)
     groups = np.array([name or ALONE + next(rest) for name in names.tolist()])
-    alone = f"{len(files)} test recordings without {speaker!r} are a group each"
+    alone = f"{worded(len(files), 'test recording')} without {speaker!r} {are(len(files))} a group each"
     return groups, f"without {speaker!r}, {segments}" if segments else alone
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Shaped
 
+from mfcl.core.console import worded
 from mfcl.core.random import generator
 from mfcl.embeddings.table import Embeddings
 from mfcl.evaluation.result import Result, noted
@@ -41,7 +42,7 @@ def _measured(embeddings: Embeddings, name: str, speaker: str, seed: int) -> Res
     drawn = redrawn(embeddings, speaker, name, seed=seed)
     found = LabelProbes(drawn, name, speaker, seed=seed).by_all().asked(section="traits")
     dropped = int(((embeddings.splits != "") & (drawn.splits == "")).sum())
-    said = f"left out of training: {dropped} recordings of tested speakers" if dropped else ""
+    said = f"left out of training: {worded(dropped, 'recording')} of tested speakers" if dropped else ""
     return dataclasses.replace(found, note=noted(found.note, said))
 
 
