@@ -32,6 +32,22 @@ CALLS = {
     "mfcl.compare(3)": "compare: wanted a list of runs or files, got 3",
     "mfcl.compare('runs')": "compare: wanted a list of runs or files, got 'runs'",
     "mfcl.train('clips', '')": "out: wanted a path, got ''",
+    "mfcl.load('a' + chr(0))": "model: wanted a path, got 'a\\x00'",
+    "mfcl.pack('clips', Path('a' + chr(0)))": "out: wanted a path, got ",
+    "mfcl.train(some, 'out')": "path: wanted a path, got array([",
+    "mfcl.compare([some])": "compare: wanted a path, got array([",
+    "mfcl.import_model(some, 'weights', 'out')": "no source of weights is called array([",
+    "mfcl.similar(table, 'a', part=some)": "similar: no part is called array([",
+    "mfcl.MfclEmbedder(some).fit(['a.wav'])": "model: wanted a path, got array([",
+    "pick_device(some)": "device array([",
+    "open_data(listed, Preparation(), label=some)": "no label is called array([",
+    "open_data(listed, Preparation(), speaker=b'who')": "no label is called b'who'",
+    "open_data(listed, Preparation(), split_by=some)": "split by: wanted its name, got array([",
+    "open_data(listed, Preparation(), protocol=some)": "protocol: wanted its name, got array([",
+    "gallery.enrol(some, 'a.wav')": "voice: wanted a name of 1 to 200 printable characters",
+    "gallery.enrol('Ada', 'a.wav', note=some)": "note: wanted a text, got array([",
+    "gallery.calibrate(listed, speaker=some)": "speaker: wanted its name, got array([",
+    "mfcl.Gallery.create('a.db', 'run', score=some)": "no way to score is called array([",
     "mfcl.train('clips', 'out', augment=3)": "augment: wanted a function of samples and their rate, got 3",
     "mfcl.study('clips', None)": "out: wanted a path, got None",
     "mfcl.study('clips', 'out', only=3)": "only: wanted a list, got 3",
@@ -53,6 +69,9 @@ import sys
 from pathlib import Path
 import numpy as np
 import mfcl
+from mfcl.audio.preparation import Preparation
+from mfcl.core.machine import pick_device
+from mfcl.data.dataset import open_data
 from mfcl.data.segments import segment
 from mfcl.voices.evaluating import evaluate
 from tests.small_voices import people as people_of
@@ -60,12 +79,15 @@ from tests.small_voices import small_gallery
 
 names = np.array(["a", "b", "c"])
 table = mfcl.Embeddings(np.eye(3, dtype=np.float32), names, {}, {"mel": (0, 3)}, np.full(3, ""))
+some, listed = np.zeros(100), Path("listed.csv")
+listed.write_text("path,who\\na.wav,Ada\\n")
+Path("a.wav").touch()
 gallery, people = small_gallery(Path("team.db"), voices=(1,)), people_of(50, 4, 4)
 for call in sys.argv[1:]:
     try:
         print("done", eval(call))
     except mfcl.MfclError as error:
-        print(error)
+        print(str(error).removeprefix(f"{Path.cwd()}: "))
     except Exception as error:
         print(type(error).__name__, str(error).replace(chr(10), " "))
 """

@@ -3,7 +3,7 @@
 import difflib
 import errno
 import numbers
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 LINE_BREAKS = str.maketrans({one: repr(one)[1:-1] for one in "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"})
@@ -96,6 +96,32 @@ def one_of(kind: str, given: object, allowed: Iterable[str]) -> str:
     near = difflib.get_close_matches(given, names, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
     return f"no {kind} is called {given!r}; use one of {', '.join(names)}{hint}"
+
+
+def check_choice(
+    kind: str, given: object, allowed: Collection[str], *, error: type[MfclError] = MfclError, where: str = ""
+) -> None:
+    """Raise an error unless a value is one of some names; see `one_of`.
+
+    Args:
+        kind: What the names are of.
+        given: The value.
+        allowed: The names.
+        error: Class of the error.
+        where: How the message begins.
+
+    Raises:
+        MfclError: it is none of them, or no text at all.
+
+    Example:
+        >>> check_choice("pooling", "mean", ["mean", "max"])
+        >>> check_choice("pooling", ["mean"], ["mean", "max"])
+        Traceback (most recent call last):
+        ...
+        mfcl.errors.MfclError: no pooling is called ['mean']; use one of max, mean
+    """
+    if not isinstance(given, str) or given not in allowed:
+        raise error(f"{where}{one_of(kind, given, allowed)}")
 
 
 LONGEST_SHOWN = 80

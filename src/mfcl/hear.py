@@ -3,8 +3,6 @@
 Source: Turian et al., "HEAR", arXiv:2203.03022; https://hearbenchmark.com/hear-api.html
 """
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -13,6 +11,7 @@ from torch import Tensor, nn
 from mfcl.audio.arrays import mono_samples
 from mfcl.audio.preparation import prepare, rounded
 from mfcl.checkpoint import load_checkpoint
+from mfcl.core.urls import local_path
 from mfcl.embedder import Embedder
 from mfcl.errors import AudioError
 from mfcl.models.inference import Listed, embed_clips
@@ -50,7 +49,7 @@ def load_model(model_file_path: str = "") -> HearModel:
     Raises:
         CheckpointError: there is no such model.
     """
-    return HearModel(Embedder(load_checkpoint(Path(model_file_path)), device="cpu"))
+    return HearModel(Embedder(load_checkpoint(local_path(model_file_path, "model")), device="cpu"))
 
 
 def get_scene_embeddings(audio: Float[Tensor, "sounds samples"], model: HearModel) -> Float[Tensor, "sounds dim"]:

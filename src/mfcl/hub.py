@@ -8,6 +8,7 @@ from mfcl.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mfcl.checkpoint_files import CARD, CONFIG, DIGESTS, FILES, WHITENING
 from mfcl.core.extras import need
 from mfcl.core.files import is_there, read_json, write_text
+from mfcl.core.urls import local_path
 from mfcl.embedder import Embedder
 from mfcl.errors import CheckpointError, shown
 
@@ -33,10 +34,10 @@ def save_pretrained(model: Embedder | str | Path, folder: str | Path, *, study: 
     Raises:
         CheckpointError: there is no such model, the study did not measure it, or the folder cannot be written.
     """
-    loaded = model.checkpoint if isinstance(model, Embedder) else load_checkpoint(Path(model))
-    measured = None if study is None else _measured(Path(study), loaded)
+    loaded = model.checkpoint if isinstance(model, Embedder) else load_checkpoint(local_path(model, "model"))
+    measured = None if study is None else _measured(local_path(study, "study"), loaded)
     facts = {str(name): str(value) for name, value in loaded.info["facts"].items()}
-    target = Path(folder)
+    target = local_path(folder, "folder")
     save_checkpoint(loaded.model, loaded.recipe, target, card=facts, whitening=loaded.whitening)
     if measured is not None:
         text = (target / CARD).read_text(encoding="utf-8")
@@ -56,7 +57,7 @@ def from_pretrained(name: str | Path, *, revision: str | None = None, device: st
         CheckpointError: there is no such folder and no such id, or it holds no model.
         MissingExtraError: it is an id, and `huggingface_hub` is not installed.
     """
-    folder = Path(name)
+    folder = local_path(name, "model")
     if not folder.exists() and REPOSITORY.fullmatch(str(name)):
         folder = _downloaded(str(name), revision)
     return Embedder(load_checkpoint(folder), device=device)

@@ -13,7 +13,7 @@ from torch import Tensor
 from mfcl.checkpoint import save_checkpoint
 from mfcl.checkpoint_files import ONLY_FORMAT
 from mfcl.core.urls import local_path
-from mfcl.errors import CheckpointError, one_of, shown
+from mfcl.errors import CheckpointError, check_choice, shown
 from mfcl.models.encoders import EncoderSettings
 from mfcl.models.encoders.mel import ResNet18
 from mfcl.models.encoders.wave import Res1dNet31
@@ -48,8 +48,7 @@ def import_model(source: str, weights: str | Path, out: str | Path) -> str:
     Raises:
         CheckpointError: the file cannot be read as weights, or they are of another model.
     """
-    if source not in SOURCES:
-        raise CheckpointError(one_of("source of weights", source, SOURCES))
+    check_choice("source of weights", source, SOURCES, error=CheckpointError)
     path = local_path(weights, "weights")
     found = _read(path)
     recipe = _recipe(source)

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from mfcl.audio.arrays import listed
 from mfcl.checkpoint import load_checkpoint
+from mfcl.core.urls import local_path
 from mfcl.embedder import Embedder
 from mfcl.errors import AudioError
 from mfcl.models.inference import Format
@@ -95,7 +96,7 @@ class MfclEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def _embedder(self, *, again: bool = False) -> Embedder:
         if again or "_loaded" not in self.__dict__:
-            self._loaded = Embedder(load_checkpoint(Path(self.model)), device=self.device)
+            self._loaded = Embedder(load_checkpoint(local_path(self.model, "model")), device=self.device)
         return self._loaded
 
     def _encoded(self, sounds: list[Any], sample_rate: int | float | None) -> Float32[np.ndarray, "items dim"]:

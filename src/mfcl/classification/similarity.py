@@ -30,7 +30,7 @@ from mfcl.embeddings.blocks import Blocks
 from mfcl.embeddings.nearest import top_k
 from mfcl.embeddings.table import Embeddings
 from mfcl.embeddings.vector_index import TRIED, TRIED_FOR
-from mfcl.errors import MeasureError, MfclError, check_number, check_type, one_of
+from mfcl.errors import MeasureError, MfclError, check_choice, check_number, check_type
 from mfcl.labelling.features import Features, fit_features_of_blocks, has_landmarks, ordered_kinds
 from mfcl.labelling.search_index import open_search_index
 from mfcl.models.inference import part_bounds
@@ -119,8 +119,8 @@ def similar(
         blocks = opened_in_blocks(vectors_of(recordings, hearing, progress=progress))
     kinds = fit_features_of_blocks(blocks)
     names = ordered_kinds(kinds, aligned=False)
-    if part is not None and part not in names:
-        raise MeasureError(f"similar: {one_of('part', part, names)}")
+    if part is not None:
+        check_choice("part", part, names, error=MeasureError, where="similar: ")
     chosen = next(one for one in kinds if one.name == (part or names[0]))
     own = _places_of(str(clip), blocks)
     if len(own) and model is not None and is_there(Path(clip)):

@@ -12,7 +12,7 @@ import torch
 from mfcl.core.limits import MOST_THREADS
 from mfcl.core.memory import keep_blocks
 from mfcl.core.parallel import core_count
-from mfcl.errors import MfclError, check_number
+from mfcl.errors import MfclError, check_number, shown
 
 
 def set_threads(threads: int | None) -> None:
@@ -69,13 +69,13 @@ def seeded(seed: int) -> Iterator[None]:
 
 def pick_device(device: str) -> torch.device:
     """Return the device of that name; `auto` is CUDA if available, else the CPU."""
-    if device == "auto":
+    if isinstance(device, str) and device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         return torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, TypeError) as error:  # TypeError: it is no name at all
         reason = str(error).splitlines()[0]
-        raise MfclError(f"device {device!r} cannot be used here ({reason}); use auto or cpu") from error
+        raise MfclError(f"device {shown(device)} cannot be used here ({reason}); use auto or cpu") from error
 
 
 def stopwatch() -> Callable[[], float]:

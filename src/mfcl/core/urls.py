@@ -212,7 +212,8 @@ def local_path(given: str | Path, name: str = "path") -> Path:
         name: What it is the path of, for the message.
 
     Raises:
-        MfclError: it is neither a path nor a text, or an empty text, which would be the working folder.
+        MfclError: it is neither a path nor a text, an empty text, which would be the working folder, or one with a
+            character that no path can have.
 
     Example:
         >>> local_path("runs/one", "model").name
@@ -222,11 +223,10 @@ def local_path(given: str | Path, name: str = "path") -> Path:
         ...
         mfcl.errors.MfclError: model: wanted a path, got ''
     """
-    if isinstance(given, Path):
-        return given
-    if not isinstance(given, str | os.PathLike) or not os.fspath(given):
+    text = os.fspath(given) if isinstance(given, str | os.PathLike) else None
+    if not isinstance(text, str) or not text or "\0" in text:
         raise MfclError(f"{name}: wanted a path, got {shown(given)}")
-    return Path(given)
+    return given if isinstance(given, Path) else Path(text)
 
 
 def without_secrets(url: str) -> str:

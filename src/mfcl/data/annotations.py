@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 
 from mfcl.core.console import printable
 from mfcl.data.ids import number_text
-from mfcl.errors import MfclError, one_of, shown
+from mfcl.errors import MfclError, check_choice, shown
 
 RAVEN_COLUMNS = (
     *("Selection", "View", "Channel", "Begin Time (s)", "End Time (s)"),
@@ -180,8 +180,7 @@ def written(found: Sequence[Timed], format: str, sources: Iterable[str] = ()) ->
     Raises:
         MfclError: there is no such format, or it cannot hold these recordings; see `check_sources`.
     """
-    if format not in WRITERS:
-        raise MfclError(one_of("format of events", format, WRITERS))
+    check_choice("format of events", format, WRITERS)
     return rttm(found, sources) if format == "rttm" else WRITERS[format](found)
 
 
@@ -191,8 +190,7 @@ def check_sources(format: str, sources: Iterable[str]) -> None:
     Raises:
         MfclError: there is no such format, it is for one recording and there are several, or two have one name in it.
     """
-    if format not in WRITERS:
-        raise MfclError(one_of("format of events", format, WRITERS))
+    check_choice("format of events", format, WRITERS)
     different = set(sources)
     if format in OF_ONE and len(different) > 1:
         what = f"{format}: {OF_ONE[format]}"

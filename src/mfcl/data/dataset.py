@@ -16,7 +16,7 @@ from mfcl.data.spellings import spelling_notes
 from mfcl.data.split_notes import split_notes
 from mfcl.data.splits import split
 from mfcl.data.store import Store, open_store
-from mfcl.errors import ManifestError, one_of
+from mfcl.errors import ManifestError, check_choice, check_type
 
 NAMED = 20
 """Most excluded recordings that are listed; `mfcl scan --all` lists every one."""
@@ -96,6 +96,8 @@ def open_data(
         MfclError: no usable recording, an unknown label, or recordings that cannot be split as asked.
     """
     manifest = path.manifest if isinstance(path, ScanReport) else open_manifest(path, data_root=data_root)
+    for what, given in (("split by", split_by), ("protocol", protocol)):
+        check_type(what, given, str | None, "its name", error=ManifestError)
     label = _named(manifest, label, LABEL_NAMES)
     speaker = _named(manifest, speaker, SPEAKER_NAMES)
     report = path if isinstance(path, ScanReport) else scan_once(manifest, cache=cache, progress=progress)
@@ -141,6 +143,8 @@ def guessed_labels(names: Sequence[str], label: str | None, speaker: str | None)
         >>> guessed_labels(["take", "speaker", "digit"], None, None), guessed_labels(["who"], None, None)
         (('digit', 'speaker'), ('who', None))
     """
+    for what, given in (("label", label), ("speaker", speaker)):
+        check_type(what, given, str | None, "its name", error=ManifestError)
     speaker = speaker or next((name for name in SPEAKER_NAMES if name in names), None)
     others = [name for name in names if name != speaker]
     alone = others[0] if len(others) == 1 else None
@@ -149,8 +153,7 @@ def guessed_labels(names: Sequence[str], label: str | None, speaker: str | None)
 
 def _named(manifest: Manifest, asked: str | None, usual: Sequence[str]) -> str | None:
     if asked is not None:
-        if asked not in manifest.label_names:
-            raise ManifestError(f"{manifest.root}: {one_of('label', asked, manifest.label_names)}")
+        check_choice("label", asked, manifest.label_names, error=ManifestError, where=f"{manifest.root}: ")
         return asked
     return next((name for name in usual if name in manifest.label_names), None)
 

@@ -18,7 +18,7 @@ from mfcl.core.progress import progress as progress_bar
 from mfcl.data.store.interfaces import IndexedClips, StoredClips
 from mfcl.embeddings.parts import FORMATS, formats_of
 from mfcl.embeddings.table import Embeddings
-from mfcl.errors import MfclError, check_number, one_of
+from mfcl.errors import check_choice, check_number
 from mfcl.models.pair import FormatEncoder, MultiFormatModel
 
 Format = Literal["wave", "mel", "both"]
@@ -178,8 +178,7 @@ def encoder_frames(
         MfclError: `batch` is out of range, or there is no such format.
     """
     check_number("batch", batch, 1, MOST_BATCH, whole=True)
-    if format not in FORMATS:
-        raise MfclError(one_of("format", format, FORMATS))
+    check_choice("format", format, FORMATS)
     encoder: FormatEncoder = getattr(model, format)
     longest = int(LONGEST_SECONDS * sample_rate)
     found: dict[int, Float32[np.ndarray, "_ dim"]] = {}

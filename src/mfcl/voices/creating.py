@@ -7,7 +7,7 @@ import numpy as np
 from mfcl.data.decoding import LeftOut
 from mfcl.data.manifest import Manifest
 from mfcl.embeddings.linalg import unit_rows
-from mfcl.errors import GalleryError, check_number, one_of
+from mfcl.errors import GalleryError, check_choice, check_number
 from mfcl.voices.material import cohort_of, training_list
 from mfcl.voices.scoring import WAYS, Way
 from mfcl.voices.sound import Heard, Listener
@@ -22,8 +22,7 @@ def check_settings(*, cohort_size: int, score: Way, nearest: int) -> None:
     """
     check_number("cohort size", cohort_size, 0, 100_000, whole=True, error=GalleryError)
     check_number("nearest", nearest, 0, 100_000, whole=True, error=GalleryError)
-    if score not in WAYS:
-        raise GalleryError(one_of("way to score", score, WAYS))
+    check_choice("way to score", score, WAYS, error=GalleryError)
 
 
 def create(

@@ -9,7 +9,7 @@ import numpy as np
 from mfcl.audio.windows import check_covered, hop_of
 from mfcl.data.decoding import LeftOut
 from mfcl.data.manifest import Manifest
-from mfcl.errors import GalleryError, check_number
+from mfcl.errors import GalleryError, check_number, check_type
 from mfcl.voices.answers import identifications, spoken_turns, verifications
 from mfcl.voices.bound import listener_of
 from mfcl.voices.creating import check_settings, create
@@ -132,6 +132,7 @@ class Gallery(MeasuredGallery):
         """
         check_name(name)
         check_consent(consent)
+        check_type("note", note, str, "a text", error=GalleryError)
         name = self._storage.spelled(name)
         heard = self._bound.hear(sounds, sample_rate)
         new, skipped = without_copies(self._memory.all(), name, heard)

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
 from mfcl.embeddings.linalg import unit_rows
-from mfcl.errors import GalleryError, one_of
+from mfcl.errors import GalleryError, check_choice
 
 Way = Literal["mean", "best", "average", "both"]
 WAYS: tuple[Way, ...] = ("mean", "best", "average", "both")
@@ -87,8 +87,7 @@ def raw_scores(
         >>> found["mean"], found["best"], found["average"], found["both"]
         ([[0.71, 0.0]], [[1.0, 0.0]], [[0.5, 0.0]], [[0.85, 0.0]])
     """
-    if way not in WAYS:
-        raise GalleryError(one_of("way to score", way, WAYS))
+    check_choice("way to score", way, WAYS, error=GalleryError)
     if way == "mean":
         return np.asarray(queries @ profiles.means.T)
     if way == "both":

@@ -23,10 +23,11 @@ from mfcl import audio
 from mfcl.core.console import are
 from mfcl.core.locks import alone
 from mfcl.core.progress import progress as progress_bar
+from mfcl.core.urls import local_path
 from mfcl.data.fetch.archives import DamagedArchiveError, RefusedArchiveError, unpack
 from mfcl.data.fetch.digests import Digest, differences, read_digests
 from mfcl.data.fetch.transfer import discard, download
-from mfcl.errors import AudioError, FetchError, one_of
+from mfcl.errors import AudioError, FetchError, check_choice
 
 DOWNLOADS = 2  # tries, if an archive of the right length is damaged
 BESIDE = 1000
@@ -135,11 +136,8 @@ def fetch(name: str, folder: Path, *, url: str | None = None, progress: bool = T
             archive that is too large, damaged or would write outside the folder, clips that are missing, unreadable or
             too long, or a full disk.
     """
-    if name not in CORPORA:
-        raise FetchError(one_of("corpus", name, CORPORA))
-    corpus, folder = CORPORA[name], Path(folder)
-    if "\0" in str(folder):
-        raise FetchError(f"{str(folder)!r}: not a valid folder name; choose another folder")
+    check_choice("corpus", name, CORPORA, error=FetchError)
+    corpus, folder = CORPORA[name], local_path(folder, "folder")
     try:
         if _is_there(corpus, folder):
             return folder

@@ -15,7 +15,7 @@ from mfcl.data.manifest_blocks import list_parts
 from mfcl.data.manifest_csv import check_labels
 from mfcl.data.shards.receipt import INDEX, PACK, Pack, is_pack, read_pack, write_pack
 from mfcl.data.shards.tars import ShardWriter
-from mfcl.errors import ManifestError, check_number, one_of
+from mfcl.errors import ManifestError, check_choice, check_number
 
 ENCODINGS = ("flac", "wav")
 
@@ -74,8 +74,7 @@ def pack(
             one cannot.
     """
     folder = local_path(out, "out")
-    if encoding not in ENCODINGS:
-        raise ManifestError(one_of("encoding", encoding, ENCODINGS))
+    check_choice("encoding", encoding, ENCODINGS, error=ManifestError)
     check_number("shard_megabytes", shard_megabytes, 1, MOST_MEGABYTES, whole=True, error=ManifestError)
     check_folder_place(folder)
     listed = list_parts(data, data_root=data_root)
