@@ -223,7 +223,10 @@ def local_path(given: str | Path, name: str = "path") -> Path:
         ...
         mfcl.errors.MfclError: model: wanted a path, got ''
     """
-    text = os.fspath(given) if isinstance(given, str | os.PathLike) else None
+    if isinstance(given, Path):
+        text: object = str(given)  # a URL is not given as the path of a file
+    else:
+        text = os.fspath(given) if isinstance(given, str | os.PathLike) else None
     if not isinstance(text, str) or not text or "\0" in text:
         raise MfclError(f"{name}: wanted a path, got {shown(given)}")
     return given if isinstance(given, Path) else Path(text)
