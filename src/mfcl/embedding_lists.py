@@ -1,6 +1,6 @@
 """Embed lists of recordings: results in input order, bounded memory, unreadable files reported and skipped."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,6 +115,7 @@ def embed_recordings(
     bar: Any,
     label_names: Sequence[str] | None = None,
     digest: str | None = None,
+    read: Callable[[Sequence[Recording]], None] = lambda _: None,
 ) -> Embeddings:
     """Embed the recordings of a manifest on the model's device; there may be none that can be read.
 
@@ -127,6 +128,7 @@ def embed_recordings(
         label_names: Labels of the result, `WINDOW_TIMES` among them if the recordings are part of a list of windows
             alone; default: those of the recordings.
         digest: The model's digest; default: it is computed from its files.
+        read: Called with recordings, in order, when they were just read.
     """
     preparation = loaded.recipe.preparation
     chunks = (
@@ -146,10 +148,13 @@ def embed_recordings(
             end = piece.start + len(piece.samples) / preparation.sample_rate
             places.append((piece.recording, piece.start, end))
             silent.append(asked.window is not None and piece.silent)  # a whole recording that is silent is left out
-        bar.update(pieces[-1].recording + 1 - counted)
-        counted = pieces[-1].recording + 1
+        seen = pieces[-1].recording + 1
+        read(manifest.recordings[counted:seen])
+        bar.update(seen - counted)
+        counted = seen
         del pieces, clips  # freed before the next chunk is decoded, so that only one is in memory
-    bar.update(len(manifest) - counted)  # skipped recordings at the end yield no chunk
+    read(manifest.recordings[counted:])  # skipped recordings at the end yield no chunk
+    bar.update(len(manifest) - counted)
     chosen = np.array([recording for recording, _, _ in places], dtype=np.int64)
     names = manifest.label_names if label_names is None else label_names
     # such as a list that the explorer exported: they stay windows

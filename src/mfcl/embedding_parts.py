@@ -19,6 +19,7 @@ from mfcl.core.urls import local_path
 from mfcl.data.decoding import LeftOut
 from mfcl.data.manifest import Manifest
 from mfcl.data.manifest_blocks import ListedParts, list_parts
+from mfcl.data.unchanged import Contents, Marks, marks_of
 from mfcl.embedder import Embedder, check_asked, checkpoint_of, hop_seconds
 from mfcl.embedding_lists import Asked, embed_recordings
 from mfcl.embeddings.parquet_file import EXTRA, PARQUET
@@ -202,39 +203,58 @@ class PartMaker:
 
     def make(self, part: int, manifest: Manifest, bar: Any) -> bool:
         """Embed one part and write its file, or check the one that is there; return whether it was made."""
-        path, sizes = self.files.path(part), manifest.sizes_digest()
+        path, marks = self.files.path(part), marks_of(manifest)
         if path.is_file():
-            if self.files.read_receipt(part).get("sizes") != sizes:
+            if not _is_of(self.files.read_receipt(part), manifest, marks):
                 raise MeasureError(
                     f"{path}: some of its recordings changed since it was made; delete it and {AGAIN}, or choose "
                     "another folder"
                 )
             bar.update(len(manifest))
             return False
-        own, model = LeftOut(self.left_out.strict), self.files.receipt.model
+        own, model, contents = LeftOut(self.left_out.strict), self.files.receipt.model, Contents()
         found = embed_recordings(
-            self.loaded, manifest, own, self.asked, bar=bar, label_names=self.label_names, digest=model
-        )
+            self.loaded, manifest, own, self.asked,
+            bar=bar, label_names=self.label_names, digest=model, read=contents.add,
+        )  # fmt: skip
         if not len(found) and not any(is_there(recording.path) for recording in manifest):
             raise AudioError(
                 f"{path.name}: none of its {worded(len(manifest), 'file')} exists, such as "
                 f"{manifest.recordings[0].path}; is the storage there? {AGAIN} when it is"
             )
-        found.save(path, receipt=self._receipt(part, len(manifest), sizes, own))
+        if marks_of(manifest) != marks:
+            raise MeasureError(
+                f"{path.name}: some of its recordings changed while they were read; {AGAIN} when they are written"
+            )
+        found.save(path, receipt=self._receipt(part, len(manifest), marks, contents, own))
         self.left_out.reasons += own.reasons
         self.left_out.notices += own.notices
         return True
 
-    def _receipt(self, part: int, recordings: int, sizes: str, left_out: LeftOut) -> dict[str, Any]:
+    def _receipt(
+        self, part: int, recordings: int, marks: Marks, contents: Contents, left_out: LeftOut
+    ) -> dict[str, Any]:
         kinds = (("failure", left_out.reasons), ("notice", left_out.notices))
         return {
             **asdict(self.files.receipt),
             "part": part,
             "recordings": recordings,
-            "sizes": sizes,
+            **marks._asdict(),
+            "contents": contents.digest(),
             "failures": [[name, text, kind] for kind, some in kinds for name, text in some],
             "versions": {"mfcl": mfcl.__version__, "torch": torch.__version__, "numpy": np.__version__},
         }
+
+
+def _is_of(receipt: dict[str, Any], manifest: Manifest, marks: Marks) -> bool:
+    """Return whether a part was made of these files: by sizes and times, and by content where a time is another."""
+    if receipt.get("sizes") != marks.sizes:
+        return False
+    if receipt.get("times") in (marks.times, None):  # parts of before have no times
+        return True
+    contents = Contents()
+    contents.add(manifest)
+    return bool(receipt.get("contents") == contents.digest())
 
 
 def _all_left_out(files: PartFiles) -> LeftOut:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64
 
+from mfcl.core.console import are
 from mfcl.embeddings.npz_file import UnreadError
 from mfcl.embeddings.part_files import RECEIPT, PartFiles, damaged, is_part_folder, open_part_files
 from mfcl.embeddings.table import Embeddings
@@ -111,8 +112,8 @@ def open_blocks(source: Embeddings | str | Path, *, sizes: tuple[int, ...] | Non
     missing = files.missing()
     if missing:
         raise MeasureError(
-            f"{folder}: {len(missing)} of the {files.receipt.parts} parts that {RECEIPT} names are missing, the first "
-            f"is {files.path(missing[0]).name}; run the same `mfcl embed` to make them"
+            f"{folder}: {len(missing)} of the {files.receipt.parts} parts that {RECEIPT} names {are(len(missing))} "
+            f"missing, the first is {files.path(missing[0]).name}; run the same `mfcl embed` to make them"
         )
     return Blocks(files, str(folder), sizes)
 
