@@ -272,6 +272,16 @@ def test_files_of_embeddings_are_compared_whole_or_by_a_part(tmp_path: Path) -> 
         compare_files(files)
 
 
+def test_files_without_a_split_say_what_to_embed(tmp_path: Path) -> None:
+    bare = dataclasses.replace(vectors(digit=2.0), splits=np.full(208, ""))
+    for name in ("a.npz", "b.npz"):
+        bare.save(tmp_path / name)
+    with pytest.raises(
+        MeasureError, match=r"a\.npz: none of its recordings is of the split train, .* a column `split`"
+    ):
+        compare_files([tmp_path / "a.npz", tmp_path / "b.npz"])
+
+
 def test_files_with_other_labels_or_splits_of_the_same_recordings_are_refused(tmp_path: Path) -> None:
     plain = vectors(digit=2.0)
     plain.save(tmp_path / "plain.npz")

@@ -148,6 +148,7 @@ def _probe(given: argparse.Namespace) -> None:
     from mfcl.core.console import table
     from mfcl.data.dataset import guessed_labels
     from mfcl.embeddings.blocks import load_embeddings
+    from mfcl.evaluation.standard import check_training
     from mfcl.evaluation.tasks import measure_labels, measure_voices
     from mfcl.evaluation.wording import figure, task
 
@@ -171,11 +172,7 @@ def _probe(given: argparse.Namespace) -> None:
         except MfclError as error:  # the other may still be measured
             failed.append(error)
     if not found:
-        if not (embeddings.splits == "train").any():
-            raise MfclError(
-                f"{given.embeddings}: none of its recordings is of the split train, from which a probe learns; embed a "
-                "list with a column `split`, such as the manifest.csv of a run"
-            ) from failed[0]
+        check_training(embeddings, given.embeddings)
         raise failed[0]
     rows = [
         (

@@ -21,6 +21,23 @@ class Standard:
     deviation: Float64[np.ndarray, " dim"]
 
 
+def check_training(embeddings: Embeddings, name: object) -> None:
+    """Refuse embeddings none of which a probe can learn from.
+
+    Args:
+        embeddings: Embeddings to measure.
+        name: What they are called in the message, such as their file.
+
+    Raises:
+        MeasureError: none is of the train split.
+    """
+    if not (embeddings.splits == "train").any():
+        raise MeasureError(
+            f"{name}: none of its recordings is of the split train, from which a probe learns; embed a list with a "
+            "column `split`, such as the manifest.csv of a run"
+        )
+
+
 def standard_of(embeddings: Embeddings) -> Standard:
     """Return the mean and standard deviation of the train split; a value that hardly varies gets a floor.
 

@@ -22,6 +22,7 @@ from mfcl.embeddings.blocks import load_embeddings
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError, check_type
 from mfcl.evaluation.result import Result
+from mfcl.evaluation.standard import check_training
 from mfcl.evaluation.tasks import measure_labels, measure_voices
 from mfcl.models.inference import Format, embed_store
 from mfcl.recipe import load_recipe
@@ -154,6 +155,8 @@ def compare_files(
     label, speaker = guessed_labels(list(kept[first].labels), label, speaker)
     if label is None and speaker is None:
         raise MeasureError(f"{first}: no label to predict; give label or speaker")
+    if label is not None:
+        check_training(kept[first], first)
     opened = None
     if len(kept) < len(files):
         if data is None or any(str(file) == UNTRAINED for file in files):
