@@ -176,6 +176,7 @@ def test_a_batch_that_fails_is_told_to_each_and_the_next_goes_on() -> None:
         ("/sound", b"words", {"content-type": "multipart/form-data; boundary=x"}, "got a form; with curl"),
         ("/sound", b"words", {"content-type": "Multipart/Form-Data; boundary=x"}, "got a form; with curl"),
         ("/sound?embedding=big", b"words", {}, "no choice is called 'big'"),
+        ("/sound?embeding=none", b"words", {}, "no query is called 'embeding'; use one of embedding"),
     ],
 )
 def test_what_is_no_sound_is_one_line(service: Service, path: str, content: bytes, headers: dict, message: str) -> None:
@@ -308,6 +309,9 @@ def test_the_command_serves_until_it_is_stopped(desk: Path) -> None:
             said += line
         address = re.search(r"http://127.0.0.1:(\d+)/sound", said)
         assert address is not None
+        assert "note: not calibrated" in said
+        (note,) = httpx.get(address[0].replace("/sound", "/about"), timeout=60).json()["notes"]
+        assert note.startswith("not calibrated")
         answer = httpx.post(address[0], content=(desk / "clips" / "0.wav").read_bytes(), timeout=60)
         assert answer.json()["voice"]["best"] == "Ada"
         # a client that sends the whole body before it reads is told why it was refused, and not cut off

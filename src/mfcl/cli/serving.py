@@ -3,6 +3,7 @@
 import argparse
 
 from mfcl.cli import options
+from mfcl.core.console import print_notes
 from mfcl.errors import MfclError
 
 
@@ -40,6 +41,7 @@ def _serve(given: argparse.Namespace) -> None:
         service = Service(given.model, classifier=given.classifier, gallery=given.gallery, device=given.device)
         try:
             port, token = bound.getsockname()[1], None if given.host in LOCAL else new_token()
+            print_notes(service.notes())
             app = Guard(make_app(service), token=token, host=given.host, port=port)
             name = f"[{given.host}]" if ":" in given.host else given.host
 

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Scope
 
-from mfcl.errors import AudioError, MfclError, one_of
+from mfcl.errors import AudioError, check_choice
 from mfcl.serving.batching import Batches
 from mfcl.serving.openapi import openapi
 from mfcl.serving.service import Service
@@ -24,6 +24,8 @@ MOST_INSIDE = 64
 """Requests whose files are held at once; more are refused."""
 VECTORS = {"plain": "embedding", "whitened": "whitened", "none": None}
 """Choices of the query `embedding`, and the vector that each gives."""
+QUERIES = ("embedding",)
+"""What may follow `?`; a name that is written wrongly would change nothing without a word."""
 
 
 class Guard(guard.Guard):
@@ -66,15 +68,16 @@ class _Routes:
         self._batches: Batches[Decoded, dict[str, Any]] = Batches(service.answers, service.executor)
 
     async def about(self, request: Request) -> Response:
-        return JSONResponse(self._service.about())
+        return JSONResponse(await run_in_threadpool(self._service.about))
 
     async def openapi(self, request: Request) -> Response:
-        return JSONResponse(openapi(self._service.about()))
+        return JSONResponse(openapi(await run_in_threadpool(self._service.about)))
 
     async def sound(self, request: Request) -> Response:
+        for name in request.query_params:
+            check_choice("query", name[:80], QUERIES)
         wanted = request.query_params.get("embedding", "plain")
-        if wanted not in VECTORS:
-            raise MfclError(f"embedding: {one_of('choice', wanted[:80], VECTORS)}")
+        check_choice("choice", wanted[:80], VECTORS, where="embedding: ")
         if wanted == "whitened":
             self._service.check_whitening()
         kind = request.headers.get("content-type", "").lower()

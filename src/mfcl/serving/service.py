@@ -80,7 +80,15 @@ class Service:
             "whitened": bool(self.model.whitening),
             "classes": None if self.classifier is None else [str(name) for name in self.classifier.classes],
             "voices": self.gallery is not None,
+            "notes": list(self.notes()),
         }
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what is to be known of the gallery's threshold, such as that nothing was calibrated."""
+        if self.gallery is None:
+            return ()
+        gallery = self.gallery
+        return self.executor.submit(lambda: gallery.threshold().notes).result()
 
     def check_whitening(self) -> None:
         """Raise an error if the model has no whitening."""
