@@ -31,6 +31,7 @@ from mfcl.data.shards.receipt import key_of
 from mfcl.data.shards.writing import pack
 from mfcl.data.store import open_store
 from mfcl.data.store import packed as packed_store
+from mfcl.data.unchanged import marks_of
 from mfcl.errors import AudioError, ManifestError, MfclError, StoreError
 from tests.sounds import tone, write_corpus
 
@@ -373,7 +374,7 @@ def test_another_list_or_setting_is_refused_and_so_are_changed_recordings(corpus
         pack(corpus, tmp_path / "in", progress=False)
     soundfile.write(tmp_path / "in" / "data" / "01" / "0_01_0.wav", tone(0.5), 16000)
     with pytest.raises(
-        ManifestError, match=r"size of some .* changed since .*; delete it, shard-000000\.json and all later"
+        ManifestError, match=r"some of its recordings changed since .*; delete it, shard-000000\.json and all later"
     ):
         pack(tmp_path / "in", out, progress=False)
 
@@ -554,7 +555,7 @@ def test_a_pack_on_an_object_store_gives_the_store_of_its_files_to_the_bit(corpu
     far = mfcl.open_manifest("memory://packs/birds/index.csv")
     assert all(span_of(recording.path) is not None for recording in far)
     here = mfcl.open_manifest(packed)
-    digests = [one.sizes_digest() for one in (here, far)]
+    digests = [marks_of(one).sizes for one in (here, far)]
     assert digests[0] != digests[1]  # of files at URLs the version counts too
     one, other = (
         open_store(listed, Preparation(sample_rate=8000), cache=tmp_path / str(place), progress=False)

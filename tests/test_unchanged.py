@@ -1,5 +1,6 @@
 """Parts of embeddings whose recordings were replaced, copied or exchanged since they were made."""
 
+import json
 import os
 import shutil
 from dataclasses import replace
@@ -12,8 +13,9 @@ import soundfile
 from mfcl import embedding_parts
 from mfcl.data import unchanged
 from mfcl.data.layouts import open_manifest
+from mfcl.data.shards.writing import pack
 from mfcl.embedding_parts import embed_parts
-from mfcl.errors import MeasureError
+from mfcl.errors import ManifestError, MeasureError
 from tests.small_model import RATE, SETTINGS, saved, sound
 
 
@@ -115,3 +117,19 @@ def test_long_files_are_read_once_for_all_their_segments(tmp_path: Path, monkeyp
     assert unchanged.content_of(tmp_path / "long.wav") == unchanged.content_of(tmp_path / "long.wav") != ""
     assert len(opened) == 1
     assert unchanged.content_of(tmp_path / "no.wav") == ""
+
+
+def test_a_pack_knows_its_recordings_by_time_and_content_too(corpus: Path, tmp_path: Path) -> None:
+    made = pack(corpus, tmp_path / "pack", progress=False)
+    for path in corpus.iterdir():
+        later(path)
+    assert pack(corpus, tmp_path / "pack", progress=False).made == 0
+    soundfile.write(corpus / "c.wav", sound(0.3, seed=1), RATE)
+    later(corpus / "c.wav")
+    with pytest.raises(ManifestError, match=r"shard-000000\.tar: some of its recordings changed since it was made"):
+        pack(corpus, tmp_path / "pack", progress=False)
+    receipt = tmp_path / "pack" / "shard-000000.json"
+    kept = json.loads(receipt.read_text())
+    receipt.write_text(json.dumps({name: one for name, one in kept.items() if name not in ("times", "contents")}))
+    assert made.made == 1
+    assert pack(corpus, tmp_path / "pack", progress=False).made == 0  # of an earlier version: by sizes alone

@@ -19,7 +19,7 @@ from mfcl.core.urls import local_path
 from mfcl.data.decoding import LeftOut
 from mfcl.data.manifest import Manifest
 from mfcl.data.manifest_blocks import ListedParts, list_parts
-from mfcl.data.unchanged import Contents, Marks, marks_of
+from mfcl.data.unchanged import Contents, Marks, are_those, marks_of
 from mfcl.embedder import Embedder, check_asked, checkpoint_of, hop_seconds
 from mfcl.embedding_lists import Asked, embed_recordings
 from mfcl.embeddings.parquet_file import EXTRA, PARQUET
@@ -205,7 +205,7 @@ class PartMaker:
         """Embed one part and write its file, or check the one that is there; return whether it was made."""
         path, marks = self.files.path(part), marks_of(manifest)
         if path.is_file():
-            if not _is_of(self.files.read_receipt(part), manifest, marks):
+            if not are_those(manifest, marks, self.files.read_receipt(part)):
                 raise MeasureError(
                     f"{path}: some of its recordings changed since it was made; delete it and {AGAIN}, or choose "
                     "another folder"
@@ -244,17 +244,6 @@ class PartMaker:
             "failures": [[name, text, kind] for kind, some in kinds for name, text in some],
             "versions": {"mfcl": mfcl.__version__, "torch": torch.__version__, "numpy": np.__version__},
         }
-
-
-def _is_of(receipt: dict[str, Any], manifest: Manifest, marks: Marks) -> bool:
-    """Return whether a part was made of these files: by sizes and times, and by content where a time is another."""
-    if receipt.get("sizes") != marks.sizes:
-        return False
-    if receipt.get("times") in (marks.times, None):  # parts of before have no times
-        return True
-    contents = Contents()
-    contents.add(manifest)
-    return bool(receipt.get("contents") == contents.digest())
 
 
 def _all_left_out(files: PartFiles) -> LeftOut:

@@ -166,24 +166,6 @@ class Manifest:
             digest.update(repr(line).encode("utf-8", "backslashreplace"))
         return digest.hexdigest()[:32]
 
-    def sizes_digest(self) -> str:
-        """Return a digest of the sizes of the recordings' files in bytes; -1 for one that is not there.
-
-        Of files at URLs the version counts too.
-        """
-        remote = self.remote_sizes()
-        known: dict[str, object] = {}
-        for recording in self.recordings:
-            place = str(recording.path)
-            if place in known:
-                continue
-            if isinstance(recording.path, UrlPath):
-                known[place] = remote.get(file_of(recording.path), -1)
-            else:
-                known[place] = path_status(recording.path)[0] if is_there(recording.path) else -1
-        sizes = [known[str(recording.path)] for recording in self.recordings]
-        return hashlib.sha256(repr(sizes).encode()).hexdigest()[:16]
-
     @property
     def readers(self) -> int | None:
         """Number of threads to read the files with: None, one per core, or more if files at URLs are waited for."""

@@ -23,6 +23,8 @@ DIFFERS = {
     "shard_bytes": "another size of shards",
 }
 """Entry of a receipt, and what it means if two differ."""
+LATER = ("times", "contents")
+"""Entries of a shard's receipt that an earlier version did not write."""
 UNSAFE = re.compile(r"[^A-Za-z0-9_-]+", re.ASCII)
 LONGEST_NAME = 60
 
@@ -56,6 +58,8 @@ class Shard:
         end: Number of the recording after its last.
         bytes: Of the tar; 0 if no recording could be packed, and there is no tar.
         sizes: Digest of the sizes of the sources' files.
+        times: Digest of their times of change; "" of shards that an earlier version made.
+        contents: Digest of their bytes.
         members: Each packed recording: its number in the list, offset, bytes and name in the tar, samples of each
             channel, sample rate in Hz, channels, and whether it was rounded.
         left_out: Id, reason and kind (failure or notice) of recordings with problems.
@@ -66,6 +70,8 @@ class Shard:
     end: int = 0
     bytes: int = 0
     sizes: str = ""
+    times: str = ""
+    contents: str = ""
     members: list[list[Any]] = field(default_factory=list)
     left_out: list[list[str]] = field(default_factory=list)
 
@@ -158,7 +164,7 @@ def read_shard(folder: Path, pack: Pack, number: int, first: int) -> Shard:
     do = f"delete it and {AGAIN}"
     kept = read_json(path, do=do, error=ManifestError)
     try:
-        made = Shard(**{name: kept[name] for name in Shard.__dataclass_fields__})
+        made = Shard(**{name: kept[name] for name in Shard.__dataclass_fields__ if name in kept or name not in LATER})
         right = kept["format"] == FORMAT and made.number == number and first <= made.end <= pack.items
         rows = [len(row) == 8 and all(type(row[place]) is int for place in (0, 1, 2, 4, 5, 6)) for row in made.members]
         right = right and made.first == first and all(rows) and all(len(row) == 3 for row in made.left_out)

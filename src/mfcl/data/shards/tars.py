@@ -30,6 +30,7 @@ from mfcl.data.shards.receipt import (
     write_pack,
     write_shard,
 )
+from mfcl.data.unchanged import Contents, are_those, marks_of
 from mfcl.errors import AudioError, ManifestError
 
 MOST_MEMBERS = 100_000
@@ -52,6 +53,7 @@ class ShardWriter:
         self.left_out = LeftOut(strict)
         self.shards: list[ShardSums] = []
         self.contents: set[Any] = set()  # encoded recordings that are in no tar yet
+        self.sound = Contents()  # of the sources of the shard in the making
 
     def write(self) -> int:
         """Check the shards that are there, write the others and the index; return how many were written."""
@@ -77,11 +79,11 @@ class ShardWriter:
             first = self.shards[-1].end if self.shards else 0
             shard = read_shard(self.folder, self.pack, len(self.shards), first)
             sources = Manifest(tuple(islice(rows, shard.end - first)), self.listed.root)
-            if sources.sizes_digest() != shard.sizes:
+            if not are_those(sources, marks_of(sources), vars(shard)):
                 raise ManifestError(
-                    f"{tar_path(self.folder, shard.number)}: the size of some of its recordings changed since it was "
-                    f"made; delete it, {shard_path(self.folder, shard.number).name} and all later shards and {AGAIN}, "
-                    "or choose another folder"
+                    f"{tar_path(self.folder, shard.number)}: some of its recordings changed since it was made; delete "
+                    f"it, {shard_path(self.folder, shard.number).name} and all later shards and {AGAIN}, or choose "
+                    "another folder"
                 )
             self.shards.append(ShardSums.of(shard))
             self.bar.update(len(sources))
@@ -98,7 +100,7 @@ class ShardWriter:
 
     def _write_shard(self, coming: Outcome, outcomes: Iterator[Outcome]) -> Outcome | None:
         """Write one shard, beginning with an outcome; return the first outcome of the next shard."""
-        shard = Shard(len(self.shards), coming.number)
+        shard, self.sound = Shard(len(self.shards), coming.number), Contents()
         sources: list[Recording] = []
         following: Outcome | None = coming
         while following is not None and following.written is None and len(sources) < MOST_MEMBERS:
@@ -118,7 +120,8 @@ class ShardWriter:
                         following = next(outcomes, None)
                 self._check_storage(shard, sources)
                 shard.bytes = temporary.stat().st_size
-        shard.sizes = Manifest(tuple(sources), self.listed.root).sizes_digest()
+        shard.sizes, shard.times = marks_of(Manifest(tuple(sources), self.listed.root))
+        shard.contents = self.sound.digest()
         write_shard(self.folder, self.pack, shard)  # a tar without it is made again, with the same bytes
         self.shards.append(ShardSums.of(shard))
         return following
@@ -149,6 +152,7 @@ class ShardWriter:
             shard.left_out.append([recording.id, str(outcome.error), "failure"])
         shard.left_out += [[recording.id, notice, "notice"] for notice in outcome.notices]
         sources.append(recording)
+        self.sound.add([recording])
         shard.end = outcome.number + 1
         self.bar.update()
 
