@@ -13,6 +13,7 @@ import json
 import math
 import sys
 from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
 import onnxruntime
@@ -34,9 +35,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help=".npz file")
     parser.add_argument("--whitened", action="store_true", help="whiten by the training data, for cosine similarity")
     given = parser.parse_args()
-    session = onnxruntime.InferenceSession(given.model, providers=["CPUExecutionProvider"])
-    facts = session.get_modelmeta().custom_metadata_map
+    if given.out.suffix != ".npz" or not given.out.absolute().parent.is_dir():
+        stop(f"{given.out}: wanted a name that ends in .npz, in a folder that is there")
     output, parts = ("whitened", "whitened_parts") if given.whitened else ("embedding", "parts")
+    session = opened(given.model, output)
+    facts = session.get_modelmeta().custom_metadata_map
     classes = json.loads(facts.get("classes", "[]"))
     vectors, ids = [], []
     for file in given.files:
@@ -59,8 +62,41 @@ def main() -> None:
     for name, size in json.loads(facts[parts]).items():
         columns[name], first = [first, first + size], first + size
     about = json.dumps({"version": 1, "labels": [], "parts": columns})
-    np.savez(given.out, vectors=np.array(vectors), ids=np.array(ids), splits=np.full(len(ids), ""), about=about)
-    print(f"{given.out}: {len(ids)} recordings x {len(vectors[0])} values")
+    kept = {"vectors": np.array(vectors), "ids": np.array(ids), "splits": np.full(len(ids), ""), "about": about}
+    write(given.out, kept)
+    print(f"{given.out}: {len(ids)} recording{'' if len(ids) == 1 else 's'} x {len(vectors[0])} values")
+
+
+def stop(text: str) -> NoReturn:
+    """Say in one line what cannot be done, and end with 2."""
+    print(text, file=sys.stderr)
+    sys.exit(2)
+
+
+def opened(model: Path, output: str) -> onnxruntime.InferenceSession:
+    """Open a model of `mfcl export` that has this output."""
+    try:
+        session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors share no class
+        stop(f"{model}: wanted a file of mfcl export --onnx, cannot read it ({' '.join(str(error).split())[:200]})")
+    found = [one.name for one in session.get_outputs()]
+    if "preparation" not in session.get_modelmeta().custom_metadata_map or "embedding" not in found:
+        stop(f"{model}: wanted a file of mfcl export --onnx, got another model")
+    if output not in found:
+        stop(f"{model}: no whitening was learned with this model; leave out --whitened")
+    return session
+
+
+def write(out: Path, arrays: dict[str, Any]) -> None:
+    """Write the file whole or not at all."""
+    temporary = out.with_name(f".{out.name}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            np.savez(file, **arrays)
+        temporary.replace(out)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        stop(f"{out}: cannot be written ({error.strerror or error})")
 
 
 def load(file: Path) -> tuple[np.ndarray, int]:
