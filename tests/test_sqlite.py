@@ -10,7 +10,7 @@ import pytest
 
 from mfcl.core.sqlite import SqliteFile, advice_of
 from mfcl.errors import GalleryError, MfclError
-from tests.unwritable import nothing_written, unwritable_folder
+from tests.unwritable import nothing_written
 
 
 def opened(path: Path, **options) -> SqliteFile:
@@ -125,38 +125,38 @@ def _counted(made: SqliteFile, found: list[int]) -> None:
         found.append(-1)
 
 
-def test_a_file_in_a_folder_that_may_not_be_written_is_read_and_says_so_when_it_is_to_be_changed():
-    with unwritable_folder() as folder:
-        path = folder / "a #1?.db"  # signs that mean something in the address of a file
-        filled(path).close()
-        with nothing_written(folder):
-            made = opened(path)
-            with made.transaction(write=False):
-                assert made.rows("SELECT count(*) FROM things") == [(200,)]
-            assert "readonly database; check the permissions of the file and its folder" in refused(lambda: _grow(made))
-            made.close()
-        assert [one.name for one in folder.iterdir()] == [path.name]
-
-
-def test_changes_by_others_of_a_file_that_may_not_be_written_are_seen():
-    with unwritable_folder() as folder:
-        filled(folder / "a.db").close()
-        with nothing_written(folder):
-            made = opened(folder / "a.db")
+def test_a_file_in_a_folder_that_may_not_be_written_is_read_and_says_so_when_it_is_to_be_changed(tmp_path):
+    folder = tmp_path
+    path = folder / "a #1?.db"  # signs that mean something in the address of a file
+    filled(path).close()
+    with nothing_written(folder):
+        made = opened(path)
+        with made.transaction(write=False):
             assert made.rows("SELECT count(*) FROM things") == [(200,)]
-        writer = opened(folder / "a.db")
-        writer.rows("INSERT INTO things VALUES ('open', 1)")  # in the log, and the writer goes on
-        with nothing_written(folder):
-            assert made.rows("SELECT count(*) FROM things") == [(201,)]
+        assert "readonly database; check the permissions of the file and its folder" in refused(lambda: _grow(made))
         made.close()
-        writer.close()
-        with nothing_written(folder):
-            made = opened(folder / "a.db")
-        with pytest.raises(GalleryError, match=r"a\.db: was changed while it was read; try again"):
-            _read_while_it_is_changed(made, folder)
-        with nothing_written(folder):
-            assert made.rows("SELECT count(*) FROM things") == [(202,)]
-        made.close()
+    assert [one.name for one in folder.iterdir()] == [path.name]
+
+
+def test_changes_by_others_of_a_file_that_may_not_be_written_are_seen(tmp_path):
+    folder = tmp_path
+    filled(folder / "a.db").close()
+    with nothing_written(folder):
+        made = opened(folder / "a.db")
+        assert made.rows("SELECT count(*) FROM things") == [(200,)]
+    writer = opened(folder / "a.db")
+    writer.rows("INSERT INTO things VALUES ('open', 1)")  # in the log, and the writer goes on
+    with nothing_written(folder):
+        assert made.rows("SELECT count(*) FROM things") == [(201,)]
+    made.close()
+    writer.close()
+    with nothing_written(folder):
+        made = opened(folder / "a.db")
+    with pytest.raises(GalleryError, match=r"a\.db: was changed while it was read; try again"):
+        _read_while_it_is_changed(made, folder)
+    with nothing_written(folder):
+        assert made.rows("SELECT count(*) FROM things") == [(202,)]
+    made.close()
 
 
 def _read_while_it_is_changed(made: SqliteFile, folder: Path) -> None:
@@ -168,20 +168,22 @@ def _read_while_it_is_changed(made: SqliteFile, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("beside", [("-wal", "-shm"), ("-wal",), ()])
-def test_a_log_that_was_left_behind_is_read_or_named_and_never_passed_over(beside):
-    with unwritable_folder() as folder, unwritable_folder() as copy:
-        filled(folder / "a.db").close()
-        writer = opened(folder / "a.db")
-        writer.rows("INSERT INTO things VALUES ('in the log', 1)")
-        for end in ("", *beside):
-            shutil.copy(folder / f"a.db{end}", copy)
-        writer.close()
-        with nothing_written(copy):
-            if beside == ("-wal",):
-                said = refused(lambda: opened(copy / "a.db"))
-                assert f"{copy / 'a.db'}-wal holds changes that are not in the file" in said
-                assert "copy both to a folder that may be written" in said
-            else:
-                made = opened(copy / "a.db")
-                assert made.rows("SELECT count(*) FROM things") == [(201 if beside else 200,)]
-                made.close()
+def test_a_log_that_was_left_behind_is_read_or_named_and_never_passed_over(beside, tmp_path):
+    folder, copy = tmp_path / "made", tmp_path / "copied"
+    folder.mkdir()
+    copy.mkdir()
+    filled(folder / "a.db").close()
+    writer = opened(folder / "a.db")
+    writer.rows("INSERT INTO things VALUES ('in the log', 1)")
+    for end in ("", *beside):
+        shutil.copy(folder / f"a.db{end}", copy)
+    writer.close()
+    with nothing_written(copy):
+        if beside == ("-wal",):
+            said = refused(lambda: opened(copy / "a.db"))
+            assert f"{copy / 'a.db'}-wal holds changes that are not in the file" in said
+            assert "copy both to a folder that may be written" in said
+        else:
+            made = opened(copy / "a.db")
+            assert made.rows("SELECT count(*) FROM things") == [(201 if beside else 200,)]
+            made.close()
