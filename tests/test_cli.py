@@ -225,6 +225,9 @@ def test_strict_scan_fails_on_the_first_problem_and_a_plain_one_names_it(
 ) -> None:
     data = write_corpus(tmp_path / "corpus", takes=1)
     (data / "data" / "02" / "1_02_9.wav").write_bytes(b"RIFF not a wave")
+    for name in ("good.parquet", "good.txt"):  # a CSV of that name would not be read
+        assert f"{name}: wanted a name that ends in .csv" in refused(capsys, "scan", data, "--out", tmp_path / name)
+        assert not (tmp_path / name).exists()
     assert cli.main(["scan", str(data), "--quiet", "--out", str(tmp_path / "good.csv")]) == 0
     assert "1_02_9.wav" in capsys.readouterr().out
     assert "1_02_9.wav" not in (tmp_path / "good.csv").read_text()

@@ -5,13 +5,16 @@ from typing import TYPE_CHECKING
 
 from mfcl.cli import options
 from mfcl.core.console import counted, printable, worded
-from mfcl.core.files import check_file_place, check_folder_place, check_not_input
+from mfcl.core.files import check_file_place, check_folder_place, check_not_input, is_stream
 from mfcl.core.limits import MOST_MEGABYTES
 from mfcl.core.spans import file_of
 from mfcl.errors import MfclError
 
 if TYPE_CHECKING:
     from mfcl.data.manifest import Manifest
+
+LISTS = (".csv", ".tsv")
+"""Ends of names by which a list is known that is written as CSV."""
 
 
 def add_commands(command: options.Command) -> None:
@@ -161,6 +164,8 @@ def _scan(given: argparse.Namespace) -> None:
     if given.out and given.out.exists():
         read_by = [one / (INDEX if is_pack(one) else "manifest.csv") for one in given.data if one.is_dir()]
         check_not_input(given.out, *read_by, *(file_of(one.path) for one in manifest))
+    if given.out and given.out.suffix.lower() not in LISTS and not is_stream(given.out):
+        raise MfclError(f"{given.out}: wanted a name that ends in .csv, as a list is written as CSV and known by that")
     if given.segment is not None:
         manifest = _segmented(given, manifest)
     report = scan(manifest, progress=not given.quiet)

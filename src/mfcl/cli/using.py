@@ -123,7 +123,8 @@ def _embed_parts(given: argparse.Namespace) -> None:
 
         use_machine(given.threads)
         done = embed_parts(given.model, given.data, given.out, share=given.share or (1, 1), **wanted)
-    left = f"{worded(done.missing, 'is', 'are')} missing" if done.missing else f"all {done.parts} are there"
+    whole = "it is there" if done.parts == 1 else f"all {done.parts} are there"
+    left = f"{worded(done.missing, 'is', 'are')} missing" if done.missing else whole
     rows = f"{worded(done.items, 'recording')} in {worded(done.parts, 'part')}"
     print(f"{done.folder}: {rows}: {done.made} made, {done.kept} kept; {left}")
 
