@@ -5,6 +5,7 @@ import random
 import shutil
 import signal
 import sqlite3
+import stat
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from mfcl.explore.cells import DROPPED, HELD, LABEL, NOTE, REJECTED, Cell, LabelsError
 from mfcl.explore.labels import LabelBook
+from tests.unwritable import nothing_written
 
 IDS = [f"clip{number}.wav" for number in range(6)]
 
@@ -267,6 +269,19 @@ def test_a_newer_and_a_cut_file_of_labels_are_one_line_each(tmp_path):
     newer.close()
     with pytest.raises(LabelsError, match="labels of version 1, got another database"):
         opened(path)
+
+
+@pytest.mark.parametrize("root", [True, False])
+def test_a_folder_that_may_not_be_written_says_that_labels_may_lie_elsewhere(tmp_path, monkeypatch, root):
+    if not root:  # whom `access` answers by the bits
+        monkeypatch.setattr(os, "access", lambda place, _: bool(Path(place).stat().st_mode & stat.S_IWUSR))
+    opened(tmp_path / "old" / "labels.db").close()
+    for folder in (tmp_path, tmp_path / "old"):
+        with nothing_written(folder), pytest.raises(LabelsError) as caught:
+            opened(folder / ("new" if folder == tmp_path else "") / "labels.db")
+        assert "labels.db: " in str(caught.value)
+        assert str(caught.value).endswith("; give a place that may be written (--labels)")
+        assert "\n" not in str(caught.value)
 
 
 def test_a_full_disk_loses_nothing_but_the_step(tmp_path):

@@ -8,13 +8,17 @@ from typing import NamedTuple
 from filelock import FileLock, Timeout
 
 from mfcl.core.files import check_file_place
-from mfcl.core.sqlite import SqliteFile, advice_of, path_errors
+from mfcl.core.sqlite import SqliteFile, advice_of
+from mfcl.errors import MfclError
 from mfcl.explore.cells import LABEL, LabelsError
 
 VERSION = 1
 WAIT_SECONDS = 10.0
+ELSEWHERE = "give a place that may be written (--labels)"
 ADVICE = advice_of("step") | {
-    "not a database": "it is damaged or holds no labels; restore it from a copy or give another path"
+    "readonly": ELSEWHERE,
+    "unable to open": ELSEWHERE,
+    "not a database": "it is damaged or holds no labels; restore it from a copy or give another path",
 }
 SCHEMA = (
     "CREATE TABLE clips (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE)",
@@ -59,16 +63,22 @@ class LabelFile:
     """
 
     def __init__(self, path: Path, ids: Sequence[str]) -> None:
-        check_file_place(path)
-        with path_errors(path, LabelsError):
-            path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            check_file_place(path)
+        except MfclError as error:
+            raise LabelsError(f"{error}; {ELSEWHERE}") from error
         self._alone = FileLock(f"{path}.lock")
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             self._alone.acquire(timeout=0)
         except Timeout:
             raise LabelsError(
                 f"{path}: another `mfcl explore` has it open; use that one, stop it, or give other --labels"
             ) from None
+        except OSError as error:
+            raise LabelsError(
+                f"{path}: labels cannot be kept there ({error.strerror or error}); {ELSEWHERE}"
+            ) from error
         try:
             self._database = SqliteFile(path, error=LabelsError, advice=ADVICE, wait_seconds=WAIT_SECONDS, shared=True)
             try:
