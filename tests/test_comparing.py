@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from mfcl.checkpoint import save_checkpoint
 from mfcl.data.dataset import open_data
@@ -142,6 +143,18 @@ def test_recordings_that_a_run_was_trained_on_are_no_test(runs: list[Path], tmp_
     data = runs[0].parent / "corpus"
     with pytest.raises(MeasureError, match=r"one: was trained on \d+ of the test recordings"):
         compare(runs, data, split_by="speaker", seed=1, cache=tmp_path, device="cpu", progress=False)
+
+
+def test_copies_of_what_a_run_was_trained_on_are_no_test(runs: list[Path], tmp_path: Path) -> None:
+    shutil.copytree(runs[0].parent / "corpus", tmp_path / "copied")
+    settings = {"split_by": "speaker", "seed": 1, "cache": tmp_path / "cache", "device": "cpu", "progress": False}
+    with pytest.raises(MeasureError, match=r"one: was trained on \d+ of the test recordings"):
+        compare(runs, tmp_path / "copied", **settings)
+    for file in (tmp_path / "copied").rglob("*.wav"):
+        samples, rate = soundfile.read(file, dtype="int16")
+        samples[0] ^= 1  # of the same size, and other sound
+        soundfile.write(file, samples, rate)
+    assert compare(runs, tmp_path / "copied", **settings)
 
 
 @pytest.mark.parametrize("whole", [True, False])

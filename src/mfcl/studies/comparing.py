@@ -1,11 +1,8 @@
 """Compare checkpoints and controls on the same recordings: results of each, and differences to the first."""
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from mfcl.audio import Preparation
 from mfcl.checkpoint import load_checkpoint
@@ -15,9 +12,6 @@ from mfcl.core.console import print_notes
 from mfcl.core.machine import pick_device
 from mfcl.core.urls import local_path
 from mfcl.data.dataset import guessed_labels, open_data
-from mfcl.data.manifest import Manifest, Recording
-from mfcl.data.manifest_csv import read_manifest
-from mfcl.data.split_notes import ROUNDED
 from mfcl.embeddings.blocks import load_embeddings
 from mfcl.embeddings.table import Embeddings
 from mfcl.errors import MeasureError, check_type
@@ -29,11 +23,8 @@ from mfcl.recipe import load_recipe
 from mfcl.studies.alike import in_common, refuse_other_answers
 from mfcl.studies.controls import CONTROLS, UNTRAINED, control_embeddings, split_as
 from mfcl.studies.paired import Compared, paired
+from mfcl.studies.trained_on import MANIFEST, manifest_of, refuse_known
 from mfcl.training.suited import open_suited
-
-MANIFEST = "manifest.csv"
-NOTHING = np.zeros((2, 0))
-"""Begins and ends of no stretch of a file."""
 
 
 def compare(
@@ -213,38 +204,6 @@ def run_names(runs: Sequence[Path]) -> list[str]:
 def is_control(run: Path) -> bool:
     """Return whether a run is the name of a control; a folder or file of that name comes first."""
     return str(run) in CONTROLS and not run.exists()
-
-
-def manifest_of(run: Path) -> Path | None:
-    """Return the manifest that a run was trained with, in its folder or beside its `model`; None if missing."""
-    return next((place for place in (run / MANIFEST, run.parent / MANIFEST) if place.is_file()), None)
-
-
-def refuse_known(manifest: Manifest, run: Path, name: str, *, data_root: Path | None = None) -> None:
-    """Raise an error if a run was trained on recordings of the test split, or on any part of one."""
-    listed = manifest_of(run)
-    if listed is None:
-        return
-    spans: dict[Path, list[tuple[float, float]]] = {}
-    for one in read_manifest(listed, data_root=data_root):
-        if one.split == "train":
-            spans.setdefault(one.path.resolve(), []).append(_span(one))
-    known = {path: np.array(own).T for path, own in spans.items()}
-    trained_on = 0
-    for one in manifest:
-        begins, ends = known.get(one.path.resolve(), NOTHING) if one.split == "test" else NOTHING
-        start, end = _span(one)
-        trained_on += bool(((start + ROUNDED < ends) & (begins + ROUNDED < end)).any())
-    if trained_on:
-        raise MeasureError(
-            f"{name}: was trained on {trained_on} of the test recordings; leave out data to use the splits that it was "
-            "trained with, or compare runs of one split"
-        )
-
-
-def _span(one: Recording) -> tuple[float, float]:
-    """Return the seconds of its file that a recording is."""
-    return one.start or 0.0, math.inf if one.end is None else one.end
 
 
 def _measured(views: Sequence[Embeddings], label: str | None, speaker: str | None, seed: int) -> list[list[Result]]:
