@@ -62,7 +62,7 @@ def test_recordings_whose_first_channel_is_silent_are_no_duplicates_where_the_ot
 def test_channels_whose_mean_is_no_number_are_named_and_warn_of_nothing(tmp_path, bad):
     wave = np.stack([noise(0), noise(1)], axis=1)
     wave[100] = bad
-    problem = ("NaN: 1 samples are NaN, infinite or absurdly large",)
+    problem = ("NaN: 1 sample is NaN, infinite or absurdly large",)
     assert judge(write(tmp_path / "it.wav", wave, subtype="FLOAT")).problems == problem
     with pytest.raises(AudioError, match="NaN"):
         read_audio(tmp_path / "it.wav")

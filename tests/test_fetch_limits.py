@@ -13,7 +13,7 @@ import pytest
 
 from mfcl.data import fetch as fetching
 from mfcl.data.fetch import archives, connection
-from mfcl.errors import FetchError
+from mfcl.errors import FetchError, MfclError
 from tests.fetch_server import TINY, Answer, clip, contents, get, is_whole, left_in, serving, tarred, zipped
 
 TOP = "AudioMNIST-630d7dab"
@@ -259,9 +259,12 @@ def test_what_lies_in_the_way_is_named_and_left(server, tmp_path, name):
     assert (tmp_path / name).exists()
 
 
-@pytest.mark.parametrize("name", ["x\0y", "x" * 999])
-def test_a_folder_that_cannot_be_is_one_line(tmp_path, name):
-    with pytest.raises(FetchError, match="choose another folder"):
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("x\0y", r"folder: wanted a path without a null character, got .*x"), ("x" * 999, "choose another folder")],
+)
+def test_a_folder_that_cannot_be_is_one_line(tmp_path, name, said):
+    with pytest.raises(MfclError, match=said):
         fetching.fetch("fsdd", tmp_path / name, progress=False)
 
 

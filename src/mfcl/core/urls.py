@@ -227,8 +227,10 @@ def local_path(given: str | Path, name: str = "path") -> Path:
         text: object = str(given)  # a URL is not given as the path of a file
     else:
         text = os.fspath(given) if isinstance(given, str | os.PathLike) else None
-    if not isinstance(text, str) or not text or "\0" in text:
+    if not isinstance(text, str) or not text:
         raise MfclError(f"{name}: wanted a path, got {shown(given)}")
+    if "\0" in text:
+        raise MfclError(f"{name}: wanted a path without a null character, got {shown(given)}")
     return given if isinstance(given, Path) else Path(text)
 
 
