@@ -1,6 +1,6 @@
 """Whatever a file or a server says: one line or a right result, in seconds, in bounded memory, in the folder given.
 
-MFCL_FUZZ_SECONDS=N spends N seconds on all kinds together (100 if left out), MFCL_FUZZ_SEED=N begins with another
+MFCL_FUZZ_SECONDS=N spends N seconds on all kinds together (60 if left out), MFCL_FUZZ_SEED=N begins with another
 input. A failure prints how to have it again.
 """
 
@@ -17,7 +17,7 @@ from tests.fuzz.run import FULL, KINDS, SLOW_SECONDS, SOUND, keep
 
 pytestmark = pytest.mark.slow
 
-SECONDS = float(os.environ.get("MFCL_FUZZ_SECONDS", "100")) / len(KINDS)
+SECONDS = float(os.environ.get("MFCL_FUZZ_SECONDS", "60")) / len(KINDS)
 FIRST = int(os.environ.get("MFCL_FUZZ_SEED", "0"))
 START_SECONDS = 30
 """A process loads torch and writes the sound inputs, a small study among them."""
