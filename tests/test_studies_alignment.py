@@ -63,7 +63,7 @@ def test_representations_are_measured_two_at_once_in_order_unless_their_tables_a
 
     monkeypatch.setattr(evaluators, "core_count", lambda: 4)
     assert list(evaluators.each_asked(workspace, source, meet)) == [(views[0], "wave"), (views[1], "mel")]
-    monkeypatch.setattr(evaluators, "SMALL", 9)
+    monkeypatch.setattr(evaluators, "TWO", 9)
     source.representations = views
 
     def alone(one: Representation) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from mfcl.core.blas import SMALL, one_blas_thread
+from mfcl.core.blas import one_blas_thread
 from mfcl.core.parallel import core_count, in_parallel
 from mfcl.data.dataset import Data
 from mfcl.data.labels import known_classes
@@ -64,6 +64,8 @@ DISTANCES = Representation(BASELINE, ALIGNMENT)
 """Nearest clips by the DTW distance itself, which is no vector."""
 FEW = 10
 """Labels per class of the few-label probe in the section `robustness`."""
+TWO = 1 << 23
+"""Values of the largest embeddings of which two representations are measured at once: each takes several tables."""
 
 
 @dataclass
@@ -208,10 +210,10 @@ def robustness(workspace: Workspace, source: Source) -> Answer:
 def each_asked(
     workspace: Workspace, source: Source, ask: Callable[[Representation], Found], *more: Representation
 ) -> Iterator[tuple[Representation, Found]]:
-    """Ask the same of each representation of a source, two at once unless their tables are large; keep their order."""
+    """Ask the same of each representation of a source, two at once where their tables are small; keep their order."""
     asked, values = [*source.representations, *more], workspace.embeddings(source).vectors.size
     with one_blas_thread(values):
-        found = in_parallel(ask, asked, workers=min(2, core_count()) if values <= SMALL else 1, what="", shown=False)
+        found = in_parallel(ask, asked, workers=min(2, core_count()) if values <= TWO else 1, what="", shown=False)
         yield from zip(asked, found, strict=True)
 
 
