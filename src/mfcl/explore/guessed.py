@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from mfcl.core.console import counted
+from mfcl.core.console import counted, have
 from mfcl.core.files import write_text
 from mfcl.errors import MfclError
 
@@ -43,8 +43,7 @@ class Guesses:
             >>> Guesses(("wren",), *nothing, "all", "", 2).told
             '2 silent clips have no guess'
         """
-        have = "has" if self.silent == 1 else "have"
-        return f"{counted(self.silent, 'silent clip')} {have} no guess" if self.silent else ""
+        return f"{counted(self.silent, 'silent clip')} {have(self.silent)} no guess" if self.silent else ""
 
 
 @dataclass(frozen=True)

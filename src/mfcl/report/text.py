@@ -5,7 +5,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from mfcl.core.console import counted
+from mfcl.core.console import are, counted, have
 from mfcl.evaluation import standing, wording
 from mfcl.evaluation.result import (
     BASELINE,
@@ -172,7 +172,7 @@ def tally(study: Study) -> list[str]:
     differences = list(study.differences.values())
     counts = standing.counts(ours, study.summaries, differences)
     if not counts:
-        unknown = f"{counted(len(ours), 'measure')} {'has' if len(ours) == 1 else 'have'} {NO_INTERVAL}."
+        unknown = f"{counted(len(ours), 'measure')} {have(len(ours))} {NO_INTERVAL}."
         return [f"Nothing is called better or worse here: {unknown}"] if ours else []
     told = _clearest(study)
     said = [one.text for place, one in enumerate(told) if place or one.verdict != "better"]  # but the headline's
@@ -187,7 +187,7 @@ def tally_note(study: Study) -> str:
     if not standing.counts(ours, study.summaries, list(study.differences.values())):
         return ""
     noisy = sum(one.question.condition == NOISE for one in ours)
-    many = f"{counted(noisy, 'measure')} of those counted {'is' if noisy == 1 else 'are'}"
+    many = f"{counted(noisy, 'measure')} of those counted {are(noisy)}"
     matched = f"{many} in white noise, with which the pre-trained encoders were trained too. "
     brackets = "In brackets stands the 95 % interval of the paired difference."
     return (matched if noisy and study.noise else "") + brackets
